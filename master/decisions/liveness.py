@@ -1,0 +1,42 @@
+"""Who is silent, and since when: the judgement behind `offline`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from master.model import WorkerStatus
+
+SIGN_OF_LIFE = "sign_of_life"
+SOCKET_CLOSED = "socket_closed"
+SILENCE = "silence"
+GOODBYE = "goodbye"
+
+TRANSITIONS: Mapping[tuple[WorkerStatus, str], WorkerStatus] = {
+    (WorkerStatus.CONNECTED, SIGN_OF_LIFE): WorkerStatus.CONNECTED,
+    (WorkerStatus.CONNECTED, SOCKET_CLOSED): WorkerStatus.DISCONNECTED,
+    (WorkerStatus.CONNECTED, SILENCE): WorkerStatus.OFFLINE,
+    (WorkerStatus.CONNECTED, GOODBYE): WorkerStatus.OFFLINE,
+    (WorkerStatus.DISCONNECTED, SIGN_OF_LIFE): WorkerStatus.CONNECTED,
+    (WorkerStatus.DISCONNECTED, SOCKET_CLOSED): WorkerStatus.DISCONNECTED,
+    (WorkerStatus.DISCONNECTED, SILENCE): WorkerStatus.OFFLINE,
+    (WorkerStatus.DISCONNECTED, GOODBYE): WorkerStatus.OFFLINE,
+    (WorkerStatus.OFFLINE, SIGN_OF_LIFE): WorkerStatus.CONNECTED,
+    (WorkerStatus.OFFLINE, SOCKET_CLOSED): WorkerStatus.OFFLINE,
+    (WorkerStatus.OFFLINE, SILENCE): WorkerStatus.OFFLINE,
+    (WorkerStatus.OFFLINE, GOODBYE): WorkerStatus.OFFLINE,
+}
+"""protocol.md section 5: every event is legal in every state; a closed socket never revives an offline worker."""
+
+
+def follow(status: WorkerStatus, event: str) -> WorkerStatus:
+    """Return the state that `event` leads to from `status`."""
+    return TRANSITIONS[status, event]
+
+
+def find_silent(heard: Iterable[tuple[str, float]], now: float, timeout_s: float) -> list[str]:
+    """Return the workers not heard from for longer than `timeout_s`.
+
+    `heard` holds (worker id, monotonic seconds of the last sign of life). A worker last heard exactly `timeout_s`
+    ago is still alive.
+    """
+    return sorted(worker_id for worker_id, at in heard if now - at > timeout_s)

@@ -1,0 +1,40 @@
+"""What people are told about a new message."""
+
+from __future__ import annotations
+
+from master.model import Message, MessageKind, Notification, NotificationType, Priority
+
+TITLES = {MessageKind.COMMENT: "新评论", MessageKind.DIRECT_MESSAGE: "新私信"}
+"""The source document's titles."""
+
+CONTENT_LIMIT = 500
+
+
+def announce_message(message: Message, notification_id: str, seq: int, now: float) -> Notification:
+    """Return the notification of a newly stored message. `content` is its text, cut to 500 characters."""
+    data = {
+        "message_id": message.id,
+        "platform_id": message.platform_id,
+        "account_id": message.account_id,
+        "author_name": message.author_name,
+        "author_id": message.author_id,
+        "detected_at": message.detected_at,
+    }
+    if message.kind is MessageKind.COMMENT:
+        data |= {"post_id": message.post_id, "post_title": message.post_title}
+    else:
+        data |= {"direction": message.direction.value if message.direction else None}
+    return Notification(
+        id=notification_id,
+        seq=seq,
+        type=NotificationType(message.kind.value),
+        account_id=message.account_id,
+        related_id=message.id,
+        title=TITLES[message.kind],
+        content=(message.content or "")[:CONTENT_LIMIT],
+        data=data,
+        priority=Priority.NORMAL,
+        is_sent=False,
+        sent_at=None,
+        created_at=int(now),
+    )

@@ -1,0 +1,43 @@
+"""Which accounts are due to be watched again, and in which portions they are handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from master.model import Account, AccountStatus, LoginStatus
+
+T = TypeVar("T")
+
+
+def is_watchable(account: Account) -> bool:
+    """Tell whether the scheduler hands this account out at all (the source document's query)."""
+    return (
+        account.login_status is LoginStatus.LOGGED_IN
+        and account.status is AccountStatus.ACTIVE
+        and account.assigned_worker_id is not None
+    )
+
+
+def find_due(accounts: Iterable[Account], handed_out: Mapping[str, float], now: float) -> dict[str, list[Account]]:
+    """Return the due accounts by worker id.
+
+    `handed_out` holds the monotonic second at which an account was last handed out; one never handed out is due.
+    An account is due when its `monitor_interval` has passed, to the second.
+    """
+    due: dict[str, list[Account]] = {}
+    for account in accounts:
+        if not is_watchable(account):
+            continue
+        last = handed_out.get(account.id)
+        if last is None or now - last >= account.monitor_interval:
+            assert account.assigned_worker_id is not None
+            due.setdefault(account.assigned_worker_id, []).append(account)
+    return due
+
+
+def portion(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield `things` in runs of at most `size`."""
+    assert size > 0
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

@@ -1,0 +1,250 @@
+"""Ids, states and frozen records: what Master knows, without saying where it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+class WorkerStatus(StrEnum):
+    """A worker's state, as protocol.md section 5 has it.
+
+    connected --socket closes--> disconnected --silent--> offline; any sign of life --> connected
+    """
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    OFFLINE = "offline"
+
+
+class AccountStatus(StrEnum):
+    """Whether an account is to be watched; only `active` is."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PAUSED = "paused"
+    ERROR = "error"
+    EXPIRED = "expired"
+
+
+class LoginStatus(StrEnum):
+    """What is known of an account's login."""
+
+    NOT_LOGGED_IN = "not_logged_in"
+    LOGGING_IN = "logging_in"
+    LOGGED_IN = "logged_in"
+    LOGIN_FAILED = "login_failed"
+
+
+class SessionStatus(StrEnum):
+    """A login session's state; the arrows stand in decisions/login.py."""
+
+    PENDING = "pending"
+    SCANNING = "scanning"
+    SUCCESS = "success"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+OPEN_SESSION = frozenset({SessionStatus.PENDING, SessionStatus.SCANNING})
+
+
+class MessageKind(StrEnum):
+    """The two kinds of message that workers detect."""
+
+    COMMENT = "comment"
+    DIRECT_MESSAGE = "direct_message"
+
+
+class NotificationType(StrEnum):
+    """What a notification is about."""
+
+    COMMENT = "comment"
+    DIRECT_MESSAGE = "direct_message"
+    SYSTEM = "system"
+    ACCOUNT_STATUS = "account_status"
+
+
+class Priority(StrEnum):
+    """How urgently people want to know."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class Direction(StrEnum):
+    """Whether a direct message came in or went out."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A remote process that holds browsers. Times are Unix seconds."""
+
+    id: str
+    host: str
+    port: int
+    status: WorkerStatus
+    capabilities: tuple[str, ...]
+    max_accounts: int
+    assigned_accounts: int
+    last_heartbeat: int | None
+    started_at: int
+    version: str | None
+    metadata: JsonObject
+    created_at: int
+    updated_at: int
+
+    @property
+    def room(self) -> int:
+        """Return how many more accounts this worker takes; never negative."""
+        return max(0, self.max_accounts - self.assigned_accounts)
+
+    def supports(self, platform: str) -> bool:
+        """Tell whether the worker lists `platform` in its capabilities."""
+        return platform in self.capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One social-media account that is to be watched. Times are Unix seconds, `monitor_interval` seconds."""
+
+    id: str
+    platform: str
+    account_name: str
+    account_id: str | None
+    credentials: JsonObject | None = field(repr=False)
+    user_info: JsonObject | None
+    fingerprint: JsonObject | None = field(repr=False)
+    status: AccountStatus
+    login_status: LoginStatus
+    monitor_interval: int
+    last_login_time: int | None
+    cookies_valid_until: int | None
+    assigned_worker_id: str | None
+    pinned_worker_id: str | None
+    platform_user_id: str | None
+    epoch: int
+    created_at: int
+    updated_at: int
+
+    @property
+    def has_credentials(self) -> bool:
+        """Tell whether cookies are stored."""
+        return bool(self.credentials and self.credentials.get("cookies"))
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One QR login session. Times are Unix seconds."""
+
+    id: str
+    account_id: str
+    worker_id: str | None
+    status: SessionStatus
+    login_method: str
+    qr_code_data: str | None = field(repr=False)
+    qr_code_url: str | None = field(repr=False)
+    error_message: str | None
+    expires_at: int
+    logged_in_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A way out to the network for a worker's browsers."""
+
+    id: str
+    name: str
+    server: str
+    protocol: str
+    username: str | None
+    password: str | None = field(repr=False)
+    status: str
+    created_at: int
+    updated_at: int
+
+    def to_worker(self) -> JsonObject:
+        """Return what a worker needs to use this proxy; it holds a secret and goes to that worker alone."""
+        return {
+            "server": self.server,
+            "protocol": self.protocol,
+            "username": self.username,
+            "password": self.password,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """How to run one worker as a child process."""
+
+    worker_id: str
+    command: str | None
+    args: tuple[str, ...]
+    env: dict[str, str] = field(repr=False)
+    proxy_id: str | None
+    max_accounts: int | None
+    auto_start: bool
+    auto_restart: bool
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A person's device that takes notifications.
+
+    `seen_seq`: the device has said that it holds every notification up to this one.
+    """
+
+    device_id: str
+    device_type: str | None
+    device_name: str | None
+    seen_seq: int
+    last_seen_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What people are told. `seq` is its place in the clients' sequence."""
+
+    id: str
+    seq: int
+    type: NotificationType
+    account_id: str | None
+    related_id: str | None
+    title: str
+    content: str
+    data: JsonObject
+    priority: Priority
+    is_sent: bool
+    sent_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A detected comment or direct message. A direct message's `author_*` is its sender."""
+
+    id: str
+    account_id: str
+    kind: MessageKind
+    platform_id: str
+    content: str | None
+    author_name: str | None
+    author_id: str | None
+    post_id: str | None
+    post_title: str | None
+    direction: Direction | None
+    is_read: bool
+    detected_at: int
+    created_at: int

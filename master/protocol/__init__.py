@@ -1,0 +1,1 @@
+"""What travels: payload types of every event and route, their limits, and their encoding."""

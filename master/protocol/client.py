@@ -1,0 +1,70 @@
+"""The /client namespace: people's devices, which take notifications and say what they have seen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field
+
+from master.protocol.wire import Id, Milliseconds, Payload, Seconds, ShortText
+
+SYNC_LIMIT = 500
+
+
+class RegisterDevice(Payload):
+    """A device introduces itself."""
+
+    device_id: Id
+    device_type: Annotated[str, Field(max_length=64)] | None = None
+    device_name: ShortText | None = None
+
+
+class DeviceHeartbeat(Payload):
+    """A device's sign of life."""
+
+    client_id: Id | None = None
+    timestamp: Milliseconds | None = None
+
+
+class ConfirmNotification(Payload):
+    """A device has shown a notification to a person."""
+
+    notification_id: Id = Field(validation_alias=AliasChoices("notification_id", "id"))
+    client_id: Id | None = None
+    timestamp: Milliseconds | None = None
+
+
+class SyncRequest(Payload):
+    """Ask for notifications: after a place in the sequence, since a time, or all; oldest first."""
+
+    device_id: Id
+    since_timestamp: Seconds | None = None
+    after_seq: Annotated[int, Field(ge=0)] | None = None
+    limit: Annotated[int, Field(ge=1, le=SYNC_LIMIT)] = 50
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+class DeviceRegistered(Payload):
+    """The device is known; `owed` notifications follow, `last_seq` is the newest place in the sequence."""
+
+    session_id: str
+    device_id: str
+    connected_at: int
+    owed: int
+    last_seq: int
+
+
+class DeviceRefused(Payload):
+    """The device was refused."""
+
+    error: str
+
+
+class SyncResponse(Payload):
+    """Notifications in the order of their `seq`; ask again with `after_seq: last_seq` for what follows."""
+
+    device_id: str
+    notifications: list[dict[str, Any]]
+    total_count: int
+    last_seq: int
+    has_more: bool

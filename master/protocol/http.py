@@ -1,0 +1,191 @@
+"""The HTTP API's query strings and bodies (`/api/v1`, protocol.md section 7)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
+from master.protocol.wire import Body, Id, Name, Platform, Query, Seconds
+
+PAGE_LIMIT = 500
+
+READ_ONLY_ACCOUNT_FIELDS = frozenset(
+    {
+        "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
+        "platform_user_id", "pinned_worker_id", "epoch", "created_at", "updated_at", "runtime_stats", "worker",
+    }
+)  # fmt: skip
+"""What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
+
+
+class Page(Query):
+    """A part of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
+    offset: Annotated[int, Field(ge=0, le=2**53)] = 0
+
+
+class NoQuery(Query):
+    """This route takes no query parameter."""
+
+
+class AccountsQuery(Page):
+    """Which accounts to list."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
+    platform: Platform | None = None
+    status: AccountStatus | None = None
+    login_status: LoginStatus | None = None
+    assigned_worker_id: Id | None = None
+
+
+class WorkersQuery(Page):
+    """Which workers to list."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
+    status: WorkerStatus | None = None
+
+
+class LoginsQuery(Page):
+    """Which login sessions to list, the newest first."""
+
+    status: SessionStatus | None = None
+    account_id: Id | None = None
+    worker_id: Id | None = None
+
+
+class CommentsQuery(Page):
+    """Which comments to list, the newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
+    account_id: Id | None = None
+    is_read: bool | None = None
+    since: Seconds | None = None
+
+
+class DirectMessagesQuery(CommentsQuery):
+    """Which direct messages to list, the newest first."""
+
+    direction: Direction | None = None
+
+
+class NotificationsQuery(Page):
+    """Which notifications to list, the newest first."""
+
+    type: NotificationType | None = None
+    account_id: Id | None = None
+    is_sent: bool | None = None
+    priority: Priority | None = None
+
+
+class LogsQuery(Query):
+    """How much of a log to show."""
+
+    lines: Annotated[int, Field(ge=1, le=5_000)] = 200
+
+
+MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
+
+
+class NewAccount(Body):
+    """An account to watch. `monitor_interval` is seconds. A given `assigned_worker_id` pins it to that worker."""
+
+    platform: Platform
+    account_name: Name
+    account_id: Id | None = None
+    monitor_interval: MonitorInterval = 20
+    status: AccountStatus = AccountStatus.ACTIVE
+    assigned_worker_id: Id | None = None
+
+
+class AccountChange(Body):
+    """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again."""
+
+    platform: Platform | None = None
+    account_name: Name | None = None
+    account_id: Id | None = None
+    monitor_interval: MonitorInterval | None = None
+    status: AccountStatus | None = None
+    assigned_worker_id: Id | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_read_only(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if key not in READ_ONLY_ACCOUNT_FIELDS}
+        return data
+
+    @model_validator(mode="after")
+    def _refuse_null(self) -> AccountChange:
+        for name in self.model_fields_set - {"account_id", "assigned_worker_id"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} may not be null")
+        return self
+
+
+class NewLogin(Body):
+    """Start a QR login; without `worker_id` Master chooses the worker."""
+
+    worker_id: Id | None = None
+    session_id: Annotated[str, Field(max_length=4_096)] | None = None
+
+
+ProxyProtocol = Literal["http", "https", "socks5"]
+ProxyServer = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$", max_length=300)]
+
+
+class NewProxy(Body):
+    """A way out to the network; `server` is host:port."""
+
+    name: Name
+    server: ProxyServer
+    protocol: ProxyProtocol = "http"
+    username: Annotated[str, Field(max_length=256)] | None = None
+    password: Annotated[str, Field(max_length=1_024)] | None = Field(default=None, repr=False)
+    status: Literal["active", "inactive"] = "active"
+
+
+class ProxyChange(Body):
+    """What to change of a proxy; absent fields stay."""
+
+    name: Name = ""
+    server: ProxyServer = ""
+    protocol: ProxyProtocol = "http"
+    username: Annotated[str, Field(max_length=256)] | None = None
+    password: Annotated[str, Field(max_length=1_024)] | None = Field(default=None, repr=False)
+    status: Literal["active", "inactive"] = "active"
+
+
+class ProxyTrial(Body):
+    """Where the proxy should lead to; host:port of a server of your own."""
+
+    target: ProxyServer
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 5
+
+
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+ArgText = Annotated[str, Field(max_length=4_096), StringConstraints(pattern=r"^[^\x00]*$")]
+
+
+class ConfigFields(Body):
+    """How to run one worker as a child process; without `command` one simulated worker is run."""
+
+    command: Annotated[ArgText, Field(min_length=1)] | None = None
+    args: Annotated[list[ArgText], Field(max_length=128)] = []
+    env: Annotated[dict[EnvName, ArgText], Field(max_length=128)] = Field(default={}, repr=False)
+    proxy_id: Id | None = None
+    max_accounts: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    auto_start: bool = False
+    auto_restart: bool = False
+
+
+class NewWorkerConfig(ConfigFields):
+    """How to run the worker `worker_id`."""
+
+    worker_id: Id
+
+
+class WorkerConfigChange(ConfigFields):
+    """What to change of a worker's configuration; absent fields stay."""

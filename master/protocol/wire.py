@@ -1,0 +1,183 @@
+"""How values travel: shared types with their limits, decoding with readable faults, and the acknowledgement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from master.errors import Invalid, Refusal, Unreadable
+
+MAX_ID = 128
+MAX_NAME = 256
+MAX_TEXT = 100_000
+MAX_ITEMS = 5_000
+MAX_FAULTS = 50
+MILLISECONDS_FROM = 10**10
+LATEST_SECOND = 10**10
+
+
+def _normalise_time(value: Any) -> Any:
+    """Return seconds for what may be seconds or milliseconds, as number or as text."""
+    if isinstance(value, bool):
+        raise ValueError("a time is a number of seconds or milliseconds")
+    if isinstance(value, str):
+        value = float(value)
+    if isinstance(value, (int, float)):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError("a time is a finite number")
+        if abs(value) > MILLISECONDS_FROM:
+            value = value / 1000
+        return int(value)
+    return value
+
+
+def _refuse_control(value: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
+        raise ValueError("control characters are not allowed here")
+    return value
+
+
+def _bound_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse objects nested deeper than 32 levels: nobody sends them and everybody who walks them recurses."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        thing, depth = waiting.pop()
+        if depth > 32:
+            raise ValueError("nested deeper than 32 levels")
+        if isinstance(thing, dict):
+            waiting.extend((inner, depth + 1) for inner in thing.values())
+        elif isinstance(thing, list):
+            waiting.extend((inner, depth + 1) for inner in thing)
+        elif isinstance(thing, (bytes, bytearray)):
+            raise ValueError("binary values are not allowed here")
+    return value
+
+
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_ID, strip_whitespace=True), AfterValidator(_refuse_control)
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip_whitespace=True)]
+ShortText = Annotated[str, StringConstraints(max_length=1_000)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
+Platform = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True)]
+Seconds = Annotated[int, BeforeValidator(_normalise_time), Field(ge=0, le=LATEST_SECOND)]
+Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Json = Annotated[dict[str, Any], AfterValidator(_bound_json)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Payload(BaseModel):
+    """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+class Query(BaseModel):
+    """A route's query string; an unknown parameter is an error of the caller."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+class Body(Payload):
+    """A route's JSON body; an unknown field is an error of the caller, so that no misspelt value is lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+class Empty(Payload):
+    """Nothing is needed; whatever was sent is ignored."""
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+def decode(kind: type[P], data: Any) -> P:
+    """Return `data` as `kind`.
+
+    Errors: Unreadable if it is no object at all, Invalid with one detail per wrong field.
+    """
+    if not isinstance(data, dict):
+        raise Unreadable(f"Expected an object, got {name_kind(data)}.")
+    try:
+        return kind.model_validate(data)
+    except ValidationError as fault:
+        raise Invalid(details=explain_faults(fault)) from None
+    except RecursionError:
+        raise Unreadable("Nested too deeply.") from None
+
+
+def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
+    """Return one `{field, message}` per fault, without the offending value: it may be a secret."""
+    return [
+        {
+            "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
+            "message": error["msg"].removeprefix("Value error, "),
+        }
+        for error in fault.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
+    ]
+
+
+def name_kind(data: Any) -> str:
+    """Return what JSON calls this kind of value."""
+    if data is None:
+        return "nothing"
+    for kind, word in ((bool, "a boolean"), ((int, float), "a number"), (str, "a text"), (list, "a list")):
+        if isinstance(data, kind):
+            return word
+    return "binary data" if isinstance(data, (bytes, bytearray)) else "something else"
+
+
+def accept(reply: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the acknowledgement of something that was done."""
+    return {"success": True, **(reply or {})}
+
+
+def refuse(refusal: Refusal) -> dict[str, Any]:
+    """Return the acknowledgement of something that was not done."""
+    return {"success": False, "error": refusal.to_wire()}
+
+
+def first_object(args: Sequence[Any]) -> Any:
+    """Return an event's first argument; an event without any is an empty object."""
+    return args[0] if args else {}
+
+
+class FastJson:
+    """The `json` module that python-socketio asks for, on orjson.
+
+    JavaScript writes half an emoji as a lone surrogate, which orjson and SQLite both refuse; such a text is kept with
+    the replacement character instead of being lost.
+    """
+
+    @staticmethod
+    def dumps(value: Any, **_: Any) -> str:
+        """Return compact JSON text."""
+        return orjson.dumps(value, default=str).decode()
+
+    @staticmethod
+    def loads(text: str | bytes, **_: Any) -> Any:
+        """Return the value of a JSON text."""
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return _replace_surrogates(json.loads(text, parse_constant=_refuse_constant))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _replace_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_replace_surrogates(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_replace_surrogates(key): _replace_surrogates(inner) for key, inner in value.items()}
+    return value

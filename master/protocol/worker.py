@@ -1,0 +1,213 @@
+"""The /worker namespace, direct dialect (the source document's): what arrives and what Master sends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from master.model import Account, Direction, JsonObject, MessageKind, Proxy
+from master.protocol.wire import (
+    MAX_ITEMS,
+    Count,
+    Id,
+    ImageData,
+    Json,
+    Milliseconds,
+    Payload,
+    Platform,
+    Port,
+    Seconds,
+    ShortText,
+    Text,
+)
+
+ASSIGN_LIMIT = 100
+"""Accounts per `master:task:assign` event (protocol.md section 1)."""
+
+
+def _drop_repeats(value: Any) -> Any:
+    return list(dict.fromkeys(value)) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+
+
+class Register(Payload):
+    """A worker introduces itself; again on the same socket means reload."""
+
+    worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
+    capabilities: Annotated[list[Platform], BeforeValidator(_drop_repeats), Field(max_length=64)]
+    max_accounts: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=10, validation_alias=AliasChoices("maxAccounts", "max_accounts")
+    )
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "unknown"
+    port: Port = 0
+    version: ShortText | None = None
+    metadata: Json = Field(default_factory=dict)
+
+
+class Stats(Payload):
+    """How a worker feels: memory in MB, processor in percent."""
+
+    active_accounts: Count | None = Field(default=None, validation_alias=AliasChoices("activeAccounts"))
+    memory_usage: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
+        default=None, validation_alias=AliasChoices("memoryUsage")
+    )
+    cpu_usage: Annotated[float, Field(ge=0, le=1e6)] | None = Field(
+        default=None, validation_alias=AliasChoices("cpuUsage")
+    )
+
+
+class Heartbeat(Payload):
+    """A worker's sign of life; its own timestamp is information, Master's clock decides."""
+
+    worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
+    stats: Stats = Field(default_factory=Stats)
+    timestamp: Milliseconds | None = None
+
+
+class Goodbye(Payload):
+    """A worker leaves cleanly; its accounts move at once."""
+
+    worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
+    reason: ShortText | None = None
+
+
+class LoginQrCode(Payload):
+    """A QR code is ready to be scanned; a further one replaces the code shown."""
+
+    session_id: Id
+    qr_code_data: ImageData
+    account_id: Id | None = None
+    qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
+    expires_at: Seconds | None = None
+
+
+class LoginReport(Payload):
+    """What became of a login; further keys are the worker's own words and are relayed without secrets."""
+
+    model_config = {**Payload.model_config, "extra": "allow"}
+
+    session_id: Id
+    status: Annotated[str, Field(min_length=1, max_length=64)]
+    account_id: Id | None = None
+    epoch: Annotated[int, Field(ge=0)] | None = None
+    cookies: Annotated[list[Any], Field(max_length=MAX_ITEMS)] | None = None
+    user_info: Json | None = None
+    fingerprint: Json | None = None
+    cookies_valid_until: Seconds | None = None
+    error_message: ShortText | None = None
+    error_type: Annotated[str, Field(max_length=64)] | None = None
+    qr_code_data: ImageData | None = None
+    qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
+    expires_at: Seconds | None = None
+
+
+class CommentItem(Payload):
+    """One detected comment."""
+
+    platform_comment_id: Id = Field(validation_alias=AliasChoices("platform_comment_id", "id"))
+    content: Text | None = None
+    author_name: ShortText | None = None
+    author_id: ShortText | None = None
+    post_id: ShortText | None = None
+    post_title: Text | None = None
+    detected_at: Seconds | None = None
+    created_at: Seconds | None = None
+
+
+class DirectMessageItem(Payload):
+    """One detected direct message."""
+
+    platform_message_id: Id = Field(validation_alias=AliasChoices("platform_message_id", "id"))
+    content: Text | None = None
+    sender_name: ShortText | None = None
+    sender_id: ShortText | None = None
+    direction: Direction = Direction.INBOUND
+    detected_at: Seconds | None = None
+    created_at: Seconds | None = None
+
+
+class MessagesDetected(Payload):
+    """Messages that a worker saw; each item is judged alone, so that one bad item loses no other."""
+
+    type: MessageKind
+    account_id: Id
+    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
+
+
+class UserInput(Payload):
+    """What a person typed for a login (an SMS code, say); relayed, never stored or logged."""
+
+    session_id: Id
+    input_type: Annotated[str, Field(min_length=1, max_length=64)]
+    value: Annotated[str, Field(max_length=4_096)] = Field(repr=False)
+
+
+class Registered(Payload):
+    """Master's answer to a registration; `success` is false with `error` where it was refused."""
+
+    success: bool
+    workerId: str | None = None  # noqa: N815 - the source document's spelling
+    heartbeatInterval: float | None = None  # noqa: N815
+    heartbeatTimeout: float | None = None  # noqa: N815
+    accounts: list[dict[str, Any]] | None = None
+    timestamp: int | None = None
+    error: dict[str, Any] | None = None
+
+
+class TaskAssign(Payload):
+    """Accounts to watch, at most 100 per event."""
+
+    accounts: list[dict[str, Any]]
+
+
+class TaskRevoke(Payload):
+    """Accounts not to touch any more."""
+
+    accountIds: list[str]  # noqa: N815 - the source document's spelling
+    reason: str
+
+
+class ProxyForWorker(Payload):
+    """The way out to the network that a login must take."""
+
+    server: str
+    protocol: str
+    username: str | None = None
+    password: str | None = None
+
+
+class LoginStart(Payload):
+    """Open a browser and fetch a QR code."""
+
+    account_id: str
+    session_id: str
+    platform: str
+    proxy: ProxyForWorker | None
+
+
+class LoginCancel(Payload):
+    """Stop working on a login."""
+
+    session_id: str
+    account_id: str
+    reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
+
+
+def show_account_to_worker(account: Account, proxy: Proxy | None) -> JsonObject:
+    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone."""
+    return {
+        "id": account.id,
+        "platform": account.platform,
+        "account_name": account.account_name,
+        "account_id": account.account_id,
+        "platform_user_id": account.platform_user_id,
+        "monitor_interval": account.monitor_interval,
+        "status": account.status.value,
+        "login_status": account.login_status.value,
+        "credentials": account.credentials or {"cookies": []},
+        "fingerprint": account.fingerprint,
+        "user_info": account.user_info,
+        "cookies_valid_until": account.cookies_valid_until,
+        "proxy": proxy.to_worker() if proxy else None,
+        "epoch": account.epoch,
+    }

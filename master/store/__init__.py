@@ -1,0 +1,1 @@
+"""Where things are kept: rows <-> records, one file per noun, no decisions."""

@@ -1,0 +1,214 @@
+"""The tables: the source document's six, column for column, and what protocol.md adds. Migrations make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, TypeDecorator, text
+
+metadata = MetaData()
+
+
+class JsonText(TypeDecorator[Any]):
+    """An object kept as JSON text; NULL is None."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """Return the text to store."""
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        """Return the object of a stored text."""
+        return None if value is None else orjson.loads(value)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("account_name", Text, nullable=False),
+    Column("account_id", Text),
+    Column("credentials", JsonText),
+    Column("user_info", JsonText),
+    Column("fingerprint", JsonText),
+    Column("status", Text, server_default="active"),
+    Column("login_status", Text, server_default="not_logged_in"),
+    Column("monitor_interval", Integer, server_default="20"),
+    Column("last_login_time", Integer),
+    Column("cookies_valid_until", Integer),
+    Column("assigned_worker_id", Text, ForeignKey("workers.id")),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    # protocol.md: fencing, the person's choice of worker, the account's id on its platform
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("pinned_worker_id", Text, ForeignKey("workers.id")),
+    Column("platform_user_id", Text),
+    Index("idx_accounts_status", "status"),
+    Index("idx_accounts_login_status", "login_status"),
+    Index("idx_accounts_worker", "assigned_worker_id"),
+    Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("status", Text, server_default="connected"),
+    Column("assigned_accounts", Integer, server_default="0"),
+    Column("last_heartbeat", Integer),
+    Column("started_at", Integer, nullable=False),
+    Column("version", Text),
+    Column("metadata", JsonText),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Index("idx_workers_status", "status"),
+)
+
+login_sessions = Table(
+    "login_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("worker_id", Text, ForeignKey("workers.id")),
+    Column("status", Text, server_default="pending"),
+    Column("login_method", Text, server_default="qrcode"),
+    Column("qr_code_data", Text),
+    Column("qr_code_url", Text),
+    Column("error_message", Text),
+    Column("expires_at", Integer),
+    Column("logged_in_at", Integer),
+    Column("created_at", Integer, nullable=False),
+    Index("idx_login_sessions_status", "status"),
+    Index("idx_login_sessions_account", "account_id"),
+    # one open login per account, whoever writes
+    Index(
+        "uq_login_sessions_open",
+        "account_id",
+        unique=True,
+        sqlite_where=text("status IN ('pending', 'scanning')"),
+    ),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("platform_comment_id", Text),
+    Column("content", Text),
+    Column("author_name", Text),
+    Column("author_id", Text),
+    Column("post_id", Text),
+    Column("post_title", Text),
+    Column("is_read", Boolean, server_default="0"),
+    Column("detected_at", Integer),
+    Column("created_at", Integer, nullable=False),
+    Index("idx_comments_account", "account_id"),
+    Index("idx_comments_detected", text("detected_at DESC")),
+    Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
+)
+
+direct_messages = Table(
+    "direct_messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("platform_message_id", Text),
+    Column("content", Text),
+    Column("sender_name", Text),
+    Column("sender_id", Text),
+    Column("direction", Text),
+    Column("is_read", Boolean, server_default="0"),
+    Column("detected_at", Integer),
+    Column("created_at", Integer, nullable=False),
+    Index("idx_direct_messages_account", "account_id"),
+    Index("idx_direct_messages_detected", text("detected_at DESC")),
+    Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id")),
+    Column("related_id", Text),
+    Column("title", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("data", JsonText),
+    Column("priority", Text, server_default="normal"),
+    Column("is_sent", Boolean, server_default="0"),
+    Column("sent_at", Integer),
+    Column("created_at", Integer, nullable=False),
+    # its place in the clients' sequence; never given twice
+    Column("seq", Integer, nullable=False),
+    Index("idx_notifications_type", "type"),
+    Index("idx_notifications_account", "account_id"),
+    Index("idx_notifications_sent", "is_sent"),
+    Index("idx_notifications_created", "created_at"),
+    Index("uq_notifications_seq", "seq", unique=True),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+client_devices = Table(
+    "client_devices",
+    metadata,
+    Column("device_id", Text, primary_key=True),
+    Column("device_type", Text),
+    Column("device_name", Text),
+    Column("seen_seq", Integer, nullable=False),
+    Column("last_seen_at", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+)
+
+client_deliveries = Table(
+    "client_deliveries",
+    metadata,
+    Column("device_id", Text, ForeignKey("client_devices.device_id", ondelete="CASCADE"), primary_key=True),
+    Column("notification_id", Text, ForeignKey("notifications.id", ondelete="CASCADE"), primary_key=True),
+    Column("confirmed_at", Integer, nullable=False),
+    Index("idx_client_deliveries_notification", "notification_id"),
+)
+
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("server", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("username", Text),
+    Column("password", Text),
+    Column("status", Text, nullable=False, server_default="active"),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Index("uq_proxies_name", "name", unique=True),
+)
+
+worker_configs = Table(
+    "worker_configs",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("command", Text),
+    Column("args", JsonText, nullable=False),
+    Column("env", JsonText, nullable=False),
+    Column("proxy_id", Text, ForeignKey("proxies.id")),
+    Column("max_accounts", Integer),
+    Column("auto_start", Boolean, nullable=False, server_default="0"),
+    Column("auto_restart", Boolean, nullable=False, server_default="0"),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Index("idx_worker_configs_proxy", "proxy_id"),
+)
