@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -18,6 +20,27 @@ READ_ONLY_ACCOUNT_FIELDS = frozenset(
     }
 )  # fmt: skip
 """What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
+
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[Q, B]):
+    """One HTTP request as an operation sees it: decoded, with the names of its path."""
+
+    query: Q
+    body: B
+    path: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of shown rows, and how many there are in all."""
+
+    rows: Sequence[dict[str, Any]]
+    total: int
 
 
 class Page(Query):

@@ -41,8 +41,8 @@ def _refuse_control(value: str) -> str:
     return value
 
 
-def _bound_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse objects nested deeper than 32 levels: nobody sends them and everybody who walks them recurses."""
+def bound_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what cannot be kept as JSON text, and nesting deeper than 32 levels: whoever walks it recurses."""
     waiting: list[tuple[Any, int]] = [(value, 1)]
     while waiting:
         thing, depth = waiting.pop()
@@ -68,7 +68,7 @@ Platform = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$
 Seconds = Annotated[int, BeforeValidator(_normalise_time), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
-Json = Annotated[dict[str, Any], AfterValidator(_bound_json)]
+Json = Annotated[dict[str, Any], AfterValidator(bound_json)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 

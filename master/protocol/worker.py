@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from master.model import Account, Direction, JsonObject, MessageKind, Proxy
 from master.protocol.wire import (
@@ -20,6 +20,7 @@ from master.protocol.wire import (
     Seconds,
     ShortText,
     Text,
+    bound_json,
 )
 
 ASSIGN_LIMIT = 100
@@ -99,6 +100,11 @@ class LoginReport(Payload):
     qr_code_data: ImageData | None = None
     qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
     expires_at: Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unkeepable(cls, data: Any) -> Any:
+        return bound_json(data) if isinstance(data, dict) else data
 
 
 class CommentItem(Payload):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from master.model import Account, AccountStatus, LoginStatus
+from master.model import Account, AccountStatus, LoginStatus, Worker
 from master.store.rows import chunk_ids, count_by, find_page, find_row, find_rows
 from master.store.schema import accounts
 
@@ -56,16 +56,30 @@ async def find_holders(connection: AsyncConnection) -> list[tuple[str, str, int]
     return [(row[0], row[1], row[2]) for row in await connection.execute(query)]
 
 
-async def find_waiting(
-    connection: AsyncConnection, *, platforms: Sequence[str] | None = None, limit: int | None = None
-) -> list[Account]:
-    """Return active accounts that nobody holds, the longest known first; only of `platforms` if given."""
+async def find_waiting(connection: AsyncConnection, *, account_id: str | None = None) -> list[Account]:
+    """Return active accounts that nobody holds, the longest known first; only the one named if one is."""
     query = select(accounts).where(
         accounts.c.assigned_worker_id.is_(None), accounts.c.status == AccountStatus.ACTIVE.value
     )
-    if platforms is not None:
-        query = query.where(accounts.c.platform.in_(platforms))
-    query = query.order_by(accounts.c.created_at, accounts.c.id).limit(limit)
+    if account_id is not None:
+        query = query.where(accounts.c.id == account_id)
+    query = query.order_by(accounts.c.created_at, accounts.c.id)
+    return [_to_record(row) for row in await find_rows(connection, query)]
+
+
+async def find_waiting_for(connection: AsyncConnection, worker: Worker, *, limit: int) -> list[Account]:
+    """Return at most `limit` active accounts that nobody holds and that this worker may take, the oldest first."""
+    query = (
+        select(accounts)
+        .where(
+            accounts.c.assigned_worker_id.is_(None),
+            accounts.c.status == AccountStatus.ACTIVE.value,
+            accounts.c.platform.in_(worker.capabilities),
+            or_(accounts.c.pinned_worker_id.is_(None), accounts.c.pinned_worker_id == worker.id),
+        )
+        .order_by(accounts.c.created_at, accounts.c.id)
+        .limit(limit)
+    )
     return [_to_record(row) for row in await find_rows(connection, query)]
 
 

@@ -1,0 +1,23 @@
+"""`python -m loadtest`: start a Master, put load on it, print what it did; exit code 1 past a threshold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from loadtest.plan import read_plan
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the load test that the command line asks for and return the exit code."""
+    plan = read_plan(arguments)
+    from loadtest.run import run_plan  # Locust replaces parts of the standard library when it is imported
+
+    try:
+        return run_plan(plan)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""A Master of one's own: a real child process on a free port, with a database and logs that vanish with it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 20.0
+REQUEST_TIMEOUT_S = 10.0
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class TargetFailed(Exception):
+    """The Master under test did not start, or did not answer."""
+
+
+def find_free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Target:
+    """One `python -m master` process; as a context manager it is stopped at the end, whatever happens."""
+
+    def __init__(self, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
+        self.port = port or find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings = dict(settings or {})
+        self._folder = tempfile.TemporaryDirectory(prefix="master-target-")
+        self._output = Path(self._folder.name) / "output.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Target:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process and return when it is ready. Errors: TargetFailed, with what it printed last."""
+        folder = Path(self._folder.name)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DB_PATH": str(folder / "master.db"),
+            "LOG_DIR": str(folder / "logs"),
+            "LOG_LEVEL": "warning",
+            **self._settings,
+        }
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "master"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self._answers():
+            if self._ended_within(0.1):
+                raise TargetFailed(f"Master ended with code {self._process.returncode}:\n{self.read_output()}")
+            if time.monotonic() > deadline:
+                raise TargetFailed(f"Master was not ready after {READY_TIMEOUT_S:.0f} s:\n{self.read_output()}")
+
+    def stop(self) -> int | None:
+        """Stop the process by SIGTERM and return its exit code; one that does not stop is killed. Once is enough."""
+        process, self._process = self._process, None
+        if process is None:
+            self._folder.cleanup()
+            return None
+        process.terminate()
+        try:
+            return process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+        finally:
+            self._folder.cleanup()
+
+    def read_output(self, limit: int = 4_000) -> str:
+        """Return the end of what the process printed."""
+        return self._output.read_text(errors="replace")[-limit:] if self._output.exists() else ""
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read().decode()
+        except (OSError, http.client.HTTPException) as fault:
+            raise TargetFailed(f"{method} {path}: {fault}") from fault
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise TargetFailed(f"{method} {path}: {response.status} {text[:500]}")
+        reply: dict[str, Any] = json.loads(text)
+        return reply
+
+    def create_account(self, platform: str, name: str) -> str:
+        """Create an account over HTTP and return its id."""
+        reply = self.ask("POST", "/api/v1/accounts", {"platform": platform, "account_name": name})
+        return str(reply["account"]["id"])
+
+    def _answers(self) -> bool:
+        try:
+            self.ask("GET", "/health/ready")
+        except TargetFailed:
+            return False
+        return True
+
+    def _ended_within(self, seconds: float) -> bool:
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True

@@ -1,0 +1,256 @@
+"""Who puts the load on: workers, administrators and devices, as Locust users over real sockets.
+
+Locust's own rows of Socket.IO calls are left aside (see report.OWN_KINDS): `ask` measures each call once, and counts an
+answer without success as a failure.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import socketio
+from locust import task
+from locust.contrib.fasthttp import FastHttpUser
+from locust.contrib.socketio import SocketIOUser
+from locust.env import Environment
+
+from loadtest.plan import Plan
+from loadtest.report import ACK, CONNECT, PUSH
+
+ANSWER_TIMEOUT_S = 10
+PLATFORM = "douyin"
+REPEAT_SHARE = 0.1
+"""How many reports are repeated, as a worker does whose acknowledgement was lost."""
+
+
+class Refused(Exception):
+    """Master answered without success, or not what the protocol promises."""
+
+
+class Stage(Environment):
+    """Locust's environment with what the users share."""
+
+    def __init__(self, plan: Plan, accounts: list[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.plan = plan
+        self.accounts = accounts
+        self.free_workers = [f"load-{number:05d}" for number in range(plan.workers, 0, -1)]
+        self.sent_at: dict[str, float] = {}
+        """Platform id of a message -> when it was reported, until the first administrator hears of it."""
+        self.stored = 0
+        self.made = 0
+
+
+class Peer(SocketIOUser):
+    """One connection to one namespace."""
+
+    abstract = True
+    namespace: str
+    environment: Stage
+
+    def connect(self) -> None:
+        """Open the WebSocket and the namespace; measured."""
+        self.measure(
+            CONNECT,
+            self.namespace,
+            lambda: socketio.Client.connect(
+                self.sio, self.host, transports=["websocket"], namespaces=[self.namespace], wait_timeout=ANSWER_TIMEOUT_S
+            ),
+        )
+
+    def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any] | None:
+        """Send an event and return its acknowledgement; None if there was none, or one without success."""
+
+        def call() -> dict[str, Any]:
+            if not self.sio.connected:
+                raise Refused("not connected")
+            reply = socketio.Client.call(
+                self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S
+            )
+            if not isinstance(reply, dict) or reply.get("success") is not True:
+                raise Refused(str(reply)[:200])
+            return reply
+
+        reply: dict[str, Any] | None = self.measure(ACK, event, call)
+        return reply
+
+    def measure(self, kind: str, name: str, act: Callable[[], Any]) -> Any:
+        """Do something and log it as one row; what goes wrong is logged and None is returned."""
+        started = time.perf_counter()
+        result, fault = None, None
+        try:
+            result = act()
+        except Exception as raised:  # whatever it was, it is this request's failure, and the user goes on
+            fault = raised
+        self.log_row(kind, name, time.perf_counter() - started, fault)
+        return result
+
+    def log_row(self, kind: str, name: str, seconds: float, fault: Exception | None = None) -> None:
+        """Log one measurement with Locust."""
+        self.environment.events.request.fire(
+            request_type=kind,
+            name=name,
+            response_time=seconds * 1000,
+            response_length=0,
+            exception=fault,
+            context={},
+        )
+
+    def on_start(self) -> None:
+        """Connect."""
+        self.connect()
+
+    def on_stop(self) -> None:
+        """Close the connection."""
+        self.sio.disconnect()
+
+
+class WorkerUser(Peer):
+    """A worker: registers, sends heartbeats, reports messages and now and then reports some twice."""
+
+    namespace = "/worker"
+
+    def on_start(self) -> None:
+        """Connect and register under a name that no other user has right now."""
+        self.worker_id = self.environment.free_workers.pop()
+        self.owned: list[str] = []
+        super().on_start()
+        register = {
+            "workerId": self.worker_id,
+            "capabilities": [PLATFORM],
+            "maxAccounts": 10,
+            "host": "127.0.0.1",
+            "port": 4000,
+            "version": "load",
+        }
+        self.ask("worker:register", register)
+        self.next_heartbeat = time.monotonic() + random.uniform(0, self.environment.plan.heartbeat_s)
+
+    def on_stop(self) -> None:
+        """Leave the name to the next user and close the connection, as a crash or a lost network would."""
+        self.environment.free_workers.append(self.worker_id)
+        super().on_stop()
+
+    def wait_time(self) -> float:
+        """Return the pause before the next act, in seconds."""
+        return self.environment.plan.report_s * random.uniform(0.5, 1.5)
+
+    @task
+    def live(self) -> None:
+        """Send a heartbeat if one is due, then report."""
+        now = time.monotonic()
+        if now >= self.next_heartbeat:
+            self.next_heartbeat = now + self.environment.plan.heartbeat_s
+            self.beat()
+        if self.environment.plan.batch:
+            self.report()
+
+    def beat(self) -> None:
+        """Send a heartbeat and take from its answer which accounts are ours."""
+        stats = {"activeAccounts": len(self.owned), "memoryUsage": 256, "cpuUsage": 10}
+        heartbeat = {"workerId": self.worker_id, "stats": stats, "timestamp": int(time.time() * 1000)}
+        reply = self.ask("worker:heartbeat", heartbeat)
+        if reply is not None:
+            self.owned = list(reply.get("accountIds", []))
+
+    def report(self) -> None:
+        """Report new comments of one account and check that each is counted as new, or the second time as known."""
+        stage = self.environment
+        account_id = random.choice(self.owned or stage.accounts)
+        report = {"type": "comment", "account_id": account_id, "messages": self.make_comments(account_id)}
+        sent_at = time.perf_counter()
+        stage.sent_at.update({item["platform_comment_id"]: sent_at for item in report["messages"]})
+        self.check(self.ask("worker:message:detected", report), inserted=stage.plan.batch, duplicates=0)
+        if random.random() < REPEAT_SHARE:
+            self.check(self.ask("worker:message:detected", report), inserted=0, duplicates=stage.plan.batch)
+
+    def make_comments(self, account_id: str) -> list[dict[str, Any]]:
+        """Return one batch of comments that nobody has reported yet."""
+        stage = self.environment
+        first, stage.made = stage.made, stage.made + stage.plan.batch
+        return [
+            {
+                "platform_comment_id": f"load-{number}",
+                "content": f"Comment number {number}",
+                "author_name": "Somebody",
+                "author_id": f"author-{number % 97}",
+                "post_id": f"post-{number % 13}",
+                "post_title": "A post",
+            }
+            for number in range(first, first + stage.plan.batch)
+        ]
+
+    def check(self, reply: dict[str, Any] | None, *, inserted: int, duplicates: int) -> None:
+        """Count what Master has stored; a wrong count is a failure of its own."""
+        if reply is None:
+            return
+        self.environment.stored += reply.get("inserted", 0)
+        if (reply.get("inserted"), reply.get("duplicates")) != (inserted, duplicates):
+            self.log_row(ACK, "worker:message:detected (counts)", 0, Refused(str(reply)[:200]))
+
+
+class AdminUser(Peer, FastHttpUser):
+    """An administrator: asks for the status, looks through the lists, and is told of every new message."""
+
+    namespace = "/admin"
+    lists = ("accounts", "workers", "comments?limit=20", "notifications?limit=50", "login-sessions", "statistics")
+
+    def on_start(self) -> None:
+        """Listen and connect."""
+        self.sio.on("notification:new", self.hear, namespace=self.namespace)
+        super().on_start()
+
+    def wait_time(self) -> float:
+        """Return the pause before the next look, in seconds."""
+        return random.uniform(1, 3)
+
+    def hear(self, notification: dict[str, Any]) -> None:
+        """Measure how long a message took from the worker's report to the first administrator."""
+        sent_at = self.environment.sent_at.pop(notification["data"].get("platform_id"), None)
+        if sent_at is not None:
+            self.log_row(PUSH, "notification:new", time.perf_counter() - sent_at)
+
+    @task(2)
+    def look_at_status(self) -> None:
+        """Ask for the counts of everything."""
+        self.ask("admin:status:request", {})
+
+    @task(3)
+    def look_at_lists(self) -> None:
+        """Read one list over HTTP."""
+        self.client.get(f"/api/v1/{random.choice(self.lists)}")
+
+
+class DeviceUser(Peer):
+    """A person's device: registers, and fetches what it has not seen, in order."""
+
+    namespace = "/client"
+
+    def on_start(self) -> None:
+        """Connect and register; what is older than the device is not asked for."""
+        self.device_id = f"device-{id(self)}"
+        super().on_start()
+        reply = self.ask("client:register", {"device_id": self.device_id, "device_type": "load"})
+        self.seen = int(reply.get("last_seq", 0)) if reply else 0
+
+    def wait_time(self) -> float:
+        """Return the pause before the next question, in seconds."""
+        return random.uniform(2, 4)
+
+    @task
+    def catch_up(self) -> None:
+        """Fetch everything after what was seen last, page by page."""
+        more = True
+        while more:
+            reply = self.ask(
+                "client:sync:request", {"device_id": self.device_id, "after_seq": self.seen, "limit": 500}
+            )
+            if reply is None:
+                return
+            self.seen = max([self.seen, *(item["seq"] for item in reply.get("notifications", []))])
+            more = bool(reply.get("has_more"))
+            gevent.sleep(0)

@@ -1,0 +1,1 @@
+"""What Master does when asked: load, decide, keep, announce. One file per noun."""

@@ -1,0 +1,192 @@
+"""Accounts are added, changed, paused, pinned and removed by people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from master.decisions.assignment import wants_worker
+from master.errors import AlreadyExists, Invalid, UnknownAccount, WorkerFull, WorkerUnfit
+from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus
+from master.operations.assignments import announce_account, hand_out, place_waiting, settle_loads, take_accounts
+from master.operations.login_ends import end_login_of_removed
+from master.protocol.admin import show_account as show_row
+from master.protocol.http import AccountChange, AccountsQuery, Listing, NewAccount, NoQuery, Request
+from master.store import accounts as account_rows
+from master.store import logins as login_rows
+from master.store import messages as message_rows
+from master.store import notifications as notification_rows
+from master.store import workers as worker_rows
+from master.turn import Turn
+
+log = structlog.get_logger(__name__)
+
+
+async def list_accounts(event: Request[AccountsQuery, None], turn: Turn) -> Listing:
+    """List accounts, the oldest first."""
+    query = event.query
+    filters = {
+        "platform": query.platform,
+        "status": query.status.value if query.status else None,
+        "login_status": query.login_status.value if query.login_status else None,
+        "assigned_worker_id": query.assigned_worker_id,
+    }
+    accounts, total = await account_rows.list_accounts(
+        turn.connection, filters, limit=query.limit, offset=query.offset
+    )
+    return Listing([show_row(account) for account in accounts], total)
+
+
+async def show_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+    """Show one account."""
+    return show_row(await _find(turn, event.path["id"]))
+
+
+async def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
+    """Add an account and give it to a worker that fits, if there is one."""
+    body = event.body
+    account = Account(
+        id=turn.new_id(),
+        platform=body.platform,
+        account_name=body.account_name,
+        account_id=body.account_id,
+        credentials=None,
+        user_info=None,
+        fingerprint=None,
+        status=body.status,
+        login_status=LoginStatus.NOT_LOGGED_IN,
+        monitor_interval=body.monitor_interval,
+        last_login_time=None,
+        cookies_valid_until=None,
+        assigned_worker_id=None,
+        pinned_worker_id=body.assigned_worker_id,
+        platform_user_id=None,
+        epoch=0,
+        created_at=turn.at,
+        updated_at=turn.at,
+    )
+    await _require_unique(turn, account)
+    if account.pinned_worker_id is not None:
+        await _require_fit(turn, account, account.pinned_worker_id)
+    await account_rows.add_account(turn.connection, account)
+    announce_account(turn, account)
+    if wants_worker(account):
+        await settle_loads(turn, await place_waiting(turn, account_id=account.id))
+    log.info("account_added", account=account.id, platform=account.platform)
+    return show_row(await _find(turn, account.id))
+
+
+async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonObject:
+    """Change what a person may change of an account; hands change with it where they must."""
+    account = await _find(turn, event.path["id"])
+    wanted = _read_wishes(account, event.body)
+    await _require_unique(turn, wanted)
+    if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
+        await _require_fit(turn, wanted, wanted.pinned_worker_id or "")
+    values: dict[str, Any] = {
+        "platform": wanted.platform,
+        "account_name": wanted.account_name,
+        "account_id": wanted.account_id,
+        "monitor_interval": wanted.monitor_interval,
+        "status": wanted.status.value,
+        "pinned_worker_id": wanted.pinned_worker_id,
+    }
+    await account_rows.change_account(turn.connection, account.id, values, turn.at)
+    moved: set[str] = set()
+    holder = account.assigned_worker_id
+    if holder is not None:
+        reason = await _find_reason_to_take(turn, wanted, holder)
+        if reason is not None:
+            await take_accounts(turn, [wanted], holder, reason)
+            moved.add(holder)
+        else:
+            await hand_out(turn, holder, [await _find(turn, account.id)])
+    moved |= await place_waiting(turn, account_id=account.id)
+    await settle_loads(turn, moved)
+    changed = await _find(turn, account.id)
+    announce_account(turn, changed)
+    return show_row(changed)
+
+
+async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+    """Remove an account with everything that belongs to it; its worker is told to stop."""
+    account = await _find(turn, event.path["id"])
+    await end_login_of_removed(turn, account)
+    if account.assigned_worker_id is not None:
+        await take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+    await notification_rows.remove_notifications_of(turn.connection, account.id)
+    await message_rows.remove_messages_of(turn.connection, account.id)
+    await login_rows.remove_logins_of(turn.connection, account.id)
+    await account_rows.remove_account(turn.connection, account.id)
+    if account.assigned_worker_id is not None:
+        # the room that it leaves may be what another account waits for
+        changed = {account.assigned_worker_id}
+        await worker_rows.recount_loads(turn.connection, changed)
+        await settle_loads(turn, changed | await place_waiting(turn))
+    log.info("account_removed", account=account.id)
+    return show_row(replace(account, assigned_worker_id=None))
+
+
+def _read_wishes(account: Account, body: AccountChange) -> Account:
+    """Return the account as the person wants it.
+
+    An `assigned_worker_id` that is the present one is no wish: pages send whole rows back.
+    """
+    given = body.model_fields_set
+    pinned = account.pinned_worker_id
+    if "assigned_worker_id" in given:
+        if body.assigned_worker_id is None:
+            pinned = None
+        elif body.assigned_worker_id != account.assigned_worker_id:
+            pinned = body.assigned_worker_id
+    return replace(
+        account,
+        platform=body.platform or account.platform,
+        account_name=body.account_name or account.account_name,
+        account_id=body.account_id if "account_id" in given else account.account_id,
+        monitor_interval=body.monitor_interval or account.monitor_interval,
+        status=body.status or account.status,
+        pinned_worker_id=pinned,
+    )
+
+
+async def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:
+    """Return why the present worker may not keep the account as it is wanted, or None if it may."""
+    if wanted.status is not AccountStatus.ACTIVE:
+        return f"account_{wanted.status.value}"
+    if wanted.pinned_worker_id not in (None, holder):
+        return "pinned_elsewhere"
+    worker = await worker_rows.find_worker(turn.connection, holder)
+    if worker is None or not worker.supports(wanted.platform):
+        return "platform_not_supported"
+    return None
+
+
+async def _require_unique(turn: Turn, account: Account) -> None:
+    """Refuse a second row for one social-media account: watched twice, it gets banned."""
+    if account.account_id is not None:
+        twin = await account_rows.find_twin(turn.connection, account.platform, account.account_id)
+        if twin not in (None, account.id):
+            raise AlreadyExists(
+                "There is an account with this platform and account_id already.", details=[{"id": twin}]
+            )
+
+
+async def _require_fit(turn: Turn, account: Account, worker_id: str) -> None:
+    """Refuse to pin an account to a worker that is unknown, cannot do its platform, or is full."""
+    worker = await worker_rows.find_worker(turn.connection, worker_id)
+    if worker is None:
+        raise Invalid(details=[{"field": "assigned_worker_id", "message": "there is no such worker"}])
+    if not worker.supports(account.platform):
+        raise WorkerUnfit
+    if worker.status is WorkerStatus.CONNECTED and worker.room <= 0 and account.assigned_worker_id != worker_id:
+        raise WorkerFull
+
+
+async def _find(turn: Turn, account_id: str) -> Account:
+    account = await account_rows.find_account(turn.connection, account_id)
+    if account is None:
+        raise UnknownAccount
+    return account

@@ -1,0 +1,100 @@
+"""Accounts change hands here and nowhere else: the row, the worker's load, what memory knows and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from master.decisions.assignment import place_accounts
+from master.decisions.schedule import portion
+from master.model import Account, JsonObject
+from master.protocol.admin import show_account, show_worker
+from master.protocol.worker import ASSIGN_LIMIT, show_account_to_worker
+from master.store import accounts as account_rows
+from master.store import workers as worker_rows
+from master.store.proxies import find_proxy_of_worker
+from master.turn import ADMINS, Turn, worker_address
+
+
+async def give_account(turn: Turn, account: Account, worker_id: str) -> Account | None:
+    """Assign an account nobody holds; return it as it is now, or None if it changed hands meanwhile."""
+    if not await account_rows.assign(turn.connection, account, worker_id, turn.at):
+        return None
+    given = replace(account, assigned_worker_id=worker_id, epoch=account.epoch + 1, updated_at=turn.at)
+    turn.after_commit(lambda: turn.presence.give(given.id, worker_id, given.epoch))
+    announce_account(turn, given)
+    return given
+
+
+async def take_accounts(
+    turn: Turn, accounts: Sequence[Account], worker_id: str, reason: str, *, reachable: bool = True
+) -> list[Account]:
+    """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns."""
+    taken = []
+    for account in accounts:
+        if await account_rows.release(turn.connection, account, turn.at):
+            taken.append(replace(account, assigned_worker_id=None, updated_at=turn.at))
+    if not taken:
+        return []
+    for some in portion([account.id for account in taken], ASSIGN_LIMIT):
+        turn.tell(worker_address(worker_id), "master:task:revoke", {"accountIds": list(some), "reason": reason})
+
+    def forget() -> None:
+        seat = turn.presence.seats.get(worker_id)
+        told = reachable and seat is not None and seat.sid is not None
+        for account in taken:
+            turn.presence.take(account.id, worker_id, told=told)
+
+    turn.after_commit(forget)
+    for account in taken:
+        announce_account(turn, account)
+    return taken
+
+
+async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str]:
+    """Place every account that waits (or just the one named) and fits; return the workers that got some."""
+    waiting = await account_rows.find_waiting(turn.connection, account_id=account_id)
+    if not waiting:
+        return set()
+    workers = await worker_rows.find_connected_workers(turn.connection)
+    given: dict[str, list[Account]] = {}
+    for account, worker_id in place_accounts(waiting, workers):
+        placed = await give_account(turn, account, worker_id)
+        if placed is not None:
+            given.setdefault(worker_id, []).append(placed)
+    for worker_id, accounts in given.items():
+        await hand_out(turn, worker_id, accounts)
+    return set(given)
+
+
+async def hand_out(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:
+    """Tell a worker to watch these accounts now, at most 100 per event."""
+    shown = await show_to_worker(turn, worker_id, accounts)
+    for some in portion(shown, ASSIGN_LIMIT):
+        turn.tell(worker_address(worker_id), "master:task:assign", {"accounts": list(some)})
+    at = turn.monotonic
+    turn.after_commit(lambda: turn.presence.handed_out.update({account.id: at for account in accounts}))
+
+
+async def show_to_worker(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> list[JsonObject]:
+    """Return accounts with their secrets and the worker's proxy, as only their worker may see them."""
+    if not accounts:
+        return []
+    proxy = await find_proxy_of_worker(turn.connection, worker_id)
+    return [show_account_to_worker(account, proxy) for account in accounts]
+
+
+async def settle_loads(turn: Turn, worker_ids: Collection[str]) -> None:
+    """Recount these workers' loads and show their rows to administrators."""
+    if not worker_ids:
+        return
+    await worker_rows.recount_loads(turn.connection, worker_ids)
+    for worker_id in sorted(worker_ids):
+        worker = await worker_rows.find_worker(turn.connection, worker_id)
+        if worker is not None:
+            turn.tell(ADMINS, "worker:status", show_worker(worker))
+
+
+def announce_account(turn: Turn, account: Account) -> None:
+    """Show an account's row to administrators, without its secrets."""
+    turn.tell(ADMINS, "account:status", show_account(account))

@@ -1,0 +1,169 @@
+"""How a login ends: success, failure, time; and what that means for the account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from master.decisions.login import (
+    choose_cookies_end,
+    find_platform_user_id,
+    login_status_after_failure,
+    login_status_before,
+)
+from master.errors import LoginClosed
+from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
+from master.operations.assignments import announce_account, give_account, hand_out, settle_loads, take_accounts
+from master.protocol.admin import remove_secrets
+from master.protocol.worker import LoginReport
+from master.store import accounts as account_rows
+from master.store import logins as login_rows
+from master.store import workers as worker_rows
+from master.turn import ADMINS, Turn, worker_address
+
+log = structlog.get_logger(__name__)
+
+BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted")
+
+
+async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
+    """Store what the worker brought and make it the account's owner."""
+    assert login.worker_id is not None
+    values: dict[str, Any] = {"login_status": LoginStatus.LOGGED_IN.value, "last_login_time": turn.at}
+    if event.cookies:
+        values["credentials"] = {"cookies": event.cookies}
+        values["cookies_valid_until"] = choose_cookies_end(event.cookies_valid_until, turn.now)
+    if event.user_info is not None:
+        values["user_info"] = event.user_info
+        user_id = find_platform_user_id(event.user_info)
+        if user_id is not None:
+            values["platform_user_id"] = user_id
+    if event.fingerprint is not None:
+        values["fingerprint"] = event.fingerprint
+    await _end(turn, login, SessionStatus.SUCCESS, {"logged_in_at": turn.at})
+    await account_rows.change_account(turn.connection, account.id, values, turn.at)
+    owner = await _move_to_login_worker(turn, account, login.worker_id)
+    after = await account_rows.find_account(turn.connection, account.id)
+    assert after is not None
+    if owner is not None:
+        await hand_out(turn, owner, [after])
+    turn.tell(
+        ADMINS,
+        "login:success",
+        {
+            "session_id": login.id,
+            "account_id": account.id,
+            "worker_id": login.worker_id,
+            "user_info": remove_secrets(event.user_info if event.user_info is not None else account.user_info),
+            "logged_in_at": turn.at,
+        },
+    )
+    announce_account(turn, after)
+    log.info("login_succeeded", session=login.id, account=account.id, worker=login.worker_id, epoch=after.epoch)
+
+
+async def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> str | None:
+    """Make the worker that logged the account in its owner where it may be; return who owns it now.
+
+    An account that is not to be watched, is pinned elsewhere, or whose new owner has meanwhile filled up stays where it is.
+    """
+    if account.assigned_worker_id == worker_id:
+        return worker_id
+    worker = await worker_rows.find_worker(turn.connection, worker_id)
+    assert worker is not None
+    may_move = (
+        account.status is AccountStatus.ACTIVE
+        and account.pinned_worker_id in (None, worker_id)
+        and worker.status is WorkerStatus.CONNECTED
+        and worker.room > 0
+    )
+    if not may_move:
+        return account.assigned_worker_id
+    before = account.assigned_worker_id
+    if before is not None:
+        taken = await take_accounts(turn, [account], before, "logged_in_elsewhere")
+        if not taken:
+            return before
+        account = taken[0]
+    await give_account(turn, account, worker_id)
+    await settle_loads(turn, {worker_id} | ({before} if before else set()))
+    return worker_id
+
+
+async def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login:
+    """End a login without success; only the worker's own word makes the account `login_failed`."""
+    ended = await _end(turn, login, SessionStatus.FAILED, {"error_message": message})
+    account = await account_rows.find_account(turn.connection, login.account_id)
+    assert account is not None
+    by_us = error_type in BY_US
+    await set_login_status(
+        turn, account, login_status_before(account) if by_us else login_status_after_failure(account)
+    )
+    turn.tell(
+        ADMINS,
+        "login:failed",
+        {
+            "session_id": login.id,
+            "account_id": login.account_id,
+            "worker_id": login.worker_id,
+            "error_message": message,
+            "error_type": error_type,
+        },
+    )
+    log.info("login_failed", session=login.id, account=login.account_id, worker=login.worker_id, reason=error_type)
+    return ended
+
+
+async def expire(turn: Turn, login: Login) -> None:
+    await _end(turn, login, SessionStatus.EXPIRED, {"error_message": "The login's time was up."})
+    account = await account_rows.find_account(turn.connection, login.account_id)
+    assert account is not None
+    await set_login_status(turn, account, login_status_before(account))
+    turn.tell(
+        ADMINS,
+        "login:qrcode:expired",
+        {"session_id": login.id, "account_id": login.account_id, "worker_id": login.worker_id},
+    )
+    log.info("login_expired", session=login.id, account=login.account_id, worker=login.worker_id)
+
+
+async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObject) -> Login:
+    """Close a session for good; a code is worth a login and does not outlive it."""
+    await change_open(turn, login, {"status": status.value, "qr_code_data": None, "qr_code_url": None, **values})
+    turn.after_commit(lambda: turn.presence.deadlines.pop(login.id, None) and None)
+    return replace(login, status=status, qr_code_data=None, qr_code_url=None, **values)
+
+
+async def fail_logins_of(turn: Turn, worker_id: str) -> None:
+    """End the open logins of a worker that is lost."""
+    for login in await login_rows.find_open_logins(turn.connection, worker_id=worker_id):
+        await fail(turn, login, "The worker was lost.", "worker_lost")
+
+
+async def end_login_of_removed(turn: Turn, account: Account) -> None:
+    """End the open login of an account that is about to be removed."""
+    login = await login_rows.find_open_login(turn.connection, account.id)
+    if login is not None:
+        await fail(turn, login, "The account was removed.", "account_deleted")
+        stop_worker(turn, login, "account_deleted")
+
+
+async def change_open(turn: Turn, login: Login, values: JsonObject) -> None:
+    if not await login_rows.change_open_login(turn.connection, login.id, values):
+        raise LoginClosed
+
+
+async def set_login_status(turn: Turn, account: Account, status: LoginStatus) -> None:
+    await account_rows.change_account(turn.connection, account.id, {"login_status": status.value}, turn.at)
+    announce_account(turn, replace(account, login_status=status, updated_at=turn.at))
+
+
+def stop_worker(turn: Turn, login: Login, reason: str) -> None:
+    if login.worker_id is not None:
+        turn.tell(
+            worker_address(login.worker_id),
+            "master:login:cancel",
+            {"session_id": login.id, "account_id": login.account_id, "reason": reason},
+        )

@@ -1,0 +1,190 @@
+"""Detected messages are kept once each, and people are told of every new one in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from master.decisions.intake import drop_repeats
+from master.decisions.notification import announce_message
+from master.errors import Invalid, Missing, NotRegistered, Refusal, UnknownAccount
+from master.model import JsonObject, Message, MessageKind
+from master.protocol.admin import show_notification
+from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
+from master.protocol.wire import decode
+from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
+from master.store import accounts as account_rows
+from master.store import messages as message_rows
+from master.store import notifications as notification_rows
+from master.turn import ADMINS, CLIENTS, Bulk, Caller, Turn
+
+KINDS = {
+    "comment": MessageKind.COMMENT,
+    "comments": MessageKind.COMMENT,
+    "direct_message": MessageKind.DIRECT_MESSAGE,
+    "direct_messages": MessageKind.DIRECT_MESSAGE,
+    "direct-message": MessageKind.DIRECT_MESSAGE,
+    "direct-messages": MessageKind.DIRECT_MESSAGE,
+}
+"""What the path of `messages/:kind/:id/read` may say."""
+
+
+async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
+    """Store all waiting reports at once; one reply or refusal per report.
+
+    Reports are facts: they count whoever owns the account by now. A bad item is refused by name, the others are kept.
+    """
+    account_ids = sorted({event.account_id for event, _ in batch})
+    known = await account_rows.find_known(turn.connection, account_ids)
+    replies: list[Any] = []
+    found: list[list[Message]] = []
+    for event, caller in batch:
+        messages: list[Message] = []
+        details: list[JsonObject] = []
+        if turn.presence.seat_of_socket(caller.sid) is None:
+            replies.append(NotRegistered())
+        elif event.account_id not in known:
+            replies.append(UnknownAccount())
+        else:
+            messages, details = _read_items(event, turn)
+            replies.append(_refuse_whole(details) if not messages else {"details": details})
+        found.append(messages)
+    new = await message_rows.keep_messages(turn.connection, drop_repeats(m for some in found for m in some))
+    new_ids = {message.id for message in new}
+    for position, messages in enumerate(found):
+        if messages:
+            inserted = sum(message.id in new_ids for message in messages)
+            counts = {"inserted": inserted, "duplicates": len(messages) - inserted}
+            details = replies[position]["details"]
+            replies[position] = counts | ({"refused": len(details), "details": details} if details else {})
+    await _tell_people(new, turn)
+    return replies
+
+
+keep_detected = Bulk(_keep_detected)
+
+
+def _read_items(event: MessagesDetected, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
+    """Return the report's good items as messages and one `{index, code, message, details}` per bad one."""
+    messages, details = [], []
+    for index, raw in enumerate(event.messages):
+        try:
+            messages.append(_read_item(event, raw, turn))
+        except Refusal as refusal:
+            details.append({"index": index} | refusal.to_wire())
+    return messages, details
+
+
+def _read_item(event: MessagesDetected, raw: Any, turn: Turn) -> Message:
+    if event.type is MessageKind.COMMENT:
+        comment = decode(CommentItem, raw)
+        return Message(
+            id=turn.new_id(),
+            account_id=event.account_id,
+            kind=event.type,
+            platform_id=comment.platform_comment_id,
+            content=comment.content,
+            author_name=comment.author_name,
+            author_id=comment.author_id,
+            post_id=comment.post_id,
+            post_title=comment.post_title,
+            direction=None,
+            is_read=False,
+            detected_at=turn.at if comment.detected_at is None else comment.detected_at,
+            created_at=turn.at if comment.created_at is None else comment.created_at,
+        )
+    direct = decode(DirectMessageItem, raw)
+    return Message(
+        id=turn.new_id(),
+        account_id=event.account_id,
+        kind=event.type,
+        platform_id=direct.platform_message_id,
+        content=direct.content,
+        author_name=direct.sender_name,
+        author_id=direct.sender_id,
+        post_id=None,
+        post_title=None,
+        direction=direct.direction,
+        is_read=False,
+        detected_at=turn.at if direct.detected_at is None else direct.detected_at,
+        created_at=turn.at if direct.created_at is None else direct.created_at,
+    )
+
+
+def _refuse_whole(details: list[JsonObject]) -> Invalid:
+    return Invalid("None of these messages can be kept.", details=details)
+
+
+async def _tell_people(new: Sequence[Message], turn: Turn) -> None:
+    """Make one notification per new message, each with its place in the clients' sequence."""
+    if not new:
+        return
+    first = await notification_rows.take_places(turn.connection, len(new))
+    notifications = [
+        announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)
+    ]
+    await notification_rows.add_notifications(turn.connection, notifications)
+    for notification in notifications:
+        shown = show_notification(notification)
+        turn.tell(ADMINS, "notification:new", shown)
+        turn.tell(CLIENTS, "notification:new", shown)
+
+
+async def list_comments(event: Request[CommentsQuery, None], turn: Turn) -> Listing:
+    """List comments, the last detected first."""
+    return await _list(MessageKind.COMMENT, event.query, None, turn)
+
+
+async def list_direct_messages(event: Request[DirectMessagesQuery, None], turn: Turn) -> Listing:
+    """List direct messages, the last detected first."""
+    return await _list(MessageKind.DIRECT_MESSAGE, event.query, event.query.direction, turn)
+
+
+async def _list(kind: MessageKind, query: CommentsQuery, direction: Any, turn: Turn) -> Listing:
+    messages, total = await message_rows.list_messages(
+        turn.connection,
+        kind,
+        account_id=query.account_id,
+        is_read=query.is_read,
+        since=query.since,
+        direction=direction,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return Listing([show_message(message) for message in messages], total)
+
+
+async def mark_read(event: Request[NoQuery, Any], turn: Turn) -> JsonObject:
+    """Note that a person has read a message."""
+    kind = KINDS.get(event.path["kind"])
+    message = await message_rows.mark_message_read(turn.connection, kind, event.path["id"]) if kind else None
+    if message is None:
+        raise Missing("There is no such message.")
+    return show_message(message)
+
+
+def show_message(message: Message) -> JsonObject:
+    """Return a message with its table's own column names."""
+    shown: JsonObject = {"id": message.id, "account_id": message.account_id}
+    if message.kind is MessageKind.COMMENT:
+        shown |= {
+            "platform_comment_id": message.platform_id,
+            "content": message.content,
+            "author_name": message.author_name,
+            "author_id": message.author_id,
+            "post_id": message.post_id,
+            "post_title": message.post_title,
+        }
+    else:
+        shown |= {
+            "platform_message_id": message.platform_id,
+            "content": message.content,
+            "sender_name": message.author_name,
+            "sender_id": message.author_id,
+            "direction": message.direction.value if message.direction else None,
+        }
+    return shown | {
+        "is_read": message.is_read,
+        "detected_at": message.detected_at,
+        "created_at": message.created_at,
+    }

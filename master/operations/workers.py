@@ -1,0 +1,309 @@
+"""Workers come, live, fall silent, leave and return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from master.decisions import liveness
+from master.decisions.assignment import find_misplaced
+from master.errors import NotRegistered, NotYours, UnknownWorker
+from master.model import Account, JsonObject, Worker, WorkerStatus
+from master.operations.assignments import (
+    give_account,
+    hand_out,
+    place_waiting,
+    settle_loads,
+    show_to_worker,
+    take_accounts,
+)
+from master.operations.login_ends import fail_logins_of
+from master.presence import Presence
+from master.protocol.admin import show_account
+from master.protocol.admin import show_worker as show_row
+from master.protocol.http import Listing, NoQuery, Request, WorkersQuery
+from master.protocol.worker import Goodbye, Heartbeat, Register
+from master.store import accounts as account_rows
+from master.store import logins as login_rows
+from master.store import workers as worker_rows
+from master.turn import Caller, Turn, worker_address
+
+log = structlog.get_logger(__name__)
+
+FLUSH_INTERVAL_S = 5
+"""Seconds between two batches of heartbeats; a crash loses no more than one batch."""
+
+
+async def register_worker(event: Register, turn: Turn) -> JsonObject:
+    """Take a worker in: keep its row, bind its socket, give it free accounts that fit.
+
+    Again on the same socket means reload: what it holds stays as it is. The newest socket of a worker wins.
+    """
+    before = await worker_rows.find_worker(turn.connection, event.worker_id)
+    stays = before is not None and before.status is WorkerStatus.CONNECTED
+    worker = Worker(
+        id=event.worker_id,
+        host=event.host,
+        port=event.port,
+        status=liveness.follow(before.status if before else WorkerStatus.CONNECTED, liveness.SIGN_OF_LIFE),
+        capabilities=tuple(event.capabilities),
+        max_accounts=event.max_accounts,
+        assigned_accounts=before.assigned_accounts if before else 0,
+        last_heartbeat=turn.at,
+        started_at=before.started_at if before and stays else turn.at,
+        version=event.version,
+        metadata=event.metadata,
+        created_at=before.created_at if before else turn.at,
+        updated_at=turn.at,
+    )
+    await worker_rows.put_worker(turn.connection, worker)
+    await _part_from_former_worker(turn, worker.id)
+    changed = {worker.id}
+    held = await account_rows.find_accounts_of(turn.connection, worker.id)
+    misplaced = await take_accounts(turn, find_misplaced(worker, held), worker.id, "platform_not_supported")
+    if misplaced:
+        held = await account_rows.find_accounts_of(turn.connection, worker.id)
+    given = await _fill(turn, worker, len(held))
+    held += given
+    _bind_socket(turn, worker.id)
+    reply = {
+        "workerId": worker.id,
+        "heartbeatInterval": turn.settings.heartbeat_interval_s,
+        "heartbeatTimeout": turn.settings.heartbeat_timeout_s,
+        "accounts": await show_to_worker(turn, worker.id, sorted(held, key=lambda account: account.id)),
+        "timestamp": int(turn.now * 1000),
+    }
+    turn.answer("worker:registered", {"success": True, **reply})
+    if given:
+        await hand_out(turn, worker.id, given)
+    if misplaced:
+        changed |= await place_waiting(turn)
+    await settle_loads(turn, changed)
+    log.info("worker_registered", worker=worker.id, accounts=len(held), reload=stays)
+    return reply
+
+
+async def _fill(turn: Turn, worker: Worker, held: int) -> list[Account]:
+    """Give the worker waiting accounts up to its room; return them."""
+    room = worker.max_accounts - held
+    if room <= 0:
+        return []
+    waiting = await account_rows.find_waiting_for(turn.connection, worker, limit=room)
+    given = [await give_account(turn, account, worker.id) for account in waiting]
+    return [account for account in given if account is not None]
+
+
+def _bind_socket(turn: Turn, worker_id: str) -> None:
+    """Bind the caller's socket after the commit, hang up an older one, tell what was taken away meanwhile."""
+    sid = turn.caller.sid
+    assert sid is not None, "only sockets speak for workers"
+    turn.presence.claims[worker_id] = sid
+
+    def bind() -> None:
+        older = turn.presence.seat(worker_id, sid, monotonic=turn.monotonic, at=turn.at)
+        seat = turn.presence.seats[worker_id]
+        if older is not None:
+            turn.hang_up("worker", older)
+        if seat.owed_revocations:
+            lost = {"accountIds": sorted(seat.owed_revocations), "reason": "reassigned"}
+            turn.tell(worker_address(worker_id), "master:task:revoke", lost)
+            seat.owed_revocations.clear()
+
+    turn.effects.insert(0, bind)  # a new worker has no seat yet, and the other effects need one
+
+
+async def _part_from_former_worker(turn: Turn, worker_id: str) -> None:
+    """Note that a socket which spoke for another worker before does so no more."""
+    seat = turn.presence.seat_of_socket(turn.caller.sid)
+    if seat is not None and seat.worker_id != worker_id:
+        former, sid = seat.worker_id, turn.caller.sid
+        assert sid is not None
+        await note_disconnect((former, sid), turn)
+
+
+def hear_heartbeat(event: Heartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> Any:
+    """Note a sign of life without touching the database; None if the worker must first be taken in again."""
+    seat = presence.seat_of_socket(caller.sid)
+    if seat is None or seat.worker_id != event.worker_id or seat.status is not WorkerStatus.CONNECTED:
+        return None
+    presence.hear(seat, monotonic=monotonic, at=int(now))
+    seat.stats = event.stats.model_dump()
+    return {"workerId": seat.worker_id, "accountIds": list(seat.owned), "timestamp": int(now * 1000)}
+
+
+async def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
+    """Take a known worker in again by its heartbeat, after a lost connection or a silence."""
+    worker = await worker_rows.find_worker(turn.connection, event.worker_id)
+    if worker is None:
+        raise NotRegistered("Master does not know this worker; register first.")
+    seat = turn.presence.seat_of_socket(turn.caller.sid)
+    if seat is not None and seat.worker_id != event.worker_id:
+        raise NotYours("This socket speaks for another worker.")
+    status = liveness.follow(worker.status, liveness.SIGN_OF_LIFE)
+    await worker_rows.set_worker_status(
+        turn.connection, worker.id, status, among=list(WorkerStatus), now=turn.at, last_heartbeat=turn.at
+    )
+    held = await account_rows.find_accounts_of(turn.connection, worker.id)
+    _bind_socket(turn, worker.id)
+    given = [] if worker.status is WorkerStatus.CONNECTED else await _fill(turn, worker, len(held))
+    held += given
+    if given:
+        await hand_out(turn, worker.id, given)
+    await settle_loads(turn, {worker.id})
+    log.info("worker_returned", worker=worker.id, accounts=len(held))
+    return {
+        "workerId": worker.id,
+        "accountIds": sorted(account.id for account in held),
+        "timestamp": int(turn.now * 1000),
+    }
+
+
+async def note_disconnect(event: tuple[str, str], turn: Turn) -> None:
+    """Note that a worker's socket closed; its accounts stay, it may return. `event` is (worker id, socket)."""
+    worker_id, sid = event
+    if turn.presence.claims.get(worker_id, sid) != sid:
+        return  # a newer socket speaks for this worker
+    changed = await worker_rows.set_worker_status(
+        turn.connection,
+        worker_id,
+        liveness.follow(WorkerStatus.CONNECTED, liveness.SOCKET_CLOSED),
+        among=[WorkerStatus.CONNECTED],
+        now=turn.at,
+    )
+    if changed:
+        turn.after_commit(lambda: turn.presence.set_status(worker_id, WorkerStatus.DISCONNECTED))
+        await settle_loads(turn, {worker_id})
+        log.info("worker_disconnected", worker=worker_id)
+
+
+async def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
+    """Let a worker leave: offline at once, its accounts move at once."""
+    seat = turn.presence.seat_of_socket(turn.caller.sid)
+    if seat is None:
+        raise NotRegistered
+    if seat.worker_id != event.worker_id:
+        raise NotYours("This socket speaks for another worker.")
+    moved = await _give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
+    return {"workerId": event.worker_id, "released": moved}
+
+
+def find_silent_workers(presence: Presence, monotonic: float, timeout_s: float) -> list[str]:
+    """Return the workers that a sweep should give up now."""
+    return liveness.find_silent(presence.find_heard(), monotonic, timeout_s)
+
+
+async def give_up_silent(event: None, turn: Turn) -> int:
+    """Give up every worker silent for longer than the timeout and place its accounts elsewhere, in one turn."""
+    silent = find_silent_workers(turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s)
+    await _give_up(turn, silent, liveness.SILENCE, reachable=False)
+    return len(silent)
+
+
+async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
+    """Mark workers offline, end their logins, revoke and re-place their accounts; return how many accounts moved."""
+    changed: set[str] = set()
+    freed = 0
+    for worker_id in worker_ids:
+        await worker_rows.set_worker_status(
+            turn.connection,
+            worker_id,
+            WorkerStatus.OFFLINE,
+            among=[WorkerStatus.CONNECTED, WorkerStatus.DISCONNECTED],
+            now=turn.at,
+        )
+        await fail_logins_of(turn, worker_id)
+        held = await account_rows.find_accounts_of(turn.connection, worker_id)
+        freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable))
+        changed.add(worker_id)
+        log.info("worker_offline", worker=worker_id, reason=why, accounts=len(held))
+    ids = tuple(changed)
+    turn.after_commit(lambda: [turn.presence.set_status(one, WorkerStatus.OFFLINE) for one in ids] and None)
+    if freed:
+        changed |= await place_waiting(turn)
+    await settle_loads(turn, changed)
+    return freed
+
+
+async def write_heartbeats(event: None, turn: Turn) -> int:
+    """Write the signs of life since the last batch."""
+    heard = turn.presence.take_unwritten()
+    try:
+        await worker_rows.write_heartbeats(turn.connection, heard)
+    except Exception:
+        for worker_id, at in heard.items():
+            turn.presence.unwritten.setdefault(worker_id, at)
+        raise
+    return len(heard)
+
+
+async def audit_workers(event: None, turn: Turn) -> int:
+    """Look over the table for silent workers that the sweep has missed, and for accounts that wait though they fit.
+
+    The source document's check: it is the outer bound and should find nothing. Returns what it found.
+    """
+    overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
+    missed = []
+    for worker in await worker_rows.find_all_workers(turn.connection):
+        seat = turn.presence.seats.get(worker.id)
+        quiet = seat is None or turn.monotonic - seat.heard > turn.settings.heartbeat_timeout_s
+        if worker.status is not WorkerStatus.OFFLINE and quiet and (worker.last_heartbeat or 0) < overdue:
+            missed.append(worker.id)
+    if missed:
+        log.warning("audit_found_silent_workers", workers=missed)
+        await _give_up(turn, missed, liveness.SILENCE, reachable=False)
+    placed = await place_waiting(turn)
+    if placed:
+        log.warning("audit_placed_accounts", workers=sorted(placed))
+        await settle_loads(turn, placed)
+    return len(missed) + len(placed)
+
+
+async def wake_up(event: None, turn: Turn) -> JsonObject:
+    """Rebuild memory from the file at a start: nobody is connected, nobody is declared lost before a full grace."""
+    await worker_rows.disconnect_all(turn.connection, turn.at)
+    workers = await worker_rows.find_all_workers(turn.connection)
+    holders = await account_rows.find_holders(turn.connection)
+    logins = await login_rows.find_open_logins(turn.connection)
+
+    def restore() -> None:
+        heard = turn.monotonic + turn.settings.restart_grace_s
+        for worker in workers:
+            turn.presence.restore(worker.id, worker.status, heard=heard, heard_at=worker.last_heartbeat)
+        for account_id, worker_id, epoch in holders:
+            turn.presence.give(account_id, worker_id, epoch)
+        turn.presence.deadlines.update({login.id: login.expires_at for login in logins})
+
+    turn.after_commit(restore)
+    return {"workers": len(workers), "accounts": len(holders), "logins": len(logins)}
+
+
+async def list_workers(event: Request[WorkersQuery, None], turn: Turn) -> Listing:
+    """List workers by id."""
+    query = event.query
+    workers, total = await worker_rows.list_workers(
+        turn.connection, status=query.status, limit=query.limit, offset=query.offset
+    )
+    return Listing([_show_live(turn, worker) for worker in workers], total)
+
+
+async def show_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+    """Show one worker with the accounts that it holds."""
+    worker = await worker_rows.find_worker(turn.connection, event.path["id"])
+    if worker is None:
+        raise UnknownWorker
+    accounts = await account_rows.find_accounts_of(turn.connection, worker.id)
+    return {**_show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
+
+
+def _show_live(turn: Turn, worker: Worker) -> JsonObject:
+    """Show a worker with its last sign of life and stats from memory, which are newer than the row."""
+    seat = turn.presence.seats.get(worker.id)
+    shown = show_row(worker)
+    if seat is not None:
+        shown["last_heartbeat"] = seat.heard_at or worker.last_heartbeat
+        shown["stats"] = dict(seat.stats)
+    return shown
+
+

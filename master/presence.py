@@ -1,0 +1,120 @@
+"""Who is here right now: live sockets, last signs of life, and a copy of what is committed about ownership.
+
+Only a turn's effects change what is kept about ownership, after the commit, so memory never runs ahead of the file.
+Sockets and signs of life exist in memory alone; heartbeats reach the file in batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from master.model import WorkerStatus
+
+
+@dataclass(slots=True)
+class Seat:
+    """One worker as memory knows it. `heard` is monotonic seconds, `heard_at` Unix seconds."""
+
+    worker_id: str
+    status: WorkerStatus
+    heard: float
+    heard_at: int | None = None
+    sid: str | None = None
+    owned: dict[str, int] = field(default_factory=dict)
+    """Account id -> epoch, as committed."""
+    owed_revocations: set[str] = field(default_factory=set)
+    """Accounts taken away while nobody could be told."""
+    stats: Mapping[str, float | int | None] = field(default_factory=dict)
+
+
+class Presence:
+    """Everything that lives only as long as the process."""
+
+    def __init__(self) -> None:
+        self.seats: dict[str, Seat] = {}
+        self.worker_of_socket: dict[str, str] = {}
+        self.claims: dict[str, str] = {}
+        """Worker -> the socket that bound it last, noted before the commit: an older socket's close counts no more."""
+        self.unwritten: dict[str, int] = {}
+        self.deadlines: dict[str, int] = {}
+        self.handed_out: dict[str, float] = {}
+        self.admins: dict[str, str] = {}
+        self.clients: dict[str, str | None] = {}
+
+    # -- workers -------------------------------------------------------------------------------------------------
+
+    def seat(self, worker_id: str, sid: str, *, monotonic: float, at: int) -> str | None:
+        """Bind a worker to its newest socket; return the socket that it had before, if that was another one."""
+        before = self.worker_of_socket.get(sid)
+        if before is not None and before != worker_id:
+            self.seats[before].sid = None
+        seat = self.seats.get(worker_id)
+        if seat is None:
+            seat = self.seats[worker_id] = Seat(worker_id, WorkerStatus.CONNECTED, monotonic)
+        older = seat.sid if seat.sid != sid else None
+        if older is not None:
+            self.worker_of_socket.pop(older, None)
+        seat.sid, seat.status = sid, WorkerStatus.CONNECTED
+        self.worker_of_socket[sid] = worker_id
+        self.hear(seat, monotonic=monotonic, at=at)
+        return older
+
+    def restore(self, worker_id: str, status: WorkerStatus, *, heard: float, heard_at: int | None) -> Seat:
+        """Put a worker from the file into memory, without a socket; `heard` may lie ahead as a grace after a start."""
+        seat = self.seats[worker_id] = Seat(worker_id, status, heard, heard_at)
+        return seat
+
+    def hear(self, seat: Seat, *, monotonic: float, at: int) -> None:
+        """Note a sign of life, to be written with the next batch."""
+        seat.heard = max(seat.heard, monotonic)
+        seat.heard_at = at
+        self.unwritten[seat.worker_id] = at
+
+    def leave(self, sid: str) -> str | None:
+        """Forget a worker's socket; return the worker if this was its newest socket."""
+        worker_id = self.worker_of_socket.pop(sid, None)
+        if worker_id is None:
+            return None
+        seat = self.seats[worker_id]
+        if seat.sid != sid:
+            return None
+        seat.sid = None
+        return worker_id
+
+    def set_status(self, worker_id: str, status: WorkerStatus) -> None:
+        """Note a worker's committed state."""
+        if worker_id in self.seats:
+            self.seats[worker_id].status = status
+
+    def seat_of_socket(self, sid: str | None) -> Seat | None:
+        """Return the worker that this socket speaks for, or None."""
+        worker_id = self.worker_of_socket.get(sid) if sid else None
+        return self.seats[worker_id] if worker_id else None
+
+    def find_heard(self) -> Iterable[tuple[str, float]]:
+        """Yield (worker id, monotonic second last heard) of every worker that is not offline."""
+        return ((s.worker_id, s.heard) for s in self.seats.values() if s.status is not WorkerStatus.OFFLINE)
+
+    def take_unwritten(self) -> dict[str, int]:
+        """Return the signs of life that are not in the file yet, and forget them."""
+        unwritten, self.unwritten = self.unwritten, {}
+        return unwritten
+
+    # -- ownership -----------------------------------------------------------------------------------------------
+
+    def give(self, account_id: str, worker_id: str, epoch: int) -> None:
+        """Note a committed assignment."""
+        seat = self.seats.get(worker_id)
+        if seat is not None:
+            seat.owned[account_id] = epoch
+            seat.owed_revocations.discard(account_id)
+
+    def take(self, account_id: str, worker_id: str, *, told: bool) -> None:
+        """Note that a worker lost an account; if nobody could be `told`, the worker is told when it returns."""
+        seat = self.seats.get(worker_id)
+        if seat is not None:
+            seat.owned.pop(account_id, None)
+            if not told:
+                seat.owed_revocations.add(account_id)
+        self.handed_out.pop(account_id, None)

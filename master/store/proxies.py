@@ -1,0 +1,82 @@
+"""Proxies' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from master.model import Proxy
+from master.store.rows import find_page, find_row
+from master.store.schema import proxies, worker_configs
+
+ACTIVE = "active"
+
+
+def _to_record(row: RowMapping) -> Proxy:
+    return Proxy(**{name: row[name] for name in Proxy.__dataclass_fields__})
+
+
+async def find_proxy(connection: AsyncConnection, proxy_id: str) -> Proxy | None:
+    """Return one proxy, or None."""
+    row = await find_row(connection, select(proxies).where(proxies.c.id == proxy_id))
+    return _to_record(row) if row else None
+
+
+async def find_proxy_named(connection: AsyncConnection, name: str) -> Proxy | None:
+    """Return the proxy with this name, or None."""
+    row = await find_row(connection, select(proxies).where(proxies.c.name == name))
+    return _to_record(row) if row else None
+
+
+async def find_proxy_of_worker(connection: AsyncConnection, worker_id: str) -> Proxy | None:
+    """Return the active proxy that the worker's configuration names, or None."""
+    query = (
+        select(proxies)
+        .join(worker_configs, worker_configs.c.proxy_id == proxies.c.id)
+        .where(worker_configs.c.worker_id == worker_id, proxies.c.status == ACTIVE)
+    )
+    row = await find_row(connection, query)
+    return _to_record(row) if row else None
+
+
+async def list_proxies(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Proxy], int]:
+    """Return a page of proxies by name, and how many there are."""
+    rows, total = await find_page(connection, proxies, [], [proxies.c.name], limit, offset)
+    return [_to_record(row) for row in rows], total
+
+
+async def add_proxy(connection: AsyncConnection, proxy: Proxy) -> None:
+    """Insert a new proxy."""
+    values = {name: getattr(proxy, name) for name in Proxy.__dataclass_fields__}
+    await connection.execute(insert(proxies).values(**values))
+
+
+async def change_proxy(
+    connection: AsyncConnection, proxy_id: str, values: Mapping[str, Any], now: int
+) -> None:
+    """Set columns of one proxy."""
+    await connection.execute(update(proxies).where(proxies.c.id == proxy_id).values(**values, updated_at=now))
+
+
+async def remove_proxy(connection: AsyncConnection, proxy_id: str) -> None:
+    """Remove a proxy's row; no worker configuration may name it."""
+    await connection.execute(delete(proxies).where(proxies.c.id == proxy_id))
+
+
+async def find_users_of_proxy(connection: AsyncConnection, proxy_id: str, *, limit: int = 20) -> list[str]:
+    """Return the workers whose configuration names this proxy, by id, at most `limit`."""
+    query = (
+        select(worker_configs.c.worker_id)
+        .where(worker_configs.c.proxy_id == proxy_id)
+        .order_by(worker_configs.c.worker_id)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars().all())
+
+
+async def count_proxies(connection: AsyncConnection) -> int:
+    """Return how many proxies there are."""
+    return int(await connection.scalar(select(func.count()).select_from(proxies)) or 0)

@@ -1,0 +1,319 @@
+"""A turn: one instant, one caller, one place in a write transaction; and the single writer that gives turns.
+
+The writer drains what is waiting into one transaction (a group commit). Every item of a group has its own savepoint,
+so that one that fails is refused alone. Only after the commit are memory changed, callers answered and parcels sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from master.clock import Clock
+from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
+from master.presence import Presence
+from master.settings import Settings
+from master.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+GROUP_LIMIT = 200
+"""Items per transaction: measured to be where a bigger group gains no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one."""
+
+    kind: str
+    sid: str | None = None
+    name: str = ""
+
+
+SWEEP = Caller("sweep")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom a parcel is for: `to` is worker, admins, clients, device or a namespace's single socket."""
+
+    to: str
+    id: str = ""
+
+
+ADMINS = Address("admins")
+CLIENTS = Address("clients")
+
+
+def worker_address(worker_id: str) -> Address:
+    """Return the address of a worker's live socket, whichever that is when the parcel leaves."""
+    return Address("worker", worker_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Something to tell after the commit; an `event` of None hangs up the addressed socket."""
+
+    address: Address
+    event: str | None
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What an operation works with. `now` is Unix seconds, `monotonic` measures silence and intervals."""
+
+    now: float
+    monotonic: float
+    caller: Caller
+    connection: AsyncConnection
+    presence: Presence
+    settings: Settings
+    new_id: Callable[[], str]
+    parcels: list[Parcel] = field(default_factory=list)
+    effects: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def at(self) -> int:
+        """Return `now` as it is stored: whole Unix seconds."""
+        return int(self.now)
+
+    def tell(self, address: Address, event: str, payload: dict[str, Any]) -> None:
+        """Send an event once this turn is committed."""
+        self.parcels.append(Parcel(address, event, payload))
+
+    def answer(self, event: str, payload: dict[str, Any]) -> None:
+        """Send a named reply to the socket that asked, if it was a socket."""
+        if self.caller.sid is not None:
+            self.tell(Address(self.caller.kind + "_socket", self.caller.sid), event, payload)
+
+    def hang_up(self, kind: str, sid: str) -> None:
+        """Close a socket of the namespace `kind` once this turn is committed."""
+        self.parcels.append(Parcel(Address(kind + "_socket", sid), None))
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Change memory once this turn is committed; nothing happens if it is not."""
+        self.effects.append(effect)
+
+
+Operation = Callable[[Any, Turn], Awaitable[Any]]
+"""Load, decide, keep, announce; returns the reply. Raises a Refusal for what it will not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """An operation that takes all waiting events of its kind at once, with one reply or refusal per event."""
+
+    perform: Callable[[Sequence[tuple[Any, Caller]], Turn], Awaitable[Sequence[Any]]]
+
+    @property
+    def __name__(self) -> str:
+        """Return the function's name, for logs and documents."""
+        return self.perform.__name__
+
+
+class Publisher(Protocol):
+    """Takes parcels to their sockets."""
+
+    async def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Send every parcel; one that cannot be delivered harms no other."""
+        ...
+
+
+@dataclass(slots=True)
+class _Item:
+    operation: Operation | Bulk
+    event: Any
+    caller: Caller
+    answer: asyncio.Future[Any]
+
+
+class Turns:
+    """The single writer, and a read-only look beside it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        presence: Presence,
+        settings: Settings,
+        new_id: Callable[[], str],
+        publisher: Publisher,
+        *,
+        queue_limit: int = 10_000,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._presence = presence
+        self._settings = settings
+        self._new_id = new_id
+        self._publisher = publisher
+        self._queue_limit = queue_limit
+        self._waiting: deque[_Item] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the writer."""
+        self._writer = asyncio.create_task(self._write_for_ever(), name="writer")
+
+    async def close(self) -> None:
+        """Refuse what comes, finish what waits, stop the writer."""
+        self._closing = True
+        self._wake.set()
+        if self._writer is not None:
+            await self._writer
+            self._writer = None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many items wait for the writer."""
+        return len(self._waiting)
+
+    def submit(self, operation: Operation | Bulk, event: Any, caller: Caller) -> asyncio.Future[Any]:
+        """Put an event into the writer's queue; the future holds the reply once it is committed.
+
+        Errors, through the future: the operation's Refusal, Overloaded, Stopping, StorageTrouble.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closing:
+            answer.set_exception(Stopping())
+        elif self._queue_limit and len(self._waiting) >= self._queue_limit:
+            answer.set_exception(Overloaded(retry_after_ms=1_000))
+        else:
+            self._waiting.append(_Item(operation, event, caller, answer))
+            self._wake.set()
+        return answer
+
+    async def run(self, operation: Operation | Bulk, event: Any, caller: Caller = SWEEP) -> Any:
+        """Give an operation its turn and return its reply after the commit."""
+        return await self.submit(operation, event, caller)
+
+    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP) -> Any:
+        """Let an operation read what is committed; it can change nothing."""
+        try:
+            async with self._database.read() as connection:
+                turn = self._make_turn(connection, caller)
+                reply = await operation(event, turn)
+        except DBAPIError as fault:
+            raise self._report_trouble(fault) from fault
+        if turn.parcels:
+            await self._publisher.publish(turn.parcels)
+        return reply
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
+                await self._commit(group)
+            if self._closing:
+                return
+
+    async def _commit(self, group: Sequence[_Item]) -> None:
+        """Perform a group in one transaction, then answer everybody and send what is to be told."""
+        try:
+            async with self._database.write() as connection:
+                done = await self._perform(group, connection)
+        except asyncio.CancelledError:
+            raise
+        except DBAPIError as fault:
+            self._refuse_all(group, self._report_trouble(fault))
+            return
+        except Exception as fault:
+            # the writer outlives any bug: whoever waits must be answered, and the next group may be fine
+            log.exception("group_failed", items=len(group))
+            self._refuse_all(group, fault)
+            return
+        for turn, _ in done:
+            for effect in turn.effects:
+                effect()
+        for _, answers in done:
+            for item, reply in answers:
+                _settle(item.answer, reply)
+        parcels = [parcel for turn, _ in done for parcel in turn.parcels]
+        if parcels:
+            await self._publisher.publish(parcels)
+
+    async def _perform(
+        self, group: Sequence[_Item], connection: AsyncConnection
+    ) -> list[tuple[Turn, list[tuple[_Item, Any]]]]:
+        """Return, per turn taken, the turn and (item, reply or exception); a failed turn leaves no trace."""
+        done = []
+        bulks: dict[int, list[_Item]] = {}
+        for item in group:
+            if isinstance(item.operation, Bulk):
+                bulks.setdefault(id(item.operation), []).append(item)
+            else:
+                done.append(await self._perform_together([item], connection))
+        for items in bulks.values():
+            turn, answers = await self._perform_together(items, connection)
+            if len(items) > 1 and all(isinstance(reply, Exception) for _, reply in answers):
+                done.extend([await self._perform_together([item], connection) for item in items])
+            else:
+                done.append((turn, answers))
+        return done
+
+    async def _perform_together(
+        self, items: Sequence[_Item], connection: AsyncConnection
+    ) -> tuple[Turn, list[tuple[_Item, Any]]]:
+        """Perform one item, or several of one bulk operation, inside a savepoint of their own."""
+        operation = items[0].operation
+        turn = self._make_turn(connection, items[0].caller)
+        try:
+            async with connection.begin_nested():
+                if isinstance(operation, Bulk):
+                    replies = await operation.perform([(item.event, item.caller) for item in items], turn)
+                    assert len(replies) == len(items), f"{operation.__name__} must answer every event"
+                    return turn, list(zip(items, replies, strict=True))
+                return turn, [(items[0], await operation(items[0].event, turn))]
+        except Refusal as refusal:
+            failure: Exception = refusal
+        except DBAPIError as fault:
+            if not isinstance(fault, IntegrityError):
+                raise  # the disk, not this item
+            log.exception("turn_failed", operation=operation.__name__)
+            failure = fault
+        except Exception as fault:
+            log.exception("turn_failed", operation=operation.__name__)
+            failure = fault
+        return self._make_turn(connection, items[0].caller), [(item, failure) for item in items]
+
+    def _make_turn(self, connection: AsyncConnection, caller: Caller) -> Turn:
+        return Turn(
+            now=self._clock.now(),
+            monotonic=self._clock.monotonic(),
+            caller=caller,
+            connection=connection,
+            presence=self._presence,
+            settings=self._settings,
+            new_id=self._new_id,
+        )
+
+    def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
+        log.error("storage_trouble", reason=str(fault.orig))
+        return StorageTrouble(retry_after_ms=1_000)
+
+    def _refuse_all(self, group: Sequence[_Item], failure: Exception) -> None:
+        for item in group:
+            _settle(item.answer, failure)
+
+
+def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
+    """Give an answer to whoever still waits for it."""
+    if answer.done():
+        return
+    if isinstance(reply, Exception):
+        answer.set_exception(reply)
+        answer.exception()  # nobody may be waiting any more: an unread exception is no news
+    else:
+        answer.set_result(reply)

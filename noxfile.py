@@ -1,0 +1,93 @@
+"""What can be run in this repository; `nox` without arguments is exactly what CI runs.
+
+    nox -s demo -- --seed 7     Master with 50 simulated workers, until Ctrl-C
+    nox -s test -- -k login     all tests, or those that you name
+    nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
+
+What follows `--` goes to the program that the session runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from an empty one
+nox.options.sessions = ["lint", "types", "contracts", "test", "docs"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+SUMMARY_TIMEOUT_S = 30
+"""How long after Ctrl-C the demo and the load test may take to stop their processes and print a summary."""
+
+
+def install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    """Install the project, editable, and the dependency groups named; both resolved at once."""
+    wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
+    session.install("--quiet", *(("-e", ".") if project else ()), *wanted)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run Master, 50 simulated workers and 2 admins with a live view; Ctrl-C ends it with a summary."""
+    install(session)
+    session.run(
+        "python", "-m", "simulator", "--workers", "50", *session.posargs,
+        interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
+    )  # fmt: skip
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Run the tests in random order, warnings being errors, and say how many branches they reach."""
+    install(session, "test")
+    session.run("coverage", "erase", silent=True)
+    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
+    if not session.posargs:
+        total = session.run("coverage", "report", "--format=total", silent=True)
+        session.log(f"Lines and branches covered: {str(total).strip()} %")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the code's style and format."""
+    install(session, "lint", project=False)
+    session.run("ruff", "check", "--quiet", ".")
+    session.run("ruff", "format", "--check", "--quiet", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Check who imports whom against the layers that docs/architecture.md draws."""
+    install(session, "contracts", project=False)
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Check that docs/protocol.md says what the types say, and that nothing is left undocumented."""
+    install(session, "test")
+    session.run("python", "-m", "master", "protocol", "--check")
+    if Path("tests/test_docs.py").exists():
+        session.run("pytest", "-q", "tests/test_docs.py")
+
+
+@nox.session(default=False)
+def load(session: nox.Session) -> None:
+    """Put a minute of load on a Master of its own; fails past the thresholds (--help lists the options)."""
+    install(session, "load")
+    session.run(
+        "python", "-m", "loadtest", *session.posargs,
+        interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
+    )  # fmt: skip

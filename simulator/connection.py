@@ -1,0 +1,106 @@
+"""An actor's lasting connection: opened, greeted, and opened again with jitter whenever it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+
+from master.model import JsonObject
+from simulator.chance import draw_backoff
+from simulator.transport import AckLate, LinkDown, Listener, OpenTransport, Transport
+
+CALL_TIMEOUT_S = 10.0
+
+
+class Refused(Exception):
+    """Master acknowledged with a refusal."""
+
+    def __init__(self, event: str, ack: JsonObject) -> None:
+        error = ack.get("error")
+        self.error: JsonObject = error if isinstance(error, dict) else {"code": "unknown", "message": str(error)}
+        self.code = str(self.error.get("code"))
+        self.retryable = self.error.get("retryable") is True
+        super().__init__(f"{event}: {self.code}: {self.error.get('message')}")
+
+
+TROUBLE = (LinkDown, AckLate, Refused)
+"""What may go wrong with a call and is no bug of the caller."""
+
+Greet = Callable[[], Awaitable[None]]
+
+
+class Connection:
+    """Keeps one namespace connected. `greet` introduces the actor on each new connection, before anyone else calls."""
+
+    def __init__(
+        self, namespace: str, open_transport: OpenTransport, listeners: Mapping[str, Listener], greet: Greet, rng: Random
+    ) -> None:
+        self._namespace = namespace
+        self._open_transport = open_transport
+        self._listeners = listeners
+        self._greet = greet
+        self._rng = rng
+        self._transport: Transport | None = None
+        self._ready = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether Master is connected and greeted."""
+        return self._ready.is_set()
+
+    async def wait_ready(self) -> None:
+        """Return once Master is connected and greeted."""
+        await self._ready.wait()
+
+    async def run(self, first_wait_s: float = 0.0) -> None:
+        """Stay connected until cancelled, which cuts the connection."""
+        wait_s, attempt = first_wait_s, 0
+        try:
+            while True:
+                await asyncio.sleep(wait_s)
+                attempt = 0 if await self._live_once() else attempt + 1
+                wait_s = draw_backoff(self._rng, attempt)
+        finally:
+            self.cut()
+
+    async def call(self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S) -> JsonObject:
+        """Return Master's acknowledgement of success. Errors: LinkDown, AckLate, Refused."""
+        ack = await self.ask(event, data, timeout_s)
+        if ack.get("success") is not True:
+            raise Refused(event, ack)
+        return ack
+
+    async def ask(self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S) -> JsonObject:
+        """Return Master's acknowledgement, whatever it says. Errors: LinkDown, AckLate."""
+        if self._transport is None:
+            raise LinkDown("not connected")
+        return await self._transport.call(event, data, timeout_s)
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self._ready.clear()
+        if self._transport is not None:
+            self._transport.cut()
+
+    async def close(self) -> None:
+        """End the connection properly."""
+        self._ready.clear()
+        if self._transport is not None:
+            await self._transport.disconnect()
+
+    async def _live_once(self) -> bool:
+        """Connect, greet, and return when the connection is gone; False if it never got so far."""
+        transport = self._transport = self._open_transport(self._namespace)
+        for event, listener in self._listeners.items():
+            transport.on(event, listener)
+        try:
+            await transport.connect()
+            await self._greet()
+        except TROUBLE:
+            transport.cut()
+            return False
+        self._ready.set()
+        await transport.wait_closed()
+        self._ready.clear()
+        return True

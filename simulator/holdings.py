@@ -1,0 +1,123 @@
+"""What one worker believes it owns, and how that follows from what Master says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from master.clock import Clock
+from master.model import JsonObject
+from simulator.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProfile:
+    """How a worker introduces itself."""
+
+    id: str
+    capabilities: tuple[str, ...]
+    max_accounts: int = 10
+    host: str = "127.0.0.1"
+    port: int = 4000
+    version: str = "1.0.0"
+
+    def to_wire(self) -> JsonObject:
+        """Return the payload of `worker:register`."""
+        return {
+            "workerId": self.id,
+            "capabilities": list(self.capabilities),
+            "maxAccounts": self.max_accounts,
+            "host": self.host,
+            "port": self.port,
+            "version": self.version,
+            "metadata": {"simulated": True},
+        }
+
+
+@dataclass(slots=True)
+class _Holding:
+    account: JsonObject
+    taken_at: float
+
+
+class Holdings:
+    """One worker's accounts, kept by id."""
+
+    def __init__(self, profile: WorkerProfile, clock: Clock, ledger: Ledger) -> None:
+        self._profile = profile
+        self._clock = clock
+        self._ledger = ledger
+        self._held: dict[str, _Holding] = {}
+        self._missed: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, account_id: object) -> bool:
+        return account_id in self._held
+
+    def find(self, account_id: str) -> JsonObject | None:
+        """Return an account as Master described it; None if it is not held."""
+        holding = self._held.get(account_id)
+        return holding.account if holding else None
+
+    def list_ids(self) -> list[str]:
+        """Return the ids of all accounts held, in the order in which they came."""
+        return list(self._held)
+
+    def take(self, accounts: Iterable[Any]) -> list[str]:
+        """Hold the accounts of an assignment, or what is new about them; return their ids."""
+        now = self._clock.monotonic()
+        taken = []
+        for account in accounts:
+            account_id = str(account["id"])
+            known = self._held.get(account_id)
+            self._held[account_id] = _Holding(account, known.taken_at if known else now)
+            if known is None:
+                self._ledger.ownership.take(self._profile.id, account_id, now)
+                self._judge(account)
+            taken.append(account_id)
+        if len(self._held) > self._profile.max_accounts:
+            limit = self._profile.max_accounts
+            self._ledger.complain("over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {limit}")
+        return taken
+
+    def replace(self, accounts: Collection[Any]) -> list[str]:
+        """Hold exactly the accounts of a registration; return their ids."""
+        listed = {str(account["id"]) for account in accounts}
+        self.drop([account_id for account_id in self._held if account_id not in listed])
+        self._missed.clear()
+        return self.take(accounts)
+
+    def drop(self, account_ids: Iterable[str]) -> list[str]:
+        """Let go of accounts; return those that were held."""
+        now = self._clock.monotonic()
+        dropped = []
+        for account_id in account_ids:
+            if self._held.pop(account_id, None) is not None:
+                self._ledger.ownership.drop(self._profile.id, account_id, now)
+                dropped.append(account_id)
+        return dropped
+
+    def drop_all(self) -> list[str]:
+        """Let go of everything; return what was held."""
+        return self.drop(list(self._held))
+
+    def reconcile(self, listed: Collection[str], sent_at: float) -> bool:
+        """Compare with what Master listed in answer to a heartbeat sent at `sent_at`; True: register again.
+
+        What came after the heartbeat was sent is not dropped: the answer may be older than the assignment. What Master lists
+        twice in a row and nobody handed out is asked for.
+        """
+        known = set(listed)
+        self.drop([name for name, held in self._held.items() if name not in known and held.taken_at < sent_at])
+        missing = {name for name in known if name not in self._held}
+        repeated = missing & self._missed
+        self._missed = missing
+        return bool(repeated)
+
+    def _judge(self, account: JsonObject) -> None:
+        platform = account.get("platform")
+        if platform not in self._profile.capabilities:
+            self._ledger.complain("platform_not_listed", f"{self._profile.id} was given {account['id']} of {platform}")

@@ -1,0 +1,87 @@
+"""What really happened, kept apart from Master: what was reported and acknowledged, and which rules were broken."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from master.clock import Clock
+from master.model import MessageKind
+from simulator.ownership import Ownership
+
+SECRET_MARK = "sim-secret"
+"""Every cookie, password and typed code of a simulation contains this, so that a leak can be recognised."""
+
+MAX_VIOLATIONS = 200
+MAX_SESSIONS = 20_000
+
+Feed = tuple[str, MessageKind]
+"""One account's messages of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken. `at` is seconds since the start of the run."""
+
+    at: float
+    rule: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Told:
+    """Message numbers of one feed: sent to Master at least once, and acknowledged with success."""
+
+    sent: set[int] = field(default_factory=set)
+    acknowledged: set[int] = field(default_factory=set)
+
+
+class Ledger:
+    """The independent record that Master's answers are held against."""
+
+    def __init__(self, clock: Clock, overlap_grace_s: float = 1.0) -> None:
+        self._clock = clock
+        self._started = clock.monotonic()
+        self.violations: list[Violation] = []
+        self.violation_count = 0
+        self.ownership = Ownership(self.complain, overlap_grace_s)
+        self.told: dict[Feed, Told] = {}
+        self.inserted = 0
+        self.logged_in: set[str] = set()
+        self._closings: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def complain(self, rule: str, detail: str) -> None:
+        """Note that a rule was broken; the first 200 keep their detail."""
+        self.violation_count += 1
+        if len(self.violations) < MAX_VIOLATIONS:
+            at = round(self._clock.monotonic() - self._started, 3)
+            self.violations.append(Violation(at, rule, detail[:500]))
+
+    def note_sent(self, feed: Feed, numbers: Iterable[int]) -> None:
+        """Note that these messages are on their way: from now on Master may have stored them."""
+        self.told.setdefault(feed, Told()).sent.update(numbers)
+
+    def note_acknowledged(self, feed: Feed, numbers: list[int], inserted: int, duplicates: int) -> None:
+        """Note that Master acknowledged these messages: from now on they must be stored, once."""
+        told = self.told.setdefault(feed, Told())
+        told.acknowledged.update(numbers)
+        self.inserted += inserted
+        if inserted + duplicates != len(numbers):
+            self.complain(
+                "count_in_ack", f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged"
+            )
+
+    def note_closing(self, audience: str, session_id: str, how: str) -> bool:
+        """Note a login's closing event and tell whether it is the first that `audience` saw of this session."""
+        key = (audience, session_id)
+        before = self._closings.setdefault(key, how)
+        if len(self._closings) > MAX_SESSIONS:
+            self._closings.popitem(last=False)
+        return before is how
+
+    def search_secrets(self, where: str, raw: bytes) -> None:
+        """Complain if what Master sent to people holds a simulated secret."""
+        place = raw.find(SECRET_MARK.encode())
+        if place >= 0:
+            self.complain("secret_leak", f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>")

@@ -1,0 +1,107 @@
+"""Reports that Master has not acknowledged with success yet: kept over crashes, sent again, bounded."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from master.model import JsonObject, MessageKind
+from simulator.chance import draw_backoff
+
+LIMIT = 500
+"""Reports that one worker keeps; with a full outbox it looks for no more messages until there is room."""
+
+
+class Verdict(StrEnum):
+    """What an acknowledgement means for the report."""
+
+    TAKEN = "taken"
+    AGAIN = "again"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class Report:
+    """Messages of one feed that belong into one event."""
+
+    account_id: str
+    kind: MessageKind
+    numbers: list[int]
+    items: list[JsonObject]
+    tries: int = 0
+
+    def to_wire(self) -> JsonObject:
+        """Return the payload of `worker:message:detected`."""
+        return {"type": self.kind.value, "account_id": self.account_id, "messages": self.items}
+
+
+def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
+    """Return what to do with a report, and the least seconds to wait if it is to be sent again."""
+    if ack.get("success") is True:
+        return Verdict.TAKEN, 0.0
+    error = ack.get("error")
+    if isinstance(error, dict) and error.get("retryable") is True:
+        wait_ms = error.get("retry_after_ms")
+        return Verdict.AGAIN, wait_ms / 1000 if isinstance(wait_ms, (int, float)) else 0.0
+    return Verdict.REFUSED, 0.0
+
+
+class Outbox:
+    """One worker's reports, the earliest due first; in the order they were put in where nothing failed."""
+
+    def __init__(self, rng: Random, limit: int = LIMIT) -> None:
+        self._rng = rng
+        self._limit = limit
+        self._heap: list[tuple[float, int, Report]] = []
+        self._taken = 0
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) + self._taken
+
+    @property
+    def room(self) -> int:
+        """Return how many more reports fit."""
+        return self._limit - len(self)
+
+    def put(self, report: Report, due: float) -> bool:
+        """Add a report to be sent at `due`; False if there is no room for it."""
+        if self.room <= 0:
+            return False
+        self._push(report, due)
+        return True
+
+    def take_due(self, now: float) -> Report | None:
+        """Take out the next report that is due; it must come back by `settle` or `retry`."""
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        self._taken += 1
+        return heapq.heappop(self._heap)[2]
+
+    def settle(self, report: Report) -> None:
+        """Forget a report that was taken out: Master has it, or will never take it."""
+        assert self._taken > 0, f"{report.account_id}: settled without being taken out"
+        self._taken -= 1
+
+    def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
+        """Put a report back that was taken out and return the seconds until it is due, with growing jittered waits."""
+        self.settle(report)
+        wait_s = least_s + draw_backoff(self._rng, report.tries)
+        report.tries += 1
+        self._push(report, now + wait_s)
+        return wait_s
+
+    def hurry(self, now: float) -> None:
+        """Make everything due now: the reason to wait is gone."""
+        self._heap = [(min(due, now), number, report) for due, number, report in self._heap]
+        heapq.heapify(self._heap)
+
+    def find_wait(self, now: float) -> float | None:
+        """Return the seconds until something is due; None if nothing waits."""
+        return max(0.0, self._heap[0][0] - now) if self._heap else None
+
+    def _push(self, report: Report, due: float) -> None:
+        self._number += 1
+        heapq.heappush(self._heap, (due, self._number, report))

@@ -1,0 +1,62 @@
+"""What workers believe they own, watched from above: no account may have two owners who both would act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Complain = Callable[[str, str], None]
+"""Told a rule and what broke it."""
+
+
+class Ownership:
+    """The beliefs of all workers. Times are monotonic seconds.
+
+    `grace_s` is what the news of a change of hands may take on two different sockets; 0 where time is virtual.
+    """
+
+    def __init__(self, complain: Complain, grace_s: float = 1.0) -> None:
+        self._complain = complain
+        self._grace_s = grace_s
+        self._owners: dict[str, dict[str, float]] = {}
+        self.overlaps = 0
+
+    def take(self, worker_id: str, account_id: str, now: float) -> None:
+        """Note that a worker believes from `now` on that it owns the account."""
+        owners = self._owners.setdefault(account_id, {})
+        if worker_id not in owners:
+            owners[worker_id] = now
+            self.overlaps += len(owners) > 1
+
+    def drop(self, worker_id: str, account_id: str, now: float) -> None:
+        """Note that a worker will not act on the account any more."""
+        owners = self._owners.get(account_id, {})
+        if worker_id in owners:
+            self._judge(account_id, now)
+            del owners[worker_id]
+            if not owners:
+                del self._owners[account_id]
+
+    def find_owners(self, account_id: str) -> list[str]:
+        """Return the workers that believe they own the account."""
+        return list(self._owners.get(account_id, {}))
+
+    def count_owned(self) -> int:
+        """Return how many accounts have an owner."""
+        return len(self._owners)
+
+    def sweep(self, now: float) -> None:
+        """Complain of every overlap that has lasted longer than the grace."""
+        for account_id, owners in self._owners.items():
+            if len(owners) > 1:
+                self._judge(account_id, now)
+
+    def _judge(self, account_id: str, now: float) -> None:
+        owners = self._owners[account_id]
+        if len(owners) < 2:
+            return
+        since = sorted(owners.values())[1]
+        if now - since > self._grace_s:
+            who = " and ".join(sorted(owners))
+            self._complain("two_owners", f"{account_id} was held by {who} at once for {now - since:.2f} s")
+            for worker_id in owners:
+                owners[worker_id] = now  # complained of once; it starts to count again

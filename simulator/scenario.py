@@ -1,0 +1,162 @@
+"""What a run consists of: counts, rates and habits, from flags or a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+SCENARIOS = Path(__file__).resolve().parent.parent / "fixtures" / "scenarios"
+
+
+class ScenarioTrouble(Exception):
+    """The scenario cannot be run as it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run. Rates and probabilities are 0 to 1 unless the name says otherwise; `_s` is seconds."""
+
+    workers: int = 50
+    admins: int = 2
+    clients: int = 2
+    accounts: int | None = None
+    duration_s: float | None = None
+    seed: int = 1
+    platforms: tuple[str, ...] = ("douyin", "xiaohongshu")
+    max_accounts: int = 10
+    monitor_interval_s: int = 5
+    rate_per_s: float = 25.0
+    comment_share: float = 0.7
+    repeat_rate: float = 0.04
+    login_failure_rate: float = 0.08
+    never_scan_rate: float = 0.03
+    sms_rate: float = 0.1
+    cancel_rate: float = 0.02
+    supersede_rate: float = 0.02
+    logins_at_once: int = 40
+    scan_delay_s: tuple[float, float] = (1.0, 7.0)
+    login_ttl_s: int | None = None
+    crash_rate_per_min: float = 0.1
+    crash_return_s: tuple[float, float] = (2.0, 8.0)
+    client_drop_rate_per_min: float = 1.0
+    ramp_s: float = 3.0
+
+    @property
+    def account_count(self) -> int:
+        """Return how many accounts are created: as asked, else four per worker."""
+        return self.workers * 4 if self.accounts is None else self.accounts
+
+
+ALLOWED: dict[str, tuple[float, float]] = {
+    "workers": (0, 5_000),
+    "admins": (1, 100),
+    "clients": (0, 1_000),
+    "accounts": (0, 50_000),
+    "duration_s": (1, 31_536_000),
+    "max_accounts": (0, 10_000),
+    "monitor_interval_s": (1, 86_400),
+    "rate_per_s": (0, 100_000),
+    "logins_at_once": (1, 10_000),
+    "login_ttl_s": (1, 86_400),
+    "crash_rate_per_min": (0, 60),
+    "client_drop_rate_per_min": (0, 60),
+    "ramp_s": (0, 600),
+    **dict.fromkeys(
+        (
+            "comment_share",
+            "repeat_rate",
+            "login_failure_rate",
+            "never_scan_rate",
+            "sms_rate",
+            "cancel_rate",
+            "supersede_rate",
+        ),
+        (0, 1),
+    ),
+}
+"""The least and the greatest value of each setting."""
+
+PAIRS = frozenset({"scan_delay_s", "crash_return_s"})
+WHOLE = frozenset(
+    {
+        "workers",
+        "admins",
+        "clients",
+        "accounts",
+        "seed",
+        "max_accounts",
+        "monitor_interval_s",
+        "logins_at_once",
+        "login_ttl_s",
+    }
+)
+
+
+def change_scenario(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
+    """Return the scenario with `changes`. Errors: ScenarioTrouble that names the setting and what is allowed."""
+    known = {field.name for field in fields(Scenario)}
+    cleaned = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise ScenarioTrouble(f"there is no setting {name!r}; known are {', '.join(sorted(known))}")
+        cleaned[name] = _check_value(name, value)
+    changed = replace(scenario, **cleaned)
+    if changed.login_failure_rate + changed.never_scan_rate > 1:
+        raise ScenarioTrouble("login_failure_rate and never_scan_rate together are more than 1")
+    return changed
+
+
+def _check_value(name: str, value: Any) -> Any:
+    if name == "platforms":
+        if not isinstance(value, (list, tuple)) or not value or not all(isinstance(part, str) for part in value):
+            raise ScenarioTrouble(f"platforms is {value!r}; allowed is a list of names")
+        return tuple(value)
+    if name in PAIRS:
+        if not _is_span(value):
+            raise ScenarioTrouble(f"{name} is {value!r}; allowed is [least, most] in seconds")
+        return (float(value[0]), float(value[1]))
+    if not _is_number(value):
+        raise ScenarioTrouble(f"{name} is {value!r}; allowed is a number")
+    low, high = ALLOWED.get(name, (float("-inf"), float("inf")))
+    if not low <= value <= high:
+        raise ScenarioTrouble(f"{name} is {value}; allowed is {low:g} to {high:g}")
+    if name in WHOLE and not isinstance(value, int):
+        raise ScenarioTrouble(f"{name} is {value}; allowed is a whole number")
+    return value
+
+
+def _is_span(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and all(_is_number(part) for part in value)
+        and 0 <= value[0] <= value[1]
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def load_scenario(wanted: str) -> Scenario:
+    """Return the scenario of a TOML file, or of a name in fixtures/scenarios. Errors: ScenarioTrouble."""
+    path = Path(wanted)
+    if path.suffix != ".toml":
+        path = SCENARIOS / f"{wanted}.toml"
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScenarioTrouble(f"there is no scenario {wanted!r}; known are {', '.join(name_scenarios())}") from None
+    except (OSError, ValueError) as fault:
+        raise ScenarioTrouble(f"{path}: {fault}") from None
+    try:
+        return change_scenario(Scenario(), written)
+    except ScenarioTrouble as trouble:
+        raise ScenarioTrouble(f"{path}: {trouble}") from None
+
+
+def name_scenarios() -> list[str]:
+    """Return the names of the scenarios that ship with the project."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.toml"))
