@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import gevent
-from locust.stats import StatsEntry, stats_history, stats_printer
+from locust.stats import RequestStats
 
 from loadtest.plan import Plan
 from loadtest.report import OWN_KINDS, Row, find_faults, show_table
@@ -12,4 +14,88 @@ from loadtest.target import Target, TargetFailed
 from loadtest.users import PLATFORM, AdminUser, DeviceUser, Peer, Stage, WorkerUser
 
 STOP_TIMEOUT_S = 15
-CREATE_AT_ONCE = 8
+SHOWN_ERRORS = 10
+
+
+def run_plan(plan: Plan) -> int:
+    """Run one load test, print its table, and return 0, or 1 if anything is past a threshold."""
+    target = Target(plan.port)
+    try:
+        target.start()
+        accounts = [target.create_account(PLATFORM, f"Load {number}") for number in range(plan.accounts)]
+        print(f"Master on {target.url}: {plan.users} users, {plan.shape}, {plan.time_s:.0f} s", flush=True)
+        stage = perform(plan, target.url, accounts)
+        rows = read_rows(stage.stats)
+        faults = find_faults(rows, plan.p99_ms) + find_lost(stage, target) + read_errors(stage)
+        code = target.stop()
+    except TargetFailed as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    finally:
+        target.stop()
+    if code != 0:
+        faults.append(f"Master ended with code {code} after SIGTERM")
+    print(show_table(rows))
+    print(f"messages stored: {stage.stored}")
+    print("\n".join(f"FAILED {fault}" for fault in faults) or "passed")
+    return 1 if faults else 0
+
+
+def perform(plan: Plan, url: str, accounts: list[str]) -> Stage:
+    """Let the users of the plan come, act and go; return the stage with what Locust counted."""
+    crowd = {WorkerUser: plan.workers, AdminUser: plan.admins, DeviceUser: plan.clients}
+    users: list[type[Peer]] = []
+    for user, weight in crowd.items():
+        user.weight = weight
+        if weight:
+            users.append(user)
+    stage = Stage(
+        plan,
+        accounts,
+        user_classes=users,
+        shape_class=choose_shape(plan),
+        host=url,
+        stop_timeout=STOP_TIMEOUT_S,
+    )
+    runner = stage.create_local_runner()
+    try:
+        runner.start_shape()
+        gevent.joinall([runner.shape_greenlet])
+    finally:
+        runner.quit()
+    return stage
+
+
+def read_rows(stats: RequestStats) -> list[Row]:
+    """Return what the users measured themselves; Locust's second rows of the same calls are left aside."""
+    return [
+        Row(
+            kind=entry.method,
+            name=entry.name,
+            count=entry.num_requests,
+            failures=entry.num_failures,
+            per_s=entry.total_rps,
+            p50_ms=entry.get_response_time_percentile(0.5) or 0,
+            p95_ms=entry.get_response_time_percentile(0.95) or 0,
+            p99_ms=entry.get_response_time_percentile(0.99) or 0,
+            max_ms=entry.max_response_time,
+        )
+        for entry in stats.entries.values()
+        if entry.method in OWN_KINDS
+    ]
+
+
+def read_errors(stage: Stage) -> list[str]:
+    """Return the most frequent errors in words, and what raised inside the users."""
+    errors = sorted(stage.stats.errors.values(), key=lambda error: -error.occurrences)
+    shown = [f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in errors if e.method in OWN_KINDS]
+    raised = [f"{e['count']} x a user raised: {e['msg']}" for e in stage.runner.exceptions.values()]
+    return [*shown[:SHOWN_ERRORS], *raised[:SHOWN_ERRORS]]
+
+
+def find_lost(stage: Stage, target: Target) -> list[str]:
+    """Compare what was acknowledged with what Master lists; an acknowledgement may be cut off, a message may not."""
+    listed = int(target.ask("GET", "/api/v1/comments?limit=1")["total"])
+    if listed >= stage.stored:
+        return []
+    return [f"{stage.stored} messages were acknowledged as stored, {listed} are listed"]

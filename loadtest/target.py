@@ -69,7 +69,11 @@ class Target:
         }
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "master"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "master"],
+                cwd=folder,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._answers():

@@ -58,7 +58,11 @@ class Peer(SocketIOUser):
             CONNECT,
             self.namespace,
             lambda: socketio.Client.connect(
-                self.sio, self.host, transports=["websocket"], namespaces=[self.namespace], wait_timeout=ANSWER_TIMEOUT_S
+                self.sio,
+                self.host,
+                transports=["websocket"],
+                namespaces=[self.namespace],
+                wait_timeout=ANSWER_TIMEOUT_S,
             ),
         )
 
@@ -68,9 +72,7 @@ class Peer(SocketIOUser):
         def call() -> dict[str, Any]:
             if not self.sio.connected:
                 raise Refused("not connected")
-            reply = socketio.Client.call(
-                self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S
-            )
+            reply = socketio.Client.call(self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S)
             if not isinstance(reply, dict) or reply.get("success") is not True:
                 raise Refused(str(reply)[:200])
             return reply
@@ -161,14 +163,15 @@ class WorkerUser(Peer):
         """Report new comments of one account and check that each is counted as new, or the second time as known."""
         stage = self.environment
         account_id = random.choice(self.owned or stage.accounts)
-        report = {"type": "comment", "account_id": account_id, "messages": self.make_comments(account_id)}
+        comments = self.make_comments()
+        report = {"type": "comment", "account_id": account_id, "messages": comments}
         sent_at = time.perf_counter()
-        stage.sent_at.update({item["platform_comment_id"]: sent_at for item in report["messages"]})
+        stage.sent_at.update({item["platform_comment_id"]: sent_at for item in comments})
         self.check(self.ask("worker:message:detected", report), inserted=stage.plan.batch, duplicates=0)
         if random.random() < REPEAT_SHARE:
             self.check(self.ask("worker:message:detected", report), inserted=0, duplicates=stage.plan.batch)
 
-    def make_comments(self, account_id: str) -> list[dict[str, Any]]:
+    def make_comments(self) -> list[dict[str, Any]]:
         """Return one batch of comments that nobody has reported yet."""
         stage = self.environment
         first, stage.made = stage.made, stage.made + stage.plan.batch
@@ -197,7 +200,14 @@ class AdminUser(Peer, FastHttpUser):
     """An administrator: asks for the status, looks through the lists, and is told of every new message."""
 
     namespace = "/admin"
-    lists = ("accounts", "workers", "comments?limit=20", "notifications?limit=50", "login-sessions", "statistics")
+    lists = (
+        "accounts",
+        "workers",
+        "comments?limit=20",
+        "notifications?limit=50",
+        "login-sessions",
+        "statistics",
+    )
 
     def on_start(self) -> None:
         """Listen and connect."""
@@ -246,9 +256,7 @@ class DeviceUser(Peer):
         """Fetch everything after what was seen last, page by page."""
         more = True
         while more:
-            reply = self.ask(
-                "client:sync:request", {"device_id": self.device_id, "after_seq": self.seen, "limit": 500}
-            )
+            reply = self.ask("client:sync:request", {"device_id": self.device_id, "after_seq": self.seen, "limit": 500})
             if reply is None:
                 return
             self.seen = max([self.seen, *(item["seq"] for item in reply.get("notifications", []))])

@@ -49,7 +49,7 @@ class Ledger:
         self.told: dict[Feed, Told] = {}
         self.inserted = 0
         self.logged_in: set[str] = set()
-        self._closings: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def complain(self, rule: str, detail: str) -> None:
         """Note that a rule was broken; the first 200 keep their detail."""
@@ -72,13 +72,15 @@ class Ledger:
                 "count_in_ack", f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged"
             )
 
-    def note_closing(self, audience: str, session_id: str, how: str) -> bool:
-        """Note a login's closing event and tell whether it is the first that `audience` saw of this session."""
+    def note_closing(self, audience: str, session_id: str) -> bool:
+        """Note that `audience` saw a login's closing event; False if it had seen one of this session before."""
         key = (audience, session_id)
-        before = self._closings.setdefault(key, how)
+        if key in self._closings:
+            return False
+        self._closings[key] = None
         if len(self._closings) > MAX_SESSIONS:
             self._closings.popitem(last=False)
-        return before is how
+        return True
 
     def search_secrets(self, where: str, raw: bytes) -> None:
         """Complain if what Master sent to people holds a simulated secret."""
