@@ -10,7 +10,7 @@ PUSH = "PUSH"
 CONNECT = "CONNECT"
 GET = "GET"
 OWN_KINDS = (CONNECT, ACK, PUSH, GET)
-"""What the users measure themselves. Locust's Socket.IO client logs each call again (WSC, and WSE at 0 ms): not ours."""
+"""What the users measure themselves. What Locust's Socket.IO client logs again (WSC, and WSE at 0 ms) is left aside."""
 
 
 @dataclass(frozen=True, slots=True)

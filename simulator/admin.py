@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from master.model import OPEN_SESSION, JsonObject, LoginStatus
 from simulator.api import Api, ApiTrouble
 from simulator.chance import open_stream
-from simulator.connection import TROUBLE, Connection, Refused
+from simulator.connection import TROUBLE, Connection, Refused, live_until
 from simulator.pace import wait_event
 from simulator.world import World
 
@@ -46,19 +46,7 @@ class Admin:
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Work until `leave`; once `calm` is set no more logins are started."""
-        life = asyncio.create_task(self._live(calm))
-        end = asyncio.create_task(leave.wait())
-        try:
-            await asyncio.wait({life, end}, return_when=asyncio.FIRST_COMPLETED)
-            if leave.is_set() and not life.done():
-                await self._connection.close()
-        finally:
-            self._connection.cut()
-            life.cancel()
-            end.cancel()
-            await asyncio.wait({life, end})
-        if not life.cancelled():
-            life.result()  # a bug of the simulator must be seen
+        await live_until(leave, self._connection, self._live(calm))
 
     async def close_logins(self) -> None:
         """Cancel every login that is still open, and wait shortly until Master says that they ended."""

@@ -7,7 +7,7 @@ from collections import deque
 
 from master.model import JsonObject
 from simulator.chance import draw_gap, open_stream
-from simulator.connection import TROUBLE, Connection, Refused
+from simulator.connection import TROUBLE, Connection, Refused, live_until
 from simulator.pace import wait_event, wait_forever
 from simulator.sequence import SeenSequence
 from simulator.world import World
@@ -44,18 +44,7 @@ class Client:
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Take notifications until `leave`; once `calm` is set the connection is not lost any more."""
-        life = asyncio.create_task(self._live(calm))
-        end = asyncio.create_task(leave.wait())
-        try:
-            await asyncio.wait({life, end}, return_when=asyncio.FIRST_COMPLETED)
-            if leave.is_set() and not life.done():
-                await self._connection.close()
-        finally:
-            life.cancel()
-            end.cancel()
-            await asyncio.wait({life, end})
-        if not life.cancelled():
-            life.result()  # a bug of the simulator must be seen
+        await live_until(leave, self._connection, self._live(calm))
 
     async def catch_up(self) -> None:
         """Ask for everything that was missed. Errors: LinkDown, AckLate, Refused."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from random import Random
+from typing import Any
 
 from master.model import JsonObject
 from simulator.chance import draw_backoff
@@ -104,3 +105,20 @@ class Connection:
         await transport.wait_closed()
         self._ready.clear()
         return True
+
+
+async def live_until(leave: asyncio.Event, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` until `leave`, then close the connection properly. What `work` raises is raised: it is a bug."""
+    life = asyncio.create_task(work)
+    end = asyncio.create_task(leave.wait())
+    try:
+        await asyncio.wait({life, end}, return_when=asyncio.FIRST_COMPLETED)
+        if not life.done():
+            await connection.close()
+    finally:
+        connection.cut()  # first: from now on no event reaches this life
+        life.cancel()
+        end.cancel()
+        await asyncio.wait({life, end})
+    if not life.cancelled():
+        life.result()

@@ -16,6 +16,7 @@ from master.model import (
 )
 from master.protocol.admin import show_account, show_worker
 from master.protocol.http import AccountsQuery, Listing, Request
+from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import messages as message_rows
@@ -127,3 +128,10 @@ def _show_live(turn: Turn, worker: Worker) -> JsonObject:
         shown["last_heartbeat"] = seat.heard_at or worker.last_heartbeat
         shown["stats"] = dict(seat.stats)
     return shown
+
+
+async def request_status(event: Empty, turn: Turn) -> JsonObject:
+    """Answer an administrator's question for counts of everything. `timestamp` is milliseconds."""
+    reply = {**await count_everything(turn), "timestamp": int(turn.now * 1000)}
+    turn.answer("admin:status:response", reply)
+    return reply

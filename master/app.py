@@ -1,0 +1,87 @@
+"""Composition root: settings, clock and ids in, a running Master out. The only place that wires."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+
+from master.clock import Clock, SystemClock
+from master.operations.notifications import mark_sent
+from master.operations.workers import wake_up, write_heartbeats
+from master.periodic import Periodic
+from master.presence import Presence
+from master.reception import Reception
+from master.settings import Settings
+from master.sockets.namespace import Namespace, SocketServer
+from master.sockets.rooms import Rooms
+from master.store.database import Database
+from master.store.upgrade import upgrade
+from master.turn import SWEEP, Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Master:
+    """One coordinator: `start` opens it, `close` finishes the writes and shuts it down."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, new_id: Callable[[], str] | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.presence = Presence()
+        self.sockets = SocketServer(
+            async_mode="aiohttp",
+            cors_allowed_origins=list(settings.allowed_origins),
+            cors_credentials=True,
+            max_http_buffer_size=settings.max_body_bytes,
+            http_compression=False,
+            monitor_clients=True,
+        )
+        self.database = Database(settings.db_path)
+        self.rooms = Rooms(self.sockets, self.presence)
+        self.turns = Turns(
+            self.database,
+            self.clock,
+            self.presence,
+            settings,
+            new_id or (lambda: str(uuid.uuid4())),
+            self.rooms,
+        )
+        self.rooms.on_delivered = lambda ids: self.turns.submit(mark_sent, ids, SWEEP) and None
+        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms)
+        for name in ("worker", "admin", "client"):
+            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
+        self.periodic = Periodic(self.turns, self.presence, settings, self.clock)
+        self._runner: web.AppRunner | None = None
+        self.port = settings.port
+
+    async def start(self, *, sweeps: bool = True) -> None:
+        """Open the database, rebuild memory, listen. Errors: DatabaseFault, OSError when the port is taken."""
+        upgrade(self.settings.db_path)
+        self.turns.start()
+        restored = await self.turns.run(wake_up, None)
+        application = web.Application(client_max_size=self.settings.max_body_bytes)
+        self.sockets.attach(application)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        if sweeps:
+            self.periodic.start()
+        log.info("master_started", host=self.settings.host, port=self.port, **restored)
+
+    async def close(self) -> None:
+        """Stop accepting, finish the writes, close the database."""
+        await self.periodic.close()
+        await self.turns.run(write_heartbeats, None)
+        await self.turns.close()
+        await self.sockets.shutdown()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.database.close()
+        log.info("master_stopped")

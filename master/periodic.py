@@ -1,0 +1,52 @@
+"""Gives each sweep its turn; a sweep that fails is logged and comes again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from master.clock import Clock
+from master.errors import Refusal
+from master.presence import Presence
+from master.routes import SWEEPS, Sweep
+from master.settings import Settings
+from master.turn import Turns
+
+log = structlog.get_logger(__name__)
+
+
+class Periodic:
+    """Runs the sweeps, each at its own interval."""
+
+    def __init__(self, turns: Turns, presence: Presence, settings: Settings, clock: Clock) -> None:
+        self._turns = turns
+        self._presence = presence
+        self._settings = settings
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start one task per sweep."""
+        self._tasks = [asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}") for sweep in SWEEPS]
+
+    async def close(self) -> None:
+        """Stop all sweeps."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def sweep(self, sweep: Sweep) -> None:
+        """Let one sweep do what is overdue now."""
+        if sweep.is_due(self._presence, self._settings, self._clock.now(), self._clock.monotonic()):
+            await self._turns.run(sweep.operation, None)
+
+    async def _repeat(self, sweep: Sweep) -> None:
+        while True:
+            try:
+                await self.sweep(sweep)
+            except Refusal as refusal:
+                log.warning("sweep_refused", sweep=sweep.name, reason=refusal.message)
+            except Exception:
+                log.exception("sweep_failed", sweep=sweep.name)
+            await asyncio.sleep(sweep.interval_s(self._settings))

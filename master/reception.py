@@ -1,0 +1,127 @@
+"""The front desk: an event in, always an acknowledgement out; never raises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from master.clock import Clock
+from master.errors import INTERNAL, Refusal, UnknownEvent
+from master.presence import Presence
+from master.protocol.wire import accept, decode, first_object, refuse
+from master.routes import ANSWERED_BY, NAMESPACES, Route
+from master.turn import Address, Bulk, Caller, Parcel, Publisher, Turns
+
+log = structlog.get_logger(__name__)
+
+IN_FLIGHT_LIMIT = 64
+"""Uncommitted reports per socket; past it the socket is not read until some are stored."""
+
+
+class Lane:
+    """One socket's events in the order in which they came.
+
+    Reports of facts go to the writer without waiting for each other, so that one socket can fill a group; whatever else
+    follows waits for them.
+    """
+
+    def __init__(self) -> None:
+        self.pending: set[asyncio.Future[Any]] = set()
+
+    async def drain(self, limit: int = 0) -> None:
+        """Wait until at most `limit` reports are uncommitted."""
+        while len(self.pending) > limit:
+            await asyncio.wait(self.pending, return_when=asyncio.FIRST_COMPLETED)
+
+
+class Reception:
+    """Decodes what arrives, gives it its turn, and says what became of it."""
+
+    def __init__(self, turns: Turns, presence: Presence, clock: Clock, publisher: Publisher) -> None:
+        self._turns = turns
+        self._presence = presence
+        self._clock = clock
+        self._publisher = publisher
+
+    async def receive(
+        self,
+        caller: Caller,
+        event: Any,
+        args: Sequence[Any],
+        lane: Lane,
+        reply: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        """Deal with one event and hand its acknowledgement to `reply` (a coroutine function), now or after the commit."""
+        route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
+        try:
+            if route is None:
+                raise UnknownEvent(f"/{caller.kind} knows no event of this name.")
+            payload = decode(route.payload, first_object(args))
+        except Refusal as refusal:
+            await lane.drain()
+            await self._refuse(caller, route, refusal, reply)
+            return
+        except Exception:
+            log.exception("decoding_failed", event_name=str(event)[:64])
+            await self._refuse(caller, route, None, reply)
+            return
+        if isinstance(route.operation, Bulk):
+            await lane.drain(IN_FLIGHT_LIMIT - 1)
+            answer = self._turns.submit(route.operation, payload, caller)
+            task = asyncio.ensure_future(self._finish(caller, route, answer, reply))
+            lane.pending.add(task)
+            task.add_done_callback(lane.pending.discard)
+            return
+        await lane.drain()
+        await self._finish(caller, route, self._answer(caller, route, payload), reply)
+
+    async def _answer(self, caller: Caller, route: Route, payload: Any) -> Any:
+        if route.live is not None:
+            reply = route.live(payload, caller, self._presence, self._clock.now(), self._clock.monotonic())
+            if reply is not None:
+                if route.event in ANSWERED_BY:
+                    await self._send(caller, ANSWERED_BY[route.event], reply)
+                return reply
+        assert route.operation is not None, "a route without a turn answers from memory"
+        if route.writes:
+            return await self._turns.run(route.operation, payload, caller)
+        assert not isinstance(route.operation, Bulk)
+        return await self._turns.look(route.operation, payload, caller)
+
+    async def _finish(self, caller: Caller, route: Route, answer: Any, reply: Callable[[dict[str, Any]], Any]) -> None:
+        try:
+            done = await answer
+        except Refusal as refusal:
+            await self._refuse(caller, route, refusal, reply)
+        except Exception:
+            log.exception("event_failed", event_name=route.event)
+            await self._refuse(caller, route, None, reply)
+        else:
+            await reply(accept(done))
+
+    async def _refuse(
+        self,
+        caller: Caller,
+        route: Route | None,
+        refusal: Refusal | None,
+        reply: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        """Acknowledge a refusal (None is a bug of ours), and send the named one where the route has it."""
+        wire = refuse(refusal) if refusal is not None else {"success": False, "error": INTERNAL}
+        error = wire["error"]
+        if error.get("details"):
+            wire["details"] = error["details"]
+        if route is not None and route.refused == "worker:registered":
+            await self._send(caller, route.refused, {"success": False, "error": error})
+        elif route is not None and route.refused == "admin:error":
+            await self._send(caller, route.refused, {"error": error["code"], "message": error["message"]})
+        elif route is not None and route.refused is not None:
+            await self._send(caller, route.refused, {"error": error["message"]})
+        await reply(wire)
+
+    async def _send(self, caller: Caller, event: str, payload: dict[str, Any]) -> None:
+        if caller.sid is not None:
+            await self._publisher.publish([Parcel(Address(caller.kind + "_socket", caller.sid), event, payload)])

@@ -1,0 +1,180 @@
+"""Everything a socket or a sweep can ask, one row each: event -> payload type -> operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from master.operations import logins, messages, notifications, reports, retention, schedules, workers
+from master.presence import Presence
+from master.protocol import admin, client, worker
+from master.protocol.wire import Empty
+from master.settings import Settings
+from master.turn import Bulk, Caller, Operation
+
+Live = Callable[[Any, Caller, Presence, float, float], Any]
+"""Answers from memory: (event, caller, presence, now, monotonic) -> reply, or None to take a turn instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What an event leads to.
+
+    `live` is asked first where there is one; `writes` tells a turn from a look; `refused` names the event that carries
+    a refusal besides the acknowledgement.
+    """
+
+    event: str
+    payload: type[BaseModel]
+    operation: Operation | Bulk | None
+    summary: str
+    writes: bool = True
+    live: Live | None = None
+    refused: str | None = None
+
+
+def _table(*routes: Route) -> Mapping[str, Route]:
+    return {route.event: route for route in routes}
+
+
+FROM_WORKER = _table(
+    Route(
+        "worker:register",
+        worker.Register,
+        workers.register_worker,
+        "A worker introduces itself; `worker:registered` answers.",
+        refused="worker:registered",
+    ),
+    Route(
+        "worker:heartbeat",
+        worker.Heartbeat,
+        workers.return_worker,
+        "A sign of life; the answer's `accountIds` are what the worker owns.",
+        live=workers.hear_heartbeat,
+    ),
+    Route("worker:login:qrcode", worker.LoginQrCode, logins.take_qr_code, "A QR code is ready to be scanned."),
+    Route("worker:login:status", worker.LoginReport, logins.take_report, "What became of a login."),
+    Route(
+        "worker:message:detected",
+        worker.MessagesDetected,
+        messages.keep_detected,
+        "Comments or direct messages were seen; each is stored once.",
+    ),
+    Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, "A clean leave; its accounts move at once."),
+)
+
+FROM_ADMIN = _table(
+    Route("master:login:start", admin.StartLogin, logins.start_login, "Start a QR login.", refused="admin:error"),
+    Route(
+        "master:login:user_input",
+        worker.UserInput,
+        logins.relay_input,
+        "Pass what a person typed to the login's worker.",
+        writes=False,
+        refused="admin:error",
+    ),
+    Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, "End an open login.", refused="admin:error"),
+    Route(
+        "admin:request:login-sessions",
+        Empty,
+        logins.request_logins,
+        "The newest login sessions.",
+        writes=False,
+        refused="admin:error",
+    ),
+    Route(
+        "admin:login_sessions:list",
+        Empty,
+        logins.request_logins,
+        "The same question, as the field asks it.",
+        writes=False,
+        refused="admin:error",
+    ),
+    Route(
+        "admin:status:request",
+        Empty,
+        reports.request_status,
+        "Counts of everything, by state.",
+        writes=False,
+        refused="admin:error",
+    ),
+    Route(
+        "admin:auth",
+        admin.Auth,
+        None,
+        "An administrator says who they are.",
+        live=lambda event, caller, presence, now, monotonic: {
+            "userId": event.userId or "admin",
+            "timestamp": int(now * 1000),
+        },
+        refused="admin:auth:failed",
+    ),
+)
+
+FROM_CLIENT = _table(
+    Route(
+        "client:register",
+        client.RegisterDevice,
+        notifications.register_device,
+        "A device introduces itself and is sent what it is owed.",
+        refused="client:register:error",
+    ),
+    Route(
+        "client:heartbeat",
+        client.DeviceHeartbeat,
+        None,
+        "A device's sign of life.",
+        live=notifications.hear_device,
+    ),
+    Route(
+        "client:notification:ack",
+        client.ConfirmNotification,
+        notifications.confirm_notification,
+        "A device has shown a notification.",
+    ),
+    Route("client:sync:request", client.SyncRequest, notifications.sync_device, "A part of the sequence, in order."),
+)
+
+NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}
+
+ANSWERED_BY = {"admin:auth": "admin:auth:success"}
+"""Named replies of events that take no turn; the others are sent by their operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A periodic look for what is overdue; `is_due` asks memory first, so that an idle sweep costs nothing."""
+
+    name: str
+    operation: Operation
+    interval_s: Callable[[Settings], float]
+    is_due: Callable[[Presence, Settings, float, float], bool]
+
+
+def _always(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+    return True
+
+
+def _somebody_is_silent(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(workers.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s))
+
+
+def _a_login_is_overdue(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+    return any(expires_at <= now for expires_at in presence.deadlines.values())
+
+
+def _heartbeats_wait(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(presence.unwritten)
+
+
+SWEEPS = (
+    Sweep("liveness", workers.give_up_silent, lambda s: 0.5, _somebody_is_silent),
+    Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
+    Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
+    Sweep("audit", workers.audit_workers, lambda s: s.heartbeat_check_s, _always),
+    Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
+    Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
+)

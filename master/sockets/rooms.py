@@ -1,0 +1,55 @@
+"""Parcels to sockets: who is meant, and one emit for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from master.presence import Presence
+from master.turn import Parcel
+
+log = structlog.get_logger(__name__)
+
+
+class Rooms:
+    """Publishes over Socket.IO. `on_delivered` hears which notifications were handed to at least one person."""
+
+    def __init__(self, sockets: Any, presence: Presence) -> None:
+        self._sockets = sockets
+        self._presence = presence
+        self.on_delivered: Callable[[Sequence[str]], None] | None = None
+
+    async def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Send every parcel; one that cannot be delivered harms no other."""
+        delivered: dict[str, None] = {}
+        for parcel in parcels:
+            try:
+                if await self._send(parcel) and parcel.event == "notification:new":
+                    delivered[parcel.payload["id"]] = None
+            except Exception:
+                log.exception("parcel_failed", event_name=parcel.event)
+        if delivered and self.on_delivered is not None:
+            self.on_delivered(list(delivered))
+
+    async def _send(self, parcel: Parcel) -> bool:
+        """Return whether there was anybody to send to."""
+        to = parcel.address.to
+        if to in ("admins", "clients"):
+            if not (self._presence.admins if to == "admins" else self._presence.clients):
+                return False
+            await self._sockets.emit(parcel.event, parcel.payload, namespace=f"/{to[:-1]}")
+            return True
+        if to == "worker":
+            seat = self._presence.seats.get(parcel.address.id)
+            if seat is None or seat.sid is None:
+                return False
+            await self._sockets.emit(parcel.event, parcel.payload, to=seat.sid, namespace="/worker")
+            return True
+        namespace = "/" + to.removesuffix("_socket")
+        if parcel.event is None:
+            await self._sockets.disconnect(parcel.address.id, namespace=namespace)
+        else:
+            await self._sockets.emit(parcel.event, parcel.payload, to=parcel.address.id, namespace=namespace)
+        return True

@@ -1,0 +1,113 @@
+"""Whether Master lives, is ready, and how it does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from master.clock import Clock
+from master.endpoints import ROOT, Endpoint
+from master.errors import Refusal
+from master.model import JsonObject
+from master.operations.reports import count_workers, show_status
+from master.turn import Caller, Turns
+from master.web.answers import answer_json, answer_one
+from master.web.reading import read_request
+
+PATIENCE_S = 5
+HTTP = Caller("http")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Vitals:
+    """What the process knows of itself; the composition root sets `stopping`."""
+
+    clock: Clock
+    version: str
+    stopping: bool = False
+    started_at: int = field(init=False)
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note when the process started."""
+        self.started_at = int(self.clock.now())
+        self._started = self.clock.monotonic()
+
+    @property
+    def uptime_s(self) -> float:
+        """Return seconds since the start."""
+        return round(self.clock.monotonic() - self._started, 3)
+
+    def show(self) -> JsonObject:
+        """Return version, start (Unix seconds) and uptime."""
+        return {"version": self.version, "started_at": self.started_at, "uptime_s": self.uptime_s}
+
+
+class Health:
+    """Answers `/health`, `/health/live`, `/health/ready`, `/` and `/api/v1/status`."""
+
+    def __init__(self, turns: Turns, vitals: Vitals) -> None:
+        self._turns = turns
+        self._vitals = vitals
+
+    async def show_live(self, request: web.Request) -> web.Response:
+        """Say that the process answers; the database is not asked."""
+        return answer_json({"success": True, "status": "ok"})
+
+    async def show_ready(self, request: web.Request) -> web.Response:
+        """Say whether requests should be sent here."""
+        if self._vitals.stopping:
+            return _not_ready("Master is stopping.")
+        if await self._count_workers() is None:
+            return _not_ready("The database cannot be read.")
+        return answer_json({"success": True, "status": "ok"})
+
+    async def show_health(self, request: web.Request) -> web.Response:
+        """Show how Master does in one look."""
+        workers = await self._count_workers()
+        well = workers is not None and not self._vitals.stopping
+        word = "stopping" if self._vitals.stopping else "ok" if well else "degraded"
+        content = {
+            "success": well,
+            "status": word,
+            **self._vitals.show(),
+            "database": "ok" if workers is not None else "unreadable",
+            "workers": workers,
+        }
+        return answer_json(content, status=200 if well else 503)
+
+    async def show_root(self, request: web.Request) -> web.Response:
+        """Say what this is and where to go on."""
+        links = {"api": ROOT, "status": f"{ROOT}/status", "health": "/health", "sockets": "/socket.io"}
+        return answer_json({"success": True, "name": "master", "version": self._vitals.version, "links": links})
+
+    async def show_status(self, request: web.Request, endpoint: Endpoint) -> web.Response:
+        """Show version, uptime and the counts of everything."""
+        counts = await self._turns.look(show_status, await read_request(request, endpoint), HTTP)
+        return answer_one(endpoint.singular, {**self._vitals.show(), **counts})
+
+    async def _count_workers(self) -> dict[str, int] | None:
+        """Return how many workers there are by state, or None if the database does not say so in time."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                counts: dict[str, int] = await self._turns.look(count_workers, None, HTTP)
+        except (Refusal, TimeoutError):
+            return None
+        except Exception:
+            # whatever is wrong: not ready, and the log says why
+            log.exception("health_check_failed")
+            return None
+        return counts
+
+
+def _not_ready(reason: str) -> web.Response:
+    content: dict[str, Any] = {"success": False, "status": "unavailable", "reason": reason}
+    answer = answer_json(content, status=503)
+    answer.headers["Retry-After"] = "1"
+    return answer

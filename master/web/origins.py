@@ -1,0 +1,75 @@
+"""Which web pages may ask: CORS, and the refusal of changes that a strange page makes in a person's browser."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+
+from aiohttp import web
+
+from master.errors import Refusal
+from master.web.answers import answer_refusal
+from master.web.problems import Handler, Middleware, belongs_to_sockets
+
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+HEADERS = "Authorization, Content-Type, X-Request-Id"
+EXPOSED = "Location, Retry-After, X-Request-Id"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d+)?")
+
+
+class ForeignOrigin(Refusal):
+    """Pages of this origin may change nothing here; allow it with ALLOWED_ORIGINS."""
+
+    code = "foreign_origin"
+    status = 403
+
+
+def allow_origins(allowed: Collection[str]) -> Middleware:
+    """Return a middleware that lets pages of `allowed` origins ("*" for all) ask, with credentials.
+
+    Whoever sends no Origin is no web page and is not hindered.
+    """
+
+    @web.middleware
+    async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if belongs_to_sockets(request):
+            return await handler(request)
+        origin = request.headers.get("Origin")
+        known = origin is not None and (origin in allowed or "*" in allowed)
+        if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
+            answer: web.StreamResponse = web.Response(status=204)
+            if known:
+                answer.headers["Access-Control-Allow-Methods"] = METHODS
+                answer.headers["Access-Control-Allow-Headers"] = HEADERS
+                answer.headers["Access-Control-Max-Age"] = "600"
+        elif origin and not known and request.method not in SAFE and not is_own_page(origin, request.host):
+            # browsers send such a request without asking first if it looks like a form
+            answer = answer_refusal(ForeignOrigin())
+        else:
+            answer = await handler(request)
+        answer.headers.add("Vary", "Origin")
+        if known and origin:
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Allow-Credentials"] = "true"
+            answer.headers["Access-Control-Expose-Headers"] = EXPOSED
+        return answer
+
+    return check_origin
+
+
+def is_own_page(origin: str, host: str) -> bool:
+    """Tell whether Master itself served the page. A name other than localhost proves nothing: it may be rebound."""
+    scheme, _, place = origin.partition("://")
+    parts = _HOST.fullmatch(host.lower())
+    if scheme not in ("http", "https") or place.lower() != host.lower() or parts is None:
+        return False
+    name = parts.group(1).strip("[]")
+    if name == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,81 @@
+"""The middlewares every request of the API passes: request id, refusals as answers, security headers.
+
+Socket.IO's own path lies on the same port and is left alone: it answers, and allows origins, by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from master.errors import MethodNotAllowed, Missing, Refusal, TooLarge, Unreadable
+from master.web.answers import answer_internal, answer_refusal
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+SOCKETS = "/socket.io"
+REQUEST_ID = "X-Request-Id"
+_SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+
+log = structlog.get_logger(__name__)
+
+
+def belongs_to_sockets(request: web.Request) -> bool:
+    """Tell whether Socket.IO answers this request."""
+    return request.path == SOCKETS or request.path.startswith(SOCKETS + "/")
+
+
+def make_request_ids(new_id: Callable[[], str]) -> Middleware:
+    """Return a middleware that names every request, in the log and in the answer; a caller's sane name is kept."""
+
+    @web.middleware
+    async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if belongs_to_sockets(request):
+            return await handler(request)
+        given = request.headers.get(REQUEST_ID, "")
+        request_id = given if _SANE_ID.fullmatch(given) else new_id()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            answer = await handler(request)
+        answer.headers[REQUEST_ID] = request_id
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return name_request
+
+
+@web.middleware
+async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every refusal in its own words, and every bug without any; never a traceback on the wire."""
+    if belongs_to_sockets(request):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return answer_refusal(refusal)
+    except web.HTTPException as fault:
+        return _translate(fault)
+    except ConnectionError:
+        raise  # the caller hung up; nobody is left to answer
+    except Exception:
+        log.exception("request_failed", method=request.method, path=request.path)
+        return answer_internal()
+
+
+def _translate(fault: web.HTTPException) -> web.StreamResponse:
+    """Return aiohttp's own refusals in the API's words."""
+    if isinstance(fault, web.HTTPNotFound):
+        return answer_refusal(Missing("There is no such route."))
+    if isinstance(fault, web.HTTPMethodNotAllowed):
+        answer = answer_refusal(MethodNotAllowed())
+        answer.headers["Allow"] = ", ".join(sorted(fault.allowed_methods))
+        return answer
+    if isinstance(fault, web.HTTPRequestEntityTooLarge):
+        return answer_refusal(TooLarge())
+    if fault.status < 400:
+        raise fault
+    return answer_refusal(Unreadable(), status=fault.status)

@@ -1,0 +1,154 @@
+"""Whether a proxy leads to a target: a real connection and handshake, in bounded time, to a target of the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from master.clock import Clock
+from master.endpoints import Endpoint
+from master.model import JsonObject, Proxy
+from master.operations.proxies import find_proxy
+from master.protocol.http import ProxyTrial
+from master.protocol.wire import split_address
+from master.turn import Caller, Turns
+from master.web.answers import answer_one
+from master.web.reading import read_request
+
+HTTP = Caller("http")
+LONGEST_ANSWER = 16_384
+
+SOCKS_FAULTS = {
+    1: "the proxy failed",
+    2: "the proxy does not allow this target",
+    3: "the proxy cannot reach the target's network",
+    4: "the proxy cannot reach the target's host",
+    5: "the target refused the connection",
+    6: "the way to the target is too long",
+    7: "the proxy cannot connect",
+    8: "the proxy does not know this kind of address",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class TrialFault(Exception):
+    """The proxy does not lead to the target; the message says why and holds no secret."""
+
+
+class ProxyTrials:
+    """Answers `proxies/{id}/test`."""
+
+    def __init__(self, turns: Turns, clock: Clock) -> None:
+        self._turns = turns
+        self._clock = clock
+
+    async def run(self, request: web.Request, endpoint: Endpoint) -> web.Response:
+        """Try the proxy and say whether its target was reached. Errors: Missing."""
+        event = await read_request(request, endpoint)
+        proxy: Proxy = await self._turns.look(find_proxy, event, HTTP)
+        return answer_one(endpoint.singular, await try_proxy(proxy, event.body, self._clock))
+
+
+async def try_proxy(proxy: Proxy, trial: ProxyTrial, clock: Clock) -> JsonObject:
+    """Return `{reachable, latency_ms, error?}` of one connection to `trial.target` through the proxy."""
+    started = clock.monotonic()
+    error = None
+    try:
+        async with asyncio.timeout(trial.timeout_s):
+            await _reach(proxy, trial.target)
+    except TrialFault as fault:
+        error = str(fault)
+    except TimeoutError:
+        error = f"no answer within {trial.timeout_s:g} s"
+    except asyncio.IncompleteReadError:
+        error = "the proxy hung up"
+    except (asyncio.LimitOverrunError, ValueError):
+        error = "the proxy speaks another protocol"
+    except ssl.SSLError as fault:
+        error = f"no TLS with the proxy: {fault.reason or 'its certificate or handshake is wrong'}"
+    except OSError as fault:
+        error = f"no connection to the proxy: {fault.strerror or type(fault).__name__}"
+    result: JsonObject = {
+        "reachable": error is None,
+        "latency_ms": round((clock.monotonic() - started) * 1_000, 1),
+        "target": trial.target,
+    }
+    return result if error is None else result | {"error": error}
+
+
+async def _reach(proxy: Proxy, target: str) -> None:
+    """Connect to the proxy and have it connect to the target. Errors: TrialFault, OSError, IncompleteReadError."""
+    host, port = split_address(proxy.server)
+    reader, writer = await asyncio.open_connection(
+        host,
+        port,
+        ssl=ssl.create_default_context() if proxy.protocol == "https" else None,
+        limit=LONGEST_ANSWER,
+    )
+    handshake: Callable[[Proxy, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    handshake = _shake_socks if proxy.protocol == "socks5" else _shake_connect
+    try:
+        await handshake(proxy, target, reader, writer)
+    finally:
+        # nothing more is wanted from it: no polite goodbye that could wait for ever
+        writer.transport.abort()
+
+
+async def _shake_connect(
+    proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username is not None:
+        pair = base64.b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {pair}")
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    await writer.drain()
+    version, _, rest = (await reader.readuntil(b"\r\n")).decode("latin-1").partition(" ")
+    status = rest[:3]
+    if not version.startswith("HTTP/1.") or not status.isdecimal():
+        raise TrialFault("the proxy speaks another protocol")
+    if status == "407":
+        raise TrialFault("the proxy does not accept this username and password")
+    if not status.startswith("2"):
+        raise TrialFault(f"the proxy answered {status}")
+
+
+async def _shake_socks(
+    proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Ask a SOCKS5 proxy for a connection (RFC 1928), with username and password (RFC 1929) if it has them."""
+    writer.write(b"\x05\x02\x00\x02" if proxy.username is not None else b"\x05\x01\x00")
+    version, method = await reader.readexactly(2)
+    if version != 5:
+        raise TrialFault("the proxy speaks another protocol")
+    if method == 2 and proxy.username is not None:
+        await _log_in(proxy, reader, writer)
+    elif method != 0:
+        raise TrialFault("the proxy wants a way to log in that this proxy's entry does not have")
+    host, port = split_address(target)
+    name = host.encode("idna") if not host.isascii() else host.encode()
+    if len(name) > 255:
+        raise TrialFault("the target's name is too long for SOCKS5")
+    writer.write(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+    version, reply, *_ = await reader.readexactly(4)
+    if version != 5:
+        raise TrialFault("the proxy speaks another protocol")
+    if reply != 0:
+        raise TrialFault(SOCKS_FAULTS.get(reply, "the proxy refused"))
+
+
+async def _log_in(proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    name, word = (proxy.username or "").encode(), (proxy.password or "").encode()
+    if len(name) > 255 or len(word) > 255:
+        raise TrialFault("username or password is too long for SOCKS5")
+    writer.write(b"\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word)
+    _, status = await reader.readexactly(2)
+    if status != 0:
+        raise TrialFault("the proxy does not accept this username and password")

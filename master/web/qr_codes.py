@@ -1,0 +1,57 @@
+"""An open login's QR code as an image."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+
+import segno
+from aiohttp import web
+
+from master.endpoints import Endpoint
+from master.errors import Missing
+from master.model import JsonObject
+from master.operations.logins import show_qr_code
+from master.turn import Caller, Turns
+from master.web.reading import read_request
+
+_IMAGE = re.compile(r"data:image/(png|jpe?g|webp|gif);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+
+HTTP = Caller("http")
+
+
+class QrCodes:
+    """Answers `login-sessions/{id}/qr.png`."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    async def show(self, request: web.Request, endpoint: Endpoint) -> web.Response:
+        """Send the code of an open login as an image. Errors: Missing."""
+        shown = await self._turns.look(show_qr_code, await read_request(request, endpoint), HTTP)
+        kind, image = render_code(shown)
+        return web.Response(body=image, content_type=kind)
+
+
+def render_code(shown: JsonObject) -> tuple[str, bytes]:
+    """Return content type and bytes of a session's code: the worker's image, or one of its URL. Errors: Missing."""
+    found = _IMAGE.fullmatch(shown.get("qr_code_data") or "")
+    if found is not None:
+        try:
+            image = base64.b64decode("".join(found.group(2).split()), validate=True)
+        except binascii.Error:
+            image = b""
+        if image:
+            return "image/" + found.group(1).lower().replace("jpg", "jpeg"), image
+    url = shown.get("qr_code_url")
+    if url:
+        try:
+            code = segno.make(url, micro=False)
+        except ValueError:
+            raise Missing("This login's code cannot be shown as an image.") from None
+        drawn = io.BytesIO()
+        code.save(drawn, kind="png", scale=8)
+        return "image/png", drawn.getvalue()
+    raise Missing("This login's code cannot be shown as an image.")

@@ -1,0 +1,99 @@
+"""The web application: every route of the table, with what every request passes on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import quote
+
+from aiohttp import web
+
+from master.endpoints import ENDPOINTS, ROOT, Endpoint
+from master.protocol.http import Listing, Page
+from master.settings import Settings
+from master.turn import Caller, Turns
+from master.web.answers import answer_list, answer_one
+from master.web.health import Health, Vitals
+from master.web.lifecycle import Lifecycle, Processes
+from master.web.origins import allow_origins
+from master.web.problems import Handler, make_request_ids, translate_problems
+from master.web.proxy_trial import ProxyTrials
+from master.web.qr_codes import QrCodes
+from master.web.reading import read_request
+
+HTTP = Caller("http")
+
+EdgeHandler = Callable[[web.Request, Endpoint], Awaitable[web.StreamResponse]]
+
+
+def build_web(
+    *,
+    turns: Turns,
+    supervisor: Processes,
+    settings: Settings,
+    vitals: Vitals,
+    new_id: Callable[[], str],
+) -> web.Application:
+    """Return the application; Socket.IO may be attached to it, its path is left alone."""
+    app = web.Application(
+        client_max_size=settings.max_body_bytes,
+        middlewares=[
+            make_request_ids(new_id),
+            allow_origins(settings.allowed_origins),
+            translate_problems,
+        ],
+    )
+    health = Health(turns, vitals)
+    app.router.add_get("/", health.show_root)
+    app.router.add_get("/health", health.show_health)
+    app.router.add_get("/health/live", health.show_live)
+    app.router.add_get("/health/ready", health.show_ready)
+    lifecycle = Lifecycle(turns, supervisor)
+    by_edge: Mapping[tuple[str, str], EdgeHandler] = {
+        ("POST", "/workers/{id}/lifecycle/start"): lifecycle.start,
+        ("POST", "/workers/{id}/lifecycle/stop"): lifecycle.stop,
+        ("POST", "/workers/{id}/lifecycle/restart"): lifecycle.restart,
+        ("GET", "/workers/{id}/lifecycle/status"): lifecycle.show_status,
+        ("GET", "/workers/{id}/lifecycle/logs"): lifecycle.show_logs,
+        ("POST", "/proxies/{id}/test"): ProxyTrials(turns, vitals.clock).run,
+        ("GET", "/login-sessions/{id}/qr.png"): QrCodes(turns).show,
+        ("GET", "/status"): health.show_status,
+    }
+    for endpoint in ENDPOINTS:
+        if endpoint.operation is not None:
+            handler = _make_handler(turns, endpoint)
+        else:
+            handler = _pass_endpoint(by_edge[endpoint.method, endpoint.path], endpoint)
+        app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", ROOT + endpoint.path, handler)
+    return app
+
+
+def _make_handler(turns: Turns, endpoint: Endpoint) -> Handler:
+    """Return what answers an endpoint that has an operation."""
+    operation = endpoint.operation
+    assert operation is not None, "the edge answers the others"
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        event = await read_request(request, endpoint)
+        if endpoint.writes:
+            reply = await turns.run(operation, event, HTTP)
+        else:
+            reply = await turns.look(operation, event, HTTP)
+        if isinstance(reply, Listing):
+            page = event.query
+            assert isinstance(page, Page), "a list is asked for by the page"
+            return answer_list(endpoint.plural, reply, limit=page.limit, offset=page.offset)
+        answer = answer_one(endpoint.singular, reply, status=endpoint.status)
+        if endpoint.status == 201:
+            answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
+        return answer
+
+    return handle
+
+
+def _pass_endpoint(answer: EdgeHandler, endpoint: Endpoint) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(request, endpoint)
+
+    return handle

@@ -1,0 +1,112 @@
+"""A real Master on a free loopback port, with a clock that moves only when told to, and real Socket.IO peers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import socketio
+
+from master.app import Master
+from master.clock import ManualClock
+from master.routes import SWEEPS
+from master.settings import load_settings
+
+PATIENCE_S = 10
+
+
+class Peer:
+    """One real Socket.IO client of one namespace that remembers what it was told."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.client = socketio.AsyncClient(reconnection=False)
+        self.heard: list[tuple[str, Any]] = []
+        self._news = asyncio.Condition()
+        self.client.on("*", self._hear, namespace=namespace)
+
+    async def _hear(self, event: str, *args: Any) -> None:
+        async with self._news:
+            self.heard.append((event, args[0] if args else None))
+            self._news.notify_all()
+
+    async def connect(self, port: int) -> Peer:
+        await self.client.connect(f"http://127.0.0.1:{port}", namespaces=[self.namespace], transports=["websocket"])
+        return self
+
+    async def ask(self, event: str, payload: Any) -> Any:
+        """Emit and return the acknowledgement."""
+        return await self.client.call(event, payload, namespace=self.namespace, timeout=PATIENCE_S)
+
+    async def hear(self, event: str, count: int = 1) -> Any:
+        """Wait until `event` was heard `count` times; return the last payload."""
+
+        async def wait() -> Any:
+            async with self._news:
+                await self._news.wait_for(lambda: len(self.all(event)) >= count)
+                return self.all(event)[count - 1]
+
+        return await asyncio.wait_for(wait(), PATIENCE_S)
+
+    def all(self, event: str) -> list[Any]:
+        return [payload for name, payload in self.heard if name == event]
+
+    async def close(self) -> None:
+        await self.client.disconnect()
+
+
+class Bench:
+    """A running Master, its clock, and the peers that a test connects."""
+
+    def __init__(self, master: Master, clock: ManualClock) -> None:
+        self.master = master
+        self.clock = clock
+        self.peers: list[Peer] = []
+
+    async def connect(self, namespace: str) -> Peer:
+        peer = await Peer(f"/{namespace}").connect(self.master.port)
+        self.peers.append(peer)
+        return peer
+
+    async def worker(self, worker_id: str = "worker-1", **changes: Any) -> Peer:
+        peer = await self.connect("worker")
+        answer = await peer.ask("worker:register", registration(worker_id, **changes))
+        assert answer["success"], answer
+        return peer
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock and let every sweep look once."""
+        self.clock.advance(seconds)
+        for sweep in SWEEPS:
+            await self.master.periodic.sweep(sweep)
+
+    async def run(self, operation: Any, event: Any = None) -> Any:
+        return await self.master.turns.run(operation, event)
+
+
+def registration(worker_id: str = "worker-1", **changes: Any) -> dict[str, Any]:
+    return {
+        "workerId": worker_id,
+        "capabilities": ["douyin", "xiaohongshu"],
+        "maxAccounts": 10,
+        "host": "127.0.0.1",
+        "port": 4000,
+        "version": "1.0.0",
+        **changes,
+    }
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock = ManualClock()
+    settings = load_settings({"PORT": "0", "DB_PATH": str(tmp_path / "master.db")}, None)
+    master = Master(settings, clock=clock)
+    await master.start(sweeps=False)
+    bench = Bench(master, clock)
+    yield bench
+    for peer in bench.peers:
+        await peer.close()
+    await master.close()
