@@ -92,9 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/accounts/{id}", accounts.show_account, "Show one account.", singular="account"),
     _change("PUT", "/accounts/{id}", accounts.change_account, "Change an account.", "account", AccountChange),
     _change("PATCH", "/accounts/{id}", accounts.change_account, "Change an account.", "account", AccountChange),
-    _remove(
-        "/accounts/{id}", accounts.remove_account, "Remove an account with all that belongs to it.", "account"
-    ),
+    _remove("/accounts/{id}", accounts.remove_account, "Remove an account with all that belongs to it.", "account"),
     Endpoint(
         "POST",
         "/accounts/{id}/login",
@@ -106,12 +104,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         writes=True,
     ),
     # workers
-    Endpoint(
-        "GET", "/workers", workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery
-    ),
-    Endpoint(
-        "GET", "/workers/{id}", workers.show_worker, "Show one worker with its accounts.", singular="worker"
-    ),
+    Endpoint("GET", "/workers", workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery),
+    Endpoint("GET", "/workers/{id}", workers.show_worker, "Show one worker with its accounts.", singular="worker"),
     Endpoint(
         "POST", "/workers/{id}/lifecycle/start", None, "Start the worker's process.", singular="process", writes=True
     ),
@@ -216,9 +210,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         plural="login_sessions",
         query=LoginsQuery,
     ),
-    Endpoint(
-        "GET", "/login-sessions/{id}", logins.show_login, "Show one login session.", singular="login_session"
-    ),
+    Endpoint("GET", "/login-sessions/{id}", logins.show_login, "Show one login session.", singular="login_session"),
     Endpoint("GET", "/login-sessions/{id}/qr.png", None, "The code of an open login as an image."),
     Endpoint(
         "POST",
@@ -262,8 +254,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=NotificationsQuery,
     ),
     # reports
-    Endpoint(
-        "GET", "/statistics", reports.show_statistics, "Counts of everything, by state.", singular="statistics"
-    ),
+    Endpoint("GET", "/statistics", reports.show_statistics, "Counts of everything, by state.", singular="statistics"),
     Endpoint("GET", "/status", None, "Version, uptime and counts.", singular="status"),
 )

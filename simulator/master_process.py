@@ -10,9 +10,12 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+
+from simulator.ledger import SECRET_MARK
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
@@ -23,6 +26,14 @@ SHOWN_LINES = 12
 
 class StartTrouble(Exception):
     """The run cannot start; the message is for the person at the keyboard."""
+
+
+@dataclass(slots=True)
+class OwnMaster:
+    """A Master of this run. `findings` holds (rule, detail) of what was wrong with its end, once it has ended."""
+
+    url: str
+    findings: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read_port(environment: Mapping[str, str]) -> int:
@@ -53,8 +64,8 @@ def describe_environment(environment: Mapping[str, str], port: int, folder: Path
 
 
 @contextlib.asynccontextmanager
-async def run_master(session: aiohttp.ClientSession, extra: Mapping[str, str]) -> AsyncIterator[str]:
-    """Start a Master, yield its URL once it is ready, and stop it with SIGTERM. Errors: StartTrouble."""
+async def run_master(session: aiohttp.ClientSession, extra: Mapping[str, str]) -> AsyncIterator[OwnMaster]:
+    """Start a Master, yield it once it is ready, and stop it with SIGTERM. Errors: StartTrouble."""
     port = read_port(os.environ)
     require_free_port(port)
     with tempfile.TemporaryDirectory(prefix="simulator-", ignore_cleanup_errors=True) as name:
@@ -70,12 +81,32 @@ async def run_master(session: aiohttp.ClientSession, extra: Mapping[str, str]) -
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
-        url = f"http://{HOST}:{port}"
+        master = OwnMaster(f"http://{HOST}:{port}")
         try:
-            await _wait_ready(session, url, process, output)
-            yield url
+            await _wait_ready(session, master.url, process, output)
+            yield master
         finally:
+            before = process.returncode
             await _stop(process)
+            if before is not None:
+                master.findings.append(("master_ended", f"Master ended by itself with code {before}"))
+            elif process.returncode != 0:
+                master.findings.append(("master_exit", f"asked to stop, Master ended with code {process.returncode}"))
+            master.findings += search_output(output)
+
+
+def search_output(output: Path) -> list[tuple[str, str]]:
+    """Return (rule, detail) for each traceback and each secret in what Master wrote to its console; at most 20."""
+    findings: list[tuple[str, str]] = []
+    with output.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if SECRET_MARK in line:
+                findings.append(("secret_in_log", f"line {number}: {line.partition(SECRET_MARK)[0][-120:]}<secret>"))
+            elif "Traceback (most recent call last)" in line:
+                findings.append(("traceback", f"line {number} of Master's output: {line.strip()[:200]}"))
+            if len(findings) >= 20:
+                break
+    return findings
 
 
 async def wait_until_ready(session: aiohttp.ClientSession, url: str, limit_s: float) -> None:

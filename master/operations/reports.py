@@ -38,9 +38,7 @@ async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) 
         "login_status": query.login_status.value if query.login_status else None,
         "assigned_worker_id": query.assigned_worker_id,
     }
-    found, total = await account_rows.list_accounts(
-        turn.connection, filters, limit=query.limit, offset=query.offset
-    )
+    found, total = await account_rows.list_accounts(turn.connection, filters, limit=query.limit, offset=query.offset)
     messages = await message_rows.summarise_messages(turn.connection)
     workers = {worker.id: worker for worker in await worker_rows.find_all_workers(turn.connection)}
     shown = []

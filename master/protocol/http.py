@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
 from master.protocol.wire import Body, Id, Name, Platform, Query, Seconds
@@ -112,6 +112,15 @@ class LogsQuery(Query):
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
+READ_ONLY_PROXY_FIELDS = frozenset({"id", "has_password", "created_at", "updated_at"})
+READ_ONLY_CONFIG_FIELDS = frozenset({"id", "worker_id", "created_at", "updated_at"})
+
+
+def _drop(names: frozenset[str], data: Any) -> Any:
+    """Return a body without the fields that answers show and nobody can change."""
+    return {key: value for key, value in data.items() if key not in names} if isinstance(data, dict) else data
+
+
 class NewAccount(Body):
     """An account to watch. `monitor_interval` is seconds. A given `assigned_worker_id` pins it to that worker."""
 
@@ -136,9 +145,7 @@ class AccountChange(Body):
     @model_validator(mode="before")
     @classmethod
     def _ignore_read_only(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if key not in READ_ONLY_ACCOUNT_FIELDS}
-        return data
+        return _drop(READ_ONLY_ACCOUNT_FIELDS, data)
 
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
@@ -156,7 +163,25 @@ class NewLogin(Body):
 
 
 ProxyProtocol = Literal["http", "https", "socks5"]
-ProxyServer = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$", max_length=300)]
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host (an IPv6 address without its brackets) and port of host:port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _bound_port(address: str) -> str:
+    if not 1 <= split_address(address)[1] <= 65_535:
+        raise ValueError("a port is a number from 1 to 65535")
+    return address
+
+
+ProxyServer = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$", max_length=300, strip_whitespace=True),
+    AfterValidator(_bound_port),
+]
 
 
 class NewProxy(Body):
@@ -180,6 +205,11 @@ class ProxyChange(Body):
     password: Annotated[str, Field(max_length=1_024)] | None = Field(default=None, repr=False)
     status: Literal["active", "inactive"] = "active"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_read_only(cls, data: Any) -> Any:
+        return _drop(READ_ONLY_PROXY_FIELDS, data)
+
 
 class ProxyTrial(Body):
     """Where the proxy should lead to; host:port of a server of your own."""
@@ -196,7 +226,7 @@ class ConfigFields(Body):
     """How to run one worker as a child process; without `command` one simulated worker is run."""
 
     command: Annotated[ArgText, Field(min_length=1)] | None = None
-    args: Annotated[list[ArgText], Field(max_length=128)] = []
+    args: Annotated[list[ArgText], Field(max_length=128)] = Field(default=[])
     env: Annotated[dict[EnvName, ArgText], Field(max_length=128)] = Field(default={}, repr=False)
     proxy_id: Id | None = None
     max_accounts: Annotated[int, Field(ge=0, le=10_000)] | None = None
@@ -212,3 +242,8 @@ class NewWorkerConfig(ConfigFields):
 
 class WorkerConfigChange(ConfigFields):
     """What to change of a worker's configuration; absent fields stay."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_read_only(cls, data: Any) -> Any:
+        return _drop(READ_ONLY_CONFIG_FIELDS, data)

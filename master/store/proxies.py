@@ -54,9 +54,7 @@ async def add_proxy(connection: AsyncConnection, proxy: Proxy) -> None:
     await connection.execute(insert(proxies).values(**values))
 
 
-async def change_proxy(
-    connection: AsyncConnection, proxy_id: str, values: Mapping[str, Any], now: int
-) -> None:
+async def change_proxy(connection: AsyncConnection, proxy_id: str, values: Mapping[str, Any], now: int) -> None:
     """Set columns of one proxy."""
     await connection.execute(update(proxies).where(proxies.c.id == proxy_id).values(**values, updated_at=now))
 

@@ -36,17 +36,11 @@ async def find_config(connection: AsyncConnection, worker_id: str) -> WorkerConf
 
 async def find_auto_start(connection: AsyncConnection) -> list[WorkerConfig]:
     """Return the configurations of the workers that start with Master, by worker id."""
-    query = (
-        select(worker_configs)
-        .where(worker_configs.c.auto_start.is_(True))
-        .order_by(worker_configs.c.worker_id)
-    )
+    query = select(worker_configs).where(worker_configs.c.auto_start.is_(True)).order_by(worker_configs.c.worker_id)
     return [_to_record(row) for row in await find_rows(connection, query)]
 
 
-async def list_configs(
-    connection: AsyncConnection, *, limit: int, offset: int
-) -> tuple[list[WorkerConfig], int]:
+async def list_configs(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[list[WorkerConfig], int]:
     """Return a page of configurations by worker id, and how many there are."""
     rows, total = await find_page(connection, worker_configs, [], [worker_configs.c.worker_id], limit, offset)
     return [_to_record(row) for row in rows], total
@@ -58,9 +52,7 @@ async def add_config(connection: AsyncConnection, config: WorkerConfig) -> None:
     await connection.execute(insert(worker_configs).values(**values | {"args": list(config.args)}))
 
 
-async def change_config(
-    connection: AsyncConnection, worker_id: str, values: Mapping[str, Any], now: int
-) -> None:
+async def change_config(connection: AsyncConnection, worker_id: str, values: Mapping[str, Any], now: int) -> None:
     """Set columns of one configuration."""
     await connection.execute(
         update(worker_configs).where(worker_configs.c.worker_id == worker_id).values(**values, updated_at=now)

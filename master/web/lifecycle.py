@@ -100,7 +100,5 @@ class Lifecycle:
     async def _require_config(self, event: Request[Any, Any]) -> WorkerConfig:
         config: WorkerConfig | None = await self._turns.look(find_config, event, HTTP)
         if config is None:
-            raise Missing(
-                f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs."
-            )
+            raise Missing(f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs.")
         return config

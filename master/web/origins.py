@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from master.errors import Refusal
 from master.web.answers import answer_refusal
-from master.web.problems import Handler, Middleware, belongs_to_sockets
+from master.web.problems import belongs_to_sockets
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = "Authorization, Content-Type, X-Request-Id"

@@ -6,16 +6,14 @@ Socket.IO's own path lies on the same port and is left alone: it answers, and al
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from master.errors import MethodNotAllowed, Missing, Refusal, TooLarge, Unreadable
 from master.web.answers import answer_internal, answer_refusal
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 SOCKETS = "/socket.io"
 REQUEST_ID = "X-Request-Id"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -14,8 +15,7 @@ from master.clock import Clock
 from master.endpoints import Endpoint
 from master.model import JsonObject, Proxy
 from master.operations.proxies import find_proxy
-from master.protocol.http import ProxyTrial
-from master.protocol.wire import split_address
+from master.protocol.http import ProxyTrial, split_address
 from master.turn import Caller, Turns
 from master.web.answers import answer_one
 from master.web.reading import read_request
@@ -66,6 +66,8 @@ async def try_proxy(proxy: Proxy, trial: ProxyTrial, clock: Clock) -> JsonObject
         error = str(fault)
     except TimeoutError:
         error = f"no answer within {trial.timeout_s:g} s"
+    except UnicodeError:
+        error = "the proxy's address is no name that can be looked up"
     except asyncio.IncompleteReadError:
         error = "the proxy hung up"
     except (asyncio.LimitOverrunError, ValueError):
@@ -100,9 +102,7 @@ async def _reach(proxy: Proxy, target: str) -> None:
         writer.transport.abort()
 
 
-async def _shake_connect(
-    proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _shake_connect(proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
@@ -120,9 +120,7 @@ async def _shake_connect(
         raise TrialFault(f"the proxy answered {status}")
 
 
-async def _shake_socks(
-    proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _shake_socks(proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Ask a SOCKS5 proxy for a connection (RFC 1928), with username and password (RFC 1929) if it has them."""
     writer.write(b"\x05\x02\x00\x02" if proxy.username is not None else b"\x05\x01\x00")
     version, method = await reader.readexactly(2)
@@ -133,15 +131,24 @@ async def _shake_socks(
     elif method != 0:
         raise TrialFault("the proxy wants a way to log in that this proxy's entry does not have")
     host, port = split_address(target)
-    name = host.encode("idna") if not host.isascii() else host.encode()
-    if len(name) > 255:
-        raise TrialFault("the target's name is too long for SOCKS5")
-    writer.write(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+    writer.write(b"\x05\x01\x00" + _write_host(host) + port.to_bytes(2, "big"))
     version, reply, *_ = await reader.readexactly(4)
     if version != 5:
         raise TrialFault("the proxy speaks another protocol")
     if reply != 0:
         raise TrialFault(SOCKS_FAULTS.get(reply, "the proxy refused"))
+
+
+def _write_host(host: str) -> bytes:
+    """Return a host as SOCKS5 names it: its kind and the address, or the name for the proxy to look up."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.encode()
+        if len(name) > 255:
+            raise TrialFault("the target's name is too long for SOCKS5") from None
+        return b"\x03" + bytes([len(name)]) + name
+    return (b"\x01" if address.version == 4 else b"\x04") + address.packed
 
 
 async def _log_in(proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.protocol.http import Listing, Page
@@ -15,7 +16,7 @@ from master.web.answers import answer_list, answer_one
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
 from master.web.origins import allow_origins
-from master.web.problems import Handler, make_request_ids, translate_problems
+from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
 from master.web.reading import read_request

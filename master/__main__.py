@@ -1,0 +1,89 @@
+"""The command line: `python -m master` serves; `db upgrade|check|reset` looks after the database file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from master.settings import Settings, SettingsFault, load_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 found something wrong, 2 could not start."""
+    parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="run the coordinator (the default)")
+    database = commands.add_parser("db", help="look after the database file").add_subparsers(dest="action", required=True)
+    database.add_parser("upgrade", help="make it, or bring it to this program's version")
+    database.add_parser("check", help="say what is wrong with it")
+    reset = database.add_parser("reset", help="remove it and make an empty one")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    chosen = parser.parse_args(arguments)
+    from master.logs import LogFault
+    from master.store.upgrade import DatabaseFault
+
+    try:
+        settings = load_settings(os.environ)
+        if chosen.command == "db":
+            return _look_after_database(settings, chosen)
+        return _serve(settings)
+    except (SettingsFault, DatabaseFault, LogFault) as fault:
+        print(fault, file=sys.stderr)
+    except OSError as fault:
+        print(f"Cannot listen on {settings.host}:{settings.port}: {fault.strerror or fault}.", file=sys.stderr)
+    return 2
+
+
+def _serve(settings: Settings) -> int:
+    from master.logs import configure_logs
+
+    configure_logs(settings.log_level, settings.log_dir, development=settings.app_env == "development")
+    try:
+        import uvloop
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:  # uvloop exists for no Windows; the plain loop serves as well, only slower
+        runner = asyncio.Runner()
+    with runner:
+        runner.run(_serve_until_told(settings))
+    return 0
+
+
+async def _serve_until_told(settings: Settings) -> None:
+    from master.app import Master
+
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    master = Master(settings)
+    try:
+        await master.start()
+        await told.wait()
+    finally:
+        await master.close()
+
+
+def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
+    from master.store.upgrade import check, reset, upgrade
+
+    path = settings.db_path
+    if chosen.action == "check":
+        faults = check(path)
+        print("\n".join(faults) or f"{path} is in order.")
+        return 1 if faults else 0
+    if chosen.action == "reset":
+        if not chosen.yes and input(f"Remove everything in {path}? Type yes: ").strip() != "yes":
+            print("Nothing was changed.")
+            return 1
+        reset(path)
+    print(f"{path} is at version {upgrade(path)}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
