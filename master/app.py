@@ -8,7 +8,9 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 
+from master import __version__
 from master.clock import Clock, SystemClock
+from master.model import WorkerConfig
 from master.operations.notifications import mark_sent
 from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
@@ -19,7 +21,11 @@ from master.sockets.namespace import Namespace, SocketServer
 from master.sockets.rooms import Rooms
 from master.store.database import Database
 from master.store.upgrade import upgrade
-from master.turn import SWEEP, Turns
+from master.store.worker_configs import find_auto_start
+from master.supervisor import Supervisor
+from master.turn import SWEEP, Turn, Turns
+from master.web.health import Vitals
+from master.web.server import build_web
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +38,7 @@ class Master:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.presence = Presence()
         self.sockets = SocketServer(
             async_mode="aiohttp",
@@ -48,7 +55,7 @@ class Master:
             self.clock,
             self.presence,
             settings,
-            new_id or (lambda: str(uuid.uuid4())),
+            self.new_id,
             self.rooms,
         )
         self.rooms.on_delivered = lambda ids: self.turns.submit(mark_sent, ids, SWEEP) and None
@@ -56,6 +63,14 @@ class Master:
         for name in ("worker", "admin", "client"):
             self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
         self.periodic = Periodic(self.turns, self.presence, settings, self.clock)
+        self.vitals = Vitals(self.clock, __version__)
+        self.supervisor = Supervisor(
+            log_dir=settings.log_dir,
+            master_host=settings.host,
+            master_port=settings.port,
+            clock=self.clock,
+            stop_limit_s=settings.worker_stop_limit_s,
+        )
         self._runner: web.AppRunner | None = None
         self.port = settings.port
 
@@ -64,19 +79,29 @@ class Master:
         upgrade(self.settings.db_path)
         self.turns.start()
         restored = await self.turns.run(wake_up, None)
-        application = web.Application(client_max_size=self.settings.max_body_bytes)
+        application = build_web(
+            turns=self.turns,
+            supervisor=self.supervisor,
+            settings=self.settings,
+            vitals=self.vitals,
+            new_id=self.new_id,
+        )
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
+        self.supervisor.master_port = self.port
         if sweeps:
             self.periodic.start()
+        await self.supervisor.start_all(await self.turns.look(_find_auto_start, None))
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def close(self) -> None:
-        """Stop accepting, finish the writes, close the database."""
+        """Stop accepting, end the worker processes, finish the writes, close the database."""
+        self.vitals.stopping = True
+        await self.supervisor.close()
         await self.periodic.close()
         await self.turns.run(write_heartbeats, None)
         await self.turns.close()
@@ -85,3 +110,7 @@ class Master:
             await self._runner.cleanup()
         await self.database.close()
         log.info("master_stopped")
+
+
+async def _find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
+    return list(await find_auto_start(turn.connection))
