@@ -71,7 +71,7 @@ def types(session: nox.Session) -> None:
 def contracts(session: nox.Session) -> None:
     """Check who imports whom against the layers that docs/architecture.md draws."""
     install(session, "contracts", project=False)
-    session.run("lint-imports")
+    session.run("lint-imports", "--no-logo")
 
 
 @nox.session

@@ -35,7 +35,12 @@ class Connection:
     """Keeps one namespace connected. `greet` introduces the actor on each new connection, before anyone else calls."""
 
     def __init__(
-        self, namespace: str, open_transport: OpenTransport, listeners: Mapping[str, Listener], greet: Greet, rng: Random
+        self,
+        namespace: str,
+        open_transport: OpenTransport,
+        listeners: Mapping[str, Listener],
+        greet: Greet,
+        rng: Random,
     ) -> None:
         self._namespace = namespace
         self._open_transport = open_transport

@@ -107,8 +107,8 @@ class Holdings:
     def reconcile(self, listed: Collection[str], sent_at: float) -> bool:
         """Compare with what Master listed in answer to a heartbeat sent at `sent_at`; True: register again.
 
-        What came after the heartbeat was sent is not dropped: the answer may be older than the assignment. What Master lists
-        twice in a row and nobody handed out is asked for.
+        What came after the heartbeat was sent is not dropped: the answer may be older than the assignment. What Master
+        lists twice in a row and nobody handed out is asked for.
         """
         known = set(listed)
         self.drop([name for name, held in self._held.items() if name not in known and held.taken_at < sent_at])

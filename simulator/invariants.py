@@ -89,7 +89,7 @@ def check_inserted(stored: Stored, ledger: Ledger, platform: Platform) -> None:
 
 
 def check_notifications(stored: Stored, complain: Complain) -> None:
-    """Check that each stored message has exactly one notification of its type, and no such notification has no message."""
+    """Check that each stored message has exactly one notification of its type, and each such notification a message."""
     kinds = {kind.value for kind in MessageKind}
     told = Counter((str(row["type"]), str(row["related_id"])) for row in stored.notifications if row["type"] in kinds)
     kept = {(kind.value, str(row["id"])) for (_, kind), rows in stored.messages.items() for row in rows}

@@ -10,7 +10,7 @@ from master.clock import Clock
 from master.model import MessageKind
 from simulator.ownership import Ownership
 
-SECRET_MARK = "sim-secret"
+SECRET_MARK = "sim-secret"  # noqa: S105 - a mark by which to recognise them, no secret
 """Every cookie, password and typed code of a simulation contains this, so that a leak can be recognised."""
 
 MAX_VIOLATIONS = 200
@@ -69,7 +69,8 @@ class Ledger:
         self.inserted += inserted
         if inserted + duplicates != len(numbers):
             self.complain(
-                "count_in_ack", f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged"
+                "count_in_ack",
+                f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged",
             )
 
     def note_closing(self, audience: str, session_id: str) -> bool:
@@ -86,4 +87,6 @@ class Ledger:
         """Complain if what Master sent to people holds a simulated secret."""
         place = raw.find(SECRET_MARK.encode())
         if place >= 0:
-            self.complain("secret_leak", f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>")
+            self.complain(
+                "secret_leak", f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>"
+            )

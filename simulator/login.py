@@ -120,7 +120,9 @@ class Logins:
     async def _show_code(self, session_id: str, account_id: str) -> None:
         code = draw_qr_code(self._world.platform.fetch_code(session_id))
         self._world.tally.counts.qr_codes += 1
-        await self._send("worker:login:qrcode", {"session_id": session_id, "account_id": account_id, "qr_code_data": code})
+        await self._send(
+            "worker:login:qrcode", {"session_id": session_id, "account_id": account_id, "qr_code_data": code}
+        )
 
     async def _report(self, session_id: str, words: JsonObject) -> None:
         await self._send("worker:login:status", {"session_id": session_id, **words})

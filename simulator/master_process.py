@@ -52,12 +52,14 @@ def require_free_port(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as fault:
             raise StartTrouble(
-                f"port {port} on {HOST} cannot be used ({fault.strerror}): stop what listens there, choose another with "
-                f"PORT={port + 100}, or use the Master that runs there with --url http://{HOST}:{port}"
+                f"port {port} on {HOST} cannot be used ({fault.strerror}): stop what listens there, choose another "
+                f"with PORT={port + 100}, or use the Master that runs there with --url http://{HOST}:{port}"
             ) from None
 
 
-def describe_environment(environment: Mapping[str, str], port: int, folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
+def describe_environment(
+    environment: Mapping[str, str], port: int, folder: Path, extra: Mapping[str, str]
+) -> dict[str, str]:
     """Return the child's environment: its data goes to `folder` unless the environment says where."""
     defaults = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder / "logs"), **extra}
     return {**defaults, **environment, "PORT": str(port), "HOST": HOST}

@@ -31,7 +31,17 @@ KEPT = 400
 CODE_LASTS_S = 60.0
 """How long the platform's own QR code holds before the worker must fetch a new one."""
 
-PHRASES = ("太好看了", "多少钱？", "在哪里买的", "已关注", "Where is this?", "Love it 😍", "请回复私信", "什么时候上新", "哈哈哈")
+PHRASES = (
+    "太好看了",
+    "多少钱？",
+    "在哪里买的",
+    "已关注",
+    "Where is this?",
+    "Love it 😍",
+    "请回复私信",
+    "什么时候上新",
+    "哈哈哈",
+)
 NAMES = ("小鹿", "阿杰", "Mia", "豆豆", "晨曦", "Leo", "一只猫", "南风", "Ada", "老王")
 FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", "network error while logging in")
 
@@ -188,8 +198,16 @@ class Platform:
         self._start_feed(account)
         return {
             "cookies": [
-                {"name": "sessionid", "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}", "path": "/"},
-                {"name": "passport", "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}", "path": "/"},
+                {
+                    "name": "sessionid",
+                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
+                    "path": "/",
+                },
+                {
+                    "name": "passport",
+                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
+                    "path": "/",
+                },
             ],
             "user_info": {
                 "nickname": f"{rng.choice(NAMES)}{rng.randrange(1000)}",
@@ -210,8 +228,10 @@ class Platform:
         """Tell whether these are cookies that a simulated platform gave to this very account."""
         cookies = credentials.get("cookies") if isinstance(credentials, dict) else None
         wanted = f"{SECRET_MARK}.{account_id}."
-        return bool(cookies) and all(
-            isinstance(cookie, dict) and str(cookie.get("value", "")).startswith(wanted) for cookie in cookies
+        return (
+            isinstance(cookies, list)
+            and bool(cookies)
+            and all(isinstance(cookie, dict) and str(cookie.get("value", "")).startswith(wanted) for cookie in cookies)
         )
 
     def is_enrolled(self, account_id: str) -> bool:

@@ -62,6 +62,7 @@ def draw_summary(result: JsonObject) -> RenderableType:
 
 def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str, str, str]]:
     accounts = result["accounts"]
+    failed, expired, cancelled = (counts[f"logins_{how}"] for how in ("failed", "expired", "cancelled"))
     return [
         (
             "workers",
@@ -73,7 +74,7 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
         (
             "logins",
             f"{result['logins']:,}",
-            f"{counts['logins_failed']} failed, {counts['logins_expired']} expired, {counts['logins_cancelled']} cancelled",
+            f"{failed} failed, {expired} expired, {cancelled} cancelled",
         ),
         (
             "messages stored",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
-from rich.layout import Layout
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -23,7 +21,6 @@ FRAME_S = 0.25
 LINE_S = 5.0
 RATE_WINDOW_S = 5.0
 EVENTS_SHOWN = 6
-HEIGHT = 23
 
 WORKER_STYLES = {
     WorkerState.CONNECTED: "green",
@@ -95,15 +92,103 @@ class View:
             self._tally.counts.messages_stored,
             self._tally.counts.admin_notifications + self._tally.counts.client_notifications,
         )
-        frame = Layout()
-        frame.split_column(
-            Layout(self._draw_header(), size=2),
-            Layout(name="upper", size=7),
-            Layout(name="lower", size=6),
-            Layout(self._draw_events(), size=EVENTS_SHOWN + 2),
+        return Group(
+            self._draw_header(),
+            _draw_row(7, self._draw_workers(), self._draw_accounts(), self._draw_logins()),
+            _draw_row(6, self._draw_messages(rates[1]), self._draw_people(rates[2]), self._draw_latency(rates[0])),
+            self._draw_events(),
         )
-        frame["upper"].split_row(self._draw_workers(), self._draw_accounts(), self._draw_logins())
-        frame["lower"].split_row(
-            self._draw_traffic(rates), self._draw_people(rates), self._draw_latency()
+
+    def _draw_header(self) -> RenderableType:
+        elapsed, whole = self._tally.elapsed(), self._scenario.duration_s
+        violations = self._ledger.violation_count
+        text = Text.assemble(
+            (" simulator ", "bold reverse"),
+            f" {self._url}  seed {self._scenario.seed}  {_show_time(elapsed)}",
+            f" of {_show_time(whole)}" if whole else "",
+            f"  {self.phase}  ",
+            (f"{violations} violations", "bold red" if violations else "green"),
+            no_wrap=True,
         )
-        return _Fixed(frame, HEIGHT)
+        hint: RenderableType = Text(" Ctrl-C ends the run with a summary", style="dim")
+        bar = ProgressBar(total=whole, completed=min(elapsed, whole)) if whole else hint
+        return Group(text, bar)
+
+    def _draw_workers(self) -> tuple[str, Table]:
+        table = _open_table()
+        states = self._tally.count_workers()
+        for state in (WorkerState.CONNECTED, WorkerState.CONNECTING, WorkerState.CRASHED):
+            table.add_row(Text(state.value, WORKER_STYLES[state]), f"{states[state.value]:,}")
+        table.add_row(Text("away, gone", "dim"), f"{states['away'] + states['gone']:,}")
+        counts = self._tally.counts
+        table.add_row("crashes, reconnects", f"{counts.crashes}, {counts.reconnects}")
+        return f"workers {self._scenario.workers:,}", table
+
+    def _draw_accounts(self) -> tuple[str, Table]:
+        table = _open_table()
+        for state, number in self._tally.count_accounts().items():
+            table.add_row(Text(state.replace("_", " "), ACCOUNT_STYLES[state]), f"{number:,}")
+        table.add_row("held by a worker", f"{self._ledger.ownership.count_owned():,}")
+        return f"accounts {self._scenario.account_count:,}", table
+
+    def _draw_logins(self) -> tuple[str, Table]:
+        table, counts = _open_table(), self._tally.counts
+        table.add_row(Text("succeeded", "green"), f"{counts.logins_succeeded:,}")
+        table.add_row(Text("failed", "red"), f"{counts.logins_failed:,}")
+        table.add_row(Text("expired", "yellow"), f"{counts.logins_expired:,}")
+        table.add_row("cancelled", f"{counts.logins_cancelled:,}")
+        table.add_row("QR codes", f"{counts.qr_codes:,}")
+        return f"logins {counts.logins_started:,}", table
+
+    def _draw_messages(self, rate: float) -> tuple[str, Table]:
+        table, counts = _open_table(), self._tally.counts
+        table.add_row("stored", f"{counts.messages_stored:,}")
+        table.add_row("duplicates", f"{counts.duplicates:,}")
+        table.add_row("sent again", f"{counts.resends:,}")
+        table.add_row("reports waiting", f"{self._tally.waiting_reports:,}")
+        return f"messages {rate:.0f}/s", table
+
+    def _draw_people(self, rate: float) -> tuple[str, Table]:
+        table, counts = _open_table(), self._tally.counts
+        table.add_row(f"to {self._scenario.admins} admins", f"{counts.admin_notifications:,}")
+        table.add_row(f"to {self._scenario.clients} devices", f"{counts.client_notifications:,}")
+        table.add_row("seen told", f"{counts.confirmations:,}")
+        table.add_row("syncs", f"{counts.syncs:,}")
+        return f"notifications {rate:.0f}/s", table
+
+    def _draw_latency(self, rate: float) -> tuple[str, Table]:
+        table, latency = _open_table(), self._tally.latency["all"]
+        table.add_row("heartbeats", f"{self._tally.counts.heartbeats:,}")
+        table.add_row("acknowledged p50", _show_ms(latency.find_percentile(50)))
+        table.add_row("p95", _show_ms(latency.find_percentile(95)))
+        table.add_row("p99", _show_ms(latency.find_percentile(99)))
+        return f"heartbeats {rate:.1f}/s", table
+
+    def _draw_events(self) -> RenderableType:
+        latest = list(self._tally.recent)[-EVENTS_SHOWN:]
+        lines = [Text(f"{at:7.1f} s  {what}", no_wrap=True, overflow="ellipsis") for at, what in latest]
+        return Panel(Group(*lines), title="events", title_align="left", height=EVENTS_SHOWN + 2, style="dim")
+
+
+def _open_table() -> Table:
+    table = Table.grid(expand=True)
+    table.add_column(ratio=1, no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    return table
+
+
+def _draw_row(height: int, *cells: tuple[str, Table]) -> Table:
+    row = Table.grid(expand=True)
+    for _ in cells:
+        row.add_column(ratio=1)
+    row.add_row(*(Panel(table, title=f"[bold]{title}", title_align="left", height=height) for title, table in cells))
+    return row
+
+
+def _show_time(seconds: float | None) -> str:
+    whole = int(seconds or 0)
+    return f"{whole // 60:02d}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+
+
+def _show_ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"

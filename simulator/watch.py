@@ -26,7 +26,13 @@ class Watch:
     """Watches one worker's accounts and ships the reports; its outbox and cursors outlive a crash."""
 
     def __init__(
-        self, worker_id: str, world: World, holdings: Holdings, connection: Connection, rng: Random, register_again: Callable[[], None]
+        self,
+        worker_id: str,
+        world: World,
+        holdings: Holdings,
+        connection: Connection,
+        rng: Random,
+        register_again: Callable[[], None],
     ) -> None:
         self._worker_id = worker_id
         self._world = world
@@ -93,7 +99,9 @@ class Watch:
         if self._world.platform.accepts(account_id, account.get("credentials")):
             return True
         if self._world.platform.is_enrolled(account_id):
-            self._world.ledger.complain("wrong_cookies", f"{self._worker_id} got other cookies for {account_id} than were stored")
+            self._world.ledger.complain(
+                "wrong_cookies", f"{self._worker_id} got other cookies for {account_id} than were stored"
+            )
         return False  # a real account: nothing is invented for it
 
     def _put(self, account_id: str, kind: MessageKind, items: list[Item]) -> bool:

@@ -1,8 +1,8 @@
 """A simulated worker: registers, shows that it lives, watches its accounts and logs them in.
 
-    away --connect--> connecting --registered--> connected --socket breaks--> connecting
-                                                     |------crash--> crashed --some seconds--> connecting
-                                                     +-----goodbye-> gone
+away --connect--> connecting --registered--> connected --socket breaks--> connecting
+                                                 |------crash--> crashed --some seconds--> connecting
+                                                 +-----goodbye-> gone
 """
 
 from __future__ import annotations

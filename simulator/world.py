@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
 from master.clock import Clock
 from master.model import JsonObject
 from simulator.ledger import Ledger
@@ -11,8 +13,6 @@ from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.tally import Tally
 from simulator.transport import AckLate, Listener, OpenTransport, Transport
-
-import orjson
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ export class Peer {
 
   /** Send an event with any arguments and return what the acknowledgement callback got. */
   ask(event, ...args) {
-    return this.socket.timeout(TIMEOUT_MS).emitWithAck(event, ...args);
+    return this.#limit(`${this.namespace} acknowledgement of ${event}`, (resolve) => {
+      this.socket.emit(event, ...args, resolve);
+    });
   }
 
   /** Return the data of the first event of this name, past or to come, that fits. */

@@ -1,0 +1,149 @@
+"""Command line: a whole run over real sockets (the default), or one single worker as a process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from simulator.demo import Options, run_demo
+from simulator.holdings import WorkerProfile
+from simulator.master_process import StartTrouble
+from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
+from simulator.single import RATE_PER_ACCOUNT_S, run_worker
+
+USAGE_TROUBLE = 2
+INTERRUPTED = 130
+
+FLAGS = {
+    "workers": "workers",
+    "admins": "admins",
+    "clients": "clients",
+    "accounts": "accounts",
+    "duration": "duration_s",
+    "seed": "seed",
+    "rate": "rate_per_s",
+    "login_failure_rate": "login_failure_rate",
+    "crash_rate": "crash_rate_per_min",
+}
+"""Which setting of a scenario each flag changes."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator`."""
+    plain = Scenario()
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="Simulated workers, admins, clients and a social platform against a real Master.",
+        epilog="`python -m simulator worker --help`: one worker as a process. PORT in the environment chooses the port "
+        "of the Master that is started. Exit code: 0 nothing violated, 1 violations, 2 could not start.",
+    )
+    add = parser.add_argument
+    add("--scenario", metavar="NAME|PATH", help=f"start from a file; names: {', '.join(name_scenarios())}")
+    add("--workers", type=int, metavar="N", help=f"default {plain.workers}")
+    add("--admins", type=int, metavar="N", help=f"default {plain.admins}")
+    add("--clients", type=int, metavar="N", help=f"devices in /client, default {plain.clients}")
+    add("--accounts", type=int, metavar="N", help="default four per worker")
+    add("--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C")
+    add("--seed", type=int, metavar="N", help=f"of all randomness, default {plain.seed}")
+    add("--rate", type=float, metavar="R", help=f"messages per second in all, default {plain.rate_per_s:g}")
+    add("--login-failure-rate", type=float, metavar="P", help=f"0 to 1, default {plain.login_failure_rate:g}")
+    add("--crash-rate", type=float, metavar="R", help=f"per worker and minute, default {plain.crash_rate_per_min:g}")
+    add("--url", help="use the Master that runs there instead of starting one")
+    add("--keep", action="store_true", help="with --url: do not delete the run's accounts at the end")
+    add("--prefix", default="sim", help="how names of workers and devices begin, default %(default)s")
+    add("--json", action="store_true", help="print one JSON object as the last line of stdout")
+    add("--quiet", action="store_true", help="no live view")
+    return parser
+
+
+def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator worker`, whose defaults come from the environment."""
+    host, port = environment.get("MASTER_HOST") or "127.0.0.1", environment.get("MASTER_PORT") or "3000"
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator worker", description="One simulated worker; SIGTERM ends it with a goodbye."
+    )
+    add = parser.add_argument
+    add("--id", default=environment.get("WORKER_ID") or "worker-1", help="default WORKER_ID, here %(default)s")
+    add("--url", default=f"http://{host}:{port}", help="default from MASTER_HOST and MASTER_PORT, here %(default)s")
+    add("--platforms", default="douyin,xiaohongshu", help="separated by commas, default %(default)s")
+    add(
+        "--max-accounts",
+        type=int,
+        default=environment.get("MAX_ACCOUNTS") or "10",
+        help="default MAX_ACCOUNTS, here %(default)s",
+    )
+    add("--seed", type=int, default=1, help="of all randomness, default %(default)s")
+    add("--rate", type=float, default=RATE_PER_ACCOUNT_S, help="messages per second and account, default %(default)s")
+    return parser
+
+
+def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
+    """Return what the command line asks for. Errors: ScenarioTrouble; SystemExit where argparse refuses."""
+    given = build_parser().parse_args(arguments)
+    scenario = load_scenario(given.scenario) if given.scenario else Scenario()
+    changes = {setting: getattr(given, flag) for flag, setting in FLAGS.items() if getattr(given, flag) is not None}
+    url = given.url.rstrip("/") if given.url else None
+    options = Options(_require_url(url), given.json, given.quiet, given.keep, given.prefix)
+    return change_scenario(scenario, changes), options
+
+
+def read_worker(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[WorkerProfile, str, Scenario]:
+    """Return the single worker that is asked for. Errors: ScenarioTrouble; SystemExit where argparse refuses."""
+    given = build_worker_parser(environment).parse_args(arguments)
+    platforms = tuple(name.strip() for name in given.platforms.split(",") if name.strip())
+    changes = {
+        "workers": 1,
+        "accounts": 1,  # the rate is per account, and how many there will be is Master's decision
+        "rate_per_s": given.rate,
+        "seed": given.seed,
+        "platforms": platforms,
+        "max_accounts": given.max_accounts,
+        "crash_rate_per_min": 0,
+        "ramp_s": 0,
+    }
+    scenario = change_scenario(Scenario(), changes)
+    profile = WorkerProfile(given.id, platforms, given.max_accounts)
+    return profile, str(_require_url(given.url.rstrip("/"))), scenario
+
+
+def _require_url(url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ScenarioTrouble(f"--url is {url!r}; allowed is http://host:port")
+    return url
+
+
+def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run `work` on the fastest event loop at hand and return its exit code."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):  # it does not install everywhere
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for and return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given[:1] == ["worker"]:
+            profile, url, scenario = read_worker(given[1:], os.environ)
+            return run(lambda: run_worker(profile, url, scenario))
+        whole, options = read_run(given)
+        return run(lambda: run_demo(whole, options))
+    except (ScenarioTrouble, StartTrouble) as trouble:
+        print(f"simulator: {trouble}", file=sys.stderr)
+        return USAGE_TROUBLE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("simulator: stopped before the end, nothing was checked", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

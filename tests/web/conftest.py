@@ -1,0 +1,154 @@
+"""The web application over real HTTP and a real database, with a clock that moves only when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from master.clock import ManualClock
+from master.errors import AlreadyRunning, NotRunning
+from master.model import JsonObject, WorkerConfig
+from master.operations.logins import take_qr_code
+from master.operations.messages import keep_detected
+from master.operations.workers import register_worker
+from master.presence import Presence
+from master.protocol.worker import LoginQrCode, MessagesDetected, Register
+from master.settings import Settings, load_settings
+from master.store.database import Database
+from master.store.upgrade import upgrade
+from master.turn import Caller, Parcel, Turns
+from master.web.health import Vitals
+from master.web.server import build_web
+
+
+class Parcels:
+    """A publisher that keeps what would have been sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Parcel] = []
+
+    async def publish(self, parcels: Sequence[Parcel]) -> None:
+        self.sent.extend(parcels)
+
+
+class Running:
+    """One process's state, as the supervisor tells it."""
+
+    def __init__(self, worker_id: str, pid: int | None) -> None:
+        self.worker_id, self.pid = worker_id, pid
+
+    def to_wire(self) -> JsonObject:
+        return {"worker_id": self.worker_id, "pid": self.pid}
+
+
+class PaperProcesses:
+    """Worker processes that only exist on paper: what the supervisor promises, without a child."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, WorkerConfig] = {}
+
+    async def start(self, config: WorkerConfig) -> Running:
+        if config.worker_id in self.running:
+            raise AlreadyRunning
+        self.running[config.worker_id] = config
+        return self.status(config.worker_id)
+
+    async def stop(self, worker_id: str) -> Running:
+        if self.running.pop(worker_id, None) is None:
+            raise NotRunning
+        return self.status(worker_id)
+
+    async def restart(self, config: WorkerConfig) -> Running:
+        self.running[config.worker_id] = config
+        return self.status(config.worker_id)
+
+    def status(self, worker_id: str) -> Running:
+        return Running(worker_id, 42 if worker_id in self.running else None)
+
+    async def tail_log(self, worker_id: str, lines: int) -> list[str]:
+        return [f"line {number} of {worker_id}" for number in range(10)][-lines:]
+
+
+class Site:
+    """The running application and everything behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = ManualClock()
+        self.presence = Presence()
+        self.parcels = Parcels()
+        self.processes = PaperProcesses()
+        self.database = Database(settings.db_path)
+        self.vitals = Vitals(self.clock, "1.2.3")
+        numbers = itertools.count(1)
+        self.turns = Turns(
+            self.database, self.clock, self.presence, settings, lambda: f"id-{next(numbers)}", self.parcels
+        )
+        self.app = build_web(
+            turns=self.turns,
+            supervisor=self.processes,
+            settings=settings,
+            vitals=self.vitals,
+            new_id=lambda: f"request-{next(numbers)}",
+        )
+        self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
+
+    async def ask(self, method: str, path: str, **options: Any) -> ClientResponse:
+        answer = await self.client.request(method, path, **options)
+        await answer.read()
+        return answer
+
+    async def call(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
+        """Ask the API and return the JSON answer, which must have `status`."""
+        answer = await self.ask(method, "/api/v1" + path, **options)
+        content = await answer.json()
+        assert answer.status == status, content
+        assert content["success"] is (status < 400)
+        return content
+
+    async def refused(self, method: str, path: str, status: int, **options: Any) -> Any:
+        """Ask the API and return the refusal's error object."""
+        error = (await self.call(method, path, status, **options))["error"]
+        assert set(error) <= {"code", "message", "details"}
+        assert error["message"]
+        return error
+
+    async def add_account(self, **fields: Any) -> Any:
+        body = {"platform": "douyin", "account_name": "我的账号", **fields}
+        return (await self.call("POST", "/accounts", 201, json=body))["account"]
+
+    async def register_worker(self, worker_id: str = "worker-1", **fields: Any) -> Caller:
+        caller = Caller("worker", f"socket-of-{worker_id}")
+        await self.turns.run(register_worker, Register(worker_id=worker_id, capabilities=["douyin"], **fields), caller)
+        return caller
+
+    async def detect(self, worker: Caller, account_id: str, kind: str, *messages: JsonObject) -> Any:
+        event = MessagesDetected(account_id=account_id, type=kind, messages=list(messages))
+        return await self.turns.run(keep_detected, event, worker)
+
+    async def show_code(self, worker: Caller, session_id: str, data: str, url: str | None = None) -> None:
+        event = LoginQrCode(session_id=session_id, qr_code_data=data, qr_code_url=url)
+        await self.turns.run(take_qr_code, event, worker)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"DB_PATH": str(tmp_path / "master.db")}, None)
+
+
+@pytest.fixture
+async def site(settings: Settings) -> AsyncIterator[Site]:
+    await asyncio.to_thread(upgrade, settings.db_path)
+    site = Site(settings)
+    site.turns.start()
+    await site.client.start_server()
+    yield site
+    await site.client.close()
+    await site.turns.close()
+    await site.database.close()

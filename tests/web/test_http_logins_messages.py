@@ -1,0 +1,124 @@
+"""Logins, messages and notifications over HTTP."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
+
+
+async def start_login(site):
+    worker = await site.register_worker()
+    account = await site.add_account()
+    answer = await site.call("POST", f"/accounts/{account['id']}/login")
+    return worker, account, answer["login_session"]
+
+
+async def test_a_login_is_started_listed_shown_and_cancelled(site):
+    _, account, started = await start_login(site)
+    assert (started["worker_id"], started["status"]) == ("worker-1", "sent")
+    listed = await site.call("GET", f"/login-sessions?status=pending&account_id={account['id']}")
+    assert [row["id"] for row in listed["login_sessions"]] == [started["session_id"]]
+    path = f"/login-sessions/{started['session_id']}"
+    assert (await site.call("GET", path))["login_session"]["status"] == "pending"
+    cancelled = (await site.call("POST", path + "/cancel"))["login_session"]
+    assert cancelled["status"] == "failed"
+    assert (await site.refused("POST", path + "/cancel", 409))["code"] == "login_closed"
+    assert (await site.refused("GET", "/login-sessions/nobody", 404))["code"] == "unknown_session"
+    assert (await site.refused("POST", "/login-sessions/nobody/cancel", 404))["code"] == "unknown_session"
+
+
+async def test_a_login_needs_an_account_and_a_worker(site):
+    assert (await site.refused("POST", "/accounts/nobody/login", 404))["code"] == "unknown_account"
+    account = await site.add_account()
+    assert (await site.refused("POST", f"/accounts/{account['id']}/login", 409, json={}))["code"] == "no_worker"
+    error = await site.refused("POST", f"/accounts/{account['id']}/login", 422, json={"worker_id": ""})
+    assert error["details"][0]["field"] == "worker_id"
+
+
+async def test_the_code_of_an_open_login_is_an_image(site):
+    worker, _, started = await start_login(site)
+    path = f"/login-sessions/{started['session_id']}/qr.png"
+    await site.refused("GET", path, 404)
+    await site.show_code(worker, started["session_id"], PNG_URL)
+    answer = await site.ask("GET", "/api/v1" + path)
+    assert (answer.status, answer.content_type) == (200, "image/png")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert await answer.read() == PNG
+    await site.call("POST", f"/login-sessions/{started['session_id']}/cancel")
+    await site.refused("GET", path, 404)
+
+
+@pytest.mark.parametrize("data", ["opaque", "data:image/svg+xml;base64,PHN2Zz4=", "data:image/png;base64,A"])
+async def test_a_code_that_is_no_image_is_drawn_from_its_url(site, data):
+    worker, _, started = await start_login(site)
+    path = f"/login-sessions/{started['session_id']}/qr.png"
+    await site.show_code(worker, started["session_id"], data)
+    await site.refused("GET", path, 404)
+    await site.show_code(worker, started["session_id"], data, "https://example.org/scan")
+    answer = await site.ask("GET", "/api/v1" + path)
+    assert (answer.status, answer.content_type) == (200, "image/png")
+    assert (await answer.read()).startswith(PNG[:8])
+    await site.show_code(worker, started["session_id"], data, "https://example.org/" + "x" * 3_500)
+    await site.refused("GET", path, 404)
+
+
+async def test_messages_are_listed_and_marked_read(site):
+    worker = await site.register_worker()
+    account = await site.add_account()
+    items = [{"platform_comment_id": f"c{number}", "content": "hi"} for number in range(3)]
+    await site.detect(worker, account["id"], "comment", *items)
+    site.clock.advance(10)
+    message = {"platform_message_id": "m", "content": "hi", "direction": "inbound"}
+    await site.detect(worker, account["id"], "direct_message", message)
+    listed = await site.call("GET", f"/comments?limit=2&offset=0&account_id={account['id']}")
+    assert (len(listed["comments"]), listed["total"], listed["limit"]) == (2, 3, 2)
+    direct = await site.call("GET", "/direct-messages?limit=20&offset=0&direction=inbound")
+    assert direct["direct_messages"] == direct["data"]
+    assert direct["total"] == 1
+    assert (await site.call("GET", "/direct-messages?direction=outbound"))["total"] == 0
+    assert (await site.call("GET", f"/comments?since={int(site.clock.now())}"))["total"] == 0
+    assert (await site.call("GET", f"/comments?since={int((site.clock.now() - 10) * 1000)}"))["total"] == 3
+    for kind, row in (("comments", listed["comments"][0]), ("direct-messages", direct["data"][0])):
+        read = await site.call("POST", f"/messages/{kind}/{row['id']}/read")
+        assert read["message"]["is_read"] is True
+        assert (await site.call("POST", f"/messages/{kind}/{row['id']}/read"))["data"]["is_read"] is True
+    assert (await site.call("GET", "/comments?is_read=false"))["total"] == 2
+    await site.refused("POST", f"/messages/letters/{listed['comments'][0]['id']}/read", 404)
+    await site.refused("POST", "/messages/comments/nobody/read", 404)
+
+
+async def test_notifications_are_listed_by_type_account_and_priority(site):
+    worker = await site.register_worker()
+    account = await site.add_account()
+    await site.detect(worker, account["id"], "comment", {"platform_comment_id": "c", "content": "hi"})
+    listed = await site.call("GET", "/notifications?limit=50&type=comment")
+    assert [row["title"] for row in listed["notifications"]] == ["新评论"]
+    assert (await site.call("GET", f"/notifications?account_id={account['id']}&is_sent=false"))["total"] == 1
+    assert (await site.call("GET", "/notifications?type=system"))["total"] == 0
+    assert (await site.refused("GET", "/notifications?priority=extreme", 422))["details"][0]["field"] == "priority"
+
+
+@pytest.mark.parametrize(
+    "path", ["/comments?limit=0", "/comments?limit=501", "/comments?limit=abc", "/comments?limit=",
+             "/comments?offset=-1", "/comments?is_read=perhaps", "/comments?since=soon", "/comments?since=NaN",
+             "/comments?since=" + "9" * 5_000, "/direct-messages?direction=sideways", "/login-sessions?status=odd"],
+)  # fmt: skip
+async def test_wrong_values_in_a_query_are_invalid_and_named(site, path):
+    error = await site.refused("GET", path, 422)
+    assert error["code"] == "invalid"
+    assert error["details"][0]["field"] == path.partition("?")[2].partition("=")[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/comments?limt=3", "/comments?direction=inbound", "/comments?limit=3&limit=4", "/statistics?a=1",
+             "/comments?=1", "/comments?%00=1", "/comments?%ED%A0%80=1", "/accounts/x?limit=1"],
+)  # fmt: skip
+async def test_unknown_and_repeated_parameters_are_unreadable(site, path):
+    error = await site.refused("GET", path, 400)
+    assert error["code"] == "unknown_parameter"
+    assert error["details"]
