@@ -17,7 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="run the coordinator (the default)")
-    database = commands.add_parser("db", help="look after the database file").add_subparsers(dest="action", required=True)
+    database = commands.add_parser("db", help="look after the database file").add_subparsers(
+        dest="action", required=True
+    )
     database.add_parser("upgrade", help="make it, or bring it to this program's version")
     database.add_parser("check", help="say what is wrong with it")
     reset = database.add_parser("reset", help="remove it and make an empty one")

@@ -58,7 +58,7 @@ class Master:
             self.new_id,
             self.rooms,
         )
-        self.rooms.on_delivered = lambda ids: self.turns.submit(mark_sent, ids, SWEEP) and None
+        self.rooms.on_delivered = lambda ids: self.turns.submit(mark_sent, ids, SWEEP)
         self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms)
         for name in ("worker", "admin", "client"):
             self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))

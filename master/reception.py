@@ -11,7 +11,7 @@ import structlog
 from master.clock import Clock
 from master.errors import INTERNAL, Refusal, UnknownEvent
 from master.presence import Presence
-from master.protocol.wire import accept, decode, first_object, refuse
+from master.protocol.wire import accept, decode, first_object
 from master.routes import ANSWERED_BY, NAMESPACES, Route
 from master.turn import Address, Bulk, Caller, Parcel, Publisher, Turns
 
@@ -54,7 +54,7 @@ class Reception:
         lane: Lane,
         reply: Callable[[dict[str, Any]], Any],
     ) -> None:
-        """Deal with one event and hand its acknowledgement to `reply` (a coroutine function), now or after the commit."""
+        """Deal with one event and hand its acknowledgement to `reply`, a coroutine function."""
         route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
         try:
             if route is None:
@@ -110,8 +110,8 @@ class Reception:
         reply: Callable[[dict[str, Any]], Any],
     ) -> None:
         """Acknowledge a refusal (None is a bug of ours), and send the named one where the route has it."""
-        wire = refuse(refusal) if refusal is not None else {"success": False, "error": INTERNAL}
-        error = wire["error"]
+        error: dict[str, Any] = refusal.to_wire() if refusal is not None else INTERNAL
+        wire: dict[str, Any] = {"success": False, "error": error}
         if error.get("details"):
             wire["details"] = error["details"]
         if route is not None and route.refused == "worker:registered":

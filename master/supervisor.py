@@ -1,8 +1,8 @@
 """Worker processes: real children that are started, stopped, restarted and never left behind.
 
-    stopped --start--> running --stop--> stopping --> stopped
-                          |--crash--> backoff --> running   (with auto_restart; failed after ten in a row)
-                          |--crash--> failed                (without)
+stopped --start--> running --stop--> stopping --> stopped
+                      |--crash--> backoff --> running   (with auto_restart; failed after ten in a row)
+                      |--crash--> failed                (without)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,10 +108,8 @@ class Supervisor:
 
     async def restart(self, config: WorkerConfig) -> ProcessStatus:
         """Stop a worker's process if it runs, then start it. Errors: StartFailed."""
-        try:
+        with suppress(NotRunning):
             await self.stop(config.worker_id)
-        except NotRunning:
-            pass
         return await self.start(config)
 
     async def start_all(self, configs: Iterable[WorkerConfig]) -> None:
@@ -155,9 +154,7 @@ class Supervisor:
             child.status = replace(child.status, state="failed", pid=None)
             raise StartFailed(f"The worker process could not be started: {fault.strerror}.") from None
         started = int(self._clock.now())
-        child.status = replace(
-            child.status, state="running", pid=child.process.pid, started_at=started, exit_code=None
-        )
+        child.status = replace(child.status, state="running", pid=child.process.pid, started_at=started, exit_code=None)
         child.watcher = asyncio.create_task(self._watch(child, config), name=f"watch-{config.worker_id}")
         log.info("worker_process_started", worker=config.worker_id, pid=child.process.pid)
 
@@ -210,10 +207,8 @@ class Supervisor:
 
 def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
     """Signal the child and whatever it started itself."""
-    try:
+    with suppress(ProcessLookupError):  # it may have ended by itself
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass  # it has ended by itself
 
 
 def _read_tail(path: Path, lines: int) -> list[str]:

@@ -78,7 +78,7 @@ class Turn:
     settings: Settings
     new_id: Callable[[], str]
     parcels: list[Parcel] = field(default_factory=list)
-    effects: list[Callable[[], None]] = field(default_factory=list)
+    effects: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def at(self) -> int:
@@ -98,7 +98,7 @@ class Turn:
         """Close a socket of the namespace `kind` once this turn is committed."""
         self.parcels.append(Parcel(Address(kind + "_socket", sid), None))
 
-    def after_commit(self, effect: Callable[[], None]) -> None:
+    def after_commit(self, effect: Callable[[], object]) -> None:
         """Change memory once this turn is committed; nothing happens if it is not."""
         self.effects.append(effect)
 

@@ -33,9 +33,7 @@ async def list_accounts(event: Request[AccountsQuery, None], turn: Turn) -> List
         "login_status": query.login_status.value if query.login_status else None,
         "assigned_worker_id": query.assigned_worker_id,
     }
-    accounts, total = await account_rows.list_accounts(
-        turn.connection, filters, limit=query.limit, offset=query.offset
-    )
+    accounts, total = await account_rows.list_accounts(turn.connection, filters, limit=query.limit, offset=query.offset)
     return Listing([show_row(account) for account in accounts], total)
 
 

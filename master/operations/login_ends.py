@@ -67,7 +67,7 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
 async def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> str | None:
     """Make the worker that logged the account in its owner where it may be; return who owns it now.
 
-    An account that is not to be watched, is pinned elsewhere, or whose new owner has meanwhile filled up stays where it is.
+    An account that is not to be watched, is pinned elsewhere, or whose new owner has filled up stays where it is.
     """
     if account.assigned_worker_id == worker_id:
         return worker_id
@@ -117,6 +117,7 @@ async def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login
 
 
 async def expire(turn: Turn, login: Login) -> None:
+    """End a login whose time is up; the account goes back to what it was."""
     await _end(turn, login, SessionStatus.EXPIRED, {"error_message": "The login's time was up."})
     account = await account_rows.find_account(turn.connection, login.account_id)
     assert account is not None
@@ -132,7 +133,7 @@ async def expire(turn: Turn, login: Login) -> None:
 async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObject) -> Login:
     """Close a session for good; a code is worth a login and does not outlive it."""
     await change_open(turn, login, {"status": status.value, "qr_code_data": None, "qr_code_url": None, **values})
-    turn.after_commit(lambda: turn.presence.deadlines.pop(login.id, None) and None)
+    turn.after_commit(lambda: turn.presence.deadlines.pop(login.id, None))
     return replace(login, status=status, qr_code_data=None, qr_code_url=None, **values)
 
 
@@ -151,16 +152,19 @@ async def end_login_of_removed(turn: Turn, account: Account) -> None:
 
 
 async def change_open(turn: Turn, login: Login, values: JsonObject) -> None:
+    """Set columns of an open session. Errors: LoginClosed if it has ended meanwhile."""
     if not await login_rows.change_open_login(turn.connection, login.id, values):
         raise LoginClosed
 
 
 async def set_login_status(turn: Turn, account: Account, status: LoginStatus) -> None:
+    """Set what is known of an account's login and show it to administrators."""
     await account_rows.change_account(turn.connection, account.id, {"login_status": status.value}, turn.at)
     announce_account(turn, replace(account, login_status=status, updated_at=turn.at))
 
 
 def stop_worker(turn: Turn, login: Login, reason: str) -> None:
+    """Tell the login's worker to stop working on it."""
     if login.worker_id is not None:
         turn.tell(
             worker_address(login.worker_id),

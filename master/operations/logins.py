@@ -28,7 +28,7 @@ from master.errors import (
     UnknownWorker,
     WorkerNotConnected,
 )
-from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
+from master.model import JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
 from master.operations.login_ends import change_open, expire, fail, set_login_status, stop_worker, succeed
 from master.protocol.admin import CancelLogin, StartLogin, remove_secrets
 from master.protocol.admin import show_login as show_row
@@ -166,9 +166,7 @@ async def take_report(event: LoginReport, turn: Turn) -> JsonObject:
     happened = REPORTED.get(event.status.lower())
     if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
         await take_qr_code(
-            LoginQrCode(
-                session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url
-            ),
+            LoginQrCode(session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url),
             turn,
         )
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):

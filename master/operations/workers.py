@@ -218,8 +218,13 @@ async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable
         freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable))
         changed.add(worker_id)
         log.info("worker_offline", worker=worker_id, reason=why, accounts=len(held))
-    ids = tuple(changed)
-    turn.after_commit(lambda: [turn.presence.set_status(one, WorkerStatus.OFFLINE) for one in ids] and None)
+    lost = tuple(changed)
+
+    def note() -> None:
+        for worker_id in lost:
+            turn.presence.set_status(worker_id, WorkerStatus.OFFLINE)
+
+    turn.after_commit(note)
     if freed:
         changed |= await place_waiting(turn)
     await settle_loads(turn, changed)
@@ -305,5 +310,3 @@ def _show_live(turn: Turn, worker: Worker) -> JsonObject:
         shown["last_heartbeat"] = seat.heard_at or worker.last_heartbeat
         shown["stats"] = dict(seat.stats)
     return shown
-
-

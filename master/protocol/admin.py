@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from master.model import Account, JsonObject, Login, Notification, Proxy, Worker, WorkerConfig
 from master.protocol.wire import Id, Payload
@@ -134,7 +134,7 @@ class QrCodeExpired(Payload):
 class LoginStatusUpdate(Payload):
     """What the worker reported, without secrets."""
 
-    model_config = {**Payload.model_config, "extra": "allow"}
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
 
     session_id: str
     account_id: str
@@ -162,7 +162,7 @@ class NewNotification(Payload):
 class WorkerChanged(Payload):
     """A worker's row after it changed."""
 
-    model_config = {**Payload.model_config, "extra": "allow"}
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
 
     id: str
     status: str
@@ -171,7 +171,7 @@ class WorkerChanged(Payload):
 class AccountChanged(Payload):
     """An account's row after it changed, without secrets."""
 
-    model_config = {**Payload.model_config, "extra": "allow"}
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
 
     id: str
     status: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -27,7 +28,7 @@ def _normalise_time(value: Any) -> Any:
     if isinstance(value, str):
         value = float(value)
     if isinstance(value, (int, float)):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise ValueError("a time is a finite number")
         if abs(value) > MILLISECONDS_FROM:
             value = value / 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 
 from master.model import Account, Direction, JsonObject, MessageKind, Proxy
 from master.protocol.wire import (
@@ -85,7 +85,7 @@ class LoginQrCode(Payload):
 class LoginReport(Payload):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
-    model_config = {**Payload.model_config, "extra": "allow"}
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
 
     session_id: Id
     status: Annotated[str, Field(min_length=1, max_length=64)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import IncompleteReadError
 from typing import Any
 
 import socketio
 import structlog
+from aiohttp import StreamReader
+from aiohttp.web import Request
+from engineio.async_drivers.aiohttp import translate_request
 from socketio import packet
 
 from master.errors import Unreadable
@@ -19,7 +23,31 @@ from master.turn import Caller, Turns
 log = structlog.get_logger(__name__)
 
 
-class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
+class _WholeBody:
+    """A request body that `read` returns whole.
+
+    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
+    of some hundred kilobytes would be cut.
+    """
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+
+    async def read(self, length: int) -> bytes:
+        """Return `length` bytes, or fewer only where the peer sent fewer."""
+        try:
+            return await self._content.readexactly(length)
+        except IncompleteReadError as fault:
+            return fault.partial
+
+
+def _translate_whole(request: Request) -> dict[str, Any]:
+    environ: dict[str, Any] = translate_request(request)
+    environ["wsgi.input"] = _WholeBody(request.content)
+    return environ
+
+
+class SocketServer(socketio.AsyncServer):
     """python-socketio with one change: events go to the reception in order, never to a handler found by name.
 
     The library would let a peer's event called `connect` or `disconnect` run our own handlers of those names, and would
@@ -28,6 +56,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(async_handlers=False, json=FastJson, **options)
+        self.eio._async = {**self.eio._async, "translate_request": _translate_whole}
         self.reception: Reception | None = None
         self.lanes: dict[str, Lane] = {}
 
@@ -50,7 +79,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]
         await self.reception.receive(Caller(namespace[1:], sid), data[0], data[1:], lane, reply)
 
 
-class Namespace(socketio.AsyncNamespace):  # type: ignore[misc]
+class Namespace(socketio.AsyncNamespace):
     """One namespace's coming and going."""
 
     def __init__(self, name: str, turns: Turns, presence: Presence, sockets: SocketServer) -> None:

@@ -19,7 +19,7 @@ class Rooms:
     def __init__(self, sockets: Any, presence: Presence) -> None:
         self._sockets = sockets
         self._presence = presence
-        self.on_delivered: Callable[[Sequence[str]], None] | None = None
+        self.on_delivered: Callable[[Sequence[str]], object] | None = None
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
         """Send every parcel; one that cannot be delivered harms no other."""

@@ -146,9 +146,7 @@ async def find_twin(connection: AsyncConnection, platform: str, account_id: str)
 
 async def change_account(connection: AsyncConnection, account_id: str, values: Mapping[str, Any], now: int) -> None:
     """Set columns of one account."""
-    await connection.execute(
-        update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now)
-    )
+    await connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now))
 
 
 async def assign(connection: AsyncConnection, account: Account, worker_id: str, now: int) -> bool:

@@ -102,9 +102,7 @@ async def remove_logins_of(connection: AsyncConnection, account_id: str) -> None
 
 async def remove_old_logins(connection: AsyncConnection, before: int) -> int:
     """Remove ended login sessions created before the Unix second `before`; return how many."""
-    result = await connection.execute(
-        delete(logins).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN))
-    )
+    result = await connection.execute(delete(logins).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN)))
     return result.rowcount
 
 

@@ -97,9 +97,7 @@ async def list_notifications(
     conditions: list[ColumnElement[bool]] = [
         notifications.c[name] == value for name, value in filters.items() if value is not None
     ]
-    rows, total = await find_page(
-        connection, notifications, conditions, [notifications.c.seq.desc()], limit, offset
-    )
+    rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq.desc()], limit, offset)
     return [_to_record(row) for row in rows], total
 
 
@@ -150,9 +148,7 @@ async def find_device(connection: AsyncConnection, device_id: str) -> Device | N
 
 async def put_device(connection: AsyncConnection, device: Device) -> None:
     """Insert the device, or renew its names and when it was last seen; what it has seen never shrinks."""
-    statement = upsert(client_devices).values(
-        **{name: getattr(device, name) for name in Device.__dataclass_fields__}
-    )
+    statement = upsert(client_devices).values(**{name: getattr(device, name) for name in Device.__dataclass_fields__})
     new = statement.excluded
     await connection.execute(
         statement.on_conflict_do_update(
@@ -208,9 +204,10 @@ async def find_owed(connection: AsyncConnection, device: Device, *, limit: int) 
 
 async def find_first_unsent(connection: AsyncConnection) -> int | None:
     """Return the place of the oldest notification that has reached nobody, or None."""
-    return await connection.scalar(
+    seq: int | None = await connection.scalar(
         select(func.min(notifications.c.seq)).where(notifications.c.is_sent.is_(False))
     )
+    return seq
 
 
 async def list_unsent(connection: AsyncConnection, *, limit: int) -> list[Notification]:

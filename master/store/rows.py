@@ -14,12 +14,14 @@ ID_CHUNK = 5_000
 
 async def find_row(connection: AsyncConnection, query: Select[Any]) -> RowMapping | None:
     """Return the first row of `query`, or None."""
-    return (await connection.execute(query)).mappings().first()
+    row: RowMapping | None = (await connection.execute(query)).mappings().first()
+    return row
 
 
 async def find_rows(connection: AsyncConnection, query: Select[Any]) -> Sequence[RowMapping]:
     """Return all rows of `query`."""
-    return (await connection.execute(query)).mappings().all()
+    rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+    return rows
 
 
 async def find_page(
@@ -31,9 +33,7 @@ async def find_page(
     offset: int,
 ) -> tuple[Sequence[RowMapping], int]:
     """Return one page of a table's rows that meet all `conditions`, and how many there are in all."""
-    rows = await find_rows(
-        connection, select(table).where(*conditions).order_by(*order).limit(limit).offset(offset)
-    )
+    rows = await find_rows(connection, select(table).where(*conditions).order_by(*order).limit(limit).offset(offset))
     total = await connection.scalar(select(func.count()).select_from(table).where(*conditions))
     return rows, int(total or 0)
 

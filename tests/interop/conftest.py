@@ -18,7 +18,7 @@ NO_NETWORK = ("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the driving scripts and socket.io-client installed; skips, with the reason, where that cannot be."""
+    """A folder with the driving scripts and socket.io-client installed; skips where that cannot be."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed: the JavaScript client is not tried")

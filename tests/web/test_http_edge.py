@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
 
@@ -40,7 +41,7 @@ async def test_half_an_emoji_and_a_strange_content_type_do_no_harm(site):
 
 
 async def test_a_body_beyond_the_limit_is_too_large(site, settings):
-    error = await site.refused("POST", "/accounts", 413, data=b" " * (settings.max_body_bytes + 1))
+    error = await site.refused("POST", "/accounts", 413, data=io.BytesIO(b" " * (settings.max_body_bytes + 1)))
     assert error["code"] == "too_large"
 
 
