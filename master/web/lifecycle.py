@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from master.endpoints import ROOT, Endpoint
-from master.errors import Missing, NotRunning
+from master.errors import Missing, NotRunning, Stopping
 from master.model import JsonObject, WorkerConfig
 from master.operations.processes import find_config
 from master.protocol.http import Request
 from master.turn import Caller, Turns
 from master.web.answers import answer_one
+from master.web.health import Vitals
 from master.web.reading import read_request
 
 HTTP = Caller("http")
@@ -23,7 +24,7 @@ class Process(Protocol):
     """What is known of one worker's process."""
 
     def to_wire(self) -> JsonObject:
-        """Return it as answers carry it; `pid` is None while nothing runs."""
+        """Return it as answers carry it; its `state` is stopped where nothing was started."""
         ...
 
 
@@ -54,18 +55,21 @@ class Processes(Protocol):
 class Lifecycle:
     """Answers `workers/{id}/lifecycle/...`. What is started needs a configuration; what runs is always known."""
 
-    def __init__(self, turns: Turns, processes: Processes) -> None:
+    def __init__(self, turns: Turns, processes: Processes, vitals: Vitals) -> None:
         self._turns = turns
         self._processes = processes
+        self._vitals = vitals
 
     async def start(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Start the worker's process as its configuration says. Errors: Missing, AlreadyRunning, StartFailed."""
         config = await self._require_config(await read_request(request, endpoint))
+        self._refuse_while_stopping()
         return answer_one(endpoint.singular, (await self._processes.start(config)).to_wire())
 
     async def restart(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Stop the worker's process and start it as its configuration says by now."""
         config = await self._require_config(await read_request(request, endpoint))
+        self._refuse_while_stopping()
         return answer_one(endpoint.singular, (await self._processes.restart(config)).to_wire())
 
     async def stop(self, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -91,11 +95,16 @@ class Lifecycle:
         return answer_one(endpoint.singular, list(lines))
 
     async def _require_known(self, event: Request[Any, Any]) -> JsonObject:
-        """Return the worker's process; one that neither runs nor has a configuration is unknown."""
+        """Return the worker's process; one that was not started and has no configuration is unknown."""
         process = self._processes.status(event.path["id"]).to_wire()
-        if process.get("pid") is None:
+        if process["state"] == "stopped":
             await self._require_config(event)
         return process
+
+    def _refuse_while_stopping(self) -> None:
+        """Start nothing that nobody would stop. Errors: Stopping."""
+        if self._vitals.stopping:
+            raise Stopping
 
     async def _require_config(self, event: Request[Any, Any]) -> WorkerConfig:
         config: WorkerConfig | None = await self._turns.look(find_config, event, HTTP)

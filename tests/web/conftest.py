@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from master.clock import ManualClock
-from master.errors import AlreadyRunning, NotRunning
-from master.model import JsonObject, WorkerConfig
+from master.model import JsonObject
 from master.operations.logins import take_qr_code
 from master.operations.messages import keep_detected
 from master.operations.workers import register_worker
@@ -23,6 +23,7 @@ from master.protocol.worker import LoginQrCode, MessagesDetected, Register
 from master.settings import Settings, load_settings
 from master.store.database import Database
 from master.store.upgrade import upgrade
+from master.supervisor import Supervisor
 from master.turn import Caller, Parcel, Turns
 from master.web.health import Vitals
 from master.web.server import build_web
@@ -38,44 +39,6 @@ class Parcels:
         self.sent.extend(parcels)
 
 
-class Running:
-    """One process's state, as the supervisor tells it."""
-
-    def __init__(self, worker_id: str, pid: int | None) -> None:
-        self.worker_id, self.pid = worker_id, pid
-
-    def to_wire(self) -> JsonObject:
-        return {"worker_id": self.worker_id, "pid": self.pid}
-
-
-class PaperProcesses:
-    """Worker processes that only exist on paper: what the supervisor promises, without a child."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, WorkerConfig] = {}
-
-    async def start(self, config: WorkerConfig) -> Running:
-        if config.worker_id in self.running:
-            raise AlreadyRunning
-        self.running[config.worker_id] = config
-        return self.status(config.worker_id)
-
-    async def stop(self, worker_id: str) -> Running:
-        if self.running.pop(worker_id, None) is None:
-            raise NotRunning
-        return self.status(worker_id)
-
-    async def restart(self, config: WorkerConfig) -> Running:
-        self.running[config.worker_id] = config
-        return self.status(config.worker_id)
-
-    def status(self, worker_id: str) -> Running:
-        return Running(worker_id, 42 if worker_id in self.running else None)
-
-    async def tail_log(self, worker_id: str, lines: int) -> list[str]:
-        return [f"line {number} of {worker_id}" for number in range(10)][-lines:]
-
-
 class Site:
     """The running application and everything behind it."""
 
@@ -83,7 +46,14 @@ class Site:
         self.clock = ManualClock()
         self.presence = Presence()
         self.parcels = Parcels()
-        self.processes = PaperProcesses()
+        self.supervisor = Supervisor(
+            log_dir=settings.log_dir,
+            master_host="127.0.0.1",
+            master_port=1,
+            clock=self.clock,
+            stop_limit_s=10,
+            default_command=(sys.executable, "-c", "import signal; signal.pause()"),
+        )
         self.database = Database(settings.db_path)
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
@@ -92,7 +62,7 @@ class Site:
         )
         self.app = build_web(
             turns=self.turns,
-            supervisor=self.processes,
+            supervisor=self.supervisor,
             settings=settings,
             vitals=self.vitals,
             new_id=lambda: f"request-{next(numbers)}",
@@ -139,7 +109,7 @@ class Site:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings({"DB_PATH": str(tmp_path / "master.db")}, None)
+    return load_settings({"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}, None)
 
 
 @pytest.fixture
@@ -150,5 +120,6 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     await site.client.start_server()
     yield site
     await site.client.close()
+    await site.supervisor.close()
     await site.turns.close()
     await site.database.close()

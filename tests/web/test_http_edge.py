@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 
+import aiohttp
 import pytest
 
 from master.endpoints import ENDPOINTS, ROOT
@@ -197,3 +198,14 @@ async def test_a_master_without_its_database_lives_but_is_not_ready(site, settin
     listed = await site.ask("GET", ROOT + "/accounts")
     assert (listed.status, (await listed.json())["error"]["code"]) == (503, "storage_trouble")
     assert listed.headers["Retry-After"] == "1"
+
+
+async def test_socket_ios_own_path_is_left_alone(bench):
+    """Its answers carry no headers of the API, and a page's origin is its own affair."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{bench.master.port}") as session:
+        async with session.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": ALLOWED}) as answer:
+            assert answer.status == 200
+            assert answer.headers.getall("Access-Control-Allow-Origin") == [ALLOWED]
+            assert "X-Request-Id" not in answer.headers
+        async with session.get("/api/v1/status") as answer:
+            assert (await answer.json())["status"]["workers"]["total"] == 0

@@ -97,18 +97,36 @@ async def test_an_unknown_proxy_is_refused_in_a_change_too(site):
 
 
 async def test_a_workers_process_is_started_shown_restarted_and_stopped(site):
-    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w", "env": {"TOKEN": "hush"}})
+    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w"})
     path = "/workers/w/lifecycle"
-    assert (await site.call("GET", path + "/status"))["process"] == {"worker_id": "w", "pid": None}
+    assert (await site.call("GET", path + "/status"))["process"]["state"] == "stopped"
     assert (await site.refused("POST", path + "/stop", 409))["code"] == "not_running"
-    assert (await site.call("POST", path + "/start", json={}))["process"]["pid"] == 42
-    assert site.processes.running["w"].env == {"TOKEN": "hush"}
+    started = (await site.call("POST", path + "/start", json={}))["process"]
+    assert (started["worker_id"], started["state"]) == ("w", "running")
     assert (await site.refused("POST", path + "/start", 409))["code"] == "already_running"
-    assert (await site.call("POST", path + "/restart"))["data"]["pid"] == 42
-    logs = await site.call("GET", path + "/logs?lines=2")
-    assert logs["logs"] == logs["data"] == ["line 8 of w", "line 9 of w"]
-    await site.refused("GET", path + "/logs?lines=0", 422)
-    assert (await site.call("POST", path + "/stop"))["process"]["pid"] is None
+    restarted = (await site.call("POST", path + "/restart"))["process"]
+    assert restarted["pid"] not in (None, started["pid"])
+    assert (await site.call("GET", path + "/status"))["process"] == restarted
+    stopped = (await site.call("POST", path + "/stop"))["data"]
+    assert (stopped["state"], stopped["pid"]) == ("stopped", None)
+
+
+async def test_the_end_of_a_workers_output_is_shown(site, settings):
+    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w"})
+    path = "/workers/w/lifecycle/logs"
+    assert (await site.call("GET", path))["logs"] == []
+    output = settings.log_dir / "workers" / "w.log"
+    output.parent.mkdir(parents=True)
+    output.write_text("one\ntwo\nthree\n")
+    shown = await site.call("GET", path + "?lines=2")
+    assert shown["logs"] == shown["data"] == ["two", "three"]
+    await site.refused("GET", path + "?lines=0", 422)
+
+
+async def test_a_command_that_is_not_there_cannot_be_started(site):
+    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w", "command": "/nowhere/to/be/found"})
+    assert (await site.refused("POST", "/workers/w/lifecycle/start", 409))["code"] == "start_failed"
+    assert (await site.call("GET", "/workers/w/lifecycle/status"))["process"]["state"] == "failed"
 
 
 async def test_a_worker_without_a_configuration_cannot_be_started(site):
@@ -122,6 +140,15 @@ async def test_what_runs_can_be_stopped_after_its_configuration_is_gone(site):
     await site.call("POST", "/worker-configs", 201, json={"worker_id": "w"})
     await site.call("POST", "/workers/w/lifecycle/start")
     await site.call("DELETE", "/worker-configs/w")
-    assert (await site.call("GET", "/workers/w/lifecycle/status"))["process"]["pid"] == 42
-    assert (await site.call("POST", "/workers/w/lifecycle/stop"))["process"]["pid"] is None
+    assert (await site.call("GET", "/workers/w/lifecycle/status"))["process"]["state"] == "running"
+    assert (await site.call("POST", "/workers/w/lifecycle/stop"))["process"]["state"] == "stopped"
     await site.refused("POST", "/workers/w/lifecycle/stop", 404)
+    await site.refused("GET", "/workers/w/lifecycle/status", 404)
+
+
+async def test_a_stopping_master_starts_no_process(site):
+    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w"})
+    site.vitals.stopping = True
+    for verb in ("start", "restart"):
+        assert (await site.refused("POST", f"/workers/w/lifecycle/{verb}", 503))["code"] == "stopping"
+    assert site.supervisor.status("w").state == "stopped"
