@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from master.settings import Settings, SettingsFault, load_settings
 
@@ -24,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     database.add_parser("check", help="say what is wrong with it")
     reset = database.add_parser("reset", help="remove it and make an empty one")
     reset.add_argument("--yes", action="store_true", help="do not ask")
+    protocol = commands.add_parser("protocol", help="docs/protocol.md, made from the types")
+    protocol.add_argument("--write", action="store_true", help="write it; without this, check that it is up to date")
+    protocol.add_argument("--check", action="store_true", help="say whether it is up to date (the default)")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "protocol":
+        return _document_protocol(Path("docs/protocol.md"), write=chosen.write)
     from master.logs import LogFault
     from master.store.upgrade import DatabaseFault
 
@@ -68,6 +74,18 @@ async def _serve_until_told(settings: Settings) -> None:
         await told.wait()
     finally:
         await master.close()
+
+
+def _document_protocol(path: Path, *, write: bool) -> int:
+    from master.documents import render_protocol
+
+    wanted = render_protocol()
+    if write:
+        path.write_text(wanted, encoding="utf-8")
+    elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
+        print(f"{path} is not what the types say; run `python -m master protocol --write`.", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:

@@ -1,61 +1,111 @@
 """Worker processes: real children that are started, stopped, restarted and never left behind.
 
-stopped --start--> running --stop--> stopping --> stopped
-                      |--crash--> backoff --> running   (with auto_restart; failed after ten in a row)
-                      |--crash--> failed                (without)
+    stopped, failed --start--> running --stop--> stopping --> stopped
+                                  |--ends by itself--> backoff --> running    with auto_restart, until the limit
+                                  |--ends by itself--> stopped (exit code 0), failed
+
+Each child leads a session of its own: Ctrl-C reaches Master alone, which then stops its children in order, and every
+signal goes to the whole group, so that a worker's browsers end with it. Should Master be killed, guard.py ends them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
 import re
+import shutil
 import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import structlog
 
 from master.clock import Clock
-from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed
+from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
+from master.guard import Guard
 from master.model import JsonObject, WorkerConfig
 
 log = structlog.get_logger(__name__)
 
 DEFAULT_COMMAND = (sys.executable, "-m", "simulator", "worker")
-BACKOFF_FIRST_S = 1.0
-BACKOFF_MOST_S = 60.0
-RESTART_LIMIT = 10
-STABLE_S = 60.0
+EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+LOG_BYTES = 10 * 1024 * 1024
+"""A log larger than this is set aside as `.log.1` when its worker is started."""
 TAIL_BYTES = 1024 * 1024
+BLOCK_BYTES = 64 * 1024
+MAX_NAME = 200
+
+
+class ProcessState(StrEnum):
+    """A worker process's state; the arrows stand above."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """What is known of one worker process. `started_at` is Unix seconds."""
+    """What is known of one worker process. `started_at` is Unix seconds, a negative `exit_code` a signal.
+
+    `restarts`: how often it was started again by itself since somebody started it.
+    """
 
     worker_id: str
-    state: str = "stopped"
+    state: ProcessState = ProcessState.STOPPED
     pid: int | None = None
     started_at: int | None = None
     restarts: int = 0
     exit_code: int | None = None
+    log_path: str | None = None
 
     def to_wire(self) -> JsonObject:
         """Return it as HTTP shows it."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a process that ended by itself is started again."""
+
+    first_s: float = 1.0
+    most_s: float = 60.0
+    limit: int = 10
+    stable_s: float = 60.0
+
+    def delay_s(self, crashes: int) -> float:
+        """Return the wait after so many crashes in a row, the first being 1."""
+        return min(self.most_s, self.first_s * 2.0 ** (min(crashes, 64) - 1))
+
+
+BACKOFF = Backoff()
 
 
 @dataclass(slots=True)
 class _Child:
+    """One worker's process. Whoever changes it holds `lock`, except `watch`, which notes how the process ends."""
+
+    config: WorkerConfig
     status: ProcessStatus
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     process: asyncio.subprocess.Process | None = None
-    watcher: asyncio.Task[None] | None = None
-    in_a_row: int = 0
+    watch: asyncio.Task[None] | None = None
+    comeback: asyncio.Task[None] | None = None
+    began: float = 0.0
+    crashes: int = 0
+
+    def note(self, state: ProcessState, **changes: Any) -> ProcessStatus:
+        self.status = replace(self.status, state=state, **changes)
+        return self.status
 
 
 class Supervisor:
@@ -69,48 +119,46 @@ class Supervisor:
         master_port: int,
         clock: Clock,
         stop_limit_s: float,
-        backoff_first_s: float = BACKOFF_FIRST_S,
+        backoff: Backoff = BACKOFF,
         default_command: Sequence[str] = DEFAULT_COMMAND,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        self.master_port = master_port  # set again when port 0 has become a real one
+        self._master_host = "127.0.0.1" if master_host in EVERY_ADDRESS else master_host
         self._folder = log_dir / "workers"
-        self.master_host = "127.0.0.1" if master_host in ("0.0.0.0", "::") else master_host  # noqa: S104 - compared
-        self.master_port = master_port
         self._clock = clock
         self._stop_limit_s = stop_limit_s
-        self._backoff_first_s = backoff_first_s
+        self._backoff = backoff
         self._default_command = tuple(default_command)
+        self._environ = os.environ if environ is None else environ
         self._children: dict[str, _Child] = {}
-
-    def status(self, worker_id: str) -> ProcessStatus:
-        """Return what is known of a worker's process; one never started is stopped."""
-        child = self._children.get(worker_id)
-        return child.status if child else ProcessStatus(worker_id)
+        self._guard = Guard(stop_limit_s)
+        self._closing = False
 
     async def start(self, config: WorkerConfig) -> ProcessStatus:
-        """Start a worker's process. Errors: AlreadyRunning, StartFailed."""
-        child = self._children.setdefault(config.worker_id, _Child(ProcessStatus(config.worker_id)))
+        """Start a worker's process, at once if it waits for its next try. Errors: AlreadyRunning, StartFailed."""
+        child = self._require_child(config)
         async with child.lock:
             if child.process is not None:
                 raise AlreadyRunning
-            await self._stop_watching(child)
-            child.in_a_row = 0
-            await self._launch(child, config)
-            return child.status
+            return await self._start_afresh(child, config)
 
     async def stop(self, worker_id: str) -> ProcessStatus:
-        """Stop a worker's process: SIGTERM, and SIGKILL after the limit. Errors: NotRunning."""
+        """Stop a worker's process, by SIGKILL if it ignores SIGTERM for the limit. Errors: NotRunning."""
         child = self._children.get(worker_id)
-        if child is None or child.status.state not in ("running", "backoff"):
+        if child is None:
             raise NotRunning
         async with child.lock:
-            await self._end(child)
-            return child.status
+            if child.process is None and child.status.state is not ProcessState.BACKOFF:
+                raise NotRunning
+            return await self._halt(child)
 
     async def restart(self, config: WorkerConfig) -> ProcessStatus:
-        """Stop a worker's process if it runs, then start it. Errors: StartFailed."""
-        with suppress(NotRunning):
-            await self.stop(config.worker_id)
-        return await self.start(config)
+        """Stop a worker's process if there is one, then start it as `config` says. Errors: StartFailed."""
+        child = self._require_child(config)
+        async with child.lock:
+            await self._halt(child)
+            return await self._start_afresh(child, config)
 
     async def start_all(self, configs: Iterable[WorkerConfig]) -> None:
         """Start those that are to start with Master; one that fails does not hinder the others."""
@@ -121,100 +169,204 @@ class Supervisor:
                 log.error("worker_process_not_started", worker=config.worker_id, reason=refusal.message)
 
     async def close(self) -> None:
-        """Stop every process; none is left behind."""
-        await asyncio.gather(*(self._end(child) for child in self._children.values()))
+        """Stop every process, all at the same time, and refuse new ones; none is left behind."""
+        self._closing = True
+        try:
+            await asyncio.gather(*(self._halt_locked(child) for child in self._children.values()))
+        finally:
+            await self._guard.close()
+
+    def status(self, worker_id: str) -> ProcessStatus:
+        """Return what is known of a worker's process; one never started is stopped."""
+        child = self._children.get(worker_id)
+        return child.status if child else self._first_status(worker_id)
+
+    def statuses(self) -> list[ProcessStatus]:
+        """Return what is known of every process that was ever to be started, by worker id."""
+        return [child.status for _, child in sorted(self._children.items())]
 
     async def tail_log(self, worker_id: str, lines: int) -> list[str]:
-        """Return the last lines of a worker's log, out of at most its last megabyte."""
+        """Return the last lines that a worker's processes wrote, out of the log's last megabyte."""
         return await asyncio.to_thread(_read_tail, self._log_path(worker_id), lines)
 
-    async def _launch(self, child: _Child, config: WorkerConfig) -> None:
-        command = (config.command, *config.args) if config.command else (*self._default_command, *config.args)
-        environment = {
-            **os.environ,
-            **config.env,
-            "WORKER_ID": config.worker_id,
-            "MASTER_HOST": self.master_host,
-            "MASTER_PORT": str(self.master_port),
-        }
-        if config.max_accounts is not None:
-            environment["MAX_ACCOUNTS"] = str(config.max_accounts)
+    async def _start_afresh(self, child: _Child, config: WorkerConfig) -> ProcessStatus:
+        """Start on somebody's wish: whatever happened before is forgotten."""
+        await self._cancel_comeback(child)
+        child.config = config
+        child.crashes = 0
+        child.status = self._first_status(config.worker_id)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with self._log_path(config.worker_id).open("ab") as output:
-                child.process = await asyncio.create_subprocess_exec(
-                    *command,
+            return await self._launch(child)
+        except StartFailed:
+            child.note(ProcessState.FAILED)
+            raise
+
+    async def _launch(self, child: _Child) -> ProcessStatus:
+        """Make the process and watch over it. Errors: StartFailed, Stopping."""
+        if self._closing:
+            raise Stopping
+        config = child.config
+        environment = self._describe_environment(config)
+        named, *arguments = (config.command,) if config.command else self._default_command
+        program = _find_program(named, environment.get("PATH"))
+        try:
+            await self._guard.open()
+            with _open_log(self._log_path(config.worker_id)) as output:
+                process = await asyncio.create_subprocess_exec(
+                    *(program, *arguments, *config.args),
                     env=environment,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    start_new_session=True,  # Ctrl-C reaches Master alone, which then stops its children in order
+                    start_new_session=True,
                 )
-        except OSError as fault:
-            child.status = replace(child.status, state="failed", pid=None)
-            raise StartFailed(f"The worker process could not be started: {fault.strerror}.") from None
-        started = int(self._clock.now())
-        child.status = replace(child.status, state="running", pid=child.process.pid, started_at=started, exit_code=None)
-        child.watcher = asyncio.create_task(self._watch(child, config), name=f"watch-{config.worker_id}")
-        log.info("worker_process_started", worker=config.worker_id, pid=child.process.pid)
+        except (OSError, ValueError) as fault:
+            reason = getattr(fault, "strerror", None) or fault
+            raise StartFailed(f"{named} could not be started: {reason}.") from None
+        self._guard.watch(process.pid)
+        child.process = process
+        child.began = self._clock.monotonic()
+        child.watch = asyncio.create_task(self._watch(child, process), name=f"watch {config.worker_id}")
+        log.info("worker_process_started", worker=config.worker_id, pid=process.pid)
+        return child.note(ProcessState.RUNNING, pid=process.pid, started_at=int(self._clock.now()), exit_code=None)
 
-    async def _watch(self, child: _Child, config: WorkerConfig) -> None:
-        """Note how a process ends, and start it again where that is wanted."""
-        assert child.process is not None
-        began = self._clock.monotonic()
-        code = await child.process.wait()
+    async def _watch(self, child: _Child, process: asyncio.subprocess.Process) -> None:
+        """Wait for the process to end, clear away what it left, and see to its return where that is wanted."""
+        code = await process.wait()
+        _signal_group(process.pid, signal.SIGKILL)  # a browser that outlived its worker serves nobody
+        self._guard.forget(process.pid)
         child.process = None
-        log.warning("worker_process_ended", worker=config.worker_id, exit_code=code)
-        child.in_a_row = 0 if self._clock.monotonic() - began > STABLE_S else child.in_a_row + 1
-        child.status = replace(child.status, state="stopped" if code == 0 else "failed", pid=None, exit_code=code)
-        if code == 0 or not config.auto_restart or child.in_a_row > RESTART_LIMIT:
+        wanted = child.status.state is ProcessState.STOPPING
+        ended = ProcessState.STOPPED if wanted or code == 0 else ProcessState.FAILED
+        child.note(ended, pid=None, exit_code=code)
+        if wanted:
+            log.info("worker_process_stopped", worker=child.config.worker_id, exit_code=code)
             return
-        child.status = replace(child.status, state="backoff")
-        await asyncio.sleep(min(BACKOFF_MOST_S, self._backoff_first_s * 2 ** (child.in_a_row - 1)))
-        child.status = replace(child.status, restarts=child.status.restarts + 1)
-        try:
-            await self._launch(child, config)
-        except StartFailed as refusal:
-            log.error("worker_process_not_started", worker=config.worker_id, reason=refusal.message)
+        log.warning("worker_process_ended", worker=child.config.worker_id, exit_code=code)
+        if child.config.auto_restart and not self._closing:
+            if self._clock.monotonic() - child.began >= self._backoff.stable_s:
+                child.crashes = 0
+            self._plan_comeback(child)
 
-    async def _end(self, child: _Child) -> None:
-        await self._stop_watching(child)
-        process = child.process
-        if process is None:
-            child.status = replace(child.status, state="stopped", pid=None)
+    def _plan_comeback(self, child: _Child) -> None:
+        """Let the process be started again after a while, or give it up."""
+        child.crashes += 1
+        if child.crashes > self._backoff.limit:
+            child.note(ProcessState.FAILED)
+            log.error("worker_process_given_up", worker=child.config.worker_id, restarts=child.status.restarts)
             return
-        child.status = replace(child.status, state="stopping")
-        _signal_group(process, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), self._stop_limit_s)
-        except TimeoutError:
-            _signal_group(process, signal.SIGKILL)
-            await process.wait()
-        child.process = None
-        child.status = replace(child.status, state="stopped", pid=None, exit_code=process.returncode)
+        delay_s = self._backoff.delay_s(child.crashes)
+        child.note(ProcessState.BACKOFF)
+        child.comeback = asyncio.create_task(self._come_back(child, delay_s), name=f"comeback {child.config.worker_id}")
 
-    async def _stop_watching(self, child: _Child) -> None:
-        if child.watcher is not None and not child.watcher.done():
-            child.watcher.cancel()
-            await asyncio.gather(child.watcher, return_exceptions=True)
-        child.watcher = None
+    async def _come_back(self, child: _Child, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        async with child.lock:  # who else holds it has cancelled this task, or finds a running process
+            child.note(ProcessState.BACKOFF, restarts=child.status.restarts + 1)
+            try:
+                await self._launch(child)
+            except StartFailed as refusal:
+                log.error("worker_process_not_started", worker=child.config.worker_id, reason=refusal.message)
+                self._plan_comeback(child)
+            except Stopping:
+                child.note(ProcessState.STOPPED)
+
+    async def _cancel_comeback(self, child: _Child) -> None:
+        """Cancel a start that is still to come. Under the lock it waits, so no half-made process is lost."""
+        if child.status.state is ProcessState.BACKOFF and child.comeback is not None:
+            child.comeback.cancel()
+            await asyncio.wait({child.comeback})
+            child.note(ProcessState.STOPPED)
+
+    async def _halt_locked(self, child: _Child) -> None:
+        async with child.lock:
+            await self._halt(child)
+
+    async def _halt(self, child: _Child) -> ProcessStatus:
+        """End the process and whatever it started, if there is one; return once it is gone."""
+        await self._cancel_comeback(child)
+        if child.process is not None:
+            assert child.watch is not None
+            child.note(ProcessState.STOPPING)
+            _signal_group(child.process.pid, signal.SIGTERM)
+            _, waiting = await asyncio.wait({child.watch}, timeout=self._stop_limit_s)
+            if waiting:
+                log.warning("worker_process_killed", worker=child.config.worker_id, limit_s=self._stop_limit_s)
+                _signal_group(child.process.pid, signal.SIGKILL)
+                await asyncio.wait({child.watch})
+        return child.status
+
+    def _describe_environment(self, config: WorkerConfig) -> dict[str, str]:
+        environment = {
+            **self._environ,
+            **config.env,
+            "WORKER_ID": config.worker_id,
+            "MASTER_HOST": self._master_host,
+            "MASTER_PORT": str(self.master_port),
+        }
+        if config.max_accounts is not None:
+            environment["MAX_ACCOUNTS"] = str(config.max_accounts)
+        return environment
+
+    def _require_child(self, config: WorkerConfig) -> _Child:
+        fresh = _Child(config, self._first_status(config.worker_id))
+        return self._children.setdefault(config.worker_id, fresh)
+
+    def _first_status(self, worker_id: str) -> ProcessStatus:
+        return ProcessStatus(worker_id, log_path=str(self._log_path(worker_id)))
 
     def _log_path(self, worker_id: str) -> Path:
-        """Return a worker's log file; whatever could leave the folder is replaced in its name."""
-        safe = re.sub(r"[^A-Za-z0-9._-]", "_", worker_id).lstrip(".") or "_"
-        return self._folder / f"{safe}.log"
+        """Return a worker's log file: one name per id, and none that leads out of the folder."""
+        name = re.sub(r"^\.", "%2E", quote(worker_id, safe="", errors="backslashreplace"))
+        if len(name) > MAX_NAME:
+            name = f"{name[: MAX_NAME - 32]}-{hashlib.sha256(name.encode()).hexdigest()[:31]}"
+        return self._folder / f"{name}.log"
 
 
-def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
-    """Signal the child and whatever it started itself."""
-    with suppress(ProcessLookupError):  # it may have ended by itself
-        os.killpg(process.pid, number)
+def _signal_group(pid: int, number: int) -> None:
+    """Signal a child and whatever it started itself."""
+    # gone is gone; macOS says so with the second error while the last of them is a zombie
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _find_program(name: str, path: str | None) -> str:
+    """Return the place of an executable program. Errors: StartFailed, which says what is wrong with it."""
+    found = shutil.which(name, path=path)
+    if found is not None:
+        return found
+    if os.sep not in name:
+        hint = "; what follows the program's name belongs into args" if " " in name else ""
+        raise StartFailed(f"There is no executable program {name} on the PATH{hint}.")
+    place = Path(name)
+    if not place.exists():
+        raise StartFailed(f"There is no program {name}.")
+    raise StartFailed(f"{name} is a folder." if place.is_dir() else f"{name} is not executable.")
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """Open a worker's log to append to it. Errors: StartFailed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        return path.open("ab")
+    except OSError as fault:
+        raise StartFailed(f"The worker's log {path} cannot be written: {fault.strerror}.") from None
 
 
 def _read_tail(path: Path, lines: int) -> list[str]:
-    if not path.is_file():
+    """Return the last lines of a file, reading no more of its end than they need."""
+    if lines < 1 or not path.is_file():
         return []
+    tail = b""
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        return file.read().decode("utf-8", "replace").splitlines()[-lines:]
+        place = file.seek(0, os.SEEK_END)
+        floor = max(0, place - TAIL_BYTES)
+        while place > floor and tail.count(b"\n") <= lines:
+            step = min(BLOCK_BYTES, place - floor)
+            place -= step
+            file.seek(place)
+            tail = file.read(step) + tail
+    found = tail.decode("utf-8", "replace").removesuffix("\n").split("\n") if tail else []
+    return [line.removesuffix("\r") for line in found[-lines:]]

@@ -1,0 +1,127 @@
+"""Renders docs/protocol.md from the routes, the payload types, the refusals and the settings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from master.endpoints import ENDPOINTS, ROOT
+from master.errors import every_refusal
+from master.protocol import admin, client, worker
+from master.routes import NAMESPACES
+from master.settings import describe_settings
+
+TOLD: Mapping[str, Mapping[str, type[BaseModel]]] = {
+    "worker": {
+        "worker:registered": worker.Registered,
+        "master:task:assign": worker.TaskAssign,
+        "master:task:revoke": worker.TaskRevoke,
+        "master:login:start": worker.LoginStart,
+        "master:login:cancel": worker.LoginCancel,
+        "master:login:user_input": worker.UserInput,
+    },
+    "admin": {
+        "admin:auth:success": admin.AuthSuccess,
+        "admin:auth:failed": admin.AuthFailed,
+        "admin:login:start:ack": admin.LoginStarted,
+        "admin:login:user_input:ack": admin.UserInputRelayed,
+        "admin:login_sessions:list:response": admin.LoginList,
+        "admin:status:response": admin.StatusResponse,
+        "admin:error": admin.AdminError,
+        "login:qrcode:ready": admin.QrCodeReady,
+        "login:success": admin.LoginSucceeded,
+        "login:failed": admin.LoginFailed,
+        "login:qrcode:expired": admin.QrCodeExpired,
+        "login:status:update": admin.LoginStatusUpdate,
+        "notification:new": admin.NewNotification,
+        "notification:confirmed": admin.NotificationConfirmed,
+        "worker:status": admin.WorkerChanged,
+        "account:status": admin.AccountChanged,
+    },
+    "client": {
+        "client:register:success": client.DeviceRegistered,
+        "client:register:error": client.DeviceRefused,
+        "client:sync:response": client.SyncResponse,
+        "notification:new": admin.NewNotification,
+    },
+}
+"""What Master sends, by namespace."""
+
+OPENING = """# Protocol
+
+Made by `python -m master protocol --write` from the types; do not edit.
+
+Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is acknowledged with
+`{"success": true, ...}` or `{"success": false, "error": {"code", "message", "details"?, "retryable"}}`; the
+acknowledgement of something that changes stored data is sent after the commit. Times are Unix seconds; a field called
+`timestamp` is milliseconds; inbound numbers above 10^10 are taken as milliseconds. One socket's events are processed in
+the order in which they were sent.
+"""
+
+
+def render_protocol() -> str:
+    """Return docs/protocol.md."""
+    return (
+        "\n".join([OPENING, *_render_events(), *_render_endpoints(), *_render_refusals(), *_render_settings()]) + "\n"
+    )
+
+
+def _render_events() -> Iterator[str]:
+    for name, routes in NAMESPACES.items():
+        yield f"## /{name}\n\n### To Master\n\n| event | payload | |\n|---|---|---|"
+        for route in routes.values():
+            yield f"| `{route.event}` | {_fields(route.payload)} | {route.summary} |"
+        yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
+        for event, kind in TOLD[name].items():
+            yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"
+        yield ""
+
+
+def _render_endpoints() -> Iterator[str]:
+    yield f"## HTTP\n\nUnder `{ROOT}`.\n\n| route | query | body | |\n|---|---|---|---|"
+    for endpoint in ENDPOINTS:
+        body = _fields(endpoint.body) if endpoint.body else ""
+        yield f"| `{endpoint.method} {endpoint.path}` | {_fields(endpoint.query)} | {body} | {endpoint.summary} |"
+    yield ""
+
+
+def _render_refusals() -> Iterator[str]:
+    yield "## Refusals\n\n| code | status | again? | |\n|---|---|---|---|"
+    for refusal in every_refusal():
+        again = "yes" if refusal.retryable else "no"
+        yield f"| `{refusal.code}` | {refusal.status} | {again} | {_first_line(refusal)} |"
+    yield "| `internal` | 500 | yes | Something went wrong inside Master. |\n"
+
+
+def _render_settings() -> Iterator[str]:
+    yield "## Settings\n\n| name | default | allowed | |\n|---|---|---|---|"
+    for setting in describe_settings():
+        yield f"| `{setting.name}` | `{setting.default}` | {setting.allowed} | {setting.description} |"
+
+
+def _fields(kind: type[BaseModel]) -> str:
+    """Return a payload's fields in one cell: name, kind of value, `?` where it may be absent."""
+    schema = kind.model_json_schema(by_alias=True)
+    wanted = schema.get("required", [])
+    return ", ".join(
+        f"`{name}{'' if name in wanted else '?'}`: {_kind(field, schema)}"
+        for name, field in schema.get("properties", {}).items()
+    )
+
+
+def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if "$ref" in field:
+        return _kind(schema["$defs"][field["$ref"].rsplit("/", 1)[1]], schema)
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_kind(one, schema) for one in field["anyOf"]))
+    if "enum" in field:
+        return " / ".join(str(value) for value in field["enum"])
+    return {"string": "text", "integer": "integer", "null": "null", "array": "list"}.get(
+        str(field.get("type", "any")), str(field.get("type", "any"))
+    )
+
+
+def _first_line(thing: type) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]

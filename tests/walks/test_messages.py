@@ -1,0 +1,72 @@
+"""Messages are stored once, told once, and kept for every device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.walks.test_workers import make_account
+
+
+def comment(number: int) -> dict[str, Any]:
+    return {"platform_comment_id": f"c{number}", "content": "same text", "author_name": "A"}
+
+
+async def test_a_message_is_stored_and_told_once(bench):
+    account = await make_account(bench)
+    worker, admin, client = await bench.worker(), await bench.connect("admin"), await bench.connect("client")
+    report = {"type": "comment", "account_id": account["id"], "messages": [comment(1), comment(2)]}
+    assert (await worker.ask("worker:message:detected", report))["inserted"] == 2
+    again = await worker.ask("worker:message:detected", report)
+    assert (again["inserted"], again["duplicates"]) == (0, 2)
+    assert (await admin.hear("notification:new", 2))["title"] == "新评论"
+    assert [one["seq"] for one in client.all("notification:new")] == [1, 2]
+
+
+async def test_a_bad_item_is_refused_by_name_and_the_others_are_kept(bench):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    items = [comment(1), {"content": "no id"}, 7]
+    report = {"type": "comment", "account_id": account["id"], "messages": items}
+    answer = await worker.ask("worker:message:detected", report)
+    assert answer["success"]
+    assert answer["inserted"] == 1
+    assert [one["index"] for one in answer["details"]] == [1, 2]
+
+
+async def test_many_reports_of_one_socket_keep_their_order(bench):
+    account = await make_account(bench)
+    worker, client = await bench.worker(), await bench.connect("client")
+    for number in range(300):
+        report = {"type": "comment", "account_id": account["id"], "messages": [comment(number)]}
+        await worker.client.emit("worker:message:detected", report, namespace="/worker")
+    await client.hear("notification:new", 300)
+    assert [one["data"]["platform_id"] for one in client.all("notification:new")] == [f"c{n}" for n in range(300)]
+
+
+async def test_each_device_is_owed_what_it_has_not_seen(bench):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    first = await bench.connect("client")
+    assert (await first.ask("client:register", {"device_id": "phone"}))["success"]
+    tablet = await bench.connect("client")
+    await tablet.ask("client:register", {"device_id": "tablet"})
+    await tablet.close()
+    report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
+    await worker.ask("worker:message:detected", report)
+    told = await first.hear("notification:new")
+    confirmed = await first.ask("client:notification:ack", {"notification_id": told["id"], "client_id": "phone"})
+    assert confirmed["success"]
+    back = await bench.connect("client")
+    assert (await back.ask("client:register", {"device_id": "tablet"}))["owed"] == 1
+    assert (await back.hear("notification:new"))["id"] == told["id"]
+    synced = await back.ask("client:sync:request", {"device_id": "tablet", "after_seq": 0})
+    assert [one["seq"] for one in synced["notifications"]] == [1]
+    after = await back.ask("client:sync:request", {"device_id": "tablet", "after_seq": 1})
+    assert after["notifications"] == []
+
+
+async def test_an_unknown_event_and_a_reserved_name_are_answered(bench):
+    worker = await bench.worker()
+    for name in ("nonsense", "disconnect", "connect"):
+        assert (await worker.ask(name, {}))["error"]["code"] == "unknown_event"
+    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
