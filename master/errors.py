@@ -75,6 +75,13 @@ class Unauthorized(Refusal):
     status = 401
 
 
+class ForeignOrigin(Refusal):
+    """Pages of this origin may change nothing here; allow it with ALLOWED_ORIGINS."""
+
+    code = "foreign_origin"
+    status = 403
+
+
 class NotRegistered(Refusal):
     """This socket has not registered; register, then send again."""
 

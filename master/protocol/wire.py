@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -28,8 +27,8 @@ def _normalise_time(value: Any) -> Any:
     if isinstance(value, str):
         value = float(value)
     if isinstance(value, (int, float)):
-        if not math.isfinite(value):
-            raise ValueError("a time is a finite number")
+        if not -1e17 < value < 1e17:  # also refuses NaN and integers that no float holds
+            raise ValueError("a time is a number of seconds or milliseconds")
         if abs(value) > MILLISECONDS_FROM:
             value = value / 1000
         return int(value)
@@ -167,7 +166,10 @@ class FastJson:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
-            return _replace_surrogates(json.loads(text, parse_constant=_refuse_constant))
+            try:
+                return _replace_surrogates(json.loads(text, parse_constant=_refuse_constant))
+            except RecursionError:
+                raise ValueError("nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> None:

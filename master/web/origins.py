@@ -9,7 +9,7 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from master.errors import Refusal
+from master.errors import ForeignOrigin
 from master.web.answers import answer_refusal
 from master.web.problems import belongs_to_sockets
 
@@ -18,13 +18,6 @@ HEADERS = "Authorization, Content-Type, X-Request-Id"
 EXPOSED = "Location, Retry-After, X-Request-Id"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d+)?")
-
-
-class ForeignOrigin(Refusal):
-    """Pages of this origin may change nothing here; allow it with ALLOWED_ORIGINS."""
-
-    code = "foreign_origin"
-    status = 403
 
 
 def allow_origins(allowed: Collection[str]) -> Middleware:
