@@ -1,0 +1,46 @@
+"""Every (state, event) pair of the login and the worker state machines."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from master.decisions import liveness, login
+from master.decisions.login import LoginEvent
+from master.errors import LoginClosed
+from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
+
+LEADS_TO = {
+    LoginEvent.QRCODE: SessionStatus.SCANNING,
+    LoginEvent.PROGRESS: SessionStatus.SCANNING,
+    LoginEvent.SUCCESS: SessionStatus.SUCCESS,
+    LoginEvent.FAILED: SessionStatus.FAILED,
+    LoginEvent.TIME: SessionStatus.EXPIRED,
+}
+WORKER_EVENTS = (liveness.SIGN_OF_LIFE, liveness.SOCKET_CLOSED, liveness.SILENCE, liveness.GOODBYE)
+
+
+@pytest.mark.parametrize(("status", "event"), list(itertools.product(SessionStatus, LoginEvent)))
+def test_an_open_login_follows_and_an_ended_one_refuses(status, event):
+    if status in OPEN_SESSION:
+        assert login.follow(status, event) is LEADS_TO[event]
+    else:
+        with pytest.raises(LoginClosed):
+            login.follow(status, event)
+
+
+@pytest.mark.parametrize(("status", "event"), list(itertools.product(WorkerStatus, WORKER_EVENTS)))
+def test_a_worker_follows_every_event_in_every_state(status, event):
+    wanted = {
+        liveness.SIGN_OF_LIFE: WorkerStatus.CONNECTED,
+        liveness.SILENCE: WorkerStatus.OFFLINE,
+        liveness.GOODBYE: WorkerStatus.OFFLINE,
+        liveness.SOCKET_CLOSED: WorkerStatus.OFFLINE if status is WorkerStatus.OFFLINE else WorkerStatus.DISCONNECTED,
+    }
+    assert liveness.follow(status, event) is wanted[event]
+
+
+@pytest.mark.parametrize(("silence", "silent"), [(0, False), (29.9, False), (30, False), (30.1, True), (3600, True)])
+def test_a_worker_last_heard_exactly_the_timeout_ago_is_alive(silence, silent):
+    assert liveness.find_silent([("w", 1000.0)], 1000.0 + silence, 30) == (["w"] if silent else [])
