@@ -42,6 +42,7 @@ class Target:
         self._folder = tempfile.TemporaryDirectory(prefix="master-target-")
         self._output = Path(self._folder.name) / "output.txt"
         self._process: subprocess.Popen[bytes] | None = None
+        self._said = ""
 
     def __enter__(self) -> Target:
         try:
@@ -83,23 +84,24 @@ class Target:
                 raise TargetFailed(f"Master was not ready after {READY_TIMEOUT_S:.0f} s:\n{self.read_output()}")
 
     def stop(self) -> int | None:
-        """Stop the process by SIGTERM and return its exit code; one that does not stop is killed. Once is enough."""
+        """Stop the process by SIGTERM and return its exit code; one that does not stop is killed. Again does nothing."""
         process, self._process = self._process, None
-        if process is None:
-            self._folder.cleanup()
-            return None
-        process.terminate()
         try:
-            return process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+            if process is None:
+                return None
+            process.terminate()
+            try:
+                return process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return process.wait()
         finally:
+            self._said = self.read_output()
             self._folder.cleanup()
 
     def read_output(self, limit: int = 4_000) -> str:
-        """Return the end of what the process printed."""
-        return self._output.read_text(errors="replace")[-limit:] if self._output.exists() else ""
+        """Return the end of what the process printed, also after it was stopped."""
+        return self._output.read_text(errors="replace")[-limit:] if self._output.exists() else self._said
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""

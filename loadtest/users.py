@@ -49,6 +49,7 @@ class Peer(SocketIOUser):
     """One connection to one namespace."""
 
     abstract = True
+    options = {"reconnection": False, "websocket_extra_options": {"suppress_origin": True}}  # as programs: no Origin
     namespace: str
     environment: Stage
 
@@ -72,7 +73,10 @@ class Peer(SocketIOUser):
         def call() -> dict[str, Any]:
             if not self.sio.connected:
                 raise Refused("not connected")
-            reply = socketio.Client.call(self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S)
+            try:
+                reply = socketio.Client.call(self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S)
+            except socketio.exceptions.TimeoutError:
+                raise Refused(f"no acknowledgement within {ANSWER_TIMEOUT_S} s") from None
             if not isinstance(reply, dict) or reply.get("success") is not True:
                 raise Refused(str(reply)[:200])
             return reply

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -28,6 +30,10 @@ from master.web.health import Vitals
 from master.web.server import build_web
 
 log = structlog.get_logger(__name__)
+
+
+SHUTDOWN_TIMEOUT_S = 3
+"""How long requests under way may take to end once Master stops."""
 
 
 class Master:
@@ -87,7 +93,7 @@ class Master:
             new_id=self.new_id,
         )
         self.sockets.attach(application)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         await site.start()
@@ -102,7 +108,11 @@ class Master:
         """Stop accepting, end the worker processes, finish the writes, close the database."""
         self.vitals.stopping = True
         await self.supervisor.close()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
         await self.periodic.close()
+        await self._hang_up_all()
         await self.turns.run(write_heartbeats, None)
         await self.turns.close()
         await self.sockets.shutdown()
@@ -110,6 +120,12 @@ class Master:
             await self._runner.cleanup()
         await self.database.close()
         log.info("master_stopped")
+
+    async def _hang_up_all(self) -> None:
+        """Close every socket; a long poll that is left open would hold up the end."""
+        closing = [socket.close(wait=False) for socket in list(self.sockets.eio.sockets.values())]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), SHUTDOWN_TIMEOUT_S)
 
 
 async def _find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:

@@ -185,9 +185,9 @@ class Turns:
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._closing:
-            answer.set_exception(Stopping())
+            _settle(answer, Stopping())
         elif self._queue_limit and len(self._waiting) >= self._queue_limit:
-            answer.set_exception(Overloaded(retry_after_ms=1_000))
+            _settle(answer, Overloaded(retry_after_ms=1_000))
         else:
             self._waiting.append(_Item(operation, event, caller, answer))
             self._wake.set()
