@@ -84,7 +84,7 @@ class Target:
                 raise TargetFailed(f"Master was not ready after {READY_TIMEOUT_S:.0f} s:\n{self.read_output()}")
 
     def stop(self) -> int | None:
-        """Stop the process by SIGTERM and return its exit code; one that does not stop is killed. Again does nothing."""
+        """Stop the process by SIGTERM and return its exit code; kill one that does not stop. Again does nothing."""
         process, self._process = self._process, None
         try:
             if process is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 import socketio
@@ -49,7 +49,10 @@ class Peer(SocketIOUser):
     """One connection to one namespace."""
 
     abstract = True
-    options = {"reconnection": False, "websocket_extra_options": {"suppress_origin": True}}  # as programs: no Origin
+    options: ClassVar[dict[str, Any]] = {
+        "reconnection": False,
+        "websocket_extra_options": {"suppress_origin": True},  # as programs do that are no browsers
+    }
     namespace: str
     environment: Stage
 
@@ -134,7 +137,9 @@ class WorkerUser(Peer):
             "version": "load",
         }
         self.ask("worker:register", register)
-        self.next_heartbeat = time.monotonic() + random.uniform(0, self.environment.plan.heartbeat_s)
+        plan, now = self.environment.plan, time.monotonic()
+        self.next_heartbeat = now + random.uniform(0, plan.heartbeat_s)
+        self.next_report = now + random.uniform(0, plan.report_s)
 
     def on_stop(self) -> None:
         """Leave the name to the next user and close the connection, as a crash or a lost network would."""
@@ -142,18 +147,20 @@ class WorkerUser(Peer):
         super().on_stop()
 
     def wait_time(self) -> float:
-        """Return the pause before the next act, in seconds."""
-        return self.environment.plan.report_s * random.uniform(0.5, 1.5)
+        """Return the pause until the next heartbeat or report is due, in seconds."""
+        return max(0.0, min(self.next_heartbeat, self.next_report) - time.monotonic())
 
     @task
     def live(self) -> None:
-        """Send a heartbeat if one is due, then report."""
-        now = time.monotonic()
+        """Send a heartbeat if one is due, and report if a report is due."""
+        plan, now = self.environment.plan, time.monotonic()
         if now >= self.next_heartbeat:
-            self.next_heartbeat = now + self.environment.plan.heartbeat_s
+            self.next_heartbeat = now + plan.heartbeat_s
             self.beat()
-        if self.environment.plan.batch:
-            self.report()
+        if now >= self.next_report:
+            self.next_report = now + plan.report_s * random.uniform(0.5, 1.5)
+            if plan.batch:
+                self.report()
 
     def beat(self) -> None:
         """Send a heartbeat and take from its answer which accounts are ours."""

@@ -1,3 +1,4 @@
+# ruff: noqa
 """Worker processes, tried on real children that ring a bell when they are up and hold the line until they end."""
 
 from __future__ import annotations
