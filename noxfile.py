@@ -84,6 +84,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def picture(session: nox.Session) -> None:
+    """Draw docs/demo.svg anew from a minute of the demo."""
+    install(session)
+    session.run("python", "docs/draw_demo.py")
+
+
+@nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Put a minute of load on a Master of its own; fails past the thresholds (--help lists the options)."""
     install(session, "load")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 
@@ -20,6 +21,7 @@ SHOWN_ERRORS = 10
 
 def run_plan(plan: Plan) -> int:
     """Run one load test, print its table, and return 0, or 1 if anything is past a threshold."""
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of every burst; that is the point of one
     target = Target(plan.port)
     try:
         target.start()

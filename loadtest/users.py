@@ -39,10 +39,18 @@ class Stage(Environment):
         self.plan = plan
         self.accounts = accounts
         self.free_workers = [f"load-{number:05d}" for number in range(plan.workers, 0, -1)]
+        self.names = plan.workers
         self.sent_at: dict[str, float] = {}
         """Platform id of a message -> when it was reported, until the first administrator hears of it."""
         self.stored = 0
         self.made = 0
+
+    def take_name(self) -> str:
+        """Return the name of a worker that left, or a new one while nobody has: those who go may still be going."""
+        if self.free_workers:
+            return self.free_workers.pop()
+        self.names += 1
+        return f"load-{self.names:05d}"
 
 
 class Peer(SocketIOUser):
@@ -125,7 +133,7 @@ class WorkerUser(Peer):
 
     def on_start(self) -> None:
         """Connect and register under a name that no other user has right now."""
-        self.worker_id = self.environment.free_workers.pop()
+        self.worker_id = self.environment.take_name()
         self.owned: list[str] = []
         super().on_start()
         register = {

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "protocol":
         return _document_protocol(Path("docs/protocol.md"), write=chosen.write)
+    from master.app import ListenFault
     from master.logs import LogFault
     from master.store.upgrade import DatabaseFault
 
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "db":
             return _look_after_database(settings, chosen)
         return _serve(settings)
-    except (SettingsFault, DatabaseFault, LogFault) as fault:
+    except (SettingsFault, DatabaseFault, LogFault, ListenFault) as fault:
         print(fault, file=sys.stderr)
     except OSError as fault:
-        print(f"Cannot listen on {settings.host}:{settings.port}: {fault.strerror or fault}.", file=sys.stderr)
+        print(f"Master cannot run: {fault}.", file=sys.stderr)
     return 2
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from master import __version__
 from master.clock import Clock, SystemClock
+from master.errors import Refusal
 from master.model import WorkerConfig
 from master.operations.notifications import mark_sent
 from master.operations.workers import wake_up, write_heartbeats
@@ -34,6 +35,10 @@ log = structlog.get_logger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 3
 """How long requests under way may take to end once Master stops."""
+
+
+class ListenFault(Exception):
+    """The address cannot be listened on; the message is one readable line."""
 
 
 class Master:
@@ -81,7 +86,7 @@ class Master:
         self.port = settings.port
 
     async def start(self, *, sweeps: bool = True) -> None:
-        """Open the database, rebuild memory, listen. Errors: DatabaseFault, OSError when the port is taken."""
+        """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault."""
         upgrade(self.settings.db_path)
         self.turns.start()
         restored = await self.turns.run(wake_up, None)
@@ -96,7 +101,12 @@ class Master:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as fault:
+            raise ListenFault(
+                f"Cannot listen on {self.settings.host}:{self.settings.port}: {fault.strerror or fault}."
+            ) from None
         self.port = self._runner.addresses[0][1]
         self.supervisor.master_port = self.port
         if sweeps:
@@ -113,7 +123,8 @@ class Master:
                 await site.stop()
         await self.periodic.close()
         await self._hang_up_all()
-        await self.turns.run(write_heartbeats, None)
+        with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
+            await self.turns.run(write_heartbeats, None)
         await self.turns.close()
         await self.sockets.shutdown()
         if self._runner is not None:

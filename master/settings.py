@@ -1,7 +1,11 @@
-"""Every setting of Master, from the environment and `.env`, with a readable list of faults."""
+"""Every setting of Master, from the environment and `.env`, with a readable list of faults.
+
+A new setting is one field of Settings; its description and limits are what documents and faults say of it.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +13,10 @@ from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
+ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
+SHOWN_CHARACTERS = 100
 
 
 class SettingsFault(Exception):
@@ -23,7 +31,9 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-Interval = Annotated[float, Field(gt=0, le=86_400)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Origin = Annotated[str, Field(pattern=ORIGIN, max_length=255)]
 
 
 class Settings(BaseModel):
@@ -32,7 +42,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     port: int = Field(3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one.")
-    host: str = Field("127.0.0.1", min_length=1, max_length=255, description="Address to listen on.")
+    host: str = Field("127.0.0.1", max_length=255, description="Address to listen on; 0.0.0.0 is every one of IPv4.")
     db_path: Path = Field(Path("./data/master.db"), description="The database file; its folder is made.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="What is worth a log line."
@@ -40,35 +50,57 @@ class Settings(BaseModel):
     app_env: Annotated[Literal["development", "production", "test"], BeforeValidator(_lower)] = Field(
         "development",
         validation_alias=AliasChoices("app_env", "node_env"),
-        description="Where it runs; NODE_ENV means the same. In production the console gets JSON.",
+        description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the console is for people, "
+        "elsewhere it gets JSON.",
     )
-    log_dir: Path = Field(Path("./logs"), description="Folder of master.log and of the workers' logs.")
-    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    log_dir: Path = Field(Path("./logs"), description="Folder of master.log and of the workers' logs; it is made.")
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split)] = Field(
         ("http://localhost:3001", "http://localhost:3000"),
-        description="Web origins that browsers may connect from, separated by commas.",
+        min_length=1,  # Socket.IO would take an empty list for "do not check"
+        max_length=100,
+        description="Web origins whose pages may connect from a browser.",
+        json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
-    heartbeat_interval_s: Interval = Field(10, description="How often workers are asked to send a heartbeat.")
-    heartbeat_timeout_s: Interval = Field(30, description="Silence longer than this makes a worker offline.")
-    heartbeat_check_s: Interval = Field(15, description="How often the workers' table is audited for silence.")
-    schedule_interval_s: Interval = Field(30, description="How often due accounts are handed out.")
-    login_ttl_s: Interval = Field(300, description="How long a QR code may wait for its scan.")
-    login_max_s: Interval = Field(600, description="How long a login may stay open in all.")
-    retention_login_sessions_days: int = Field(7, ge=1, le=36_500, description="How long login sessions are kept.")
-    retention_notifications_days: int = Field(30, ge=1, le=36_500, description="How long notifications are kept.")
+    heartbeat_interval_s: Seconds = Field(10, description="How often workers are asked to send a heartbeat.")
+    heartbeat_timeout_s: Seconds = Field(
+        30, description="Silence longer than this makes a worker offline; longer than HEARTBEAT_INTERVAL_S."
+    )
+    heartbeat_check_s: Seconds = Field(15, description="How often the workers' table is audited for silence.")
+    schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
+    login_ttl_s: float = Field(300, ge=1, le=86_400, description="How long a QR code may wait for its scan.")
+    login_max_s: float = Field(
+        600, ge=1, le=86_400, description="How long a login may stay open in all; at least LOGIN_TTL_S."
+    )
+    retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
+    retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
     restart_grace_s: float = Field(
-        30, ge=0, le=86_400, description="After a start nobody is lost before the timeout plus this."
+        30,
+        ge=0,
+        le=86_400,
+        description="After a start no known worker is given up before HEARTBEAT_TIMEOUT_S plus this.",
     )
-    worker_stop_limit_s: Interval = Field(10, description="A worker process that ignores SIGTERM so long is killed.")
+    worker_stop_limit_s: Seconds = Field(
+        10, description="A worker process that ignores SIGTERM for so long gets SIGKILL."
+    )
     max_body_bytes: int = Field(
-        16 * 1024 * 1024, ge=10 * 1024 * 1024, le=1024**3, description="The largest event or body accepted."
+        16 * 1024 * 1024, ge=10 * 1024 * 1024, le=1024**3, description="The largest event or HTTP body accepted."
     )
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:
+        faults = []
         if self.heartbeat_timeout_s <= self.heartbeat_interval_s:
-            raise ValueError("HEARTBEAT_TIMEOUT_S must be longer than HEARTBEAT_INTERVAL_S")
+            faults.append(
+                f"HEARTBEAT_TIMEOUT_S={self.heartbeat_timeout_s:g} is not allowed: "
+                f"it must be longer than HEARTBEAT_INTERVAL_S, which is {self.heartbeat_interval_s:g}."
+            )
         if self.login_max_s < self.login_ttl_s:
-            raise ValueError("LOGIN_MAX_S must not be shorter than LOGIN_TTL_S")
+            faults.append(
+                f"LOGIN_MAX_S={self.login_max_s:g} is not allowed: "
+                f"it must not be shorter than LOGIN_TTL_S, which is {self.login_ttl_s:g}."
+            )
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
 
@@ -82,46 +114,74 @@ class SettingDoc:
     description: str
 
 
-def load_settings(environ: Mapping[str, str], env_file: Path | None = Path(".env")) -> Settings:
-    """Return the settings; the environment wins over `env_file`, empty values mean the default.
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+    """Return the settings; the environment (that of the process, if None) wins over `env_file`.
 
+    Names may be written in any case, empty values mean the default, unknown names are not looked at.
     Errors: SettingsFault, which names each setting, its value and what is allowed.
     """
-    given: dict[str, str] = {}
-    if env_file is not None and env_file.is_file():
-        given |= {name.lower(): value for name, value in dotenv_values(env_file).items() if value}
-    given |= {name.lower(): value for name, value in environ.items() if value.strip()}
+    given = _read_file(env_file) if env_file is not None else {}
+    given |= _fold(os.environ if environ is None else environ)
     try:
         return Settings.model_validate(given)
     except ValidationError as fault:
-        raise SettingsFault("\n".join(_explain(error, given) for error in fault.errors())) from None
-
-
-def _explain(error: Any, given: Mapping[str, str]) -> str:
-    if not error["loc"]:
-        return str(error["msg"]).removeprefix("Value error, ") + "."
-    name = str(error["loc"][0])
-    return f"{name.upper()}={given.get(name, '')!r} is not allowed: {error['msg']} (allowed: {_allowed(name)})."
-
-
-def _allowed(name: str) -> str:
-    field = "app_env" if name == "node_env" else name
-    schema = Settings.model_json_schema(by_alias=False)["properties"].get(field, {})
-    if "enum" in schema:
-        return ", ".join(schema["enum"])
-    bounds = [
-        f"{word} {schema[key]:g}"
-        for key, word in (("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most"))
-        if key in schema
-    ]
-    kind = {"integer": "a whole number", "number": "a number", "array": "a list separated by commas"}
-    return " ".join([kind.get(schema.get("type", ""), "a text"), *[", ".join(bounds)] * bool(bounds)])
+        lines = dict.fromkeys(_explain(error, given) for error in fault.errors())
+        raise SettingsFault("\n".join(lines)) from None
 
 
 def describe_settings() -> list[SettingDoc]:
     """Return every setting with its default and what is allowed, in the order of the class."""
-    docs = []
-    for name, field in Settings.model_fields.items():
-        default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
-        docs.append(SettingDoc(name.upper(), default, _allowed(name), field.description or ""))
-    return docs
+    return [
+        SettingDoc(name.upper(), _show_default(field.default), _describe_allowed(name), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    """Return what a file of settings gives; its values are taken as they stand, a `$` means itself."""
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
+        raise SettingsFault(f"The settings file {path} cannot be read: {reason}.") from None
+    return _fold(values)
+
+
+def _fold(values: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the values that are not empty, by small names; PORT wins over port."""
+    by_rank = sorted(values.items(), key=lambda item: item[0].isupper())
+    return {name.lower(): value for name, value in by_rank if value and value.strip()}
+
+
+def _explain(error: Any, given: Mapping[str, str]) -> str:
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0])
+    value = given[name]
+    shown = repr(value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}...")
+    return f"{name.upper()}={shown} is not allowed: it must be {_describe_allowed(name)}."
+
+
+def _describe_allowed(name: str) -> str:
+    field = "app_env" if name == "node_env" else name
+    schema = Settings.model_json_schema(by_alias=False)["properties"][field]
+    if "allowed" in schema:
+        return str(schema["allowed"])
+    if "enum" in schema:
+        *others, last = schema["enum"]
+        return f"{', '.join(others)} or {last}"
+    if schema["type"] == "string":
+        return "a path" if schema.get("format") == "path" else f"a text of at most {schema['maxLength']} characters"
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    most = f"{schema['maximum']:.0f}"
+    return (
+        f"{kind} from {schema['minimum']:.0f} to {most}"
+        if "minimum" in schema
+        else f"{kind} above {schema['exclusiveMinimum']:.0f}, up to {most}"
+    )
+
+
+def _show_default(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return f"./{default}" if isinstance(default, Path) else str(default)

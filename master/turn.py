@@ -158,11 +158,12 @@ class Turns:
         self._queue_limit = queue_limit
         self._waiting: deque[_Item] = deque()
         self._wake = asyncio.Event()
-        self._closing = False
+        self._closing = True  # until `start`: without a writer nobody would ever be answered
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the writer."""
+        self._closing = False
         self._writer = asyncio.create_task(self._write_for_ever(), name="writer")
 
     async def close(self) -> None:

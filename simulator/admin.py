@@ -101,7 +101,7 @@ class Admin:
             ack = await self._connection.call("master:login:start", {"account_id": account_id})
         except Refused as refused:
             counts.logins_refused += 1
-            self._retry_at[account_id] = self._world.clock.monotonic() + self._rng.uniform(2.0, 5.0)
+            self._retry_at[account_id] = self._world.clock.monotonic() + self._rng.uniform(0.5, 2.0)
             if not refused.retryable:
                 self._world.ledger.complain("login_start_refused", f"{account_id}: {refused}")
             return

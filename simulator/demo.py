@@ -26,6 +26,7 @@ from simulator.connection import TROUBLE
 from simulator.invariants import check_all, read_stored
 from simulator.ledger import Ledger
 from simulator.master_process import OwnMaster, StartTrouble, run_master, wait_until_ready
+from simulator.pace import wait_set
 from simulator.platform import Platform
 from simulator.report import build_result, print_summary
 from simulator.scenario import Scenario
@@ -36,7 +37,6 @@ from simulator.worker import Worker, draw_profiles
 from simulator.world import WatchedTransport, World
 
 DRAIN_LIMIT_S = 20.0
-LEAVE_LIMIT_S = 15.0
 SWEEP_S = 0.25
 GIVEN_MASTER_LIMIT_S = 10.0
 
@@ -91,6 +91,8 @@ class Demo:
             account_ids = await create_accounts(self.api, self.world, self._run)
         except ApiTrouble as trouble:
             raise StartTrouble(f"the accounts could not be created: {trouble}") from trouble
+        self.tally.begin()
+        self.ledger.started = self.tally.started
         crew = self._hire(account_ids)
         async with asyncio.TaskGroup() as group:
             actors: list[Worker | Admin | Client] = [*crew.workers, *crew.admins, *crew.clients]
@@ -103,6 +105,7 @@ class Demo:
             await self._drain(crew)
             await self._check(crew, account_ids)
             self.view.phase = "leaving"
+            self.tally.leaving = True
             watching.cancel()
             crew.leave.set()
         if self._options.url is not None and not self._options.keep:
@@ -116,9 +119,8 @@ class Demo:
     # -- phases ------------------------------------------------------------------------------------------------
 
     async def _last(self, stop: asyncio.Event) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.world.scenario.duration_s):
-                await stop.wait()
+        await wait_set(stop, self.world.scenario.duration_s)
+        stop.set()  # from now on the next Ctrl-C means: at once
         self.lasted_s = self.tally.elapsed()
 
     async def _drain(self, crew: Crew) -> None:

@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(self, clock: Clock, overlap_grace_s: float = 1.0) -> None:
         self._clock = clock
-        self._started = clock.monotonic()
+        self.started = clock.monotonic()
         self.violations: list[Violation] = []
         self.violation_count = 0
         self.ownership = Ownership(self.complain, overlap_grace_s)
@@ -55,7 +55,7 @@ class Ledger:
         """Note that a rule was broken; the first 200 keep their detail."""
         self.violation_count += 1
         if len(self.violations) < MAX_VIOLATIONS:
-            at = round(self._clock.monotonic() - self._started, 3)
+            at = round(self._clock.monotonic() - self.started, 3)
             self.violations.append(Violation(at, rule, detail[:500]))
 
     def note_sent(self, feed: Feed, numbers: Iterable[int]) -> None:

@@ -113,7 +113,7 @@ class Platform:
         self._run = run
         self._accounts: dict[str, _Account] = {}
         self._logins: dict[str, _Login] = {}
-        self._end = float("inf")
+        self._over = False
         self._mean_rate = scenario.rate_per_s / max(1, scenario.account_count)
 
     @property
@@ -127,8 +127,8 @@ class Platform:
         self._accounts[account_id] = _Account(handle, rng, self._mean_rate * rng.uniform(0.4, 1.6))
 
     def stop_producing(self) -> None:
-        """Let no message appear from now on."""
-        self._end = min(self._end, self._clock.monotonic())
+        """Show no new message to anybody from now on."""
+        self._over = True
 
     # -- logins ------------------------------------------------------------------------------------------------
 
@@ -240,9 +240,10 @@ class Platform:
 
     def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
         """Return the messages after `after` that show now, oldest first; the latest page if `after` is None."""
+        if self._over:
+            return []
         account = self._find(account_id)
-        if account.next_at == float("inf") and self._end == float("inf"):
-            self._start_feed(account)
+        self._start_feed(account)  # it was logged in where another process played the platform
         self._advance(account)
         if after is None:
             return list(account.shown)[-PAGE:]
@@ -269,7 +270,7 @@ class Platform:
             account.next_at = self._clock.monotonic() + draw_gap(account.rng, account.rate_per_s)
 
     def _advance(self, account: _Account) -> None:
-        now = min(self._clock.monotonic(), self._end)
+        now = self._clock.monotonic()
         while account.next_at <= now:
             account.shown.append(self._make_item(account))
             account.next_at += draw_gap(account.rng, account.rate_per_s)

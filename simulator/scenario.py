@@ -27,7 +27,7 @@ class Scenario:
     platforms: tuple[str, ...] = ("douyin", "xiaohongshu")
     max_accounts: int = 10
     monitor_interval_s: int = 5
-    rate_per_s: float = 25.0
+    rate_per_s: float = 30.0
     comment_share: float = 0.7
     repeat_rate: float = 0.04
     login_failure_rate: float = 0.08
@@ -35,8 +35,8 @@ class Scenario:
     sms_rate: float = 0.1
     cancel_rate: float = 0.02
     supersede_rate: float = 0.02
-    logins_at_once: int = 40
-    scan_delay_s: tuple[float, float] = (1.0, 7.0)
+    logins_at_once: int = 80
+    scan_delay_s: tuple[float, float] = (0.5, 5.0)
     login_ttl_s: int | None = None
     crash_rate_per_min: float = 0.1
     crash_return_s: tuple[float, float] = (2.0, 8.0)

@@ -68,6 +68,7 @@ class Tally:
         self.worker_states: dict[str, WorkerState] = {}
         self.account_states: dict[str, str] = {}
         self.waiting_reports = 0
+        self.leaving = False
         self.recent: deque[tuple[float, str]] = deque(maxlen=RECENT)
 
     def elapsed(self) -> float:
@@ -78,8 +79,14 @@ class Tally:
         """Keep a line for the list of recent events."""
         self.recent.append((self.elapsed(), text))
 
+    def begin(self) -> None:
+        """Let the time count from now."""
+        self.started = self.clock.monotonic()
+
     def note_latency(self, event: str, duration_s: float) -> None:
-        """Count how long Master took to acknowledge `event`."""
+        """Count how long Master took to acknowledge `event`, unless everybody is leaving: that is no daily work."""
+        if self.leaving:
+            return
         self.latency["all"].add(duration_s)
         self.latency[_sort_event(event)].add(duration_s)
 

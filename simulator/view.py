@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.ledger import Ledger
-from simulator.pace import wait_event
+from simulator.pace import wait_set
 from simulator.scenario import Scenario
 from simulator.tally import Tally, WorkerState
 
@@ -68,9 +68,7 @@ class View:
         else:
             while not end.is_set():
                 self._console.print(self.say(), markup=False, highlight=False, soft_wrap=True)
-                await wait_event(end, LINE_S)
-                if end.is_set():
-                    return
+                await wait_set(end, LINE_S)
 
     def say(self) -> str:
         """Return the present state in one line."""

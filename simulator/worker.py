@@ -16,7 +16,7 @@ from simulator.chance import draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection
 from simulator.holdings import Holdings, WorkerProfile
 from simulator.login import Logins
-from simulator.pace import wait_event, wait_forever
+from simulator.pace import wait_event, wait_forever, wait_set
 from simulator.tally import WorkerState
 from simulator.transport import AckLate, LinkDown
 from simulator.watch import Watch
@@ -43,6 +43,7 @@ class Worker:
         self._registered = asyncio.Event()
         self._register_again = False
         self._known = False
+        self._leaving = False
         self._group: asyncio.TaskGroup | None = None
         listeners = {
             "worker:registered": self._take_registration,
@@ -116,14 +117,11 @@ class Worker:
         self._world.tally.counts.crashes += 1
         away_s = self._crashes.uniform(*self._world.scenario.crash_return_s)
         self._world.tally.tell(f"{self.profile.id} crashed, back in {away_s:.0f} s")
-        try:
-            async with asyncio.timeout(away_s):
-                await calm.wait()
-        except TimeoutError:
-            pass
+        await wait_set(calm, away_s)
         return self._crashes.uniform(0.0, 0.5)
 
     async def _say_goodbye(self) -> None:
+        self._leaving = True  # no heartbeat may follow: it would be a sign of life
         self._logins.cancel_all()
         self._holdings.drop_all()
         try:
@@ -160,10 +158,13 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await self._connection.wait_ready()
-            spread_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else self._interval_s
+            if not self._register_again:
+                self._hurry.clear()
+            wait_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else self._interval_s
             self._fresh = False
-            if await wait_event(self._hurry, spread_s) and not self._register_again:
-                continue  # a new registration: its first beat is spread anew
+            await wait_event(self._hurry, wait_s)
+            if self._fresh or self._leaving:
+                continue  # registered anew meanwhile: the first beat is spread again
             try:
                 if self._register_again or await self._beat_once():
                     await self._register()
@@ -177,7 +178,7 @@ class Worker:
         try:
             ack = await self._connection.ask("worker:heartbeat", self._describe_health())
         except (LinkDown, AckLate):
-            counts.heartbeats_lost += 1
+            counts.heartbeats_lost += not self._leaving
             return False
         if ack.get("success") is True:
             counts.heartbeats += 1

@@ -1,0 +1,252 @@
+"""Log lines: where they go, how they look, and what they never show."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import socketio
+import structlog
+
+from master import logs
+from master.logs import LogFault, close_logs, configure_logs
+
+NAMES = ("", *logs.LOUD, *logs.STUBBORN)
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    levels = {name: logging.getLogger(name).level for name in NAMES}
+    yield
+    close_logs()
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "master.log").read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_line_is_json_in_the_file_and_on_the_console_in_production(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    configure_logs("info", tmp_path / "made" / "logs", development=False)
+    structlog.get_logger("master.somewhere").info("account_added", account="一", number=3)
+    [line] = read(tmp_path / "made" / "logs")
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "account_added",
+        "level": "info",
+        "logger": "master.somewhere",
+        "account": "一",
+        "number": 3,
+    }
+    captured = capsys.readouterr()
+    assert captured.out == "", "stdout belongs to the program"
+    assert json.loads(captured.err)["account"] == "一"
+
+
+def test_in_development_the_console_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    configure_logs("info", tmp_path, development=True)
+    structlog.get_logger("master").info("account_added", account="shop")
+    assert "account_added" in (text := capsys.readouterr().err)
+    assert "account=shop" in text
+    assert read(tmp_path)[0]["account"] == "shop"
+
+
+def test_without_a_folder_there_is_only_the_console(capsys: pytest.CaptureFixture[str]):
+    configure_logs("info", None, development=False)
+    structlog.get_logger("master").info("hello")
+    assert json.loads(capsys.readouterr().err)["event"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_level_decides_what_is_kept(tmp_path: Path, level: str, kept: list[str]):
+    configure_logs(level, tmp_path, development=False)
+    log = structlog.get_logger("master.somewhere")
+    for name in ("debug", "info", "warning", "error"):
+        getattr(log, name)("from_structlog")
+        getattr(logging.getLogger("master.elsewhere"), name)("from the standard library")
+    assert [line["level"] for line in read(tmp_path)] == [name for name in kept for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["aiohttp.access", "aiohttp.server", "engineio.server", "socketio.server", "alembic", "asyncio", "aiosqlite"],
+)
+def test_libraries_speak_from_warning_on_and_look_like_the_rest(tmp_path: Path, name: str):
+    configure_logs("debug", tmp_path, development=False)
+    structlog.contextvars.bind_contextvars(request_id="r-1")
+    library = logging.getLogger(name)
+    library.debug("INSERT %s", "hush")
+    library.info("a packet with %s", "hush")
+    library.warning("trouble with %s", "this")
+    [line] = read(tmp_path)
+    assert (line["event"], line["level"], line["logger"]) == ("trouble with this", "warning", name)
+    assert line["request_id"] == "r-1"
+    assert line["timestamp"]
+
+
+def test_socket_servers_add_no_handler_of_their_own(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    before = {name: list(logging.getLogger(name).handlers) for name in logs.STUBBORN}
+    socketio.AsyncServer(async_mode="aiohttp")
+    assert {name: logging.getLogger(name).handlers for name in logs.STUBBORN} == before
+
+
+def test_a_line_carries_the_context_it_was_written_in(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    log = structlog.get_logger("master")
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        log.info("within")
+    log.info("after")
+    assert [line.get("request_id") for line in read(tmp_path)] == ["r-1", None]
+
+
+SECRETS = [
+    {"cookies": [{"name": "sid", "domain": "hush"}]},
+    {"credentials": "hush"},
+    {"Password": "hush"},
+    {"access_token": "hush"},
+    {"fingerprint": {"userAgent": "hush"}},
+    {"qr_code_data": "hush"},
+    {"qrCodeData": "hush"},
+    {"headers": {"Authorization": "Bearer hush"}},
+    {"account": {"credentials": {"cookies": ["hush"]}}},
+    {"list": [({"password": "hush"},)]},
+    {"config": {"env": {"KEY": "hush"}}},
+    {"deep": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"password": "hush"}}}}}}}}}},
+]
+
+
+@pytest.mark.parametrize("values", SECRETS, ids=str)
+@pytest.mark.parametrize("development", [True, False])
+def test_a_secret_is_never_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: dict[str, Any], development: bool
+):
+    configure_logs("info", tmp_path, development=development)
+    before = repr(values)
+    structlog.get_logger("master").info("login_succeeded", **values, account_id="a-1")
+    assert repr(values) == before, "what is logged stays as it is"
+    [line] = read(tmp_path)
+    text = capsys.readouterr().err
+    assert "hush" not in json.dumps(line) + text
+    assert line["account_id"] == "a-1"
+    assert "a-1" in text
+
+
+@pytest.mark.parametrize("development", [True, False])
+def test_a_traceback_shows_the_lines_and_no_local_variables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], development: bool
+):
+    configure_logs("info", tmp_path, development=development)
+    password = "".join(["hu", "sh"])
+    try:
+        len(password) / 0  # type: ignore[operator]
+    except ZeroDivisionError:
+        structlog.get_logger("master").exception("broken")
+        logging.getLogger("asyncio").error("broken", exc_info=True)
+    lines = read(tmp_path)
+    assert len(lines) == 2
+    assert all("test_logs.py" in line["exception"] for line in lines)
+    assert all("ZeroDivisionError: division by zero" in line["exception"] for line in lines)
+    text = capsys.readouterr().err
+    assert text.count("ZeroDivisionError: division by zero") == 2
+    assert "hush" not in json.dumps(lines) + text
+
+
+def test_no_value_steers_the_terminal_or_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    configure_logs("info", tmp_path, development=True)
+    log = structlog.get_logger("master")
+    try:
+        raise ValueError("\x1b[2Jgone")
+    except ValueError:
+        log.exception("one\n2026-01-01 [error] forged", host="a\x1b[31mred\x9b")
+    text = capsys.readouterr().err
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert "one\\x0a2026" in text
+    assert "\\x1b[2Jgone" in text
+    assert read(tmp_path)[0]["host"] == "a\x1b[31mred\x9b"
+
+
+def test_what_is_too_large_is_cut(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    structlog.get_logger("master").info(
+        "large", text="x" * 10_000, many=list(range(1_000)), table=dict.fromkeys(range(1_000))
+    )
+    [line] = read(tmp_path)
+    assert line["text"] == "x" * logs.MAX_TEXT + "... (10000 characters)"
+    assert len(line["many"]) == len(line["table"]) == logs.MAX_ITEMS
+
+
+def test_odd_values_do_not_lose_the_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    configure_logs("info", tmp_path, development=False)
+    circle: list[Any] = []
+    circle.append(circle)
+    structlog.get_logger("master").info(
+        "odd", path=Path("a"), bytes=b"\xff", keys={(1, 2): 3, None: 4}, set={1}, half="\ud800", circle=circle
+    )
+    [line] = read(tmp_path)
+    assert (line["keys"], line["set"], line["half"]) == ({"(1, 2)": 3, "None": 4}, [1], "\ud800")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_second_set_up_replaces_the_first(tmp_path: Path):
+    log = structlog.get_logger("master")
+    configure_logs("info", tmp_path / "one", development=False)
+    log.info("first")
+    configure_logs("debug", tmp_path / "two", development=False)
+    log.debug("second")
+    assert [line["event"] for line in read(tmp_path / "one")] == ["first"]
+    assert [line["event"] for line in read(tmp_path / "two")] == ["second"]
+
+
+def test_closing_takes_back_only_what_was_set_up(tmp_path: Path):
+    mine = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(mine)
+    before = list(root.handlers)
+    configure_logs("info", tmp_path, development=False)
+    assert len(root.handlers) == len(before) + 2
+    close_logs()
+    close_logs()
+    assert root.handlers == before
+    root.removeHandler(mine)
+
+
+def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(logs, "FILE_BYTES", 200)
+    configure_logs("info", tmp_path, development=False)
+    for number in range(20):
+        structlog.get_logger("master").info("line", number=number)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["master.log", *(f"master.log.{number}" for number in range(1, logs.FILES_KEPT + 1))]
+    assert read(tmp_path)[-1]["number"] == 19
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"), [("logs", "File exists"), ("logs/master.log/x", "Is a directory")], ids=["file", "folder"]
+)
+def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, taken: str, reason: str):
+    place = tmp_path / taken
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    with pytest.raises(LogFault) as fault:
+        configure_logs("info", tmp_path / "logs", development=False)
+    assert str(fault.value) == f"LOG_DIR={str(tmp_path / 'logs')!r} cannot be used for logs: {reason}."
