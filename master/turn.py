@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -59,11 +59,12 @@ def worker_address(worker_id: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Something to tell after the commit; an `event` of None hangs up the addressed socket."""
+    """Something to tell after the commit, or something to do to a socket: `join` its room, or `hang_up`."""
 
     address: Address
-    event: str | None
+    event: str
     payload: dict[str, Any] = field(default_factory=dict)
+    kind: Literal["event", "join", "hang_up"] = "event"
 
 
 @dataclass(slots=True)
@@ -96,7 +97,12 @@ class Turn:
 
     def hang_up(self, kind: str, sid: str) -> None:
         """Close a socket of the namespace `kind` once this turn is committed."""
-        self.parcels.append(Parcel(Address(kind + "_socket", sid), None))
+        self.parcels.append(Parcel(Address(kind + "_socket", sid), "", kind="hang_up"))
+
+    def join(self) -> None:
+        """Let the caller's socket hear what its namespace is told from this turn on: nothing before, nothing twice."""
+        assert self.caller.sid is not None, "only sockets join"
+        self.parcels.append(Parcel(Address(self.caller.kind + "_socket", self.caller.sid), "", kind="join"))
 
     def after_commit(self, effect: Callable[[], object]) -> None:
         """Change memory once this turn is committed; nothing happens if it is not."""

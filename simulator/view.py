@@ -119,7 +119,7 @@ class View:
             table.add_row(Text(state.value, WORKER_STYLES[state]), f"{states[state.value]:,}")
         table.add_row(Text("away, gone", "dim"), f"{states['away'] + states['gone']:,}")
         counts = self._tally.counts
-        table.add_row("crashes, reconnects", f"{counts.crashes}, {counts.reconnects}")
+        table.add_row("crashes, returns", f"{counts.crashes}, {counts.reconnects}")
         return f"workers {self._scenario.workers:,}", table
 
     def _draw_accounts(self) -> tuple[str, Table]:
@@ -157,9 +157,9 @@ class View:
     def _draw_latency(self, rate: float) -> tuple[str, Table]:
         table, latency = _open_table(), self._tally.latency["all"]
         table.add_row("heartbeats", f"{self._tally.counts.heartbeats:,}")
-        table.add_row("acknowledged p50", _show_ms(latency.find_percentile(50)))
-        table.add_row("p95", _show_ms(latency.find_percentile(95)))
-        table.add_row("p99", _show_ms(latency.find_percentile(99)))
+        table.add_row("ack p50", _show_ms(latency.find_percentile(50)))
+        table.add_row("ack p95", _show_ms(latency.find_percentile(95)))
+        table.add_row("ack p99", _show_ms(latency.find_percentile(99)))
         return f"heartbeats {rate:.1f}/s", table
 
     def _draw_events(self) -> RenderableType:

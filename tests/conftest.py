@@ -77,6 +77,12 @@ class Bench:
         assert answer["success"], answer
         return peer
 
+    async def device(self, device_id: str = "device-1") -> Peer:
+        peer = await self.connect("client")
+        answer = await peer.ask("client:register", {"device_id": device_id, "device_type": "phone"})
+        assert answer["success"], answer
+        return peer
+
     async def advance(self, seconds: float) -> None:
         """Move the clock and let every sweep look once."""
         self.clock.advance(seconds)

@@ -40,6 +40,7 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
         "last_seq": last_seq,
     }
     turn.answer("client:register:success", reply)
+    turn.join()
     _push(turn, owed)
 
     def remember() -> None:
@@ -95,7 +96,8 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
 
 
 async def greet_admin(event: None, turn: Turn) -> None:
-    """Send an administrator who has just come what has reached nobody yet."""
+    """Let an administrator who has just come hear what is told, and send what has reached nobody yet."""
+    turn.join()
     _push(turn, await rows.list_unsent(turn.connection, limit=SYNC_LIMIT))
 
 

@@ -37,9 +37,9 @@ class Rooms:
         """Return whether there was anybody to send to."""
         to = parcel.address.to
         if to in ("admins", "clients"):
-            if not (self._presence.admins if to == "admins" else self._presence.clients):
+            if not self._is_anybody_in(to):
                 return False
-            await self._sockets.emit(parcel.event, parcel.payload, namespace=f"/{to[:-1]}")
+            await self._sockets.emit(parcel.event, parcel.payload, room=to, namespace=f"/{to[:-1]}")
             return True
         if to == "worker":
             seat = self._presence.seats.get(parcel.address.id)
@@ -48,8 +48,14 @@ class Rooms:
             await self._sockets.emit(parcel.event, parcel.payload, to=seat.sid, namespace="/worker")
             return True
         namespace = "/" + to.removesuffix("_socket")
-        if parcel.event is None:
+        if parcel.kind == "hang_up":
             await self._sockets.disconnect(parcel.address.id, namespace=namespace)
+        elif parcel.kind == "join":
+            if self._sockets.manager.is_connected(parcel.address.id, namespace):
+                await self._sockets.enter_room(parcel.address.id, namespace[1:] + "s", namespace=namespace)
         else:
             await self._sockets.emit(parcel.event, parcel.payload, to=parcel.address.id, namespace=namespace)
         return True
+
+    def _is_anybody_in(self, room: str) -> bool:
+        return any(True for _ in self._sockets.manager.get_participants(f"/{room[:-1]}", room))

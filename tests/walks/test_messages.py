@@ -13,7 +13,7 @@ def comment(number: int) -> dict[str, Any]:
 
 async def test_a_message_is_stored_and_told_once(bench):
     account = await make_account(bench)
-    worker, admin, client = await bench.worker(), await bench.connect("admin"), await bench.connect("client")
+    worker, admin, client = await bench.worker(), await bench.connect("admin"), await bench.device()
     report = {"type": "comment", "account_id": account["id"], "messages": [comment(1), comment(2)]}
     assert (await worker.ask("worker:message:detected", report))["inserted"] == 2
     again = await worker.ask("worker:message:detected", report)
@@ -35,7 +35,7 @@ async def test_a_bad_item_is_refused_by_name_and_the_others_are_kept(bench):
 
 async def test_many_reports_of_one_socket_keep_their_order(bench):
     account = await make_account(bench)
-    worker, client = await bench.worker(), await bench.connect("client")
+    worker, client = await bench.worker(), await bench.device()
     for number in range(300):
         report = {"type": "comment", "account_id": account["id"], "messages": [comment(number)]}
         await worker.client.emit("worker:message:detected", report, namespace="/worker")
