@@ -80,7 +80,7 @@ async def _serve_until_told(settings: Settings) -> None:
 def _document_protocol(path: Path, *, write: bool) -> int:
     from master.documents import render_protocol
 
-    wanted = render_protocol()
+    wanted = render_protocol(Path("fixtures/protocol"))
     if write:
         path.write_text(wanted, encoding="utf-8")
     elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -61,14 +63,13 @@ the order in which they were sent.
 """
 
 
-def render_protocol() -> str:
-    """Return docs/protocol.md."""
-    return (
-        "\n".join([OPENING, *_render_events(), *_render_endpoints(), *_render_refusals(), *_render_settings()]) + "\n"
-    )
+def render_protocol(examples: Path) -> str:
+    """Return docs/protocol.md; `examples` is the folder of one valid payload per event."""
+    parts = [OPENING, *_render_events(examples), *_render_endpoints(), *_render_refusals(), *_render_settings()]
+    return "\n".join(parts) + "\n"
 
 
-def _render_events() -> Iterator[str]:
+def _render_events(examples: Path) -> Iterator[str]:
     for name, routes in NAMESPACES.items():
         yield f"## /{name}\n\n### To Master\n\n| event | payload | |\n|---|---|---|"
         for route in routes.values():
@@ -76,7 +77,24 @@ def _render_events() -> Iterator[str]:
         yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
         for event, kind in TOLD[name].items():
             yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"
-        yield ""
+        yield f"\n### Examples on /{name}\n\n```text"
+        for event in dict.fromkeys([*routes, *TOLD[name]]):
+            yield f"{event} {_read_example(examples / name / f'{event}.json')}"
+        yield "```\n"
+
+
+def _read_example(path: Path) -> str:
+    """Return an example on one line, its longest values cut."""
+    example = json.loads(path.read_text(encoding="utf-8"))
+    return json.dumps(_shorten(example), ensure_ascii=False)
+
+
+def _shorten(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shorten(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shorten(inner) for inner in value]
+    return value[:37] + "..." if isinstance(value, str) and len(value) > 40 else value
 
 
 def _render_endpoints() -> Iterator[str]:

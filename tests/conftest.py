@@ -12,6 +12,8 @@ import socketio
 
 from master.app import Master
 from master.clock import ManualClock
+from master.documents import TOLD
+from master.protocol.wire import decode
 from master.routes import SWEEPS
 from master.settings import load_settings
 
@@ -53,6 +55,13 @@ class Peer:
 
     def all(self, event: str) -> list[Any]:
         return [payload for name, payload in self.heard if name == event]
+
+    def check_what_was_heard(self) -> None:
+        """Every event that Master sends is documented, and its payload has the documented shape."""
+        for event, payload in self.heard:
+            kind = TOLD[self.namespace[1:]][event]
+            decode(kind, payload)
+            assert kind.model_config.get("extra") == "allow" or set(payload) <= set(kind.model_fields), event
 
     async def close(self) -> None:
         await self.client.disconnect()
@@ -115,4 +124,5 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     yield bench
     for peer in bench.peers:
         await peer.close()
+        peer.check_what_was_heard()
     await master.close()

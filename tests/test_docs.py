@@ -1,22 +1,71 @@
-"""Documents can fail."""
+"""Documents can fail: what exists is documented, and every example is what the types accept."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
-from master.documents import render_protocol
-from master.errors import every_refusal
-from master.routes import NAMESPACES
+import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+from master.documents import TOLD, render_protocol
+from master.endpoints import ENDPOINTS
+from master.errors import INTERNAL, every_refusal
+from master.protocol.wire import decode
+from master.routes import NAMESPACES, Route
+from master.settings import describe_settings
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "fixtures" / "protocol"
+PAGE = ROOT / "docs" / "protocol.md"
+
+ARRIVING = [(name, route) for name, routes in NAMESPACES.items() for route in routes.values()]
+LEAVING = [(name, event, kind) for name, told in TOLD.items() for event, kind in told.items()]
+
+
+def read_example(name: str, event: str) -> dict[str, object]:
+    example: dict[str, object] = json.loads((EXAMPLES / name / f"{event}.json").read_text(encoding="utf-8"))
+    return example
 
 
 def test_the_protocol_page_is_what_the_types_say():
-    assert (DOCS / "protocol.md").read_text(encoding="utf-8") == render_protocol()
+    assert PAGE.read_text(encoding="utf-8") == render_protocol(EXAMPLES)
 
 
-def test_every_event_and_refusal_is_documented():
-    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
-    names = [event for routes in NAMESPACES.values() for event in routes]
-    names += [refusal.code for refusal in every_refusal()]
+@pytest.mark.parametrize(("name", "route"), ARRIVING, ids=lambda value: getattr(value, "event", value))
+def test_every_arriving_events_example_is_accepted(name: str, route: Route):
+    decode(route.payload, read_example(name, route.event))
+
+
+@pytest.mark.parametrize(("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING])
+def test_every_leaving_events_example_has_its_shape(name, event, kind):
+    shown = decode(kind, read_example(name, event))
+    extra = set(read_example(name, event)) - set(type(shown).model_fields)
+    assert kind.model_config.get("extra") == "allow" or not extra, extra
+
+
+def test_there_is_no_example_of_an_event_that_does_not_exist():
+    known = {(name, route.event) for name, route in ARRIVING} | {(name, event) for name, event, _ in LEAVING}
+    present = {(path.parent.name, path.stem) for path in EXAMPLES.glob("*/*.json")}
+    assert present == known
+
+
+def test_every_event_route_refusal_and_setting_is_documented():
+    page = PAGE.read_text(encoding="utf-8")
+    names = [route.event for _, route in ARRIVING] + [event for _, event, _ in LEAVING]
+    names += [refusal.code for refusal in every_refusal()] + [INTERNAL["code"]]
+    names += [f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS]
+    names += [setting.name for setting in describe_settings()]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_the_operating_manual_names_every_setting_and_no_other():
+    manual = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|", manual, re.M))
+    assert table == {setting.name for setting in describe_settings()}
+
+
+def test_every_refusal_says_something_and_no_code_means_two_things():
+    refusals = list(every_refusal())
+    assert all((refusal.__doc__ or "").strip() for refusal in refusals)
+    assert len({refusal.code for refusal in refusals}) == len(refusals)

@@ -68,6 +68,7 @@ class LoginStarted(Payload):
     worker_id: str
     session_id: str
     status: str
+    expires_at: int
     timestamp: int
 
 
