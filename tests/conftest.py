@@ -125,4 +125,4 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     for peer in bench.peers:
         await peer.close()
         peer.check_what_was_heard()
-    await master.close()
+    await bench.master.close()
