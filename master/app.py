@@ -26,7 +26,7 @@ from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.store.worker_configs import find_auto_start
 from master.supervisor import Supervisor
-from master.turn import SWEEP, Turn, Turns
+from master.turn import Turn, Turns
 from master.web.health import Vitals
 from master.web.server import build_web
 
@@ -69,7 +69,6 @@ class Master:
             self.new_id,
             self.rooms,
         )
-        self.rooms.on_delivered = lambda ids: self.turns.submit(mark_sent, ids, SWEEP)
         self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms)
         for name in ("worker", "admin", "client"):
             self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
@@ -125,6 +124,7 @@ class Master:
         await self._hang_up_all()
         with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)
+            await self.turns.run(mark_sent, None)
         await self.turns.close()
         await self.sockets.shutdown()
         if self._runner is not None:

@@ -41,6 +41,8 @@ class Presence:
         self.handed_out: dict[str, float] = {}
         self.admins: dict[str, str] = {}
         self.clients: dict[str, str | None] = {}
+        self.delivered: dict[str, None] = {}
+        """Notifications handed to somebody whose rows do not say so yet, in order."""
 
     # -- workers -------------------------------------------------------------------------------------------------
 
@@ -100,6 +102,11 @@ class Presence:
         """Return the signs of life that are not in the file yet, and forget them."""
         unwritten, self.unwritten = self.unwritten, {}
         return unwritten
+
+    def take_delivered(self) -> list[str]:
+        """Return the notifications whose rows do not say yet that they were sent, and forget them."""
+        delivered, self.delivered = list(self.delivered), {}
+        return delivered
 
     # -- ownership -----------------------------------------------------------------------------------------------
 

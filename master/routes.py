@@ -170,10 +170,15 @@ def _heartbeats_wait(presence: Presence, settings: Settings, now: float, monoton
     return bool(presence.unwritten)
 
 
+def _something_was_delivered(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(presence.delivered)
+
+
 SWEEPS = (
     Sweep("liveness", workers.give_up_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
+    Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("audit", workers.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),

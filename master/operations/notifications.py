@@ -101,9 +101,14 @@ async def greet_admin(event: None, turn: Turn) -> None:
     _push(turn, await rows.list_unsent(turn.connection, limit=SYNC_LIMIT))
 
 
-async def mark_sent(event: Sequence[str], turn: Turn) -> None:
-    """Note that these notifications have been handed to at least one person."""
-    await rows.mark_sent(turn.connection, event, turn.at)
+async def mark_sent(event: None, turn: Turn) -> int:
+    """Note which notifications have been handed to at least one person since the last time.
+
+    A crash before it costs no delivery: what is not marked is sent once more.
+    """
+    delivered = turn.presence.take_delivered()
+    await rows.mark_sent(turn.connection, delivered, turn.at)
+    return len(delivered)
 
 
 async def list_notifications(event: Request[NotificationsQuery, None], turn: Turn) -> Listing:

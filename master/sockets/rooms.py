@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -14,24 +14,20 @@ log = structlog.get_logger(__name__)
 
 
 class Rooms:
-    """Publishes over Socket.IO. `on_delivered` hears which notifications were handed to at least one person."""
+    """Publishes over Socket.IO and notes which notifications were handed to at least one person."""
 
     def __init__(self, sockets: Any, presence: Presence) -> None:
         self._sockets = sockets
         self._presence = presence
-        self.on_delivered: Callable[[Sequence[str]], object] | None = None
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
         """Send every parcel; one that cannot be delivered harms no other."""
-        delivered: dict[str, None] = {}
         for parcel in parcels:
             try:
                 if await self._send(parcel) and parcel.event == "notification:new":
-                    delivered[parcel.payload["id"]] = None
+                    self._presence.delivered[parcel.payload["id"]] = None
             except Exception:
                 log.exception("parcel_failed", event_name=parcel.event)
-        if delivered and self.on_delivered is not None:
-            self.on_delivered(list(delivered))
 
     async def _send(self, parcel: Parcel) -> bool:
         """Return whether there was anybody to send to."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from master.operations.notifications import list_notifications
+from master.protocol.http import NotificationsQuery, Request
 from tests.walks.test_workers import make_account
 
 
@@ -70,3 +72,22 @@ async def test_an_unknown_event_and_a_reserved_name_are_answered(bench):
     for name in ("nonsense", "disconnect", "connect"):
         assert (await worker.ask(name, {}))["error"]["code"] == "unknown_event"
     assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
+
+
+async def test_a_notification_is_sent_once_somebody_had_it(bench):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    await worker.ask(
+        "worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
+    )
+    await bench.advance(1)
+    assert await list_sent(bench) == [False]
+    admin = await bench.connect("admin")
+    await admin.hear("notification:new")
+    await bench.advance(1)
+    assert await list_sent(bench) == [True]
+
+
+async def list_sent(bench) -> list[bool]:
+    listing = await bench.master.turns.look(list_notifications, Request(NotificationsQuery(), None))
+    return [row["is_sent"] for row in listing.rows]
