@@ -13,8 +13,8 @@ from aiohttp import web
 from master import __version__
 from master.clock import Clock, SystemClock
 from master.errors import Refusal
-from master.model import WorkerConfig
 from master.operations.notifications import mark_sent
+from master.operations.processes import find_auto_start
 from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
 from master.presence import Presence
@@ -24,9 +24,8 @@ from master.sockets.namespace import Namespace, SocketServer
 from master.sockets.rooms import Rooms
 from master.store.database import Database
 from master.store.upgrade import upgrade
-from master.store.worker_configs import find_auto_start
 from master.supervisor import Supervisor
-from master.turn import Turn, Turns
+from master.turn import Turns
 from master.web.health import Vitals
 from master.web.server import build_web
 
@@ -110,7 +109,7 @@ class Master:
         self.supervisor.master_port = self.port
         if sweeps:
             self.periodic.start()
-        await self.supervisor.start_all(await self.turns.look(_find_auto_start, None))
+        await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def close(self) -> None:
@@ -137,7 +136,3 @@ class Master:
         closing = [socket.close(wait=False) for socket in list(self.sockets.eio.sockets.values())]
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), SHUTDOWN_TIMEOUT_S)
-
-
-async def _find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
-    return list(await find_auto_start(turn.connection))

@@ -27,14 +27,20 @@ log = structlog.get_logger(__name__)
 async def list_accounts(event: Request[AccountsQuery, None], turn: Turn) -> Listing:
     """List accounts, the oldest first."""
     query = event.query
-    filters = {
+    accounts, total = await account_rows.list_accounts(
+        turn.connection, read_filters(query), limit=query.limit, offset=query.offset
+    )
+    return Listing([show_row(account) for account in accounts], total)
+
+
+def read_filters(query: AccountsQuery) -> dict[str, str | None]:
+    """Return the columns that a query asks for, with their values."""
+    return {
         "platform": query.platform,
         "status": query.status.value if query.status else None,
         "login_status": query.login_status.value if query.login_status else None,
         "assigned_worker_id": query.assigned_worker_id,
     }
-    accounts, total = await account_rows.list_accounts(turn.connection, filters, limit=query.limit, offset=query.offset)
-    return Listing([show_row(account) for account in accounts], total)
 
 
 async def show_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:

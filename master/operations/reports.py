@@ -11,10 +11,10 @@ from master.model import (
     MessageKind,
     NotificationType,
     SessionStatus,
-    Worker,
     WorkerStatus,
 )
-from master.protocol.admin import show_account, show_worker
+from master.operations.workers import show_live
+from master.protocol.admin import show_account
 from master.protocol.http import AccountsQuery, Listing, Request
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
@@ -46,7 +46,7 @@ async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) 
         worker = workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
         row = show_account(account)
-        row["worker"] = _show_live(turn, worker) if worker else None
+        row["worker"] = show_live(turn, worker) if worker else None
         row["runtime_stats"] = {
             **summary,
             "last_detected_at": summary["last_detected_at"] or None,
@@ -116,16 +116,6 @@ async def count_workers(event: Any, turn: Turn) -> dict[str, int]:
 def _fill(states: Any, counts: dict[str, int]) -> dict[str, int]:
     """Return a count for every state, also for those that nothing is in."""
     return {state.value: counts.get(state.value, 0) for state in states}
-
-
-def _show_live(turn: Turn, worker: Worker) -> JsonObject:
-    """Show a worker with its last sign of life from memory, which is newer than the row."""
-    seat = turn.presence.seats.get(worker.id)
-    shown = show_worker(worker)
-    if seat is not None:
-        shown["last_heartbeat"] = seat.heard_at or worker.last_heartbeat
-        shown["stats"] = dict(seat.stats)
-    return shown
 
 
 async def request_status(event: Empty, turn: Turn) -> JsonObject:

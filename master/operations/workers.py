@@ -290,7 +290,7 @@ async def list_workers(event: Request[WorkersQuery, None], turn: Turn) -> Listin
     workers, total = await worker_rows.list_workers(
         turn.connection, status=query.status, limit=query.limit, offset=query.offset
     )
-    return Listing([_show_live(turn, worker) for worker in workers], total)
+    return Listing([show_live(turn, worker) for worker in workers], total)
 
 
 async def show_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
@@ -299,10 +299,10 @@ async def show_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     if worker is None:
         raise UnknownWorker
     accounts = await account_rows.find_accounts_of(turn.connection, worker.id)
-    return {**_show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
+    return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
 
 
-def _show_live(turn: Turn, worker: Worker) -> JsonObject:
+def show_live(turn: Turn, worker: Worker) -> JsonObject:
     """Show a worker with its last sign of life and stats from memory, which are newer than the row."""
     seat = turn.presence.seats.get(worker.id)
     shown = show_row(worker)
