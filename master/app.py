@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +19,9 @@ from master.periodic import Periodic
 from master.presence import Presence
 from master.reception import Reception
 from master.settings import Settings
-from master.sockets.namespace import Namespace, SocketServer
+from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
+from master.sockets.server import SocketServer
 from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.supervisor import Supervisor
@@ -120,7 +120,7 @@ class Master:
             for site in list(self._runner.sites):
                 await site.stop()
         await self.periodic.close()
-        await self._hang_up_all()
+        await self.sockets.hang_up_all()
         with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)
             await self.turns.run(mark_sent, None)
@@ -130,9 +130,3 @@ class Master:
             await self._runner.cleanup()
         await self.database.close()
         log.info("master_stopped")
-
-    async def _hang_up_all(self) -> None:
-        """Close every socket; a long poll that is left open would hold up the end."""
-        closing = [socket.close(wait=False) for socket in list(self.sockets.eio.sockets.values())]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), SHUTDOWN_TIMEOUT_S)

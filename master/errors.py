@@ -49,6 +49,12 @@ class Unreadable(Refusal):
     status = 400
 
 
+class NotJoined(Unreadable):
+    """This connection has not joined this namespace."""
+
+    code = "not_joined"
+
+
 class UnknownEvent(Unreadable):
     """This namespace knows no such event."""
 

@@ -34,6 +34,8 @@ class Presence:
     def __init__(self) -> None:
         self.seats: dict[str, Seat] = {}
         self.worker_of_socket: dict[str, str] = {}
+        self.worker_sockets: set[str] = set()
+        """Every live socket of /worker, whether or not a worker is bound to it."""
         self.claims: dict[str, str] = {}
         """Worker -> the socket that bound it last, noted before the commit: an older socket's close counts no more."""
         self.unwritten: dict[str, int] = {}
@@ -69,15 +71,19 @@ class Presence:
 
     def hear(self, seat: Seat, *, monotonic: float, at: int) -> None:
         """Note a sign of life, to be written with the next batch."""
-        seat.heard = max(seat.heard, monotonic)
+        seat.heard = monotonic
         seat.heard_at = at
         self.unwritten[seat.worker_id] = at
 
     def leave(self, sid: str) -> str | None:
-        """Forget a worker's socket; return the worker if this was its newest socket."""
+        """Forget a worker's socket; return the worker that it was the newest socket of, if any.
+
+        A socket that closes while its registration waits for the commit counts as well: it has claimed its worker.
+        """
+        self.worker_sockets.discard(sid)
         worker_id = self.worker_of_socket.pop(sid, None)
         if worker_id is None:
-            return None
+            return next((claimed for claimed, by in self.claims.items() if by == sid), None)
         seat = self.seats[worker_id]
         if seat.sid != sid:
             return None
@@ -98,10 +104,11 @@ class Presence:
         """Yield (worker id, monotonic second last heard) of every worker that is not offline."""
         return ((s.worker_id, s.heard) for s in self.seats.values() if s.status is not WorkerStatus.OFFLINE)
 
-    def take_unwritten(self) -> dict[str, int]:
-        """Return the signs of life that are not in the file yet, and forget them."""
-        unwritten, self.unwritten = self.unwritten, {}
-        return unwritten
+    def forget_written(self, written: Mapping[str, int]) -> None:
+        """Forget signs of life that are in the file now; newer ones stay."""
+        for worker_id, at in written.items():
+            if self.unwritten.get(worker_id) == at:
+                del self.unwritten[worker_id]
 
     def take_delivered(self) -> list[str]:
         """Return the notifications whose rows do not say yet that they were sent, and forget them."""

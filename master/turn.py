@@ -242,14 +242,24 @@ class Turns:
             self._refuse_all(group, fault)
             return
         for turn, _ in done:
-            for effect in turn.effects:
-                effect()
+            self._apply(turn.effects)
         for _, answers in done:
             for item, reply in answers:
                 _settle(item.answer, reply)
         parcels = [parcel for turn, _ in done for parcel in turn.parcels]
         if parcels:
-            await self._publisher.publish(parcels)
+            try:
+                await self._publisher.publish(parcels)
+            except Exception:
+                log.exception("publishing_failed", parcels=len(parcels))
+
+    def _apply(self, effects: Sequence[Callable[[], object]]) -> None:
+        """Change memory; a bug in one effect must not keep the others, or those who wait, from their due."""
+        for effect in effects:
+            try:
+                effect()
+            except Exception:
+                log.exception("effect_failed")
 
     async def _perform(
         self, group: Sequence[_Item], connection: AsyncConnection

@@ -8,7 +8,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from simulator.demo import Options, run_demo
 from simulator.holdings import WorkerProfile
@@ -32,11 +33,22 @@ FLAGS = {
 }
 """Which setting of a scenario each flag changes."""
 
+CALLED_BY_WORKER = {"platforms": "--platforms", "max_accounts": "--max-accounts"}
+CALLED = {setting: f"--{flag.replace('_', '-')}" for flag, setting in FLAGS.items()}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusal is one line, as every other refusal of the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what was written. Errors: ScenarioTrouble, always."""
+        raise ScenarioTrouble(f"{message} (--help lists what there is)")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator`."""
     plain = Scenario()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m simulator",
         description="Simulated workers, admins, clients and a social platform against a real Master.",
         epilog="`python -m simulator worker --help`: one worker as a process. PORT in the environment chooses the port "
@@ -64,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator worker`, whose defaults come from the environment."""
     host, port = environment.get("MASTER_HOST") or "127.0.0.1", environment.get("MASTER_PORT") or "3000"
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m simulator worker", description="One simulated worker; SIGTERM ends it with a goodbye."
     )
     add = parser.add_argument
@@ -83,17 +95,19 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
 
 
 def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
-    """Return what the command line asks for. Errors: ScenarioTrouble; SystemExit where argparse refuses."""
+    """Return what the command line asks for. Errors: ScenarioTrouble."""
     given = build_parser().parse_args(arguments)
     scenario = load_scenario(given.scenario) if given.scenario else Scenario()
     changes = {setting: getattr(given, flag) for flag, setting in FLAGS.items() if getattr(given, flag) is not None}
-    url = given.url.rstrip("/") if given.url else None
-    options = Options(_require_url(url), given.json, given.quiet, given.keep, given.prefix)
-    return change_scenario(scenario, changes), options
+    if given.keep and given.url is None:
+        raise ScenarioTrouble("--keep needs --url: a Master of the run's own ends with the run, and its data with it")
+    url = None if given.url is None else _require_url(given.url)
+    options = Options(url, given.json, given.quiet, given.keep, given.prefix)
+    return change_scenario(scenario, changes, CALLED), options
 
 
 def read_worker(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[WorkerProfile, str, Scenario]:
-    """Return the single worker that is asked for. Errors: ScenarioTrouble; SystemExit where argparse refuses."""
+    """Return the single worker that is asked for. Errors: ScenarioTrouble."""
     given = build_worker_parser(environment).parse_args(arguments)
     platforms = tuple(name.strip() for name in given.platforms.split(",") if name.strip())
     changes = {
@@ -103,18 +117,24 @@ def read_worker(arguments: Sequence[str], environment: Mapping[str, str]) -> tup
         "seed": given.seed,
         "platforms": platforms,
         "max_accounts": given.max_accounts,
+        "sms_rate": 0,  # nobody could know the code: the phone is in this process, the administrator is not
         "crash_rate_per_min": 0,
         "ramp_s": 0,
     }
-    scenario = change_scenario(Scenario(), changes)
+    scenario = change_scenario(Scenario(), changes, {**CALLED, **CALLED_BY_WORKER})
     profile = WorkerProfile(given.id, platforms, given.max_accounts)
-    return profile, str(_require_url(given.url.rstrip("/"))), scenario
+    return profile, _require_url(given.url), scenario
 
 
-def _require_url(url: str | None) -> str | None:
-    if url is not None and not url.startswith(("http://", "https://")):
+def _require_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or too large
+        usable = False
+    if not usable:
         raise ScenarioTrouble(f"--url is {url!r}; allowed is http://host:port")
-    return url
+    return url.rstrip("/")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:

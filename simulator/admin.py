@@ -42,7 +42,7 @@ class Admin:
             "notification:new": self._take_notification,
             "notification:confirmed": self._take_confirmation,
         }
-        self._connection = Connection("/admin", world.open_transport, listeners, self._greet, self._rng)
+        self._connection = Connection("/admin", world, listeners, self._greet, self._rng)
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Work until `leave`; once `calm` is set no more logins are started."""

@@ -10,6 +10,7 @@ from simulator.chance import draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection, Refused, live_until
 from simulator.pace import wait_event, wait_forever
 from simulator.sequence import SeenSequence
+from simulator.transport import LinkDown
 from simulator.world import World
 
 HEARTBEAT_S = 10.0
@@ -40,7 +41,7 @@ class Client:
             "client:sync:response": self._take_answer,
             "notification:new": self._take_notification,
         }
-        self._connection = Connection("/client", world.open_transport, listeners, self._register, self._rng)
+        self._connection = Connection("/client", world, listeners, self._register, self._rng)
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Take notifications until `leave`; once `calm` is set the connection is not lost any more."""
@@ -48,6 +49,11 @@ class Client:
 
     async def catch_up(self) -> None:
         """Ask for everything that was missed. Errors: LinkDown, AckLate, Refused."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self._connection.wait_ready()
+        except TimeoutError:
+            raise LinkDown(f"not connected for {ANSWER_TIMEOUT_S:.0f} s") from None
         async with self._syncing:
             for _ in range(SYNC_ROUNDS):
                 await self._sync_once()
@@ -100,7 +106,6 @@ class Client:
     async def _sync_when_wanted(self) -> None:
         while True:
             await wait_event(self._sync_wanted, None)
-            await self._connection.wait_ready()
             try:
                 await self.catch_up()
             except TROUBLE:

@@ -9,7 +9,8 @@ from typing import Any
 
 from master.model import JsonObject
 from simulator.chance import draw_backoff
-from simulator.transport import AckLate, LinkDown, Listener, OpenTransport, Transport
+from simulator.transport import AckLate, LinkDown, Listener, Transport
+from simulator.world import World
 
 CALL_TIMEOUT_S = 10.0
 
@@ -22,7 +23,8 @@ class Refused(Exception):
         self.error: JsonObject = error if isinstance(error, dict) else {"code": "unknown", "message": str(error)}
         self.code = str(self.error.get("code"))
         self.retryable = self.error.get("retryable") is True
-        super().__init__(f"{event}: {self.code}: {self.error.get('message')}")
+        details = f" {self.error['details']}" if self.error.get("details") else ""
+        super().__init__(f"{event}: {self.code}: {self.error.get('message')}{details}")
 
 
 TROUBLE = (LinkDown, AckLate, Refused)
@@ -37,18 +39,20 @@ class Connection:
     def __init__(
         self,
         namespace: str,
-        open_transport: OpenTransport,
+        world: World,
         listeners: Mapping[str, Listener],
         greet: Greet,
         rng: Random,
     ) -> None:
         self._namespace = namespace
-        self._open_transport = open_transport
+        self._world = world
         self._listeners = listeners
         self._greet = greet
         self._rng = rng
         self._transport: Transport | None = None
         self._ready = asyncio.Event()
+        self.trouble: str | None = None
+        """Why the latest attempt to connect failed; None if it did not."""
 
     @property
     def ready(self) -> bool:
@@ -97,15 +101,19 @@ class Connection:
 
     async def _live_once(self) -> bool:
         """Connect, greet, and return when the connection is gone; False if it never got so far."""
-        transport = self._transport = self._open_transport(self._namespace)
+        transport = self._transport = self._world.open_transport(self._namespace)
         for event, listener in self._listeners.items():
             transport.on(event, listener)
         try:
             await transport.connect()
             await self._greet()
-        except TROUBLE:
+        except TROUBLE as trouble:
             transport.cut()
+            self.trouble = str(trouble) or type(trouble).__name__
+            if isinstance(trouble, Refused) and not trouble.retryable:
+                self._world.ledger.complain("greeting_refused", f"{self._namespace}: {trouble}")
             return False
+        self.trouble = None
         self._ready.set()
         await transport.wait_closed()
         self._ready.clear()

@@ -62,10 +62,6 @@ class Holdings:
         holding = self._held.get(account_id)
         return holding.account if holding else None
 
-    def list_ids(self) -> list[str]:
-        """Return the ids of all accounts held, in the order in which they came."""
-        return list(self._held)
-
     def take(self, accounts: Iterable[Any]) -> list[str]:
         """Hold the accounts of an assignment, or what is new about them; return their ids."""
         now = self._clock.monotonic()

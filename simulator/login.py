@@ -74,8 +74,10 @@ class Logins:
 
     def type_input(self, request: JsonObject) -> None:
         """Type what a person sent into the login page."""
-        session_id = str(request["session_id"])
-        if session_id in self._tasks and not self._world.platform.type_code(session_id, str(request["value"])):
+        session_id, platform = str(request["session_id"]), self._world.platform
+        if session_id not in self._tasks or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED:
+            return  # the page asks for nothing
+        if not platform.type_code(session_id, str(request["value"])):
             self._world.ledger.complain("input_changed", f"{session_id}: the typed code is not the one that was sent")
 
     async def _log_in(self, session_id: str, account_id: str) -> None:

@@ -30,9 +30,10 @@ class StartTrouble(Exception):
 
 @dataclass(slots=True)
 class OwnMaster:
-    """A Master of this run. `findings` holds (rule, detail) of what was wrong with its end, once it has ended."""
+    """A Master of this run. `findings` holds (rule, detail) of what was wrong with its end, once `ended` is set."""
 
     url: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     findings: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -84,12 +85,14 @@ async def run_master(session: aiohttp.ClientSession, extra: Mapping[str, str]) -
                 start_new_session=True,
             )
         master = OwnMaster(f"http://{HOST}:{port}")
+        watching = asyncio.create_task(_tell_end(process, master.ended))
         try:
             await _wait_ready(session, master.url, process, output)
             yield master
         finally:
             before = process.returncode
             await _stop(process)
+            await watching
             if before is not None:
                 master.findings.append(("master_ended", f"Master ended by itself with code {before}"))
             elif process.returncode != 0:
@@ -127,6 +130,11 @@ async def wait_until_ready(session: aiohttp.ClientSession, url: str, limit_s: fl
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise StartTrouble(f"Master at {url} was not ready within {limit_s:.0f} s: {said}") from None
+
+
+async def _tell_end(process: asyncio.subprocess.Process, ended: asyncio.Event) -> None:
+    await process.wait()
+    ended.set()
 
 
 async def _wait_ready(

@@ -36,10 +36,6 @@ class Ownership:
             if not owners:
                 del self._owners[account_id]
 
-    def find_owners(self, account_id: str) -> list[str]:
-        """Return the workers that believe they own the account."""
-        return list(self._owners.get(account_id, {}))
-
     def count_owned(self) -> int:
         """Return how many accounts have an owner."""
         return len(self._owners)

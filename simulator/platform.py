@@ -306,12 +306,12 @@ class Platform:
 def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
     """Return what happens in an account's login number `attempt`; equal for equal seeds."""
     rng = open_stream(scenario.seed, "login", f"{handle}/{attempt}")
-    fate = rng.random()
+    fate, luck = rng.random(), rng.random()
     return LoginPlan(
         browser_start_s=rng.uniform(0.3, 1.5),
         scan_after_s=None if fate < scenario.never_scan_rate else rng.uniform(*scenario.scan_delay_s),
         confirm_after_s=rng.uniform(0.2, 2.0),
-        succeeds=fate >= scenario.never_scan_rate + scenario.login_failure_rate,
+        succeeds=luck >= scenario.login_failure_rate,
         needs_code=rng.random() < scenario.sms_rate,
         error=rng.choice(FAILURES),
     )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+NO_FLAGS: Mapping[str, str] = MappingProxyType({})
+"""Settings go by their names, as in a file."""
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "fixtures" / "scenarios"
 
@@ -94,36 +99,36 @@ WHOLE = frozenset(
 )
 
 
-def change_scenario(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
-    """Return the scenario with `changes`. Errors: ScenarioTrouble that names the setting and what is allowed."""
+def change_scenario(scenario: Scenario, changes: Mapping[str, Any], flags: Mapping[str, str] = NO_FLAGS) -> Scenario:
+    """Return the scenario with `changes`. Errors: ScenarioTrouble that names the setting and what is allowed.
+
+    `flags` says how the person at the keyboard calls a setting, where that is not its name.
+    """
     known = {field.name for field in fields(Scenario)}
     cleaned = {}
     for name, value in changes.items():
         if name not in known:
             raise ScenarioTrouble(f"there is no setting {name!r}; known are {', '.join(sorted(known))}")
-        cleaned[name] = _check_value(name, value)
-    changed = replace(scenario, **cleaned)
-    if changed.login_failure_rate + changed.never_scan_rate > 1:
-        raise ScenarioTrouble("login_failure_rate and never_scan_rate together are more than 1")
-    return changed
+        cleaned[name] = _check_value(name, value, flags.get(name, name))
+    return replace(scenario, **cleaned)
 
 
-def _check_value(name: str, value: Any) -> Any:
+def _check_value(name: str, value: Any, called: str) -> Any:
     if name == "platforms":
         if not isinstance(value, (list, tuple)) or not value or not all(isinstance(part, str) for part in value):
-            raise ScenarioTrouble(f"platforms is {value!r}; allowed is a list of names")
+            raise ScenarioTrouble(f"{called} is {value!r}; allowed is a list of names")
         return tuple(value)
     if name in PAIRS:
         if not _is_span(value):
-            raise ScenarioTrouble(f"{name} is {value!r}; allowed is [least, most] in seconds")
+            raise ScenarioTrouble(f"{called} is {value!r}; allowed is [least, most] in seconds")
         return (float(value[0]), float(value[1]))
     if not _is_number(value):
-        raise ScenarioTrouble(f"{name} is {value!r}; allowed is a number")
+        raise ScenarioTrouble(f"{called} is {value!r}; allowed is a number")
     low, high = ALLOWED.get(name, (float("-inf"), float("inf")))
     if not low <= value <= high:
-        raise ScenarioTrouble(f"{name} is {value}; allowed is {low:g} to {high:g}")
+        raise ScenarioTrouble(f"{called} is {value:,}; allowed is {low:,} to {high:,}")
     if name in WHOLE and not isinstance(value, int):
-        raise ScenarioTrouble(f"{name} is {value}; allowed is a whole number")
+        raise ScenarioTrouble(f"{called} is {value:,}; allowed is a whole number")
     return value
 
 

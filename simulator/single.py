@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
 
 from master.clock import SystemClock
 from simulator.demo import stop_on_signals
 from simulator.holdings import WorkerProfile
 from simulator.ledger import Ledger
+from simulator.pace import wait_set
 from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.tally import Tally
@@ -20,6 +19,7 @@ from simulator.worker import Worker
 from simulator.world import WatchedTransport, World
 
 LINE_S = 10.0
+LOOK_S = 0.2
 RATE_PER_ACCOUNT_S = 0.1
 
 
@@ -37,8 +37,11 @@ async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> in
 
             worker = Worker(profile, World(scenario, clock, open_transport, platform, ledger, tally))
             say(f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, at most {profile.max_accounts}")
-            async with _narrate(profile.id, tally, ledger):
+            narrator = Narrator(worker, tally, ledger)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(narrator.speak_until(stop))
                 await worker.run(stop, stop)
+            narrator.speak()
     say(f"{profile.id}: goodbye after {tally.elapsed():.1f} s, {worker.waiting_reports} reports not acknowledged")
     return 1 if ledger.violation_count else 0
 
@@ -48,31 +51,36 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-@contextlib.asynccontextmanager
-async def _narrate(worker_id: str, tally: Tally, ledger: Ledger) -> AsyncIterator[None]:
-    """Say now and then how the worker does, and at once what went wrong."""
+class Narrator:
+    """Says now and then how a worker does, and at once what became of it and what went wrong."""
 
-    async def speak() -> None:
-        told, state, line = 0, None, 0.0
-        while True:
-            if tally.worker_states.get(worker_id) is not state:
-                state = tally.worker_states[worker_id]
-                say(f"{worker_id}: {state}")
-            for violation in ledger.violations[told:]:
-                print(f"{worker_id}: {violation.rule}: {violation.detail}", file=sys.stderr, flush=True)
-            told = len(ledger.violations)
-            if tally.elapsed() - line >= LINE_S:
-                line = tally.elapsed()
-                counts = tally.counts
-                say(
-                    f"{worker_id}: {counts.heartbeats} heartbeats, {ledger.ownership.count_owned()} accounts, "
-                    f"{counts.messages_stored} messages stored, pid {os.getpid()}"
-                )
-            await asyncio.sleep(0.2)
+    def __init__(self, worker: Worker, tally: Tally, ledger: Ledger) -> None:
+        self._worker = worker
+        self._tally = tally
+        self._ledger = ledger
+        self._state = ""
+        self._violations = 0
+        self._line_at = 0.0
 
-    speaking = asyncio.create_task(speak())
-    try:
-        yield
-    finally:
-        speaking.cancel()
-        await asyncio.wait({speaking})
+    def speak(self) -> None:
+        """Say what is new."""
+        name, tally = self._worker.profile.id, self._tally
+        trouble = f" ({self._worker.trouble})" if self._worker.trouble else ""
+        state = f"{tally.worker_states[name]}{trouble}"
+        if state != self._state:
+            self._state = state
+            say(f"{name}: {state}")
+        for violation in self._ledger.violations[self._violations :]:
+            print(f"{name}: {violation.rule}: {violation.detail}", file=sys.stderr, flush=True)
+        self._violations = len(self._ledger.violations)
+        if tally.elapsed() - self._line_at >= LINE_S:
+            self._line_at = tally.elapsed()
+            say(
+                f"{name}: {tally.counts.heartbeats} heartbeats, {self._ledger.ownership.count_owned()} accounts, "
+                f"{tally.counts.messages_stored} messages stored, pid {os.getpid()}"
+            )
+
+    async def speak_until(self, end: asyncio.Event) -> None:
+        """Say what is new until `end`."""
+        while not await wait_set(end, LOOK_S):
+            self.speak()

@@ -52,10 +52,6 @@ class Transport(Protocol):
         """Open the connection. Errors: LinkDown."""
         ...
 
-    async def emit(self, event: str, data: JsonObject) -> None:
-        """Send an event that wants no answer. Errors: LinkDown."""
-        ...
-
     async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
         """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
         ...
@@ -155,10 +151,6 @@ class SocketTransport:
         if not self._open:
             raise LinkDown("closed while opening")
 
-    async def emit(self, event: str, data: JsonObject) -> None:
-        """Send an event that wants no answer. Errors: LinkDown."""
-        await self._send(event, data, None)
-
     async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
         """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -196,7 +188,7 @@ class SocketTransport:
         """Return once the connection is gone."""
         await self._gone.wait()
 
-    async def _send(self, event: str, data: JsonObject, callback: Callable[..., None] | None) -> None:
+    async def _send(self, event: str, data: JsonObject, callback: Callable[..., None]) -> None:
         if self.closed:
             raise LinkDown("not connected")
         try:

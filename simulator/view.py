@@ -7,6 +7,7 @@ from collections import deque
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -102,14 +103,14 @@ class View:
         violations = self._ledger.violation_count
         text = Text.assemble(
             (" simulator ", "bold reverse"),
-            f" {self._url}  seed {self._scenario.seed}  {_show_time(elapsed)}",
+            f" {self._url.removeprefix('http://')}  seed {self._scenario.seed}  {_show_time(elapsed)}",
             f" of {_show_time(whole)}" if whole else "",
             f"  {self.phase}  ",
             (f"{violations} violations", "bold red" if violations else "green"),
             no_wrap=True,
         )
         hint: RenderableType = Text(" Ctrl-C ends the run with a summary", style="dim")
-        bar = ProgressBar(total=whole, completed=min(elapsed, whole)) if whole else hint
+        bar = Padding(ProgressBar(total=whole, completed=min(elapsed, whole)), 0) if whole else hint  # ends its line
         return Group(text, bar)
 
     def _draw_workers(self) -> tuple[str, Table]:

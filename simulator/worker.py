@@ -26,6 +26,13 @@ LEASE_SHARE = 5 / 6
 """The part of Master's timeout after which a worker that hears nothing stops by itself: 25 of 30 seconds."""
 
 
+PATIENCE_SHARE = 1 / 2
+"""The part of the interval after which an unanswered heartbeat is given up, so that the next one is not late."""
+
+LAPSED_LOOK_S = 0.5
+"""How often a worker that has stopped by itself looks whether it was given something meanwhile."""
+
+
 class Worker:
     """One worker. A crash ends a life without a word; what lies on its disk (outbox, cursors) is kept."""
 
@@ -38,6 +45,7 @@ class Worker:
         self._interval_s = 10.0
         self._lease_s = 25.0
         self._lease_from = world.clock.monotonic()
+        self._beat_at = self._lease_from
         self._fresh = True
         self._hurry = asyncio.Event()
         self._registered = asyncio.Event()
@@ -53,7 +61,7 @@ class Worker:
             "master:login:cancel": self._take_cancellation,
             "master:login:user_input": self._take_input,
         }
-        self._connection = Connection("/worker", world.open_transport, listeners, self._register, self._rng)
+        self._connection = Connection("/worker", world, listeners, self._register, self._rng)
         self._holdings = Holdings(profile, world.clock, world.ledger)
         watching = open_stream(seed, "watch", profile.id)
         self._watch = Watch(profile.id, world, self._holdings, self._connection, watching, self._ask_registration)
@@ -64,6 +72,11 @@ class Worker:
     def waiting_reports(self) -> int:
         """Return how many reports Master has not acknowledged yet."""
         return len(self._watch.outbox)
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why the latest attempt to connect failed; None if it did not."""
+        return self._connection.trouble
 
     def flush(self) -> None:
         """Send what waits for a later try now."""
@@ -160,10 +173,13 @@ class Worker:
             await self._connection.wait_ready()
             if not self._register_again:
                 self._hurry.clear()
-            wait_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else self._interval_s
+            left_s = self._beat_at + self._interval_s - self._world.clock.monotonic()
+            wait_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else max(0.0, left_s)
             self._fresh = False
             await wait_event(self._hurry, wait_s)
-            if self._fresh or self._leaving:
+            if self._leaving:
+                return
+            if self._fresh:
                 continue  # registered anew meanwhile: the first beat is spread again
             try:
                 if self._register_again or await self._beat_once():
@@ -174,9 +190,10 @@ class Worker:
     async def _beat_once(self) -> bool:
         """Send one heartbeat; True if Master's answer asks for a registration."""
         counts = self._world.tally.counts
-        sent = self._world.clock.monotonic()
+        sent = self._beat_at = self._world.clock.monotonic()
         try:
-            ack = await self._connection.ask("worker:heartbeat", self._describe_health())
+            health, patience_s = self._describe_health(), self._interval_s * PATIENCE_SHARE
+            ack = await self._connection.ask("worker:heartbeat", health, patience_s)
         except (LinkDown, AckLate):
             counts.heartbeats_lost += not self._leaving
             return False
@@ -208,7 +225,7 @@ class Worker:
                 self._holdings.drop_all()
                 self._world.tally.counts.lapses += 1
                 self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
-            await asyncio.sleep(max(left_s, 0.5))
+            await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
 
     # -- what Master says --------------------------------------------------------------------------------------
 

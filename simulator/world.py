@@ -58,10 +58,6 @@ class WatchedTransport:
         """Open the connection. Errors: LinkDown."""
         await self._inner.connect()
 
-    async def emit(self, event: str, data: JsonObject) -> None:
-        """Send an event that wants no answer. Errors: LinkDown."""
-        await self._inner.emit(event, data)
-
     async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
         """Send an event, time its acknowledgement and return it. Errors: LinkDown, AckLate."""
         sent = self._tally.clock.monotonic()

@@ -57,7 +57,7 @@ REPORTED: Mapping[str, LoginEvent] = {
 """The workers' words for what happens to a login. A word that is not here is relayed and changes nothing."""
 
 COOKIES_LAST_S = 604_800
-SESSION_ID = re.compile(r"^[A-Za-z0-9._:-]{8,128}$")
+SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +125,4 @@ def find_platform_user_id(user_info: Mapping[str, object] | None) -> str | None:
 
 def is_sane_session_id(wanted: str | None) -> bool:
     """Tell whether an administrator's own session id can be kept."""
-    return bool(wanted and SESSION_ID.match(wanted))
+    return bool(wanted and SESSION_ID.fullmatch(wanted))

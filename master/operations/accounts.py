@@ -104,10 +104,11 @@ async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> 
         reason = await _find_reason_to_take(turn, wanted, holder)
         if reason is not None:
             await take_accounts(turn, [wanted], holder, reason)
-            moved.add(holder)
+            moved |= {holder} | await place_waiting(turn)  # its place may be what another account waits for
         else:
             await hand_out(turn, holder, [await _find(turn, account.id)])
-    moved |= await place_waiting(turn, account_id=account.id)
+    if holder is None:
+        moved |= await place_waiting(turn, account_id=account.id)
     await settle_loads(turn, moved)
     changed = await _find(turn, account.id)
     announce_account(turn, changed)
@@ -126,9 +127,8 @@ async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObjec
     await account_rows.remove_account(turn.connection, account.id)
     if account.assigned_worker_id is not None:
         # the room that it leaves may be what another account waits for
-        changed = {account.assigned_worker_id}
-        await worker_rows.recount_loads(turn.connection, changed)
-        await settle_loads(turn, changed | await place_waiting(turn))
+        await worker_rows.recount_loads(turn.connection, {account.assigned_worker_id})
+        await settle_loads(turn, {account.assigned_worker_id} | await place_waiting(turn))
     log.info("account_removed", account=account.id)
     return show_row(replace(account, assigned_worker_id=None))
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from master.decisions.assignment import place_accounts
 from master.decisions.schedule import portion
-from master.model import Account, JsonObject
+from master.model import Account, JsonObject, Worker
 from master.protocol.admin import show_account, show_worker
 from master.protocol.worker import ASSIGN_LIMIT, show_account_to_worker
 from master.store import accounts as account_rows
+from master.store import logins as login_rows
 from master.store import workers as worker_rows
 from master.store.proxies import find_proxy_of_worker
 from master.turn import ADMINS, Turn, worker_address
@@ -46,6 +47,7 @@ async def take_accounts(
             turn.presence.take(account.id, worker_id, told=told)
 
     turn.after_commit(forget)
+    await worker_rows.recount_loads(turn.connection, {worker_id})
     for account in taken:
         announce_account(turn, account)
     return taken
@@ -56,7 +58,7 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
     waiting = await account_rows.find_waiting(turn.connection, account_id=account_id)
     if not waiting:
         return set()
-    workers = await worker_rows.find_connected_workers(turn.connection)
+    workers = await find_open_workers(turn)
     given: dict[str, list[Account]] = {}
     for account, worker_id in place_accounts(waiting, workers):
         placed = await give_account(turn, account, worker_id)
@@ -64,7 +66,20 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
             given.setdefault(worker_id, []).append(placed)
     for worker_id, accounts in given.items():
         await hand_out(turn, worker_id, accounts)
+    await worker_rows.recount_loads(turn.connection, set(given))
     return set(given)
+
+
+async def find_open_workers(turn: Turn) -> list[Worker]:
+    """Return the connected workers, by id, with a place counted as taken for each login of an account not theirs yet.
+
+    A login that succeeds makes its worker the owner: the place must not be given away while the person scans.
+    """
+    reserved = await login_rows.count_reserved(turn.connection)
+    return [
+        replace(worker, assigned_accounts=worker.assigned_accounts + reserved.get(worker.id, 0))
+        for worker in await worker_rows.find_connected_workers(turn.connection)
+    ]
 
 
 async def hand_out(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:

@@ -15,7 +15,14 @@ from master.decisions.login import (
 )
 from master.errors import LoginClosed
 from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
-from master.operations.assignments import announce_account, give_account, hand_out, settle_loads, take_accounts
+from master.operations.assignments import (
+    announce_account,
+    give_account,
+    hand_out,
+    place_waiting,
+    settle_loads,
+    take_accounts,
+)
 from master.protocol.admin import remove_secrets
 from master.protocol.worker import LoginReport
 from master.store import accounts as account_rows
@@ -34,6 +41,7 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
     values: dict[str, Any] = {"login_status": LoginStatus.LOGGED_IN.value, "last_login_time": turn.at}
     if event.cookies:
         values["credentials"] = {"cookies": event.cookies}
+    if event.cookies or (event.cookies_valid_until or 0) > turn.now:
         values["cookies_valid_until"] = choose_cookies_end(event.cookies_valid_until, turn.now)
     if event.user_info is not None:
         values["user_info"] = event.user_info
@@ -88,7 +96,9 @@ async def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) ->
             return before
         account = taken[0]
     await give_account(turn, account, worker_id)
-    await settle_loads(turn, {worker_id} | ({before} if before else set()))
+    await worker_rows.recount_loads(turn.connection, {worker_id})
+    placed = await place_waiting(turn) if before else set()
+    await settle_loads(turn, {worker_id} | placed | ({before} if before else set()))
     return worker_id
 
 

@@ -29,6 +29,7 @@ from master.errors import (
     WorkerNotConnected,
 )
 from master.model import JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
+from master.operations.assignments import find_open_workers
 from master.operations.login_ends import change_open, expire, fail, set_login_status, stop_worker, succeed
 from master.protocol.admin import CancelLogin, StartLogin, remove_secrets
 from master.protocol.admin import show_login as show_row
@@ -56,7 +57,9 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
         wanted = await worker_rows.find_worker(turn.connection, event.worker_id)
         if wanted is None:
             raise UnknownWorker
-    workers = [] if wanted else await worker_rows.find_connected_workers(turn.connection)
+    workers = await find_open_workers(turn)
+    if wanted is not None:
+        wanted = next((worker for worker in workers if worker.id == event.worker_id), wanted)
     chosen = choose_login_worker(account, wanted, workers)
     open_login = await login_rows.find_open_login(turn.connection, account.id)
     if open_login is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from master.decisions.intake import drop_repeats
 from master.decisions.notification import announce_message
-from master.errors import Invalid, Missing, NotRegistered, Refusal, UnknownAccount
+from master.errors import Invalid, Missing, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.protocol.admin import show_notification
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
@@ -32,18 +32,17 @@ KINDS = {
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
     """Store all waiting reports at once; one reply or refusal per report.
 
-    Reports are facts: they count whoever owns the account by now. A bad item is refused by name, the others are kept.
+    Reports are facts: they count whoever owns the account by now, and before a returning worker has registered again.
+    A bad item is refused by name, the others are kept.
     """
     account_ids = sorted({event.account_id for event, _ in batch})
     known = await account_rows.find_known(turn.connection, account_ids)
     replies: list[Any] = []
     found: list[list[Message]] = []
-    for event, caller in batch:
+    for event, _ in batch:
         messages: list[Message] = []
         details: list[JsonObject] = []
-        if turn.presence.seat_of_socket(caller.sid) is None:
-            replies.append(NotRegistered())
-        elif event.account_id not in known:
+        if event.account_id not in known:
             replies.append(UnknownAccount())
         else:
             messages, details = _read_items(event, turn)

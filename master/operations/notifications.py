@@ -64,7 +64,9 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
     notification = await rows.find_notification(turn.connection, event.notification_id)
     if notification is None:
         raise Missing("There is no such notification.")
-    new = await rows.confirm_delivery(turn.connection, device_id, notification.id, turn.at)
+    device = await rows.find_device(turn.connection, device_id)
+    passed = device is not None and notification.seq <= device.seen_seq
+    new = not passed and await rows.confirm_delivery(turn.connection, device_id, notification.id, turn.at)
     reply = {"notification_id": notification.id, "confirmed_by": device_id, "confirmed_at": turn.at}
     if new:
         await rows.mark_sent(turn.connection, [notification.id], turn.at)
@@ -74,8 +76,8 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
 
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there."""
+    reached = min(event.after_seq or 0, await rows.find_last_place(turn.connection))
     if event.after_seq is not None:
-        reached = min(event.after_seq, await rows.find_last_place(turn.connection))
         await rows.raise_seen(turn.connection, event.device_id, reached, turn.at)
     found, total = await rows.find_since(
         turn.connection,
@@ -88,7 +90,7 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
         "device_id": event.device_id,
         "notifications": [show_notification(one) for one in found],
         "total_count": total,
-        "last_seq": found[-1].seq if found else (event.after_seq or 0),
+        "last_seq": found[-1].seq if found else reached,
         "has_more": event.offset + len(found) < total,
     }
     turn.answer("client:sync:response", reply)

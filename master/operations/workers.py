@@ -67,7 +67,6 @@ async def register_worker(event: Register, turn: Turn) -> JsonObject:
         held = await account_rows.find_accounts_of(turn.connection, worker.id)
     given = await _fill(turn, worker, len(held))
     held += given
-    _bind_socket(turn, worker.id)
     reply = {
         "workerId": worker.id,
         "heartbeatInterval": turn.settings.heartbeat_interval_s,
@@ -81,37 +80,49 @@ async def register_worker(event: Register, turn: Turn) -> JsonObject:
     if misplaced:
         changed |= await place_waiting(turn)
     await settle_loads(turn, changed)
+    _bind_socket(turn, worker.id)
     log.info("worker_registered", worker=worker.id, accounts=len(held), reload=stays)
     return reply
 
 
 async def _fill(turn: Turn, worker: Worker, held: int) -> list[Account]:
     """Give the worker waiting accounts up to its room; return them."""
-    room = worker.max_accounts - held
+    reserved = (await login_rows.count_reserved(turn.connection)).get(worker.id, 0)
+    room = worker.max_accounts - held - reserved
     if room <= 0:
         return []
     waiting = await account_rows.find_waiting_for(turn.connection, worker, limit=room)
     given = [await give_account(turn, account, worker.id) for account in waiting]
+    await worker_rows.recount_loads(turn.connection, {worker.id})
     return [account for account in given if account is not None]
 
 
 def _bind_socket(turn: Turn, worker_id: str) -> None:
-    """Bind the caller's socket after the commit, hang up an older one, tell what was taken away meanwhile."""
-    sid = turn.caller.sid
-    assert sid is not None, "only sockets speak for workers"
-    turn.presence.claims[worker_id] = sid
+    """Bind the caller's socket after the commit, hang up an older one, tell what was taken away meanwhile.
+
+    Errors: NotRegistered for a socket that has closed while its event waited; it must not displace a live one.
+    """
+    sid, presence = turn.caller.sid, turn.presence
+    if sid is None or sid not in presence.worker_sockets:
+        raise NotRegistered("This socket has closed.")
+    presence.claims[worker_id] = sid
 
     def bind() -> None:
-        older = turn.presence.seat(worker_id, sid, monotonic=turn.monotonic, at=turn.at)
-        seat = turn.presence.seats[worker_id]
+        older = presence.seat(worker_id, sid, monotonic=turn.monotonic, at=turn.at)
         if older is not None:
             turn.hang_up("worker", older)
+        if sid not in presence.worker_sockets:  # closed during the commit: its disconnect is noted next
+            presence.leave(sid)
+
+    def tell_losses() -> None:
+        seat = presence.seats[worker_id]
         if seat.owed_revocations:
             lost = {"accountIds": sorted(seat.owed_revocations), "reason": "reassigned"}
             turn.tell(worker_address(worker_id), "master:task:revoke", lost)
             seat.owed_revocations.clear()
 
     turn.effects.insert(0, bind)  # a new worker has no seat yet, and the other effects need one
+    turn.after_commit(tell_losses)  # what this turn gives back is no loss
 
 
 async def _part_from_former_worker(turn: Turn, worker_id: str) -> None:
@@ -129,7 +140,8 @@ def hear_heartbeat(event: Heartbeat, caller: Caller, presence: Presence, now: fl
     if seat is None or seat.worker_id != event.worker_id or seat.status is not WorkerStatus.CONNECTED:
         return None
     presence.hear(seat, monotonic=monotonic, at=int(now))
-    seat.stats = event.stats.model_dump()
+    if event.stats is not None:
+        seat.stats = event.stats.model_dump()
     return {"workerId": seat.worker_id, "accountIds": list(seat.owned), "timestamp": int(now * 1000)}
 
 
@@ -146,12 +158,13 @@ async def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         turn.connection, worker.id, status, among=list(WorkerStatus), now=turn.at, last_heartbeat=turn.at
     )
     held = await account_rows.find_accounts_of(turn.connection, worker.id)
-    _bind_socket(turn, worker.id)
-    given = [] if worker.status is WorkerStatus.CONNECTED else await _fill(turn, worker, len(held))
-    held += given
-    if given:
-        await hand_out(turn, worker.id, given)
+    if worker.status is not WorkerStatus.CONNECTED:
+        # whatever was handed out or changed while it was away was told to nobody
+        held += await _fill(turn, worker, len(held))
+        if held:
+            await hand_out(turn, worker.id, held)
     await settle_loads(turn, {worker.id})
+    _bind_socket(turn, worker.id)
     log.info("worker_returned", worker=worker.id, accounts=len(held))
     return {
         "workerId": worker.id,
@@ -233,13 +246,9 @@ async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable
 
 async def write_heartbeats(event: None, turn: Turn) -> int:
     """Write the signs of life since the last batch."""
-    heard = turn.presence.take_unwritten()
-    try:
-        await worker_rows.write_heartbeats(turn.connection, heard)
-    except Exception:
-        for worker_id, at in heard.items():
-            turn.presence.unwritten.setdefault(worker_id, at)
-        raise
+    heard = dict(turn.presence.unwritten)
+    await worker_rows.write_heartbeats(turn.connection, heard)
+    turn.after_commit(lambda: turn.presence.forget_written(heard))
     return len(heard)
 
 
@@ -255,6 +264,10 @@ async def audit_workers(event: None, turn: Turn) -> int:
         quiet = seat is None or turn.monotonic - seat.heard > turn.settings.heartbeat_timeout_s
         if worker.status is not WorkerStatus.OFFLINE and quiet and (worker.last_heartbeat or 0) < overdue:
             missed.append(worker.id)
+        elif seat is not None and seat.sid is not None and seat.status is not worker.status:
+            # somebody else wrote into our file: the next heartbeat takes the worker in again
+            log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
+            seat.status = worker.status
     if missed:
         log.warning("audit_found_silent_workers", workers=missed)
         await _give_up(turn, missed, liveness.SILENCE, reachable=False)

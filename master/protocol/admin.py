@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -9,12 +10,11 @@ from pydantic import ConfigDict, Field
 from master.model import Account, JsonObject, Login, Notification, Proxy, Worker, WorkerConfig
 from master.protocol.wire import Id, Payload
 
-SECRET_KEYS = frozenset(
-    {
-        "cookies", "cookie", "credentials", "fingerprint", "password", "token", "localstorage", "local_storage",
-        "sessionstorage", "session_storage", "storage", "storage_state", "authorization", "secret", "headers",
-    }
-)  # fmt: skip
+SECRET = re.compile(
+    r"cookie|credential|fingerprint|passw|passwd|secret|token|storage|authorization|^headers$|session_?key|api_?key",
+    re.IGNORECASE,
+)
+"""Names of keys whose values never reach people: workers invent new ones, so the pattern is wide."""
 
 
 class Auth(Payload):
@@ -192,11 +192,7 @@ def remove_secrets(value: Any, depth: int = 0) -> Any:
     if depth > 32:
         return None
     if isinstance(value, dict):
-        return {
-            key: remove_secrets(inner, depth + 1)
-            for key, inner in value.items()
-            if not (isinstance(key, str) and key.lower() in SECRET_KEYS)
-        }
+        return {key: remove_secrets(inner, depth + 1) for key, inner in value.items() if not SECRET.search(str(key))}
     if isinstance(value, list):
         return [remove_secrets(inner, depth + 1) for inner in value]
     return value

@@ -39,9 +39,9 @@ class SyncRequest(Payload):
 
     device_id: Id
     since_timestamp: Seconds | None = None
-    after_seq: Annotated[int, Field(ge=0)] | None = None
+    after_seq: Annotated[int, Field(ge=0, le=2**53)] | None = None
     limit: Annotated[int, Field(ge=1, le=SYNC_LIMIT)] = 50
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
 class DeviceRegistered(Payload):

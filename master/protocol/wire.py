@@ -54,6 +54,8 @@ def bound_json(value: dict[str, Any]) -> dict[str, Any]:
             waiting.extend((inner, depth + 1) for inner in thing)
         elif isinstance(thing, (bytes, bytearray)):
             raise ValueError("binary values are not allowed here")
+        elif isinstance(thing, int) and not -(2**63) <= thing < 2**64:
+            raise ValueError("an integer is larger than 64 bits")
     return value
 
 
@@ -64,7 +66,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip
 ShortText = Annotated[str, StringConstraints(max_length=1_000)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
-Platform = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True)]
+Platform = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True, to_lower=True)
+]
 Seconds = Annotated[int, BeforeValidator(_normalise_time), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -102,8 +106,13 @@ def decode(kind: type[P], data: Any) -> P:
 
     Errors: Unreadable if it is no object at all, Invalid with one detail per wrong field.
     """
+    if issubclass(kind, Empty):
+        return kind()
     if not isinstance(data, dict):
         raise Unreadable(f"Expected an object, got {name_kind(data)}.")
+    if not issubclass(kind, (Body, Query)):
+        # peers write null for what they do not know; only a body can mean something by it
+        data = {name: value for name, value in data.items() if value is not None}
     try:
         return kind.model_validate(data)
     except ValidationError as fault:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from master.model import Account, Direction, JsonObject, MessageKind, Proxy
 from master.protocol.wire import (
@@ -45,15 +54,26 @@ class Register(Payload):
     metadata: Json = Field(default_factory=dict)
 
 
-class Stats(Payload):
-    """How a worker feels: memory in MB, processor in percent."""
+def _forgive(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Return None for what cannot be read: an odd figure is no reason to lose a sign of life."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
-    active_accounts: Count | None = Field(default=None, validation_alias=AliasChoices("activeAccounts"))
-    memory_usage: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
-        default=None, validation_alias=AliasChoices("memoryUsage")
+
+Forgiven = WrapValidator(_forgive)
+
+
+class Stats(Payload):
+    """How a worker feels: memory in MB, processor in percent. What cannot be read counts as unknown."""
+
+    active_accounts: Annotated[Count | None, Forgiven] = Field(default=None, validation_alias="activeAccounts")
+    memory_usage: Annotated[Annotated[float, Field(ge=0, le=1e9)] | None, Forgiven] = Field(
+        default=None, validation_alias="memoryUsage"
     )
-    cpu_usage: Annotated[float, Field(ge=0, le=1e6)] | None = Field(
-        default=None, validation_alias=AliasChoices("cpuUsage")
+    cpu_usage: Annotated[Annotated[float, Field(ge=0, le=1e6)] | None, Forgiven] = Field(
+        default=None, validation_alias="cpuUsage"
     )
 
 
@@ -61,8 +81,8 @@ class Heartbeat(Payload):
     """A worker's sign of life; its own timestamp is information, Master's clock decides."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
-    stats: Stats = Field(default_factory=Stats)
-    timestamp: Milliseconds | None = None
+    stats: Annotated[Stats | None, Forgiven] = None
+    timestamp: Annotated[Milliseconds | None, Forgiven] = None
 
 
 class Goodbye(Payload):
@@ -90,7 +110,7 @@ class LoginReport(Payload):
     session_id: Id
     status: Annotated[str, Field(min_length=1, max_length=64)]
     account_id: Id | None = None
-    epoch: Annotated[int, Field(ge=0)] | None = None
+    epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
     cookies: Annotated[list[Any], Field(max_length=MAX_ITEMS)] | None = None
     user_info: Json | None = None
     fingerprint: Json | None = None

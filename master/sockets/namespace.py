@@ -1,82 +1,25 @@
-"""The three namespaces under python-socketio: who comes and goes, and each event in order to the reception."""
+"""The three namespaces: who comes and who goes."""
 
 from __future__ import annotations
 
-from asyncio import IncompleteReadError
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import socketio
 import structlog
-from aiohttp import StreamReader
-from aiohttp.web import Request
-from engineio.async_drivers.aiohttp import translate_request
-from socketio import packet
 
-from master.errors import Unreadable
+from master.errors import Refusal, Stopping
 from master.operations.notifications import greet_admin
 from master.operations.workers import note_disconnect
 from master.presence import Presence
-from master.protocol.wire import FastJson, refuse
-from master.reception import Lane, Reception
-from master.turn import Caller, Turns
+from master.reception import Lane
+from master.sockets.server import SocketServer
+from master.turn import Caller, Operation, Turns
 
 log = structlog.get_logger(__name__)
 
-
-class _WholeBody:
-    """A request body that `read` returns whole.
-
-    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
-    of some hundred kilobytes would be cut.
-    """
-
-    def __init__(self, content: StreamReader) -> None:
-        self._content = content
-
-    async def read(self, length: int) -> bytes:
-        """Return `length` bytes, or fewer only where the peer sent fewer."""
-        try:
-            return await self._content.readexactly(length)
-        except IncompleteReadError as fault:
-            return fault.partial
-
-
-def _translate_whole(request: Request) -> dict[str, Any]:
-    environ: dict[str, Any] = translate_request(request)
-    environ["wsgi.input"] = _WholeBody(request.content)
-    return environ
-
-
-class SocketServer(socketio.AsyncServer):
-    """python-socketio with one change: events go to the reception in order, never to a handler found by name.
-
-    The library would let a peer's event called `connect` or `disconnect` run our own handlers of those names, and would
-    leave an event unanswered whose name is no text.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(async_handlers=False, json=FastJson, **options)
-        self.eio._async = {**self.eio._async, "translate_request": _translate_whole}
-        self.reception: Reception | None = None
-        self.lanes: dict[str, Lane] = {}
-
-    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
-        namespace = namespace or "/"
-        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
-        if sid is None or not self.manager.is_connected(sid, namespace):
-            return
-
-        async def reply(answer: dict[str, Any]) -> None:
-            if id is not None:
-                await self._send_packet(
-                    eio_sid, self.packet_class(packet.ACK, namespace=namespace, id=id, data=[answer])
-                )
-
-        lane = self.lanes.get(sid)
-        if not isinstance(data, list) or not data or lane is None or self.reception is None:
-            await reply(refuse(Unreadable()))
-            return
-        await self.reception.receive(Caller(namespace[1:], sid), data[0], data[1:], lane, reply)
+RETRY_S = 1.0
 
 
 class Namespace(socketio.AsyncNamespace):
@@ -88,13 +31,16 @@ class Namespace(socketio.AsyncNamespace):
         self._turns = turns
         self._presence = presence
         self._sockets = sockets
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """Give a new socket its lane; an administrator is sent what has reached nobody yet."""
+        """Give a new socket its lane; an administrator hears from here on, beginning with what has reached nobody."""
         self._sockets.lanes[sid] = Lane()
-        if self._kind == "admin":
+        if self._kind == "worker":
+            self._presence.worker_sockets.add(sid)
+        elif self._kind == "admin":
             self._presence.admins[sid] = "admin"
-            self._turns.submit(greet_admin, None, Caller("admin", sid))
+            self._insist(greet_admin, None, sid, lambda: sid in self._presence.admins)
         elif self._kind == "client":
             self._presence.clients[sid] = None
 
@@ -106,4 +52,25 @@ class Namespace(socketio.AsyncNamespace):
         if self._kind == "worker":
             worker_id = self._presence.leave(sid)
             if worker_id is not None:
-                self._turns.submit(note_disconnect, (worker_id, sid), Caller("worker", sid))
+                claims = self._presence.claims
+                self._insist(note_disconnect, (worker_id, sid), sid, lambda: claims.get(worker_id) == sid)
+
+    def _insist(self, operation: Operation, event: Any, sid: str, wanted: Callable[[], bool]) -> None:
+        """Give an operation its turn as soon as the database takes it, as long as it is still `wanted`."""
+
+        async def insist() -> None:
+            while wanted():
+                try:
+                    await self._turns.run(operation, event, Caller(self._kind, sid))
+                    return
+                except Stopping:
+                    return
+                except Refusal:
+                    await asyncio.sleep(RETRY_S)
+                except Exception:
+                    log.exception("insisting_failed", operation=operation.__name__)
+                    return
+
+        task = asyncio.create_task(insist())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

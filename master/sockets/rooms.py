@@ -44,11 +44,12 @@ class Rooms:
             await self._sockets.emit(parcel.event, parcel.payload, to=seat.sid, namespace="/worker")
             return True
         namespace = "/" + to.removesuffix("_socket")
+        if not self._sockets.manager.is_connected(parcel.address.id, namespace):
+            return False
         if parcel.kind == "hang_up":
             await self._sockets.disconnect(parcel.address.id, namespace=namespace)
         elif parcel.kind == "join":
-            if self._sockets.manager.is_connected(parcel.address.id, namespace):
-                await self._sockets.enter_room(parcel.address.id, namespace[1:] + "s", namespace=namespace)
+            await self._sockets.enter_room(parcel.address.id, namespace[1:] + "s", namespace=namespace)
         else:
             await self._sockets.emit(parcel.event, parcel.payload, to=parcel.address.id, namespace=namespace)
         return True

@@ -29,7 +29,12 @@ class Database:
     ) -> AsyncEngine:
         options: dict[str, Any] = {"async_creator": connect} if connect else {}
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{self.path}", pool_size=pool_size, max_overflow=0, pool_timeout=30, **options
+            f"sqlite+aiosqlite:///{self.path}",
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            hide_parameters=True,
+            **options,
         )
 
         @event.listens_for(engine.sync_engine, "connect")

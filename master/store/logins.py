@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import OPEN_SESSION, Login, SessionStatus
 from master.store.rows import count_by, find_page, find_row, find_rows
+from master.store.schema import accounts
 from master.store.schema import login_sessions as logins
 
 _OPEN = sorted(status.value for status in OPEN_SESSION)
@@ -104,6 +105,17 @@ async def remove_old_logins(connection: AsyncConnection, before: int) -> int:
     """Remove ended login sessions created before the Unix second `before`; return how many."""
     result = await connection.execute(delete(logins).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN)))
     return result.rowcount
+
+
+async def count_reserved(connection: AsyncConnection) -> dict[str, int]:
+    """Return, per worker, how many open logins it has of accounts that it does not hold."""
+    query = (
+        select(logins.c.worker_id, func.count())
+        .join(accounts, accounts.c.id == logins.c.account_id)
+        .where(logins.c.status.in_(_OPEN), accounts.c.assigned_worker_id.is_distinct_from(logins.c.worker_id))
+        .group_by(logins.c.worker_id)
+    )
+    return {worker_id: int(count) for worker_id, count in await connection.execute(query)}
 
 
 async def count_logins(connection: AsyncConnection) -> dict[str, int]:

@@ -95,6 +95,7 @@ class Site:
 
     async def register_worker(self, worker_id: str = "worker-1", **fields: Any) -> Caller:
         caller = Caller("worker", f"socket-of-{worker_id}")
+        self.presence.worker_sockets.add(f"socket-of-{worker_id}")
         await self.turns.run(register_worker, Register(worker_id=worker_id, capabilities=["douyin"], **fields), caller)
         return caller
 

@@ -1,0 +1,128 @@
+"""python-socketio's server with every peer's packet answered: in order, whatever its name, however broken."""
+
+from __future__ import annotations
+
+import re
+from asyncio import IncompleteReadError
+from typing import Any
+
+import socketio
+from aiohttp import StreamReader
+from aiohttp.web import Request
+from engineio.async_drivers.aiohttp import translate_request
+from engineio.payload import Payload
+from socketio import packet
+
+from master.errors import NotJoined, Refusal, Unreadable
+from master.protocol.wire import FastJson, refuse
+from master.reception import Lane, Reception
+from master.turn import Caller
+
+ATTACHMENTS_LIMIT = 64
+PACKETS_PER_POST = 10_000
+"""What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
+
+EVENT_PREFIX = re.compile(r"^[25](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
+
+
+class _WholeBody:
+    """A request body that `read` returns whole.
+
+    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
+    of some hundred kilobytes would be cut.
+    """
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+
+    async def read(self, length: int) -> bytes:
+        """Return `length` bytes, or fewer only where the peer sent fewer."""
+        try:
+            return await self._content.readexactly(length)
+        except IncompleteReadError as fault:
+            return fault.partial
+
+
+def _translate_whole(request: Request) -> dict[str, Any]:
+    environ: dict[str, Any] = translate_request(request)
+    environ["wsgi.input"] = _WholeBody(request.content)
+    return environ
+
+
+class SocketServer(socketio.AsyncServer):
+    """The server of all three namespaces.
+
+    Events go to the reception, never to a handler found by name: the library would let a peer's event called
+    `connect` or `disconnect` run our own. And a packet that cannot be read is refused and forgotten: the library would
+    leave it unanswered, and after a broken binary one take all that follows for its attachments.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        Payload.max_decode_packets = PACKETS_PER_POST  # the library has no setting for it but this
+        super().__init__(async_handlers=False, json=FastJson, **options)
+        self.eio._async = {**self.eio._async, "translate_request": _translate_whole}
+        self.reception: Reception | None = None
+        self.lanes: dict[str, Lane] = {}
+
+    async def hang_up_all(self) -> None:
+        """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""
+        for connection in list(self.eio.sockets.values()):
+            await connection.close(wait=False)
+            await connection.queue.put(None)  # ends the writer, which then closes the WebSocket
+
+    async def _handle_eio_message(  # type: ignore[override]  # the base class names the blocking server's
+        self, eio_sid: str, data: str | bytes
+    ) -> None:
+        pending = self._binary_packet.get(eio_sid)
+        if pending is not None and isinstance(data, str):
+            del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
+            await self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+            await self._look_at_attachments(eio_sid)
+        except Exception:
+            broken = self._binary_packet.pop(eio_sid, None)
+            namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
+            await self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
+
+    async def _look_at_attachments(self, eio_sid: str) -> None:
+        """Take a binary event that announces no attachment at once, and refuse one that announces too many."""
+        waiting = self._binary_packet.get(eio_sid)
+        if waiting is None or 0 < waiting.attachment_count <= ATTACHMENTS_LIMIT:
+            return
+        del self._binary_packet[eio_sid]
+        if waiting.attachment_count:
+            await self._answer(eio_sid, waiting.namespace, waiting.id, Unreadable("Too many attachments."))
+        elif waiting.packet_type == packet.BINARY_EVENT:
+            await self._handle_event(eio_sid, waiting.namespace, waiting.id, waiting.data)
+
+    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+        lane = self.lanes.get(sid)
+        if lane is None or self.reception is None:
+            await self._answer(eio_sid, namespace, id, NotJoined())
+            return
+        if not isinstance(data, list) or not data:
+            await self._answer(eio_sid, namespace, id, Unreadable())
+            return
+
+        async def reply(answer: dict[str, Any]) -> None:
+            await self._acknowledge(eio_sid, namespace, id, answer)
+
+        await self.reception.receive(Caller((namespace or "/")[1:], sid), data[0], data[1:], lane, reply)
+
+    async def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
+        await self._acknowledge(eio_sid, namespace, id, refuse(refusal))
+
+    async def _acknowledge(self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]) -> None:
+        if id is not None and eio_sid in self.eio.sockets:
+            ack = self.packet_class(packet.ACK, namespace=namespace or "/", id=id, data=[answer])
+            await self._send_packet(eio_sid, ack)
+
+
+def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:
+    """Return namespace and acknowledgement id of an event packet whose content cannot be read."""
+    found = EVENT_PREFIX.match(data[:200]) if isinstance(data, str) else None
+    if found is None:
+        return None, None
+    return (found[1] or "/").rstrip(","), int(found[2]) if found[2] else None
