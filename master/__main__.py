@@ -90,20 +90,29 @@ def _document_protocol(path: Path, *, write: bool) -> int:
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
-    from master.store.upgrade import check, reset, upgrade
+    from master.store.upgrade import check, hold, reset, upgrade
 
     path = settings.db_path
     if chosen.action == "check":
         faults = check(path)
         print("\n".join(faults) or f"{path} is in order.")
         return 1 if faults else 0
-    if chosen.action == "reset":
-        if not chosen.yes and input(f"Remove everything in {path}? Type yes: ").strip() != "yes":
-            print("Nothing was changed.")
-            return 1
-        reset(path)
-    print(f"{path} is at version {upgrade(path)}.")
+    if chosen.action == "reset" and not chosen.yes and not _is_sure(f"Remove everything in {path}? Type yes: "):
+        print("Nothing was changed.")
+        return 1
+    with hold(path):
+        if chosen.action == "reset":
+            reset(path)
+        print(f"{path} is at version {upgrade(path)}.")
     return 0
+
+
+def _is_sure(question: str) -> bool:
+    try:
+        return input(question).strip().lower() == "yes"
+    except EOFError:  # nobody is there to ask
+        print()
+        return False
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import structlog
 from aiohttp import web
@@ -23,7 +23,7 @@ from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Database
-from master.store.upgrade import upgrade
+from master.store.upgrade import hold, upgrade
 from master.supervisor import Supervisor
 from master.turn import Turns
 from master.web.health import Vitals
@@ -80,11 +80,13 @@ class Master:
             clock=self.clock,
             stop_limit_s=settings.worker_stop_limit_s,
         )
+        self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
 
     async def start(self, *, sweeps: bool = True) -> None:
         """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault."""
+        self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
         restored = await self.turns.run(wake_up, None)
@@ -129,4 +131,5 @@ class Master:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.database.close()
+        self._held.close()
         log.info("master_stopped")

@@ -35,15 +35,39 @@ class DatabaseFault(Exception):
 
 def upgrade(path: Path) -> str:
     """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise DatabaseFault(f"The folder {path.parent} cannot be made: {fault.strerror}.") from None
+    _make_folder(path)
     with _connect(path) as connection:
         _refuse_newer(connection, path)
         config = _config(connection)
         command.upgrade(config, "head")
         return _newest(config)
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Keep every other Master away from the database at `path` for as long as this lasts. Errors: DatabaseFault.
+
+    A second process would be safe for the data (every change of state is guarded in SQL), but it would mark the first
+    one's workers disconnected. The lock is the kernel's and ends with the process, however that ends.
+    """
+    _make_folder(path)
+    with path.with_name(path.name + ".lock").open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such lock on this system
+            pass
+        except OSError:
+            raise DatabaseFault(f"Another Master is running on {path}; stop it or use another DB_PATH.") from None
+        yield
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise DatabaseFault(f"The folder {path.parent} cannot be made: {fault.strerror}.") from None
 
 
 def check(path: Path) -> list[str]:
