@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -12,6 +13,7 @@ from aiohttp import web
 from master import __version__
 from master.clock import Clock, SystemClock
 from master.errors import Refusal
+from master.metrics import Metrics
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
 from master.operations.workers import wake_up, write_heartbeats
@@ -26,6 +28,7 @@ from master.store.database import Database
 from master.store.upgrade import hold, upgrade
 from master.supervisor import Supervisor
 from master.turn import Turns
+from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
 
@@ -50,6 +53,7 @@ class Master:
         self.clock = clock or SystemClock()
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.presence = Presence()
+        self.metrics = Metrics()
         self.sockets = SocketServer(
             async_mode="aiohttp",
             cors_allowed_origins=list(settings.allowed_origins),
@@ -67,11 +71,12 @@ class Master:
             settings,
             self.new_id,
             self.rooms,
+            self.metrics,
         )
-        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms)
+        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms, self.metrics)
         for name in ("worker", "admin", "client"):
             self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
-        self.periodic = Periodic(self.turns, self.presence, settings, self.clock)
+        self.periodic = Periodic(self.turns, self.presence, settings, self.clock, self.metrics)
         self.vitals = Vitals(self.clock, __version__)
         self.supervisor = Supervisor(
             log_dir=settings.log_dir,
@@ -95,6 +100,7 @@ class Master:
             supervisor=self.supervisor,
             settings=self.settings,
             vitals=self.vitals,
+            figures=Figures(self.turns, self.presence, self.metrics),
             new_id=self.new_id,
         )
         self.sockets.attach(application)
@@ -105,7 +111,7 @@ class Master:
             await site.start()
         except OSError as fault:
             raise ListenFault(
-                f"Cannot listen on {self.settings.host}:{self.settings.port}: {fault.strerror or fault}."
+                f"Cannot listen on {self.settings.host}:{self.settings.port}: {os.strerror(fault.errno or 0)}."
             ) from None
         self.port = self._runner.addresses[0][1]
         self.supervisor.master_port = self.port

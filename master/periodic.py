@@ -8,6 +8,7 @@ import structlog
 
 from master.clock import Clock
 from master.errors import Refusal
+from master.metrics import Metrics
 from master.presence import Presence
 from master.routes import SWEEPS, Sweep
 from master.settings import Settings
@@ -19,8 +20,9 @@ log = structlog.get_logger(__name__)
 class Periodic:
     """Runs the sweeps, each at its own interval."""
 
-    def __init__(self, turns: Turns, presence: Presence, settings: Settings, clock: Clock) -> None:
+    def __init__(self, turns: Turns, presence: Presence, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self._turns = turns
+        self._metrics = metrics
         self._presence = presence
         self._settings = settings
         self._clock = clock
@@ -39,7 +41,10 @@ class Periodic:
     async def sweep(self, sweep: Sweep) -> None:
         """Let one sweep do what is overdue now."""
         if sweep.is_due(self._presence, self._settings, self._clock.now(), self._clock.monotonic()):
-            await self._turns.run(sweep.operation, None)
+            found = await self._turns.run(sweep.operation, None)
+            self._metrics.sweep_findings.labels(sweep.name).inc(
+                sum(found.values()) if isinstance(found, dict) else found
+            )
 
     async def _repeat(self, sweep: Sweep) -> None:
         while True:

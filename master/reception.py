@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from master.clock import Clock
 from master.errors import INTERNAL, Refusal, UnknownEvent
+from master.metrics import Metrics
 from master.presence import Presence
 from master.protocol.wire import accept, decode, first_object
 from master.routes import ANSWERED_BY, NAMESPACES, Route
@@ -37,14 +39,25 @@ class Lane:
             await asyncio.wait(self.pending, return_when=asyncio.FIRST_COMPLETED)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event under way: who sent it, where it leads (None: nowhere), how it is acknowledged, when it came."""
+
+    caller: Caller
+    route: Route | None
+    acknowledge: Callable[[dict[str, Any]], Awaitable[None]]
+    began: float
+
+
 class Reception:
     """Decodes what arrives, gives it its turn, and says what became of it."""
 
-    def __init__(self, turns: Turns, presence: Presence, clock: Clock, publisher: Publisher) -> None:
+    def __init__(self, turns: Turns, presence: Presence, clock: Clock, publisher: Publisher, metrics: Metrics) -> None:
         self._turns = turns
         self._presence = presence
         self._clock = clock
         self._publisher = publisher
+        self._metrics = metrics
 
     async def receive(
         self,
@@ -52,31 +65,32 @@ class Reception:
         event: Any,
         args: Sequence[Any],
         lane: Lane,
-        reply: Callable[[dict[str, Any]], Any],
+        acknowledge: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Deal with one event and hand its acknowledgement to `reply`, a coroutine function."""
+        """Deal with one event; `acknowledge` is called once, now or after the commit."""
         route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
+        arrival = Arrival(caller, route, acknowledge, self._clock.monotonic())
         try:
             if route is None:
                 raise UnknownEvent(f"/{caller.kind} knows no event of this name.")
             payload = decode(route.payload, first_object(args))
         except Refusal as refusal:
             await lane.drain()
-            await self._refuse(caller, route, refusal, reply)
+            await self._refuse(arrival, refusal)
             return
         except Exception:
             log.exception("decoding_failed", event_name=str(event)[:64])
-            await self._refuse(caller, route, None, reply)
+            await self._refuse(arrival, None)
             return
         if isinstance(route.operation, Bulk):
             await lane.drain(IN_FLIGHT_LIMIT - 1)
             answer = self._turns.submit(route.operation, payload, caller)
-            task = asyncio.ensure_future(self._finish(caller, route, answer, reply))
+            task = asyncio.ensure_future(self._finish(arrival, answer))
             lane.pending.add(task)
             task.add_done_callback(lane.pending.discard)
             return
         await lane.drain()
-        await self._finish(caller, route, self._answer(caller, route, payload), reply)
+        await self._finish(arrival, self._answer(caller, route, payload))
 
     async def _answer(self, caller: Caller, route: Route, payload: Any) -> Any:
         if route.live is not None:
@@ -91,36 +105,41 @@ class Reception:
         assert not isinstance(route.operation, Bulk)
         return await self._turns.look(route.operation, payload, caller)
 
-    async def _finish(self, caller: Caller, route: Route, answer: Any, reply: Callable[[dict[str, Any]], Any]) -> None:
+    async def _finish(self, arrival: Arrival, answer: Awaitable[Any]) -> None:
         try:
             done = await answer
         except Refusal as refusal:
-            await self._refuse(caller, route, refusal, reply)
+            await self._refuse(arrival, refusal)
         except Exception:
-            log.exception("event_failed", event_name=route.event)
-            await self._refuse(caller, route, None, reply)
+            log.exception("event_failed", event_name=arrival.route.event if arrival.route else "")
+            await self._refuse(arrival, None)
         else:
-            await reply(accept(done))
+            await arrival.acknowledge(accept(done))
+            self._count(arrival, "ok")
+            if isinstance(done, dict) and "inserted" in done:
+                self._metrics.messages.labels("stored").inc(done["inserted"])
+                self._metrics.messages.labels("duplicate").inc(done["duplicates"])
 
-    async def _refuse(
-        self,
-        caller: Caller,
-        route: Route | None,
-        refusal: Refusal | None,
-        reply: Callable[[dict[str, Any]], Any],
-    ) -> None:
+    async def _refuse(self, arrival: Arrival, refusal: Refusal | None) -> None:
         """Acknowledge a refusal (None is a bug of ours), and send the named one where the route has it."""
         error: dict[str, Any] = refusal.to_wire() if refusal is not None else INTERNAL
         wire: dict[str, Any] = {"success": False, "error": error}
         if error.get("details"):
             wire["details"] = error["details"]
-        if route is not None and route.refused == "worker:registered":
-            await self._send(caller, route.refused, {"success": False, "error": error})
-        elif route is not None and route.refused == "admin:error":
-            await self._send(caller, route.refused, {"error": error["code"], "message": error["message"]})
-        elif route is not None and route.refused is not None:
-            await self._send(caller, route.refused, {"error": error["message"]})
-        await reply(wire)
+        named = arrival.route.refused if arrival.route is not None else None
+        if named == "worker:registered":
+            await self._send(arrival.caller, named, {"success": False, "error": error})
+        elif named == "admin:error":
+            await self._send(arrival.caller, named, {"error": error["code"], "message": error["message"]})
+        elif named is not None:
+            await self._send(arrival.caller, named, {"error": error["message"]})
+        await arrival.acknowledge(wire)
+        self._count(arrival, error["code"])
+
+    def _count(self, arrival: Arrival, result: str) -> None:
+        event = arrival.route.event if arrival.route is not None else "(unknown)"
+        self._metrics.events.labels(arrival.caller.kind, event, result).inc()
+        self._metrics.ack_seconds.labels(arrival.caller.kind).observe(self._clock.monotonic() - arrival.began)
 
     async def _send(self, caller: Caller, event: str, payload: dict[str, Any]) -> None:
         if caller.sid is not None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.clock import Clock
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
+from master.metrics import Metrics
 from master.presence import Presence
 from master.settings import Settings
 from master.store.database import Database
@@ -152,6 +153,7 @@ class Turns:
         settings: Settings,
         new_id: Callable[[], str],
         publisher: Publisher,
+        metrics: Metrics | None = None,
         *,
         queue_limit: int = 10_000,
     ) -> None:
@@ -161,6 +163,7 @@ class Turns:
         self._settings = settings
         self._new_id = new_id
         self._publisher = publisher
+        self._metrics = metrics or Metrics()
         self._queue_limit = queue_limit
         self._waiting: deque[_Item] = deque()
         self._wake = asyncio.Event()
@@ -228,6 +231,7 @@ class Turns:
 
     async def _commit(self, group: Sequence[_Item]) -> None:
         """Perform a group in one transaction, then answer everybody and send what is to be told."""
+        began = self._clock.monotonic()
         try:
             async with self._database.write() as connection:
                 done = await self._perform(group, connection)
@@ -241,6 +245,8 @@ class Turns:
             log.exception("group_failed", items=len(group))
             self._refuse_all(group, fault)
             return
+        self._metrics.group_items.observe(len(group))
+        self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
         for turn, _ in done:
             self._apply(turn.effects)
         for _, answers in done:
@@ -317,6 +323,7 @@ class Turns:
         )
 
     def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
+        self._metrics.storage_troubles.inc()
         log.error("storage_trouble", reason=str(fault.orig))
         return StorageTrouble(retry_after_ms=1_000)
 

@@ -118,6 +118,11 @@ def _fill(states: Any, counts: dict[str, int]) -> dict[str, int]:
     return {state.value: counts.get(state.value, 0) for state in states}
 
 
+async def count_login_states(event: Any, turn: Turn) -> dict[str, int]:
+    """Count accounts by login status."""
+    return (await account_rows.count_accounts(turn.connection))["login_status"]
+
+
 async def request_status(event: Empty, turn: Turn) -> JsonObject:
     """Answer an administrator's question for counts of everything. `timestamp` is milliseconds."""
     reply = {**await count_everything(turn), "timestamp": int(turn.now * 1000)}

@@ -84,7 +84,13 @@ class Health:
 
     async def show_root(self, request: web.Request) -> web.Response:
         """Say what this is and where to go on."""
-        links = {"api": ROOT, "status": f"{ROOT}/status", "health": "/health", "sockets": "/socket.io"}
+        links = {
+            "api": ROOT,
+            "status": f"{ROOT}/status",
+            "health": "/health",
+            "metrics": "/metrics",
+            "sockets": "/socket.io",
+        }
         return answer_json({"success": True, "name": "master", "version": self._vitals.version, "links": links})
 
     async def show_status(self, request: web.Request, endpoint: Endpoint) -> web.Response:

@@ -13,6 +13,7 @@ from master.protocol.http import Listing, Page
 from master.settings import Settings
 from master.turn import Caller, Turns
 from master.web.answers import answer_list, answer_one
+from master.web.figures import Figures
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
 from master.web.origins import allow_origins
@@ -32,6 +33,7 @@ def build_web(
     supervisor: Processes,
     settings: Settings,
     vitals: Vitals,
+    figures: Figures,
     new_id: Callable[[], str],
 ) -> web.Application:
     """Return the application; Socket.IO may be attached to it, its path is left alone."""
@@ -45,6 +47,7 @@ def build_web(
     )
     health = Health(turns, vitals)
     app.router.add_get("/", health.show_root)
+    app.router.add_get("/metrics", figures.show)
     app.router.add_get("/health", health.show_health)
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)

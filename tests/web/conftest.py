@@ -14,6 +14,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from master.clock import ManualClock
+from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
 from master.operations.messages import keep_detected
@@ -25,6 +26,7 @@ from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel, Turns
+from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
 
@@ -65,6 +67,7 @@ class Site:
             supervisor=self.supervisor,
             settings=settings,
             vitals=self.vitals,
+            figures=Figures(self.turns, self.presence, Metrics()),
             new_id=lambda: f"request-{next(numbers)}",
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))

@@ -1,0 +1,66 @@
+"""What Prometheus scrapes: figures of this process, with bounded label values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """One process's figures, in a registry of its own so that two Masters in one process do not mix theirs."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.events = Counter(
+            "master_events",
+            "Events that arrived, by what became of them (ok or the refusal's code).",
+            ["namespace", "event", "result"],
+            registry=self.registry,
+        )
+        self.ack_seconds = Histogram(
+            "master_ack_seconds",
+            "From an event's arrival to its acknowledgement.",
+            ["namespace"],
+            buckets=FAST_S,
+            registry=self.registry,
+        )
+        self.group_items = Histogram(
+            "master_group_items",
+            "Items per write transaction.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "master_commit_seconds",
+            "From a group's first statement to the end of its commit.",
+            buckets=FAST_S,
+            registry=self.registry,
+        )
+        self.storage_troubles = Counter(
+            "master_storage_troubles", "Times the database did not take a write or a read.", registry=self.registry
+        )
+        self.messages = Counter(
+            "master_messages", "Reported messages: stored or duplicates.", ["result"], registry=self.registry
+        )
+        self.sweep_findings = Counter(
+            "master_sweep_findings", "What sweeps found overdue.", ["sweep"], registry=self.registry
+        )
+        self.write_queue = Gauge("master_write_queue_items", "Items that wait for the writer.", registry=self.registry)
+        self.sockets = Gauge("master_sockets", "Live sockets.", ["namespace"], registry=self.registry)
+        self.workers = Gauge("master_workers", "Workers by state.", ["status"], registry=self.registry)
+        self.accounts = Gauge("master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry)
+
+    def set_all(self, gauge: Gauge, figures: Mapping[str, float]) -> None:
+        """Set a gauge's labels to these figures and to no others."""
+        gauge.clear()
+        for label, figure in figures.items():
+            gauge.labels(label).set(figure)
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self.registry)
