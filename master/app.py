@@ -59,6 +59,8 @@ class Master:
             cors_allowed_origins=list(settings.allowed_origins),
             cors_credentials=True,
             max_http_buffer_size=settings.max_body_bytes,
+            outbound_bytes=settings.outbound_queue_bytes,
+            metrics=self.metrics,
             http_compression=False,
             monitor_clients=True,
         )
@@ -72,8 +74,9 @@ class Master:
             self.new_id,
             self.rooms,
             self.metrics,
+            queue_limit=settings.write_queue_items,
         )
-        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms, self.metrics)
+        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms, self.metrics, settings)
         for name in ("worker", "admin", "client"):
             self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
         self.periodic = Periodic(self.turns, self.presence, settings, self.clock, self.metrics)

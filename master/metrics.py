@@ -50,6 +50,13 @@ class Metrics:
         self.sweep_findings = Counter(
             "master_sweep_findings", "What sweeps found overdue.", ["sweep"], registry=self.registry
         )
+        self.slow_consumers = Counter(
+            "master_slow_consumers", "Connections closed because their reader had stopped.", registry=self.registry
+        )
+        self.brakes = Gauge(
+            "master_brakes", "Times that nothing was revoked because it was more likely us.", registry=self.registry
+        )
+        self.loop_lag = Gauge("master_loop_lag_seconds", "How late Master's own loop was last.", registry=self.registry)
         self.write_queue = Gauge("master_write_queue_items", "Items that wait for the writer.", registry=self.registry)
         self.sockets = Gauge("master_sockets", "Live sockets.", ["namespace"], registry=self.registry)
         self.workers = Gauge("master_workers", "Workers by state.", ["status"], registry=self.registry)

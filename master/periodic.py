@@ -16,6 +16,9 @@ from master.turn import Turns
 
 log = structlog.get_logger(__name__)
 
+STALL_S = 2.0
+"""A loop that is so late may have left workers' heartbeats unread."""
+
 
 class Periodic:
     """Runs the sweeps, each at its own interval."""
@@ -54,4 +57,14 @@ class Periodic:
                 log.warning("sweep_refused", sweep=sweep.name, reason=refusal.message)
             except Exception:
                 log.exception("sweep_failed", sweep=sweep.name)
-            await asyncio.sleep(sweep.interval_s(self._settings))
+            interval_s = sweep.interval_s(self._settings)
+            before = self._clock.monotonic()
+            await asyncio.sleep(interval_s)
+            self._feel_pulse(self._clock.monotonic() - before - interval_s)
+
+    def _feel_pulse(self, lag_s: float) -> None:
+        """Note how late this loop was; after a stall nobody's silence means much."""
+        self._metrics.loop_lag.set(max(0.0, lag_s))
+        if lag_s > STALL_S:
+            self._presence.stalled_at = self._clock.monotonic()
+            log.warning("loop_stalled", seconds=round(lag_s, 3))

@@ -39,6 +39,12 @@ class Presence:
         self.claims: dict[str, str] = {}
         """Worker -> the socket that bound it last, noted before the commit: an older socket's close counts no more."""
         self.unwritten: dict[str, int] = {}
+        self.brake_until: float | None = None
+        """Monotonic second until which nobody is given up; None while no brake is on."""
+        self.brakes = 0
+        self.stalled_at: float | None = None
+        self.given_up: list[float] = []
+        """Monotonic seconds at which workers were given up for their silence, of the last timeout."""
         self.deadlines: dict[str, int] = {}
         self.handed_out: dict[str, float] = {}
         self.admins: dict[str, str] = {}

@@ -10,14 +10,19 @@ from typing import Any
 import structlog
 
 from master.clock import Clock
-from master.errors import INTERNAL, Refusal, UnknownEvent
+from master.decisions.pace import Bucket, fill, take
+from master.errors import INTERNAL, Overloaded, Refusal, UnknownEvent
 from master.metrics import Metrics
 from master.presence import Presence
 from master.protocol.wire import accept, decode, first_object
 from master.routes import ANSWERED_BY, NAMESPACES, Route
+from master.settings import Settings
 from master.turn import Address, Bulk, Caller, Parcel, Publisher, Turns
 
 log = structlog.get_logger(__name__)
+
+BURST = 4
+"""Seconds' worth of events that one socket may send at once."""
 
 IN_FLIGHT_LIMIT = 64
 """Uncommitted reports per socket; past it the socket is not read until some are stored."""
@@ -31,6 +36,7 @@ class Lane:
     """
 
     def __init__(self) -> None:
+        self.bucket: Bucket | None = None
         self.pending: set[asyncio.Future[Any]] = set()
 
     async def drain(self, limit: int = 0) -> None:
@@ -52,8 +58,20 @@ class Arrival:
 class Reception:
     """Decodes what arrives, gives it its turn, and says what became of it."""
 
-    def __init__(self, turns: Turns, presence: Presence, clock: Clock, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        turns: Turns,
+        presence: Presence,
+        clock: Clock,
+        publisher: Publisher,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
         self._turns = turns
+        self._events_per_s = settings.socket_events_per_s
+        self._registration_rate = settings.registration_rate
+        self._registrations: Bucket | None = None
+        self._turned_away = 0
         self._presence = presence
         self._clock = clock
         self._publisher = publisher
@@ -68,12 +86,15 @@ class Reception:
         acknowledge: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
         """Deal with one event; `acknowledge` is called once, now or after the commit."""
+        await self._keep_pace(lane)
         route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
         arrival = Arrival(caller, route, acknowledge, self._clock.monotonic())
         try:
             if route is None:
                 raise UnknownEvent(f"/{caller.kind} knows no event of this name.")
             payload = decode(route.payload, first_object(args))
+            if route.admission:
+                self._admit()
         except Refusal as refusal:
             await lane.drain()
             await self._refuse(arrival, refusal)
@@ -91,6 +112,30 @@ class Reception:
             return
         await lane.drain()
         await self._finish(arrival, self._answer(caller, route, payload))
+
+    async def _keep_pace(self, lane: Lane) -> None:
+        """Read a socket that is too fast more slowly: nothing of it is lost, and the others do not feel it."""
+        rate = self._events_per_s
+        if not rate:
+            return
+        now = self._clock.monotonic()
+        lane.bucket, wait_s = take(lane.bucket or fill(rate * BURST, now), now, rate, rate * BURST)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+
+    def _admit(self) -> None:
+        """Let so many registrations in per second; the others are told when to come again. Errors: Overloaded."""
+        rate = self._registration_rate
+        if not rate:
+            return
+        now = self._clock.monotonic()
+        bucket, wait_s = take(self._registrations or fill(rate, now), now, rate, rate)
+        if wait_s:
+            # each one that is turned away is given a later moment, so that they do not come back all at once
+            self._turned_away += 1
+            wait_s += self._turned_away / rate
+            raise Overloaded("Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1)
+        self._registrations, self._turned_away = bucket, 0
 
     async def _answer(self, caller: Caller, route: Route, payload: Any) -> Any:
         if route.live is not None:

@@ -24,7 +24,7 @@ class Route:
     """What an event leads to.
 
     `live` is asked first where there is one; `writes` tells a turn from a look; `refused` names the event that carries
-    a refusal besides the acknowledgement.
+    a refusal besides the acknowledgement; `admission` lets only so many in per second.
     """
 
     event: str
@@ -34,6 +34,7 @@ class Route:
     writes: bool = True
     live: Live | None = None
     refused: str | None = None
+    admission: bool = False
 
 
 def _table(*routes: Route) -> Mapping[str, Route]:
@@ -47,6 +48,7 @@ FROM_WORKER = _table(
         workers.register_worker,
         "A worker introduces itself; `worker:registered` answers.",
         refused="worker:registered",
+        admission=True,
     ),
     Route(
         "worker:heartbeat",
@@ -159,7 +161,9 @@ def _always(presence: Presence, settings: Settings, now: float, monotonic: float
 
 
 def _somebody_is_silent(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return bool(workers.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s))
+    workers.release_brake(presence, monotonic, settings.heartbeat_timeout_s)
+    silent = workers.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s)
+    return bool(silent) and (presence.brake_until is None or monotonic >= presence.brake_until)
 
 
 def _a_login_is_overdue(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:

@@ -85,6 +85,32 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=10 * 1024 * 1024, le=1024**3, description="The largest event or HTTP body accepted."
     )
+    socket_events_per_s: float = Field(
+        500,
+        ge=0,
+        le=1e6,
+        description="Events per second taken from one socket, with a burst of four times that; a faster one is read "
+        "more slowly. 0 is no limit.",
+    )
+    registration_rate: float = Field(
+        500,
+        ge=0,
+        le=1e6,
+        description="Registrations of workers per second; past it they are asked to come again. 0 is no limit.",
+    )
+    outbound_queue_bytes: int = Field(
+        1024 * 1024,
+        ge=0,
+        le=1024**3,
+        description="What may wait for one connection that does not read; past it the connection is closed. "
+        "0 is no limit.",
+    )
+    write_queue_items: int = Field(
+        10_000,
+        ge=0,
+        le=10_000_000,
+        description="Writes that may wait; past it they are refused as overloaded. 0 is no limit.",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:

@@ -114,9 +114,15 @@ def registration(worker_id: str = "worker-1", **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+def environ() -> dict[str, str]:
+    """Settings that a test wants otherwise; a test or a module overrides this."""
+    return {}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Bench]:
     clock = ManualClock()
-    settings = load_settings({"PORT": "0", "DB_PATH": str(tmp_path / "master.db")}, None)
+    settings = load_settings({"PORT": "0", "DB_PATH": str(tmp_path / "master.db"), **environ}, None)
     master = Master(settings, clock=clock)
     await master.start(sweeps=False)
     bench = Bench(master, clock)

@@ -29,6 +29,10 @@ DEFAULTS = {
     "restart_grace_s": 30,
     "worker_stop_limit_s": 10,
     "max_body_bytes": 16 * 1024 * 1024,
+    "socket_events_per_s": 500,
+    "registration_rate": 500,
+    "outbound_queue_bytes": 1024 * 1024,
+    "write_queue_items": 10_000,
 }
 
 

@@ -13,7 +13,7 @@ from master.decisions.login import (
     login_status_after_failure,
     login_status_before,
 )
-from master.errors import LoginClosed
+from master.errors import LoginClosed, StaleEpoch
 from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
 from master.operations.assignments import (
     announce_account,
@@ -51,7 +51,8 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
     if event.fingerprint is not None:
         values["fingerprint"] = event.fingerprint
     await _end(turn, login, SessionStatus.SUCCESS, {"logged_in_at": turn.at})
-    await account_rows.change_account(turn.connection, account.id, values, turn.at)
+    if not await account_rows.change_account(turn.connection, account.id, values, turn.at, epoch=account.epoch):
+        raise StaleEpoch
     owner = await _move_to_login_worker(turn, account, login.worker_id)
     after = await account_rows.find_account(turn.connection, account.id)
     assert after is not None

@@ -9,14 +9,14 @@ from master.decisions.intake import drop_repeats
 from master.decisions.notification import announce_message
 from master.errors import Invalid, Missing, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
-from master.protocol.admin import show_notification
+from master.operations.notifications import tell_people
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
 from master.protocol.wire import decode
 from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
 from master.store import accounts as account_rows
 from master.store import messages as message_rows
 from master.store import notifications as notification_rows
-from master.turn import ADMINS, CLIENTS, Bulk, Caller, Turn
+from master.turn import Bulk, Caller, Turn
 
 KINDS = {
     "comment": MessageKind.COMMENT,
@@ -123,10 +123,7 @@ async def _tell_people(new: Sequence[Message], turn: Turn) -> None:
         announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)
     ]
     await notification_rows.add_notifications(turn.connection, notifications)
-    for notification in notifications:
-        shown = show_notification(notification)
-        turn.tell(ADMINS, "notification:new", shown)
-        turn.tell(CLIENTS, "notification:new", shown)
+    tell_people(turn, notifications)
 
 
 async def list_comments(event: Request[CommentsQuery, None], turn: Turn) -> Listing:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from master.errors import Missing, NotRegistered
-from master.model import Device, JsonObject, Notification
+from master.model import Device, JsonObject, Notification, NotificationType, Priority
 from master.presence import Presence
 from master.protocol.admin import show_notification
 from master.protocol.client import SYNC_LIMIT, ConfirmNotification, DeviceHeartbeat, RegisterDevice, SyncRequest
 from master.protocol.http import Listing, NotificationsQuery, Request
 from master.store import notifications as rows
-from master.turn import ADMINS, Caller, Turn
+from master.turn import ADMINS, CLIENTS, Caller, Turn
+
+ALARM_TITLE = "系统告警"
 
 
 async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
@@ -95,6 +97,34 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     }
     turn.answer("client:sync:response", reply)
     return reply
+
+
+async def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
+    """Tell everybody, urgently, that Master itself may be in trouble."""
+    alarm = Notification(
+        id=turn.new_id(),
+        seq=await rows.take_places(turn.connection, 1),
+        type=NotificationType.SYSTEM,
+        account_id=None,
+        related_id=None,
+        title=ALARM_TITLE,
+        content=content,
+        data=data,
+        priority=Priority.URGENT,
+        is_sent=False,
+        sent_at=None,
+        created_at=turn.at,
+    )
+    await rows.add_notifications(turn.connection, [alarm])
+    tell_people(turn, [alarm])
+
+
+def tell_people(turn: Turn, notifications: Sequence[Notification]) -> None:
+    """Send notifications to administrators and devices."""
+    for notification in notifications:
+        shown = show_notification(notification)
+        turn.tell(ADMINS, "notification:new", shown)
+        turn.tell(CLIENTS, "notification:new", shown)
 
 
 async def greet_admin(event: None, turn: Turn) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from asyncio import IncompleteReadError
 from typing import Any
 
 import socketio
+import structlog
 from aiohttp import StreamReader
-from aiohttp.web import Request
-from engineio.async_drivers.aiohttp import translate_request
+from aiohttp.web import Request, WebSocketResponse
+from engineio.async_drivers.aiohttp import WebSocket, translate_request
 from engineio.payload import Payload
 from socketio import packet
 
 from master.errors import NotJoined, Refusal, Unreadable
+from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import Lane, Reception
+from master.sockets.outbound import OutboundQueue
 from master.turn import Caller
+
+log = structlog.get_logger(__name__)
 
 ATTACHMENTS_LIMIT = 64
 PACKETS_PER_POST = 10_000
@@ -49,6 +55,18 @@ def _translate_whole(request: Request) -> dict[str, Any]:
     return environ
 
 
+class _PlainWebSocket(WebSocket):
+    """The library's WebSocket without compression, which costs four times the memory of a connection without it."""
+
+    async def __call__(self, environ: dict[str, Any]) -> WebSocketResponse:
+        """Shake hands and serve until the end."""
+        self._sock = WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
+        await self._sock.prepare(environ["aiohttp.request"])
+        self.environ = environ
+        await self.handler(self)
+        return self._sock
+
+
 class SocketServer(socketio.AsyncServer):
     """The server of all three namespaces.
 
@@ -57,12 +75,41 @@ class SocketServer(socketio.AsyncServer):
     leave it unanswered, and after a broken binary one take all that follows for its attachments.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, outbound_bytes: int, metrics: Metrics, **options: Any) -> None:
         Payload.max_decode_packets = PACKETS_PER_POST  # the library has no setting for it but this
         super().__init__(async_handlers=False, json=FastJson, **options)
-        self.eio._async = {**self.eio._async, "translate_request": _translate_whole}
+        self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": _PlainWebSocket}
+        self._outbound_bytes = outbound_bytes
+        self._metrics = metrics
         self.reception: Reception | None = None
         self.lanes: dict[str, Lane] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def _handle_eio_connect(  # type: ignore[override]  # the base class names the blocking server's
+        self, eio_sid: str, environ: dict[str, Any]
+    ) -> None:
+        """Give a new connection a bounded queue before anybody but the library has written to it."""
+        await super()._handle_eio_connect(eio_sid, environ)
+        connection = self.eio.sockets[eio_sid]
+        queue = OutboundQueue(self._outbound_bytes, lambda: self._drop_slow(eio_sid))
+        while not connection.queue.empty():
+            queue.put_nowait(connection.queue.get_nowait())
+        connection.queue = queue
+
+    def _drop_slow(self, eio_sid: str) -> None:
+        """Close a connection whose reader has stopped; what it is owed it gets by asking again."""
+        self._metrics.slow_consumers.inc()
+        log.warning("slow_consumer_dropped", connection=eio_sid, limit_bytes=self._outbound_bytes)
+        connection, environ = self.eio.sockets.get(eio_sid), self.environ.get(eio_sid, {})
+        if connection is None:
+            return
+        connection.queue.put_nowait(None)
+        transport = getattr(environ.get("aiohttp.request"), "transport", None)
+        if transport is not None and connection.upgraded:
+            transport.abort()  # its writer waits for a reader that does not come; a polite close would wait as well
+        task = asyncio.create_task(connection.close(wait=False, abort=True, reason="slow consumer"))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def hang_up_all(self) -> None:
         """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""

@@ -144,9 +144,14 @@ async def find_twin(connection: AsyncConnection, platform: str, account_id: str)
     return str(found) if found is not None else None
 
 
-async def change_account(connection: AsyncConnection, account_id: str, values: Mapping[str, Any], now: int) -> None:
-    """Set columns of one account."""
-    await connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now))
+async def change_account(
+    connection: AsyncConnection, account_id: str, values: Mapping[str, Any], now: int, *, epoch: int | None = None
+) -> bool:
+    """Set columns of one account; return False if it has changed hands since `epoch`, where one is given."""
+    statement = update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now)
+    if epoch is not None:
+        statement = statement.where(accounts.c.epoch == epoch)
+    return (await connection.execute(statement)).rowcount == 1
 
 
 async def assign(connection: AsyncConnection, account: Account, worker_id: str, now: int) -> bool:

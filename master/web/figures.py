@@ -27,6 +27,7 @@ class Figures:
         """Show all figures in Prometheus's text format."""
         metrics, presence = self._metrics, self._presence
         metrics.write_queue.set(self._turns.waiting)
+        metrics.brakes.set(presence.brakes)
         metrics.set_all(metrics.workers, Counter(seat.status.value for seat in presence.seats.values()))
         sockets = {"worker": presence.worker_sockets, "admin": presence.admins, "client": presence.clients}
         metrics.set_all(metrics.sockets, {name: len(live) for name, live in sockets.items()})

@@ -1,0 +1,163 @@
+"""Nothing grows without bound: queues, rates, registrations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from typing import Any
+
+import pytest
+from engineio.packet import MESSAGE, Packet
+
+from master.decisions.pace import fill, take
+from master.sockets.outbound import FEW, OutboundQueue
+from tests.conftest import PATIENCE_S, registration
+from tests.walks.test_messages import comment
+from tests.walks.test_workers import make_account
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "waits"),
+    [
+        ([0, 0, 0], [0, 0, 0.5]),
+        ([0, 0, 0.5], [0, 0, 0]),
+        ([0, 100, 100, 100], [0, 0, 0, 0.5]),
+        ([5, 4, 4], [0, 0, 0.5]),
+    ],
+)
+def test_a_bucket_of_two_fills_by_two_a_second(taken_at, waits):
+    bucket, found = fill(2, taken_at[0]), []
+    for at in taken_at:
+        bucket, wait_s = take(bucket, at, 2, 2)
+        found.append(wait_s)
+    assert found == waits
+
+
+def say(event: str, payload: dict[str, Any]) -> Packet:
+    return Packet(MESSAGE, "2/admin," + json.dumps([event, payload], separators=(",", ":")))
+
+
+async def test_many_small_packets_past_the_limit_overflow_once_and_are_forgotten():
+    overflows: list[int] = []
+    queue = OutboundQueue(10_000, lambda: overflows.append(1))
+    for number in range(1_000):
+        queue.put_nowait(say("notification:new", {"n": number}))
+    assert overflows == [1]
+    assert queue.empty()
+    assert queue.waiting_bytes == 0
+    await asyncio.wait_for(queue.join(), PATIENCE_S)
+
+
+async def test_a_few_large_packets_may_pass_the_limit():
+    overflows: list[int] = []
+    queue = OutboundQueue(10_000, lambda: overflows.append(1))
+    for _ in range(FEW):
+        queue.put_nowait(say("login:qrcode:ready", {"qr_code_data": "x" * 9_000}))
+    assert overflows == []
+
+
+async def test_of_a_things_state_only_the_newest_waits():
+    queue = OutboundQueue(10_000, lambda: None)
+    queue.put_nowait(say("worker:status", {"id": "a", "status": "connected"}))
+    queue.put_nowait(say("worker:status", {"id": "b", "status": "connected"}))
+    queue.put_nowait(say("notification:new", {"id": "a"}))
+    for number in range(1_000):
+        queue.put_nowait(say("worker:status", {"id": "a", "status": "offline", "n": number}))
+    waiting = [queue.get_nowait().data for _ in range(queue.qsize())]
+    assert [text.split('"')[5] for text in waiting] == ["a", "b", "a"]
+    assert '"n":999' in waiting[0]
+    assert queue.waiting_bytes == 0
+
+
+class TestStalledReader:
+    """A consumer that stops reading is dropped; the others do not feel it."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"OUTBOUND_QUEUE_BYTES": "200000"}
+
+    async def test_it_is_dropped_and_counted(self, bench):
+        account = await make_account(bench)
+        worker, admin = await bench.worker(), await bench.connect("admin")
+        reader, writer = await asyncio.open_connection("127.0.0.1", bench.master.port, limit=1024)
+        writer.write(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        joining = b"40/admin,"
+        writer.write(bytes([0x81, 0x80 | len(joining)]) + struct.pack("4x") + joining)
+        await writer.drain()
+        while len(bench.master.presence.admins) < 2:
+            await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
+        dropped, number = bench.master.metrics.slow_consumers, 0
+        while not dropped._value.get() and number < 200:
+            batch = [comment(number * 100 + step) | {"content": "x" * 400} for step in range(100)]
+            report = {"type": "comment", "account_id": account["id"], "messages": batch}
+            assert (await worker.ask("worker:message:detected", report))["inserted"] == 100
+            assert all(
+                getattr(connection.queue, "waiting_bytes", 0) <= 210_000
+                for connection in bench.master.sockets.eio.sockets.values()
+            )
+            number += 1
+        assert dropped._value.get() == 1
+        await admin.hear("notification:new", number * 100)
+        assert len(bench.master.presence.admins) == 1
+        writer.close()
+
+
+class TestRegistrations:
+    """So many workers per second."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"REGISTRATION_RATE": "2"}
+
+    async def test_who_is_turned_away_is_told_when_to_come_again(self, bench):
+        peers = [await bench.connect("worker") for _ in range(4)]
+        answers = [await peer.ask("worker:register", registration(f"w{n}")) for n, peer in enumerate(peers)]
+        assert [answer["success"] for answer in answers] == [True, True, False, False]
+        errors = [answer["error"] for answer in answers[2:]]
+        assert all(error["code"] == "overloaded" and error["retryable"] for error in errors)
+        assert errors[0]["retry_after_ms"] < errors[1]["retry_after_ms"]
+        assert not (await peers[3].hear("worker:registered"))["success"]
+        bench.clock.advance(0.5)
+        assert (await peers[3].ask("worker:register", registration("w3")))["success"]
+
+
+class TestWriteQueue:
+    """Past its limit, reports are refused as overloaded and kept by whoever sent them."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"WRITE_QUEUE_ITEMS": "3"}
+
+    async def test_what_does_not_fit_is_refused_as_overloaded_and_the_rest_is_stored(self, bench):
+        account = await make_account(bench)
+        worker = await bench.worker()
+        reports = [
+            {"type": "comment", "account_id": account["id"], "messages": [comment(number)]} for number in range(60)
+        ]
+        answers = await asyncio.gather(*(worker.ask("worker:message:detected", report) for report in reports))
+        refused = [answer["error"] for answer in answers if not answer["success"]]
+        assert refused
+        assert all(error["code"] == "overloaded" and error["retry_after_ms"] > 0 for error in refused)
+        stored = sum(answer.get("inserted", 0) for answer in answers)
+        assert stored == 60 - len(refused)
+        assert bench.master.turns.waiting == 0
+
+
+class TestPace:
+    """A socket that is too fast is read more slowly; nothing of it is lost."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"SOCKET_EVENTS_PER_S": "100"}
+
+    async def test_what_comes_after_the_burst_is_delayed_and_answered(self, bench):
+        worker = await bench.worker()
+        beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
+        assert all(answer["success"] for answer in await asyncio.gather(*beats))
+        (lane,) = bench.master.sockets.lanes.values()
+        assert lane.bucket.tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back
