@@ -120,6 +120,17 @@ class Target:
         reply: dict[str, Any] = json.loads(text)
         return reply
 
+    def read_metrics(self) -> dict[str, float]:
+        """Return Master's Prometheus figures that have no labels."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#") and "{" not in line)
+        return {name: float(figure) for name, figure in pairs}
+
     def create_account(self, platform: str, name: str) -> str:
         """Create an account over HTTP and return its id."""
         reply = self.ask("POST", "/api/v1/accounts", {"platform": platform, "account_name": name})

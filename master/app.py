@@ -103,7 +103,7 @@ class Master:
             supervisor=self.supervisor,
             settings=self.settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.presence, self.metrics),
+            figures=Figures(self.turns, self.presence, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
         )
         self.sockets.attach(application)

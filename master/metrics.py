@@ -56,6 +56,10 @@ class Metrics:
         self.brakes = Gauge(
             "master_brakes", "Times that nothing was revoked because it was more likely us.", registry=self.registry
         )
+        self.outbound_bytes = Gauge(
+            "master_outbound_bytes", "The most that waits for one connection.", registry=self.registry
+        )
+        self.logins = Gauge("master_logins", "Ended logins by outcome.", ["outcome"], registry=self.registry)
         self.loop_lag = Gauge("master_loop_lag_seconds", "How late Master's own loop was last.", registry=self.registry)
         self.write_queue = Gauge("master_write_queue_items", "Items that wait for the writer.", registry=self.registry)
         self.sockets = Gauge("master_sockets", "Live sockets.", ["namespace"], registry=self.registry)

@@ -6,6 +6,7 @@ Sockets and signs of life exist in memory alone; heartbeats reach the file in ba
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -42,6 +43,7 @@ class Presence:
         self.brake_until: float | None = None
         """Monotonic second until which nobody is given up; None while no brake is on."""
         self.brakes = 0
+        self.login_outcomes: Counter[str] = Counter()
         self.stalled_at: float | None = None
         self.given_up: list[float] = []
         """Monotonic seconds at which workers were given up for their silence, of the last timeout."""

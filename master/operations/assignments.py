@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+import structlog
+
 from master.decisions.assignment import place_accounts
 from master.decisions.schedule import portion
 from master.model import Account, JsonObject, Worker
@@ -16,6 +18,8 @@ from master.store import workers as worker_rows
 from master.store.proxies import find_proxy_of_worker
 from master.turn import ADMINS, Turn, worker_address
 
+log = structlog.get_logger(__name__)
+
 
 async def give_account(turn: Turn, account: Account, worker_id: str) -> Account | None:
     """Assign an account nobody holds; return it as it is now, or None if it changed hands meanwhile."""
@@ -24,6 +28,7 @@ async def give_account(turn: Turn, account: Account, worker_id: str) -> Account 
     given = replace(account, assigned_worker_id=worker_id, epoch=account.epoch + 1, updated_at=turn.at)
     turn.after_commit(lambda: turn.presence.give(given.id, worker_id, given.epoch))
     announce_account(turn, given)
+    log.info("account_assigned", account=given.id, worker=worker_id, epoch=given.epoch)
     return given
 
 
@@ -50,6 +55,7 @@ async def take_accounts(
     await worker_rows.recount_loads(turn.connection, {worker_id})
     for account in taken:
         announce_account(turn, account)
+        log.info("account_revoked", account=account.id, worker=worker_id, epoch=account.epoch, reason=reason)
     return taken
 
 

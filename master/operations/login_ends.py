@@ -144,7 +144,12 @@ async def expire(turn: Turn, login: Login) -> None:
 async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObject) -> Login:
     """Close a session for good; a code is worth a login and does not outlive it."""
     await change_open(turn, login, {"status": status.value, "qr_code_data": None, "qr_code_url": None, **values})
-    turn.after_commit(lambda: turn.presence.deadlines.pop(login.id, None))
+
+    def forget() -> None:
+        turn.presence.deadlines.pop(login.id, None)
+        turn.presence.login_outcomes[status.value] += 1
+
+    turn.after_commit(forget)
     return replace(login, status=status, qr_code_data=None, qr_code_url=None, **values)
 
 

@@ -111,6 +111,10 @@ class SocketServer(socketio.AsyncServer):
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    def measure_outbound(self) -> int:
+        """Return how many bytes wait for the connection for which the most waits."""
+        return max((connection.queue.waiting_bytes for connection in self.eio.sockets.values()), default=0)
+
     async def hang_up_all(self) -> None:
         """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""
         for connection in list(self.eio.sockets.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -18,7 +19,8 @@ HTTP = Caller("http")
 class Figures:
     """Answers Prometheus. Memory is asked for workers and sockets; the database for accounts, if it answers."""
 
-    def __init__(self, turns: Turns, presence: Presence, metrics: Metrics) -> None:
+    def __init__(self, turns: Turns, presence: Presence, metrics: Metrics, measure_outbound: Callable[[], int]) -> None:
+        self._measure_outbound = measure_outbound
         self._turns = turns
         self._presence = presence
         self._metrics = metrics
@@ -28,6 +30,8 @@ class Figures:
         metrics, presence = self._metrics, self._presence
         metrics.write_queue.set(self._turns.waiting)
         metrics.brakes.set(presence.brakes)
+        metrics.outbound_bytes.set(self._measure_outbound())
+        metrics.set_all(metrics.logins, presence.login_outcomes)
         metrics.set_all(metrics.workers, Counter(seat.status.value for seat in presence.seats.values()))
         sockets = {"worker": presence.worker_sockets, "admin": presence.admins, "client": presence.clients}
         metrics.set_all(metrics.sockets, {name: len(live) for name, live in sockets.items()})

@@ -67,7 +67,7 @@ class Site:
             supervisor=self.supervisor,
             settings=settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.presence, Metrics()),
+            figures=Figures(self.turns, self.presence, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
