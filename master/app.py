@@ -24,7 +24,7 @@ from master.settings import Settings
 from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
-from master.store.database import Database
+from master.store.database import Connect, Database
 from master.store.upgrade import hold, upgrade
 from master.supervisor import Supervisor
 from master.turn import Turns
@@ -47,7 +47,12 @@ class Master:
     """One coordinator: `start` opens it, `close` finishes the writes and shuts it down."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, new_id: Callable[[], str] | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        new_id: Callable[[], str] | None = None,
+        connect: Connect | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -64,7 +69,7 @@ class Master:
             http_compression=False,
             monitor_clients=True,
         )
-        self.database = Database(settings.db_path)
+        self.database = Database(settings.db_path, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)
         self.turns = Turns(
             self.database,
@@ -92,8 +97,11 @@ class Master:
         self._runner: web.AppRunner | None = None
         self.port = settings.port
 
-    async def start(self, *, sweeps: bool = True) -> None:
-        """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault."""
+    async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
+        """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault.
+
+        A simulation does not `listen`: it brings connections of its own.
+        """
         self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
@@ -109,19 +117,21 @@ class Master:
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
-        try:
-            await site.start()
-        except OSError as fault:
-            raise ListenFault(
-                f"Cannot listen on {self.settings.host}:{self.settings.port}: {os.strerror(fault.errno or 0)}."
-            ) from None
-        self.port = self._runner.addresses[0][1]
-        self.supervisor.master_port = self.port
+        if listen:
+            await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
         await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self.settings.host, self.settings.port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as fault:
+            raise ListenFault(f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}.") from None
+        self.port = runner.addresses[0][1]
+        self.supervisor.master_port = self.port
 
     async def close(self) -> None:
         """Stop accepting, end the worker processes, finish the writes, close the database."""

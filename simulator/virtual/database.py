@@ -1,0 +1,74 @@
+"""A connection to SQLite that works in the loop's own thread, and the place where the disk can fail.
+
+aiosqlite works in a thread; to a loop that jumps, a query in a thread looks like idleness, and virtual time leaps while
+it runs. This one is the same class without its thread, so that SQLAlchemy takes it as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+Hook = Callable[[str, str], Awaitable[None]]
+"""Asked before each step (execute, commit, ...) with its statement; it may wait, or fail as a disk does."""
+
+
+class _InlineQueue:
+    """Stands in for the queue to the thread: what is put there is done at once."""
+
+    def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        """Do the work and settle its future."""
+        future, work = item
+        try:
+            result = work()
+        except BaseException as fault:
+            if future is not None and not future.done():
+                future.set_exception(fault)
+            return
+        if future is not None and not future.done():
+            future.set_result(result)
+
+
+class _NoThread:
+    """Stands in for the thread that is never started."""
+
+    daemon = True
+
+
+class InlineConnection(aiosqlite.Connection):
+    """An aiosqlite connection without a thread."""
+
+    def __init__(self, path: Path, hook: Hook | None = None) -> None:
+        self._running = True
+        self._connection = None
+        self._iter_chunk_size = 64
+        self._connector = lambda: sqlite3.connect(path, check_same_thread=False, timeout=0)
+        self._tx = _InlineQueue()  # type: ignore[assignment]  # all that is asked of it is put_nowait
+        self._thread = _NoThread()  # type: ignore[assignment]
+        self._hook = hook
+
+    def __await__(self) -> Any:
+        return self._connect().__await__()
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running or self._connection is None:
+            raise ValueError("Connection closed")
+        if self._hook is not None:
+            statement = args[0] if args and isinstance(args[0], str) else ""
+            await self._hook(getattr(fn, "__name__", ""), statement)
+        return fn(*args, **kwargs)
+
+
+def connect_inline(path: Path, hook: Hook | None = None) -> Callable[..., Awaitable[InlineConnection]]:
+    """Return what `Database` takes as `connect`."""
+
+    async def connect(*_: Any, **__: Any) -> InlineConnection:
+        connection: InlineConnection = await InlineConnection(path, hook)
+        return connection
+
+    return connect

@@ -1,0 +1,114 @@
+"""A network in memory: links that carry frames with latency, and break in the ways that real ones do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+TICK_S = 1e-6
+
+Frame = str | bytes
+Deliver = Callable[[Frame | None], None]
+"""Takes a frame; None is the end of the connection."""
+
+
+class Pipe:
+    """One direction of a link: first in, first out, each frame after its own latency."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, rng: Random, latency_s: tuple[float, float]) -> None:
+        self._loop = loop
+        self._rng = rng
+        self._latency_s = latency_s
+        self._last = 0.0
+        self._held: list[Frame | None] | None = None
+        self.deliver: Deliver = lambda _: None
+        self.dead = False
+        self.slowness = 1.0
+
+    def put(self, frame: Frame | None) -> None:
+        """Send a frame, or the end."""
+        if self.dead:
+            return
+        if self._held is not None:
+            self._held.append(frame)
+            return
+        arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness
+        self._last = max(self._last + TICK_S, arrives)  # the loop keeps no order among timers of one instant
+        self._loop.call_at(self._last, self._arrive, frame)
+
+    def hold(self) -> None:
+        """Keep what is sent from now on until `release`."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Send on what was held."""
+        held, self._held = self._held or [], None
+        for frame in held:
+            self.put(frame)
+
+    def _arrive(self, frame: Frame | None) -> None:
+        if not self.dead:
+            self.deliver(frame)
+
+
+class Link:
+    """One connection: `up` carries to Master, `down` from it."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, rng: Random, address: str, latency_s: tuple[float, float]
+    ) -> None:
+        self.address = address
+        self.up = Pipe(loop, rng, latency_s)
+        self.down = Pipe(loop, rng, latency_s)
+        self.ended = False
+
+    def sever(self) -> None:
+        """End the connection as a crashed process does: both ends learn of it, one latency later."""
+        if not self.ended:
+            self.ended = True
+            self.up.put(None)
+            self.down.put(None)
+
+    def go_dark(self, *, up: bool = True, down: bool = True) -> None:
+        """Let frames vanish in one or both directions; nobody learns of it."""
+        self.up.dead = self.up.dead or up
+        self.down.dead = self.down.dead or down
+
+
+class ServerEnd:
+    """Master's end of a link, as python-engineio's drivers are: `wait` for a frame, `send` one, `close`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._arrived: deque[Frame | None] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        link.up.deliver = self._take
+
+    async def wait(self) -> Frame:
+        """Return the next frame. Errors: ConnectionError at the end."""
+        while not self._arrived:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        frame = self._arrived.popleft()
+        if frame is None:
+            self._arrived.append(None)
+            raise ConnectionError("the link has ended")
+        return frame
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame. Errors: ConnectionError once the link has ended."""
+        if self._link.ended:
+            raise ConnectionError("the link has ended")
+        self._link.down.put(frame)
+
+    async def close(self) -> None:
+        """End the link."""
+        self._link.sever()
+
+    def _take(self, frame: Frame | None) -> None:
+        self._arrived.append(frame)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,180 @@
+"""Socket.IO over a link in memory: the client's end, and how the real server is put onto the other."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import engineio.async_socket
+import orjson
+
+from master.clock import Clock
+from master.model import JsonObject
+from simulator.transport import AckLate, LinkDown, Listener
+from simulator.virtual.network import Frame, Link, ServerEnd
+
+CONNECT_TIMEOUT_S = 10.0
+QUERY = "EIO=4&transport=websocket"
+
+
+class _LinkSocket:
+    """python-engineio's driver class for WebSockets, on a link."""
+
+    def __init__(self, handler: Callable[[Any], Awaitable[None]], server: Any) -> None:
+        self._handler = handler
+
+    async def __call__(self, environ: dict[str, Any]) -> str:
+        """Serve one connection until its end."""
+        end = ServerEnd(environ["simulator.link"])
+        self.wait, self.send, self.close = end.wait, end.send, end.close
+        await self._handler(self)
+        return ""
+
+
+DRIVER: dict[str, Any] = {
+    "asyncio": True,
+    "translate_request": lambda environ: environ,
+    "make_response": lambda status, headers, payload, environ: (status, headers, payload),
+    "websocket": _LinkSocket,
+}
+
+
+@contextmanager
+def put_on_links(sockets: Any, clock: Clock) -> Iterator[None]:
+    """Let the real Socket.IO server take links instead of HTTP, with ids from a counter and time from `clock`."""
+    eio = sockets.eio
+    numbers = itertools.count(1)
+    eio._async = {**eio._async, **DRIVER}
+    eio.generate_id = lambda: f"sid{next(numbers):08d}"
+    library = vars(engineio.async_socket)  # it reads the time by its module's name, and takes no clock
+    real, library["time"] = library["time"], SimpleNamespace(time=clock.now)
+    try:
+        yield
+    finally:
+        library["time"] = real
+
+
+class LinkTransport:
+    """The client's end: a Transport (simulator/transport.py) that speaks Socket.IO 5 by itself, without a library."""
+
+    def __init__(self, sockets: Any, link: Link, namespace: str) -> None:
+        self._sockets = sockets
+        self._link = link
+        self._namespace = namespace
+        self._listeners: dict[str, Listener] = {}
+        self._acks: dict[int, asyncio.Future[JsonObject]] = {}
+        self._numbers = itertools.count(1)
+        self._joined: asyncio.Future[None] | None = None
+        self._gone = asyncio.Event()
+        self._serving: asyncio.Task[Any] | None = None
+        link.down.deliver = self._take
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, or never came about."""
+        return self._gone.is_set() or self._joined is None or not self._joined.done()
+
+    def on(self, event: str, listener: Listener) -> None:
+        """Call `listener` with the first argument of each `event`; before `connect`."""
+        self._listeners[event] = listener
+
+    async def connect(self) -> None:
+        """Open the connection. Errors: LinkDown."""
+        self._joined = asyncio.get_running_loop().create_future()
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "QUERY_STRING": QUERY,
+            "HTTP_UPGRADE": "websocket",
+            "HTTP_CONNECTION": "upgrade",
+            "PATH_INFO": "/socket.io/",
+            "REMOTE_ADDR": self._link.address,
+            "wsgi.url_scheme": "http",
+            "simulator.link": self._link,
+        }
+        self._serving = asyncio.ensure_future(self._sockets.eio.handle_request(environ))
+        self._link.up.put(f"40{self._namespace},")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._joined
+        except TimeoutError:
+            self.cut()
+            raise LinkDown("Master did not answer") from None
+
+    async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
+        """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
+        if self._gone.is_set():
+            raise LinkDown("the connection is gone")
+        number = next(self._numbers)
+        answer = self._acks[number] = asyncio.get_running_loop().create_future()
+        self._link.up.put(f"42{self._namespace},{number}{orjson.dumps([event, data]).decode()}")
+        try:
+            async with asyncio.timeout(timeout_s):
+                acknowledged: JsonObject = await answer
+                return acknowledged
+        except TimeoutError:
+            raise AckLate(event) from None
+        finally:
+            self._acks.pop(number, None)
+
+    async def disconnect(self) -> None:
+        """Close the connection properly."""
+        if not self._gone.is_set():
+            self._link.up.put(f"41{self._namespace},")
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection as a crashed process does: without a word."""
+        self._link.sever()
+        self._end()
+
+    async def wait_closed(self) -> None:
+        """Return once the connection is gone."""
+        await self._gone.wait()
+
+    def _take(self, frame: Frame | None) -> None:
+        if self._gone.is_set():
+            return
+        if frame is None:
+            self._end()
+        elif isinstance(frame, str):
+            if frame[0] == "4":
+                self._take_packet(frame)
+            elif frame == "2":
+                self._link.up.put("3")
+            elif frame == "1":
+                self._link.sever()
+                self._end()
+
+    def _take_packet(self, frame: str) -> None:
+        kind, start = frame[1], frame.find("[")
+        if kind == "2":
+            event, *args = orjson.loads(frame[start:])
+            listener = self._listeners.get(event)
+            if listener is not None:
+                listener(args[0] if args else {})
+        elif kind == "3":
+            number = int(frame[2 + len(self._namespace) + 1 : start])
+            answer = self._acks.get(number)
+            if answer is not None and not answer.done():
+                answer.set_result(orjson.loads(frame[start:])[0])
+        elif kind == "0" and self._joined is not None and not self._joined.done():
+            self._joined.set_result(None)
+        elif kind in "14":
+            self._link.sever()
+            self._end()
+
+    def _end(self) -> None:
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        waiting: list[asyncio.Future[Any]] = [*self._acks.values()]
+        if self._joined is not None:
+            waiting.append(self._joined)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(LinkDown("the connection broke"))
+                future.exception()
