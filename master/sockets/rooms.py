@@ -1,58 +1,65 @@
-"""Parcels to sockets: who is meant, and one emit for all of them."""
+"""Parcels to sockets: who is meant, and one encoding for all of them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 
 from master.presence import Presence
+from master.protocol.wire import FastJson
+from master.sockets.server import SocketServer
 from master.turn import Parcel
 
 log = structlog.get_logger(__name__)
+
+YIELD_EVERY = 32
+"""So many parcels are queued before those who write to sockets get their turn: a burst is no slow reader."""
 
 
 class Rooms:
     """Publishes over Socket.IO and notes which notifications were handed to at least one person."""
 
-    def __init__(self, sockets: Any, presence: Presence) -> None:
+    def __init__(self, sockets: SocketServer, presence: Presence) -> None:
         self._sockets = sockets
         self._presence = presence
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
         """Send every parcel; one that cannot be delivered harms no other."""
-        for parcel in parcels:
+        before, text = None, ""
+        for number, parcel in enumerate(parcels, 1):
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
             try:
-                if await self._send(parcel) and parcel.event == "notification:new":
+                target = self._find_room(parcel)
+                if target is None:
+                    continue
+                namespace, room = target
+                if parcel.kind != "event":
+                    await self._act(parcel, namespace, room)
+                    continue
+                if parcel.payload is not before:  # administrators and devices are told the same
+                    before, text = parcel.payload, FastJson.dumps(parcel.payload)
+                reached = self._sockets.tell(f'2{namespace},["{parcel.event}",{text}]', namespace, room)
+                if reached and parcel.event == "notification:new":
                     self._presence.delivered[parcel.payload["id"]] = None
             except Exception:
                 log.exception("parcel_failed", event_name=parcel.event)
 
-    async def _send(self, parcel: Parcel) -> bool:
-        """Return whether there was anybody to send to."""
-        to = parcel.address.to
+    def _find_room(self, parcel: Parcel) -> tuple[str, str] | None:
+        """Return the namespace and room that a parcel is for, or None where nobody is there."""
+        to, name = parcel.address.to, parcel.address.id
         if to in ("admins", "clients"):
-            if not self._is_anybody_in(to):
-                return False
-            await self._sockets.emit(parcel.event, parcel.payload, room=to, namespace=f"/{to[:-1]}")
-            return True
+            return f"/{to[:-1]}", to
         if to == "worker":
-            seat = self._presence.seats.get(parcel.address.id)
-            if seat is None or seat.sid is None:
-                return False
-            await self._sockets.emit(parcel.event, parcel.payload, to=seat.sid, namespace="/worker")
-            return True
+            seat = self._presence.seats.get(name)
+            return ("/worker", seat.sid) if seat is not None and seat.sid is not None else None
         namespace = "/" + to.removesuffix("_socket")
-        if not self._sockets.manager.is_connected(parcel.address.id, namespace):
-            return False
-        if parcel.kind == "hang_up":
-            await self._sockets.disconnect(parcel.address.id, namespace=namespace)
-        elif parcel.kind == "join":
-            await self._sockets.enter_room(parcel.address.id, namespace[1:] + "s", namespace=namespace)
-        else:
-            await self._sockets.emit(parcel.event, parcel.payload, to=parcel.address.id, namespace=namespace)
-        return True
+        return (namespace, name) if self._sockets.manager.is_connected(name, namespace) else None
 
-    def _is_anybody_in(self, room: str) -> bool:
-        return any(True for _ in self._sockets.manager.get_participants(f"/{room[:-1]}", room))
+    async def _act(self, parcel: Parcel, namespace: str, sid: str) -> None:
+        if parcel.kind == "hang_up":
+            await self._sockets.disconnect(sid, namespace=namespace)
+        else:
+            await self._sockets.enter_room(sid, namespace[1:] + "s", namespace=namespace)

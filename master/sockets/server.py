@@ -10,8 +10,9 @@ from typing import Any
 import socketio
 import structlog
 from aiohttp import StreamReader
-from aiohttp.web import Request, WebSocketResponse
-from engineio.async_drivers.aiohttp import WebSocket, translate_request
+from aiohttp.web import Request
+from engineio.async_drivers.aiohttp import translate_request
+from engineio.packet import MESSAGE, Packet
 from engineio.payload import Payload
 from socketio import packet
 
@@ -19,6 +20,7 @@ from master.errors import NotJoined, Refusal, Unreadable
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import Lane, Reception
+from master.sockets.lean import LeanSocket, PlainWebSocket
 from master.sockets.outbound import OutboundQueue
 from master.turn import Caller
 
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 ATTACHMENTS_LIMIT = 64
 PACKETS_PER_POST = 10_000
 """What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
+
+ID_DIGITS = 15
 
 EVENT_PREFIX = re.compile(r"^[25](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
 
@@ -55,18 +59,6 @@ def _translate_whole(request: Request) -> dict[str, Any]:
     return environ
 
 
-class _PlainWebSocket(WebSocket):
-    """The library's WebSocket without compression, which costs four times the memory of a connection without it."""
-
-    async def __call__(self, environ: dict[str, Any]) -> WebSocketResponse:
-        """Shake hands and serve until the end."""
-        self._sock = WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
-        await self._sock.prepare(environ["aiohttp.request"])
-        self.environ = environ
-        await self.handler(self)
-        return self._sock
-
-
 class SocketServer(socketio.AsyncServer):
     """The server of all three namespaces.
 
@@ -78,7 +70,7 @@ class SocketServer(socketio.AsyncServer):
     def __init__(self, *, outbound_bytes: int, metrics: Metrics, **options: Any) -> None:
         Payload.max_decode_packets = PACKETS_PER_POST  # the library has no setting for it but this
         super().__init__(async_handlers=False, json=FastJson, **options)
-        self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": _PlainWebSocket}
+        self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": PlainWebSocket}
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self.reception: Reception | None = None
@@ -95,6 +87,7 @@ class SocketServer(socketio.AsyncServer):
         while not connection.queue.empty():
             queue.put_nowait(connection.queue.get_nowait())
         connection.queue = queue
+        connection.__class__ = LeanSocket  # the library makes its own class and takes no other
 
     def _drop_slow(self, eio_sid: str) -> None:
         """Close a connection whose reader has stopped; what it is owed it gets by asking again."""
@@ -103,11 +96,10 @@ class SocketServer(socketio.AsyncServer):
         connection, environ = self.eio.sockets.get(eio_sid), self.environ.get(eio_sid, {})
         if connection is None:
             return
-        connection.queue.put_nowait(None)
         transport = getattr(environ.get("aiohttp.request"), "transport", None)
         if transport is not None and connection.upgraded:
             transport.abort()  # its writer waits for a reader that does not come; a polite close would wait as well
-        task = asyncio.create_task(connection.close(wait=False, abort=True, reason="slow consumer"))
+        task = asyncio.create_task(connection.close(abort=True, reason="slow consumer"))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -118,8 +110,17 @@ class SocketServer(socketio.AsyncServer):
     async def hang_up_all(self) -> None:
         """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""
         for connection in list(self.eio.sockets.values()):
-            await connection.close(wait=False)
-            await connection.queue.put(None)  # ends the writer, which then closes the WebSocket
+            await connection.close()
+
+    def tell(self, frame: str, namespace: str, room: str) -> bool:
+        """Queue one encoded event for everybody in a room (a socket's own id is a room); return whether anybody was."""
+        packet_, reached = Packet(MESSAGE, frame), False
+        for _, eio_sid in self.manager.get_participants(namespace, room):
+            connection = self.eio.sockets.get(eio_sid)
+            if connection is not None and not connection.closed:
+                connection.queue.put_nowait(packet_)
+                reached = True
+        return reached
 
     async def _handle_eio_message(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, data: str | bytes
@@ -129,6 +130,9 @@ class SocketServer(socketio.AsyncServer):
             del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
             await self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
         try:
+            if data[:1] == "2" and isinstance(data, str):
+                await self._handle_event(eio_sid, *_read_event(data))
+                return
             await super()._handle_eio_message(eio_sid, data)
             await self._look_at_attachments(eio_sid)
         except Exception:
@@ -166,9 +170,24 @@ class SocketServer(socketio.AsyncServer):
         await self._acknowledge(eio_sid, namespace, id, refuse(refusal))
 
     async def _acknowledge(self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]) -> None:
-        if id is not None and eio_sid in self.eio.sockets:
-            ack = self.packet_class(packet.ACK, namespace=namespace or "/", id=id, data=[answer])
-            await self._send_packet(eio_sid, ack)
+        connection = self.eio.sockets.get(eio_sid)
+        if id is not None and connection is not None and not connection.closed:
+            place = f"{namespace}," if namespace and namespace != "/" else ""
+            connection.queue.put_nowait(Packet(MESSAGE, f"3{place}{id}{FastJson.dumps([answer])}"))
+
+
+def _read_event(frame: str) -> tuple[str, int | None, Any]:
+    """Return namespace, acknowledgement id and content of an event packet. Errors: ValueError, IndexError."""
+    namespace, start = "/", 1
+    if frame[1] == "/":
+        comma = frame.index(",")
+        namespace, start = frame[1:comma].partition("?")[0], comma + 1
+    end = start
+    while frame[end] in "0123456789":
+        end += 1
+    if end - start > ID_DIGITS:
+        raise ValueError("the acknowledgement's id is too long")
+    return namespace, int(frame[start:end]) if end > start else None, FastJson.loads(frame[end:])
 
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:

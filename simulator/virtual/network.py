@@ -105,8 +105,9 @@ class ServerEnd:
         self._link.down.put(frame)
 
     async def close(self) -> None:
-        """End the link."""
+        """End the link; whoever waits here learns of it even if nothing gets through any more."""
         self._link.sever()
+        self._take(None)
 
     def _take(self, frame: Frame | None) -> None:
         self._arrived.append(frame)
