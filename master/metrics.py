@@ -16,6 +16,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._by_event: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.events = Counter(
             "master_events",
             "Events that arrived, by what became of them (ok or the refusal's code).",
@@ -65,6 +66,15 @@ class Metrics:
         self.sockets = Gauge("master_sockets", "Live sockets.", ["namespace"], registry=self.registry)
         self.workers = Gauge("master_workers", "Workers by state.", ["status"], registry=self.registry)
         self.accounts = Gauge("master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry)
+
+    def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
+        """Count one acknowledged event. Its label values must come from the tables of routes and refusals."""
+        found = self._by_event.get((namespace, event, result))
+        if found is None:
+            found = (self.events.labels(namespace, event, result), self.ack_seconds.labels(namespace))
+            self._by_event[namespace, event, result] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def set_all(self, gauge: Gauge, figures: Mapping[str, float]) -> None:
         """Set a gauge's labels to these figures and to no others."""

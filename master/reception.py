@@ -183,8 +183,7 @@ class Reception:
 
     def _count(self, arrival: Arrival, result: str) -> None:
         event = arrival.route.event if arrival.route is not None else "(unknown)"
-        self._metrics.events.labels(arrival.caller.kind, event, result).inc()
-        self._metrics.ack_seconds.labels(arrival.caller.kind).observe(self._clock.monotonic() - arrival.began)
+        self._metrics.count_event(arrival.caller.kind, event, result, self._clock.monotonic() - arrival.began)
 
     async def _send(self, caller: Caller, event: str, payload: dict[str, Any]) -> None:
         if caller.sid is not None:

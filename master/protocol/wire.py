@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +19,7 @@ MAX_ITEMS = 5_000
 MAX_FAULTS = 50
 MILLISECONDS_FROM = 10**10
 LATEST_SECOND = 10**10
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _normalise_time(value: Any) -> Any:
@@ -36,7 +38,7 @@ def _normalise_time(value: Any) -> Any:
 
 
 def _refuse_control(value: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
+    if CONTROL.search(value):
         raise ValueError("control characters are not allowed here")
     return value
 
