@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable
@@ -132,6 +133,12 @@ class Master:
             raise ListenFault(f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}.") from None
         self.port = runner.addresses[0][1]
         self.supervisor.master_port = self.port
+
+    def make_http_protocol(self) -> asyncio.Protocol:
+        """Return the server's side of one more HTTP connection, for who brings the bytes themselves."""
+        server = self._runner.server if self._runner is not None else None
+        assert server is not None, "start first"
+        return server()
 
     async def close(self) -> None:
         """Stop accepting, end the worker processes, finish the writes, close the database."""
