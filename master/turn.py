@@ -188,6 +188,11 @@ class Turns:
         """Return how many items wait for the writer."""
         return len(self._waiting)
 
+    @property
+    def trouble(self) -> str | None:
+        """Return what the disk said when it last failed, or None once it has taken a write again."""
+        return self._database.trouble
+
     def submit(self, operation: Operation | Bulk, event: Any, caller: Caller) -> asyncio.Future[Any]:
         """Put an event into the writer's queue; the future holds the reply once it is committed.
 

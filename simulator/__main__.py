@@ -1,4 +1,4 @@
-"""Command line: a whole run over real sockets (the default), or one single worker as a process."""
+"""Command line: a whole run over real sockets (the default), one single worker as a process, or a trial."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
+from simulator.commands import COMMANDS, Parser
 from simulator.demo import Options, run_demo
 from simulator.holdings import WorkerProfile
 from simulator.master_process import StartTrouble
@@ -37,22 +38,15 @@ CALLED_BY_WORKER = {"platforms": "--platforms", "max_accounts": "--max-accounts"
 CALLED = {setting: f"--{flag.replace('_', '-')}" for flag, setting in FLAGS.items()}
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose refusal is one line, as every other refusal of the command line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse what was written. Errors: ScenarioTrouble, always."""
-        raise ScenarioTrouble(f"{message} (--help lists what there is)")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator`."""
     plain = Scenario()
     parser = Parser(
         prog="python -m simulator",
         description="Simulated workers, admins, clients and a social platform against a real Master.",
-        epilog="`python -m simulator worker --help`: one worker as a process. PORT in the environment chooses the port "
-        "of the Master that is started. Exit code: 0 nothing violated, 1 violations, 2 could not start.",
+        epilog="Other commands, with their own --help: `worker` (one worker as a process), `crash` (Master is killed "
+        "again and again), `restart` (Master restarts under many workers). PORT in the environment chooses the port of "
+        "the Master that is started. Exit code: 0 nothing violated, 1 violations, 2 could not start.",
     )
     add = parser.add_argument
     add("--scenario", metavar="NAME|PATH", help=f"start from a file; names: {', '.join(name_scenarios())}")
@@ -155,6 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["worker"]:
             profile, url, scenario = read_worker(given[1:], os.environ)
             return run(lambda: run_worker(profile, url, scenario))
+        if given and given[0] in COMMANDS:
+            return run(COMMANDS[given[0]](given[1:], os.environ))
         whole, options = read_run(given)
         return run(lambda: run_demo(whole, options))
     except (ScenarioTrouble, StartTrouble) as trouble:

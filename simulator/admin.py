@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from master.model import OPEN_SESSION, JsonObject, LoginStatus
-from simulator.api import Api, ApiTrouble
-from simulator.chance import open_stream
+from simulator.api import Api, ApiTrouble, list_all
+from simulator.chance import draw_backoff, draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection, Refused, live_until
 from simulator.pace import wait_event
 from simulator.world import World
 
 AT_ONCE = 8
+CLOSING_LIMIT_S = 10.0
 """HTTP requests that an administrator has open at once."""
 
 PNG = "data:image/png;base64,"
@@ -30,6 +32,7 @@ class Admin:
         self._open: dict[str, str] = {}
         self._to_cancel: set[str] = set()
         self._retry_at: dict[str, float] = {}
+        self._relogin_at: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         listeners = {
@@ -50,14 +53,18 @@ class Admin:
 
     async def close_logins(self) -> None:
         """Cancel every login that is still open, and wait shortly until Master says that they ended."""
-        for session_id in list(self._open):
-            try:
-                await self._connection.call("master:login:cancel", {"session_id": session_id})
-            except TROUBLE:
-                continue
-        for _ in range(20):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_LIMIT_S):
+                await self._close_logins()
+
+    async def _close_logins(self) -> None:
+        while True:
+            await self._connection.wait_ready()
             if not self._open:
                 return
+            for session_id in list(self._open):
+                with contextlib.suppress(*TROUBLE):
+                    await self._connection.call("master:login:cancel", {"session_id": session_id})
             await wait_event(self._wake, 0.25)
 
     async def _live(self, calm: asyncio.Event) -> None:
@@ -67,12 +74,15 @@ class Admin:
             group.create_task(self._start_logins(calm))
 
     async def _greet(self) -> None:
-        """Ask what is going on. A login whose end was told while this administrator was away is not open any more."""
+        """Ask what is going on: logins may have ended, or begun unheard, while this administrator was away."""
         await self._connection.call("admin:status:request", {})
         answer = await self._connection.call("admin:request:login-sessions", {})
         for session in answer.get("sessions") or []:
-            if session.get("status") not in OPEN_SESSION and session.get("id") in self._open:
-                self._forget(str(session["id"]))
+            session_id, account_id = str(session["id"]), str(session["account_id"])
+            if session["status"] not in OPEN_SESSION:
+                self._forget(session_id)
+            elif account_id in self._share:
+                self._open[session_id] = account_id
 
     # -- logins ------------------------------------------------------------------------------------------------
 
@@ -87,13 +97,20 @@ class Admin:
 
     def _find_waiting(self) -> list[str]:
         """Return the accounts that nobody has logged in and that may be tried now."""
-        now, states = self._world.clock.monotonic(), self._world.tally.account_states
+        now = self._world.clock.monotonic()
         return [
             account_id
             for account_id in self._share
-            if states[account_id] in (LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED)
-            and self._retry_at.get(account_id, 0.0) <= now
+            if self._retry_at.get(account_id, 0.0) <= now and self._needs_login(account_id, now)
         ]
+
+    def _needs_login(self, account_id: str, now: float) -> bool:
+        """Tell whether an account is not logged in, or is and the platform has had enough of its cookies."""
+        state, per_s = self._world.tally.account_states[account_id], self._world.scenario.relogin_rate_per_min / 60
+        if state == LoginStatus.LOGGED_IN and per_s > 0:
+            return now >= self._relogin_at.setdefault(account_id, now + draw_gap(self._rng, per_s))
+        self._relogin_at.pop(account_id, None)
+        return state in (LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED)
 
     async def _start_login(self, account_id: str) -> None:
         counts = self._world.tally.counts
@@ -101,12 +118,12 @@ class Admin:
             ack = await self._connection.call("master:login:start", {"account_id": account_id})
         except Refused as refused:
             counts.logins_refused += 1
-            self._retry_at[account_id] = self._world.clock.monotonic() + self._rng.uniform(0.5, 2.0)
+            self._retry_later(account_id, refused.wait_s)
             if not refused.retryable:
                 self._world.ledger.complain("login_start_refused", f"{account_id}: {refused}")
             return
         except TROUBLE:
-            self._retry_at[account_id] = self._world.clock.monotonic() + self._rng.uniform(1.0, 3.0)
+            self._retry_later(account_id)
             return
         session_id = str(ack["session_id"])
         counts.logins_started += 1
@@ -118,6 +135,10 @@ class Admin:
             self._to_cancel.add(session_id)
         elif mood < self._world.scenario.cancel_rate + self._world.scenario.supersede_rate:
             self._spawn_supersede(session_id, account_id)
+
+    def _retry_later(self, account_id: str, asked_s: float = 0.0) -> None:
+        wait_s = asked_s + draw_backoff(self._rng, 2, self._world.scenario.retry_wait_s)
+        self._retry_at[account_id] = self._world.clock.monotonic() + wait_s
 
     def _spawn_supersede(self, session_id: str, account_id: str) -> None:
         async def start_again(wait_s: float) -> None:
@@ -206,30 +227,42 @@ class Admin:
         return self._group
 
 
+async def create_account(api: Api, world: World, run: str, number: int) -> str:
+    """Create one of the run's accounts over HTTP, or find it where the answer was lost before; return its id.
+
+    Errors: ApiTrouble.
+    """
+    handle = f"{world.prefix}-{number:05d}"
+    platform = world.scenario.platforms[number % len(world.scenario.platforms)]
+    body = {
+        "platform": platform,
+        "account_name": f"模拟账号 {number}",
+        "account_id": f"{run}-{handle}",
+        "monitor_interval": world.scenario.monitor_interval_s,
+    }
+    status, answer = await api.ask("POST", "accounts", body=body)
+    account: JsonObject | None = answer["account"] if status == 201 else None
+    if status == 409:
+        rows = [row async for row in list_all(api, "accounts", platform=platform)]
+        account = next((row for row in rows if row["account_id"] == body["account_id"]), None)
+    if account is None:
+        raise ApiTrouble(f"POST accounts answered {status}: {answer.get('error')}")
+    account_id = str(account["id"])
+    world.ledger.note_account(account_id)
+    world.platform.enroll(account_id, handle)
+    world.tally.account_states[account_id] = str(account.get("login_status", LoginStatus.NOT_LOGGED_IN))
+    return account_id
+
+
 async def create_accounts(api: Api, world: World, run: str) -> list[str]:
     """Create the run's accounts over HTTP and return their ids. Errors: ApiTrouble."""
-    scenario = world.scenario
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def create_one(number: int) -> str:
-        handle = f"{world.prefix}-{number:05d}"
-        platform = scenario.platforms[number % len(scenario.platforms)]
-        body = {
-            "platform": platform,
-            "account_name": f"模拟账号 {number}",
-            "account_id": f"{run}-{handle}",
-            "monitor_interval": scenario.monitor_interval_s,
-        }
         async with gate:
-            status, answer = await api.ask("POST", "accounts", body=body)
-        if status != 201:
-            raise ApiTrouble(f"POST accounts answered {status}: {answer.get('error')}")
-        account_id = str(answer["account"]["id"])
-        world.platform.enroll(account_id, handle)
-        world.tally.account_states[account_id] = str(answer["account"].get("login_status", LoginStatus.NOT_LOGGED_IN))
-        return account_id
+            return await create_account(api, world, run, number)
 
-    return await asyncio.gather(*(create_one(number) for number in range(1, scenario.account_count + 1)))
+    return await asyncio.gather(*(create_one(number) for number in range(1, world.scenario.account_count + 1)))
 
 
 async def delete_accounts(api: Api, account_ids: Sequence[str]) -> None:

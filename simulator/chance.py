@@ -10,12 +10,14 @@ def open_stream(seed: int, purpose: str, name: str = "") -> Random:
     return Random(f"{seed}/{purpose}/{name}")
 
 
-def draw_backoff(rng: Random, attempt: int, *, base_s: float = 0.5, cap_s: float = 15.0) -> float:
+def draw_backoff(rng: Random, attempt: int, wait_s: tuple[float, float]) -> float:
     """Return the seconds to wait before try `attempt` (0 is the first repetition), with full jitter.
 
-    Spread over the whole span, not around its end: otherwise all workers come back in the same second.
+    `wait_s` is the most before the first repetition and the most of all. Spread over the whole span, not around its
+    end: otherwise all workers come back in the same second.
     """
-    return rng.uniform(0.1, min(cap_s, base_s * 2.0 ** min(attempt, 16)))
+    first_s, most_s = wait_s
+    return rng.uniform(0.1, min(most_s, first_s * 2.0 ** min(attempt, 16)))
 
 
 def draw_gap(rng: Random, per_s: float) -> float:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from master.model import JsonObject
-from simulator.chance import draw_gap, open_stream
+from simulator.chance import draw_backoff, draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection, Refused, live_until
 from simulator.pace import wait_event, wait_forever
 from simulator.sequence import SeenSequence
@@ -74,7 +74,7 @@ class Client:
         self.seen.reconnect()
         names = {"device_type": "simulated", "device_name": f"device of {self.device_id}"}
         await self._connection.call("client:register", {"device_id": self.device_id, **names})
-        if not await wait_event(self._registered, ANSWER_TIMEOUT_S):
+        if not await self._connection.expect(self._registered, ANSWER_TIMEOUT_S):
             self._world.ledger.complain("no_named_reply", f"{self.device_id}: no client:register:success")
         self._sync_wanted.set()
 
@@ -92,9 +92,11 @@ class Client:
                 continue
             notification_id = self._to_confirm.popleft()
             words = {"notification_id": notification_id, "client_id": self.device_id, "timestamp": self._now_ms()}
-            await self._try("client:notification:ack", words)
+            if await self._try("client:notification:ack", words):
+                self._world.ledger.note_confirmed(self.device_id, notification_id)
 
-    async def _try(self, event: str, data: JsonObject) -> None:
+    async def _try(self, event: str, data: JsonObject) -> bool:
+        """Send an event once; True if Master acknowledged it with success."""
         try:
             await self._connection.call(event, data)
         except Refused as refused:
@@ -102,14 +104,18 @@ class Client:
                 self._world.ledger.complain("client_refused", f"{self.device_id}: {refused}")
         except TROUBLE:
             pass
+        else:
+            return True
+        return False
 
     async def _sync_when_wanted(self) -> None:
         while True:
             await wait_event(self._sync_wanted, None)
             try:
                 await self.catch_up()
-            except TROUBLE:
-                await asyncio.sleep(self._rng.uniform(0.5, 2.0))
+            except TROUBLE as trouble:
+                asked_s = trouble.wait_s if isinstance(trouble, Refused) else 0.0
+                await asyncio.sleep(asked_s + draw_backoff(self._rng, 0, self._world.scenario.retry_wait_s))
                 self._sync_wanted.set()
 
     async def _sync_once(self) -> None:
@@ -122,7 +128,7 @@ class Client:
             self._answered.clear()
             words = {"device_id": self.device_id, "after_seq": after, "limit": PAGE, "offset": 0}
             await self._connection.call("client:sync:request", words)
-            if not await wait_event(self._answered, ANSWER_TIMEOUT_S):
+            if not await self._connection.expect(self._answered, ANSWER_TIMEOUT_S):
                 self._world.ledger.complain("no_named_reply", f"{self.device_id}: no client:sync:response")
                 return
             rows = self._answer.get("notifications") or []

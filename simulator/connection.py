@@ -9,10 +9,14 @@ from typing import Any
 
 from master.model import JsonObject
 from simulator.chance import draw_backoff
+from simulator.pace import read_wait_s, wait_first, wait_forever
 from simulator.transport import AckLate, LinkDown, Listener, Transport
 from simulator.world import World
 
 CALL_TIMEOUT_S = 10.0
+
+GREETINGS = 8
+"""How often a busy Master is greeted on one connection before another connection is tried."""
 
 
 class Refused(Exception):
@@ -23,6 +27,7 @@ class Refused(Exception):
         self.error: JsonObject = error if isinstance(error, dict) else {"code": "unknown", "message": str(error)}
         self.code = str(self.error.get("code"))
         self.retryable = self.error.get("retryable") is True
+        self.wait_s = read_wait_s(self.error)
         details = f" {self.error['details']}" if self.error.get("details") else ""
         super().__init__(f"{event}: {self.code}: {self.error.get('message')}{details}")
 
@@ -34,7 +39,10 @@ Greet = Callable[[], Awaitable[None]]
 
 
 class Connection:
-    """Keeps one namespace connected. `greet` introduces the actor on each new connection, before anyone else calls."""
+    """Keeps one namespace connected. `greet` introduces the actor on each new connection, before anyone else calls.
+
+    `on_break` hears of each connection that was greeted and then broke.
+    """
 
     def __init__(
         self,
@@ -43,12 +51,14 @@ class Connection:
         listeners: Mapping[str, Listener],
         greet: Greet,
         rng: Random,
+        on_break: Callable[[], None] | None = None,
     ) -> None:
         self._namespace = namespace
         self._world = world
         self._listeners = listeners
         self._greet = greet
         self._rng = rng
+        self._on_break = on_break
         self._transport: Transport | None = None
         self._ready = asyncio.Event()
         self.trouble: str | None = None
@@ -70,7 +80,7 @@ class Connection:
             while True:
                 await asyncio.sleep(wait_s)
                 attempt = 0 if await self._live_once() else attempt + 1
-                wait_s = draw_backoff(self._rng, attempt)
+                wait_s = draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
         finally:
             self.cut()
 
@@ -86,6 +96,34 @@ class Connection:
         if self._transport is None:
             raise LinkDown("not connected")
         return await self._transport.call(event, data, timeout_s)
+
+    async def expect(self, event: asyncio.Event, timeout_s: float) -> bool:
+        """Wait for `event`, clear it, and tell whether it came in time. Errors: LinkDown if the connection breaks."""
+        if self._transport is None:
+            raise LinkDown("not connected")
+        came = await wait_first(event.wait(), self._transport.wait_closed(), timeout_s)
+        if came == 2:
+            raise LinkDown("the connection broke before it came")
+        event.clear()
+        return came == 1
+
+    async def greet(self) -> None:
+        """Introduce the actor, again after as long as a busy Master asks. Errors: LinkDown, AckLate, Refused."""
+        for attempt in range(GREETINGS):
+            try:
+                await self._greet()
+                return
+            except Refused as refused:
+                if not refused.retryable or attempt == GREETINGS - 1:
+                    raise
+                self.trouble = str(refused)
+                wait_s = refused.wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
+            await self._rest(wait_s)
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait while the connection stands. Errors: LinkDown if it breaks."""
+        if self._transport is None or await wait_first(wait_forever(), self._transport.wait_closed(), wait_s):
+            raise LinkDown("the connection broke before Master was asked again")
 
     def cut(self) -> None:
         """End the connection without a word."""
@@ -106,7 +144,7 @@ class Connection:
             transport.on(event, listener)
         try:
             await transport.connect()
-            await self._greet()
+            await self.greet()
         except TROUBLE as trouble:
             transport.cut()
             self.trouble = str(trouble) or type(trouble).__name__
@@ -117,6 +155,8 @@ class Connection:
         self._ready.set()
         await transport.wait_closed()
         self._ready.clear()
+        if self._on_break is not None:
+            self._on_break()
         return True
 
 

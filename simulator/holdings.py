@@ -62,6 +62,11 @@ class Holdings:
         holding = self._held.get(account_id)
         return holding.account if holding else None
 
+    def find_epoch(self, account_id: str) -> int | None:
+        """Return the epoch in which an account was given; None if it is not held."""
+        epoch = (self.find(account_id) or {}).get("epoch")
+        return epoch if isinstance(epoch, int) else None
+
     def take(self, accounts: Iterable[Any]) -> list[str]:
         """Hold the accounts of an assignment, or what is new about them; return their ids."""
         now = self._clock.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from master.model import JsonObject, LoginStatus, MessageKind
 from simulator.api import Api, ApiTrouble, list_all
-from simulator.ledger import Feed, Ledger, Told
+from simulator.ledger import Facts, Feed, Ledger, Told
 from simulator.platform import Platform
 from simulator.sequence import SeenSequence
 
@@ -53,14 +53,16 @@ async def read_stored(api: Api, account_ids: Sequence[str]) -> Stored:
     return stored
 
 
-def check_all(stored: Stored, ledger: Ledger, platform: Platform, devices: Iterable[SeenSequence]) -> None:
-    """Hold Master's lists against the ledger; every difference becomes a violation."""
+def check_all(
+    stored: Stored, facts: Facts, ledger: Ledger, platform: Platform, devices: Iterable[SeenSequence]
+) -> None:
+    """Hold Master's lists against what was acknowledged before they were read; each difference is a violation."""
     for feed, rows in stored.messages.items():
         ours = [str(row[LISTS[feed[1]][1]]) for row in rows if platform.is_ours(str(row[LISTS[feed[1]][1]]))]
-        check_messages(feed, ours, ledger.told.get(feed, Told()), platform, ledger.complain)
-    check_inserted(stored, ledger, platform)
+        check_messages(feed, ours, ledger.show_told(feed, facts), platform, ledger.complain)
+    check_inserted(stored, facts.inserted, platform, ledger.complain)
     check_notifications(stored, ledger.complain)
-    check_logins(stored.accounts, ledger.logged_in, ledger.complain)
+    check_logins(stored.accounts, facts.logged_in, ledger.complain)
     check_devices(stored.notifications, devices)
 
 
@@ -79,13 +81,13 @@ def check_messages(feed: Feed, listed: Sequence[str], told: Told, platform: Plat
         complain("never_sent", f"{kind} {platform_id} of {account_id} is listed and was never reported")
 
 
-def check_inserted(stored: Stored, ledger: Ledger, platform: Platform) -> None:
+def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: Complain) -> None:
     """Check that Master did not acknowledge more insertions than it lists messages."""
     listed = sum(
         platform.is_ours(str(row[LISTS[kind][1]])) for (_, kind), rows in stored.messages.items() for row in rows
     )
-    if ledger.inserted > listed:
-        ledger.complain("inserted_too_often", f"{ledger.inserted} insertions acknowledged, {listed} messages listed")
+    if inserted > listed:
+        complain("inserted_too_often", f"{inserted} insertions acknowledged, {listed} messages listed")
 
 
 def check_notifications(stored: Stored, complain: Complain) -> None:
@@ -95,8 +97,10 @@ def check_notifications(stored: Stored, complain: Complain) -> None:
     kept = {(kind.value, str(row["id"])) for (_, kind), rows in stored.messages.items() for row in rows}
     for kind, row_id in sorted(kept):
         times = told.pop((kind, row_id), 0)
-        if times != 1:
-            complain("notification_count", f"{kind} {row_id} has {times} notifications")
+        if times == 0:
+            complain("not_notified", f"{kind} {row_id} has no notification")
+        elif times > 1:
+            complain("notified_twice", f"{kind} {row_id} has {times} notifications")
     for kind, row_id in sorted(told):
         complain("notification_of_nothing", f"a notification of {kind} {row_id}, which is not listed")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from master.clock import Clock
 from master.model import MessageKind
@@ -37,6 +38,27 @@ class Told:
     acknowledged: set[int] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class ToldLogin:
+    """A login whose success was reported with these cookies: at least once, and perhaps acknowledged."""
+
+    account_id: str
+    cookies: list[Any]
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Master had acknowledged at one moment, and must therefore have stored."""
+
+    acknowledged: dict[Feed, set[int]]
+    inserted: int
+    accounts: set[str]
+    logins: set[str]
+    logged_in: set[str]
+    confirmations: set[tuple[str, str]]
+
+
 class Ledger:
     """The independent record that Master's answers are held against."""
 
@@ -48,7 +70,10 @@ class Ledger:
         self.ownership = Ownership(self.complain, overlap_grace_s)
         self.told: dict[Feed, Told] = {}
         self.inserted = 0
+        self.accounts: set[str] = set()
         self.logged_in: set[str] = set()
+        self.logins: dict[str, ToldLogin] = {}
+        self.confirmations: set[tuple[str, str]] = set()
         self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def complain(self, rule: str, detail: str) -> None:
@@ -72,6 +97,40 @@ class Ledger:
                 "count_in_ack",
                 f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged",
             )
+
+    def note_account(self, account_id: str) -> None:
+        """Note that Master acknowledged a new account."""
+        self.accounts.add(account_id)
+
+    def note_login_sent(self, session_id: str, account_id: str, cookies: list[Any]) -> None:
+        """Note that this success is on its way: from now on Master may have stored it."""
+        self.logins.setdefault(session_id, ToldLogin(account_id, cookies))
+
+    def note_login_acknowledged(self, session_id: str) -> None:
+        """Note that Master acknowledged this success."""
+        login = self.logins[session_id]
+        login.acknowledged = True
+        self.logged_in.add(login.account_id)
+
+    def note_confirmed(self, device_id: str, notification_id: str) -> None:
+        """Note that Master acknowledged that a device has shown a notification."""
+        self.confirmations.add((device_id, notification_id))
+
+    def freeze(self) -> Facts:
+        """Return what is acknowledged now; what comes later is not in it."""
+        return Facts(
+            {feed: set(told.acknowledged) for feed, told in self.told.items()},
+            self.inserted,
+            set(self.accounts),
+            {session_id for session_id, login in self.logins.items() if login.acknowledged},
+            set(self.logged_in),
+            set(self.confirmations),
+        )
+
+    def show_told(self, feed: Feed, facts: Facts) -> Told:
+        """Return what was sent of a feed until now, and what was acknowledged then."""
+        sent = self.told[feed].sent if feed in self.told else set()
+        return Told(sent, facts.acknowledged.get(feed, set()))
 
     def note_closing(self, audience: str, session_id: str) -> bool:
         """Note that `audience` saw a login's closing event; False if it had seen one of this session before."""

@@ -16,15 +16,16 @@ from simulator.platform import LoginView
 from simulator.transport import AckLate, LinkDown
 from simulator.world import World
 
-POLL_S = 2.0
-"""How often the login page is looked at (the source document, flow 2, step 15)."""
-
 LONGEST_S = 660.0
 """When a worker gives up by itself: Master's hard end is 600 s after creation (protocol.md section 4)."""
 
 TRIES = 8
 
+STALE = "stale_epoch"
+
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+FindEpoch = Callable[[str], int | None]
+"""Tells which epoch of an account the worker knows; None if it does not hold the account."""
 
 
 def draw_qr_code(text: str) -> str:
@@ -39,8 +40,9 @@ class GaveUp(Exception):
 class Logins:
     """The logins that one worker has open, one per account."""
 
-    def __init__(self, world: World, connection: Connection, rng: Random, spawn: Spawn) -> None:
+    def __init__(self, world: World, connection: Connection, rng: Random, spawn: Spawn, find_epoch: FindEpoch) -> None:
         self._world = world
+        self._find_epoch = find_epoch
         self._connection = connection
         self._rng = rng
         self._spawn = spawn
@@ -97,13 +99,15 @@ class Logins:
         platform = self._world.platform
         told: set[LoginView] = set()
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._world.scenario.login_poll_s)
             view = platform.look_at_login(session_id)
             if view is LoginView.WAITING and platform.is_code_old(session_id):
                 await self._show_code(session_id, account_id)
             elif view is LoginView.CONFIRMED:
-                await self._report(session_id, {"status": "success", **platform.read_profile(session_id)})
-                self._world.ledger.logged_in.add(account_id)
+                profile = platform.read_profile(session_id)
+                self._world.ledger.note_login_sent(session_id, account_id, profile["cookies"])
+                await self._report(session_id, {"status": "success", **profile})
+                self._world.ledger.note_login_acknowledged(session_id)
                 return
             elif view is LoginView.FAILED:
                 await self._report(session_id, {"status": "failed", "error_message": error})
@@ -127,22 +131,32 @@ class Logins:
         )
 
     async def _report(self, session_id: str, words: JsonObject) -> None:
-        await self._send("worker:login:status", {"session_id": session_id, **words})
+        account_id = self._accounts[session_id]
+        await self._send(
+            "worker:login:status", {"session_id": session_id, **words}, lambda: self._find_epoch(account_id)
+        )
 
-    async def _send(self, event: str, data: JsonObject) -> None:
-        """Send until acknowledged with success. Errors: GaveUp if Master refuses for good or is away too long."""
+    async def _send(self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None) -> None:
+        """Send until acknowledged with success, with the epoch that is known at each try.
+
+        Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is for good, unless the worker has
+        heard of a newer one meanwhile.
+        """
         for attempt in range(TRIES):
             await self._connection.wait_ready()
+            epoch, wait_s = find_epoch(), 0.0
             try:
-                await self._connection.call(event, data)
+                await self._connection.call(event, data if epoch is None else {**data, "epoch": epoch})
             except Refused as refused:
-                if not refused.retryable:
+                outdated = refused.code == STALE and find_epoch() not in (None, epoch)
+                if not refused.retryable and not outdated:
                     raise GaveUp from refused
+                wait_s = refused.wait_s
             except (LinkDown, AckLate):
                 pass
             else:
                 return
-            await asyncio.sleep(draw_backoff(self._rng, attempt))
+            await asyncio.sleep(wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s))
         raise GaveUp(event)
 
     def _forget(self, session_id: str) -> None:

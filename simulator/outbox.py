@@ -9,6 +9,7 @@ from random import Random
 
 from master.model import JsonObject, MessageKind
 from simulator.chance import draw_backoff
+from simulator.pace import read_wait_s
 
 LIMIT = 500
 """Reports that one worker keeps; with a full outbox it looks for no more messages until there is room."""
@@ -24,13 +25,14 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Report:
-    """Messages of one feed that belong into one event."""
+    """Messages of one feed that belong into one event; `not_before` is when Master will take them."""
 
     account_id: str
     kind: MessageKind
     numbers: list[int]
     items: list[JsonObject]
     tries: int = 0
+    not_before: float = 0.0
 
     def to_wire(self) -> JsonObject:
         """Return the payload of `worker:message:detected`."""
@@ -43,17 +45,17 @@ def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
         return Verdict.TAKEN, 0.0
     error = ack.get("error")
     if isinstance(error, dict) and error.get("retryable") is True:
-        wait_ms = error.get("retry_after_ms")
-        return Verdict.AGAIN, wait_ms / 1000 if isinstance(wait_ms, (int, float)) else 0.0
+        return Verdict.AGAIN, read_wait_s(error)
     return Verdict.REFUSED, 0.0
 
 
 class Outbox:
     """One worker's reports, the earliest due first; in the order they were put in where nothing failed."""
 
-    def __init__(self, rng: Random, limit: int = LIMIT) -> None:
+    def __init__(self, rng: Random, limit: int = LIMIT, retry_wait_s: tuple[float, float] = (0.5, 15.0)) -> None:
         self._rng = rng
         self._limit = limit
+        self._retry_wait_s = retry_wait_s
         self._heap: list[tuple[float, int, Report]] = []
         self._taken = 0
         self._number = 0
@@ -88,14 +90,15 @@ class Outbox:
     def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
         """Put a report back that was taken out and return the seconds until it is due, with growing jittered waits."""
         self.settle(report)
-        wait_s = least_s + draw_backoff(self._rng, report.tries)
+        wait_s = least_s + draw_backoff(self._rng, report.tries, self._retry_wait_s)
         report.tries += 1
+        report.not_before = now + least_s
         self._push(report, now + wait_s)
         return wait_s
 
     def hurry(self, now: float) -> None:
-        """Make everything due now: the reason to wait is gone."""
-        self._heap = [(min(due, now), number, report) for due, number, report in self._heap]
+        """Make everything due now, except where Master has asked to wait: the reason for our own waits is gone."""
+        self._heap = [(min(due, max(now, report.not_before)), number, report) for due, number, report in self._heap]
         heapq.heapify(self._heap)
 
     def find_wait(self, now: float) -> float | None:

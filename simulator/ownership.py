@@ -40,6 +40,10 @@ class Ownership:
         """Return how many accounts have an owner."""
         return len(self._owners)
 
+    def show_owners(self) -> dict[str, list[str]]:
+        """Return, per account that has any, the workers that believe to own it."""
+        return {account_id: sorted(owners) for account_id, owners in self._owners.items()}
+
     def sweep(self, now: float) -> None:
         """Complain of every overlap that has lasted longer than the grace."""
         for account_id, owners in self._owners.items():

@@ -65,7 +65,7 @@ def draw_summary(result: JsonObject) -> RenderableType:
     for name in ("heartbeat", "message", "login", "all"):
         figures = latency[name]
         table.add_row(f"acknowledged: {name}", f"{figures['count']:,}", _show_latency(figures))
-    return Group(table, *_draw_violations(result))
+    return Group(table, *draw_violations(result))
 
 
 def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str, str, str]]:
@@ -103,7 +103,8 @@ def _show_latency(figures: dict[str, Any]) -> str:
     return f"p50 {figures['p50']:.1f}, p95 {figures['p95']:.1f}, p99 {figures['p99']:.1f} ms"
 
 
-def _draw_violations(result: JsonObject) -> list[RenderableType]:
+def draw_violations(result: JsonObject) -> list[RenderableType]:
+    """Return the lines that say what was violated."""
     count = result["violations"]
     if not count:
         return [Text("No violation: what workers were told is stored is listed, exactly once.", style="green")]

@@ -21,7 +21,11 @@ class ScenarioTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run. Rates and probabilities are 0 to 1 unless the name says otherwise; `_s` is seconds."""
+    """One run. Rates and probabilities are 0 to 1 unless the name says otherwise; `_s` is seconds.
+
+    `retry_wait_s` is the first wait before something is tried again, and the greatest that it grows to;
+    `reports_at_once` is how many reports one worker sends before the first of them is acknowledged.
+    """
 
     workers: int = 50
     admins: int = 2
@@ -41,12 +45,16 @@ class Scenario:
     cancel_rate: float = 0.02
     supersede_rate: float = 0.02
     logins_at_once: int = 80
+    relogin_rate_per_min: float = 0.0
     scan_delay_s: tuple[float, float] = (0.5, 5.0)
+    login_poll_s: float = 2.0
     login_ttl_s: int | None = None
     crash_rate_per_min: float = 0.1
     crash_return_s: tuple[float, float] = (2.0, 8.0)
     client_drop_rate_per_min: float = 1.0
     ramp_s: float = 3.0
+    retry_wait_s: tuple[float, float] = (0.5, 15.0)
+    reports_at_once: int = 1
 
     @property
     def account_count(self) -> int:
@@ -64,7 +72,10 @@ ALLOWED: dict[str, tuple[float, float]] = {
     "monitor_interval_s": (1, 86_400),
     "rate_per_s": (0, 100_000),
     "logins_at_once": (1, 10_000),
+    "login_poll_s": (0.1, 60),
     "login_ttl_s": (1, 86_400),
+    "relogin_rate_per_min": (0, 60),
+    "reports_at_once": (1, 64),
     "crash_rate_per_min": (0, 60),
     "client_drop_rate_per_min": (0, 60),
     "ramp_s": (0, 600),
@@ -83,7 +94,7 @@ ALLOWED: dict[str, tuple[float, float]] = {
 }
 """The least and the greatest value of each setting."""
 
-PAIRS = frozenset({"scan_delay_s", "crash_return_s"})
+PAIRS = frozenset({"scan_delay_s", "crash_return_s", "retry_wait_s"})
 WHOLE = frozenset(
     {
         "workers",
@@ -95,6 +106,7 @@ WHOLE = frozenset(
         "monitor_interval_s",
         "logins_at_once",
         "login_ttl_s",
+        "reports_at_once",
     }
 )
 

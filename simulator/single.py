@@ -7,16 +7,14 @@ import os
 import sys
 
 from master.clock import SystemClock
-from simulator.demo import stop_on_signals
+from simulator.crew import open_world, stop_on_signals
 from simulator.holdings import WorkerProfile
 from simulator.ledger import Ledger
 from simulator.pace import wait_set
-from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.tally import Tally
-from simulator.transport import SocketTransport, Transport, open_http_session
+from simulator.transport import SocketTransport, open_http_session
 from simulator.worker import Worker
-from simulator.world import WatchedTransport, World
 
 LINE_S = 10.0
 LOOK_S = 0.2
@@ -25,17 +23,13 @@ RATE_PER_ACCOUNT_S = 0.1
 
 async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> int:
     """Be a worker until SIGTERM or Ctrl-C, then say goodbye; return the exit code."""
-    clock = SystemClock()
-    ledger, tally = Ledger(clock), Tally(clock)
-    platform = Platform(scenario, clock, f"{profile.id}-{int(clock.now())}")
+    run = f"{profile.id}-{int(SystemClock().now())}"
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with open_http_session() as session:
-
-            def open_transport(namespace: str) -> Transport:
-                return WatchedTransport(SocketTransport(session, url, namespace), namespace, ledger, tally)
-
-            worker = Worker(profile, World(scenario, clock, open_transport, platform, ledger, tally))
+            world = open_world(scenario, lambda namespace: SocketTransport(session, url, namespace), run, profile.id)
+            ledger, tally = world.ledger, world.tally
+            worker = Worker(profile, world)
             say(f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, at most {profile.max_accounts}")
             narrator = Narrator(worker, tally, ledger)
             async with asyncio.TaskGroup() as group:

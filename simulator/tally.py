@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +11,10 @@ from master.clock import Clock
 from simulator.histogram import Histogram
 
 RECENT = 40
+
+SENT, ANSWERED = "sent", "answered"
+Watcher = Callable[[str, str], None]
+"""Told of each call, first that it was SENT and then that it was ANSWERED, and its event."""
 
 
 class WorkerState(StrEnum):
@@ -70,6 +75,7 @@ class Tally:
         self.waiting_reports = 0
         self.leaving = False
         self.recent: deque[tuple[float, str]] = deque(maxlen=RECENT)
+        self.watcher: Watcher | None = None
 
     def elapsed(self) -> float:
         """Return the seconds since the start of the run."""
@@ -82,6 +88,11 @@ class Tally:
     def begin(self) -> None:
         """Let the time count from now."""
         self.started = self.clock.monotonic()
+
+    def note_call(self, stage: str, event: str) -> None:
+        """Note that a call was SENT or ANSWERED."""
+        if self.watcher is not None:
+            self.watcher(stage, event)
 
     def note_latency(self, event: str, duration_s: float) -> None:
         """Count how long Master took to acknowledge `event`, unless everybody is leaving: that is no daily work."""

@@ -44,7 +44,7 @@ class Watch:
         self._cursors: dict[str, int] = {}
         self._look_wake = asyncio.Event()
         self._ship_wake = asyncio.Event()
-        self.outbox = Outbox(rng)
+        self.outbox = Outbox(rng, retry_wait_s=world.scenario.retry_wait_s)
 
     def hurry(self, account_ids: list[str]) -> None:
         """Look at these accounts at once: they are new, or Master asks again."""

@@ -61,11 +61,13 @@ class Worker:
             "master:login:cancel": self._take_cancellation,
             "master:login:user_input": self._take_input,
         }
-        self._connection = Connection("/worker", world, listeners, self._register, self._rng)
+        self._connection = Connection("/worker", world, listeners, self._register, self._rng, self._take_break)
         self._holdings = Holdings(profile, world.clock, world.ledger)
         watching = open_stream(seed, "watch", profile.id)
         self._watch = Watch(profile.id, world, self._holdings, self._connection, watching, self._ask_registration)
-        self._logins = Logins(world, self._connection, open_stream(seed, "reports", profile.id), self._spawn)
+        self._logins = Logins(
+            world, self._connection, open_stream(seed, "reports", profile.id), self._spawn, self._holdings.find_epoch
+        )
         self._set_state(WorkerState.AWAY)
 
     @property
@@ -114,7 +116,12 @@ class Worker:
             group.create_task(self._beat())
             group.create_task(self._mind_lease())
             group.create_task(self._watch.run_looks())
-            group.create_task(self._watch.run_shipping())
+            for _ in range(self._world.scenario.reports_at_once):
+                group.create_task(self._watch.run_shipping())
+
+    def _take_break(self) -> None:
+        if not self._leaving:
+            self._set_state(WorkerState.CONNECTING)
 
     async def _await_crash(self, calm: asyncio.Event) -> None:
         rate = self._world.scenario.crash_rate_per_min / 60
@@ -153,7 +160,7 @@ class Worker:
         self._register_again = False
         sent = self._world.clock.monotonic()
         await self._connection.call("worker:register", self.profile.to_wire())
-        if not await wait_event(self._registered, 10.0):
+        if not await self._connection.expect(self._registered, 10.0):
             self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
         self._lease_from = sent
         self._fresh = True
@@ -183,7 +190,7 @@ class Worker:
                 continue  # registered anew meanwhile: the first beat is spread again
             try:
                 if self._register_again or await self._beat_once():
-                    await self._register()
+                    await self._connection.greet()
             except TROUBLE:
                 self._connection.cut()
 

@@ -11,7 +11,7 @@ from master.model import JsonObject
 from simulator.ledger import Ledger
 from simulator.platform import Platform
 from simulator.scenario import Scenario
-from simulator.tally import Tally
+from simulator.tally import ANSWERED, SENT, Tally
 from simulator.transport import AckLate, Listener, OpenTransport, Transport
 
 
@@ -61,11 +61,13 @@ class WatchedTransport:
     async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
         """Send an event, time its acknowledgement and return it. Errors: LinkDown, AckLate."""
         sent = self._tally.clock.monotonic()
+        self._tally.note_call(SENT, event)
         try:
             ack = await self._inner.call(event, data, timeout_s)
         except AckLate:
             self._tally.counts.acks_late += 1
             raise
+        self._tally.note_call(ANSWERED, event)
         self._tally.note_latency(event, self._tally.clock.monotonic() - sent)
         if self._namespace != "/worker":
             self._ledger.search_secrets(f"{self._namespace} answer to {event}", orjson.dumps(ack))

@@ -7,51 +7,53 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, delete, event, insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from master.store.schema import counters
+
 Connect = Callable[..., Awaitable[Any]]
-"""Opens one aiosqlite connection; a simulation gives its own."""
+"""Opens one aiosqlite connection, which also says how long it waits for a lock; a simulation gives its own."""
 
 READERS = 4
+LOCK_TIMEOUT_S = 5
+PROOF = "proof" * 13_000
+"""The name of a row that is written only to be removed again: as long as 16 pages."""
 
 
 class Database:
-    """The open file. `write` gives the one writing connection, `read` one of a few that see committed rows only."""
+    """The open file. `write` gives the one writing connection, `read` one of a few that see committed rows only.
+
+    `trouble` is what the disk said when it last failed, or None. As long as it says something, every write transaction
+    writes some pages of its own first, so that only a disk that takes writes again ends the trouble.
+    """
 
     def __init__(self, path: Path, *, connect: Connect | None = None) -> None:
         self.path = path
+        self.trouble: str | None = None
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True)
 
     def _make_engine(
         self, connect: Connect | None, begin: str, *, pool_size: int, query_only: bool = False
     ) -> AsyncEngine:
-        options: dict[str, Any] = {"async_creator": connect} if connect else {}
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self.path}",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=30,
             hide_parameters=True,
-            **options,
+            **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
         )
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, _record: object) -> None:
-            connection.isolation_level = None  # transactions are begun below, never by the driver
-            cursor = connection.cursor()
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "busy_timeout=5000",
-                "temp_store=MEMORY",
-                "cache_size=-16384",
-                f"query_only={'ON' if query_only else 'OFF'}",
-            ):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
+            try:
+                _set_up(connection, query_only=query_only)
+            except BaseException:
+                connection.close()  # the pool never hears of it: nobody else would
+                raise
 
         @event.listens_for(engine.sync_engine, "begin")
         def start(connection: Connection) -> None:
@@ -63,16 +65,50 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give the writing connection in a transaction; commit at the end, roll back on any exception."""
-        async with self._writer_engine.begin() as connection:
+        async with self._lend(self._writer_engine) as connection:
+            if self.trouble is not None:
+                await connection.execute(insert(counters).values(name=PROOF, value=0))
+                await connection.execute(delete(counters).where(counters.c.name == PROOF))
             yield connection
+        self.trouble = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Give a reading connection with a consistent view of what is committed."""
-        async with self._reader_engine.connect() as connection, connection.begin():
+        async with self._lend(self._reader_engine) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _lend(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction. One that has failed is thrown away: it may go on failing for ever."""
+        try:
+            async with engine.connect() as connection:
+                try:
+                    async with connection.begin():
+                        yield connection
+                except DBAPIError:
+                    await connection.invalidate()
+                    raise
+        except DBAPIError as fault:
+            self.trouble = str(fault.orig)
+            raise
 
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
         await self._reader_engine.dispose()
         await self._writer_engine.dispose()
+
+
+def _set_up(connection: Any, *, query_only: bool) -> None:
+    connection.isolation_level = None  # transactions are begun by the engine's events, never by the driver
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-16384",
+        f"query_only={'ON' if query_only else 'OFF'}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -11,10 +11,10 @@ from aiohttp import web
 
 from master.clock import Clock
 from master.endpoints import ROOT, Endpoint
-from master.errors import Refusal
+from master.errors import Refusal, StorageTrouble
 from master.model import JsonObject
 from master.operations.reports import count_workers, show_status
-from master.turn import Caller, Turns
+from master.turn import Caller, Turn, Turns
 from master.web.answers import answer_json, answer_one
 from master.web.reading import read_request
 
@@ -49,12 +49,21 @@ class Vitals:
         return {"version": self.version, "started_at": self.started_at, "uptime_s": self.uptime_s}
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at the database came to: why it cannot be relied on (None: it can), and the workers by state."""
+
+    trouble: str | None
+    workers: dict[str, int] | None = None
+
+
 class Health:
     """Answers `/health`, `/health/live`, `/health/ready`, `/` and `/api/v1/status`."""
 
     def __init__(self, turns: Turns, vitals: Vitals) -> None:
         self._turns = turns
         self._vitals = vitals
+        self._check: asyncio.Task[Finding] | None = None
 
     async def show_live(self, request: web.Request) -> web.Response:
         """Say that the process answers; the database is not asked."""
@@ -64,21 +73,22 @@ class Health:
         """Say whether requests should be sent here."""
         if self._vitals.stopping:
             return _not_ready("Master is stopping.")
-        if await self._count_workers() is None:
-            return _not_ready("The database cannot be read.")
+        finding = await self._look_at_database()
+        if finding.trouble is not None:
+            return _not_ready(finding.trouble)
         return answer_json({"success": True, "status": "ok"})
 
     async def show_health(self, request: web.Request) -> web.Response:
         """Show how Master does in one look."""
-        workers = await self._count_workers()
-        well = workers is not None and not self._vitals.stopping
+        finding = await self._look_at_database()
+        well = finding.trouble is None and not self._vitals.stopping
         word = "stopping" if self._vitals.stopping else "ok" if well else "degraded"
         content = {
             "success": well,
             "status": word,
             **self._vitals.show(),
-            "database": "ok" if workers is not None else "unreadable",
-            "workers": workers,
+            "database": finding.trouble or "ok",
+            "workers": finding.workers,
         }
         return answer_json(content, status=200 if well else 503)
 
@@ -98,18 +108,45 @@ class Health:
         counts = await self._turns.look(show_status, await read_request(request, endpoint), HTTP)
         return answer_one(endpoint.singular, {**self._vitals.show(), **counts})
 
-    async def _count_workers(self) -> dict[str, int] | None:
-        """Return how many workers there are by state, or None if the database does not say so in time."""
+    async def close(self, app: web.Application) -> None:
+        """Give up a look that the disk has not let end."""
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.wait([self._check])
+
+    async def _look_at_database(self) -> Finding:
+        """Look whether the database can be relied on, at most once at a time and not for longer than patience lasts.
+
+        A look that takes too long goes on: a thread that waits for a disk cannot be called back.
+        """
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._try_database())
+        done, _ = await asyncio.wait([self._check], timeout=PATIENCE_S)
+        if done:
+            return self._check.result()
+        return Finding(_word_trouble(self._turns.trouble or "it does not answer in time"))
+
+    async def _try_database(self) -> Finding:
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                counts: dict[str, int] = await self._turns.look(count_workers, None, HTTP)
-        except (Refusal, TimeoutError):
-            return None
+            if self._turns.trouble is not None:
+                await self._turns.run(_try_again, None, HTTP)
+            return Finding(None, await self._turns.look(count_workers, None, HTTP))
+        except StorageTrouble:
+            return Finding(_word_trouble(self._turns.trouble or "it has just failed"))
+        except Refusal as refusal:
+            return Finding(refusal.message)
         except Exception:
             # whatever is wrong: not ready, and the log says why
             log.exception("health_check_failed")
-            return None
-        return counts
+            return Finding("The health check itself has failed; the log says why.")
+
+
+async def _try_again(event: None, turn: Turn) -> None:
+    """Do nothing: in trouble a transaction writes something of its own; its commit says whether the disk is back."""
+
+
+def _word_trouble(trouble: str) -> str:
+    return f"The database cannot be relied on: {trouble}."
 
 
 def _not_ready(reason: str) -> web.Response:

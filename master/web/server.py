@@ -51,6 +51,7 @@ def build_web(
     app.router.add_get("/health", health.show_health)
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
+    app.on_cleanup.append(health.close)
     lifecycle = Lifecycle(turns, supervisor, vitals)
     by_edge: Mapping[tuple[str, str], EdgeHandler] = {
         ("POST", "/workers/{id}/lifecycle/start"): lifecycle.start,

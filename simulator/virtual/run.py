@@ -175,6 +175,7 @@ class VirtualRun:
             self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
 
     async def _reckon(self, clients: list[Client], account_ids: list[str]) -> None:
+        facts = self.ledger.freeze()
         try:
             stored = await read_stored(self.api, account_ids)
         except ApiTrouble as trouble:
@@ -185,7 +186,7 @@ class VirtualRun:
                 await client.catch_up()
             except TROUBLE as trouble:
                 self.ledger.complain("sync_failed", f"{client.device_id}: {trouble}")
-        check_all(stored, self.ledger, self.platform, [client.seen for client in clients])
+        check_all(stored, facts, self.ledger, self.platform, [client.seen for client in clients])
 
     async def _sweep(self) -> None:
         while True:

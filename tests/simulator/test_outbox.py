@@ -95,7 +95,7 @@ def test_an_acknowledgement_decides_what_becomes_of_a_report(ack, verdict):
 
 
 def test_waits_grow_to_a_limit_and_use_the_whole_span():
-    waits = [draw_backoff(open_stream(seed, "backoff"), 30) for seed in range(500)]
+    waits = [draw_backoff(open_stream(seed, "backoff"), 30, (0.5, 15.0)) for seed in range(500)]
     assert max(waits) <= 15.0
     assert min(waits) < 1.5, "full jitter: some come back early"
     assert max(waits) > 13.5

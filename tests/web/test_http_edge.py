@@ -192,7 +192,8 @@ async def test_a_master_without_its_database_lives_but_is_not_ready(site, settin
     await site.database.close()
     await asyncio.to_thread(settings.db_path.write_bytes, b"this is no database" * 1_000)
     answer = await site.ask("GET", "/health/ready")
-    assert (answer.status, (await answer.json())["reason"]) == (503, "The database cannot be read.")
+    reason = "The database cannot be relied on: file is not a database."
+    assert (answer.status, (await answer.json())["reason"]) == (503, reason)
     assert (await (await site.ask("GET", "/health")).json())["status"] == "degraded"
     assert (await site.ask("GET", "/health/live")).status == 200
     listed = await site.ask("GET", ROOT + "/accounts")
