@@ -13,7 +13,6 @@ from aiohttp import StreamReader
 from aiohttp.web import Request
 from engineio.async_drivers.aiohttp import translate_request
 from engineio.packet import MESSAGE, Packet
-from engineio.payload import Payload
 from socketio import packet
 
 from master.errors import NotJoined, Refusal, Unreadable
@@ -27,12 +26,10 @@ from master.turn import Caller
 log = structlog.get_logger(__name__)
 
 ATTACHMENTS_LIMIT = 64
-PACKETS_PER_POST = 10_000
-"""What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
-
 ID_DIGITS = 15
 
-EVENT_PREFIX = re.compile(r"^[25](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
+EVENT_PREFIX = re.compile(r"^[25](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
+"""Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
 
 
 class _WholeBody:
@@ -68,7 +65,6 @@ class SocketServer(socketio.AsyncServer):
     """
 
     def __init__(self, *, outbound_bytes: int, metrics: Metrics, **options: Any) -> None:
-        Payload.max_decode_packets = PACKETS_PER_POST  # the library has no setting for it but this
         super().__init__(async_handlers=False, json=FastJson, **options)
         self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": PlainWebSocket}
         self._outbound_bytes = outbound_bytes
