@@ -71,11 +71,14 @@ class LeanSocket(AsyncSocket):
             self.server.sockets.pop(self.sid, None)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take what a long-polling peer has sent. Errors: ContentTooLongError."""
-        length = int(environ.get("CONTENT_LENGTH", "0"))
-        if length > self.server.max_http_buffer_size:
+        """Take what a long-polling peer has sent.
+
+        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost.
+        """
+        limit = self.server.max_http_buffer_size
+        if int(environ.get("CONTENT_LENGTH", "0")) > limit:
             raise ContentTooLongError
-        body = (await environ["wsgi.input"].read(length)).decode("utf-8", "replace")
+        body = (await environ["wsgi.input"].read(limit)).decode("utf-8", "replace")
         if body.startswith("d="):
             body = parse_qs(body).get("d", [""])[0]
         frames = body.split(SEPARATOR)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from asyncio import IncompleteReadError
 from typing import Any
 
 import socketio
 import structlog
 from aiohttp import StreamReader
-from aiohttp.web import Request
+from aiohttp.web import Request, RequestPayloadError
 from engineio.async_drivers.aiohttp import translate_request
+from engineio.exceptions import ContentTooLongError, UnknownPacketError
 from engineio.packet import MESSAGE, Packet
 from socketio import packet
 
@@ -33,21 +33,30 @@ EVENT_PREFIX = re.compile(r"^[25](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?"
 
 
 class _WholeBody:
-    """A request body that `read` returns whole.
+    """A request body that `read` returns whole, however it is sent.
 
     Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
-    of some hundred kilobytes would be cut.
+    of some hundred kilobytes would be cut, and one in chunks, without a length, would be empty.
     """
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
 
-    async def read(self, length: int) -> bytes:
-        """Return `length` bytes, or fewer only where the peer sent fewer."""
+    async def read(self, limit: int) -> bytes:
+        """Return all of it.
+
+        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if it is cut off or not packed as it says.
+        """
+        body = bytearray()
         try:
-            return await self._content.readexactly(length)
-        except IncompleteReadError as fault:
-            return fault.partial
+            while chunk := await self._content.readany():
+                body += chunk
+                if len(body) > limit:
+                    raise ContentTooLongError
+        except (ConnectionError, RequestPayloadError):
+            self._content.feed_eof()  # the HTTP server would read on and call it an error of ours
+            raise UnknownPacketError from None
+        return bytes(body)
 
 
 def _translate_whole(request: Request) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from itertools import product
 
 import aiohttp
 import orjson
+import pytest
 from yarl import URL
 
 from tests.conftest import PATIENCE_S, Bench
 from tests.hostile.conftest import Errors
-from tests.hostile.world import Bystanders, take_census
+from tests.hostile.test_http_bytes import send
+from tests.hostile.world import Bystanders, take_census, wait_until_gone
 
 QUESTION = '42/worker,77["worker:heartbeat",[]]'
 SEPARATOR = "\x1e"
@@ -39,17 +41,17 @@ class PollingPeer:
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
-        self._url = url
+        self.url = url
 
-    async def post(self, body: bytes | str | io.BytesIO) -> int:
+    async def post(self, body: bytes | str | io.BytesIO | AsyncIterator[bytes]) -> int:
         """Send a body as it is; return the status."""
-        async with self._session.post(self._url, data=body) as answer:
+        async with self._session.post(self.url, data=body) as answer:
             await answer.read()
             return answer.status
 
     async def poll(self) -> str:
         """Take what waits."""
-        async with self._session.get(self._url) as answer:
+        async with self._session.get(self.url) as answer:
             assert answer.status == 200
             return await answer.text()
 
@@ -109,6 +111,40 @@ async def test_a_post_over_the_limit_is_refused_though_its_peer_does_not_poll(be
     async with poll(bench) as peer:
         assert await peer.post(SEPARATOR.join("3" * 10_001)) == 400
         assert take_census(bench) == before
+
+
+async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench) -> None:
+    async def write(*chunks: bytes) -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    before = take_census(bench)
+    async with poll(bench) as peer:
+        assert await peer.post(write(b'42/worker,1["worker:', b'heartbeat",[]]')) == 200
+        assert "43/worker,1[" in await peer.ask_again()
+        assert await peer.post(write(*[b"4" * 1_000_000] * 17)) == 400
+        assert take_census(bench) == before
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 100\r\n\r\n42",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n42\r\n",
+        b"Content-Length: 2\r\nContent-Encoding: gzip\r\n\r\n42",
+    ],
+    ids=["cut", "chunks", "packed"],
+)
+async def test_a_post_that_cannot_be_read_ends_the_connection(
+    bench: Bench, bystanders: Bystanders, rest: bytes
+) -> None:
+    """What it held is lost; a peer that is told so by the end of its connection sends it again."""
+    before = take_census(bench)
+    async with poll(bench) as peer:
+        request = f"POST {URL(peer.url).raw_path_qs} HTTP/1.1\r\nHost: x\r\n".encode()
+        await send(bench, request + rest, hang_up=True)
+        await wait_until_gone(bench, before)
+    await bystanders.work()
 
 
 async def test_a_post_to_a_session_that_has_ended_is_refused(bench: Bench) -> None:
