@@ -46,6 +46,8 @@ class Holdings:
 
     def __init__(self, profile: WorkerProfile, clock: Clock, ledger: Ledger) -> None:
         self._profile = profile
+        self._platforms = set(profile.capabilities)
+        self._most = profile.max_accounts
         self._clock = clock
         self._ledger = ledger
         self._held: dict[str, _Holding] = {}
@@ -56,6 +58,12 @@ class Holdings:
 
     def __contains__(self, account_id: object) -> bool:
         return account_id in self._held
+
+    def introduce(self, profile: WorkerProfile) -> None:
+        """Note how the worker introduces itself now; until Master has answered, the old words count as well."""
+        self._profile = profile
+        self._platforms |= set(profile.capabilities)
+        self._most = max(self._most, profile.max_accounts)  # what is held may stay where there is less room than before
 
     def find(self, account_id: str) -> JsonObject | None:
         """Return an account as Master described it; None if it is not held."""
@@ -79,13 +87,15 @@ class Holdings:
                 self._ledger.ownership.take(self._profile.id, account_id, now)
                 self._judge(account)
             taken.append(account_id)
-        if len(self._held) > self._profile.max_accounts:
-            limit = self._profile.max_accounts
-            self._ledger.complain("over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {limit}")
+        if len(self._held) > self._most:
+            self._ledger.complain(
+                "over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {self._most}"
+            )
         return taken
 
     def replace(self, accounts: Collection[Any]) -> list[str]:
         """Hold exactly the accounts of a registration; return their ids."""
+        self._platforms = set(self._profile.capabilities)
         listed = {str(account["id"]) for account in accounts}
         self.drop([account_id for account_id in self._held if account_id not in listed])
         self._missed.clear()
@@ -120,5 +130,5 @@ class Holdings:
 
     def _judge(self, account: JsonObject) -> None:
         platform = account.get("platform")
-        if platform not in self._profile.capabilities:
+        if platform not in self._platforms:
             self._ledger.complain("platform_not_listed", f"{self._profile.id} was given {account['id']} of {platform}")

@@ -108,6 +108,8 @@ class Logins:
                 self._world.ledger.note_login_sent(session_id, account_id, profile["cookies"])
                 await self._report(session_id, {"status": "success", **profile})
                 self._world.ledger.note_login_acknowledged(session_id)
+                if platform.reports_twice():
+                    await self._report(session_id, {"status": "success", **profile})
                 return
             elif view is LoginView.FAILED:
                 await self._report(session_id, {"status": "failed", "error_message": error})

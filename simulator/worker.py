@@ -48,6 +48,7 @@ class Worker:
         self._beat_at = self._lease_from
         self._fresh = True
         self._hurry = asyncio.Event()
+        self._crash_now = asyncio.Event()
         self._registered = asyncio.Event()
         self._register_again = False
         self._known = False
@@ -79,6 +80,15 @@ class Worker:
     def trouble(self) -> str | None:
         """Return why the latest attempt to connect failed; None if it did not."""
         return self._connection.trouble
+
+    def crash(self) -> None:
+        """Die now, and come back later."""
+        self._crash_now.set()
+
+    def change(self, profile: WorkerProfile) -> None:
+        """Be another kind of worker from now on, under the same name, and tell Master."""
+        self.profile = profile
+        self._ask_registration()
 
     def flush(self) -> None:
         """Send what waits for a later try now."""
@@ -125,10 +135,8 @@ class Worker:
 
     async def _await_crash(self, calm: asyncio.Event) -> None:
         rate = self._world.scenario.crash_rate_per_min / 60
-        if rate <= 0:
-            await wait_forever()
-        await asyncio.sleep(draw_gap(self._crashes, rate))
-        if calm.is_set():
+        self._crash_now.clear()
+        if not await wait_set(self._crash_now, draw_gap(self._crashes, rate) if rate > 0 else None) and calm.is_set():
             await wait_forever()
 
     async def _lie_crashed(self, calm: asyncio.Event) -> float:
@@ -159,6 +167,7 @@ class Worker:
         self._registered.clear()
         self._register_again = False
         sent = self._world.clock.monotonic()
+        self._holdings.introduce(self.profile)
         await self._connection.call("worker:register", self.profile.to_wire())
         if not await self._connection.expect(self._registered, 10.0):
             self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
