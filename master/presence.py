@@ -118,10 +118,10 @@ class Presence:
             if self.unwritten.get(worker_id) == at:
                 del self.unwritten[worker_id]
 
-    def take_delivered(self) -> list[str]:
-        """Return the notifications whose rows do not say yet that they were sent, and forget them."""
-        delivered, self.delivered = list(self.delivered), {}
-        return delivered
+    def forget_delivered(self, marked: Iterable[str]) -> None:
+        """Forget notifications whose rows say by now that they were sent."""
+        for notification_id in marked:
+            self.delivered.pop(notification_id, None)
 
     # -- ownership -----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -311,7 +312,7 @@ async def audit_workers(event: None, turn: Turn) -> int:
         elif seat is not None and seat.sid is not None and seat.status is not worker.status:
             # somebody else wrote into our file: the next heartbeat takes the worker in again
             log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
-            seat.status = worker.status
+            turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
     if missed and turn.presence.brake_until is None:
         log.warning("audit_found_silent_workers", workers=missed)
         await _give_up(turn, missed, liveness.SILENCE, reachable=False)

@@ -31,6 +31,9 @@ class Hook(Protocol):
         ...
 
 
+SYNCHRONOUS, UNSYNCHRONIZED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"
+"""A virtual Master is killed, but its machine never loses power: waiting for a real disk would only take real time."""
+
 WATCHED = frozenset({"execute", "executemany", "commit"})
 
 
@@ -75,6 +78,8 @@ class InlineConnection(aiosqlite.Connection):
         if not self._running or self._connection is None:
             raise ValueError("Connection closed")
         step = getattr(fn, "__name__", "")
+        if args and args[0] == SYNCHRONOUS:
+            args = (UNSYNCHRONIZED,)
         if self._hook is None or step not in WATCHED:
             return fn(*args, **kwargs)
         statement = args[0] if args and isinstance(args[0], str) else ""
