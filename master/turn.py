@@ -324,7 +324,7 @@ class Turns:
         return [(items[0], await operation(items[0].event, turn))]
 
     def _judge_failure(self, fault: Exception, item: _Item) -> Exception:
-        """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's, not the item's."""
+        """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's fault."""
         if isinstance(fault, DBAPIError) and not isinstance(fault, IntegrityError):
             raise fault
         if not isinstance(fault, Refusal):

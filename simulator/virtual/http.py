@@ -88,9 +88,15 @@ class MemoryApi:
         content = b"" if body is None else orjson.dumps(body)
         target = f"/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
         lines = [f"{method} {target} HTTP/1.1", "Host: master", "Connection: close", f"Content-Length: {len(content)}"]
-        transport, protocol = _MemoryTransport(asyncio.get_running_loop()), life.call(master.make_http_protocol)
-        life.call(protocol.connection_made, transport)
-        life.call(protocol.data_received, "\r\n".join([*lines, "", ""]).encode() + content)
+        transport = _MemoryTransport(asyncio.get_running_loop())
+        protocols: list[Any] = []
+
+        def arrive() -> None:
+            protocols.append(master.make_http_protocol())
+            protocols[0].connection_made(transport)
+            protocols[0].data_received("\r\n".join([*lines, "", ""]).encode() + content)
+
+        life.post(arrive)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 answer = await transport.answer
@@ -98,8 +104,7 @@ class MemoryApi:
             raise ApiTrouble(f"{method} {path}: no answer") from None
         finally:
             transport.close()
-            if not life.dead:
-                life.call(protocol.connection_lost, None)
+            life.post(lambda: protocols[0].connection_lost(None))
         top, _, raw = answer.partition(b"\r\n\r\n")
         if not top:
             raise ApiTrouble(f"{method} {path}: the connection broke")

@@ -37,6 +37,10 @@ class Life:
         """Run `work` in this life."""
         return asyncio.get_running_loop().create_task(work, context=self.context.copy())
 
+    def post(self, function: Callable[[], object]) -> None:
+        """Let this life call a function as soon as it runs; a dead one never will."""
+        asyncio.get_running_loop().call_soon(function, context=self.context.copy())
+
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in this life at once."""
         return self.context.copy().run(function, *args)
