@@ -13,7 +13,7 @@ from aiohttp import web
 
 from master import __version__
 from master.clock import Clock, SystemClock
-from master.errors import Refusal
+from master.errors import Refusal, StorageTrouble
 from master.metrics import Metrics
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -26,7 +26,7 @@ from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Connect, Database
-from master.store.upgrade import hold, upgrade
+from master.store.upgrade import DatabaseFault, hold, upgrade
 from master.supervisor import Supervisor
 from master.turn import Turns
 from master.web.figures import Figures
@@ -106,7 +106,12 @@ class Master:
         self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
-        restored = await self.turns.run(wake_up, None)
+        try:
+            restored = await self.turns.run(wake_up, None)
+            auto_start = await self.turns.look(find_auto_start, None)
+        except StorageTrouble:
+            fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
+            raise DatabaseFault(fault) from None
         application = build_web(
             turns=self.turns,
             supervisor=self.supervisor,
@@ -122,7 +127,7 @@ class Master:
             await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
-        await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
+        await self.supervisor.start_all(auto_start)
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def _listen(self, runner: web.AppRunner) -> None:

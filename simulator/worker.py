@@ -88,6 +88,7 @@ class Worker:
     def change(self, profile: WorkerProfile) -> None:
         """Be another kind of worker from now on, under the same name, and tell Master."""
         self.profile = profile
+        self._holdings.introduce(profile)
         self._ask_registration()
 
     def flush(self) -> None:
@@ -143,6 +144,7 @@ class Worker:
         """Be dead for some seconds, less if all must calm down; return the wait before the next connection."""
         self._set_state(WorkerState.CRASHED)
         self._world.tally.counts.crashes += 1
+        self._world.tally.mark("worker crash")
         away_s = self._crashes.uniform(*self._world.scenario.crash_return_s)
         self._world.tally.tell(f"{self.profile.id} crashed, back in {away_s:.0f} s")
         await wait_set(calm, away_s)
@@ -240,6 +242,7 @@ class Worker:
                 self._logins.cancel_all()
                 self._holdings.drop_all()
                 self._world.tally.counts.lapses += 1
+                self._world.tally.mark("worker heard nothing and stopped")
                 self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
             await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
 

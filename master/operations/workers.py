@@ -273,7 +273,7 @@ async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable
         )
         await fail_logins_of(turn, worker_id)
         held = await account_rows.find_accounts_of(turn.connection, worker_id)
-        freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable))
+        freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable, gone=True))
         changed.add(worker_id)
         log.info("worker_offline", worker=worker_id, reason=why, accounts=len(held))
     lost = tuple(changed)
@@ -334,6 +334,7 @@ async def wake_up(event: None, turn: Turn) -> JsonObject:
         heard = turn.monotonic + turn.settings.restart_grace_s
         for worker in workers:
             turn.presence.restore(worker.id, worker.status, heard=heard, heard_at=worker.last_heartbeat)
+            turn.presence.unsure_until = turn.monotonic + turn.settings.heartbeat_timeout_s
         for account_id, worker_id, epoch in holders:
             turn.presence.give(account_id, worker_id, epoch)
         turn.presence.deadlines.update({login.id: login.expires_at for login in logins})

@@ -91,6 +91,8 @@ class InlineConnection(aiosqlite.Connection):
     def abandon(self) -> None:
         """Close the file as the end of a process does: what was not committed is gone."""
         if self._connection is not None:
+            if self._connection.in_transaction:
+                self._connection.rollback()  # a connection with an unfinished statement is not closed for good
             self._connection.close()
 
 

@@ -20,7 +20,8 @@ from simulator.client import Client
 from simulator.connection import TROUBLE
 from simulator.ledger import Ledger
 from simulator.platform import Platform
-from simulator.tally import Tally, WorkerState
+from simulator.samples import Samples
+from simulator.tally import Tally
 from simulator.transport import Transport
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.house import House
@@ -87,7 +88,7 @@ class Lab:
         self.workers: list[Worker] = []
         self.admins: list[Admin] = []
         self.clients: list[Client] = []
-        self.samples: list[JsonObject] = []
+        self.samples = Samples()
         self._lines: dict[Line, None] = {}
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count(1)
@@ -245,24 +246,10 @@ class Lab:
             self.overseer.sweep(now - self.house.undisturbed_since)
             if now >= next_sample:
                 next_sample = now + sample_s
-                self._take_sample(now)
+                self.samples.take(
+                    self.tally, self.ledger, master=self.house.master is not None, waiting=self._count_waiting()
+                )
             await asyncio.sleep(SWEEP_S)
-
-    def _take_sample(self, now: float) -> None:
-        states, accounts = self.tally.count_workers(), self.tally.count_accounts()
-        counts = self.tally.counts
-        self.samples.append(
-            {
-                "at": round(now, 3),
-                "master": self.house.master is not None,
-                "workers": {state.value: states[state] for state in WorkerState},
-                "owned": self.ledger.ownership.count_owned(),
-                "accounts": accounts,
-                "stored": counts.messages_stored,
-                "waiting": self._count_waiting(),
-                "latency_ms": self.tally.latency["all"].show_ms(),
-            }
-        )
 
     # -- wiring --------------------------------------------------------------------------------------------------
 

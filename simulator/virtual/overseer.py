@@ -77,6 +77,7 @@ class Overseer:
         self._view = _View()
         self._given_up: list[float] = []
         self.signs: dict[str, Signs] = {}
+        self._adopting = False
         self.checks = 0
         self.brakes = 0
 
@@ -90,7 +91,7 @@ class Overseer:
 
         master.turns._commit = commit_and_look  # type: ignore[method-assign]  # the laboratory's only hold on a turn
         self._house.disk.dirty |= {"accounts", "workers", "login_sessions"}
-        self.look(master, adopting=True)
+        self._adopting = True
 
     def close(self) -> None:
         """Close the file."""
@@ -108,11 +109,8 @@ class Overseer:
 
     # -- after every turn ----------------------------------------------------------------------------------------
 
-    def look(self, master: Master, *, adopting: bool = False) -> None:
-        """Check everything that the tables written to since the last look have a say in.
-
-        What the Master before wrote last, nobody has looked at; when that was is not known any more when `adopting`.
-        """
+    def look(self, master: Master) -> None:
+        """Check everything that the tables written to since the last look have a say in."""
         dirty, self._house.disk.dirty = self._house.disk.dirty, set()
         if not dirty & {"accounts", "workers", "login_sessions"}:
             return
@@ -121,8 +119,9 @@ class Overseer:
         if dirty & {"accounts", "workers"}:
             self._check_hands(before, now)
             self._check_memory(master, now)
-            if not adopting:
+            if not self._adopting:  # what the Master before wrote last: when that was is not known any more
                 self._check_given_up(master, before, now)
+            self._adopting = False
         if "login_sessions" in dirty:
             self._check_logins(master, before, now)
         self._view = now
@@ -216,13 +215,13 @@ class Overseer:
                 self._complain("given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago")
         grace_end = self._house.started_at + timeout_s + self._settings.restart_grace_s
         if at < grace_end and master.presence.brakes == 0:
-            early = [name for name in lost if self.signs[name].answered < self._house.started_at]
+            early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
             if early:
                 self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
         self._given_up = [then for then in self._given_up if at - then <= timeout_s] + [at] * len(lost)
         alive = sum(worker.status != WorkerStatus.OFFLINE for worker in now.workers.values())
         total = alive + len(self._given_up)
-        longest = min(at - self.signs[worker_id].answered for worker_id in lost)
+        longest = max(at - self.signs[worker_id].answered for worker_id in lost)
         if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * timeout_s:
             self._complain("brake_missed", f"{len(self._given_up)} of {total} given up, one after {longest:.3f} s")
 
@@ -239,7 +238,8 @@ class Overseer:
                 self._complain("two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}")
             opened[account_id] = session_id
         if set(master.presence.deadlines) != set(now.logins):
-            self._complain("memory_differs", f"deadlines of {len(master.presence.deadlines)}, {len(now.logins)} open")
+            apart = sorted(set(master.presence.deadlines) ^ set(now.logins))
+            self._complain("memory_differs", f"deadlines and open logins differ in {apart}")
 
     # -- once a second -------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,12 @@ import structlog
 
 from master.model import JsonObject
 from simulator.ledger import SECRET_MARK
+from simulator.samples import Samples
 from simulator.virtual.house import virtual_engineio
 from simulator.virtual.lab import Lab
 from simulator.virtual.loop import Deadlock, run_virtually
 from simulator.virtual.plan import Plan
+from simulator.virtual.trace import Entry
 
 LAST_EVENTS = 40
 
@@ -37,12 +39,11 @@ class Outcome:
     refusals: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     last_events: list[str] = field(default_factory=list)
-    samples: list[JsonObject] = field(default_factory=list)
-    marks: list[JsonObject] = field(default_factory=list)
+    samples: Samples = field(default_factory=Samples)
 
     def to_wire(self) -> JsonObject:
         """Return the object that `--json` prints."""
-        shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("samples", "marks")}
+        shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "samples"}
         return shown | {"speed": round(self.simulated_s / self.wall_s, 1) if self.wall_s else None}
 
     @property
@@ -51,8 +52,8 @@ class Outcome:
         return str(self.details[0]["rule"]) if self.details else ""
 
 
-def play(plan: Plan) -> Outcome:
-    """Play one plan to its end and return what came of it."""
+def play(plan: Plan, record: Callable[[Entry], object] | None = None) -> Outcome:
+    """Play one plan to its end and return what came of it; `record` hears of each entry of its trace."""
     began = perf_counter()
     outcome, faults = Outcome(plan.seed), list[Mapping[str, Any]]()
     labs: list[Lab] = []
@@ -61,6 +62,7 @@ def play(plan: Plan) -> Outcome:
 
         async def main() -> None:
             lab = Lab(plan, Path(folder))
+            lab.trace.record = record
             labs.append(lab)
             with virtual_engineio(lab.clock):
                 await lab.play()
@@ -120,7 +122,7 @@ def _tell(outcome: Outcome, lab: Lab) -> None:
     outcome.faults = dict(sorted(lab.trace.faults.items()))
     outcome.faults |= {f"kill_{moment}": count for moment, count in sorted(lab.house.kills.items())}
     outcome.samples = lab.samples
-    outcome.marks = [{"at": at, "fault": name} for at, name in lab.trace.marks]
+    outcome.samples.marks = [(at - lab.tally.started, name) for at, name in lab.trace.marks]
     if lab.ledger.violations:
         first = lab.ledger.violations[0]
         outcome.last_events = lab.trace.show_latest(first.at + lab.ledger.started, first.detail, LAST_EVENTS)

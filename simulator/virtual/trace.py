@@ -39,6 +39,7 @@ class Trace:
         self._hash = hashlib.sha256()
         self.latest: deque[Entry] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
+        self.record: Callable[[Entry], object] | None = None
         self.refusals: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.marks: list[tuple[float, str]] = []
@@ -50,7 +51,10 @@ class Trace:
         digest = hashlib.blake2b(raw, digest_size=6).hexdigest()
         self._hash.update(f"{at:.6f} {actor} {event} {digest}\n".encode())
         detail = payload if isinstance(payload, str) else ""
-        self.latest.append(Entry(at, actor, event, digest, detail))
+        entry = Entry(at, actor, event, digest, detail)
+        self.latest.append(entry)
+        if self.record is not None:
+            self.record(entry)
         if actor == "fault":
             self.faults[event] += 1
             self.marks.append((at, event))

@@ -169,14 +169,14 @@ def test_a_wrong_scenario_file_is_refused_by_name(tmp_path, text, said):
 @pytest.mark.parametrize(
     ("written", "named"),
     [
-        ("crash --kills 0", "--kills is 0; allowed is 1 to 1000000"),
+        ("crash --kills 0", "--kills is 0; allowed is 1 to 1,000,000"),
         ("crash --kills many", "--kills: invalid int value"),
         ("crash --workers -1", "--workers is -1"),
         ("crash --rate -1", "--rate is -1"),
         ("crash --duration 5", "unrecognized arguments"),
-        ("restart --workers 0", "--workers is 0; allowed is 1 to 5000"),
-        ("restart --accounts -1", "--accounts is -1; allowed is 0 to 50000"),
-        ("restart --limit 0", "--limit is 0.0; allowed is 1 to 3600"),
+        ("restart --workers 0", "--workers is 0; allowed is 1 to 5,000"),
+        ("restart --accounts -1", "--accounts is -1; allowed is 0 to 50,000"),
+        ("restart --limit 0", "--limit is 0.0; allowed is 1 to 3,600"),
         ("restart --limit nan", "--limit is nan"),
     ],
 )
