@@ -93,7 +93,7 @@ class Admin:
                 if calm.is_set() or len(self._open) >= self._limit:
                     break
                 await self._start_login(account_id)
-            await wait_event(self._wake, 0.5)
+            await wait_event(self._wake, self._world.scenario.admin_look_s)
 
     def _find_waiting(self) -> list[str]:
         """Return the accounts that nobody has logged in and that may be tried now."""
@@ -108,7 +108,9 @@ class Admin:
         """Tell whether an account is not logged in, or is and the platform has had enough of its cookies."""
         state, per_s = self._world.tally.account_states[account_id], self._world.scenario.relogin_rate_per_min / 60
         if state == LoginStatus.LOGGED_IN and per_s > 0:
-            return now >= self._relogin_at.setdefault(account_id, now + draw_gap(self._rng, per_s))
+            if account_id not in self._relogin_at:
+                self._relogin_at[account_id] = now + draw_gap(self._rng, per_s)
+            return now >= self._relogin_at[account_id]
         self._relogin_at.pop(account_id, None)
         return state in (LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED)
 

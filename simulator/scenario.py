@@ -24,7 +24,8 @@ class Scenario:
     """One run. Rates and probabilities are 0 to 1 unless the name says otherwise; `_s` is seconds.
 
     `retry_wait_s` is the first wait before something is tried again, and the greatest that it grows to;
-    `reports_at_once` is how many reports one worker sends before the first of them is acknowledged.
+    `reports_at_once` is how many reports one worker sends before the first of them is acknowledged; `admin_look_s` is
+    how often an administrator looks for accounts to log in.
     """
 
     workers: int = 50
@@ -45,6 +46,7 @@ class Scenario:
     cancel_rate: float = 0.02
     supersede_rate: float = 0.02
     logins_at_once: int = 80
+    admin_look_s: float = 0.5
     relogin_rate_per_min: float = 0.0
     scan_delay_s: tuple[float, float] = (0.5, 5.0)
     login_poll_s: float = 2.0
@@ -73,6 +75,7 @@ ALLOWED: dict[str, tuple[float, float]] = {
     "rate_per_s": (0, 100_000),
     "logins_at_once": (1, 10_000),
     "login_poll_s": (0.1, 60),
+    "admin_look_s": (0.1, 60),
     "login_ttl_s": (1, 86_400),
     "relogin_rate_per_min": (0, 60),
     "reports_at_once": (1, 64),

@@ -75,6 +75,8 @@ class Overseer:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._view = _View()
+        self._account_rows: list[Any] = []
+        self._worker_rows: list[Any] = []
         self._given_up: list[float] = []
         self.signs: dict[str, Signs] = {}
         self._adopting = False
@@ -119,7 +121,7 @@ class Overseer:
             return
         self.checks += 1
         before, now = self._view, self._read(dirty)
-        if dirty & {"accounts", "workers"}:
+        if now.accounts is not before.accounts or now.workers is not before.workers or self._adopting:
             self._check_hands(before, now)
             self._check_memory(master, now)
             if not self._adopting:  # what the Master before wrote last: when that was is not known any more
@@ -134,23 +136,26 @@ class Overseer:
             self._connection = sqlite3.connect(f"{self._house.path.as_uri()}?mode=ro", uri=True)
         ask, view = self._connection.execute, self._view
         accounts, workers = view.accounts, view.workers
-        if dirty & {"accounts", "workers"}:
-            rows = ask("SELECT id, assigned_worker_id, epoch, platform FROM accounts")
-            accounts = {row[0]: _Account(*row[1:]) for row in rows}
-            workers = {}
-            for worker_id, status, load, text in ask("SELECT id, status, assigned_accounts, metadata FROM workers"):
-                told = orjson.loads(text or "{}")
-                workers[worker_id] = _Worker(status, load, told.get("capabilities", ()), told.get("maxAccounts", 0))
+        if "accounts" in dirty:
+            rows = ask("SELECT id, assigned_worker_id, epoch, platform FROM accounts").fetchall()
+            if rows != self._account_rows:  # many writes change nothing of this
+                self._account_rows = rows
+                accounts = {row[0]: _Account(*row[1:]) for row in rows}
+        if "workers" in dirty:
+            rows = ask("SELECT id, status, assigned_accounts, metadata FROM workers").fetchall()
+            if rows != self._worker_rows:
+                self._worker_rows = rows
+                workers = {row[0]: _read_worker(*row[1:]) for row in rows}
         new = _View(accounts, workers, dict(view.logins), view.last_row)
         if "login_sessions" in dirty:
             known = list(view.logins)
-            rows = ask(
+            listed = ask(
                 "SELECT rowid, id, account_id, status FROM login_sessions WHERE rowid > ? OR status IN (?, ?) "
                 "OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
                 (view.last_row, *OPEN_SESSION, orjson.dumps(known)),
             )
             new.logins = {}
-            for row_id, session_id, account_id, status in rows:
+            for row_id, session_id, account_id, status in listed:
                 new.logins[session_id] = (account_id, status)
                 new.last_row = max(new.last_row, row_id)
         return new
@@ -280,6 +285,11 @@ class Overseer:
 
     def _complain(self, rule: str, detail: str) -> None:
         self._ledger.complain(rule, detail)
+
+
+def _read_worker(status: str, load: int, text: str | None) -> _Worker:
+    told = orjson.loads(text or "{}")
+    return _Worker(status, load, told.get("capabilities", ()), told.get("maxAccounts", 0))
 
 
 def snapshot(path: Path) -> list[tuple[Any, ...]]:

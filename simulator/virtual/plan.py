@@ -14,6 +14,7 @@ DAY = Scenario(
     rate_per_s=0.5,
     monitor_interval_s=60,
     logins_at_once=20,
+    admin_look_s=5.0,
     login_poll_s=5.0,
     scan_delay_s=(5.0, 60.0),
     crash_rate_per_min=0.0,
@@ -53,7 +54,7 @@ def plan_run(scenario: Scenario, hours: float, faults: Sequence[str]) -> Plan:
 def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | None = None) -> Plan:
     """Return one plan of a swarm: few workers, little time, and a mix of faults of its own."""
     rng = open_stream(seed, "plan")
-    workers = rng.randint(1, 8)
+    workers = rng.randint(1, 6)
     scenario = replace(
         DAY,
         seed=seed,
@@ -69,8 +70,9 @@ def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | 
         scan_delay_s=rng.choice(((1.0, 10.0), (5.0, 60.0), (1.0, 320.0))),
         reports_at_once=rng.choice((1, 4)),
         ramp_s=rng.choice((0.0, 10.0)),
+        admin_look_s=1.0,
     )
-    chaos_s = rng.uniform(300.0, 1200.0) if hours is None else hours * 3600
+    chaos_s = rng.uniform(60.0, 400.0) if hours is None else hours * 3600
     chosen = [name for name in faults if rng.random() < SHARE_OF_FAULTS]
     settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
     return Plan(seed, scenario, chaos_s, draw_gaps(seed, chaos_s, chosen), settings)
