@@ -3,6 +3,7 @@
     nox -s demo -- --seed 7     Master with 50 simulated workers, until Ctrl-C
     nox -s test -- -k login     all tests, or those that you name
     nox -s crash                Master is killed twelve times while everybody works; `-- --kills 1000` is the long form
+    nox -s simulate             200 seeds of the virtual laboratory with all faults; `-- --seeds 0..9999` for more
     nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
     nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
 
@@ -20,7 +21,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from an empty one
-nox.options.sessions = ["lint", "types", "contracts", "test", "crash", "docs"]
+nox.options.sessions = ["lint", "types", "contracts", "test", "simulate", "crash", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUMMARY_TIMEOUT_S = 30
@@ -33,10 +34,10 @@ def install(session: nox.Session, *groups: str, project: bool = True) -> None:
     session.install("--quiet", *(("-e", ".") if project else ()), *wanted)
 
 
-def run_trial(session: nox.Session, name: str) -> None:
+def run_trial(session: nox.Session, name: str, *defaults: str) -> None:
     """Run one of the simulator's trials with what the command line gives; Ctrl-C lets it sum up."""
     session.run(
-        "python", "-m", "simulator", name, *session.posargs,
+        "python", "-m", "simulator", name, *defaults, *session.posargs,
         interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
     )  # fmt: skip
 
@@ -60,6 +61,13 @@ def test(session: nox.Session) -> None:
     if not session.posargs:
         total = session.run("coverage", "report", "--format=total", silent=True)
         session.log(f"Lines and branches covered: {str(total).strip()} %")
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Play many seeds of the virtual laboratory with all faults; no invariant may be violated."""
+    install(session)
+    run_trial(session, "virtual", *([] if session.posargs else ["--seeds", "0..199", "--jobs", "2"]))
 
 
 @nox.session

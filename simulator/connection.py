@@ -93,7 +93,7 @@ class Connection:
 
     async def ask(self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S) -> JsonObject:
         """Return Master's acknowledgement, whatever it says. Errors: LinkDown, AckLate."""
-        if self._transport is None:
+        if self._transport is None or self._transport.closed:
             raise LinkDown("not connected")
         return await self._transport.call(event, data, timeout_s)
 

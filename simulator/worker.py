@@ -198,6 +198,8 @@ class Worker:
             await wait_event(self._hurry, wait_s)
             if self._leaving:
                 return
+            if not self._connection.ready:
+                continue  # it broke meanwhile: the next one begins with a registration
             if self._fresh:
                 continue  # registered anew meanwhile: the first beat is spread again
             try:

@@ -119,6 +119,7 @@ async def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login
             "error_type": error_type,
         },
     )
+    await _give_back_place(turn, login, account)
     log.info("login_failed", session=login.id, account=login.account_id, worker=login.worker_id, reason=error_type)
     return ended
 
@@ -134,6 +135,7 @@ async def expire(turn: Turn, login: Login) -> None:
         "login:qrcode:expired",
         {"session_id": login.id, "account_id": login.account_id, "worker_id": login.worker_id},
     )
+    await _give_back_place(turn, login, account)
     log.info("login_expired", session=login.id, account=login.account_id, worker=login.worker_id)
 
 
@@ -147,6 +149,12 @@ async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObje
 
     turn.after_commit(forget)
     return replace(login, status=status, qr_code_data=None, qr_code_url=None, **values)
+
+
+async def _give_back_place(turn: Turn, login: Login, account: Account) -> None:
+    """Place what waits, if this login kept a place on its worker for an account that is not the worker's."""
+    if login.worker_id not in (None, account.assigned_worker_id):
+        await settle_loads(turn, await place_waiting(turn))
 
 
 async def fail_logins_of(turn: Turn, worker_id: str) -> None:

@@ -55,7 +55,7 @@ def run_virtual(arguments: Sequence[str]) -> int:
     report = None if given.report is None else require_report(given.report)
     trace = None if given.trace is None else require_writable(given.trace)
     outcome = play_and_record(plan, trace)
-    console = Console(stderr=given.json)
+    console = Console(stderr=given.json, emoji=False)
     show_outcome(console, outcome, f"{COMMAND} --seed {scenario.seed}")
     if report is not None:
         write_report(report, outcome)
@@ -161,7 +161,7 @@ def write_report(path: Path, outcome: Outcome) -> None:
 
 def run_many(given: argparse.Namespace, faults: tuple[str, ...]) -> int:
     """Play many seeds, say how fast, and what was seen; stop at the first that fails."""
-    console = Console(stderr=given.json)
+    console = Console(stderr=given.json, emoji=False)
     hours = None if given.hours is None else require_between(0.01, 100, given.hours, "--hours")
     tasks = [Task(seed, faults, hours) for seed in read_seeds(given.seeds)]
     jobs = int(require_between(1, 64, given.jobs, "--jobs"))
@@ -223,7 +223,7 @@ def run_shrink(arguments: Sequence[str]) -> int:
     parser.add_argument("--trace", type=Path, metavar="FILE", help="where its record goes, default shrunk-N.jsonl")
     given = parser.parse_args(arguments)
     path = require_writable(given.trace or Path(f"shrunk-{given.seed}.jsonl"))
-    console, plan = Console(), plan_swarm(given.seed)
+    console, plan = Console(emoji=False), plan_swarm(given.seed)
     rule = play(plan).first
     if not rule:
         console.print(f"seed {given.seed} violates nothing", highlight=False)
@@ -246,7 +246,7 @@ def run_replay(arguments: Sequence[str]) -> int:
     parser.add_argument("file", type=Path, metavar="FILE")
     path = parser.parse_args(arguments).file
     outcome, difference = replay(path)
-    console = Console()
+    console = Console(emoji=False)
     show_outcome(console, outcome, f"{COMMAND} replay {path}")
     console.print(difference or "the same, line by line", markup=False, highlight=False, soft_wrap=True)
     return 1 if outcome.violations or difference else 0
@@ -263,7 +263,7 @@ def run_ablate(arguments: Sequence[str]) -> int:
     names = list(ABLATIONS) if given.only is None else given.only.split(",")
     if unknown := [name for name in names if name not in ABLATIONS]:
         raise ScenarioTrouble(f"--only: there is no safeguard {unknown[0]!r}; known are {', '.join(ABLATIONS)}")
-    seeds, console = read_seeds(given.seeds), Console()
+    seeds, console = read_seeds(given.seeds), Console(emoji=False)
     jobs, blind = int(require_between(1, 64, given.jobs, "--jobs")), []
     for name in names:
         played, rules = ablate(name, seeds, jobs, first=given.first)

@@ -43,11 +43,15 @@ class Disk:
         connections, self._connections = self._connections, []
         for connection in connections:
             connection.abandon()
-        self._strike = None
+        self.disarm()
 
     def arm(self, moment: str, count: int, strike: Callable[[], None]) -> None:
         """Call `strike` at the `count`-th step of the writer from now: before or after an execute or a commit."""
         self._moment, self._strike = (moment, count), strike
+
+    def disarm(self) -> None:
+        """Strike no more."""
+        self._strike = None
 
     async def before(self, step: str, statement: str) -> None:
         """Come before a step."""

@@ -128,6 +128,11 @@ class House:
         """Call `strike` before the `count`-th frame that Master sends from now."""
         self._sends_left, self._send_strike = count, strike
 
+    def disarm(self) -> None:
+        """Kill nobody any more."""
+        self._send_strike = None
+        self.disk.disarm()
+
     def serve(self, link: Link) -> asyncio.Task[Any]:
         """Let Master serve a connection. Errors: LinkDown if nobody listens."""
         if self.life is None or self.master is None:

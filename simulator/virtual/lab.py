@@ -201,6 +201,7 @@ class Lab:
             task.cancel()
         await asyncio.wait(chaos) if chaos else None
         self.note("heal")
+        self.house.disarm()
         disk = self.house.disk
         disk.trouble = disk.slow = None
         self.platform.scan_at_the_edge(None, 0.0)

@@ -90,13 +90,13 @@ class Overseer:
         commit = master.turns._commit
 
         async def commit_and_look(group: Any) -> None:
-            self._together = len(group) > 1
+            self._together = len(group) > 1 or self._adopting
             await commit(group)
             self.look(master)
 
         master.turns._commit = commit_and_look  # type: ignore[method-assign]  # the laboratory's only hold on a turn
         self._house.disk.dirty |= {"accounts", "workers", "login_sessions"}
-        self._adopting = True
+        self._adopting = self._together = True
 
     def close(self) -> None:
         """Close the file."""
@@ -254,7 +254,7 @@ class Overseer:
     def sweep(self, undisturbed_s: float) -> None:
         """Check what time alone can break: late detection, and memory that grows."""
         master = self._house.master
-        if master is None:
+        if master is None or self._adopting:
             return
         at, presence = self._clock.monotonic(), master.presence
         limit_s = self._settings.heartbeat_timeout_s + DETECTION_S
