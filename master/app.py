@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 
 import structlog
 from aiohttp import web
 
 from master import __version__
+from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
 from master.errors import Refusal
 from master.metrics import Metrics
@@ -21,7 +23,7 @@ from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
 from master.presence import Presence
 from master.reception import Reception
-from master.settings import Settings
+from master.settings import Settings, secret_settings
 from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
@@ -44,6 +46,23 @@ class ListenFault(Exception):
     """The address cannot be listened on; the message is one readable line."""
 
 
+def require_guard(settings: Settings) -> None:
+    """Refuse to listen where other machines reach while nobody has to say who they are. Errors: ListenFault."""
+    if settings.host.lower() == "localhost" or is_loopback(settings.host):
+        return
+    if not (settings.worker_tokens or settings.admin_tokens or settings.client_tokens):
+        raise ListenFault(
+            f"HOST={settings.host!r} can be reached from other machines, and no token is set: set ADMIN_TOKENS, and "
+            "WORKER_TOKENS or TRUSTED_WORKERS for workers and CLIENT_TOKENS for devices, or set HOST=127.0.0.1."
+        )
+
+
+def _hide_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that worker processes get: without the tokens of everybody else."""
+    hidden = secret_settings()
+    return {name: value for name, value in environ.items() if name.lower() not in hidden}
+
+
 class Master:
     """One coordinator: `start` opens it, `close` finishes the writes and shuts it down."""
 
@@ -54,12 +73,14 @@ class Master:
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
         connect: Connect | None = None,
+        key: bytes | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.presence = Presence()
         self.metrics = Metrics()
+        self.access = Access(settings, self.clock, key or secrets.token_bytes(32), secrets.token_urlsafe)
         self.sockets = SocketServer(
             async_mode="aiohttp",
             cors_allowed_origins=list(settings.allowed_origins),
@@ -67,6 +88,7 @@ class Master:
             max_http_buffer_size=settings.max_body_bytes,
             outbound_bytes=settings.outbound_queue_bytes,
             metrics=self.metrics,
+            clock=self.clock,
             http_compression=False,
             monitor_clients=True,
         )
@@ -82,9 +104,11 @@ class Master:
             self.metrics,
             queue_limit=settings.write_queue_items,
         )
-        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms, self.metrics, settings)
+        self.sockets.reception = Reception(
+            self.turns, self.presence, self.clock, self.rooms, self.metrics, settings, self.access
+        )
         for name in ("worker", "admin", "client"):
-            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
+            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets, self.access))
         self.periodic = Periodic(self.turns, self.presence, settings, self.clock, self.metrics)
         self.vitals = Vitals(self.clock, __version__)
         self.supervisor = Supervisor(
@@ -93,7 +117,10 @@ class Master:
             master_port=settings.port,
             clock=self.clock,
             stop_limit_s=settings.worker_stop_limit_s,
+            environ=_hide_secrets(os.environ),
+            tokens=self.access,
         )
+        self._dropping: asyncio.Task[None] | None = None
         self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
@@ -103,6 +130,8 @@ class Master:
 
         A simulation does not `listen`: it brings connections of its own.
         """
+        if listen:
+            require_guard(self.settings)
         self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
@@ -114,6 +143,7 @@ class Master:
             vitals=self.vitals,
             figures=Figures(self.turns, self.presence, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
+            access=self.access,
         )
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
@@ -122,7 +152,10 @@ class Master:
             await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
+            self._dropping = asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers")
         await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
+        if not self.access.guarded:
+            log.info("no_tokens", meaning="no token is set: only this machine is served, and it may do everything")
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def _listen(self, runner: web.AppRunner) -> None:
@@ -148,6 +181,9 @@ class Master:
             for site in list(self._runner.sites):
                 await site.stop()
         await self.periodic.close()
+        if self._dropping is not None:
+            self._dropping.cancel()
+            await asyncio.wait([self._dropping])
         await self.sockets.hang_up_all()
         with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)

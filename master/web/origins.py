@@ -9,6 +9,7 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from master.access import is_loopback
 from master.errors import ForeignOrigin
 from master.web.answers import answer_refusal
 from master.web.problems import belongs_to_sockets
@@ -51,6 +52,13 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
         return answer
 
     return check_origin
+
+
+def is_own_machine(host: str) -> bool:
+    """Tell whether a Host header names this machine itself: localhost, or a loopback address."""
+    parts = _HOST.fullmatch(host.lower())
+    name = parts.group(1).strip("[]") if parts is not None else ""
+    return name == "localhost" or is_loopback(name)
 
 
 def is_own_page(origin: str, host: str) -> bool:

@@ -86,7 +86,12 @@ class MemoryApi:
             raise ApiTrouble(f"{method} {path}: Master is not there")
         content = b"" if body is None else orjson.dumps(body)
         target = f"/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
-        lines = [f"{method} {target} HTTP/1.1", "Host: master", "Connection: close", f"Content-Length: {len(content)}"]
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            "Host: localhost",
+            "Connection: close",
+            f"Content-Length: {len(content)}",
+        ]
         transport, protocol = _MemoryTransport(asyncio.get_running_loop()), make_protocol()
         protocol.connection_made(transport)
         protocol.data_received("\r\n".join([*lines, "", ""]).encode() + content)

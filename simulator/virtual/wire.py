@@ -91,7 +91,7 @@ class LinkTransport:
             "HTTP_UPGRADE": "websocket",
             "HTTP_CONNECTION": "upgrade",
             "PATH_INFO": "/socket.io/",
-            "REMOTE_ADDR": self._link.address,
+            "REMOTE_ADDR": "127.0.0.1",  # a Master without tokens serves its own machine alone
             "wsgi.url_scheme": "http",
             "simulator.link": self._link,
         }

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from master.access import Access
 from master.clock import ManualClock
 from master.metrics import Metrics
 from master.model import JsonObject
@@ -69,6 +70,7 @@ class Site:
             vitals=self.vitals,
             figures=Figures(self.turns, self.presence, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
+            access=Access(settings, self.clock, b"k" * 32, lambda: "s" * 32),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 
