@@ -61,8 +61,8 @@ acknowledgement of something that changes stored data is sent after the commit. 
 `timestamp` is milliseconds; inbound numbers above 10^10 are taken as milliseconds. One socket's events are processed in
 the order in which they were sent.
 
-Where tokens are configured (docs/security.md), Socket.IO takes one in the `auth` object of its CONNECT, `{"token": ...}`,
-or from a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
+Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."}` as the `auth` object of its CONNECT,
+or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
 whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
 until then nothing is told and nothing else answered. The column `scope` says what an administrator's token must have;
 for workers and devices, `read` is whoever is known.
