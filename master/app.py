@@ -57,7 +57,7 @@ def require_guard(settings: Settings) -> None:
         )
 
 
-def _hide_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+def hide_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that worker processes get: without the tokens of everybody else."""
     hidden = secret_settings()
     return {name: value for name, value in environ.items() if name.lower() not in hidden}
@@ -117,7 +117,7 @@ class Master:
             master_port=settings.port,
             clock=self.clock,
             stop_limit_s=settings.worker_stop_limit_s,
-            environ=_hide_secrets(os.environ),
+            environ=hide_secrets(os.environ),
             tokens=self.access,
         )
         self._dropping: asyncio.Task[None] | None = None

@@ -93,9 +93,9 @@ class Guarded(Bench):
         assert shown["success"], shown
         return session_id
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(query, values).fetchall()
 
     def dump(self) -> list[str]:
         """Return what is in the database, row by row."""
