@@ -123,10 +123,8 @@ async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
     for name in ("sort", "order", "order_by", "fields", "where", "credentials", "id; DROP TABLE accounts"):
         assert await guarded.code("GET", API + endpoint.path, params={name: "id"}) == (400, "unknown_parameter")
     for name, field in endpoint.query.model_fields.items():
-        kinds = [
-            kind for kind in typing.get_args(field.annotation) if isinstance(kind, type) and issubclass(kind, Enum)
-        ]
-        if kinds:
+        kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
+        if any(issubclass(kind, Enum) for kind in kinds):
             assert await guarded.code("GET", API + endpoint.path, params={name: "x' OR 1=1"}) == (422, "invalid")
 
 

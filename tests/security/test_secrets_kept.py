@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 from pathlib import Path
 
 import pytest
@@ -93,8 +92,6 @@ class TestLogs:
     @pytest.fixture
     def environ(self, tmp_path: Path) -> dict[str, str]:
         configure_logs("debug", tmp_path / "logs", development=False)
-        for name in ("master", "engineio", "socketio", "aiohttp", "aiosqlite"):
-            logging.getLogger(name).setLevel(logging.DEBUG)
         return TOKENS
 
     async def test_no_token_and_no_code_is_in_a_log_line_at_debug(self, guarded: Guarded, tmp_path: Path):
@@ -113,8 +110,6 @@ class TestLogs:
             await worker.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{}]})
         finally:
             close_logs()
-            for name in ("engineio", "socketio", "aiohttp", "aiosqlite"):
-                logging.getLogger(name).setLevel(logging.NOTSET)
         text = (tmp_path / "logs" / "master.log").read_text(encoding="utf-8")
         assert "wrong_token" in text
         assert "login_succeeded" in text
