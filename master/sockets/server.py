@@ -17,7 +17,7 @@ from engineio.payload import Payload
 from socketio import packet
 
 from master.clock import Clock
-from master.errors import NotJoined, Refusal, Unreadable
+from master.errors import NotJoined, Refusal, Unauthorized, Unreadable
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import Lane, Reception
@@ -35,9 +35,12 @@ ID_DIGITS = 15
 STRANGER_S = 30.0
 """How long a connection may stand before somebody who is known speaks on it."""
 
+STRANGER_BYTES = 16 * 1024
+"""The largest packet taken on such a connection: nothing that says who somebody is needs more."""
+
 LOOK_S = 1.0
 
-EVENT_PREFIX = re.compile(r"^[25](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
+EVENT_PREFIX = re.compile(r"^[025](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
 
 
 class _WholeBody:
@@ -177,6 +180,9 @@ class SocketServer(socketio.AsyncServer):
         if pending is not None and isinstance(data, str):
             del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
             await self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
+        if len(data) > STRANGER_BYTES and eio_sid in self.expected:
+            await self._turn_away(eio_sid, data)
+            return
         try:
             if data[:1] == "2" and isinstance(data, str):
                 await self._handle_event(eio_sid, *_read_event(data))
@@ -187,6 +193,15 @@ class SocketServer(socketio.AsyncServer):
             broken = self._binary_packet.pop(eio_sid, None)
             namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
             await self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
+
+    async def _turn_away(self, eio_sid: str, data: str | bytes) -> None:
+        """Refuse, unread, what somebody sends who has not said who they are."""
+        (namespace, id), refusal = _read_prefix(data), Unauthorized("Say who you are first, in fewer words.")
+        if data[:1] != "0":
+            await self._answer(eio_sid, namespace, id, refusal)
+            return
+        error = {"message": refusal.message, "data": refusal.to_wire()}
+        await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
 
     async def _look_at_attachments(self, eio_sid: str) -> None:
         """Take a binary event that announces no attachment at once, and refuse one that announces too many."""
@@ -239,7 +254,7 @@ def _read_event(frame: str) -> tuple[str, int | None, Any]:
 
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:
-    """Return namespace and acknowledgement id of an event packet whose content cannot be read."""
+    """Return namespace and acknowledgement id of a packet whose content cannot be read."""
     found = EVENT_PREFIX.match(data[:200]) if isinstance(data, str) else None
     if found is None:
         return None, None

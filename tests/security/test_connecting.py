@@ -75,7 +75,18 @@ async def test_a_token_opens_one_namespace_alone(guarded, namespace, token):
 
 
 @pytest.mark.parametrize(
-    "auth", [{"token": 7}, {"token": ["x"]}, {"token": ""}, {"token": {}}, {"token": "x" * 100_000}, ["x"], "x", 7]
+    "auth",
+    [
+        {"token": 7},
+        {"token": ["x"]},
+        {"token": ""},
+        {"token": {}},
+        {"token": "x" * 10_000},
+        {"token": "x" * 100_000},
+        ["x"],
+        "x",
+        7,
+    ],
 )
 async def test_an_auth_object_of_another_shape_is_refused_not_fatal(guarded, auth):
     assert (await refused(guarded, "worker", auth=auth))["code"] == "unauthorized"
@@ -159,6 +170,14 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
     await settle(admin, late)
     assert (admin.client.connected, late.client.connected) == (True, True)
     assert not guarded.master.sockets.expected
+
+
+async def test_a_stranger_sends_no_large_packets(guarded):
+    stranger = await guarded.connect("admin")
+    answer = await stranger.ask("admin:auth", {"token": OPERATOR, "padding": "x" * 20_000})
+    assert answer["error"]["code"] == "unauthorized"
+    assert (await stranger.ask("admin:auth", {"token": OPERATOR}))["success"]
+    assert (await stranger.ask("admin:status:request", {"padding": "x" * 20_000}))["success"]
 
 
 async def test_a_closed_connection_is_expected_no_more(guarded):
