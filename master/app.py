@@ -57,6 +57,20 @@ def require_guard(settings: Settings) -> None:
         )
 
 
+def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics) -> SocketServer:
+    return SocketServer(
+        async_mode="aiohttp",
+        cors_allowed_origins=list(settings.allowed_origins),
+        cors_credentials=True,
+        max_http_buffer_size=settings.max_body_bytes,
+        outbound_bytes=settings.outbound_queue_bytes,
+        metrics=metrics,
+        clock=clock,
+        http_compression=False,
+        monitor_clients=True,
+    )
+
+
 def hide_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that worker processes get: without the tokens of everybody else."""
     hidden = secret_settings()
@@ -81,17 +95,7 @@ class Master:
         self.presence = Presence()
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, key or secrets.token_bytes(32), secrets.token_urlsafe)
-        self.sockets = SocketServer(
-            async_mode="aiohttp",
-            cors_allowed_origins=list(settings.allowed_origins),
-            cors_credentials=True,
-            max_http_buffer_size=settings.max_body_bytes,
-            outbound_bytes=settings.outbound_queue_bytes,
-            metrics=self.metrics,
-            clock=self.clock,
-            http_compression=False,
-            monitor_clients=True,
-        )
+        self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.database = Database(settings.db_path, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)
         self.turns = Turns(
