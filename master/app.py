@@ -15,7 +15,7 @@ from aiohttp import web
 from master import __version__
 from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
-from master.errors import Refusal
+from master.errors import Refusal, StorageTrouble
 from master.metrics import Metrics
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -28,7 +28,7 @@ from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Connect, Database
-from master.store.upgrade import hold, upgrade
+from master.store.upgrade import DatabaseFault, hold, upgrade
 from master.supervisor import Supervisor
 from master.turn import Turns
 from master.web.figures import Figures
@@ -139,7 +139,12 @@ class Master:
         self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
-        restored = await self.turns.run(wake_up, None)
+        try:
+            restored = await self.turns.run(wake_up, None)
+            auto_start = await self.turns.look(find_auto_start, None)
+        except StorageTrouble:
+            fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
+            raise DatabaseFault(fault) from None
         application = build_web(
             turns=self.turns,
             supervisor=self.supervisor,
@@ -157,7 +162,7 @@ class Master:
         if sweeps:
             self.periodic.start()
             self._dropping = asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers")
-        await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
+        await self.supervisor.start_all(auto_start)
         if not self.access.guarded:
             log.info("no_tokens", meaning="no token is set: only this machine is served, and it may do everything")
         log.info("master_started", host=self.settings.host, port=self.port, **restored)

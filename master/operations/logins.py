@@ -241,16 +241,15 @@ async def show_qr_code(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
 
 async def start_login_over_http(event: Request[NoQuery, NewLogin], turn: Turn) -> JsonObject:
     """Start a login as the administrators' event does."""
-    # constructed, not checked: a name that no account can have is nobody's, and no fault of a payload
-    wish = StartLogin.model_construct(
-        account_id=event.path["id"], worker_id=event.body.worker_id, session_id=event.body.session_id
+    return await start_login(
+        StartLogin(account_id=event.path["id"], worker_id=event.body.worker_id, session_id=event.body.session_id),
+        turn,
     )
-    return await start_login(wish, turn)
 
 
 async def cancel_login_over_http(event: Request[NoQuery, Any], turn: Turn) -> JsonObject:
     """End an open login as the administrators' event does."""
-    return await cancel_login(CancelLogin.model_construct(session_id=event.path["id"]), turn)
+    return await cancel_login(CancelLogin(session_id=event.path["id"]), turn)
 
 
 async def _find(turn: Turn, session_id: str) -> Login:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -219,9 +220,13 @@ class LoginCancel(Payload):
     reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
 
 
-def show_account_to_worker(account: Account, proxy: Proxy | None) -> JsonObject:
-    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone."""
-    return {
+def show_account_to_worker(account: Account, proxy: Proxy | None, wait_s: float) -> JsonObject:
+    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
+
+    `start_after_ms` is there if another worker may still act on the account: whoever did not hold it in this epoch
+    waits so long.
+    """
+    shown: JsonObject = {
         "id": account.id,
         "platform": account.platform,
         "account_name": account.account_name,
@@ -237,3 +242,6 @@ def show_account_to_worker(account: Account, proxy: Proxy | None) -> JsonObject:
         "proxy": proxy.to_worker() if proxy else None,
         "epoch": account.epoch,
     }
+    if wait_s > 0:
+        shown["start_after_ms"] = math.ceil(wait_s * 1000)
+    return shown

@@ -44,6 +44,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             hide_parameters=True,
+            pool_reset_on_return=None,  # `_lend` ends every transaction itself; asking again is another step per turn
             **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
         )
 

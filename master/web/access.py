@@ -12,7 +12,7 @@ from master.access import Access, read_bearer
 from master.errors import Forbidden, Refusal, Unreadable
 from master.model import Scope
 from master.web.answers import answer_refusal
-from master.web.origins import SAFE, is_own_machine
+from master.web.origins import SAFE, may_be_rebound
 from master.web.problems import belongs_to_sockets
 
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
@@ -36,9 +36,8 @@ def guard_requests(access: Access, scopes: Scopes) -> Middleware:
         address = request.remote or ""
         access.admit_request(address)
         grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), address)
-        if not access.guarded and not is_own_machine(request.host):
-            # a name that a foreign page has pointed at this machine (DNS rebinding) is no way in
-            raise Forbidden("Without tokens Master answers to localhost and to loopback addresses alone.")
+        if not access.guarded and may_be_rebound(request.headers.get("Host", "")):
+            raise Forbidden("Without tokens Master answers to no domain's name; use localhost or an address.")
         if grant.scope < _find_scope(scopes, request):
             raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")
         if not access.guarded or request.method in SAFE:

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from master.access import is_loopback
 from master.errors import ForeignOrigin
 from master.web.answers import answer_refusal
 from master.web.problems import belongs_to_sockets
@@ -54,11 +53,13 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
     return check_origin
 
 
-def is_own_machine(host: str) -> bool:
-    """Tell whether a Host header names this machine itself: localhost, or a loopback address."""
-    parts = _HOST.fullmatch(host.lower())
-    name = parts.group(1).strip("[]") if parts is not None else ""
-    return name == "localhost" or is_loopback(name)
+def may_be_rebound(host: str) -> bool:
+    """Tell whether a Host header names a domain that a strange page could point at this machine (DNS rebinding).
+
+    An address cannot be pointed elsewhere, and a name without a dot is nobody's domain.
+    """
+    name = host.lower().partition(":")[0].rstrip(".")
+    return "." in name and not name.endswith(".localhost") and not _is_address(name)
 
 
 def is_own_page(origin: str, host: str) -> bool:
@@ -68,8 +69,10 @@ def is_own_page(origin: str, host: str) -> bool:
     if scheme not in ("http", "https") or place.lower() != host.lower() or parts is None:
         return False
     name = parts.group(1).strip("[]")
-    if name == "localhost":
-        return True
+    return name == "localhost" or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

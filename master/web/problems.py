@@ -46,6 +46,8 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
         request_id = given if _SANE_ID.fullmatch(given) else new_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer = await handler(request)
+        if request.content.exception() is not None and not request.content.is_eof():
+            request.content.feed_eof()  # refused unread, and broken: the server would read on and call it our error
         answer.headers[REQUEST_ID] = request_id
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
