@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from master.documents import TOLD
-from master.operations.workers import raise_alarm
+from master.operations.notifications import raise_alarm
 from master.routes import FROM_CLIENT
 from tests.conftest import Peer
 from tests.security.conftest import DEVICE, FOREIGN, LIMITED, MINE, OPERATOR, OTHER, WORKER_1, Guarded, settle
