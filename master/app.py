@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import structlog
@@ -23,7 +23,7 @@ from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
 from master.presence import Presence
 from master.reception import Reception
-from master.settings import Settings, secret_settings
+from master.settings import Settings
 from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
@@ -71,12 +71,6 @@ def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics) -> SocketS
     )
 
 
-def hide_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that worker processes get: without the tokens of everybody else."""
-    hidden = secret_settings()
-    return {name: value for name, value in environ.items() if name.lower() not in hidden}
-
-
 class Master:
     """One coordinator: `start` opens it, `close` finishes the writes and shuts it down."""
 
@@ -121,7 +115,6 @@ class Master:
             master_port=settings.port,
             clock=self.clock,
             stop_limit_s=settings.worker_stop_limit_s,
-            environ=hide_secrets(os.environ),
             tokens=self.access,
         )
         self._dropping: asyncio.Task[None] | None = None

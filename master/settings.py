@@ -23,6 +23,8 @@ ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
 SHOWN_CHARACTERS = 100
 MOST_NETWORKS = 1_000
+SECRET_SETTINGS = ("worker_tokens", "admin_tokens", "client_tokens")
+"""Their values are shown nowhere, and worker processes do not get them."""
 
 
 class SettingsFault(Exception):
@@ -81,7 +83,7 @@ class Settings(BaseModel):
         (),
         repr=False,
         description="Tokens of workers, each for one worker id, or * for every id that has none of its own.",
-        json_schema_extra={"allowed": "id:secret, separated by commas", "secret": True},
+        json_schema_extra={"allowed": "id:secret, separated by commas"},
     )
     admin_tokens: AdminTokens = Field(
         (),
@@ -89,7 +91,6 @@ class Settings(BaseModel):
         description="Tokens of administrators and of the HTTP API; without a scope it is admin.",
         json_schema_extra={
             "allowed": "name:secret or name:secret:scope with read, operate or admin, separated by commas",
-            "secret": True,
         },
     )
     client_tokens: ClientTokens = Field(
@@ -98,7 +99,6 @@ class Settings(BaseModel):
         description="Tokens of people's devices; one that names accounts hears of these alone.",
         json_schema_extra={
             "allowed": "name:secret or name:secret:account+account, separated by commas",
-            "secret": True,
         },
     )
     trusted_workers: Networks = Field(
@@ -221,15 +221,6 @@ def describe_settings() -> list[SettingDoc]:
     ]
 
 
-def secret_settings() -> frozenset[str]:
-    """Return the names, in small letters, of settings whose values nobody may see: no log, no fault, no child."""
-    return frozenset(
-        name
-        for name, field in Settings.model_fields.items()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
-    )
-
-
 def _read_file(path: Path) -> dict[str, str]:
     """Return what a file of settings gives; its values are taken as they stand, a `$` means itself."""
     try:
@@ -250,9 +241,9 @@ def _explain(error: Any, given: Mapping[str, str]) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
-    if name in secret_settings():
-        fault = str(error["msg"]).removeprefix("Value error, ")
-        return f"{name.upper()} is not allowed: {fault}; it must be {_describe_allowed(name)}."
+    if name in SECRET_SETTINGS:
+        reason = str(error["msg"]).removeprefix("Value error, ")
+        return f"{name.upper()} is not allowed ({reason}): it must be {_describe_allowed(name)}."
     value = given[name]
     shown = repr(value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}...")
     return f"{name.upper()}={shown} is not allowed: it must be {_describe_allowed(name)}."

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from typing import Any
 
 import pytest
 
-from master.app import hide_secrets
 from master.clock import SystemClock
 from master.errors import Unauthorized
 from master.model import WorkerConfig
@@ -146,7 +144,6 @@ async def test_a_worker_process_is_given_a_token_of_its_own_and_nobody_elses(gua
         clock=SystemClock(),
         stop_limit_s=5,
         default_command=(sys.executable, "-c", program),
-        environ=hide_secrets(os.environ),
         tokens=guarded.master.access,
     )
     by_hand = {"MASTER_WORKER_TOKEN": "given by hand"}
