@@ -35,14 +35,14 @@ V = TypeVar("V")
 
 
 class Access:
-    """Knows every token by a keyed hash. `key` (32 random bytes) makes the hashes worthless outside this process."""
+    """Knows every token by a hash with a random key, which makes the hashes worthless outside this process."""
 
-    def __init__(self, settings: Settings, clock: Clock, key: bytes, new_secret: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
         tokens = (*settings.worker_tokens, *settings.admin_tokens, *settings.client_tokens)
         self.guarded = bool(tokens)
         self._clock = clock
-        self._key = key
-        self._new_secret = new_secret
+        self._random_bytes = random_bytes
+        self._key = random_bytes(32)
         self._tokens = [Token(token.grant, self._seal(token.digest)) for token in tokens]
         self._issued: dict[str, Token] = {}
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
@@ -98,7 +98,7 @@ class Access:
         """
         if not self.guarded:
             return None
-        secret = self._new_secret()
+        secret = self._random_bytes(32).hex()
         grant = Grant("worker", worker_id, Scope.READ)
         self._issued[worker_id] = Token(grant, self._seal(hash_secret(secret)))
         return secret

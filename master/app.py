@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -81,14 +80,14 @@ class Master:
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
         connect: Connect | None = None,
-        key: bytes | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.presence = Presence()
         self.metrics = Metrics()
-        self.access = Access(settings, self.clock, key or secrets.token_bytes(32), secrets.token_urlsafe)
+        self.access = Access(settings, self.clock, random_bytes)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.database = Database(settings.db_path, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)

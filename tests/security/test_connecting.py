@@ -219,7 +219,7 @@ class TestOtherTrustedWorkers:
 
 def test_trusted_networks_hold_for_addresses_in_either_writing():
     settings = load_settings({**TOKENS, "TRUSTED_WORKERS": "10.1.0.0/16,fd00::/8"}, None)
-    access = Access(settings, ManualClock(), b"k" * 32, lambda: "")
+    access = Access(settings, ManualClock(), bytes)
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "fd12::1"):
         assert access.identify("worker", None, address).name == ""
     for address in ("10.2.0.1", "::1", "fe80::1%eth0", "", "nonsense"):
@@ -228,7 +228,7 @@ def test_trusted_networks_hold_for_addresses_in_either_writing():
 
 
 def test_without_tokens_only_this_machine_is_served():
-    access = Access(load_settings({}, None), ManualClock(), b"k" * 32, lambda: "")
+    access = Access(load_settings({}, None), ManualClock(), bytes)
     for address in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"):
         assert access.identify("admin", None, address).scope.name == "ADMIN"
         assert is_loopback(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,8 @@ def test_nothing_reachable_from_access_holds_a_secret():
     from master.access import Access
     from master.clock import ManualClock
 
-    access = Access(load_settings(TOKENS, None), ManualClock(), b"k" * 32, lambda: "issued-secret-0123456789")
-    access.issue_worker_token("worker-9")
+    access = Access(load_settings(TOKENS, None), ManualClock(), os.urandom)
+    issued = access.issue_worker_token("worker-9")
     access.identify("admin", ROOT, "127.0.0.1")
     seen: set[int] = set()
     waiting = [vars(access)]
@@ -131,5 +132,5 @@ def test_nothing_reachable_from_access_holds_a_secret():
         if id(thing) in seen or isinstance(thing, type) or callable(thing):
             continue
         seen.add(id(thing))
-        assert not isinstance(thing, str) or thing not in (*SECRETS, "issued-secret-0123456789")
+        assert not isinstance(thing, str) or thing not in (*SECRETS, issued)
         waiting.extend(gc.get_referents(thing))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ class Site:
             vitals=self.vitals,
             figures=Figures(self.turns, self.presence, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
-            access=Access(settings, self.clock, b"k" * 32, lambda: "s" * 32),
+            access=Access(settings, self.clock, os.urandom),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 
