@@ -111,12 +111,12 @@ async def settle(*peers: Peer) -> None:
 
 
 @pytest.fixture
-def environ() -> dict[str, str]:
+def given() -> dict[str, str]:
     return TOKENS
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Guarded]:
+async def guarded(tmp_path: Path, given: dict[str, str]) -> AsyncIterator[Guarded]:
     clock, path = ManualClock(), tmp_path / "master.db"
     places = {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs")}
     numbers = iter(range(10**9))
@@ -126,7 +126,7 @@ async def guarded(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Guar
         def new_id() -> str:
             return guarded.ids.popleft() if guarded.ids else f"id-{next(numbers)}"
 
-        master = Master(load_settings({**places, **environ}, None), clock=clock, new_id=new_id)
+        master = Master(load_settings({**places, **given}, None), clock=clock, new_id=new_id)
         guarded = Guarded(master, clock, path, http)
         await master.start(sweeps=False)
         yield guarded

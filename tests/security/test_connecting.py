@@ -190,7 +190,7 @@ async def test_a_closed_connection_is_expected_no_more(guarded):
 
 class TestTrustedWorkers:
     @pytest.fixture
-    def environ(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         return {**TOKENS, "TRUSTED_WORKERS": "10.0.0.0/8,127.0.0.1"}
 
     async def test_workers_of_trusted_addresses_need_no_token(self, guarded):
@@ -209,7 +209,7 @@ class TestTrustedWorkers:
 
 class TestOtherTrustedWorkers:
     @pytest.fixture
-    def environ(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         return {**TOKENS, "TRUSTED_WORKERS": "10.0.0.0/8"}
 
     async def test_other_addresses_are_not_trusted_whatever_they_say_of_themselves(self, guarded):

@@ -132,7 +132,7 @@ class TestOpen:
     """Without tokens: the machine's own browser must not become a stranger's way in."""
 
     @pytest.fixture
-    def environ(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         return {}
 
     @pytest.mark.parametrize(

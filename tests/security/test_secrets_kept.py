@@ -91,7 +91,7 @@ def test_the_process_ends_with_code_2_and_one_line(tmp_path, monkeypatch, capsys
 
 class TestLogs:
     @pytest.fixture
-    def environ(self, tmp_path: Path) -> dict[str, str]:
+    def given(self, tmp_path: Path) -> dict[str, str]:
         configure_logs("debug", tmp_path / "logs", development=False)
         return TOKENS
 

@@ -112,7 +112,7 @@ def test_the_wait_has_an_end_and_is_forgotten():
 
 class TestRequests:
     @pytest.fixture
-    def environ(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         return {**TOKENS, "HTTP_REQUESTS_PER_S": "5"}
 
     async def test_an_address_that_asks_too_fast_is_told_when_to_return(self, guarded):
@@ -128,7 +128,7 @@ class TestRequests:
 
 class TestNoLimit:
     @pytest.fixture
-    def environ(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         return {"HTTP_REQUESTS_PER_S": "0"}
 
     async def test_zero_is_no_limit(self, guarded):
