@@ -66,6 +66,7 @@ class Target:
             "DB_PATH": str(folder / "master.db"),
             "LOG_DIR": str(folder / "logs"),
             "LOG_LEVEL": "warning",
+            "HTTP_REQUESTS_PER_S": "0",  # one address stands for many people
             **self._settings,
         }
         with self._output.open("wb") as output:

@@ -48,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings) -> int:
+    from master.app import require_guard
     from master.logs import configure_logs
 
+    require_guard(settings)
     configure_logs(settings.log_level, settings.log_dir, development=settings.app_env == "development")
     try:
         import uvloop

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from master import __version__
+from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
 from master.errors import Refusal, StorageTrouble
 from master.metrics import Metrics
@@ -44,6 +45,31 @@ class ListenFault(Exception):
     """The address cannot be listened on; the message is one readable line."""
 
 
+def require_guard(settings: Settings) -> None:
+    """Refuse to listen where other machines reach while nobody has to say who they are. Errors: ListenFault."""
+    if settings.host.lower() == "localhost" or is_loopback(settings.host):
+        return
+    if not (settings.worker_tokens or settings.admin_tokens or settings.client_tokens):
+        raise ListenFault(
+            f"HOST={settings.host!r} can be reached from other machines, and no token is set: set ADMIN_TOKENS, and "
+            "WORKER_TOKENS or TRUSTED_WORKERS for workers and CLIENT_TOKENS for devices, or set HOST=127.0.0.1."
+        )
+
+
+def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics) -> SocketServer:
+    return SocketServer(
+        async_mode="aiohttp",
+        cors_allowed_origins=list(settings.allowed_origins),
+        cors_credentials=True,
+        max_http_buffer_size=settings.max_body_bytes,
+        outbound_bytes=settings.outbound_queue_bytes,
+        metrics=metrics,
+        clock=clock,
+        http_compression=False,
+        monitor_clients=True,
+    )
+
+
 class Master:
     """One coordinator: `start` opens it, `close` finishes the writes and shuts it down."""
 
@@ -54,22 +80,15 @@ class Master:
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
         connect: Connect | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.presence = Presence()
         self.metrics = Metrics()
-        self.sockets = SocketServer(
-            async_mode="aiohttp",
-            cors_allowed_origins=list(settings.allowed_origins),
-            cors_credentials=True,
-            max_http_buffer_size=settings.max_body_bytes,
-            outbound_bytes=settings.outbound_queue_bytes,
-            metrics=self.metrics,
-            http_compression=False,
-            monitor_clients=True,
-        )
+        self.access = Access(settings, self.clock, random_bytes)
+        self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.database = Database(settings.db_path, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)
         self.turns = Turns(
@@ -82,9 +101,11 @@ class Master:
             self.metrics,
             queue_limit=settings.write_queue_items,
         )
-        self.sockets.reception = Reception(self.turns, self.presence, self.clock, self.rooms, self.metrics, settings)
+        self.sockets.reception = Reception(
+            self.turns, self.presence, self.clock, self.rooms, self.metrics, settings, self.access
+        )
         for name in ("worker", "admin", "client"):
-            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets))
+            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets, self.access))
         self.periodic = Periodic(self.turns, self.presence, settings, self.clock, self.metrics)
         self.vitals = Vitals(self.clock, __version__)
         self.supervisor = Supervisor(
@@ -93,7 +114,9 @@ class Master:
             master_port=settings.port,
             clock=self.clock,
             stop_limit_s=settings.worker_stop_limit_s,
+            tokens=self.access,
         )
+        self._dropping: asyncio.Task[None] | None = None
         self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
@@ -103,6 +126,8 @@ class Master:
 
         A simulation does not `listen`: it brings connections of its own.
         """
+        if listen:
+            require_guard(self.settings)
         self._held.enter_context(hold(self.settings.db_path))
         upgrade(self.settings.db_path)
         self.turns.start()
@@ -119,6 +144,7 @@ class Master:
             vitals=self.vitals,
             figures=Figures(self.turns, self.presence, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
+            access=self.access,
         )
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
@@ -127,7 +153,10 @@ class Master:
             await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
+            self._dropping = asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers")
         await self.supervisor.start_all(auto_start)
+        if not self.access.guarded:
+            log.info("no_tokens", meaning="no token is set: only this machine is served, and it may do everything")
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def _listen(self, runner: web.AppRunner) -> None:
@@ -153,6 +182,9 @@ class Master:
             for site in list(self._runner.sites):
                 await site.stop()
         await self.periodic.close()
+        if self._dropping is not None:
+            self._dropping.cancel()
+            await asyncio.wait([self._dropping])
         await self.sockets.hang_up_all()
         with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)

@@ -60,6 +60,12 @@ Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is 
 acknowledgement of something that changes stored data is sent after the commit. Times are Unix seconds; a field called
 `timestamp` is milliseconds; inbound numbers above 10^10 are taken as milliseconds. One socket's events are processed in
 the order in which they were sent.
+
+Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."}` as the `auth` object of its CONNECT,
+or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
+whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
+until then nothing is told and nothing else answered. The column `scope` says what an administrator's token must have;
+for workers and devices, `read` is whoever is known.
 """
 
 
@@ -71,9 +77,9 @@ def render_protocol(examples: Path) -> str:
 
 def _render_events(examples: Path) -> Iterator[str]:
     for name, routes in NAMESPACES.items():
-        yield f"## /{name}\n\n### To Master\n\n| event | payload | |\n|---|---|---|"
+        yield f"## /{name}\n\n### To Master\n\n| event | scope | payload | |\n|---|---|---|---|"
         for route in routes.values():
-            yield f"| `{route.event}` | {_fields(route.payload)} | {route.summary} |"
+            yield f"| `{route.event}` | {route.scope.name.lower()} | {_fields(route.payload)} | {route.summary} |"
         yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
         for event, kind in TOLD[name].items():
             yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"
@@ -98,10 +104,11 @@ def _shorten(value: Any) -> Any:
 
 
 def _render_endpoints() -> Iterator[str]:
-    yield f"## HTTP\n\nUnder `{ROOT}`.\n\n| route | query | body | |\n|---|---|---|---|"
+    yield f"## HTTP\n\nUnder `{ROOT}`.\n\n| route | scope | query | body | |\n|---|---|---|---|---|"
     for endpoint in ENDPOINTS:
         body = _fields(endpoint.body) if endpoint.body else ""
-        yield f"| `{endpoint.method} {endpoint.path}` | {_fields(endpoint.query)} | {body} | {endpoint.summary} |"
+        route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()
+        yield f"| `{route}` | {scope} | {_fields(endpoint.query)} | {body} | {endpoint.summary} |"
     yield ""
 
 

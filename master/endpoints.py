@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from master.model import Scope
 from master.operations import accounts, logins, messages, notifications, processes, proxies, reports, workers
 from master.protocol.http import (
     AccountChange,
@@ -31,17 +32,20 @@ from master.protocol.wire import Body, Query
 from master.turn import Operation
 
 ROOT = "/api/v1"
+READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One method of one path. An operation that `writes` gets a turn of the writer, any other only a look.
 
-    `plural` names the rows of a list in the answer, `singular` the one thing of any other answer.
+    `scope` is what the caller must have. `plural` names the rows of a list in the answer, `singular` the one thing of
+    any other answer.
     """
 
     method: str
     path: str
+    scope: Scope
     operation: Operation | None
     summary: str
     plural: str = ""
@@ -53,12 +57,14 @@ class Endpoint:
     status: int = 200
 
 
-def _change(method: str, path: str, operation: Operation, summary: str, singular: str, body: type[Body]) -> Endpoint:
-    return Endpoint(method, path, operation, summary, singular=singular, body=body, writes=True)
+def _change(
+    method: str, path: str, scope: Scope, operation: Operation, summary: str, singular: str, body: type[Body]
+) -> Endpoint:
+    return Endpoint(method, path, scope, operation, summary, singular=singular, body=body, writes=True)
 
 
 def _remove(path: str, operation: Operation, summary: str, singular: str) -> Endpoint:
-    return Endpoint("DELETE", path, operation, summary, singular=singular, writes=True)
+    return Endpoint("DELETE", path, ADMIN, operation, summary, singular=singular, writes=True)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -66,6 +72,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/accounts",
+        READ,
         accounts.list_accounts,
         "List accounts, the oldest first.",
         plural="accounts",
@@ -74,6 +81,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/accounts",
+        OPERATE,
         accounts.add_account,
         "Add an account; a worker that fits gets it at once.",
         singular="account",
@@ -84,18 +92,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/accounts/status/all",
+        READ,
         reports.show_accounts_status,
         "List accounts, each with its `runtime_stats` and its `worker`.",
         plural="accounts",
         query=AccountsQuery,
     ),
-    Endpoint("GET", "/accounts/{id}", accounts.show_account, "Show one account.", singular="account"),
-    _change("PUT", "/accounts/{id}", accounts.change_account, "Change an account.", "account", AccountChange),
-    _change("PATCH", "/accounts/{id}", accounts.change_account, "Change an account.", "account", AccountChange),
+    Endpoint("GET", "/accounts/{id}", READ, accounts.show_account, "Show one account.", singular="account"),
+    _change("PUT", "/accounts/{id}", OPERATE, accounts.change_account, "Change an account.", "account", AccountChange),
+    _change(
+        "PATCH", "/accounts/{id}", OPERATE, accounts.change_account, "Change an account.", "account", AccountChange
+    ),
     _remove("/accounts/{id}", accounts.remove_account, "Remove an account with all that belongs to it.", "account"),
     Endpoint(
         "POST",
         "/accounts/{id}/login",
+        OPERATE,
         logins.start_login_over_http,
         "Start a QR login, as the administrators' event does.",
         singular="login_session",
@@ -104,26 +116,44 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         writes=True,
     ),
     # workers
-    Endpoint("GET", "/workers", workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery),
-    Endpoint("GET", "/workers/{id}", workers.show_worker, "Show one worker with its accounts.", singular="worker"),
     Endpoint(
-        "POST", "/workers/{id}/lifecycle/start", None, "Start the worker's process.", singular="process", writes=True
+        "GET", "/workers", READ, workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery
     ),
     Endpoint(
-        "POST", "/workers/{id}/lifecycle/stop", None, "Stop the worker's process.", singular="process", writes=True
+        "GET", "/workers/{id}", READ, workers.show_worker, "Show one worker with its accounts.", singular="worker"
+    ),
+    Endpoint(
+        "POST",
+        "/workers/{id}/lifecycle/start",
+        OPERATE,
+        None,
+        "Start the worker's process.",
+        singular="process",
+        writes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/workers/{id}/lifecycle/stop",
+        OPERATE,
+        None,
+        "Stop the worker's process.",
+        singular="process",
+        writes=True,
     ),
     Endpoint(
         "POST",
         "/workers/{id}/lifecycle/restart",
+        OPERATE,
         None,
         "Stop the worker's process if it runs, and start it.",
         singular="process",
         writes=True,
     ),
-    Endpoint("GET", "/workers/{id}/lifecycle/status", None, "Show the worker's process.", singular="process"),
+    Endpoint("GET", "/workers/{id}/lifecycle/status", READ, None, "Show the worker's process.", singular="process"),
     Endpoint(
         "GET",
         "/workers/{id}/lifecycle/logs",
+        OPERATE,
         None,
         "Show the end of the worker's output.",
         singular="logs",
@@ -133,6 +163,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/worker-configs",
+        OPERATE,
         processes.list_configs,
         "List how workers are run, by worker id.",
         plural="worker_configs",
@@ -141,6 +172,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/worker-configs",
+        ADMIN,
         processes.add_config,
         "Say how a worker is run.",
         singular="worker_config",
@@ -151,6 +183,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/worker-configs/{id}",
+        OPERATE,
         processes.show_config,
         "Show how one worker is run; of its environment only the names.",
         singular="worker_config",
@@ -158,6 +191,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _change(
         "PUT",
         "/worker-configs/{id}",
+        ADMIN,
         processes.change_config,
         "Change how a worker is run, from its next start on.",
         "worker_config",
@@ -166,6 +200,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _change(
         "PATCH",
         "/worker-configs/{id}",
+        ADMIN,
         processes.change_config,
         "Change how a worker is run, from its next start on.",
         "worker_config",
@@ -178,10 +213,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "worker_config",
     ),
     # proxies
-    Endpoint("GET", "/proxies", proxies.list_proxies, "List proxies by name.", plural="proxies", query=Page),
+    Endpoint("GET", "/proxies", READ, proxies.list_proxies, "List proxies by name.", plural="proxies", query=Page),
     Endpoint(
         "POST",
         "/proxies",
+        ADMIN,
         proxies.add_proxy,
         "Add a proxy.",
         singular="proxy",
@@ -189,13 +225,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         writes=True,
         status=201,
     ),
-    Endpoint("GET", "/proxies/{id}", proxies.show_proxy, "Show a proxy, without its password.", singular="proxy"),
-    _change("PUT", "/proxies/{id}", proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
-    _change("PATCH", "/proxies/{id}", proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
+    Endpoint("GET", "/proxies/{id}", READ, proxies.show_proxy, "Show a proxy, without its password.", singular="proxy"),
+    _change("PUT", "/proxies/{id}", ADMIN, proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
+    _change("PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
     _remove("/proxies/{id}", proxies.remove_proxy, "Remove a proxy that no configuration uses.", "proxy"),
     Endpoint(
         "POST",
         "/proxies/{id}/test",
+        ADMIN,
         None,
         "Try whether the proxy leads to a target of your own.",
         singular="result",
@@ -205,16 +242,20 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/login-sessions",
+        READ,
         logins.list_logins,
         "List login sessions, the newest first.",
         plural="login_sessions",
         query=LoginsQuery,
     ),
-    Endpoint("GET", "/login-sessions/{id}", logins.show_login, "Show one login session.", singular="login_session"),
-    Endpoint("GET", "/login-sessions/{id}/qr.png", None, "The code of an open login as an image."),
+    Endpoint(
+        "GET", "/login-sessions/{id}", READ, logins.show_login, "Show one login session.", singular="login_session"
+    ),
+    Endpoint("GET", "/login-sessions/{id}/qr.png", OPERATE, None, "The code of an open login as an image."),
     Endpoint(
         "POST",
         "/login-sessions/{id}/cancel",
+        OPERATE,
         logins.cancel_login_over_http,
         "End an open login.",
         singular="login_session",
@@ -224,6 +265,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/comments",
+        READ,
         messages.list_comments,
         "List comments, the last detected first.",
         plural="comments",
@@ -232,6 +274,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/direct-messages",
+        READ,
         messages.list_direct_messages,
         "List direct messages, the last detected first.",
         plural="direct_messages",
@@ -240,6 +283,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         "/messages/{kind}/{id}/read",
+        OPERATE,
         messages.mark_read,
         "Note that a message was read; `kind` is comments or direct-messages.",
         singular="message",
@@ -248,12 +292,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET",
         "/notifications",
+        READ,
         notifications.list_notifications,
         "List notifications, the newest first.",
         plural="notifications",
         query=NotificationsQuery,
     ),
     # reports
-    Endpoint("GET", "/statistics", reports.show_statistics, "Counts of everything, by state.", singular="statistics"),
-    Endpoint("GET", "/status", None, "Version, uptime and counts.", singular="status"),
+    Endpoint(
+        "GET", "/statistics", READ, reports.show_statistics, "Counts of everything, by state.", singular="statistics"
+    ),
+    Endpoint("GET", "/status", READ, None, "Version, uptime and counts.", singular="status"),
 )

@@ -2,10 +2,12 @@
 
     Refusal
     ├── Unreadable      400  the bytes or the shape cannot be read
-    ├── Forbidden       401, 403
+    ├── Unauthorized    401  nobody knows who asks
+    ├── Forbidden       403  known, and may not
     ├── Missing         404  the named thing does not exist
     ├── Conflict        409  it exists, but not in a state that allows this
     ├── Invalid         422  readable, but values are not allowed
+    ├── Throttled       429  too many of a kind; the same again later may be fine
     └── Unavailable     503  nothing wrong with the request; try again later
 
 A refusal's docstring is its default message. Everything that is not a Refusal is a bug and is answered as `internal`.
@@ -79,6 +81,13 @@ class Unauthorized(Refusal):
 
     code = "unauthorized"
     status = 401
+
+
+class Forbidden(Refusal):
+    """You are known, and may not do this."""
+
+    code = "forbidden"
+    status = 403
 
 
 class ForeignOrigin(Refusal):
@@ -215,6 +224,26 @@ class Invalid(Refusal):
 
     code = "invalid"
     status = 422
+
+
+class Throttled(Refusal):
+    """Too fast; send it again later."""
+
+    code = "throttled"
+    status = 429
+    retryable = True
+
+
+class TooManyAttempts(Throttled):
+    """Too many wrong tokens came from this address; try again later."""
+
+    code = "too_many_attempts"
+
+
+class TooManyRequests(Throttled):
+    """Too many requests come from this address; send it again later."""
+
+    code = "too_many_requests"
 
 
 class Unavailable(Refusal):

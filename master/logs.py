@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 SECRET = re.compile(
-    r".*(cookie|credential|password|secret|token|fingerprint|qr_?code_?data|authorization).*|value|env", re.IGNORECASE
+    r".*(cookie|credential|password|secret|token|fingerprint|qr_?code|authorization).*|value|env", re.IGNORECASE
 )
 HIDDEN = "(hidden)"
 MAX_DEPTH = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -82,6 +82,37 @@ class Direction(StrEnum):
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+
+
+class Scope(IntEnum):
+    """What somebody may do; each includes those before it. NONE: nobody knows yet who it is."""
+
+    NONE = 0
+    READ = 1
+    OPERATE = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who somebody is and what they may do.
+
+    `kind` is worker, admin or client. A worker's `name` is the worker id that it may register, "*" or "" for any that
+    has no token of its own. `accounts` limits a client; None is no limit.
+    """
+
+    kind: str
+    name: str
+    scope: Scope
+    accounts: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token gives, and the SHA-256 of its secret; the secret itself is kept nowhere."""
+
+    grant: Grant
+    digest: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 import structlog
 
+from master.access import Access
 from master.clock import Clock
 from master.decisions.pace import Bucket, fill, take
-from master.errors import INTERNAL, Overloaded, Refusal, UnknownEvent
+from master.errors import INTERNAL, Forbidden, Overloaded, Refusal, Unauthorized, UnknownEvent
 from master.metrics import Metrics
 from master.presence import Presence
 from master.protocol.wire import accept, decode, first_object
@@ -29,13 +30,16 @@ IN_FLIGHT_LIMIT = 64
 
 
 class Lane:
-    """One socket's events in the order in which they came.
+    """One socket: who speaks there, and its events in the order in which they came.
 
     Reports of facts go to the writer without waiting for each other, so that one socket can fill a group; whatever else
-    follows waits for them.
+    follows waits for them. `authenticate` takes what an `admin:auth` says, makes `caller` who that is, and returns
+    their name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller, authenticate: Callable[[Any], str]) -> None:
+        self.caller = caller
+        self.authenticate = authenticate
         self.bucket: Bucket | None = None
         self.pending: set[asyncio.Future[Any]] = set()
 
@@ -66,8 +70,10 @@ class Reception:
         publisher: Publisher,
         metrics: Metrics,
         settings: Settings,
+        access: Access,
     ) -> None:
         self._turns = turns
+        self._access = access
         self._events_per_s = settings.socket_events_per_s
         self._registration_rate = settings.registration_rate
         self._registrations: Bucket | None = None
@@ -79,7 +85,6 @@ class Reception:
 
     async def receive(
         self,
-        caller: Caller,
         event: Any,
         args: Sequence[Any],
         lane: Lane,
@@ -87,11 +92,14 @@ class Reception:
     ) -> None:
         """Deal with one event; `acknowledge` is called once, now or after the commit."""
         await self._keep_pace(lane)
+        caller = lane.caller
         route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
         arrival = Arrival(caller, route, acknowledge, self._clock.monotonic())
         try:
             if route is None:
                 raise UnknownEvent(f"/{caller.kind} knows no event of this name.")
+            if caller.scope < route.scope:
+                raise Forbidden if caller.scope else Unauthorized
             payload = decode(route.payload, first_object(args))
             if route.admission:
                 self._admit()
@@ -111,7 +119,7 @@ class Reception:
             task.add_done_callback(lane.pending.discard)
             return
         await lane.drain()
-        await self._finish(arrival, self._answer(caller, route, payload))
+        await self._finish(arrival, self._answer(lane, route, payload))
 
     async def _keep_pace(self, lane: Lane) -> None:
         """Read a socket that is too fast more slowly: nothing of it is lost, and the others do not feel it."""
@@ -137,13 +145,18 @@ class Reception:
             raise Overloaded("Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1)
         self._registrations, self._turned_away = bucket, 0
 
-    async def _answer(self, caller: Caller, route: Route, payload: Any) -> Any:
+    async def _answer(self, lane: Lane, route: Route, payload: Any) -> Any:
+        caller = lane.caller
+        if route.authenticates:
+            reply = {"userId": lane.authenticate(payload), "timestamp": int(self._clock.now() * 1000)}
+            await self._send(caller, ANSWERED_BY[route.event], reply)
+            return reply
         if route.live is not None:
             reply = route.live(payload, caller, self._presence, self._clock.now(), self._clock.monotonic())
             if reply is not None:
-                if route.event in ANSWERED_BY:
-                    await self._send(caller, ANSWERED_BY[route.event], reply)
                 return reply
+        if route.speaks_for:
+            self._access.require_worker(caller.name, payload.worker_id)
         assert route.operation is not None, "a route without a turn answers from memory"
         if route.writes:
             return await self._turns.run(route.operation, payload, caller)
@@ -172,6 +185,8 @@ class Reception:
         if error.get("details"):
             wire["details"] = error["details"]
         named = arrival.route.refused if arrival.route is not None else None
+        if arrival.route is not None and arrival.caller.scope < arrival.route.scope:
+            named = None  # who may not ask gets the acknowledgement and no event
         if named == "worker:registered":
             await self._send(arrival.caller, named, {"success": False, "error": error})
         elif named == "admin:error":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
+from master.model import Scope
 from master.operations import logins, messages, notifications, reports, retention, schedules, silence, workers
 from master.presence import Presence
 from master.protocol import admin, client, worker
@@ -24,7 +25,9 @@ class Route:
     """What an event leads to.
 
     `live` is asked first where there is one; `writes` tells a turn from a look; `refused` names the event that carries
-    a refusal besides the acknowledgement; `admission` lets only so many in per second.
+    a refusal besides the acknowledgement; `admission` lets only so many in per second. `scope` is what the caller must
+    have; READ is anybody who is known. An event that `speaks_for` a worker names one that the caller's token must be
+    for; one that `authenticates` says who the caller is.
     """
 
     event: str
@@ -35,6 +38,9 @@ class Route:
     live: Live | None = None
     refused: str | None = None
     admission: bool = False
+    scope: Scope = field(kw_only=True)
+    speaks_for: bool = False
+    authenticates: bool = False
 
 
 def _table(*routes: Route) -> Mapping[str, Route]:
@@ -49,6 +55,8 @@ FROM_WORKER = _table(
         "A worker introduces itself; `worker:registered` answers.",
         refused="worker:registered",
         admission=True,
+        scope=Scope.READ,
+        speaks_for=True,
     ),
     Route(
         "worker:heartbeat",
@@ -56,20 +64,49 @@ FROM_WORKER = _table(
         workers.return_worker,
         "A sign of life; the answer's `accountIds` are what the worker owns.",
         live=workers.hear_heartbeat,
+        scope=Scope.READ,
+        speaks_for=True,
     ),
-    Route("worker:login:qrcode", worker.LoginQrCode, logins.take_qr_code, "A QR code is ready to be scanned."),
-    Route("worker:login:status", worker.LoginReport, logins.take_report, "What became of a login."),
+    Route(
+        "worker:login:qrcode",
+        worker.LoginQrCode,
+        logins.take_qr_code,
+        "A QR code is ready to be scanned.",
+        scope=Scope.READ,
+    ),
+    Route(
+        "worker:login:status",
+        worker.LoginReport,
+        logins.take_report,
+        "What became of a login.",
+        scope=Scope.READ,
+    ),
     Route(
         "worker:message:detected",
         worker.MessagesDetected,
         messages.keep_detected,
         "Comments or direct messages were seen; each is stored once.",
+        scope=Scope.READ,
     ),
-    Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, "A clean leave; its accounts move at once."),
+    Route(
+        "worker:goodbye",
+        worker.Goodbye,
+        workers.say_goodbye,
+        "A clean leave; its accounts move at once.",
+        scope=Scope.READ,
+        speaks_for=True,
+    ),
 )
 
 FROM_ADMIN = _table(
-    Route("master:login:start", admin.StartLogin, logins.start_login, "Start a QR login.", refused="admin:error"),
+    Route(
+        "master:login:start",
+        admin.StartLogin,
+        logins.start_login,
+        "Start a QR login.",
+        refused="admin:error",
+        scope=Scope.OPERATE,
+    ),
     Route(
         "master:login:user_input",
         worker.UserInput,
@@ -77,8 +114,16 @@ FROM_ADMIN = _table(
         "Pass what a person typed to the login's worker.",
         writes=False,
         refused="admin:error",
+        scope=Scope.OPERATE,
     ),
-    Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, "End an open login.", refused="admin:error"),
+    Route(
+        "master:login:cancel",
+        admin.CancelLogin,
+        logins.cancel_login,
+        "End an open login.",
+        refused="admin:error",
+        scope=Scope.OPERATE,
+    ),
     Route(
         "admin:request:login-sessions",
         Empty,
@@ -86,6 +131,7 @@ FROM_ADMIN = _table(
         "The newest login sessions.",
         writes=False,
         refused="admin:error",
+        scope=Scope.READ,
     ),
     Route(
         "admin:login_sessions:list",
@@ -94,6 +140,7 @@ FROM_ADMIN = _table(
         "The same question, as the field asks it.",
         writes=False,
         refused="admin:error",
+        scope=Scope.READ,
     ),
     Route(
         "admin:status:request",
@@ -102,17 +149,16 @@ FROM_ADMIN = _table(
         "Counts of everything, by state.",
         writes=False,
         refused="admin:error",
+        scope=Scope.READ,
     ),
     Route(
         "admin:auth",
         admin.Auth,
         None,
         "An administrator says who they are.",
-        live=lambda event, caller, presence, now, monotonic: {
-            "userId": event.userId or "admin",
-            "timestamp": int(now * 1000),
-        },
+        authenticates=True,
         refused="admin:auth:failed",
+        scope=Scope.NONE,
     ),
 )
 
@@ -123,6 +169,7 @@ FROM_CLIENT = _table(
         notifications.register_device,
         "A device introduces itself and is sent what it is owed.",
         refused="client:register:error",
+        scope=Scope.READ,
     ),
     Route(
         "client:heartbeat",
@@ -130,14 +177,22 @@ FROM_CLIENT = _table(
         None,
         "A device's sign of life.",
         live=notifications.hear_device,
+        scope=Scope.READ,
     ),
     Route(
         "client:notification:ack",
         client.ConfirmNotification,
         notifications.confirm_notification,
         "A device has shown a notification.",
+        scope=Scope.READ,
     ),
-    Route("client:sync:request", client.SyncRequest, notifications.sync_device, "A part of the sequence, in order."),
+    Route(
+        "client:sync:request",
+        client.SyncRequest,
+        notifications.sync_device,
+        "A part of the sequence, in order.",
+        scope=Scope.READ,
+    ),
 )
 
 NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}

@@ -8,15 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from master.model import Token
+from master.tokens import NOTHING, parse_tokens
+
 ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
 SHOWN_CHARACTERS = 100
+MOST_NETWORKS = 1_000
+SECRET_SETTINGS = ("worker_tokens", "admin_tokens", "client_tokens")
+"""Their values are shown nowhere, and worker processes do not get them."""
 
 
 class SettingsFault(Exception):
@@ -31,15 +39,25 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _split_networks(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part, strict=False) for part in _split(value) if part.lower() != NOTHING)
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Origin = Annotated[str, Field(pattern=ORIGIN, max_length=255)]
+WorkerTokens = Annotated[tuple[Token, ...], BeforeValidator(partial(parse_tokens, "worker"))]
+AdminTokens = Annotated[tuple[Token, ...], BeforeValidator(partial(parse_tokens, "admin"))]
+ClientTokens = Annotated[tuple[Token, ...], BeforeValidator(partial(parse_tokens, "client"))]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split_networks)]
 
 
 class Settings(BaseModel):
     """What can be set. Names ending in `_s` are seconds, in `_days` days, in `_bytes` bytes."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     port: int = Field(3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one.")
     host: str = Field("127.0.0.1", max_length=255, description="Address to listen on; 0.0.0.0 is every one of IPv4.")
@@ -60,6 +78,41 @@ class Settings(BaseModel):
         max_length=100,
         description="Web origins whose pages may connect from a browser.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
+    )
+    worker_tokens: WorkerTokens = Field(
+        (),
+        repr=False,
+        description="Tokens of workers, each for one worker id, or * for every id that has none of its own.",
+        json_schema_extra={"allowed": "id:secret, separated by commas"},
+    )
+    admin_tokens: AdminTokens = Field(
+        (),
+        repr=False,
+        description="Tokens of administrators and of the HTTP API; without a scope it is admin.",
+        json_schema_extra={
+            "allowed": "name:secret or name:secret:scope with read, operate or admin, separated by commas",
+        },
+    )
+    client_tokens: ClientTokens = Field(
+        (),
+        repr=False,
+        description="Tokens of people's devices; one that names accounts hears of these alone.",
+        json_schema_extra={
+            "allowed": "name:secret or name:secret:account+account, separated by commas",
+        },
+    )
+    trusted_workers: Networks = Field(
+        (),
+        max_length=MOST_NETWORKS,
+        description="Where workers need no token: addresses and networks.",
+        json_schema_extra={"allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"},
+    )
+    http_requests_per_s: float = Field(
+        200,
+        ge=0,
+        le=1e6,
+        description="HTTP requests per second of one address, with a burst of four times that; past it they are "
+        "refused. 0 is no limit.",
     )
     heartbeat_interval_s: Seconds = Field(10, description="How often workers are asked to send a heartbeat.")
     heartbeat_timeout_s: Seconds = Field(
@@ -125,6 +178,11 @@ class Settings(BaseModel):
                 f"LOGIN_MAX_S={self.login_max_s:g} is not allowed: "
                 f"it must not be shorter than LOGIN_TTL_S, which is {self.login_ttl_s:g}."
             )
+        tokens = [*self.worker_tokens, *self.admin_tokens, *self.client_tokens]
+        if len({token.digest for token in tokens}) < len(tokens):
+            faults.append(
+                "WORKER_TOKENS, ADMIN_TOKENS and CLIENT_TOKENS are not allowed: two tokens have the same secret."
+            )
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -183,6 +241,9 @@ def _explain(error: Any, given: Mapping[str, str]) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
+    if name in SECRET_SETTINGS:
+        reason = str(error["msg"]).removeprefix("Value error, ")
+        return f"{name.upper()} is not allowed ({reason}): it must be {_describe_allowed(name)}."
     value = given[name]
     shown = repr(value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}...")
     return f"{name.upper()}={shown} is not allowed: it must be {_describe_allowed(name)}."
@@ -209,5 +270,5 @@ def _describe_allowed(name: str) -> str:
 
 def _show_default(default: Any) -> str:
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(default) or NOTHING
     return f"./{default}" if isinstance(default, Path) else str(default)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 import structlog
@@ -31,6 +31,7 @@ from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
 from master.guard import Guard
 from master.model import JsonObject, WorkerConfig
+from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,18 @@ class Backoff:
 BACKOFF = Backoff()
 
 
+class WorkerTokens(Protocol):
+    """Gives each worker process a token of its own, for as long as it runs; access.py does."""
+
+    def issue_worker_token(self, worker_id: str) -> str | None:
+        """Return a new token, or None where none is asked."""
+        ...
+
+    def withdraw_worker_token(self, worker_id: str) -> None:
+        """End the token."""
+        ...
+
+
 @dataclass(slots=True)
 class _Child:
     """One worker's process. Whoever changes it holds `lock`, except `watch`, which notes how the process ends."""
@@ -122,6 +135,7 @@ class Supervisor:
         backoff: Backoff = BACKOFF,
         default_command: Sequence[str] = DEFAULT_COMMAND,
         environ: Mapping[str, str] | None = None,
+        tokens: WorkerTokens | None = None,
     ) -> None:
         self.master_port = master_port  # set again when port 0 has become a real one
         self._master_host = "127.0.0.1" if master_host in EVERY_ADDRESS else master_host
@@ -131,6 +145,7 @@ class Supervisor:
         self._backoff = backoff
         self._default_command = tuple(default_command)
         self._environ = os.environ if environ is None else environ
+        self._tokens = tokens
         self._children: dict[str, _Child] = {}
         self._guard = Guard(stop_limit_s)
         self._closing = False
@@ -235,6 +250,8 @@ class Supervisor:
         code = await process.wait()
         _signal_group(process.pid, signal.SIGKILL)  # a browser that outlived its worker serves nobody
         self._guard.forget(process.pid)
+        if self._tokens is not None:
+            self._tokens.withdraw_worker_token(child.config.worker_id)
         child.process = None
         wanted = child.status.state is ProcessState.STOPPING
         ended = ProcessState.STOPPED if wanted or code == 0 else ProcessState.FAILED
@@ -298,12 +315,15 @@ class Supervisor:
 
     def _describe_environment(self, config: WorkerConfig) -> dict[str, str]:
         environment = {
-            **self._environ,
+            **{name: value for name, value in self._environ.items() if name.lower() not in SECRET_SETTINGS},
             **config.env,
             "WORKER_ID": config.worker_id,
             "MASTER_HOST": self._master_host,
             "MASTER_PORT": str(self.master_port),
         }
+        token = self._tokens.issue_worker_token(config.worker_id) if self._tokens is not None else None
+        if token is not None:
+            environment["MASTER_WORKER_TOKEN"] = token
         if config.max_accounts is not None:
             environment["MAX_ACCOUNTS"] = str(config.max_accounts)
         return environment

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from master.clock import Clock
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
 from master.metrics import Metrics
+from master.model import Scope
 from master.presence import Presence
 from master.settings import Settings
 from master.store.database import Database
@@ -31,11 +32,25 @@ GROUP_LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one."""
+    """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one.
+
+    The rest is what model.Grant says of them. Without a grant nobody may do anything.
+    """
 
     kind: str
     sid: str | None = None
     name: str = ""
+    scope: Scope = Scope.NONE
+    accounts: frozenset[str] | None = None
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """Return what this caller's socket hears of what its namespace is told."""
+        if self.kind == "admin":
+            return ("admins", "operators" if self.scope >= Scope.OPERATE else "readers")
+        if self.accounts is not None:
+            return tuple(name_account_room(account_id) for account_id in sorted(self.accounts))
+        return (self.kind + "s",)
 
 
 SWEEP = Caller("sweep")
@@ -43,14 +58,29 @@ SWEEP = Caller("sweep")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom a parcel is for: `to` is worker, admins, clients, device or a namespace's single socket."""
+    """Whom a parcel is for: `to` is worker, clients, a room of administrators, or a namespace's single socket.
+
+    Administrators' rooms are admins (all of them), operators (who may operate) and readers (the others). The `id` of
+    clients is the account that a parcel is about, if it is about one.
+    """
 
     to: str
     id: str = ""
 
 
 ADMINS = Address("admins")
-CLIENTS = Address("clients")
+OPERATORS = Address("operators")
+READERS = Address("readers")
+
+
+def clients_of(account_id: str | None) -> Address:
+    """Return the address of the devices that may hear of an account, or of Master itself (None)."""
+    return Address("clients", account_id or "")
+
+
+def name_account_room(account_id: str) -> str:
+    """Return the room of those devices that hear of some accounts only."""
+    return f"account {account_id}"
 
 
 def worker_address(worker_id: str) -> Address:
@@ -60,7 +90,7 @@ def worker_address(worker_id: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Something to tell after the commit, or something to do to a socket: `join` its room, or `hang_up`."""
+    """Something to tell after the commit, or something to do to a socket: `join` its rooms, or `hang_up`."""
 
     address: Address
     event: str
@@ -103,7 +133,8 @@ class Turn:
     def join(self) -> None:
         """Let the caller's socket hear what its namespace is told from this turn on: nothing before, nothing twice."""
         assert self.caller.sid is not None, "only sockets join"
-        self.parcels.append(Parcel(Address(self.caller.kind + "_socket", self.caller.sid), "", kind="join"))
+        rooms = {"rooms": self.caller.rooms}
+        self.parcels.append(Parcel(Address(self.caller.kind + "_socket", self.caller.sid), "", rooms, kind="join"))
 
     def after_commit(self, effect: Callable[[], object]) -> None:
         """Change memory once this turn is committed; nothing happens if it is not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -33,11 +34,13 @@ class Api(Protocol):
 
 
 class HttpApi:
-    """Asks a real Master; every answer is searched for secrets."""
+    """Asks a real Master, with the token of MASTER_ADMIN_TOKEN if there is one; answers are searched for secrets."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, ledger: Ledger) -> None:
         self._session = session
         self._root = f"{url}/api/v1"
+        token = os.environ.get("MASTER_ADMIN_TOKEN")
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._ledger = ledger
 
     async def ask(
@@ -52,7 +55,7 @@ class HttpApi:
                     f"{self._root}/{path}",
                     params=query,
                     data=None if body is None else orjson.dumps(body),
-                    headers={"Content-Type": "application/json"},
+                    headers=self._headers,
                 ) as answer:
                     status, raw = answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as fault:

@@ -103,13 +103,19 @@ def silence_wire_logs() -> logging.Logger:
     return log
 
 
+TOKENS = {"/worker": "MASTER_WORKER_TOKEN", "/admin": "MASTER_ADMIN_TOKEN", "/client": "MASTER_CLIENT_TOKEN"}
+"""Which environment variable holds the token for a namespace, where Master asks for tokens."""
+
+
 class SocketTransport:
-    """A real WebSocket to a real Master."""
+    """A real WebSocket to a real Master; it says who it is if the environment has a token for the namespace."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, namespace: str) -> None:
         log = silence_wire_logs()
         self._url = url
         self._namespace = namespace
+        token = os.environ.get(TOKENS[namespace])
+        self._auth = {"token": token} if token else None
         self._listeners: dict[str, Listener] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
         self._gone = asyncio.Event()
@@ -139,7 +145,11 @@ class SocketTransport:
         """Open the WebSocket and the namespace. Errors: LinkDown."""
         try:
             await self._client.connect(
-                self._url, namespaces=[self._namespace], transports=["websocket"], wait_timeout=CONNECT_TIMEOUT_S
+                self._url,
+                auth=self._auth,
+                namespaces=[self._namespace],
+                transports=["websocket"],
+                wait_timeout=CONNECT_TIMEOUT_S,
             )
         except Exception as fault:  # the library passes on whatever a half-made handshake tripped over
             self._take_end()

@@ -34,8 +34,10 @@ class Peer:
             self.heard.append((event, args[0] if args else None))
             self._news.notify_all()
 
-    async def connect(self, port: int) -> Peer:
-        await self.client.connect(f"http://127.0.0.1:{port}", namespaces=[self.namespace], transports=["websocket"])
+    async def connect(self, port: int, **options: Any) -> Peer:
+        """Join the namespace; `options` are the library's, `auth` for one."""
+        options = {"transports": ["websocket"], **options}
+        await self.client.connect(f"http://127.0.0.1:{port}", namespaces=[self.namespace], **options)
         return self
 
     async def ask(self, event: str, payload: Any) -> Any:
@@ -74,8 +76,10 @@ class Bench:
         self.clock = clock
         self.peers: list[Peer] = []
 
-    async def connect(self, namespace: str) -> Peer:
-        peer = await Peer(f"/{namespace}").connect(self.master.port)
+    async def connect(self, namespace: str, token: str | None = None, **options: Any) -> Peer:
+        if token is not None:
+            options["auth"] = {"token": token}
+        peer = await Peer(f"/{namespace}").connect(self.master.port, **options)
         self.peers.append(peer)
         return peer
 

@@ -69,3 +69,13 @@ def test_every_refusal_says_something_and_no_code_means_two_things():
     refusals = list(every_refusal())
     assert all((refusal.__doc__ or "").strip() for refusal in refusals)
     assert len({refusal.code for refusal in refusals}) == len(refusals)
+
+
+def test_every_attack_in_the_security_page_names_a_real_test():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) >= 40
+    missing = [(path, name) for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")]
+    assert missing == []
+    rows = [line for line in page.partition("## Attacks")[2].splitlines() if line.startswith("| ")][1:]
+    assert [row for row in rows if "::test_" not in row and not row.startswith("|---")] == []

@@ -28,10 +28,10 @@ from master.errors import (
     UnknownWorker,
     WorkerNotConnected,
 )
-from master.model import JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
+from master.model import JsonObject, Login, LoginStatus, Scope, SessionStatus, WorkerStatus
 from master.operations.assignments import find_open_workers
 from master.operations.login_ends import change_open, expire, fail, set_login_status, stop_worker, succeed
-from master.protocol.admin import CancelLogin, StartLogin, remove_secrets
+from master.protocol.admin import CancelLogin, StartLogin, remove_codes, remove_secrets
 from master.protocol.admin import show_login as show_row
 from master.protocol.http import Listing, LoginsQuery, NewLogin, NoQuery, Request
 from master.protocol.wire import Empty
@@ -40,7 +40,7 @@ from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import workers as worker_rows
 from master.store.proxies import find_proxy_of_worker
-from master.turn import ADMINS, Turn, worker_address
+from master.turn import ADMINS, OPERATORS, READERS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +155,7 @@ async def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
     }
     if event.qr_code_url is not None:
         shown["qr_code_url"] = event.qr_code_url
-    turn.tell(ADMINS, "login:qrcode:ready", shown)
+    turn.tell(OPERATORS, "login:qrcode:ready", shown)  # whoever has the code can log in
     return {"session_id": login.id, "status": status.value, "expires_at": expires_at}
 
 
@@ -196,10 +196,14 @@ async def expire_logins(event: None, turn: Turn) -> int:
 
 
 async def request_logins(event: Empty, turn: Turn) -> JsonObject:
-    """List the newest login sessions for an administrator; open ones with their code, so that a page can reload."""
+    """List the newest login sessions for an administrator; open ones with their code, so that a page can reload.
+
+    Who may not operate gets no code.
+    """
+    may_see = turn.caller.scope >= Scope.OPERATE
     logins, _ = await login_rows.list_logins(turn.connection, {}, limit=LIST_LIMIT, offset=0)
     reply = {
-        "sessions": [show_row(login, with_code=login.status is SessionStatus.SCANNING) for login in logins],
+        "sessions": [show_row(login, with_code=may_see and login.status is SessionStatus.SCANNING) for login in logins],
         "timestamp": int(turn.now * 1000),
     }
     turn.answer("admin:login_sessions:list:response", reply)
@@ -273,4 +277,9 @@ def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     """Show administrators what the worker reported, without secrets."""
     told = {key: value for key, value in event.model_dump(mode="json").items() if value is not None}
     shown = remove_secrets(told) | {"account_id": login.account_id, "worker_id": login.worker_id}
-    turn.tell(ADMINS, "login:status:update", shown)
+    hidden = remove_codes(shown)
+    if hidden == shown:
+        turn.tell(ADMINS, "login:status:update", shown)
+    else:
+        turn.tell(OPERATORS, "login:status:update", shown)
+        turn.tell(READERS, "login:status:update", hidden)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from master.errors import Missing, NotRegistered
+from master.errors import Missing, NotRegistered, NotYours
 from master.model import Device, JsonObject, Notification, NotificationType, Priority
 from master.presence import Presence
 from master.protocol.admin import show_notification
 from master.protocol.client import SYNC_LIMIT, ConfirmNotification, DeviceHeartbeat, RegisterDevice, SyncRequest
 from master.protocol.http import Listing, NotificationsQuery, Request
 from master.store import notifications as rows
-from master.turn import ADMINS, CLIENTS, Caller, Turn
+from master.turn import ADMINS, Caller, Turn, clients_of
 
 ALARM_TITLE = "系统告警"
 
@@ -21,22 +21,23 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
 
     A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
     """
-    device = await rows.find_device(turn.connection, event.device_id)
-    last_seq = await rows.find_last_place(turn.connection)
+    accounts, key = turn.caller.accounts, _name_device(turn.caller, event.device_id)
+    device = await rows.find_device(turn.connection, key)
+    last_seq = await rows.find_last_place(turn.connection, accounts)
     if device is None:
-        unsent = await rows.find_first_unsent(turn.connection)
+        unsent = await rows.find_first_unsent(turn.connection, accounts)
         seen = last_seq if unsent is None else unsent - 1
-        device = Device(event.device_id, event.device_type, event.device_name, seen, turn.at, turn.at)
+        device = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
     await rows.put_device(
         turn.connection,
-        Device(device.device_id, event.device_type, event.device_name, device.seen_seq, turn.at, device.created_at),
+        Device(key, event.device_type, event.device_name, device.seen_seq, turn.at, device.created_at),
     )
-    owed, total = await rows.find_owed(turn.connection, device, limit=SYNC_LIMIT)
+    owed, total = await rows.find_owed(turn.connection, device, limit=SYNC_LIMIT, accounts=accounts)
     sid = turn.caller.sid
     assert sid is not None, "only sockets register devices"
     reply = {
         "session_id": sid,
-        "device_id": device.device_id,
+        "device_id": event.device_id,
         "connected_at": turn.at,
         "owed": total,
         "last_seq": last_seq,
@@ -53,6 +54,11 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
     return reply
 
 
+def _name_device(caller: Caller, device_id: str) -> str:
+    """Return what a device is kept under. Who sees some accounts only names no device but their own token's."""
+    return device_id if caller.accounts is None else f"{caller.name}:{device_id}"
+
+
 def hear_device(event: DeviceHeartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> JsonObject:
     """Answer a device's sign of life."""
     return {"client_id": presence.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
@@ -60,15 +66,16 @@ def hear_device(event: DeviceHeartbeat, caller: Caller, presence: Presence, now:
 
 async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonObject:
     """Note that a device has shown a notification, and tell administrators the first time."""
-    device_id = turn.presence.clients.get(turn.caller.sid or "")
+    device_id, accounts = turn.presence.clients.get(turn.caller.sid or ""), turn.caller.accounts
     if device_id is None:
         raise NotRegistered("Register this device first.")
     notification = await rows.find_notification(turn.connection, event.notification_id)
-    if notification is None:
+    if notification is None or (accounts is not None and notification.account_id not in accounts):
         raise Missing("There is no such notification.")
-    device = await rows.find_device(turn.connection, device_id)
+    key = _name_device(turn.caller, device_id)
+    device = await rows.find_device(turn.connection, key)
     passed = device is not None and notification.seq <= device.seen_seq
-    new = not passed and await rows.confirm_delivery(turn.connection, device_id, notification.id, turn.at)
+    new = not passed and await rows.confirm_delivery(turn.connection, key, notification.id, turn.at)
     reply = {"notification_id": notification.id, "confirmed_by": device_id, "confirmed_at": turn.at}
     if new:
         await rows.mark_sent(turn.connection, [notification.id], turn.at)
@@ -78,15 +85,20 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
 
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there."""
-    reached = min(event.after_seq or 0, await rows.find_last_place(turn.connection))
+    accounts = turn.caller.accounts
+    registered = turn.presence.clients.get(turn.caller.sid or "")
+    if registered not in (None, event.device_id):
+        raise NotYours("This connection speaks for another device.")
+    reached = min(event.after_seq or 0, await rows.find_last_place(turn.connection, accounts))
     if event.after_seq is not None:
-        await rows.raise_seen(turn.connection, event.device_id, reached, turn.at)
+        await rows.raise_seen(turn.connection, _name_device(turn.caller, event.device_id), reached, turn.at)
     found, total = await rows.find_since(
         turn.connection,
         after_seq=event.after_seq,
         since=event.since_timestamp,
         limit=event.limit,
         offset=event.offset,
+        accounts=accounts,
     )
     reply = {
         "device_id": event.device_id,
@@ -124,7 +136,7 @@ def tell_people(turn: Turn, notifications: Sequence[Notification]) -> None:
     for notification in notifications:
         shown = show_notification(notification)
         turn.tell(ADMINS, "notification:new", shown)
-        turn.tell(CLIENTS, "notification:new", shown)
+        turn.tell(clients_of(notification.account_id), "notification:new", shown)
 
 
 async def greet_admin(event: None, turn: Turn) -> None:

@@ -16,6 +16,9 @@ SECRET = re.compile(
 )
 """Names of keys whose values never reach people: workers invent new ones, so the pattern is wide."""
 
+CODE = re.compile(r"qr|code_?(data|url|image)|image|screenshot|base64", re.IGNORECASE)
+"""The same for QR codes, which only those who may operate get."""
+
 
 class Auth(Payload):
     """An administrator says who they are."""
@@ -187,14 +190,23 @@ class NotificationConfirmed(Payload):
     confirmed_at: int
 
 
-def remove_secrets(value: Any, depth: int = 0) -> Any:
+def remove_secrets(value: Any) -> Any:
     """Return `value` without any key that is known to carry a secret, however deeply nested."""
+    return _remove(SECRET, value, 0)
+
+
+def remove_codes(value: Any) -> Any:
+    """Return `value` without any key that may carry a QR code: whoever has the code of a login can log in."""
+    return _remove(CODE, value, 0)
+
+
+def _remove(names: re.Pattern[str], value: Any, depth: int) -> Any:
     if depth > 32:
         return None
     if isinstance(value, dict):
-        return {key: remove_secrets(inner, depth + 1) for key, inner in value.items() if not SECRET.search(str(key))}
+        return {key: _remove(names, inner, depth + 1) for key, inner in value.items() if not names.search(str(key))}
     if isinstance(value, list):
-        return [remove_secrets(inner, depth + 1) for inner in value]
+        return [_remove(names, inner, depth + 1) for inner in value]
     return value
 
 

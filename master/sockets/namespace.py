@@ -8,11 +8,15 @@ from typing import Any
 
 import socketio
 import structlog
+from socketio.exceptions import ConnectionRefusedError
 
-from master.errors import Refusal, Stopping
+from master.access import Access, read_bearer
+from master.errors import Conflict, Refusal, Stopping, Unauthorized
+from master.model import Grant, Scope
 from master.operations.notifications import greet_admin
 from master.operations.workers import note_disconnect
 from master.presence import Presence
+from master.protocol.admin import Auth
 from master.reception import Lane
 from master.sockets.server import SocketServer
 from master.turn import Caller, Operation, Turns
@@ -20,48 +24,92 @@ from master.turn import Caller, Operation, Turns
 log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
+LONGEST_TOKEN = 4_096
 
 
 class Namespace(socketio.AsyncNamespace):
-    """One namespace's coming and going."""
+    """One namespace's coming and going.
 
-    def __init__(self, name: str, turns: Turns, presence: Presence, sockets: SocketServer) -> None:
+    Who must say first who they are is refused at once, except in /admin: there `admin:auth` may follow, and until it
+    does the socket hears nothing and may ask nothing.
+    """
+
+    def __init__(self, name: str, turns: Turns, presence: Presence, sockets: SocketServer, access: Access) -> None:
         super().__init__(f"/{name}")
         self._kind = name
         self._turns = turns
         self._presence = presence
         self._sockets = sockets
+        self._access = access
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """Give a new socket its lane; an administrator hears from here on, beginning with what has reached nobody."""
-        self._sockets.lanes[sid] = Lane()
+        """Give a new socket its lane, if it may come. Errors: ConnectionRefusedError, with the refusal as its data."""
+        address = find_address(environ)
+        token = find_token(environ, auth)
+        try:
+            if self._kind == "admin" and self._access.guarded and token is None:
+                grant = Grant("admin", "", Scope.NONE)
+            else:
+                grant = self._access.identify(self._kind, token, address)
+        except Refusal as refusal:
+            raise ConnectionRefusedError(refusal.message, refusal.to_wire()) from None
+        caller = _make_caller(grant, sid)
+        self._sockets.lanes[sid] = Lane(caller, lambda event: self._authenticate(sid, address, event))
+        if grant.scope is Scope.NONE:
+            self._sockets.expect(sid, self._kind)
+        else:
+            self._welcome(caller, sid)
+
+    def _welcome(self, caller: Caller, sid: str) -> None:
+        """Note who has come; an administrator hears from here on, beginning with what has reached nobody."""
+        self._sockets.welcome(sid, self._kind)
         if self._kind == "worker":
             self._presence.worker_sockets.add(sid)
         elif self._kind == "admin":
-            self._presence.admins[sid] = "admin"
-            self._insist(greet_admin, None, sid, lambda: sid in self._presence.admins)
+            self._presence.admins[sid] = caller.name or "admin"
+            self._insist(greet_admin, None, caller, lambda: sid in self._presence.admins)
         elif self._kind == "client":
             self._presence.clients[sid] = None
+
+    def _authenticate(self, sid: str, address: str, event: Auth) -> str:
+        """Take an administrator's token and return their name. Errors: Unauthorized, Forbidden, Conflict, Throttled.
+
+        One that has come in already may say so again, and is refused only another token.
+        """
+        lane = self._sockets.lanes.get(sid)
+        if lane is None:
+            raise Unauthorized
+        if self._access.guarded and (event.token is not None or lane.caller.scope is Scope.NONE):
+            caller = _make_caller(self._access.identify("admin", event.token, address), sid)
+            if lane.caller.scope is Scope.NONE:
+                lane.caller = caller
+                self._welcome(caller, sid)
+            elif caller != lane.caller:
+                raise Conflict("This connection has authenticated already; connect anew for another token.")
+        return event.userId or lane.caller.name or "admin"
 
     async def on_disconnect(self, sid: str, reason: Any = None) -> None:
         """Forget a socket; a worker whose newest one it was may return."""
         self._sockets.lanes.pop(sid, None)
+        self._sockets.expected.pop(sid, None)
         self._presence.admins.pop(sid, None)
         self._presence.clients.pop(sid, None)
         if self._kind == "worker":
             worker_id = self._presence.leave(sid)
             if worker_id is not None:
                 claims = self._presence.claims
-                self._insist(note_disconnect, (worker_id, sid), sid, lambda: claims.get(worker_id) == sid)
+                self._insist(
+                    note_disconnect, (worker_id, sid), Caller("worker", sid), lambda: claims.get(worker_id) == sid
+                )
 
-    def _insist(self, operation: Operation, event: Any, sid: str, wanted: Callable[[], bool]) -> None:
+    def _insist(self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]) -> None:
         """Give an operation its turn as soon as the database takes it, as long as it is still `wanted`."""
 
         async def insist() -> None:
             while wanted():
                 try:
-                    await self._turns.run(operation, event, Caller(self._kind, sid))
+                    await self._turns.run(operation, event, caller)
                     return
                 except Stopping:
                     return
@@ -74,3 +122,24 @@ class Namespace(socketio.AsyncNamespace):
         task = asyncio.create_task(insist())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def find_address(environ: dict[str, Any]) -> str:
+    """Return the address that a connection comes from. What a peer says of itself in headers counts for nothing."""
+    request = environ.get("aiohttp.request")
+    return str(request.remote or "") if request is not None else str(environ.get("REMOTE_ADDR", ""))
+
+
+def find_token(environ: dict[str, Any], auth: Any) -> str | None:
+    """Return the token of the `auth` object, or of a header `Authorization: Bearer` that a proxy in front may add.
+
+    Never one of the query string: it would stand in the logs of everybody on the way.
+    """
+    given = auth.get("token") if isinstance(auth, dict) else None
+    if given is None:
+        return read_bearer(environ.get("HTTP_AUTHORIZATION"))
+    return given[:LONGEST_TOKEN] if isinstance(given, str) else ""
+
+
+def _make_caller(grant: Grant, sid: str) -> Caller:
+    return Caller(grant.kind, sid, grant.name, grant.scope, grant.accounts)

@@ -10,7 +10,7 @@ import structlog
 from master.presence import Presence
 from master.protocol.wire import FastJson
 from master.sockets.server import SocketServer
-from master.turn import Parcel
+from master.turn import Parcel, name_account_room
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,11 @@ class Rooms:
                     continue
                 if parcel.payload is not before:  # administrators and devices are told the same
                     before, text = parcel.payload, FastJson.dumps(parcel.payload)
-                reached = self._sockets.tell(f'2{namespace},["{parcel.event}",{text}]', namespace, room)
+                frame = f'2{namespace},["{parcel.event}",{text}]'
+                reached = self._sockets.tell(frame, namespace, room)
+                if room == "clients" and parcel.address.id:
+                    limited = name_account_room(parcel.address.id)
+                    reached = self._sockets.tell(frame, namespace, limited) or reached
                 if reached and parcel.event == "notification:new":
                     self._presence.delivered[parcel.payload["id"]] = None
             except Exception:
@@ -50,8 +54,10 @@ class Rooms:
     def _find_room(self, parcel: Parcel) -> tuple[str, str] | None:
         """Return the namespace and room that a parcel is for, or None where nobody is there."""
         to, name = parcel.address.to, parcel.address.id
-        if to in ("admins", "clients"):
-            return f"/{to[:-1]}", to
+        if to in ("admins", "operators", "readers"):
+            return "/admin", to
+        if to == "clients":
+            return "/client", to
         if to == "worker":
             seat = self._presence.seats.get(name)
             return ("/worker", seat.sid) if seat is not None and seat.sid is not None else None
@@ -62,4 +68,5 @@ class Rooms:
         if parcel.kind == "hang_up":
             await self._sockets.disconnect(sid, namespace=namespace)
         else:
-            await self._sockets.enter_room(sid, namespace[1:] + "s", namespace=namespace)
+            for name in parcel.payload["rooms"]:
+                await self._sockets.enter_room(sid, name, namespace=namespace)

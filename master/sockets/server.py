@@ -15,20 +15,28 @@ from engineio.exceptions import ContentTooLongError, UnknownPacketError
 from engineio.packet import MESSAGE, Packet
 from socketio import packet
 
-from master.errors import NotJoined, Refusal, Unreadable
+from master.clock import Clock
+from master.errors import NotJoined, Refusal, Unauthorized, Unreadable
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import Lane, Reception
 from master.sockets.lean import LeanSocket, PlainWebSocket
 from master.sockets.outbound import OutboundQueue
-from master.turn import Caller
 
 log = structlog.get_logger(__name__)
 
 ATTACHMENTS_LIMIT = 64
 ID_DIGITS = 15
 
-EVENT_PREFIX = re.compile(r"^[25](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
+STRANGER_S = 30.0
+"""How long a connection may stand before somebody who is known speaks on it."""
+
+STRANGER_BYTES = 16 * 1024
+"""The largest packet taken on such a connection: nothing that says who somebody is needs more."""
+
+LOOK_S = 1.0
+
+EVENT_PREFIX = re.compile(r"^[025](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
 """Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
 
 
@@ -73,11 +81,17 @@ class SocketServer(socketio.AsyncServer):
     leave it unanswered, and after a broken binary one take all that follows for its attachments.
     """
 
-    def __init__(self, *, outbound_bytes: int, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, **options: Any) -> None:
         super().__init__(async_handlers=False, json=FastJson, **options)
         self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": PlainWebSocket}
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
+        self._clock = clock
+        self.expected: dict[str, tuple[str, float]] = {}
+        """Connections, and sockets of a namespace, that have yet to say who they are: by id, namespace and since when.
+
+        A connection has no namespace. Seconds are monotonic.
+        """
         self.reception: Reception | None = None
         self.lanes: dict[str, Lane] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -87,12 +101,49 @@ class SocketServer(socketio.AsyncServer):
     ) -> None:
         """Give a new connection a bounded queue before anybody but the library has written to it."""
         await super()._handle_eio_connect(eio_sid, environ)
+        self.expected[eio_sid] = ("", self._clock.monotonic())
         connection = self.eio.sockets[eio_sid]
         queue = OutboundQueue(self._outbound_bytes, lambda: self._drop_slow(eio_sid))
         while not connection.queue.empty():
             queue.put_nowait(connection.queue.get_nowait())
         connection.queue = queue
         connection.__class__ = LeanSocket  # the library makes its own class and takes no other
+
+    async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
+        self, eio_sid: str, reason: Any
+    ) -> None:
+        self.expected.pop(eio_sid, None)
+        await super()._handle_eio_disconnect(eio_sid, reason)
+
+    def expect(self, sid: str, kind: str) -> None:
+        """Note a socket that is in its namespace, and has yet to say who it is."""
+        self.expected[sid] = (f"/{kind}", self._clock.monotonic())
+
+    def welcome(self, sid: str, kind: str) -> None:
+        """Note that somebody known speaks on a socket, and so on its connection."""
+        self.expected.pop(sid, None)
+        self.expected.pop(self.manager.eio_sid_from_sid(sid, f"/{kind}"), None)
+
+    async def drop_strangers(self) -> int:
+        """Close what has not become known in time; return how many."""
+        latest = self._clock.monotonic() - STRANGER_S
+        late = [(name, namespace) for name, (namespace, since) in self.expected.items() if since < latest]
+        for name, namespace in late:
+            self.expected.pop(name, None)
+            if namespace:
+                await self.disconnect(name, namespace=namespace)
+            elif name in self.eio.sockets:
+                await self.eio.sockets[name].close()
+        return len(late)
+
+    async def drop_strangers_for_ever(self) -> None:
+        """Look again and again for those who have not become known in time."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.drop_strangers()
+            except Exception:
+                log.exception("dropping_failed")
 
     def _drop_slow(self, eio_sid: str) -> None:
         """Close a connection whose reader has stopped; what it is owed it gets by asking again."""
@@ -134,6 +185,9 @@ class SocketServer(socketio.AsyncServer):
         if pending is not None and isinstance(data, str):
             del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
             await self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
+        if len(data) > STRANGER_BYTES and eio_sid in self.expected:
+            await self._turn_away(eio_sid, data)
+            return
         try:
             if data[:1] == "2" and isinstance(data, str):
                 await self._handle_event(eio_sid, *_read_event(data))
@@ -144,6 +198,15 @@ class SocketServer(socketio.AsyncServer):
             broken = self._binary_packet.pop(eio_sid, None)
             namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
             await self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
+
+    async def _turn_away(self, eio_sid: str, data: str | bytes) -> None:
+        """Refuse, unread, what somebody sends who has not said who they are."""
+        (namespace, id), refusal = _read_prefix(data), Unauthorized("Say who you are first, in fewer words.")
+        if data[:1] != "0":
+            await self._answer(eio_sid, namespace, id, refusal)
+            return
+        error = {"message": refusal.message, "data": refusal.to_wire()}
+        await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
 
     async def _look_at_attachments(self, eio_sid: str) -> None:
         """Take a binary event that announces no attachment at once, and refuse one that announces too many."""
@@ -169,7 +232,7 @@ class SocketServer(socketio.AsyncServer):
         async def reply(answer: dict[str, Any]) -> None:
             await self._acknowledge(eio_sid, namespace, id, answer)
 
-        await self.reception.receive(Caller((namespace or "/")[1:], sid), data[0], data[1:], lane, reply)
+        await self.reception.receive(data[0], data[1:], lane, reply)
 
     async def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
         await self._acknowledge(eio_sid, namespace, id, refuse(refusal))
@@ -196,7 +259,7 @@ def _read_event(frame: str) -> tuple[str, int | None, Any]:
 
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:
-    """Return namespace and acknowledgement id of an event packet whose content cannot be read."""
+    """Return namespace and acknowledgement id of a packet whose content cannot be read."""
     found = EVENT_PREFIX.match(data[:200]) if isinstance(data, str) else None
     if found is None:
         return None, None

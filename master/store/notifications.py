@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -44,8 +44,16 @@ async def take_places(connection: AsyncConnection, count: int) -> int:
     return int(last) - count + 1
 
 
-async def find_last_place(connection: AsyncConnection) -> int:
-    """Return the newest place given in the clients' sequence; 0 if none was."""
+def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """Return the condition that shows notifications of these accounts alone; None shows all."""
+    return [] if accounts is None else [notifications.c.account_id.in_(sorted(accounts))]
+
+
+async def find_last_place(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int:
+    """Return the newest place given in the clients' sequence, or the newest of `accounts`; 0 if there is none."""
+    if accounts is not None:
+        newest = select(func.max(notifications.c.seq)).where(*_limit(accounts))
+        return int(await connection.scalar(newest) or 0)
     return int(await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE)) or 0)
 
 
@@ -102,13 +110,20 @@ async def list_notifications(
 
 
 async def find_since(
-    connection: AsyncConnection, *, after_seq: int | None, since: int | None, limit: int, offset: int
+    connection: AsyncConnection,
+    *,
+    after_seq: int | None,
+    since: int | None,
+    limit: int,
+    offset: int,
+    accounts: Collection[str] | None = None,
 ) -> tuple[list[Notification], int]:
     """Return notifications in the order of the sequence, and how many there are in all.
 
-    `after_seq` excludes places up to it; `since` (a Unix second) excludes what was created before it.
+    `after_seq` excludes places up to it; `since` (a Unix second) excludes what was created before it; `accounts`
+    excludes what is not about one of them.
     """
-    conditions: list[ColumnElement[bool]] = []
+    conditions = _limit(accounts)
     if after_seq is not None:
         conditions.append(notifications.c.seq > after_seq)
     if since is not None:
@@ -187,7 +202,9 @@ async def confirm_delivery(connection: AsyncConnection, device_id: str, notifica
     return (await connection.execute(statement)).rowcount == 1
 
 
-async def find_owed(connection: AsyncConnection, device: Device, *, limit: int) -> tuple[list[Notification], int]:
+async def find_owed(
+    connection: AsyncConnection, device: Device, *, limit: int, accounts: Collection[str] | None = None
+) -> tuple[list[Notification], int]:
     """Return what this device has neither confirmed nor passed, in order, and how many there are in all."""
     confirmed = (
         select(client_deliveries.c.notification_id)
@@ -197,15 +214,15 @@ async def find_owed(connection: AsyncConnection, device: Device, *, limit: int) 
         )
         .exists()
     )
-    conditions = [notifications.c.seq > device.seen_seq, ~confirmed]
+    conditions = [notifications.c.seq > device.seen_seq, ~confirmed, *_limit(accounts)]
     rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq], limit, 0)
     return [_to_record(row) for row in rows], total
 
 
-async def find_first_unsent(connection: AsyncConnection) -> int | None:
+async def find_first_unsent(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int | None:
     """Return the place of the oldest notification that has reached nobody, or None."""
     seq: int | None = await connection.scalar(
-        select(func.min(notifications.c.seq)).where(notifications.c.is_sent.is_(False))
+        select(func.min(notifications.c.seq)).where(notifications.c.is_sent.is_(False), *_limit(accounts))
     )
     return seq
 

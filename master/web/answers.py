@@ -45,6 +45,8 @@ def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Respon
     if refusal.details is not None:
         error["details"] = refusal.details
     answer = answer_json({"success": False, "error": error}, status=status or refusal.status)
+    if answer.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if answer.status in (429, 503):
         answer.headers["Retry-After"] = str(max(1, -(-(refusal.retry_after_ms or 1_000) // 1_000)))
     return answer

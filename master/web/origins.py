@@ -53,6 +53,15 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
     return check_origin
 
 
+def may_be_rebound(host: str) -> bool:
+    """Tell whether a Host header names a domain that a strange page could point at this machine (DNS rebinding).
+
+    An address cannot be pointed elsewhere, and a name without a dot is nobody's domain.
+    """
+    name = host.lower().partition(":")[0].rstrip(".")
+    return "." in name and not name.endswith(".localhost") and not _is_address(name)
+
+
 def is_own_page(origin: str, host: str) -> bool:
     """Tell whether Master itself served the page. A name other than localhost proves nothing: it may be rebound."""
     scheme, _, place = origin.partition("://")
@@ -60,8 +69,10 @@ def is_own_page(origin: str, host: str) -> bool:
     if scheme not in ("http", "https") or place.lower() != host.lower() or parts is None:
         return False
     name = parts.group(1).strip("[]")
-    if name == "localhost":
-        return True
+    return name == "localhost" or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

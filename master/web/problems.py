@@ -17,6 +17,14 @@ from master.web.answers import answer_internal, answer_refusal
 
 SOCKETS = "/socket.io"
 REQUEST_ID = "X-Request-Id"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
+"""What every answer says to browsers; an answer that is a page says its own policy."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -38,9 +46,11 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
         request_id = given if _SANE_ID.fullmatch(given) else new_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer = await handler(request)
+        if request.content.exception() is not None and not request.content.is_eof():
+            request.content.feed_eof()  # refused unread, and broken: the server would read on and call it our error
         answer.headers[REQUEST_ID] = request_id
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Cache-Control"] = "no-store"
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
         return answer
 
     return name_request

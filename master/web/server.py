@@ -8,10 +8,12 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from master.access import Access
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.protocol.http import Listing, Page
 from master.settings import Settings
 from master.turn import Caller, Turns
+from master.web.access import guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
@@ -35,6 +37,7 @@ def build_web(
     vitals: Vitals,
     figures: Figures,
     new_id: Callable[[], str],
+    access: Access,
 ) -> web.Application:
     """Return the application; Socket.IO may be attached to it, its path is left alone."""
     app = web.Application(
@@ -43,6 +46,7 @@ def build_web(
             make_request_ids(new_id),
             allow_origins(settings.allowed_origins),
             translate_problems,
+            guard_requests(access, {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS}),
         ],
     )
     health = Health(turns, vitals)

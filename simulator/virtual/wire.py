@@ -50,7 +50,7 @@ def make_environ(link: Link) -> dict[str, Any]:
         "HTTP_UPGRADE": "websocket",
         "HTTP_CONNECTION": "upgrade",
         "PATH_INFO": "/socket.io/",
-        "REMOTE_ADDR": link.address,
+        "REMOTE_ADDR": "127.0.0.1",  # a Master without tokens serves its own machine alone
         "wsgi.url_scheme": "http",
         "simulator.link": link,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from master.access import Access
 from master.clock import ManualClock
 from master.metrics import Metrics
 from master.model import JsonObject
@@ -69,6 +71,7 @@ class Site:
             vitals=self.vitals,
             figures=Figures(self.turns, self.presence, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
+            access=Access(settings, self.clock, os.urandom),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

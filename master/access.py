@@ -1,0 +1,171 @@
+"""Who may: tokens and trusted addresses, and how fast an address may ask or guess.
+
+Without any token Master is open, but to this machine alone. With one it is guarded: everybody says who they are, once
+per connection or HTTP request.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from master.clock import Clock
+from master.decisions.attempts import Attempts, find_wait, note_wrong
+from master.decisions.pace import Bucket, fill, take
+from master.errors import Forbidden, TooManyAttempts, TooManyRequests, Unauthorized
+from master.model import Grant, Scope, Token
+from master.settings import Settings
+from master.tokens import ANY_WORKER, hash_secret
+
+log = structlog.get_logger(__name__)
+
+MOST_ADDRESSES = 10_000
+"""Addresses remembered at a time; the one not heard from for longest is forgotten first."""
+
+BURST = 4
+"""Seconds' worth of HTTP requests that one address may send at once."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Access:
+    """Knows every token by a hash with a random key, which makes the hashes worthless outside this process."""
+
+    def __init__(self, settings: Settings, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+        tokens = (*settings.worker_tokens, *settings.admin_tokens, *settings.client_tokens)
+        self.guarded = bool(tokens)
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._key = random_bytes(32)
+        self._tokens = [Token(token.grant, self._seal(token.digest)) for token in tokens]
+        self._issued: dict[str, Token] = {}
+        self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
+        self._trusted = settings.trusted_workers
+        self._rate = settings.http_requests_per_s
+        self._attempts: OrderedDict[str, Attempts] = OrderedDict()
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._accepted: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+
+    def identify(self, kind: str, token: str | None, address: str) -> Grant:
+        """Return who comes as `kind` (worker, admin or client) from `address`.
+
+        Errors: Unauthorized without a token or with a wrong one, Forbidden with one of another kind or for another
+        machine's peer of an open Master, TooManyAttempts after wrong ones.
+        """
+        if not self.guarded:
+            self.require_near(address)
+            return Grant(kind, "", Scope.ADMIN if kind == "admin" else Scope.READ)
+        if not token:
+            if kind == "worker" and self._is_trusted(address):
+                return Grant(kind, "", Scope.READ)
+            raise Unauthorized
+        grant = self._look_up(token, address)
+        if grant.kind != kind:
+            raise Forbidden(f"This token is not for {kind}s.")
+        return grant
+
+    def require_near(self, address: str) -> None:
+        """Refuse peers of other machines as long as there is no token. Errors: Forbidden."""
+        if not self.guarded and not is_loopback(address):
+            raise Forbidden("Without tokens Master serves its own machine alone.")
+
+    def require_worker(self, name: str, worker_id: str) -> None:
+        """Refuse a worker id that the grant called `name` is not for. Errors: Forbidden."""
+        if name == worker_id or (name in ("", ANY_WORKER) and worker_id not in self._reserved):
+            return
+        raise Forbidden("This worker id needs its own token.")
+
+    def admit_request(self, address: str) -> None:
+        """Let so many HTTP requests of an address in per second. Errors: TooManyRequests."""
+        if not self._rate:
+            return
+        now, place, burst = self._clock.monotonic(), name_place(address), self._rate * BURST
+        bucket, wait_s = take(self._buckets.get(place) or fill(burst, now), now, self._rate, burst)
+        if wait_s:
+            raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
+        _remember(self._buckets, place, bucket)
+
+    def issue_worker_token(self, worker_id: str) -> str | None:
+        """Return a new token for one worker process of ours, in the place of its former one; None where none is asked.
+
+        It lives in memory only, and ends with `withdraw_worker_token` or with Master.
+        """
+        if not self.guarded:
+            return None
+        secret = self._random_bytes(32).hex()
+        grant = Grant("worker", worker_id, Scope.READ)
+        self._issued[worker_id] = Token(grant, self._seal(hash_secret(secret)))
+        return secret
+
+    def withdraw_worker_token(self, worker_id: str) -> None:
+        """End the token that was issued for a worker process; a connection that stands is not touched."""
+        self._issued.pop(worker_id, None)
+
+    def _look_up(self, token: str, address: str) -> Grant:
+        now, place = self._clock.monotonic(), name_place(address)
+        digest = self._seal(hash_secret(token))
+        found = None
+        for known in (*self._tokens, *self._issued.values()):  # to the end, whichever it is
+            if hmac.compare_digest(known.digest, digest):
+                found = known.grant
+        wait_s = find_wait(self._attempts.get(place), now)
+        if wait_s and (found is None or (place, digest) not in self._accepted):
+            # who was let in before from here is not locked out by a stranger behind the same address
+            raise TooManyAttempts(retry_after_ms=round(wait_s * 1000) + 1)
+        if found is None:
+            attempts = note_wrong(self._attempts.get(place), now)
+            _remember(self._attempts, place, attempts)
+            log.warning("wrong_token", address=address, wrong=attempts.wrong)
+            raise Unauthorized("This token is not known.")
+        _remember(self._accepted, (place, digest), None)
+        return found
+
+    def _seal(self, digest: bytes) -> bytes:
+        return hmac.digest(self._key, digest, "sha256")
+
+    def _is_trusted(self, address: str) -> bool:
+        peer = _read_address(address)
+        return peer is not None and any(peer.version == net.version and peer in net for net in self._trusted)
+
+
+def read_bearer(header: str | None) -> str | None:
+    """Return the token of an `Authorization` header (RFC 6750), or None where it carries none."""
+    scheme, _, token = (header or "").strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is this machine's own; what is no address is not."""
+    peer = _read_address(address)
+    return peer is not None and peer.is_loopback
+
+
+def name_place(address: str) -> str:
+    """Return what an address is counted under: itself, or the /64 of IPv6 that one customer holds."""
+    peer = _read_address(address)
+    if peer is None or peer.version == 4 or peer.is_loopback:
+        return str(peer or address)
+    return str(ipaddress.ip_network((peer, 64), strict=False))
+
+
+def _read_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address; one of IPv4 that a socket of IPv6 shows as `::ffff:a.b.c.d` is one of IPv4."""
+    try:
+        peer = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return (peer.ipv4_mapped or peer) if isinstance(peer, ipaddress.IPv6Address) else peer
+
+
+def _remember(table: OrderedDict[K, V], key: K, value: V) -> None:
+    """Put an entry at the young end of a table, and drop the oldest past the limit."""
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > MOST_ADDRESSES:
+        table.popitem(last=False)

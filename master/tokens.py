@@ -1,0 +1,76 @@
+"""Tokens as the settings write them, separated by commas; of a secret only its SHA-256 leaves this module.
+
+WORKER_TOKENS   worker id:secret              "*" for every worker id that has no token of its own
+ADMIN_TOKENS    name:secret[:scope]           read, operate or admin, which is the default
+CLIENT_TOKENS   name:secret[:account+...]     all accounts, or those named
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from master.model import Grant, Scope, Token
+
+SHORTEST_SECRET = 16
+MOST_TOKENS = 1_000
+MOST_ACCOUNTS = 200
+ANY_WORKER = "*"
+NOTHING = "none"
+
+_NAME = re.compile(r"[A-Za-z0-9._@-]{1,128}")
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # what RFC 6750 lets follow "Bearer"
+_ACCOUNT = re.compile(r"[^\s,:+]{1,128}")
+_SCOPES = {"read": Scope.READ, "operate": Scope.OPERATE, "admin": Scope.ADMIN}
+
+
+def parse_tokens(kind: str, value: Any) -> Any:
+    """Return the tokens of `kind` (worker, admin or client) that a setting names; what is no text is left as it is.
+
+    Errors: ValueError, which names the entry by its number: what stands in it may be a secret.
+    """
+    if not isinstance(value, str):
+        return value
+    entries = [] if value.strip().lower() == NOTHING else [part.strip() for part in value.split(",") if part.strip()]
+    if len(entries) > MOST_TOKENS:
+        raise ValueError(f"there are more than {MOST_TOKENS} tokens")
+    tokens = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            tokens.append(_parse_token(kind, entry))
+        except ValueError as fault:
+            raise ValueError(f"entry {number}: {fault}") from None
+    return tuple(tokens)
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return the SHA-256 of a secret, 32 bytes."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _parse_token(kind: str, entry: str) -> Token:
+    name, *rest = entry.split(":")
+    if not rest or len(rest) > (1 if kind == "worker" else 2):
+        raise ValueError("it has too few or too many parts between colons")
+    if not (_NAME.fullmatch(name) or (kind == "worker" and name == ANY_WORKER)):
+        raise ValueError("its name is not 1 to 128 letters, digits or ._@-")
+    if len(rest[0]) < SHORTEST_SECRET:
+        raise ValueError(f"its secret has fewer than {SHORTEST_SECRET} characters")
+    if not _SECRET.fullmatch(rest[0]):
+        raise ValueError("its secret is longer than 256 characters or has others than letters, digits and ._~+/=-")
+    return Token(_read_grant(kind, name, rest[1] if len(rest) > 1 else None), hash_secret(rest[0]))
+
+
+def _read_grant(kind: str, name: str, limit: str | None) -> Grant:
+    if kind == "admin":
+        scope = Scope.ADMIN if limit is None else _SCOPES.get(limit.strip().lower())
+        if scope is None:
+            raise ValueError("its scope is not read, operate or admin")
+        return Grant(kind, name, scope)
+    if limit is None:
+        return Grant(kind, name, Scope.READ)
+    accounts = frozenset(limit.split("+"))
+    if len(accounts) > MOST_ACCOUNTS or not all(_ACCOUNT.fullmatch(account) for account in accounts):
+        raise ValueError(f"its accounts are not 1 to {MOST_ACCOUNTS} ids with + between them")
+    return Grant(kind, name, Scope.READ, accounts)

@@ -1,0 +1,136 @@
+"""Tokens and codes stay where they belong: not in faults, not in logs at debug, not in memory as they were written."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from master.__main__ import main
+from master.app import ListenFault, require_guard
+from master.logs import close_logs, configure_logs
+from master.settings import SECRET_SETTINGS, SettingsFault, load_settings
+from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, ROOT, SECRETS, TOKENS, WORKER_1, WRONG, Guarded
+
+GOOD = "x" * 16
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WORKER_TOKENS", "worker-1:fifteen-letters", "entry 1: its secret has fewer than 16 characters"),
+        ("ADMIN_TOKENS", f"a:{GOOD},b:short", "entry 2: its secret has fewer than 16 characters"),
+        ("ADMIN_TOKENS", "my-secret-without-a-name", "entry 1: it has too few or too many parts between colons"),
+        ("ADMIN_TOKENS", f"a:{GOOD}:read:more", "entry 1: it has too few or too many parts between colons"),
+        ("ADMIN_TOKENS", f"a:{GOOD}:boss", "entry 1: its scope is not read, operate or admin"),
+        ("ADMIN_TOKENS", f"*:{GOOD}", "entry 1: its name is not 1 to 128 letters, digits or ._@-"),
+        ("ADMIN_TOKENS", f":{GOOD}", "entry 1: its name is not 1 to 128 letters, digits or ._@-"),
+        ("CLIENT_TOKENS", f"a:{GOOD} {GOOD}", "entry 1: its secret is longer than 256 characters or has others than"),
+        ("CLIENT_TOKENS", f"a:{GOOD * 17}", "entry 1: its secret is longer than 256 characters or has others than"),
+        ("CLIENT_TOKENS", f"a:{GOOD}:b++c", "entry 1: its accounts are not 1 to 200 ids with + between them"),
+        ("WORKER_TOKENS", f"a:{GOOD}:read", "entry 1: it has too few or too many parts between colons"),
+    ],
+)
+def test_a_wrong_token_setting_is_named_and_never_quoted(name, value, said):
+    with pytest.raises(SettingsFault) as fault:
+        load_settings({name: value}, None)
+    assert str(fault.value).startswith(f"{name} is not allowed ({said}")
+    for part in value.replace(",", ":").split(":"):
+        assert len(part) < 5 or part not in str(fault.value)
+
+
+def test_the_same_secret_twice_is_a_fault_also_across_settings():
+    for given in (
+        {"ADMIN_TOKENS": f"a:{GOOD},b:{GOOD}:read"},
+        {"ADMIN_TOKENS": f"a:{GOOD}", "CLIENT_TOKENS": f"b:{GOOD}"},
+    ):
+        with pytest.raises(SettingsFault, match="two tokens have the same secret") as fault:
+            load_settings(given, None)
+        assert GOOD not in str(fault.value)
+
+
+def test_one_name_may_have_two_secrets_while_they_are_exchanged():
+    settings = load_settings({"WORKER_TOKENS": f"worker-1:{GOOD},worker-1:{GOOD}-new"}, None)
+    assert [token.grant.name for token in settings.worker_tokens] == ["worker-1", "worker-1"]
+
+
+def test_settings_hold_hashes_alone():
+    settings = load_settings(TOKENS, None)
+    for shown in (repr(settings), str(settings.model_dump()), str(vars(settings))):
+        assert not [secret for secret in SECRETS if secret in shown]
+    assert set(SECRET_SETTINGS) >= {"worker_tokens", "admin_tokens", "client_tokens"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "master.example", "h"])  # noqa: S104
+def test_master_does_not_listen_for_other_machines_without_tokens(host):
+    with pytest.raises(ListenFault, match="no token is set: set ADMIN_TOKENS") as fault:
+        require_guard(load_settings({"HOST": host}, None))
+    assert "\n" not in str(fault.value)
+    require_guard(load_settings({"HOST": host, "ADMIN_TOKENS": f"a:{GOOD}"}, None))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
+def test_its_own_machine_needs_no_token(host):
+    require_guard(load_settings({"HOST": host}, None))
+
+
+def test_the_process_ends_with_code_2_and_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("PORT", "0")
+    try:
+        assert main([]) == 2
+    finally:
+        close_logs()
+    said = [line for line in capsys.readouterr().err.splitlines() if "no token is set" in line]
+    assert len(said) == 1
+    assert not (tmp_path / "data" / "master.db").exists()
+
+
+class TestLogs:
+    @pytest.fixture
+    def given(self, tmp_path: Path) -> dict[str, str]:
+        configure_logs("debug", tmp_path / "logs", development=False)
+        return TOKENS
+
+    async def test_no_token_and_no_code_is_in_a_log_line_at_debug(self, guarded: Guarded, tmp_path: Path):
+        try:
+            worker = await guarded.register("worker-1", WORKER_1)
+            admin = await guarded.connect("admin")
+            await admin.ask("admin:auth", {"token": WRONG})
+            await admin.ask("admin:auth", {"token": OPERATOR})
+            await guarded.add_account(MINE)
+            session_id = await guarded.start_login(admin, worker, MINE)
+            for path in (f"?token={ROOT}", "/nobody", f"?account_id={WRONG}"):
+                await guarded.ask("GET", f"/api/v1/accounts{path}", WRONG)
+            await guarded.ask("GET", f"/api/v1/login-sessions/{session_id}/qr.png")
+            await worker.ask("worker:login:status", {"session_id": session_id, "status": "x", "qr_code_url": CODE_URL})
+            await worker.ask("worker:login:qrcode", {"session_id": session_id, "qr_code_data": 7, "qr_code_url": CODE})
+            await worker.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{}]})
+        finally:
+            close_logs()
+        text = (tmp_path / "logs" / "master.log").read_text(encoding="utf-8")
+        assert "wrong_token" in text
+        assert "login_succeeded" in text
+        for secret in (*SECRETS, WRONG, CODE, CODE_URL):
+            assert secret not in text, secret
+
+
+def test_nothing_reachable_from_access_holds_a_secret():
+    from master.access import Access
+    from master.clock import ManualClock
+
+    access = Access(load_settings(TOKENS, None), ManualClock(), os.urandom)
+    issued = access.issue_worker_token("worker-9")
+    access.identify("admin", ROOT, "127.0.0.1")
+    seen: set[int] = set()
+    waiting = [vars(access)]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, type) or callable(thing):
+            continue
+        seen.add(id(thing))
+        assert not isinstance(thing, str) or thing not in (*SECRETS, issued)
+        waiting.extend(gc.get_referents(thing))

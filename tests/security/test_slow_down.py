@@ -1,0 +1,145 @@
+"""Guessing tokens is slow, and nobody else pays for it."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+import socketio
+
+from master import access
+from master.decisions.attempts import FORGOTTEN_S, MOST_S, find_wait, note_wrong
+from tests.conftest import Peer
+from tests.security.conftest import DEVICE, OPERATOR, READER, ROOT, TOKENS, WRONG, Guarded
+
+PATH = "/api/v1/accounts"
+
+
+async def guess(guarded: Guarded, times: int = 3) -> None:
+    for number in range(times):
+        assert await guarded.code("GET", PATH, f"{WRONG}-{number}") == (401, "unauthorized")
+
+
+async def test_after_three_wrong_tokens_no_new_one_is_looked_at(guarded):
+    await guess(guarded)
+    answer = await guarded.ask("GET", PATH, READER)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
+    assert (await answer.json())["error"]["code"] == "too_many_attempts"
+    guarded.clock.advance(1.1)
+    assert (await guarded.ask("GET", PATH, READER)).status == 200
+
+
+async def test_the_wait_doubles_with_each_further_wrong_token(guarded):
+    await guess(guarded)
+    waits = []
+    for _ in range(3):
+        guarded.clock.advance(60)
+        await guess(guarded, 1)
+        waits.append(int((await guarded.ask("GET", PATH, READER)).headers["Retry-After"]))
+    assert waits == [3, 5, 9]  # 2, 4 and 8 s, and a millisecond
+
+
+async def test_the_slow_down_holds_for_every_way_in(guarded):
+    await guess(guarded)
+    heard: list[dict[str, object]] = []
+    for namespace in ("worker", "admin", "client"):
+        peer = Peer(f"/{namespace}")
+        peer.client.on("connect_error", heard.append, namespace=f"/{namespace}")
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await peer.connect(guarded.master.port, auth={"token": DEVICE})
+        await peer.close()
+    assert {error["data"]["code"] for error in heard} == {"too_many_attempts"}
+    assert all(error["data"]["retryable"] and error["data"]["retry_after_ms"] == 1001 for error in heard)
+    admin = await guarded.connect("admin")
+    refused = await admin.ask("admin:auth", {"token": OPERATOR})
+    assert (refused["error"]["code"], refused["error"]["retry_after_ms"]) == ("too_many_attempts", 1001)
+
+
+async def test_wrong_tokens_of_sockets_count_as_well(guarded):
+    admin = await guarded.connect("admin")
+    for number in range(3):
+        await admin.ask("admin:auth", {"token": f"{WRONG}-{number}"})
+    assert await guarded.code("GET", PATH, READER) == (429, "too_many_attempts")
+
+
+async def test_who_was_let_in_before_is_not_locked_out_by_a_stranger_behind_the_same_address(guarded):
+    assert (await guarded.ask("GET", PATH, READER)).status == 200
+    await guess(guarded)
+    assert (await guarded.ask("GET", PATH, READER)).status == 200
+    assert (await guarded.ask("GET", PATH, OPERATOR)).status == 429
+
+
+async def test_a_right_token_between_two_wrong_ones_ends_no_slow_down(guarded):
+    for number in range(3):
+        await guarded.ask("GET", PATH, READER)
+        assert (await guarded.ask("GET", PATH, f"{WRONG}-{number}")).status == 401
+    assert (await guarded.ask("GET", PATH, WRONG)).status == 429
+
+
+async def test_other_addresses_are_not_slowed_down(guarded):
+    await guess(guarded)
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=connector) as elsewhere:
+        assert (await guarded.ask("GET", PATH, READER, session=elsewhere)).status == 200
+
+
+async def test_requests_without_a_token_are_no_guesses(guarded):
+    for _ in range(10):
+        assert (await guarded.ask("GET", PATH, None)).status == 401
+    assert (await guarded.ask("GET", PATH, READER)).status == 200
+
+
+async def test_the_tables_of_addresses_are_bounded(guarded, monkeypatch):
+    monkeypatch.setattr(access, "MOST_ADDRESSES", 50)
+    who = guarded.master.access
+    for number in range(200):
+        who.admit_request(f"10.0.0.{number}")
+        with pytest.raises(Exception, match="not known"):
+            who.identify("admin", WRONG, f"10.0.0.{number}")
+        who.identify("admin", ROOT, f"10.0.1.{number}")
+    assert [len(table) for table in (who._attempts, who._buckets, who._accepted)] == [50, 50, 50]
+
+
+def test_the_wait_has_an_end_and_is_forgotten():
+    attempts = None
+    for _ in range(2_000):
+        attempts = note_wrong(attempts, 5.0)
+    assert find_wait(attempts, 5.0) == MOST_S
+    assert find_wait(attempts, 5.0 + MOST_S) == 0
+    assert note_wrong(attempts, 5.0 + FORGOTTEN_S).wrong == 2_001
+    assert note_wrong(attempts, 5.1 + FORGOTTEN_S).wrong == 1
+    assert find_wait(None, 0.0) == 0
+
+
+class TestRequests:
+    @pytest.fixture
+    def given(self) -> dict[str, str]:
+        return {**TOKENS, "HTTP_REQUESTS_PER_S": "5"}
+
+    async def test_an_address_that_asks_too_fast_is_told_when_to_return(self, guarded):
+        statuses = [(await guarded.ask("GET", PATH)).status for _ in range(21)]
+        assert statuses == [200] * 20 + [429]
+        answer = await guarded.ask("GET", PATH, None)
+        assert (await answer.json())["error"]["code"] == "too_many_requests"
+        assert answer.headers["Retry-After"] == "1"
+        assert (await guarded.ask("GET", "/health", None)).status == 200
+        guarded.clock.advance(0.2)
+        assert [(await guarded.ask("GET", PATH)).status for _ in range(2)] == [200, 429]
+
+
+class TestNoLimit:
+    @pytest.fixture
+    def given(self) -> dict[str, str]:
+        return {"HTTP_REQUESTS_PER_S": "0"}
+
+    async def test_zero_is_no_limit(self, guarded):
+        for _ in range(1_000):
+            guarded.master.access.admit_request("127.0.0.1")
+        assert (await guarded.ask("GET", PATH)).status == 200
+
+
+async def test_a_table_forgets_who_was_silent_longest(guarded, monkeypatch):
+    monkeypatch.setattr(access, "MOST_ADDRESSES", 2)
+    who = guarded.master.access
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"):
+        who.admit_request(address)
+    assert list(who._buckets) == ["10.0.0.1", "10.0.0.3"]
