@@ -14,6 +14,7 @@ from aiohttp import web
 from master import __version__
 from master.clock import Clock, SystemClock
 from master.errors import Refusal
+from master.keys import RandomBytes
 from master.metrics import Metrics
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -26,9 +27,11 @@ from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Connect, Database
-from master.store.upgrade import hold, upgrade
+from master.store.keyring import prepare_database
+from master.store.upgrade import hold
 from master.supervisor import Supervisor
 from master.turn import Turns
+from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
@@ -54,6 +57,7 @@ class Master:
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
         connect: Connect | None = None,
+        random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -70,7 +74,8 @@ class Master:
             http_compression=False,
             monitor_clients=True,
         )
-        self.database = Database(settings.db_path, connect=connect)
+        self.vault = Vault(random_bytes)
+        self.database = Database(settings.db_path, self.vault, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)
         self.turns = Turns(
             self.database,
@@ -99,12 +104,12 @@ class Master:
         self.port = settings.port
 
     async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
-        """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault.
+        """Open the database, rebuild memory, listen. Errors: DatabaseFault, KeyFault, ListenFault.
 
         A simulation does not `listen`: it brings connections of its own.
         """
         self._held.enter_context(hold(self.settings.db_path))
-        upgrade(self.settings.db_path)
+        prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
         self.turns.start()
         restored = await self.turns.run(wake_up, None)
         application = build_web(

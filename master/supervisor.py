@@ -31,6 +31,7 @@ from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
 from master.guard import Guard
 from master.model import JsonObject, WorkerConfig
+from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
 
@@ -298,7 +299,7 @@ class Supervisor:
 
     def _describe_environment(self, config: WorkerConfig) -> dict[str, str]:
         environment = {
-            **self._environ,
+            **{name: value for name, value in self._environ.items() if name.lower() not in SECRET_SETTINGS},
             **config.env,
             "WORKER_ID": config.worker_id,
             "MASTER_HOST": self._master_host,

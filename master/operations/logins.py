@@ -22,6 +22,7 @@ from master.errors import (
     Missing,
     NotRegistered,
     NotYours,
+    ProxyUnreadable,
     StaleEpoch,
     UnknownAccount,
     UnknownSession,
@@ -85,6 +86,8 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     await set_login_status(turn, account, LoginStatus.LOGGING_IN)
     turn.after_commit(lambda: turn.presence.deadlines.__setitem__(login.id, login.expires_at))
     proxy = await find_proxy_of_worker(turn.connection, chosen.id)
+    if proxy is not None and proxy.password is not None and not proxy.password.can_be_read():
+        raise ProxyUnreadable  # a login from another address than the account's later visits looks like a theft
     turn.tell(
         worker_address(chosen.id),
         "master:login:start",
@@ -271,6 +274,5 @@ async def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Logi
 
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     """Show administrators what the worker reported, without secrets."""
-    told = {key: value for key, value in event.model_dump(mode="json").items() if value is not None}
-    shown = remove_secrets(told) | {"account_id": login.account_id, "worker_id": login.worker_id}
+    shown = remove_secrets(event.show_words()) | {"account_id": login.account_id, "worker_id": login.worker_id}
     turn.tell(ADMINS, "login:status:update", shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,9 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from master.model import Account, Direction, JsonObject, MessageKind, Proxy
+from master.model import Account, Direction, JsonObject, MessageKind
 from master.protocol.wire import (
     MAX_ITEMS,
+    READING,
     Count,
     Id,
     ImageData,
@@ -31,6 +33,7 @@ from master.protocol.wire import (
     Text,
     bound_json,
 )
+from master.secret import Secret
 
 ASSIGN_LIMIT = 100
 """Accounts per `master:task:assign` event (protocol.md section 1)."""
@@ -105,21 +108,30 @@ class LoginQrCode(Payload):
 class LoginReport(Payload):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", **READING)
 
     session_id: Id
     status: Annotated[str, Field(min_length=1, max_length=64)]
     account_id: Id | None = None
     epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    cookies: Annotated[list[Any], Field(max_length=MAX_ITEMS)] | None = None
+    cookies: Secret[Annotated[list[Any], Field(max_length=MAX_ITEMS)]] | None = None
     user_info: Json | None = None
-    fingerprint: Json | None = None
+    fingerprint: Secret[Json] | None = None
     cookies_valid_until: Seconds | None = None
     error_message: ShortText | None = None
     error_type: Annotated[str, Field(max_length=64)] | None = None
     qr_code_data: ImageData | None = None
     qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
     expires_at: Seconds | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Show only what names the login: a worker's own words may be secrets under any name."""
+        return iter([("session_id", self.session_id), ("status", self.status)])
+
+    def show_words(self) -> JsonObject:
+        """Return what was reported, without cookies and fingerprint; further secrets may hide in the worker's words."""
+        told = self.model_dump(mode="json", exclude={"cookies", "fingerprint"})
+        return {key: value for key, value in told.items() if value is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -219,8 +231,11 @@ class LoginCancel(Payload):
     reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
 
 
-def show_account_to_worker(account: Account, proxy: Proxy | None) -> JsonObject:
-    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone."""
+def show_account_to_worker(account: Account, proxy: JsonObject | None) -> JsonObject:
+    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
+
+    `proxy` is as the worker gets it. Errors: SealBroken.
+    """
     return {
         "id": account.id,
         "platform": account.platform,
@@ -230,10 +245,10 @@ def show_account_to_worker(account: Account, proxy: Proxy | None) -> JsonObject:
         "monitor_interval": account.monitor_interval,
         "status": account.status.value,
         "login_status": account.login_status.value,
-        "credentials": account.credentials or {"cookies": []},
-        "fingerprint": account.fingerprint,
+        "credentials": account.credentials.reveal() if account.credentials is not None else {"cookies": []},
+        "fingerprint": account.fingerprint.reveal() if account.fingerprint is not None else None,
         "user_info": account.user_info,
         "cookies_valid_until": account.cookies_valid_until,
-        "proxy": proxy.to_worker() if proxy else None,
+        "proxy": proxy,
         "epoch": account.epoch,
     }

@@ -25,6 +25,10 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",)}
+"""The columns, by table, whose values are sealed by the vault."""
+
+
 accounts = Table(
     "accounts",
     metadata,
@@ -32,9 +36,9 @@ accounts = Table(
     Column("platform", Text, nullable=False),
     Column("account_name", Text, nullable=False),
     Column("account_id", Text),
-    Column("credentials", JsonText),
+    Column("credentials", Text),
     Column("user_info", JsonText),
-    Column("fingerprint", JsonText),
+    Column("fingerprint", Text),
     Column("status", Text, server_default="active"),
     Column("login_status", Text, server_default="not_logged_in"),
     Column("monitor_interval", Integer, server_default="20"),
@@ -195,6 +199,14 @@ proxies = Table(
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Index("uq_proxies_name", "name", unique=True),
+)
+
+vault_keys = Table(
+    "vault_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # a known word sealed with this key: it tells a wrong key from a damaged value
+    Column("proof", Text, nullable=False),
 )
 
 worker_configs = Table(

@@ -17,6 +17,7 @@ from master.model import JsonObject
 from master.settings import Settings, load_settings
 from simulator.admin import Admin, create_accounts
 from simulator.api import ApiTrouble
+from simulator.chance import open_stream
 from simulator.client import Client
 from simulator.connection import TROUBLE
 from simulator.invariants import check_all, read_stored
@@ -207,6 +208,7 @@ class VirtualRun:
             clock=self.clock,
             new_id=lambda: f"{self._scenario.seed:08x}-0000-4000-8000-{next(self._numbers):012x}",
             connect=connect_inline(self._path),
+            random_bytes=open_stream(self._scenario.seed, "vault").randbytes,
         )
 
     def _open_transport(self, namespace: str) -> Transport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from master.clock import ManualClock
+from master.keys import make_key
 from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
@@ -26,6 +28,7 @@ from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel, Turns
+from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
@@ -56,7 +59,9 @@ class Site:
             stop_limit_s=10,
             default_command=(sys.executable, "-c", "import signal; signal.pause()"),
         )
-        self.database = Database(settings.db_path)
+        self.vault = Vault()
+        self.vault.use([make_key(os.urandom)])
+        self.database = Database(settings.db_path, self.vault)
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
         self.turns = Turns(
