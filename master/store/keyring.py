@@ -11,7 +11,7 @@ from pathlib import Path
 from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
 from master.secret import SealBroken
 from master.store.schema import SEALED
-from master.store.upgrade import lock_file, make_folder, open_file, upgrade
+from master.store.upgrade import lock_file, make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
 
 PROOF_PLACE = "vault_keys.proof"
@@ -117,6 +117,7 @@ def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, s
 
 def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], int]:
     """Return a line for each key, and how many values cannot be opened with them. Errors: KeyFault, DatabaseFault."""
+    require_current(path)
     vault = Vault()
     if not keys:
         keys = KeyFile(place_key_file(path)).read()
