@@ -37,6 +37,9 @@ class DatabaseFault(Exception):
 PLAIN_TEXT_LEFT = "plain_text_left"
 """The counter that says that free pages may still hold secrets of the time before the vault."""
 
+READERS_LEAVE_S = 5.0
+"""How long such pages may still be read by somebody before that is a fault."""
+
 
 def upgrade(path: Path, vault: Vault | None = None) -> str:
     """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault.
@@ -57,7 +60,7 @@ def upgrade(path: Path, vault: Vault | None = None) -> str:
 
 def _remove_plain_text(path: Path) -> None:
     """Write the file anew without free pages, where these may hold secrets; interrupted, it is done again."""
-    with open_file(path) as connection:
+    with open_file(path, wait_s=READERS_LEAVE_S) as connection:
         if connection.execute("SELECT 1 FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,)).fetchone() is None:
             return
         connection.execute("VACUUM")
