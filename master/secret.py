@@ -75,7 +75,7 @@ class Secret(Generic[T]):
 class Opener(Protocol):
     """Opens what was sealed; the vault does."""
 
-    def open(self, place: str, row_id: str, text: str) -> Any:
+    def open(self, place: str, row_id: str, stored: object) -> Any:
         """Return the value that was sealed for this place (table.column) and row. Errors: SealBroken."""
         ...
 
@@ -83,17 +83,17 @@ class Opener(Protocol):
 class Sealed(Secret[Any]):
     """A secret as the database holds it: opened anew each time it is asked for, and never before."""
 
-    __slots__ = ("_opener", "_place", "_row_id", "_text")
+    __slots__ = ("_opener", "_place", "_row_id", "_stored")
 
-    def __init__(self, opener: Opener, place: str, row_id: str, text: str) -> None:
+    def __init__(self, opener: Opener, place: str, row_id: str, stored: object) -> None:
         self._opener = opener
         self._place = place
         self._row_id = row_id
-        self._text = text
+        self._stored = stored
 
     def reveal(self) -> Any:
         """Open it and return the value. Errors: SealBroken."""
-        return self._opener.open(self._place, self._row_id, self._text)
+        return self._opener.open(self._place, self._row_id, self._stored)
 
     def can_be_read(self) -> bool:
         """Tell whether it opens."""

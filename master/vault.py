@@ -1,14 +1,13 @@
 """The vault: what must not be readable in the database file is sealed with AES-256-GCM, and opened when it is needed.
 
-A stored value is `v1:<key id>:<base64 of nonce, ciphertext and tag>`. What is authenticated beside it is the table, the
+A stored value is the bytes `v1:<key id>:`, nonce, ciphertext and tag. What is authenticated beside it is the table, the
 column and the row's id, so that a value moved to another row or column does not open there. A nonce is 96 random bits.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from master.secret import SealBroken
 
 log = structlog.get_logger(__name__)
 
-FORMAT = "v1"
+FORMAT = b"v1:"
+HEAD = re.compile(FORMAT + rb"(" + KEY_ID.pattern.encode() + rb"):")
 NONCE_BYTES = 12
 
 
@@ -73,28 +73,27 @@ class Vault:
         else:
             log.info("key_file_read", writing=self._writing, keys=len(self._ciphers))
 
-    def seal(self, place: str, row_id: str, value: Any) -> str:
+    def seal(self, place: str, row_id: str, value: Any) -> bytes:
         """Return what to store for this value (anything that JSON holds) at `place` (table.column) of this row."""
         self.refresh()
         return self.seal_with(self.writing, place, row_id, orjson.dumps(value))
 
-    def seal_with(self, key_id: str, place: str, row_id: str, content: bytes) -> str:
+    def seal_with(self, key_id: str, place: str, row_id: str, content: bytes) -> bytes:
         """Return what to store for this JSON text, sealed with a key that is known."""
         nonce = self.random_bytes(NONCE_BYTES)
-        sealed = self._ciphers[key_id].encrypt(nonce, content, _describe(place, row_id))
-        return f"{FORMAT}:{key_id}:{base64.b64encode(nonce + sealed).decode()}"
+        return head_of(key_id) + nonce + self._ciphers[key_id].encrypt(nonce, content, _describe(place, row_id))
 
-    def open(self, place: str, row_id: str, text: str) -> Any:
+    def open(self, place: str, row_id: str, stored: object) -> Any:
         """Return the value that was sealed for this place and row. Errors: SealBroken."""
-        content = self.open_content(place, row_id, text)
+        content = self.open_content(place, row_id, stored)
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
             raise SealBroken(f"{place} of {row_id} holds no JSON.") from None
 
-    def open_content(self, place: str, row_id: str, text: str) -> bytes:
+    def open_content(self, place: str, row_id: str, stored: object) -> bytes:
         """Return the JSON text that was sealed for this place and row. Errors: SealBroken."""
-        key_id = read_key_id(text)
+        key_id = read_key_id(stored)
         if key_id is None:
             raise SealBroken(f"{place} of {row_id} is not a sealed value.")
         if key_id not in self._ciphers:
@@ -102,20 +101,24 @@ class Vault:
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise SealBroken(f"{place} of {row_id} was sealed with key {key_id}, which is not here.")
+        assert isinstance(stored, bytes)
+        start = len(head_of(key_id))
+        nonce = stored[start : start + NONCE_BYTES]
         try:
-            packed = base64.b64decode(text.rpartition(":")[2], validate=True)
-            return cipher.decrypt(packed[:NONCE_BYTES], packed[NONCE_BYTES:], _describe(place, row_id))
-        except (InvalidTag, binascii.Error, ValueError):
+            return cipher.decrypt(nonce, stored[start + NONCE_BYTES :], _describe(place, row_id))
+        except (InvalidTag, ValueError):
             raise SealBroken(f"{place} of {row_id} does not open: it was changed, moved or sealed otherwise.") from None
 
 
-def read_key_id(text: object) -> str | None:
-    """Return the id of the key that a stored value names, or None if it is no sealed value."""
-    if not isinstance(text, str):
-        return None
-    form, _, rest = text.partition(":")
-    key_id, colon, _ = rest.partition(":")
-    return key_id if form == FORMAT and colon and KEY_ID.fullmatch(key_id) else None
+def head_of(key_id: str) -> bytes:
+    """Return what every value begins with that this key has sealed."""
+    return FORMAT + key_id.encode() + b":"
+
+
+def read_key_id(stored: object) -> str | None:
+    """Return the id of the key that a stored value (its beginning suffices) names, or None if it is not sealed."""
+    found = HEAD.match(stored) if isinstance(stored, bytes) else None
+    return found[1].decode() if found else None
 
 
 def open_vault(database: Path, written: str | None = None) -> Vault:
@@ -136,4 +139,4 @@ def open_vault(database: Path, written: str | None = None) -> Vault:
 
 def _describe(place: str, row_id: str) -> bytes:
     """Return what is authenticated beside a value; no part can be taken for another's end."""
-    return f"{FORMAT}\0{place}\0{row_id}".encode()
+    return FORMAT + f"\0{place}\0{row_id}".encode()

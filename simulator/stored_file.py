@@ -93,10 +93,10 @@ def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault
     found.loads = list(connection.execute(query))
 
 
-def _open_credentials(vault: Vault, row_id: str, text: str | None) -> Any:
+def _open_credentials(vault: Vault, row_id: str, stored: bytes | None) -> Any:
     """Return an account's credentials; None if there are none, or what is no credentials if they do not open."""
     try:
-        return None if text is None else vault.open("accounts.credentials", row_id, text)
+        return None if stored is None else vault.open("accounts.credentials", row_id, stored)
     except SealBroken as fault:
         return str(fault)
 

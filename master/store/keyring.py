@@ -16,6 +16,9 @@ from master.vault import Vault, read_key_id
 
 PROOF_PLACE = "vault_keys.proof"
 PROOF = b'"master"'
+HEAD_BYTES = 40
+"""The beginning of a sealed value that surely holds its key's id."""
+
 PLACES = tuple((table, column) for table, columns in SEALED.items() for column in columns)
 
 
@@ -56,7 +59,7 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
     """
     used = count_by_key(connection)
     proven = set()
-    for key_id, proof in connection.execute("SELECT id, proof FROM vault_keys ORDER BY id").fetchall():
+    for key_id, proof in connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id").fetchall():
         needed = f"{count_values(used[key_id])} in {path}"
         if key_id not in vault.key_ids:
             if used[key_id]:
@@ -98,21 +101,20 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; those that are no sealed values count for none."""
     counts: Counter[str] = Counter()
     for table, column in PLACES:
-        head = f"substr({column}, 1, 3 + instr(substr({column}, 4), ':'))"  # up to the second colon
-        query = f"SELECT {head}, count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY {head}"  # noqa: S608
-        for text, count in connection.execute(query):
-            key_id = read_key_id(text)
+        head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
+        for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
+            key_id = read_key_id(stored)
             if key_id is not None:
-                counts[key_id] += count
+                counts[key_id] += 1
     return counts
 
 
-def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield (table.column, row id, text) of every value that should be sealed."""
+def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (table.column, row id, bytes) of every value that should be sealed."""
     for table, column in PLACES:
-        query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
-        for row_id, text in connection.execute(query):
-            yield f"{table}.{column}", row_id, text
+        query = f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        for row_id, stored in connection.execute(query):
+            yield f"{table}.{column}", row_id, stored
 
 
 def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], int]:
@@ -153,9 +155,9 @@ def _has_vault(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone() is not None
 
 
-def _opens(vault: Vault, place: str, row_id: str, text: str) -> bool:
+def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
     try:
-        vault.open_content(place, row_id, text)
+        vault.open_content(place, row_id, stored)
     except SealBroken:
         return False
     return True

@@ -20,7 +20,7 @@ from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key,
 from master.secret import SealBroken
 from master.store.keyring import PLACES, count_by_key, count_values, hold_keys, unlock, verify_keys
 from master.store.upgrade import DatabaseFault, hold, open_file, require_current
-from master.vault import Vault
+from master.vault import Vault, head_of
 
 BATCH = 50
 """Values per transaction: a Master that wants to write waits for no longer than that."""
@@ -145,14 +145,14 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
 
 def _iterate_batches(
     connection: sqlite3.Connection, table: str, column: str, to: str
-) -> Iterator[Sequence[tuple[str, str]]]:
-    """Yield (row id, text) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
-    last, head = "", f"v1:{to}:"
+) -> Iterator[Sequence[tuple[str, bytes]]]:
+    """Yield (row id, bytes) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
+    last, head = "", head_of(to)
     while True:
         connection.execute("BEGIN IMMEDIATE")
         batch = connection.execute(
-            f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL AND id > ? "  # noqa: S608 - our own names
-            f"AND substr({column}, 1, ?) <> ? ORDER BY id LIMIT ?",
+            f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL AND id > ? "  # noqa: S608 - our own names
+            f"AND substr(CAST({column} AS BLOB), 1, ?) <> ? ORDER BY id LIMIT ?",
             (last, len(head), head, BATCH),
         ).fetchall()
         yield batch
@@ -165,13 +165,13 @@ def _reseal_batch(
     connection: sqlite3.Connection,
     vault: Vault,
     place: tuple[str, str],
-    batch: Sequence[tuple[str, str]],
+    batch: Sequence[tuple[str, bytes]],
     done: Rotation,
 ) -> None:
     table, column = place
-    for row_id, text in batch:
+    for row_id, stored in batch:
         try:
-            content = vault.open_content(f"{table}.{column}", row_id, text)
+            content = vault.open_content(f"{table}.{column}", row_id, stored)
         except SealBroken:
             done.broken.append(f"{table}.{column} of {row_id}")
             continue

@@ -35,8 +35,8 @@ def seal_values(connection: AsyncConnection, table: str, row_id: str, values: Ma
 
 def open_later(vault: Vault, row: RowMapping, table: str, column: str) -> Sealed | None:
     """Return a row's sealed value, which is opened when it is asked for; None if there is none."""
-    text = row[column]
-    return None if text is None else Sealed(vault, f"{table}.{column}", row["id"], text)
+    stored = row[column]
+    return None if stored is None else Sealed(vault, f"{table}.{column}", row["id"], stored)
 
 
 async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:
@@ -46,10 +46,10 @@ async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterato
     stored = or_(*(table.c[column].is_not(None) for column in columns))
     query = select(table.c.id, *(table.c[column] for column in columns)).where(stored)
     async with connection.stream(query) as rows:
-        async for row_id, *texts in rows:
+        async for row_id, *values in rows:
             try:
-                for column, text in zip(columns, texts, strict=True):
-                    if text is not None:
-                        vault.open(f"{table.name}.{column}", row_id, text)
+                for column, stored in zip(columns, values, strict=True):
+                    if stored is not None:
+                        vault.open(f"{table.name}.{column}", row_id, stored)
             except SealBroken:
                 yield row_id

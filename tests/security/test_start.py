@@ -125,16 +125,16 @@ async def test_keys_of_the_setting_win_and_are_checked_as_well(database):
 
 
 TAMPERED = {
-    "changed": "UPDATE accounts SET credentials = replace(credentials, substr(credentials, 30, 4), 'AAAA') "
-    "WHERE id = 'account-1'",
-    "cut": "UPDATE accounts SET credentials = substr(credentials, 1, 40) WHERE id = 'account-1'",
-    "plain": "UPDATE accounts SET credentials = '{\"cookies\": []}' WHERE id = 'account-1'",
-    "no text": "UPDATE accounts SET credentials = x'ff00' WHERE id = 'account-1'",
-    "fingerprint": "UPDATE accounts SET fingerprint = substr(fingerprint, 1, 50) WHERE id = 'account-1'",
-    "of another row": "UPDATE accounts SET credentials = (SELECT credentials FROM accounts WHERE id = 'account-2') "
-    "WHERE id = 'account-1'",
-    "of another column": "UPDATE accounts SET credentials = fingerprint WHERE id = 'account-1'",
-    "unknown key": "UPDATE accounts SET credentials = 'v1:k-00000000:AAAA' WHERE id = 'account-1'",
+    "changed": "credentials = CAST(credentials || x'ff' AS BLOB)",
+    "changed to no text": "credentials = credentials || x'ff'",
+    "cut": "credentials = substr(credentials, 1, 40)",
+    "emptied": "credentials = ''",
+    "plain": "credentials = '{\"cookies\": []}'",
+    "number": "credentials = 7",
+    "fingerprint": "fingerprint = substr(fingerprint, 1, 50)",
+    "of another row": "credentials = (SELECT credentials FROM accounts WHERE id = 'account-2')",
+    "of another column": "credentials = fingerprint",
+    "unknown key": "credentials = CAST('v1:k-00000000:AAAA' AS BLOB)",
 }
 
 
@@ -142,7 +142,7 @@ TAMPERED = {
 async def test_one_value_that_does_not_open_is_no_crash(database, harm):
     before = dict(ask_file(database, "SELECT id, credentials FROM accounts"))
     prints = dict(ask_file(database, "SELECT id, fingerprint FROM accounts"))
-    ask_file(database, harm)
+    ask_file(database, f"UPDATE accounts SET {harm} WHERE id = 'account-1'")  # noqa: S608
     assert await read_states(database) == {"account-1": "credentials_unreadable", "account-2": "logged_in"}
     for row_id, text in before.items():
         query = "UPDATE accounts SET credentials = ?, fingerprint = ? WHERE id = ?"

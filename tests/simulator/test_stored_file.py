@@ -48,7 +48,7 @@ class Run:
                 INSERT INTO accounts (id, platform, account_name, account_id, assigned_worker_id, login_status,
                                       credentials, created_at, updated_at)
                 VALUES ('{ACCOUNT}', 'douyin', 'name', 'a', '{WORKER}', 'logged_in',
-                        '{sealed}', 0, 0);
+                        x'{sealed.hex()}', 0, 0);
                 INSERT INTO login_sessions (id, account_id, worker_id, status, created_at, expires_at)
                 VALUES ('{LOGIN}', '{ACCOUNT}', '{WORKER}', 'success', 0, 0);
                 UPDATE counters SET value = 2 WHERE name = 'notification_seq';
@@ -102,7 +102,7 @@ BROKEN = [
     ("UPDATE login_sessions SET status = 'scanning'", "login_lost"),
     ("DELETE FROM login_sessions", "login_lost"),
     ("UPDATE accounts SET credentials = NULL", "wrong_credentials"),
-    ("UPDATE accounts SET credentials = substr(credentials, 1, length(credentials) - 4)", "wrong_credentials"),
+    ("UPDATE accounts SET credentials = zeroblob(99)", "wrong_credentials"),
     ("DELETE FROM client_deliveries", "confirmation_lost"),
     ("UPDATE workers SET assigned_accounts = 2", "load_differs"),
     ("UPDATE accounts SET assigned_worker_id = NULL", "load_differs"),

@@ -15,7 +15,7 @@ PLACES = (("accounts", "credentials"), ("accounts", "fingerprint"), ("proxies", 
 
 def upgrade() -> None:
     """Seal what has been in plain text until now."""
-    op.execute("CREATE TABLE vault_keys (id TEXT PRIMARY KEY NOT NULL, proof TEXT NOT NULL)")
+    op.execute("CREATE TABLE vault_keys (id TEXT PRIMARY KEY NOT NULL, proof BLOB NOT NULL)")
     vault = context.config.attributes["vault"]
     connection = op.get_bind()
     for table, column in PLACES:
