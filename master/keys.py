@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,15 +123,39 @@ class KeyFile:
                 file.writelines(f"{key.id}:{base64.b64encode(key.secret.reveal()).decode()}\n" for key in keys)
                 file.flush()
                 os.fsync(file.fileno())
+            take_owner(draft, self.path)
             if replace:
                 draft.replace(self.path)
             else:
-                os.link(draft, self.path)  # fails if it exists, and shows the whole file at once
-                draft.unlink()
+                name_file(draft, self.path)
             sync_folder(self.path.parent)
         except OSError as fault:
             draft.unlink(missing_ok=True)
             raise KeyFault(f"The key file {self.path} cannot be written: {fault.strerror}.") from None
+
+
+def name_file(draft: Path, path: Path) -> None:
+    """Give a whole file its name, which must be free. Errors: OSError."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name is taken first, and is empty for a moment
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+        draft.replace(path)
+    else:
+        draft.unlink()
+
+
+def take_owner(draft: Path, path: Path) -> None:
+    """Let a new file belong to whom the one that it replaces belongs, or else the folder.
+
+    An administrator's command must not make files that Master, which runs as somebody else, cannot read.
+    """
+    like = (path if path.exists() else path.parent).stat()
+    if os.name == "posix":
+        with suppress(PermissionError):
+            os.chown(draft, like.st_uid, like.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -38,7 +38,9 @@ BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted")
 async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store what the worker brought and make it the account's owner."""
     assert login.worker_id is not None
-    values: dict[str, Any] = {"login_status": LoginStatus.LOGGED_IN.value, "last_login_time": turn.at}
+    opens = bool(event.cookies) or account.can_be_handed_out()
+    status = LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
+    values: dict[str, Any] = {"login_status": status.value, "last_login_time": turn.at}
     if event.cookies:
         values["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
     if event.cookies or (event.cookies_valid_until or 0) > turn.now:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from master.keys import PRIVATE, Key, KeyFault, sync_folder
+from master.keys import PRIVATE, Key, KeyFault, name_file, sync_folder, take_owner
 from master.store.keyring import hold_keys, require_keys
 from master.store.upgrade import DatabaseFault, hold, inspect, open_file
 
@@ -31,7 +31,7 @@ def back_up(path: Path, target: Path) -> str:
         version = inspect(draft)
         _sync(draft)
         try:
-            os.link(draft, target)  # fails if somebody else made it meanwhile
+            name_file(draft, target)
             sync_folder(target.parent)
         except OSError as fault:
             raise DatabaseFault(f"{target} cannot be written: {fault.strerror}.") from None
@@ -60,6 +60,7 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None) -> tuple[str, 
         except (DatabaseFault, KeyFault) as fault:
             reason = str(fault).replace(str(draft), str(source))
             raise type(fault)(f"{source} was not restored. {reason}") from None
+        take_owner(draft, path)
         _sync(draft)
         aside = _set_aside(path) if path.exists() else None
         for suffix in SIDE_FILES:  # a log beside another file than its own would damage that
@@ -80,7 +81,11 @@ def _set_aside(path: Path) -> Path:
     for suffix in ("", "-wal"):
         present = path.with_name(path.name + suffix)
         if present.exists():
-            os.link(present, aside.with_name(aside.name + suffix))
+            kept = aside.with_name(aside.name + suffix)
+            try:
+                os.link(present, kept)
+            except OSError:  # a file system without links
+                shutil.copy2(present, kept)
     return aside
 
 

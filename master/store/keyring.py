@@ -33,6 +33,7 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
     with open_file(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
+        forget_keys(connection, vault.key_ids)
         connection.execute("COMMIT")
     return version
 
@@ -57,6 +58,7 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
 
     It takes a write transaction. Errors: KeyFault. A single value that does not open is none: see `find_broken`.
     """
+    vault.refresh()  # a rotation may have begun since the keys were read; no value has a key before the key file has
     used = count_by_key(connection)
     proven = set()
     for key_id, proof in connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id").fetchall():
@@ -73,6 +75,14 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
         if key_id not in proven:
             proof = vault.seal_with(key_id, PROOF_PLACE, key_id, PROOF)
             connection.execute("INSERT OR REPLACE INTO vault_keys (id, proof) VALUES (?, ?)", (key_id, proof))
+
+
+def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
+    """Take the keys out of the file's notes that are neither wanted nor named by any value."""
+    used = count_by_key(connection)
+    for (key_id,) in connection.execute("SELECT id FROM vault_keys").fetchall():
+        if key_id not in wanted and not used[key_id]:
+            connection.execute("DELETE FROM vault_keys WHERE id = ?", (key_id,))
 
 
 def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:

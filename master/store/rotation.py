@@ -18,7 +18,7 @@ from pathlib import Path
 
 from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
 from master.secret import SealBroken
-from master.store.keyring import PLACES, count_by_key, count_values, hold_keys, unlock, verify_keys
+from master.store.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
 from master.store.upgrade import DatabaseFault, hold, open_file, require_current
 from master.vault import Vault, head_of
 
@@ -48,23 +48,21 @@ def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
     require_current(path)
     file = KeyFile(place_key_file(path))
     with hold_keys(path), open_file(path) as connection:
-        vault = Vault(random_bytes)
-        unlock(path, vault, None)
+        unlock(path, Vault(random_bytes), None)  # makes the file where nothing is sealed yet
         older = file.read()
         keys = [make_key(random_bytes), *older]
-        _note_keys(connection, path, vault)
+        vault = Vault(random_bytes)
         vault.use(keys)
-        _note_keys(connection, path, vault)
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        connection.execute("COMMIT")
         file.replace(keys)
         done = Rotation(keys[0].id)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
-        used = count_by_key(connection)
-        done.kept = [key.id for key in older if used[key.id]]
-        done.dropped = [key.id for key in older if not used[key.id]]
+        _settle(connection, path, vault, done)
         retire_keys(file, [key for key in older if key.id in done.dropped])
         file.replace([key for key in keys if key.id not in done.dropped])
-        _forget_unused_keys(connection, used, done)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as others let it
         return done
@@ -85,14 +83,13 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
             _require_known(connection, keys[0])
         vault = Vault(random_bytes)
         vault.use(keys)
-        _note_keys(connection, path, vault)
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        connection.execute("COMMIT")
         done = Rotation(keys[0].id)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
-        used = count_by_key(connection)
-        done.kept = [key.id for key in keys[1:] if used[key.id]]
-        done.dropped = [key.id for key in keys[1:] if not used[key.id]]
-        _forget_unused_keys(connection, used, done)
+        _settle(connection, path, vault, done)
         connection.execute("COMMIT")
         return done
 
@@ -180,17 +177,14 @@ def _reseal_batch(
         done.resealed += 1
 
 
-def _note_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rotation) -> None:
+    """Say which of the older keys are still named, and let the file ask for no other at a start."""
     verify_keys(connection, path, vault)
-    connection.execute("COMMIT")
-
-
-def _forget_unused_keys(connection: sqlite3.Connection, used: dict[str, int], done: Rotation) -> None:
-    """Take out of the database what it need not ask for at a start: the keys that no value names."""
-    for (key_id,) in connection.execute("SELECT id FROM vault_keys").fetchall():
-        if key_id != done.to and not used[key_id]:
-            connection.execute("DELETE FROM vault_keys WHERE id = ?", (key_id,))
+    used = count_by_key(connection)
+    older = [key_id for key_id in vault.key_ids if key_id != done.to]
+    done.kept = [key_id for key_id in older if used[key_id]]
+    done.dropped = [key_id for key_id in older if not used[key_id]]
+    forget_keys(connection, [done.to])
 
 
 def _require_known(connection: sqlite3.Connection, key: Key) -> None:

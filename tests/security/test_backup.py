@@ -199,3 +199,15 @@ def test_a_copy_by_hand_while_nothing_runs_can_be_restored_as_well(path, tmp_pat
         connection.execute("PRAGMA journal_mode=WAL")
     restore(path, tmp_path / "copy.db", None)
     assert read_all(path).total() == 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can act for somebody else")
+def test_what_an_administrator_does_leaves_every_file_to_whom_it_belongs(path, tmp_path):
+    for file in (path, tmp_path / "master.db.keys"):
+        os.chown(file, 12_345, 12_346)
+    rotate_key_file(path, os.urandom)
+    back_up(path, tmp_path / "backup.db")
+    restore(path, tmp_path / "backup.db", None)
+    for name in ("master.db", "master.db.keys"):
+        found = (tmp_path / name).stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12_345, 12_346, 0o600)

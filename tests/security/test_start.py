@@ -186,9 +186,12 @@ async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repai
     shown = await read_account(bench, account["id"])
     assert shown["login_status"] == "credentials_unreadable", "a login that fails repairs nothing"
 
+    assert (await log_in(bench, worker, account["id"], cookies=None))["status"] == "success"
+    shown = await read_account(bench, account["id"])
+    assert shown["login_status"] == "credentials_unreadable", "nor does a success that brings no cookies"
     assert (await log_in(bench, worker, account["id"]))["status"] == "success"
     assert (await read_account(bench, account["id"]))["login_status"] == "logged_in"
-    handed = (await worker.hear("master:task:assign", heard + 2))["accounts"][0]
+    handed = (await worker.hear("master:task:assign", heard + 3))["accounts"][0]
     assert handed["credentials"] == {"cookies": cookies("new")}
     assert handed["fingerprint"] == (None if column == "fingerprint" else {"agent": plant("a")})
 

@@ -150,3 +150,16 @@ def test_a_look_from_outside_takes_the_key_file_or_the_setting(tmp_path):
     assert open_vault(database, written).writing == "a"
     KeyFile(tmp_path / "master.db.keys").create(parse_keys(written.replace("a:", "b:")))
     assert open_vault(database).writing == "b"
+
+
+def test_a_file_system_without_links_will_do(tmp_path, monkeypatch):
+    def refuse(*names: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file, keys = KeyFile(tmp_path / "keys"), [make_key(os.urandom)]
+    file.create(keys)
+    assert list(file.read()) == keys
+    with pytest.raises(KeyFault, match="exists"):
+        file.create(keys)
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
