@@ -2,6 +2,8 @@
 
     nox -s demo -- --seed 7     Master with 50 simulated workers, until Ctrl-C
     nox -s test -- -k login     all tests, or those that you name
+    nox -s crash                Master is killed twelve times while everybody works; `-- --kills 1000` is the long form
+    nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
     nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
 
 What follows `--` goes to the program that the session runs.
@@ -18,7 +20,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from an empty one
-nox.options.sessions = ["lint", "types", "contracts", "test", "docs"]
+nox.options.sessions = ["lint", "types", "contracts", "test", "crash", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUMMARY_TIMEOUT_S = 30
@@ -29,6 +31,14 @@ def install(session: nox.Session, *groups: str, project: bool = True) -> None:
     """Install the project, editable, and the dependency groups named; both resolved at once."""
     wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
     session.install("--quiet", *(("-e", ".") if project else ()), *wanted)
+
+
+def run_trial(session: nox.Session, name: str) -> None:
+    """Run one of the simulator's trials with what the command line gives; Ctrl-C lets it sum up."""
+    session.run(
+        "python", "-m", "simulator", name, *session.posargs,
+        interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
+    )  # fmt: skip
 
 
 @nox.session
@@ -50,6 +60,20 @@ def test(session: nox.Session) -> None:
     if not session.posargs:
         total = session.run("coverage", "report", "--format=total", silent=True)
         session.log(f"Lines and branches covered: {str(total).strip()} %")
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Kill Master at chosen moments while workers report and admins log in; nothing may be lost or doubled."""
+    install(session)
+    run_trial(session, "crash")
+
+
+@nox.session(default=False)
+def restart(session: nox.Session) -> None:
+    """Restart Master under 2,000 workers: all must be back within 30 s, and no account may change hands."""
+    install(session)
+    run_trial(session, "restart")
 
 
 @nox.session

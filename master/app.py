@@ -13,7 +13,7 @@ from aiohttp import web
 
 from master import __version__
 from master.clock import Clock, SystemClock
-from master.errors import Refusal
+from master.errors import Refusal, StorageTrouble
 from master.keys import RandomBytes
 from master.metrics import Metrics
 from master.operations.notifications import mark_sent
@@ -28,7 +28,7 @@ from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Connect, Database
 from master.store.keyring import prepare_database
-from master.store.upgrade import hold
+from master.store.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
 from master.turn import Turns
 from master.vault import Vault
@@ -111,7 +111,12 @@ class Master:
         self._held.enter_context(hold(self.settings.db_path))
         prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
         self.turns.start()
-        restored = await self.turns.run(wake_up, None)
+        try:
+            restored = await self.turns.run(wake_up, None)
+            auto_start = await self.turns.look(find_auto_start, None)
+        except StorageTrouble:
+            fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
+            raise DatabaseFault(fault) from None
         application = build_web(
             turns=self.turns,
             supervisor=self.supervisor,
@@ -127,7 +132,7 @@ class Master:
             await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
-        await self.supervisor.start_all(await self.turns.look(find_auto_start, None))
+        await self.supervisor.start_all(auto_start)
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     async def _listen(self, runner: web.AppRunner) -> None:

@@ -49,6 +49,10 @@ class Presence:
         """Monotonic seconds at which workers were given up for their silence, of the last timeout."""
         self.deadlines: dict[str, int] = {}
         self.handed_out: dict[str, float] = {}
+        self.partings: dict[str, tuple[str, float]] = {}
+        """Account -> the worker it was taken from that may not have heard of it yet, and until when (monotonic)."""
+        self.unsure_until = float("-inf")
+        """Until when (monotonic) workers may hold what the Master before took from them: it cannot be asked."""
         self.admins: dict[str, str] = {}
         self.clients: dict[str, str | None] = {}
         self.delivered: dict[str, None] = {}
@@ -118,12 +122,25 @@ class Presence:
             if self.unwritten.get(worker_id) == at:
                 del self.unwritten[worker_id]
 
-    def take_delivered(self) -> list[str]:
-        """Return the notifications whose rows do not say yet that they were sent, and forget them."""
-        delivered, self.delivered = list(self.delivered), {}
-        return delivered
+    def forget_delivered(self, marked: Iterable[str]) -> None:
+        """Forget notifications whose rows say by now that they were sent."""
+        for notification_id in marked:
+            self.delivered.pop(notification_id, None)
 
     # -- ownership -----------------------------------------------------------------------------------------------
+
+    def part(self, account_id: str, worker_id: str, *, now: float, until: float) -> None:
+        """Note that a worker loses an account and may act on it `until` then, at the latest.
+
+        Noted before the commit: another worker must be told in the same turn, and too much caution does no harm.
+        """
+        self.partings = {name: parting for name, parting in self.partings.items() if parting[1] > now}
+        self.partings[account_id] = (worker_id, until)
+
+    def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
+        """Return the seconds until a worker that did not hold an account may act on it."""
+        former, until = self.partings.get(account_id, ("", now))
+        return max(0.0, self.unsure_until - now, until - now if former != worker_id else 0.0)
 
     def give(self, account_id: str, worker_id: str, epoch: int) -> None:
         """Note a committed assignment."""

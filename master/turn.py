@@ -134,6 +134,14 @@ class Publisher(Protocol):
         ...
 
 
+class _Undone(Exception):
+    """The only item of a transaction has failed: the transaction is undone with it."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self.failure = failure
+
+
 @dataclass(slots=True)
 class _Item:
     operation: Operation | Bulk
@@ -242,6 +250,9 @@ class Turns:
                 done = await self._perform(group, connection)
         except asyncio.CancelledError:
             raise
+        except _Undone as undone:
+            _settle(group[0].answer, undone.failure)
+            return
         except DBAPIError as fault:
             self._refuse_all(group, self._report_trouble(fault))
             return
@@ -275,7 +286,12 @@ class Turns:
     async def _perform(
         self, group: Sequence[_Item], connection: AsyncConnection
     ) -> list[tuple[Turn, list[tuple[_Item, Any]]]]:
-        """Return, per turn taken, the turn and (item, reply or exception); a failed turn leaves no trace."""
+        """Return, per turn taken, the turn and (item, reply or exception); a failed turn leaves no trace.
+
+        Errors: _Undone if there is one item only, and it fails.
+        """
+        if len(group) == 1:
+            return [await self._perform_alone(group[0], connection)]
         done = []
         bulks: dict[int, list[_Item]] = {}
         for item in group:
@@ -291,29 +307,40 @@ class Turns:
                 done.append((turn, answers))
         return done
 
+    async def _perform_alone(self, item: _Item, connection: AsyncConnection) -> tuple[Turn, list[tuple[_Item, Any]]]:
+        """Perform the only item of a transaction, which needs no savepoint: nobody else is undone with it."""
+        turn = self._make_turn(connection, item.caller)
+        try:
+            return turn, await self._perform_in(turn, [item])
+        except Exception as fault:
+            raise _Undone(self._judge_failure(fault, item)) from fault
+
+    async def _perform_in(self, turn: Turn, items: Sequence[_Item]) -> list[tuple[_Item, Any]]:
+        operation = items[0].operation
+        if isinstance(operation, Bulk):
+            replies = await operation.perform([(item.event, item.caller) for item in items], turn)
+            assert len(replies) == len(items), f"{operation.__name__} must answer every event"
+            return list(zip(items, replies, strict=True))
+        return [(items[0], await operation(items[0].event, turn))]
+
+    def _judge_failure(self, fault: Exception, item: _Item) -> Exception:
+        """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's fault."""
+        if isinstance(fault, DBAPIError) and not isinstance(fault, IntegrityError):
+            raise fault
+        if not isinstance(fault, Refusal):
+            log.error("turn_failed", operation=item.operation.__name__, exc_info=fault)
+        return fault
+
     async def _perform_together(
         self, items: Sequence[_Item], connection: AsyncConnection
     ) -> tuple[Turn, list[tuple[_Item, Any]]]:
         """Perform one item, or several of one bulk operation, inside a savepoint of their own."""
-        operation = items[0].operation
         turn = self._make_turn(connection, items[0].caller)
         try:
             async with connection.begin_nested():
-                if isinstance(operation, Bulk):
-                    replies = await operation.perform([(item.event, item.caller) for item in items], turn)
-                    assert len(replies) == len(items), f"{operation.__name__} must answer every event"
-                    return turn, list(zip(items, replies, strict=True))
-                return turn, [(items[0], await operation(items[0].event, turn))]
-        except Refusal as refusal:
-            failure: Exception = refusal
-        except DBAPIError as fault:
-            if not isinstance(fault, IntegrityError):
-                raise  # the disk, not this item
-            log.exception("turn_failed", operation=operation.__name__)
-            failure = fault
+                return turn, await self._perform_in(turn, items)
         except Exception as fault:
-            log.exception("turn_failed", operation=operation.__name__)
-            failure = fault
+            failure = self._judge_failure(fault, items[0])
         return self._make_turn(connection, items[0].caller), [(item, failure) for item in items]
 
     def _make_turn(self, connection: AsyncConnection, caller: Caller) -> Turn:

@@ -8,15 +8,18 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from simulator.commands import COMMANDS, Parser
+from simulator.arguments import Parser, require_report
+from simulator.commands import COMMANDS
 from simulator.demo import Options, run_demo
 from simulator.holdings import WorkerProfile
 from simulator.master_process import StartTrouble
 from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
 from simulator.single import RATE_PER_ACCOUNT_S, run_worker
+from simulator.virtual.command import run_virtual
 
 USAGE_TROUBLE = 2
 INTERRUPTED = 130
@@ -44,9 +47,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m simulator",
         description="Simulated workers, admins, clients and a social platform against a real Master.",
-        epilog="Other commands, with their own --help: `worker` (one worker as a process), `crash` (Master is killed "
-        "again and again), `restart` (Master restarts under many workers). PORT in the environment chooses the port of "
-        "the Master that is started. Exit code: 0 nothing violated, 1 violations, 2 could not start.",
+        epilog="Other commands, with their own --help: `virtual` (a day in a minute, with faults), `crash` (Master is "
+        "killed again and again), `restart` (Master restarts under many workers), `worker` (one worker as a process). "
+        "PORT in the environment chooses the port of the Master that is started. "
+        "Exit code: 0 nothing violated, 1 violations, 2 could not start.",
     )
     add = parser.add_argument
     add("--scenario", metavar="NAME|PATH", help=f"start from a file; names: {', '.join(name_scenarios())}")
@@ -63,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="with --url: do not delete the run's accounts at the end")
     add("--prefix", default="sim", help="how names of workers and devices begin, default %(default)s")
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
+    add("--report", type=Path, metavar="FILE", help="write a page with plots at the end")
     add("--quiet", action="store_true", help="no live view")
     return parser
 
@@ -96,7 +101,9 @@ def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
     if given.keep and given.url is None:
         raise ScenarioTrouble("--keep needs --url: a Master of the run's own ends with the run, and its data with it")
     url = None if given.url is None else _require_url(given.url)
-    options = Options(url, given.json, given.quiet, given.keep, given.prefix)
+    options = Options(
+        url, given.json, given.quiet, given.keep, given.prefix, given.report and require_report(given.report)
+    )
     return change_scenario(scenario, changes, CALLED), options
 
 
@@ -149,6 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["worker"]:
             profile, url, scenario = read_worker(given[1:], os.environ)
             return run(lambda: run_worker(profile, url, scenario))
+        if given[:1] == ["virtual"]:
+            return run_virtual(given[1:])
         if given and given[0] in COMMANDS:
             return run(COMMANDS[given[0]](given[1:], os.environ))
         whole, options = read_run(given)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from simulator.arguments import Parser, require_between
 from simulator.crash import CRASH, CrashOptions, run_crash
 from simulator.restart import RestartOptions, run_restart
-from simulator.scenario import ScenarioTrouble, change_scenario
+from simulator.scenario import change_scenario
 
 Work = Callable[[], Coroutine[Any, Any, int]]
 
 CRASH_FLAGS = {"workers": "workers", "accounts": "accounts", "rate": "rate_per_s", "seed": "seed"}
-KILLS = range(1, 1_000_001)
-RESTART_WORKERS = range(1, 5_001)
-RESTART_ACCOUNTS = range(50_001)
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose refusal is one line, as every other refusal of the command line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse what was written. Errors: ScenarioTrouble, always."""
-        raise ScenarioTrouble(f"{message} (--help lists what there is)")
 
 
 def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work:
@@ -42,7 +31,7 @@ def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work
     add("--rate", type=float, metavar="R", help=f"messages per second in all, default {CRASH.rate_per_s:g}")
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)
-    _require_in(KILLS, given.kills, "--kills")
+    require_between(1, 1_000_000, given.kills, "--kills")
     changes = {name: getattr(given, flag) for flag, name in CRASH_FLAGS.items() if getattr(given, flag) is not None}
     scenario = change_scenario(CRASH, changes, {name: f"--{flag}" for flag, name in CRASH_FLAGS.items()})
     options = CrashOptions(given.kills, given.json)
@@ -65,18 +54,12 @@ def read_restart(arguments: Sequence[str], environment: Mapping[str, str]) -> Wo
     add("--seed", type=int, default=plain.seed, metavar="N", help="of all randomness, default %(default)s")
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)
-    _require_in(RESTART_WORKERS, given.workers, "--workers")
+    require_between(1, 5_000, given.workers, "--workers")
     accounts = given.workers if given.accounts is None else given.accounts
-    _require_in(RESTART_ACCOUNTS, accounts, "--accounts")
-    if not 1 <= given.limit <= 3_600:
-        raise ScenarioTrouble(f"--limit is {given.limit}; allowed is 1 to 3600")
+    require_between(0, 50_000, accounts, "--accounts")
+    require_between(1, 3_600, given.limit, "--limit")
     options = RestartOptions(given.workers, accounts, given.limit, given.seed, given.json)
     return lambda: run_restart(options, dict(environment))
-
-
-def _require_in(allowed: range, number: int, flag: str) -> None:
-    if number not in allowed:
-        raise ScenarioTrouble(f"{flag} is {number}; allowed is {allowed[0]} to {allowed[-1]}")
 
 
 COMMANDS: dict[str, Callable[[Sequence[str], Mapping[str, str]], Work]] = {

@@ -99,6 +99,8 @@ def note_stray_faults(ledger: Ledger) -> None:
     """Let what nobody catches in the running loop become a violation."""
 
     def take(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "client_connection" in context:
+            return  # aiohttp says so of a request that was cancelled because its Master was killed
         ledger.complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
 
     asyncio.get_running_loop().set_exception_handler(take)

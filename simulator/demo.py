@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 from rich.console import Console
@@ -19,16 +20,19 @@ from master.clock import SystemClock
 from master.model import JsonObject
 from simulator.admin import create_accounts, delete_accounts
 from simulator.api import ApiTrouble, HttpApi
+from simulator.arguments import require_plots
 from simulator.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.invariants import check_all, read_stored
 from simulator.master_process import GivenMaster, MasterProcess, StartTrouble, run_master, wait_until_ready
 from simulator.pace import wait_set
 from simulator.report import Listed, build_result, print_summary
+from simulator.samples import Samples
 from simulator.scenario import Scenario
 from simulator.transport import SocketTransport, open_http_session
 from simulator.view import View
 
 GIVEN_MASTER_LIMIT_S = 5.0
+SAMPLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Options:
     quiet: bool = False
     keep: bool = False
     prefix: str = "sim"
+    report: Path | None = None
 
 
 class Demo:
@@ -64,6 +69,7 @@ class Demo:
         self.view = View(choose_console(options), scenario, self.tally, self.ledger, url)
         self.listed = Listed()
         self.lasted_s = 0.0
+        self.samples = Samples()
 
     async def play(self, stop: asyncio.Event) -> None:
         """Create the accounts, let everybody work until the end, check, and leave. Errors: StartTrouble."""
@@ -78,6 +84,7 @@ class Demo:
         async with asyncio.TaskGroup() as group:
             crew.start(group)
             watching = [group.create_task(crew.look_after()), group.create_task(self._mind_master(stop))]
+            watching.append(group.create_task(self._sample(crew)))
             if not self._options.quiet:
                 group.create_task(self.view.show_until(crew.leave))
             await self._last(stop)
@@ -101,6 +108,14 @@ class Demo:
         await wait_set(stop, self.world.scenario.duration_s)
         stop.set()  # from now on the next Ctrl-C means: at once
         self.lasted_s = self.tally.elapsed()
+
+    async def _sample(self, crew: Crew) -> None:
+        """Take a sample once a second, for the report."""
+        while True:
+            self.samples.take(
+                self.tally, self.ledger, master=not self._master_ended.is_set(), waiting=crew.count_waiting()
+            )
+            await asyncio.sleep(SAMPLE_S)
 
     async def _mind_master(self, stop: asyncio.Event) -> None:
         """End the run if its own Master has ended."""
@@ -145,6 +160,18 @@ async def find_master(
         yield master
 
 
+def write_report(path: Path, demo: Demo, result: JsonObject) -> None:
+    """Write the page with plots."""
+    demo.samples.marks = [(at, what) for at, what in demo.tally.marks]
+    bad = [f"{one['at']:.1f} s {one['rule']}: {one['detail']}" for one in result["violation_details"]]
+    lines = [
+        f"{result['workers']:,} workers, {sum(result['accounts'].values()):,} accounts, {demo.lasted_s:.0f} s",
+        f"{result['messages']:,} messages stored, {result['duplicates']:,} duplicates, "
+        f"{result['notifications']:,} notifications, {result['logins']:,} logins",
+    ]
+    require_plots().write_page(path, f"Demo, seed {demo.world.scenario.seed}", lines, demo.samples, bad=bad)
+
+
 async def run_demo(scenario: Scenario, options: Options) -> int:
     """Run a scenario, show what came of it, and return 0 if nothing was violated, else 1. Errors: StartTrouble."""
     stop = asyncio.Event()
@@ -156,6 +183,8 @@ async def run_demo(scenario: Scenario, options: Options) -> int:
             for rule, detail in master.findings:
                 demo.ledger.complain(rule, detail)
     result = demo.show_result()
+    if options.report is not None:
+        write_report(options.report, demo, result)
     if not (options.json and options.quiet):
         print_summary(choose_console(options), result)
     if options.json:

@@ -37,8 +37,12 @@ class WorkerProfile:
 
 @dataclass(slots=True)
 class _Holding:
+    """An account as Master described it; before `acts_at` another worker may still act on it."""
+
     account: JsonObject
     taken_at: float
+    acts_at: float
+    acts: bool = False
 
 
 class Holdings:
@@ -46,6 +50,8 @@ class Holdings:
 
     def __init__(self, profile: WorkerProfile, clock: Clock, ledger: Ledger) -> None:
         self._profile = profile
+        self._platforms = set(profile.capabilities)
+        self._most = profile.max_accounts
         self._clock = clock
         self._ledger = ledger
         self._held: dict[str, _Holding] = {}
@@ -56,6 +62,13 @@ class Holdings:
 
     def __contains__(self, account_id: object) -> bool:
         return account_id in self._held
+
+    def introduce(self, profile: WorkerProfile) -> None:
+        """Note how the worker introduces itself now; until Master has answered, the old words count as well."""
+        self._profile = profile
+        self._platforms |= set(profile.capabilities)
+        self._most = max(self._most, profile.max_accounts)  # what is held may stay where there is less room than before
+        self.drop([name for name, held in self._held.items() if held.account["platform"] not in profile.capabilities])
 
     def find(self, account_id: str) -> JsonObject | None:
         """Return an account as Master described it; None if it is not held."""
@@ -71,21 +84,43 @@ class Holdings:
         """Hold the accounts of an assignment, or what is new about them; return their ids."""
         now = self._clock.monotonic()
         taken = []
+        self.begin_due()
         for account in accounts:
             account_id = str(account["id"])
-            known = self._held.get(account_id)
-            self._held[account_id] = _Holding(account, known.taken_at if known else now)
-            if known is None:
-                self._ledger.ownership.take(self._profile.id, account_id, now)
+            if account.get("platform") not in self._profile.capabilities and account.get("platform") in self._platforms:
+                continue  # Master does not know yet that this platform is served no more
+            known, wait_s = self._held.get(account_id), float(account.get("start_after_ms") or 0) / 1000
+            if known is not None and known.account.get("epoch") == account.get("epoch"):
+                known.account, known.acts_at = account, min(known.acts_at, now + wait_s)
+            else:
+                self.drop([account_id])
+                self._held[account_id] = _Holding(account, now, now + wait_s)
                 self._judge(account)
             taken.append(account_id)
-        if len(self._held) > self._profile.max_accounts:
-            limit = self._profile.max_accounts
-            self._ledger.complain("over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {limit}")
+        self.begin_due()
+        if len(self._held) > self._most:
+            self._ledger.complain(
+                "over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {self._most}"
+            )
         return taken
+
+    def begin_due(self) -> None:
+        """Begin to act on the accounts whose time has come."""
+        now = self._clock.monotonic()
+        for account_id, held in self._held.items():
+            if not held.acts and held.acts_at <= now:
+                held.acts = True
+                self._ledger.ownership.take(self._profile.id, account_id, now)
+
+    def find_wait(self, account_id: str) -> float:
+        """Return the seconds for which another worker may still act on an account; 0 if none may."""
+        self.begin_due()
+        held = self._held.get(account_id)
+        return 0.0 if held is None or held.acts else held.acts_at - self._clock.monotonic()
 
     def replace(self, accounts: Collection[Any]) -> list[str]:
         """Hold exactly the accounts of a registration; return their ids."""
+        self._platforms = set(self._profile.capabilities)
         listed = {str(account["id"]) for account in accounts}
         self.drop([account_id for account_id in self._held if account_id not in listed])
         self._missed.clear()
@@ -120,5 +155,5 @@ class Holdings:
 
     def _judge(self, account: JsonObject) -> None:
         platform = account.get("platform")
-        if platform not in self._profile.capabilities:
+        if platform not in self._platforms:
             self._ledger.complain("platform_not_listed", f"{self._profile.id} was given {account['id']} of {platform}")

@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
-import segno
-
 from master.model import JsonObject
 from simulator.chance import draw_backoff
 from simulator.connection import Connection, Refused
@@ -26,11 +24,6 @@ STALE = "stale_epoch"
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 FindEpoch = Callable[[str], int | None]
 """Tells which epoch of an account the worker knows; None if it does not hold the account."""
-
-
-def draw_qr_code(text: str) -> str:
-    """Return a QR code of `text` as a data URL with a PNG image."""
-    return str(segno.make_qr(text, error="l").png_data_uri(scale=4))
 
 
 class GaveUp(Exception):
@@ -108,6 +101,8 @@ class Logins:
                 self._world.ledger.note_login_sent(session_id, account_id, profile["cookies"])
                 await self._report(session_id, {"status": "success", **profile})
                 self._world.ledger.note_login_acknowledged(session_id)
+                if platform.reports_twice():
+                    await self._report(session_id, {"status": "success", **profile})
                 return
             elif view is LoginView.FAILED:
                 await self._report(session_id, {"status": "failed", "error_message": error})
@@ -124,7 +119,7 @@ class Logins:
             await self._report(session_id, {"status": "sms_input_required", **words})
 
     async def _show_code(self, session_id: str, account_id: str) -> None:
-        code = draw_qr_code(self._world.platform.fetch_code(session_id))
+        code = self._world.draw_code(self._world.platform.fetch_code(session_id))
         self._world.tally.counts.qr_codes += 1
         await self._send(
             "worker:login:qrcode", {"session_id": session_id, "account_id": account_id, "qr_code_data": code}

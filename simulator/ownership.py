@@ -18,6 +18,7 @@ class Ownership:
         self._complain = complain
         self._grace_s = grace_s
         self._owners: dict[str, dict[str, float]] = {}
+        self._suspended: set[str] = set()
         self.overlaps = 0
 
     def take(self, worker_id: str, account_id: str, now: float) -> None:
@@ -36,6 +37,17 @@ class Ownership:
             if not owners:
                 del self._owners[account_id]
 
+    def suspend(self, worker_id: str) -> None:
+        """Note that a worker's process is stopped: whatever it believes, it does not act."""
+        self._suspended.add(worker_id)
+
+    def resume(self, worker_id: str, now: float) -> None:
+        """Note that a stopped worker runs on: from now on its beliefs count again."""
+        self._suspended.discard(worker_id)
+        for owners in self._owners.values():
+            if worker_id in owners:
+                owners[worker_id] = now
+
     def count_owned(self) -> int:
         """Return how many accounts have an owner."""
         return len(self._owners)
@@ -51,7 +63,7 @@ class Ownership:
                 self._judge(account_id, now)
 
     def _judge(self, account_id: str, now: float) -> None:
-        owners = self._owners[account_id]
+        owners = {name: since for name, since in self._owners[account_id].items() if name not in self._suspended}
         if len(owners) < 2:
             return
         since = sorted(owners.values())[1]
@@ -59,4 +71,4 @@ class Ownership:
             who = " and ".join(sorted(owners))
             self._complain("two_owners", f"{account_id} was held by {who} at once for {now - since:.2f} s")
             for worker_id in owners:
-                owners[worker_id] = now  # complained of once; it starts to count again
+                self._owners[account_id][worker_id] = now  # complained of once; it starts to count again

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -114,6 +114,7 @@ class Platform:
         self._accounts: dict[str, _Account] = {}
         self._logins: dict[str, _Login] = {}
         self._over = False
+        self._edge: tuple[Random, float] | None = None
         self._mean_rate = scenario.rate_per_s / max(1, scenario.account_count)
 
     @property
@@ -137,8 +138,19 @@ class Platform:
         account = self._find(account_id)
         account.attempts += 1
         plan = draw_login(self._scenario, account.handle, account.attempts)
+        if self._edge is not None:
+            rng, ttl_s = self._edge
+            plan = replace(plan, scan_after_s=ttl_s + rng.choice((-2.1, -0.1, 0.0, 0.1)), confirm_after_s=0.0)
         self._logins[session_id] = _Login(account_id, plan, account.attempts)
         return plan
+
+    def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
+        """Let people scan about `ttl_s` after they saw the code, and some of them twice; None: as they like again."""
+        self._edge = None if rng is None else (rng, ttl_s)
+
+    def reports_twice(self) -> bool:
+        """Tell whether a browser shows once more that a login has succeeded."""
+        return self._edge is not None and self._edge[0].random() < 0.5
 
     def end_login(self, session_id: str) -> None:
         """Close the login page."""
@@ -237,6 +249,13 @@ class Platform:
     def is_enrolled(self, account_id: str) -> bool:
         """Tell whether the account belongs to this run."""
         return account_id in self._accounts
+
+    def burst(self, account_ids: Sequence[str], count: int) -> None:
+        """Let `count` messages appear at once on these accounts, as far as the platform shows so many of them."""
+        for account_id in account_ids:
+            account = self._find(account_id)
+            for _ in range(min(KEPT, count // len(account_ids))):
+                account.shown.append(self._make_item(account))
 
     def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
         """Return the messages after `after` that show now, oldest first; the latest page if `after` is None."""

@@ -11,6 +11,7 @@ from master.clock import Clock
 from simulator.histogram import Histogram
 
 RECENT = 40
+MARKS = 10_000
 
 SENT, ANSWERED = "sent", "answered"
 Watcher = Callable[[str, str], None]
@@ -70,10 +71,14 @@ class Tally:
         self.started = clock.monotonic()
         self.counts = Counts()
         self.latency = {kind: Histogram() for kind in ("all", "heartbeat", "message", "login", "other")}
+        self.window = Histogram()
+        """Latencies since the last sample (samples.py)."""
         self.worker_states: dict[str, WorkerState] = {}
         self.account_states: dict[str, str] = {}
         self.waiting_reports = 0
         self.leaving = False
+        self.marks: list[tuple[float, str]] = []
+        """When something went wrong that belongs into a report, and what."""
         self.recent: deque[tuple[float, str]] = deque(maxlen=RECENT)
         self.watcher: Watcher | None = None
 
@@ -84,6 +89,11 @@ class Tally:
     def tell(self, text: str) -> None:
         """Keep a line for the list of recent events."""
         self.recent.append((self.elapsed(), text))
+
+    def mark(self, what: str) -> None:
+        """Note that something has gone wrong; only so many are kept."""
+        if len(self.marks) < MARKS:
+            self.marks.append((self.elapsed(), what))
 
     def begin(self) -> None:
         """Let the time count from now."""
@@ -99,6 +109,7 @@ class Tally:
         if self.leaving:
             return
         self.latency["all"].add(duration_s)
+        self.window.add(duration_s)
         self.latency[_sort_event(event)].add(duration_s)
 
     def count_workers(self) -> dict[str, int]:

@@ -80,6 +80,9 @@ class Watch:
 
     def _look(self, account_id: str) -> float:
         """Look at one account and return the seconds until the next look."""
+        wait_s = self._holdings.find_wait(account_id)
+        if wait_s > 0:
+            return wait_s
         account = self._holdings.find(account_id) or {}
         interval_s = max(1.0, float(account.get("monitor_interval") or 20)) * self._rng.uniform(0.9, 1.1)
         if account.get("login_status") != LoginStatus.LOGGED_IN or not self._may_look(account_id, account):

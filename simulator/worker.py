@@ -48,6 +48,7 @@ class Worker:
         self._beat_at = self._lease_from
         self._fresh = True
         self._hurry = asyncio.Event()
+        self._crash_now = asyncio.Event()
         self._registered = asyncio.Event()
         self._register_again = False
         self._known = False
@@ -79,6 +80,16 @@ class Worker:
     def trouble(self) -> str | None:
         """Return why the latest attempt to connect failed; None if it did not."""
         return self._connection.trouble
+
+    def crash(self) -> None:
+        """Die now, and come back later."""
+        self._crash_now.set()
+
+    def change(self, profile: WorkerProfile) -> None:
+        """Be another kind of worker from now on, under the same name, and tell Master."""
+        self.profile = profile
+        self._holdings.introduce(profile)
+        self._ask_registration()
 
     def flush(self) -> None:
         """Send what waits for a later try now."""
@@ -125,16 +136,15 @@ class Worker:
 
     async def _await_crash(self, calm: asyncio.Event) -> None:
         rate = self._world.scenario.crash_rate_per_min / 60
-        if rate <= 0:
-            await wait_forever()
-        await asyncio.sleep(draw_gap(self._crashes, rate))
-        if calm.is_set():
+        self._crash_now.clear()
+        if not await wait_set(self._crash_now, draw_gap(self._crashes, rate) if rate > 0 else None) and calm.is_set():
             await wait_forever()
 
     async def _lie_crashed(self, calm: asyncio.Event) -> float:
         """Be dead for some seconds, less if all must calm down; return the wait before the next connection."""
         self._set_state(WorkerState.CRASHED)
         self._world.tally.counts.crashes += 1
+        self._world.tally.mark("worker crash")
         away_s = self._crashes.uniform(*self._world.scenario.crash_return_s)
         self._world.tally.tell(f"{self.profile.id} crashed, back in {away_s:.0f} s")
         await wait_set(calm, away_s)
@@ -159,6 +169,7 @@ class Worker:
         self._registered.clear()
         self._register_again = False
         sent = self._world.clock.monotonic()
+        self._holdings.introduce(self.profile)
         await self._connection.call("worker:register", self.profile.to_wire())
         if not await self._connection.expect(self._registered, 10.0):
             self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
@@ -231,6 +242,7 @@ class Worker:
                 self._logins.cancel_all()
                 self._holdings.drop_all()
                 self._world.tally.counts.lapses += 1
+                self._world.tally.mark("worker heard nothing and stopped")
                 self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
             await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
+import segno
 
 from master.clock import Clock
 from master.model import JsonObject
@@ -13,6 +15,11 @@ from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.tally import ANSWERED, SENT, Tally
 from simulator.transport import AckLate, Listener, OpenTransport, Transport
+
+
+def draw_qr_code(text: str) -> str:
+    """Return a QR code of `text` as a data URL with a PNG image."""
+    return str(segno.make_qr(text, error="l").png_data_uri(scale=4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,8 @@ class World:
     ledger: Ledger
     tally: Tally
     prefix: str = "sim"
+    draw_code: Callable[[str], str] = draw_qr_code
+    """Makes a QR code, as a data URL with a PNG image, of a text."""
 
 
 class WatchedTransport:

@@ -34,15 +34,23 @@ async def give_account(turn: Turn, account: Account, worker_id: str) -> Account 
 
 
 async def take_accounts(
-    turn: Turn, accounts: Sequence[Account], worker_id: str, reason: str, *, reachable: bool = True
+    turn: Turn, accounts: Sequence[Account], worker_id: str, reason: str, *, reachable: bool = True, gone: bool = False
 ) -> list[Account]:
-    """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns."""
+    """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns.
+
+    One that is not `gone` (silent for longer than it may act, or leaving by its own word) may act on them until it has
+    heard of it, and no longer than until its own stop before the timeout.
+    """
     taken = []
     for account in accounts:
         if await account_rows.release(turn.connection, account, turn.at):
             taken.append(replace(account, assigned_worker_id=None, updated_at=turn.at))
     if not taken:
         return []
+    if not gone:
+        now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
+        for account in taken:
+            turn.presence.part(account.id, worker_id, now=now, until=until)
     for some in portion([account.id for account in taken], ASSIGN_LIMIT):
         turn.tell(worker_address(worker_id), "master:task:revoke", {"accountIds": list(some), "reason": reason})
 
@@ -105,11 +113,13 @@ async def show_to_worker(turn: Turn, worker_id: str, accounts: Sequence[Account]
     proxy = await _show_proxy_to_worker(turn, worker_id)
     shown = []
     for account in accounts:
+        wait_s = turn.presence.find_wait(account.id, worker_id, turn.monotonic)
         try:
-            shown.append(show_account_to_worker(account, proxy))
+            shown.append(show_account_to_worker(account, proxy, wait_s))
         except SealBroken as fault:
             unreadable = await _note_unreadable(turn, account, fault)
-            shown.append(show_account_to_worker(replace(unreadable, credentials=None, fingerprint=None), proxy))
+            bare = replace(unreadable, credentials=None, fingerprint=None)
+            shown.append(show_account_to_worker(bare, proxy, wait_s))
     return shown
 
 

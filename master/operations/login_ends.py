@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from master.decisions.assignment import may_take
 from master.decisions.login import (
     choose_cookies_end,
     find_platform_user_id,
@@ -14,7 +15,7 @@ from master.decisions.login import (
     login_status_before,
 )
 from master.errors import LoginClosed, StaleEpoch
-from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, WorkerStatus
+from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus
 from master.operations.assignments import (
     announce_account,
     give_account,
@@ -80,19 +81,14 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
 async def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> str | None:
     """Make the worker that logged the account in its owner where it may be; return who owns it now.
 
-    An account that is not to be watched, is pinned elsewhere, or whose new owner has filled up stays where it is.
+    An account stays where it is if it is not to be watched, is pinned elsewhere, or if the worker that logged it in has
+    filled up meanwhile, is gone, or does not serve its platform any more.
     """
     if account.assigned_worker_id == worker_id:
         return worker_id
     worker = await worker_rows.find_worker(turn.connection, worker_id)
     assert worker is not None
-    may_move = (
-        account.status is AccountStatus.ACTIVE
-        and account.pinned_worker_id in (None, worker_id)
-        and worker.status is WorkerStatus.CONNECTED
-        and worker.room > 0
-    )
-    if not may_move:
+    if account.status is not AccountStatus.ACTIVE or not may_take(worker, account):
         return account.assigned_worker_id
     before = account.assigned_worker_id
     if before is not None:

@@ -138,8 +138,9 @@ async def mark_sent(event: None, turn: Turn) -> int:
 
     A crash before it costs no delivery: what is not marked is sent once more.
     """
-    delivered = turn.presence.take_delivered()
+    delivered = list(turn.presence.delivered)
     await rows.mark_sent(turn.connection, delivered, turn.at)
+    turn.after_commit(lambda: turn.presence.forget_delivered(delivered))
     return len(delivered)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -273,7 +274,7 @@ async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable
         )
         await fail_logins_of(turn, worker_id)
         held = await account_rows.find_accounts_of(turn.connection, worker_id)
-        freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable))
+        freed += len(await take_accounts(turn, held, worker_id, f"worker_{why}", reachable=reachable, gone=True))
         changed.add(worker_id)
         log.info("worker_offline", worker=worker_id, reason=why, accounts=len(held))
     lost = tuple(changed)
@@ -312,7 +313,7 @@ async def audit_workers(event: None, turn: Turn) -> int:
         elif seat is not None and seat.sid is not None and seat.status is not worker.status:
             # somebody else wrote into our file: the next heartbeat takes the worker in again
             log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
-            seat.status = worker.status
+            turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
     if missed and turn.presence.brake_until is None:
         log.warning("audit_found_silent_workers", workers=missed)
         await _give_up(turn, missed, liveness.SILENCE, reachable=False)
@@ -341,6 +342,7 @@ async def wake_up(event: None, turn: Turn) -> JsonObject:
         heard = turn.monotonic + turn.settings.restart_grace_s
         for worker in workers:
             turn.presence.restore(worker.id, worker.status, heard=heard, heard_at=worker.last_heartbeat)
+            turn.presence.unsure_until = turn.monotonic + turn.settings.heartbeat_timeout_s
         for account_id, worker_id, epoch in holders:
             turn.presence.give(account_id, worker_id, epoch)
         turn.presence.deadlines.update({login.id: login.expires_at for login in logins})

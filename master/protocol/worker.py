@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -231,12 +232,13 @@ class LoginCancel(Payload):
     reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
 
 
-def show_account_to_worker(account: Account, proxy: JsonObject | None) -> JsonObject:
+def show_account_to_worker(account: Account, proxy: JsonObject | None, wait_s: float) -> JsonObject:
     """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
 
-    `proxy` is as the worker gets it. Errors: SealBroken.
+    `proxy` is as the worker gets it. `start_after_ms` is there if another worker may still act on the account: whoever
+    did not hold it in this epoch waits so long. Errors: SealBroken.
     """
-    return {
+    shown: JsonObject = {
         "id": account.id,
         "platform": account.platform,
         "account_name": account.account_name,
@@ -252,3 +254,6 @@ def show_account_to_worker(account: Account, proxy: JsonObject | None) -> JsonOb
         "proxy": proxy,
         "epoch": account.epoch,
     }
+    if wait_s > 0:
+        shown["start_after_ms"] = math.ceil(wait_s * 1000)
+    return shown

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
 from aiohttp import WSMsgType
 from aiohttp.web import WebSocketResponse
 from engineio.async_drivers.aiohttp import WebSocket
 from engineio.async_socket import AsyncSocket
-from engineio.packet import NOOP, Packet
+from engineio.exceptions import ContentTooLongError
+from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
 
 log = structlog.get_logger(__name__)
+
+FROM_PEERS = frozenset({CLOSE, PONG, MESSAGE, UPGRADE})
+"""Kinds of packets that a peer may send; the others are Master's own."""
+
+PACKETS_PER_POST = 10_000
+"""What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
+
+SEPARATOR = "\x1e"
 
 
 class PlainWebSocket(WebSocket):
@@ -46,7 +56,7 @@ class PlainWebSocket(WebSocket):
 
 
 class LeanSocket(AsyncSocket):
-    """A connection of python-engineio whose WebSocket is read and written leanly; long-polling is the library's."""
+    """A connection of python-engineio with a WebSocket read and written leanly, and POSTs taken packet by packet."""
 
     async def send(self, pkt: Packet) -> None:
         """Queue a packet; one for a closed connection is dropped."""
@@ -57,6 +67,32 @@ class LeanSocket(AsyncSocket):
         """Close the connection; its writer ends once it has sent what waits."""
         await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
+        if self.closed:  # the library fails on a request for a closed connection that it still knows
+            self.server.sockets.pop(self.sid, None)
+
+    async def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """Take what a long-polling peer has sent.
+
+        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost.
+        """
+        limit = self.server.max_http_buffer_size
+        if int(environ.get("CONTENT_LENGTH", "0")) > limit:
+            raise ContentTooLongError
+        body = (await environ["wsgi.input"].read(limit)).decode("utf-8", "replace")
+        if body.startswith("d="):
+            body = parse_qs(body).get("d", [""])[0]
+        frames = body.split(SEPARATOR)
+        if len(frames) > PACKETS_PER_POST:
+            raise ContentTooLongError
+        for frame in frames:
+            await self._take(frame)
+
+    async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
+        try:
+            return await super()._upgrade_websocket(environ)
+        finally:
+            if not self.connected:  # not even the handshake came about: nobody would ever speak here
+                await self.close(abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     async def _websocket_handler(self, ws: Any) -> None:
         if self.connected and not await self._upgrade(ws):
@@ -95,20 +131,31 @@ class LeanSocket(AsyncSocket):
         await ws.close()
 
     async def _read(self, ws: Any) -> None:
-        take = self.server.handlers["message"]
         while True:
             try:
                 frame = await ws.wait()
             except OSError:
                 return
-            if not frame or self.closed:
+            if frame is None or self.closed:
                 return
-            try:
-                if isinstance(frame, bytes):
-                    await take(self.sid, frame)
-                elif frame[0] == "4":
-                    await take(self.sid, frame[1:])
-                else:
-                    await self.receive(Packet(encoded_packet=frame))
-            except Exception:
-                log.exception("frame_failed", connection=self.sid)
+            await self._take(frame)
+
+    async def _take(self, frame: str | bytes) -> None:
+        """Deal with one frame; what is no packet, or none that a peer may send, is skipped."""
+        try:
+            if isinstance(frame, bytes):
+                await self.server.handlers["message"](self.sid, frame)
+            elif frame[:1] == "4":
+                await self.server.handlers["message"](self.sid, frame[1:])
+            elif (packet := _read_packet(frame)) is not None:
+                await self.receive(packet)
+        except Exception:
+            log.exception("frame_failed", connection=self.sid)
+
+
+def _read_packet(frame: str) -> Packet | None:
+    try:
+        packet = Packet(encoded_packet=frame)
+    except ValueError:
+        return None
+    return packet if packet.packet_type in FROM_PEERS else None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from asyncio import IncompleteReadError
 from typing import Any
 
 import socketio
 import structlog
 from aiohttp import StreamReader
-from aiohttp.web import Request
+from aiohttp.web import Request, RequestPayloadError
 from engineio.async_drivers.aiohttp import translate_request
+from engineio.exceptions import ContentTooLongError, UnknownPacketError
 from engineio.packet import MESSAGE, Packet
-from engineio.payload import Payload
 from socketio import packet
 
 from master.errors import NotJoined, Refusal, Unreadable
@@ -27,30 +26,37 @@ from master.turn import Caller
 log = structlog.get_logger(__name__)
 
 ATTACHMENTS_LIMIT = 64
-PACKETS_PER_POST = 10_000
-"""What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
-
 ID_DIGITS = 15
 
-EVENT_PREFIX = re.compile(r"^[25](?:\d+-)?(/[^,\[]*,)?(\d{1,15})?")
+EVENT_PREFIX = re.compile(r"^[25](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
+"""Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
 
 
 class _WholeBody:
-    """A request body that `read` returns whole.
+    """A request body that `read` returns whole, however it is sent.
 
     Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
-    of some hundred kilobytes would be cut.
+    of some hundred kilobytes would be cut, and one in chunks, without a length, would be empty.
     """
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
 
-    async def read(self, length: int) -> bytes:
-        """Return `length` bytes, or fewer only where the peer sent fewer."""
+    async def read(self, limit: int) -> bytes:
+        """Return all of it.
+
+        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if it is cut off or not packed as it says.
+        """
+        body = bytearray()
         try:
-            return await self._content.readexactly(length)
-        except IncompleteReadError as fault:
-            return fault.partial
+            while chunk := await self._content.readany():
+                body += chunk
+                if len(body) > limit:
+                    raise ContentTooLongError
+        except (ConnectionError, RequestPayloadError):
+            self._content.feed_eof()  # the HTTP server would read on and call it an error of ours
+            raise UnknownPacketError from None
+        return bytes(body)
 
 
 def _translate_whole(request: Request) -> dict[str, Any]:
@@ -68,7 +74,6 @@ class SocketServer(socketio.AsyncServer):
     """
 
     def __init__(self, *, outbound_bytes: int, metrics: Metrics, **options: Any) -> None:
-        Payload.max_decode_packets = PACKETS_PER_POST  # the library has no setting for it but this
         super().__init__(async_handlers=False, json=FastJson, **options)
         self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": PlainWebSocket}
         self._outbound_bytes = outbound_bytes

@@ -48,6 +48,7 @@ class Database:
             pool_timeout=30,
             hide_parameters=True,
             execution_options={VAULT: self._vault},  # rows and records meet where there is only a connection
+            pool_reset_on_return=None,  # `_lend` ends every transaction itself; asking again is another step per turn
             **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
         )
 

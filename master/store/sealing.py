@@ -15,6 +15,9 @@ from master.vault import Vault
 VAULT = "vault"
 """The name under which a connection knows the vault of its database."""
 
+CHUNK = 500
+"""Rows whose values are in memory at once while all of them are opened."""
+
 
 def vault_of(connection: AsyncConnection) -> Vault:
     """Return the vault of the database that this connection is of."""
@@ -44,12 +47,14 @@ async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterato
     vault = vault_of(connection)
     columns = SEALED[table.name]
     stored = or_(*(table.c[column].is_not(None) for column in columns))
-    query = select(table.c.id, *(table.c[column] for column in columns)).where(stored)
-    async with connection.stream(query) as rows:
-        async for row_id, *values in rows:
+    query = select(table.c.id, *(table.c[column] for column in columns)).where(stored).order_by(table.c.id)
+    last = ""
+    while rows := (await connection.execute(query.where(table.c.id > last).limit(CHUNK))).all():
+        for row_id, *values in rows:
             try:
-                for column, stored in zip(columns, values, strict=True):
-                    if stored is not None:
-                        vault.open(f"{table.name}.{column}", row_id, stored)
+                for column, value in zip(columns, values, strict=True):
+                    if value is not None:
+                        vault.open(f"{table.name}.{column}", row_id, value)
             except SealBroken:
                 yield row_id
+        last = rows[-1][0]

@@ -10,9 +10,7 @@ from pydantic import ValidationError
 from master.endpoints import Endpoint
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
 from master.protocol.http import Request
-from master.protocol.wire import FastJson, Query, decode, explain_faults, name_kind
-
-LONGEST_NAME = 1_000
+from master.protocol.wire import MAX_ID, FastJson, Query, decode, explain_faults, name_kind
 
 
 async def read_request(request: web.Request, endpoint: Endpoint) -> Request[Any, Any]:
@@ -31,7 +29,7 @@ def read_path(request: web.Request) -> dict[str, str]:
     """Return the names of the path. What cannot be anybody's name is nobody's name. Errors: Missing."""
     names = dict(request.match_info)
     for name in names.values():
-        if not name or len(name) > LONGEST_NAME or not all(_is_ordinary(letter) for letter in name):
+        if not name.strip() or len(name) > MAX_ID or not all(_is_ordinary(letter) for letter in name):
             raise Missing
     return names
 
@@ -61,7 +59,11 @@ async def _read_body(request: web.Request, endpoint: Endpoint) -> Any:
     """Return the body as the endpoint's type; one that takes none does not look at it."""
     if endpoint.body is None:
         return None
-    raw = await request.read()
+    try:
+        raw = await request.read()
+    except (ConnectionError, web.RequestPayloadError):  # cut off, or not packed as its headers say
+        request.content.feed_eof()  # the server would read on and call it an error of ours
+        raise Unreadable("The body cannot be read to its end.") from None
     if not raw and endpoint.body_optional:
         return decode(endpoint.body, {})
     return decode(endpoint.body, read_object(raw))

@@ -10,12 +10,31 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiosqlite
 
-Hook = Callable[[str, str], Awaitable[None]]
-"""Asked before each step (execute, commit, ...) with its statement; it may wait, or fail as a disk does."""
+
+class Hook(Protocol):
+    """Hears of each step of each connection."""
+
+    def opened(self, connection: InlineConnection) -> None:
+        """Note a new connection."""
+        ...
+
+    async def before(self, step: str, statement: str) -> None:
+        """Come before a step (execute, executemany, commit, ...); may wait, or fail as a disk does."""
+        ...
+
+    async def after(self, step: str, statement: str) -> None:
+        """Come after a step that succeeded."""
+        ...
+
+
+SYNCHRONOUS, UNSYNCHRONIZED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"
+"""A virtual Master is killed, but its machine never loses power: waiting for a real disk would only take real time."""
+
+WATCHED = frozenset({"execute", "executemany", "commit"})
 
 
 class _InlineQueue:
@@ -58,10 +77,23 @@ class InlineConnection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self._running or self._connection is None:
             raise ValueError("Connection closed")
-        if self._hook is not None:
-            statement = args[0] if args and isinstance(args[0], str) else ""
-            await self._hook(getattr(fn, "__name__", ""), statement)
-        return fn(*args, **kwargs)
+        step = getattr(fn, "__name__", "")
+        if args and args[0] == SYNCHRONOUS:
+            args = (UNSYNCHRONIZED,)
+        if self._hook is None or step not in WATCHED:
+            return fn(*args, **kwargs)
+        statement = args[0] if args and isinstance(args[0], str) else ""
+        await self._hook.before(step, statement)
+        result = fn(*args, **kwargs)
+        await self._hook.after(step, statement)
+        return result
+
+    def abandon(self) -> None:
+        """Close the file as the end of a process does: what was not committed is gone."""
+        if self._connection is not None:
+            if self._connection.in_transaction:
+                self._connection.rollback()  # a connection with an unfinished statement is not closed for good
+            self._connection.close()
 
 
 def connect_inline(path: Path, hook: Hook | None = None) -> Callable[..., Awaitable[InlineConnection]]:
@@ -69,6 +101,8 @@ def connect_inline(path: Path, hook: Hook | None = None) -> Callable[..., Awaita
 
     async def connect(*_: Any, **__: Any) -> InlineConnection:
         connection: InlineConnection = await InlineConnection(path, hook)
+        if hook is not None:
+            hook.opened(connection)
         return connection
 
     return connect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +12,7 @@ import orjson
 from master.model import JsonObject
 from simulator.api import ApiTrouble
 from simulator.ledger import Ledger
+from simulator.virtual.house import House
 
 TIMEOUT_S = 30.0
 TRIES = 5
@@ -60,8 +61,8 @@ class _MemoryTransport(asyncio.Transport):
 class MemoryApi:
     """An Api (simulator/api.py) that asks a Master in this process; every answer is searched for secrets."""
 
-    def __init__(self, find_server: Callable[[], Callable[[], Any] | None], ledger: Ledger) -> None:
-        self._find_server = find_server
+    def __init__(self, house: House, ledger: Ledger) -> None:
+        self._house = house
         self._ledger = ledger
 
     async def ask(
@@ -81,15 +82,21 @@ class MemoryApi:
     async def _ask_once(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: JsonObject | None
     ) -> tuple[int, bytes]:
-        make_protocol = self._find_server()
-        if make_protocol is None:
+        life, master = self._house.life, self._house.master
+        if life is None or master is None:
             raise ApiTrouble(f"{method} {path}: Master is not there")
         content = b"" if body is None else orjson.dumps(body)
         target = f"/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
         lines = [f"{method} {target} HTTP/1.1", "Host: master", "Connection: close", f"Content-Length: {len(content)}"]
-        transport, protocol = _MemoryTransport(asyncio.get_running_loop()), make_protocol()
-        protocol.connection_made(transport)
-        protocol.data_received("\r\n".join([*lines, "", ""]).encode() + content)
+        transport = _MemoryTransport(asyncio.get_running_loop())
+        protocols: list[Any] = []
+
+        def arrive() -> None:
+            protocols.append(master.make_http_protocol())
+            protocols[0].connection_made(transport)
+            protocols[0].data_received("\r\n".join([*lines, "", ""]).encode() + content)
+
+        life.post(arrive)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 answer = await transport.answer
@@ -97,7 +104,8 @@ class MemoryApi:
             raise ApiTrouble(f"{method} {path}: no answer") from None
         finally:
             transport.close()
-            protocol.connection_lost(None)
+            # a step later: aiohttp stumbles over a connection that is lost in the very step in which it is made
+            life.post(lambda: life.post(lambda: protocols[0].connection_lost(None)))
         top, _, raw = answer.partition(b"\r\n\r\n")
         if not top:
             raise ApiTrouble(f"{method} {path}: the connection broke")

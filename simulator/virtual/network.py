@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 
+from simulator.virtual.life import OUTSIDE
+
 TICK_S = 1e-6
+WINDOW_BYTES = 65_536
+"""What a reader that does not read lets the network keep for it."""
 
 Frame = str | bytes
 Deliver = Callable[[Frame | None], None]
@@ -26,17 +30,20 @@ class Pipe:
         self.deliver: Deliver = lambda _: None
         self.dead = False
         self.slowness = 1.0
+        self._room: list[asyncio.Future[None]] = []
+        self._held_bytes = 0
 
-    def put(self, frame: Frame | None) -> None:
-        """Send a frame, or the end."""
+    def put(self, frame: Frame | None, late_s: float = 0.0) -> None:
+        """Send a frame, or the end; `late_s` comes on top of its latency."""
         if self.dead:
             return
         if self._held is not None:
             self._held.append(frame)
+            self._held_bytes += len(frame or "")
             return
-        arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness
+        arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness + late_s
         self._last = max(self._last + TICK_S, arrives)  # the loop keeps no order among timers of one instant
-        self._loop.call_at(self._last, self._arrive, frame)
+        self._loop.call_at(self._last, self._arrive, frame, context=OUTSIDE)
 
     def hold(self) -> None:
         """Keep what is sent from now on until `release`."""
@@ -45,9 +52,28 @@ class Pipe:
 
     def release(self) -> None:
         """Send on what was held."""
-        held, self._held = self._held or [], None
+        held, self._held, self._held_bytes = self._held or [], None, 0
         for frame in held:
             self.put(frame)
+        self.make_room()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that a sender has to wait, as TCP lets it."""
+        return self._held_bytes > WINDOW_BYTES
+
+    async def wait_room(self) -> None:
+        """Wait until something may be sent again."""
+        waiter = self._loop.create_future()
+        self._room.append(waiter)
+        await waiter
+
+    def make_room(self) -> None:
+        """Let those who wait look again."""
+        waiting, self._room = self._room, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _arrive(self, frame: Frame | None) -> None:
         if not self.dead:
@@ -61,16 +87,35 @@ class Link:
         self, loop: asyncio.AbstractEventLoop, rng: Random, address: str, latency_s: tuple[float, float]
     ) -> None:
         self.address = address
+        self.on_send: Callable[[Frame], Awaitable[None]] | None = None
+        """Comes before each frame that Master sends."""
         self.up = Pipe(loop, rng, latency_s)
         self.down = Pipe(loop, rng, latency_s)
         self.ended = False
 
-    def sever(self) -> None:
-        """End the connection as a crashed process does: both ends learn of it, one latency later."""
-        if not self.ended:
-            self.ended = True
-            self.up.put(None)
-            self.down.put(None)
+    def sever(self, *, late_s: float = 0.0) -> None:
+        """End the connection as a crashed process does: both ends learn of it, Master's `late_s` later."""
+        if self.ended:
+            return
+        self.ended = True
+        for pipe in (self.up, self.down):
+            pipe.release()
+        self.down.put(None)
+        self.up.put(None, late_s)
+
+    def hold(self) -> None:
+        """Keep what is sent in both directions until `release`."""
+        self.up.hold()
+        self.down.hold()
+
+    def release(self) -> None:
+        """Send on what was held."""
+        self.up.release()
+        self.down.release()
+
+    def slow_down(self, factor: float) -> None:
+        """Let frames take `factor` times their latency from now on."""
+        self.up.slowness = self.down.slowness = factor
 
     def go_dark(self, *, up: bool = True, down: bool = True) -> None:
         """Let frames vanish in one or both directions; nobody learns of it."""
@@ -100,6 +145,10 @@ class ServerEnd:
 
     async def send(self, frame: Frame) -> None:
         """Send a frame. Errors: ConnectionError once the link has ended."""
+        if self._link.on_send is not None:
+            await self._link.on_send(frame)
+        while self._link.down.is_full and not self._link.ended:
+            await self._link.down.wait_room()
         if self._link.ended:
             raise ConnectionError("the link has ended")
         self._link.down.put(frame)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from master.clock import Clock
+from master.model import JsonObject
+from simulator.transport import Listener, Transport
+
+SIGNS_OF_LIFE = frozenset({"worker:register", "worker:heartbeat"})
 
 KEPT = 20_000
 """Entries that are kept for whoever must find out how it came to a violation."""
@@ -23,6 +28,7 @@ class Entry:
     actor: str
     event: str
     digest: str
+    detail: str = ""
 
 
 class Trace:
@@ -33,6 +39,10 @@ class Trace:
         self._hash = hashlib.sha256()
         self.latest: deque[Entry] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
+        self.record: Callable[[Entry], object] | None = None
+        self.refusals: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.marks: list[tuple[float, str]] = []
 
     def note(self, actor: str, event: str, payload: Any = None) -> None:
         """Add one entry."""
@@ -40,10 +50,86 @@ class Trace:
         raw = orjson.dumps(payload, default=str, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.blake2b(raw, digest_size=6).hexdigest()
         self._hash.update(f"{at:.6f} {actor} {event} {digest}\n".encode())
-        self.latest.append(Entry(at, actor, event, digest))
-        self.counts[event] += 1
+        detail = payload if isinstance(payload, str) else ""
+        entry = Entry(at, actor, event, digest, detail)
+        self.latest.append(entry)
+        if self.record is not None:
+            self.record(entry)
+        if actor == "fault":
+            self.faults[event] += 1
+            self.marks.append((at, event))
+        else:
+            self.counts[event] += 1
+
+    def show_latest(self, at: float, detail: str, limit: int) -> list[str]:
+        """Return the latest entries until `at` of faults and of the actors that `detail` names, oldest first."""
+        shown: list[str] = []
+        for entry in reversed(self.latest):
+            if entry.at > at:
+                continue
+            if entry.actor == "fault" or entry.actor in detail or not entry.actor.startswith("v-worker"):
+                shown.append(f"{entry.at:12.6f} {entry.actor} {entry.event} {entry.detail or entry.digest}")
+            if len(shown) == limit:
+                break
+        return shown[::-1]
 
     @property
     def hash(self) -> str:
         """Return the SHA-256 over all entries so far."""
         return self._hash.hexdigest()
+
+
+class TracedTransport:
+    """A transport that writes everything said over it into the trace; `sign` hears of signs of life that were taken."""
+
+    def __init__(
+        self, inner: Transport, actor: str, trace: Trace, clock: Clock, sign: Callable[[str, float], None] | None
+    ) -> None:
+        self._inner = inner
+        self._actor = actor
+        self._trace = trace
+        self._clock = clock
+        self._sign = sign
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, or never came about."""
+        return self._inner.closed
+
+    def on(self, event: str, listener: Listener) -> None:
+        """Call `listener` with each `event`."""
+
+        def note_first(data: JsonObject) -> None:
+            self._trace.note(self._actor, f"<{event}", data)
+            listener(data)
+
+        self._inner.on(event, note_first)
+
+    async def connect(self) -> None:
+        """Open the connection. Errors: LinkDown."""
+        await self._inner.connect()
+        self._trace.note(self._actor, "connected")
+
+    async def call(self, event: str, data: JsonObject, timeout_s: float) -> JsonObject:
+        """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
+        self._trace.note(self._actor, f">{event}", data)
+        sent = self._clock.monotonic()
+        answer = await self._inner.call(event, data, timeout_s)
+        self._trace.note(self._actor, f"={event}", answer)
+        if answer.get("success") is not True:
+            self._trace.refusals[str((answer.get("error") or {}).get("code"))] += 1
+        elif self._sign is not None and event in SIGNS_OF_LIFE:
+            self._sign(data["workerId"], sent)
+        return answer
+
+    async def disconnect(self) -> None:
+        """Close the connection properly."""
+        await self._inner.disconnect()
+
+    def cut(self) -> None:
+        """End the connection as a crashed process does."""
+        self._inner.cut()
+
+    async def wait_closed(self) -> None:
+        """Return once the connection is gone."""
+        await self._inner.wait_closed()

@@ -1,23 +1,22 @@
-"""Socket.IO over a link in memory: the client's end, and how the real server is put onto the other."""
+"""Socket.IO over a link in memory: the client's end, and the driver that puts the real server onto the other."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any
 
-import engineio.async_socket
 import orjson
 
-from master.clock import Clock
 from master.model import JsonObject
 from simulator.transport import AckLate, LinkDown, Listener
 from simulator.virtual.network import Frame, Link, ServerEnd
 
 CONNECT_TIMEOUT_S = 10.0
+PATIENCE_S = 45.0
+"""python-engineio's ping interval and timeout together."""
 QUERY = "EIO=4&transport=websocket"
 
 
@@ -43,26 +42,25 @@ DRIVER: dict[str, Any] = {
 }
 
 
-@contextmanager
-def put_on_links(sockets: Any, clock: Clock) -> Iterator[None]:
-    """Let the real Socket.IO server take links instead of HTTP, with ids from a counter and time from `clock`."""
-    eio = sockets.eio
-    numbers = itertools.count(1)
-    eio._async = {**eio._async, **DRIVER}
-    eio.generate_id = lambda: f"sid{next(numbers):08d}"
-    library = vars(engineio.async_socket)  # it reads the time by its module's name, and takes no clock
-    real, library["time"] = library["time"], SimpleNamespace(time=clock.now)
-    try:
-        yield
-    finally:
-        library["time"] = real
+def make_environ(link: Link) -> dict[str, Any]:
+    """Return the request by which a WebSocket over `link` reaches python-engineio."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "QUERY_STRING": QUERY,
+        "HTTP_UPGRADE": "websocket",
+        "HTTP_CONNECTION": "upgrade",
+        "PATH_INFO": "/socket.io/",
+        "REMOTE_ADDR": link.address,
+        "wsgi.url_scheme": "http",
+        "simulator.link": link,
+    }
 
 
 class LinkTransport:
     """The client's end: a Transport (simulator/transport.py) that speaks Socket.IO 5 by itself, without a library."""
 
-    def __init__(self, sockets: Any, link: Link, namespace: str) -> None:
-        self._sockets = sockets
+    def __init__(self, serve: Callable[[Link], object], link: Link, namespace: str) -> None:
+        self._serve = serve
         self._link = link
         self._namespace = namespace
         self._listeners: dict[str, Listener] = {}
@@ -70,8 +68,10 @@ class LinkTransport:
         self._numbers = itertools.count(1)
         self._joined: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
-        self._serving: asyncio.Task[Any] | None = None
-        link.down.deliver = self._take
+        self._context = copy_context()
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        link.down.deliver = self._arrive
 
     @property
     def closed(self) -> bool:
@@ -85,17 +85,8 @@ class LinkTransport:
     async def connect(self) -> None:
         """Open the connection. Errors: LinkDown."""
         self._joined = asyncio.get_running_loop().create_future()
-        environ = {
-            "REQUEST_METHOD": "GET",
-            "QUERY_STRING": QUERY,
-            "HTTP_UPGRADE": "websocket",
-            "HTTP_CONNECTION": "upgrade",
-            "PATH_INFO": "/socket.io/",
-            "REMOTE_ADDR": self._link.address,
-            "wsgi.url_scheme": "http",
-            "simulator.link": self._link,
-        }
-        self._serving = asyncio.ensure_future(self._sockets.eio.handle_request(environ))
+        self._serve(self._link)
+        self._loop.call_later(PATIENCE_S, self._mind_pings)
         self._link.up.put(f"40{self._namespace},")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -120,6 +111,11 @@ class LinkTransport:
         finally:
             self._acks.pop(number, None)
 
+    def send_raw(self, frame: str) -> None:
+        """Send a frame as it is."""
+        if not self._gone.is_set():
+            self._link.up.put(frame)
+
     async def disconnect(self) -> None:
         """Close the connection properly."""
         if not self._gone.is_set():
@@ -135,9 +131,14 @@ class LinkTransport:
         """Return once the connection is gone."""
         await self._gone.wait()
 
+    def _arrive(self, frame: Frame | None) -> None:
+        """Take a frame from the network, which knows nothing of lives, into the life that this end belongs to."""
+        self._loop.call_soon(self._take, frame, context=self._context)
+
     def _take(self, frame: Frame | None) -> None:
         if self._gone.is_set():
             return
+        self._heard = self._loop.time()
         if frame is None:
             self._end()
         elif isinstance(frame, str):
@@ -151,6 +152,8 @@ class LinkTransport:
 
     def _take_packet(self, frame: str) -> None:
         kind, start = frame[1], frame.find("[")
+        if kind in "23" and not frame.startswith(self._namespace, 2):
+            return  # an answer to a stranger who asked elsewhere
         if kind == "2":
             event, *args = orjson.loads(frame[start:])
             listener = self._listeners.get(event)
@@ -166,6 +169,16 @@ class LinkTransport:
         elif kind in "14":
             self._link.sever()
             self._end()
+
+    def _mind_pings(self) -> None:
+        """Take the connection for lost where no ping has come for too long, as Engine.IO's clients do."""
+        if self._gone.is_set():
+            return
+        left_s = self._heard + PATIENCE_S - self._loop.time()
+        if left_s > 0:
+            self._loop.call_later(left_s, self._mind_pings)
+        else:
+            self.cut()
 
     def _end(self) -> None:
         if self._gone.is_set():

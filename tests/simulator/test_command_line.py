@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulator.__main__ import build_parser, main, read_run, read_worker
+from simulator.commands import COMMANDS
 from simulator.demo import Options
 from simulator.master_process import StartTrouble, describe_environment, read_port
 from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
@@ -163,3 +164,32 @@ def test_a_wrong_scenario_file_is_refused_by_name(tmp_path, text, said):
         load_scenario(str(path))
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("crash --kills 0", "--kills is 0; allowed is 1 to 1,000,000"),
+        ("crash --kills many", "--kills: invalid int value"),
+        ("crash --workers -1", "--workers is -1"),
+        ("crash --rate -1", "--rate is -1"),
+        ("crash --duration 5", "unrecognized arguments"),
+        ("restart --workers 0", "--workers is 0; allowed is 1 to 5,000"),
+        ("restart --accounts -1", "--accounts is -1; allowed is 0 to 50,000"),
+        ("restart --limit 0", "--limit is 0.0; allowed is 1 to 3,600"),
+        ("restart --limit nan", "--limit is nan"),
+    ],
+)
+def test_a_trial_that_makes_no_sense_is_refused_in_one_line(capsys, written, named):
+    assert main(written.split()) == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_trials_are_named_in_the_help_and_have_their_own(capsys, name):
+    assert f"`{name}`" in build_parser().format_help()
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert f"python -m simulator {name}" in capsys.readouterr().out

@@ -12,8 +12,7 @@ import pytest
 
 from simulator.admin import Admin
 from simulator.client import Client
-from simulator.login import draw_qr_code
-from simulator.world import World
+from simulator.world import World, draw_qr_code
 from tests.simulator.peers import ACCOUNT_ID, QUIET, ScriptedMaster, make_world, refusal, rules, run_jumping
 from tests.simulator.test_worker import Stage, play
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from simulator.scenario import Scenario
-from simulator.virtual.run import play_seed
+from simulator.virtual.plan import DAY, plan_run
+from simulator.virtual.run import play
 
-SMALL = Scenario(workers=6, accounts=18, rate_per_s=1.0, monitor_interval_s=20, crash_rate_per_min=0.5)
 ROOT = Path(__file__).parents[2]
+SMALL = replace(DAY, workers=6, accounts=18, rate_per_s=1.0, monitor_interval_s=20)
 
 PLAY = """
 import json
-from simulator.scenario import Scenario
-from simulator.virtual.run import play_seed
-outcome = play_seed(Scenario(workers=6, accounts=18, rate_per_s=1.0, monitor_interval_s=20, seed={seed}), 0.05)
+from simulator.virtual.plan import plan_swarm
+from simulator.virtual.run import play
+outcome = play(plan_swarm({seed}, hours=0.05))
 print(json.dumps([outcome.trace_hash, outcome.violations]))
 """
 
@@ -36,10 +37,10 @@ def play_elsewhere(seed: int, hash_seed: int) -> list:
 
 
 def test_a_quarter_of_an_hour_with_crashing_workers_violates_nothing():
-    outcome = play_seed(SMALL, 0.25)
+    outcome = play(plan_run(SMALL, 0.25, ["worker_crash"]))
     assert outcome.details == []
     assert outcome.simulated_s > 900
-    assert outcome.counts["crashes"] > 0
+    assert outcome.faults["worker_crash"] > 0
     assert outcome.counts["messages_stored"] > 100
     assert outcome.counts["logins_succeeded"] > 0
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from master.app import Master
 from master.settings import load_settings
 from simulator.transport import AckLate, LinkDown
-from simulator.virtual.database import connect_inline
+from simulator.virtual.house import House, virtual_engineio
+from simulator.virtual.life import Life, bury
 from simulator.virtual.loop import Deadlock, VirtualClock, run_virtually
 from simulator.virtual.network import Link
-from simulator.virtual.wire import LinkTransport, put_on_links
+from simulator.virtual.wire import LinkTransport
 
 LATENCY_S = (0.001, 0.03)
 
@@ -50,6 +49,92 @@ def test_threads_are_refused():
         run_virtually(main)
 
 
+def tick_in(life: Life, seen: list[float]) -> None:
+    """Let a life note each second that it lives."""
+
+    async def tick() -> None:
+        try:
+            while True:
+                await asyncio.sleep(1)
+                seen.append(asyncio.get_running_loop().time())
+        finally:
+            seen.append(-1)
+
+    life.start(tick())
+
+
+def test_a_stopped_life_does_nothing_until_it_runs_on_and_then_what_is_due():
+    async def main() -> list[float]:
+        loop, life, seen = asyncio.get_running_loop(), Life("stopped"), []
+        tick_in(life, seen)
+        await asyncio.sleep(2.5)
+        loop.stop_life(life)
+        await asyncio.sleep(5)
+        loop.resume_life(life)
+        await asyncio.sleep(2)
+        loop.kill_life(life)
+        bury(life)
+        return seen
+
+    assert run_virtually(main) == [1, 2, 7.5, 8.5]
+
+
+def test_a_timer_that_came_due_in_a_stopped_life_can_still_be_cancelled():
+    async def main() -> list[str]:
+        loop, life, seen = asyncio.get_running_loop(), Life("stopped"), []
+        timer = life.call(loop.call_later, 1, seen.append, "fired")
+        life.call(loop.call_later, 1, seen.append, "kept")
+        loop.stop_life(life)
+        await asyncio.sleep(2)
+        timer.cancel()
+        loop.resume_life(life)
+        await asyncio.sleep(0)
+        return seen
+
+    assert run_virtually(main) == ["kept"]
+
+
+def test_a_killed_life_does_not_even_reach_its_finally():
+    async def main() -> list[float]:
+        loop, life, seen = asyncio.get_running_loop(), Life("killed"), []
+        tick_in(life, seen)
+        await asyncio.sleep(2.5)
+        loop.kill_life(life)
+        bury(life)
+        await asyncio.sleep(10)
+        return seen
+
+    assert run_virtually(main) == [1, 2]
+
+
+@pytest.mark.parametrize("moment", ["before_execute", "after_execute", "before_commit", "after_commit"])
+def test_a_master_killed_around_a_commit_has_stored_all_or_nothing(tmp_path, moment):
+    async def script(loop, house, open_transport) -> list[str]:
+        _, worker = open_transport("/worker")
+        await worker.connect()
+        house.disk.arm(moment, 1, lambda: house.kill(moment))
+        with pytest.raises(LinkDown):
+            await worker.call("worker:register", REGISTRATION, 10)
+        assert await house.open()
+        return list(house.master.presence.seats)
+
+    assert play(tmp_path, script) == (["w"] if moment == "after_commit" else [])
+
+
+def test_a_full_disk_refuses_and_stores_nothing_until_it_has_room(tmp_path):
+    async def script(loop, house, open_transport) -> None:
+        _, worker = open_transport("/worker")
+        await worker.connect()
+        house.disk.trouble = "full"
+        refused = await worker.call("worker:register", REGISTRATION, 10)
+        assert refused["error"]["retryable"] is True
+        assert house.master.presence.seats == {}
+        house.disk.trouble = None
+        assert (await worker.call("worker:register", REGISTRATION, 10))["success"]
+
+    play(tmp_path, script)
+
+
 def test_frames_of_one_link_keep_their_order_whatever_their_latency():
     async def main() -> list[object]:
         arrived: list[object] = []
@@ -72,29 +157,23 @@ def test_frames_of_one_link_keep_their_order_whatever_their_latency():
 
 
 def play(folder: Path, script) -> object:
-    """Run `script(loop, master, open_transport)` against the real Master in virtual time."""
+    """Run `script(loop, house, open_transport)` against the real Master in virtual time."""
 
     async def main() -> object:
         loop = asyncio.get_running_loop()
-        clock, numbers, rng = VirtualClock(loop), itertools.count(1), Random("links")
-        path = folder / "master.db"
-        master = Master(
-            load_settings({"DB_PATH": str(path)}, None),
-            clock=clock,
-            new_id=lambda: f"id-{next(numbers):06d}",
-            connect=connect_inline(path),
-        )
+        clock, rng = VirtualClock(loop), Random("links")
+        house = House(loop, clock, load_settings({"DB_PATH": str(folder / "master.db")}, None), 1)
 
         def open_transport(namespace: str) -> tuple[Link, LinkTransport]:
             link = Link(loop, rng, "10.0.0.1", LATENCY_S)
-            return link, LinkTransport(master.sockets, link, namespace)
+            return link, LinkTransport(house.serve, link, namespace)
 
-        with put_on_links(master.sockets, clock):
-            await master.start(listen=False)
+        with virtual_engineio(clock):
+            assert await house.open()
             try:
-                return await script(loop, master, open_transport)
+                return await script(loop, house, open_transport)
             finally:
-                await master.close()
+                await house.close()
 
     faults: list = []
     result = run_virtually(main, faults)
@@ -106,7 +185,7 @@ REGISTRATION = {"workerId": "w", "capabilities": ["douyin"], "maxAccounts": 5, "
 
 
 def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path):
-    async def script(loop, master, open_transport) -> float:
+    async def script(loop, house, open_transport) -> float:
         _, admin = open_transport("/admin")
         gone: asyncio.Future[float] = loop.create_future()
 
@@ -129,7 +208,7 @@ def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path)
 
 
 def test_both_ends_learn_of_a_severed_link(tmp_path):
-    async def script(loop, master, open_transport) -> str:
+    async def script(loop, house, open_transport) -> str:
         link, worker = open_transport("/worker")
         await worker.connect()
         assert (await worker.call("worker:register", REGISTRATION, 10))["success"]
@@ -139,6 +218,6 @@ def test_both_ends_learn_of_a_severed_link(tmp_path):
         with pytest.raises(LinkDown):
             await asking
         await asyncio.sleep(1)
-        return master.presence.seats["w"].status.value
+        return house.master.presence.seats["w"].status.value
 
     assert play(tmp_path, script) == "disconnected"

@@ -1,0 +1,218 @@
+"""Safeguards that can be taken away: if the simulation does not notice one's absence, an invariant is missing.
+
+Master has no switches for this. Each ablation replaces one function of it, for the time of a run in this process, by
+one that does the same without its safeguard; no other module of the simulator reaches into Master's insides.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import simulator.worker
+from master import routes
+from master.decisions import liveness
+from master.model import Worker
+from master.operations import logins
+from master.presence import Presence
+from master.store import accounts as account_rows
+from master.store import logins as login_rows
+from master.turn import Turn, Turns, _settle
+from simulator.virtual.database import InlineConnection
+from simulator.virtual.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """One safeguard: what it is there for, and how it is taken away."""
+
+    purpose: str
+    apply: Callable[[ExitStack], None]
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Take the safeguard away for as long as the context lasts."""
+        with ExitStack() as stack:
+            self.apply(stack)
+            yield
+
+
+def _without_epochs(stack: ExitStack) -> None:
+    """Take reports of state whatever epoch they are of."""
+    change, report = account_rows.change_account, logins.take_report
+
+    async def change_anyway(
+        connection: Any, account_id: str, values: Any, now: int, *, epoch: int | None = None
+    ) -> Any:
+        return await change(connection, account_id, values, now)
+
+    async def take_anyway(event: Any, turn: Turn) -> Any:
+        return await report(event.model_copy(update={"epoch": None}), turn)
+
+    stack.enter_context(patch.object(account_rows, "change_account", change_anyway))
+    _replace_operation(stack, "worker:login:status", take_anyway)
+
+
+def _without_dedup(stack: ExitStack) -> None:
+    """Forget that a message's id is unique."""
+    _drop_indexes(stack, "uq_comments_platform", "uq_direct_messages_platform")
+
+
+def _without_lease(stack: ExitStack) -> None:
+    """Let workers act on, however long they have heard nothing."""
+    stack.enter_context(patch.object(simulator.worker, "LEASE_SHARE", 1_000.0))
+
+
+def _without_grace(stack: ExitStack) -> None:
+    """After a start, count the silence from before it."""
+    restore = Presence.restore
+
+    def restore_silent(self: Presence, worker_id: str, status: Any, *, heard: float, heard_at: int | None) -> Any:
+        return restore(self, worker_id, status, heard=heard - 90.0, heard_at=heard_at)
+
+    stack.enter_context(patch.object(Presence, "restore", restore_silent))
+
+
+def _without_brake(stack: ExitStack) -> None:
+    """Give up everybody who is silent, however many they are."""
+    stack.enter_context(patch.object(liveness, "is_more_likely_us", lambda *_: False))
+
+
+def _without_transactions(stack: ExitStack) -> None:
+    """Let each statement be a transaction of its own."""
+    execute = InlineConnection._execute
+
+    async def execute_alone(self: InlineConnection, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and args[0] == "BEGIN IMMEDIATE":
+            args = ("SELECT 1",)
+        return await execute(self, fn, *args, **kwargs)
+
+    stack.enter_context(patch.object(InlineConnection, "_execute", execute_alone))
+
+
+def _ack_before_commit(stack: ExitStack) -> None:
+    """Answer what was asked before it is stored."""
+    perform = Turns._perform
+
+    async def perform_and_answer(self: Turns, group: Any, connection: Any) -> Any:
+        done = await perform(self, group, connection)
+        for _, answers in done:
+            for item, reply in answers:
+                _settle(item.answer, reply)
+        return done
+
+    stack.enter_context(patch.object(Turns, "_perform", perform_and_answer))
+
+
+def _without_capacity(stack: ExitStack) -> None:
+    """Let every worker have room."""
+    stack.enter_context(patch.object(Worker, "room", property(lambda _: 1_000)))
+
+
+def _without_supersede(stack: ExitStack) -> None:
+    """Let a login begin beside one that is open."""
+
+    async def find_none(*_: Any) -> None:
+        return None
+
+    _drop_indexes(stack, "uq_login_sessions_open")
+    stack.enter_context(patch.object(login_rows, "find_open_login", find_none))
+
+
+def _without_stale_sockets(stack: ExitStack) -> None:
+    """Take the close of any socket of a worker for the close of its newest."""
+    seat = Presence.seat
+
+    def seat_both(self: Presence, worker_id: str, sid: str, *, monotonic: float, at: int) -> str | None:
+        older = seat(self, worker_id, sid, monotonic=monotonic, at=at)
+        if older is not None:
+            self.worker_of_socket[older] = worker_id
+        return older
+
+    stack.enter_context(patch.object(Presence, "seat", seat_both))
+
+
+def _without_handover(stack: ExitStack) -> None:
+    """Let a new owner act at once, whatever the former one has heard."""
+    stack.enter_context(patch.object(Presence, "find_wait", lambda *_: 0.0))
+
+
+def _effects_before_commit(stack: ExitStack) -> None:
+    """Change memory at once, whether or not the file takes it."""
+
+    def at_once(_: Turn, effect: Callable[[], object]) -> None:
+        effect()
+
+    stack.enter_context(patch.object(Turn, "after_commit", at_once))
+
+
+def _without_deadline(stack: ExitStack) -> None:
+    """Let logins stay open for ever."""
+
+    async def find_none(*_: Any) -> list[Any]:
+        return []
+
+    stack.enter_context(patch.object(login_rows, "find_overdue_logins", find_none))
+
+
+def _publish_before_commit(stack: ExitStack) -> None:
+    """Tell people before what they are told is stored."""
+    perform = Turns._perform
+
+    async def perform_and_publish(self: Turns, group: Any, connection: Any) -> Any:
+        done = await perform(self, group, connection)
+        parcels = [parcel for turn, _ in done for parcel in turn.parcels if parcel.kind == "event"]
+        if any(parcel.event == "notification:new" for parcel in parcels):
+            await self._publisher.publish([parcel for parcel in parcels if parcel.event == "notification:new"])
+            for turn, _ in done:
+                turn.parcels[:] = [parcel for parcel in turn.parcels if parcel.event != "notification:new"]
+        return done
+
+    stack.enter_context(patch.object(Turns, "_perform", perform_and_publish))
+
+
+def _drop_indexes(stack: ExitStack, *names: str) -> None:
+    """Drop indexes from each file before its first Master answers."""
+    opened = House.open
+
+    async def open_and_drop(self: House) -> bool:
+        came = await opened(self)
+        if came:
+            connection = sqlite3.connect(self.path)
+            for name in names:
+                connection.execute(f"DROP INDEX IF EXISTS {name}")
+            connection.commit()
+            connection.close()
+        return came
+
+    stack.enter_context(patch.object(House, "open", open_and_drop))
+
+
+def _replace_operation(stack: ExitStack, event: str, new: Any) -> None:
+    """Let the table of what workers say lead to another operation."""
+    table = dict(routes.FROM_WORKER)
+    table[event] = replace(table[event], operation=new)
+    stack.enter_context(patch.dict(routes.NAMESPACES, {"worker": table}))
+
+
+ABLATIONS: dict[str, Ablation] = {
+    "epoch_check": Ablation("reports of state from an earlier epoch change nothing", _without_epochs),
+    "dedup_key": Ablation("a message that is reported again is stored once", _without_dedup),
+    "own_stop": Ablation("a worker that hears nothing stops before Master gives its accounts away", _without_lease),
+    "restart_grace": Ablation("nobody is lost because Master was away", _without_grace),
+    "brake": Ablation("where most fall silent at once it is more likely us", _without_brake),
+    "transactions": Ablation("what belongs together is stored together", _without_transactions),
+    "ack_after_commit": Ablation("what is acknowledged is stored", _ack_before_commit),
+    "capacity_check": Ablation("nobody is given more than it takes", _without_capacity),
+    "supersede": Ablation("one open login per account", _without_supersede),
+    "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
+    "handover_wait": Ablation("a new owner waits until the former one has heard of it", _without_handover),
+    "memory_after_commit": Ablation("memory never runs ahead of the file", _effects_before_commit),
+    "login_deadline": Ablation("every login ends", _without_deadline),
+    "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
+}
+"""Name -> a safeguard; the first ten are those of simulation.md."""

@@ -1,0 +1,107 @@
+"""The disk under a virtual Master: it can be slow, locked, full or broken, and a Master can be killed at any step."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from simulator.virtual.database import InlineConnection
+
+TROUBLES = {
+    "locked": "database is locked",
+    "full": "database or disk is full",
+    "io_execute": "disk I/O error",
+    "io_commit": "disk I/O error",
+}
+"""Trouble -> what SQLite says in it."""
+
+
+class Disk:
+    """Hook of all database connections of one Master after the other."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self.slow: Random | None = None
+        self.dirty: set[str] = set()
+        """Tables written to since somebody looked."""
+        self.failures: Counter[str] = Counter()
+        self.commits = 0
+        self._connections: list[InlineConnection] = []
+        self._tables: dict[str, str | None] = {}
+        self._strike: Callable[[], None] | None = None
+        self._moment: tuple[str, int] = ("", 0)
+
+    def opened(self, connection: InlineConnection) -> None:
+        """Note a new connection."""
+        self._connections.append(connection)
+
+    def abandon(self) -> None:
+        """Close all connections as the end of a process does."""
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.abandon()
+        self._strike = None
+
+    def arm(self, moment: str, count: int, strike: Callable[[], None]) -> None:
+        """Call `strike` at the `count`-th step of the writer from now: before or after an execute or a commit."""
+        self._moment, self._strike = (moment, count), strike
+
+    async def before(self, step: str, statement: str) -> None:
+        """Come before a step."""
+        if self._strike is not None:
+            await self._count_down(f"before_{step}")
+        if self.slow is not None and step == "commit":
+            await asyncio.sleep(self.slow.expovariate(2.0))
+        if self.trouble is not None:
+            self._fail(step, statement)
+        if step != "commit":
+            self._note_table(statement)
+
+    async def after(self, step: str, statement: str) -> None:
+        """Come after a step that succeeded."""
+        if step == "commit":
+            self.commits += 1
+        if self._strike is not None:
+            await self._count_down(f"after_{step}")
+
+    def _fail(self, step: str, statement: str) -> None:
+        trouble = self.trouble
+        assert trouble is not None
+        writes = self._find_table(statement) is not None
+        hit = {
+            "locked": statement.startswith("BEGIN IMMEDIATE"),
+            "full": writes or step == "commit",
+            "io_execute": step != "commit",
+            "io_commit": step == "commit",
+        }[trouble]
+        if hit:
+            self.failures[trouble] += 1
+            raise sqlite3.OperationalError(TROUBLES[trouble])
+
+    def _note_table(self, statement: str) -> None:
+        table = self._find_table(statement)
+        if table is not None:
+            self.dirty.add(table)
+
+    def _find_table(self, statement: str) -> str | None:
+        """Return the table that a statement writes to; None if to none."""
+        if statement not in self._tables:
+            words = statement.split(None, 3)
+            place = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(words[0].upper() if words else "", 0)
+            self._tables[statement] = words[place] if place else None
+        return self._tables[statement]
+
+    async def _count_down(self, moment: str) -> None:
+        wanted, count = self._moment
+        if moment != wanted:
+            return
+        if count > 1:
+            self._moment = (wanted, count - 1)
+            return
+        strike, self._strike = self._strike, None
+        assert strike is not None
+        strike()
+        await asyncio.get_running_loop().create_future()  # whoever did this step is dead now

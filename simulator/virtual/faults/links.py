@@ -1,0 +1,120 @@
+"""Faults of the network between the actors and Master."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.virtual.faults.base import Fault, pick, pick_some
+
+if TYPE_CHECKING:
+    from simulator.virtual.lab import Lab
+
+
+async def half_open(lab: Lab, rng: Random) -> None:
+    """A link loses everything in both directions, and neither end is told."""
+    line = pick(rng, lab.lines)
+    if line is not None:
+        lab.note("half_open", line.owner)
+        line.link.go_dark()
+
+
+async def one_way(lab: Lab, rng: Random) -> None:
+    """A link loses everything in one direction."""
+    line, up = pick(rng, lab.lines), rng.random() < 0.5
+    if line is not None:
+        lab.note("one_way", f"{line.owner} {'up' if up else 'down'}")
+        line.link.go_dark(up=up, down=not up)
+
+
+async def cut_link(lab: Lab, rng: Random) -> None:
+    """A link breaks, and both ends are told."""
+    line = pick(rng, lab.lines)
+    if line is not None:
+        lab.note("cut_link", line.owner)
+        line.link.sever()
+
+
+async def clean_close(lab: Lab, rng: Random) -> None:
+    """An actor closes its connection properly, and comes back."""
+    line = pick(rng, lab.lines)
+    if line is not None:
+        lab.note("clean_close", line.owner)
+        await line.transport.disconnect()
+
+
+async def lost_ack(lab: Lab, rng: Random) -> None:
+    """What Master answers is lost, and a moment later the link breaks: the actor does not know what was taken."""
+    line = pick(rng, lab.lines)
+    if line is not None:
+        lab.note("lost_ack", line.owner)
+        line.link.go_dark(up=False)
+        await asyncio.sleep(rng.uniform(0.05, 3.0))
+        line.link.sever()
+
+
+async def slow_link(lab: Lab, rng: Random) -> None:
+    """Some links become slow, with a long tail, for a while."""
+    lines, factor = pick_some(rng, lab.lines), rng.choice((20.0, 100.0, 400.0))
+    lab.note("slow_link", f"{len(lines)} links {factor:g} times slower")
+    for line in lines:
+        line.link.slow_down(factor)
+    await asyncio.sleep(rng.uniform(5.0, 60.0))
+    for line in lines:
+        line.link.slow_down(1.0)
+
+
+async def swizzle(lab: Lab, rng: Random) -> None:
+    """Links stop one by one and heal one by one, in another order; nothing is lost."""
+    lines = pick_some(rng, lab.lines)
+    lab.note("swizzle", f"{len(lines)} links")
+    for line in lines:
+        line.link.hold()
+        await asyncio.sleep(rng.uniform(0.0, 2.0))
+    rng.shuffle(lines)
+    for line in lines:
+        await asyncio.sleep(rng.uniform(0.0, 4.0))
+        line.link.release()
+
+
+async def late_close(lab: Lab, rng: Random) -> None:
+    """A link breaks, but Master is told only long after the actor has come back over another."""
+    line = pick(rng, lab.lines)
+    if line is not None:
+        lab.note("late_close", line.owner)
+        line.link.sever(late_s=rng.uniform(1.0, 25.0))
+
+
+async def storm(lab: Lab, rng: Random) -> None:
+    """All links break at once, and everybody comes back at once."""
+    lab.note("storm", f"{len(lab.lines)} links")
+    for line in list(lab.lines):
+        line.link.sever()
+
+
+async def slow_reader(lab: Lab, rng: Random) -> None:
+    """An administrator or a device stops reading for a while."""
+    line = pick(rng, [line for line in lab.lines if line.namespace != "/worker"])
+    if line is not None:
+        lab.note("slow_reader", line.owner)
+        line.link.down.hold()
+        await asyncio.sleep(rng.uniform(5.0, 90.0))
+        line.link.down.release()
+
+
+LINK_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        half_open,
+        one_way,
+        cut_link,
+        clean_close,
+        lost_ack,
+        slow_link,
+        swizzle,
+        late_close,
+        storm,
+        slow_reader,
+    )
+}

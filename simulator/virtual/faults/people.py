@@ -1,0 +1,167 @@
+"""Faults of peers: strangers and impostors, changed minds, and all that comes at once or at the last moment."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from simulator.transport import AckLate, LinkDown
+from simulator.virtual.faults.base import Fault, pick, pick_some
+
+if TYPE_CHECKING:
+    from simulator.virtual.lab import Lab
+
+PLATFORMS = ("douyin", "xiaohongshu")
+
+
+async def impostor(lab: Lab, rng: Random) -> None:
+    """The same worker registers from a second host, stays a while, and goes one way or another."""
+    worker = pick(rng, lab.workers)
+    if worker is None:
+        return
+    lab.note("impostor", worker.profile.id)
+    transport = lab.open_stranger("/worker", "impostor")
+    try:
+        await transport.connect()
+        await transport.call("worker:register", worker.profile.to_wire(), 10.0)
+        await asyncio.sleep(rng.uniform(0.0, 15.0))
+        if rng.random() < 0.5:
+            await transport.disconnect()
+    except (LinkDown, AckLate):
+        pass
+    finally:
+        transport.cut()
+
+
+async def hostile(lab: Lab, rng: Random) -> None:
+    """A stranger says what it likes in all namespaces: unknown, malformed, forged, too much, unfinished."""
+    namespace = rng.choice(("/worker", "/admin", "/client"))
+    lab.note("hostile", namespace)
+    transport = lab.open_stranger(namespace, "hostile")
+    try:
+        await transport.connect()
+        for _ in range(rng.randint(1, 12)):
+            event, payload = draw_nonsense(lab, rng, namespace)
+            ack = await transport.call(event, payload, 60.0)
+            if ack.get("success") is True and event not in HARMLESS:
+                lab.ledger.complain("forgery_taken", f"{event} of a stranger was taken")
+        for frame in pick_some(rng, BROKEN_FRAMES):
+            transport.send_raw(frame.replace("NS", namespace))
+        await asyncio.sleep(rng.uniform(0.0, 5.0))
+    except LinkDown:
+        pass
+    except AckLate as late:
+        if lab.is_calm_since(60.0):
+            lab.ledger.complain("stranger_unanswered", f"{late} was not answered within a minute")
+    finally:
+        transport.cut()
+
+
+HARMLESS = frozenset({"admin:status:request", "client:register", "client:heartbeat", "client:ping"})
+"""What anybody may ask; the rest of what a stranger says must be refused."""
+
+NONSENSE: tuple[Any, ...] = (
+    {}, {"workerId": None}, {"workerId": ["x"]}, {"workerId": "x" * 10_000}, {"a": {"b": [{"c": []}] * 50}}, [], None,
+    7, "text", {"session_id": "no such"}, {"account_id": "no such", "type": "comment", "messages": []},
+)  # fmt: skip
+
+BROKEN_FRAMES = (
+    '42NS,["never closed',
+    '42NS,{"an":"object"}',
+    "42NS,",
+    '451-NS,1["worker:heartbeat",{"_placeholder":true,"num":0}]',
+    '42/nowhere,5["x"]',
+    "9",
+    "4",
+    "",
+    '42NS,99999999999999999999999["x"]',
+)
+
+EVENTS = {
+    "/worker": (
+        "worker:register", "worker:heartbeat", "worker:goodbye", "worker:message:detected", "worker:login:qrcode",
+        "worker:login:status", "worker:account:status", "no:such:event", "connect", "disconnect",
+    ),
+    "/admin": ("master:login:start", "master:login:cancel", "master:login:user_input", "admin:status:request", "nope"),
+    "/client": ("client:register", "client:sync:request", "client:notification:ack", "client:heartbeat", "nope"),
+}  # fmt: skip
+
+
+def draw_nonsense(lab: Lab, rng: Random, namespace: str) -> tuple[str, Any]:
+    """Return an event and a payload that Master must refuse: malformed, or forged with names that exist."""
+    event = rng.choice(EVENTS[namespace])
+    worker, account = pick(rng, lab.workers), pick(rng, sorted(lab.ledger.accounts))
+    session = pick(rng, list(lab.ledger.logins))
+    if worker is None or rng.random() < 0.6:
+        return event, rng.choice(NONSENSE)
+    forged = {
+        "worker:goodbye": {"workerId": worker.profile.id},
+        "worker:login:status": {"session_id": session, "status": "failed", "error_message": "forged"},
+        "worker:login:qrcode": {"session_id": session, "account_id": account, "qr_code_data": "forged"},
+        "worker:account:status": {"account_id": account, "status": "offline", "epoch": 1},
+        "client:notification:ack": {"device_id": "nobody", "notification_id": "nothing"},
+        "master:login:cancel": {"session_id": "no such session"},
+    }
+    return event, forged.get(event, {"workerId": None})
+
+
+async def burst(lab: Lab, rng: Random) -> None:
+    """Up to ten thousand messages appear within a second."""
+    count = rng.choice((200, 1_000, 10_000))
+    lab.note("burst", str(count))
+    lab.platform.burst(pick_some(rng, sorted(lab.ledger.accounts)), count)
+
+
+async def capacity_change(lab: Lab, rng: Random) -> None:
+    """A worker comes to take more or fewer accounts than before."""
+    worker = pick(rng, lab.workers)
+    if worker is not None:
+        room = rng.choice((0, 1, 3, lab.scenario.max_accounts, 2 * lab.scenario.max_accounts))
+        lab.note("capacity_change", f"{worker.profile.id} {room}")
+        worker.change(replace(worker.profile, max_accounts=room))
+
+
+async def capability_change(lab: Lab, rng: Random) -> None:
+    """A worker comes to serve other platforms than before."""
+    worker = pick(rng, lab.workers)
+    if worker is not None:
+        platforms = tuple(sorted(pick_some(rng, PLATFORMS)))
+        lab.note("capability_change", f"{worker.profile.id} {platforms}")
+        worker.change(replace(worker.profile, capabilities=platforms))
+
+
+async def edge_scans(lab: Lab, rng: Random) -> None:
+    """For some minutes, people scan in the very moment in which their time runs out, and some twice."""
+    lab.note("edge_scans")
+    lab.platform.scan_at_the_edge(rng, lab.settings.login_ttl_s)
+    await asyncio.sleep(rng.uniform(60.0, 400.0))
+    lab.platform.scan_at_the_edge(None, 0.0)
+
+
+async def moved_by_hand(lab: Lab, rng: Random) -> None:
+    """A person says which worker an account belongs to, or that it is to be watched no more, or again."""
+    account, worker = pick(rng, sorted(lab.ledger.accounts)), pick(rng, lab.workers)
+    if account is None or worker is None:
+        return
+    change = rng.choice(({"assigned_worker_id": worker.profile.id}, {"assigned_worker_id": None}, {"status": "paused"}))
+    lab.note("moved_by_hand", f"{account} {change}")
+    await lab.ask_http("PATCH", f"accounts/{account}", change)
+    if "status" in change:
+        await asyncio.sleep(rng.uniform(1.0, 60.0))
+        await lab.ask_http("PATCH", f"accounts/{account}", {"status": "active"})
+
+
+PEOPLE_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        impostor,
+        hostile,
+        burst,
+        capacity_change,
+        capability_change,
+        edge_scans,
+        moved_by_hand,
+    )
+}

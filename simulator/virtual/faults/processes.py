@@ -1,0 +1,111 @@
+"""Faults of processes and their machines: killed, stopped, out of time, out of disk."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.virtual.disk import TROUBLES
+from simulator.virtual.faults.base import Fault, pick
+
+if TYPE_CHECKING:
+    from simulator.virtual.lab import Lab
+
+MOMENTS = ("before_execute", "after_execute", "before_commit", "after_commit", "before_send", "idle")
+KILL_PATIENCE_S = 30.0
+
+
+async def worker_crash(lab: Lab, rng: Random) -> None:
+    """A worker's process dies, and is started again after a while."""
+    worker = pick(rng, lab.workers)
+    if worker is not None:
+        lab.note("worker_crash", worker.profile.id)
+        worker.crash()
+
+
+async def worker_freeze(lab: Lab, rng: Random) -> None:
+    """A worker's process stops, and then runs on as if nothing had been: old frames, old beliefs."""
+    worker = pick(rng, [worker for worker in lab.workers if not lab.life_of(worker).stopped])
+    if worker is None:
+        return
+    life = lab.life_of(worker)
+    lab.note("worker_freeze", worker.profile.id)
+    lab.freeze(worker.profile.id, life)
+    await asyncio.sleep(rng.choice((rng.uniform(1.0, 20.0), rng.uniform(20.0, 35.0), rng.uniform(35.0, 120.0))))
+    lab.thaw(worker.profile.id, life)
+
+
+async def master_kill(lab: Lab, rng: Random) -> None:
+    """Master is killed: around a statement, a commit or a send, or while it does nothing; and started again."""
+    moment, count, away_s = rng.choice(MOMENTS), rng.randint(1, 12), rng.choice((0.1, 1.0, 5.0, 20.0, 45.0))
+    house = lab.house
+    if house.master is None:
+        return
+    lab.note("master_kill", f"{moment} {count}")
+    if moment == "idle":
+        house.kill(moment)
+    elif moment == "before_send":
+        house.arm_send(count, lambda: house.kill(moment))
+    else:
+        house.disk.arm(moment, count, lambda: house.kill(moment))
+    for _ in range(int(KILL_PATIENCE_S * 10)):
+        if house.master is None:
+            break
+        await asyncio.sleep(0.1)
+    house.kill("overdue")  # nothing of that kind has happened for a while
+    await asyncio.sleep(away_s * rng.uniform(0.5, 1.5))
+    if rng.random() < 0.3:  # and it dies again while it starts
+        house.disk.arm(rng.choice(MOMENTS[:4]), rng.randint(1, 6), lambda: house.kill("start"))
+    await lab.open_master()
+
+
+async def master_stall(lab: Lab, rng: Random) -> None:
+    """Master's process stops for a while: nothing is read, no timer runs."""
+    lab.note("master_stall")
+    lab.house.stall()
+    await asyncio.sleep(rng.uniform(2.0, 60.0))
+    lab.house.resume()
+
+
+async def clock_step(lab: Lab, rng: Random) -> None:
+    """Somebody sets the wall clock, an hour forward or back."""
+    seconds = rng.choice((-3600.0, -60.0, 60.0, 3600.0))
+    lab.note("clock_step", f"{seconds:g}")
+    lab.clock.step(seconds)
+
+
+async def disk_trouble(lab: Lab, rng: Random, kind: str) -> None:
+    """The disk does not take what it should, for a while."""
+    if lab.house.disk.trouble is not None:
+        return
+    lab.note(f"disk_{kind}")
+    lab.house.disk.trouble = kind
+    await asyncio.sleep(rng.choice((rng.uniform(0.1, 3.0), rng.uniform(3.0, 40.0))))
+    lab.house.disk.trouble = None
+    lab.house.disturb()
+
+
+async def disk_slow(lab: Lab, rng: Random) -> None:
+    """Commits take half a second on the average, for a while."""
+    lab.note("disk_slow")
+    lab.house.disk.slow = rng
+    await asyncio.sleep(rng.uniform(2.0, 30.0))
+    lab.house.disk.slow = None
+    lab.house.disturb()
+
+
+def _make_trouble(kind: str) -> Fault:
+    async def fault(lab: Lab, rng: Random) -> None:
+        await disk_trouble(lab, rng, kind)
+
+    return fault
+
+
+PROCESS_FAULTS: dict[str, Fault] = {
+    **{
+        fault.__name__: fault
+        for fault in (worker_crash, worker_freeze, master_kill, master_stall, clock_step, disk_slow)
+    },
+    **{f"disk_{kind}": _make_trouble(kind) for kind in TROUBLES},
+}

@@ -1,0 +1,173 @@
+"""Where Master lives in a virtual run: one file, one life after another, and the door that everybody knocks at."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import engineio.async_socket
+
+from master.app import Master
+from master.clock import Clock
+from master.settings import Settings
+from simulator.chance import open_stream
+from simulator.transport import LinkDown
+from simulator.virtual.database import connect_inline
+from simulator.virtual.disk import Disk
+from simulator.virtual.life import Life, bury
+from simulator.virtual.loop import VirtualLoop
+from simulator.virtual.network import Frame, Link
+from simulator.virtual.wire import DRIVER, make_environ
+
+START_LIMIT_S = 600.0
+
+
+class House:
+    """One Master's place. `master` is None while none answers; `on_open` hears of each new one."""
+
+    def __init__(self, loop: VirtualLoop, clock: Clock, settings: Settings, seed: int) -> None:
+        self.disk = Disk()
+        self.master: Master | None = None
+        self.life: Life | None = None
+        self.started_at = 0.0
+        self.undisturbed_since = 0.0
+        self.kills: Counter[str] = Counter()
+        self.on_open: Callable[[Master], None] = lambda _: None
+        self.on_killed: Callable[[], None] = lambda: None
+        self._loop = loop
+        self._clock = clock
+        self._settings = settings
+        self._seed = seed
+        self._ids = itertools.count(1)
+        self._random_bytes = open_stream(seed, "vault").randbytes
+        self._sids = itertools.count(1)
+        self._links: dict[Link, None] = {}
+        self._being_born: tuple[Life, Master] | None = None
+        self._send_strike: Callable[[], None] | None = None
+        self._sends_left = 0
+
+    @property
+    def path(self) -> Path:
+        """Return the database file."""
+        return self._settings.db_path
+
+    async def open(self) -> bool:
+        """Start a Master and return whether it came to answer: it may be killed before, or meet a broken disk."""
+        life = Life("master")
+        master = life.call(self._make_master)
+        self._being_born = (life, master)
+        birth = life.start(master.start(listen=False))
+        killed = asyncio.ensure_future(self._wait_dead(life))
+        await asyncio.wait({birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S)
+        killed.cancel()
+        self._being_born = None
+        if life.dead:
+            return False
+        if not birth.done() or birth.exception() is not None:
+            self._end(life, master)
+            return False
+        self.life, self.master = life, master
+        self.started_at = self.undisturbed_since = self._clock.monotonic()
+        self.on_open(master)
+        return True
+
+    async def _wait_dead(self, life: Life) -> None:
+        while not life.dead:  # noqa: ASYNC110 - virtual time costs nothing
+            await asyncio.sleep(0.05)
+
+    def kill(self, why: str) -> None:
+        """Let the Master that lives, or is just being born, end as by SIGKILL."""
+        life, master = self._being_born or (self.life, self.master)
+        if life is None or master is None or life.dead:
+            return
+        self.kills[why] += 1
+        self.life = self.master = None
+        self._end(life, master)
+        self.on_killed()
+
+    def _end(self, life: Life, master: Master) -> None:
+        self._loop.kill_life(life)
+        self.disk.abandon()
+        master._held.close()  # what the system does with a dead process's locks
+        self._send_strike = None
+        bury(life, master)
+        links, self._links = self._links, {}
+        for link in links:
+            link.sever()
+
+    async def close(self) -> None:
+        """Let Master stop as by SIGTERM."""
+        if self.life is not None and self.master is not None:
+            life, master = self.life, self.master
+            await life.start(master.close())
+            self.life = self.master = None
+            self._loop.kill_life(life)  # what it has left behind ends with the process
+            bury(life, master)
+            self._links.clear()
+
+    def stall(self) -> None:
+        """Let Master run nothing until `resume`."""
+        if self.life is not None:
+            self._loop.stop_life(self.life)
+
+    def resume(self) -> None:
+        """Let a stalled Master run on."""
+        if self.life is not None:
+            self._loop.resume_life(self.life)
+        self.disturb()
+
+    def disturb(self) -> None:
+        """Note that something kept Master from its work until now."""
+        self.undisturbed_since = self._clock.monotonic()
+
+    def arm_send(self, count: int, strike: Callable[[], None]) -> None:
+        """Call `strike` before the `count`-th frame that Master sends from now."""
+        self._sends_left, self._send_strike = count, strike
+
+    def serve(self, link: Link) -> asyncio.Task[Any]:
+        """Let Master serve a connection. Errors: LinkDown if nobody listens."""
+        if self.life is None or self.master is None:
+            raise LinkDown("nobody listens")
+        link.on_send = self._before_send
+        self._links[link] = None
+        task = self.life.start(self.master.sockets.eio.handle_request(make_environ(link)))
+        task.add_done_callback(lambda _: self._links.pop(link, None))
+        return task
+
+    async def _before_send(self, frame: Frame) -> None:
+        if self._send_strike is None:
+            return
+        self._sends_left -= 1
+        if self._sends_left <= 0:
+            strike, self._send_strike = self._send_strike, None
+            strike()
+            await self._loop.create_future()  # whoever was about to send is dead now
+
+    def _make_master(self) -> Master:
+        master = Master(
+            self._settings,
+            clock=self._clock,
+            new_id=lambda: f"{self._seed:08x}-0000-4000-8000-{next(self._ids):012x}",
+            connect=connect_inline(self.path, self.disk),
+            random_bytes=self._random_bytes,
+        )
+        eio = master.sockets.eio
+        eio._async = {**eio._async, **DRIVER}
+        eio.generate_id = lambda: f"sid{next(self._sids):08d}"
+        return master
+
+
+@contextmanager
+def virtual_engineio(clock: Clock) -> Iterator[None]:
+    """Give python-engineio the virtual time: it reads it by its module's name, and takes no clock."""
+    with ExitStack() as stack:
+        library = vars(engineio.async_socket)
+        stack.callback(library.__setitem__, "time", library["time"])
+        library["time"] = SimpleNamespace(time=clock.now)
+        yield

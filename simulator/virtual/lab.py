@@ -1,0 +1,312 @@
+"""One virtual run: the real Master and the demo's actors in one process; chaos, then healing, then the reckoning."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from master.model import JsonObject
+from master.settings import Settings, load_settings
+from simulator.admin import Admin, create_accounts
+from simulator.api import ApiTrouble
+from simulator.chance import draw_gap, open_stream
+from simulator.client import Client
+from simulator.connection import TROUBLE
+from simulator.ledger import Ledger
+from simulator.platform import Platform
+from simulator.samples import Samples
+from simulator.tally import Tally
+from simulator.transport import Transport
+from simulator.virtual.faults import FAULTS
+from simulator.virtual.house import House
+from simulator.virtual.http import MemoryApi
+from simulator.virtual.life import Life, find_life
+from simulator.virtual.loop import VirtualClock, VirtualLoop
+from simulator.virtual.network import Link
+from simulator.virtual.overseer import Overseer
+from simulator.virtual.plan import Plan
+from simulator.virtual.reckoning import reckon
+from simulator.virtual.trace import Trace, TracedTransport
+from simulator.virtual.wire import LinkTransport
+from simulator.worker import Worker, draw_profiles
+from simulator.world import WatchedTransport, World
+
+LATENCY_S = (0.001, 0.03)
+HEAL_GRACE_S = 30.0
+DRAIN_LIMIT_S = 240.0
+SWEEP_S = 1.0
+SAMPLES = 400
+FILE_LOOKS = 6
+"""How often the whole file is read after a killed Master, at most."""
+
+SIGN = re.compile(r'42/worker,\d+\["worker:(?:heartbeat|register)",\{"workerId":"([^"]*)"')
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One open connection of an actor."""
+
+    owner: str
+    namespace: str
+    link: Link
+    transport: LinkTransport
+
+
+class Lab:
+    """One plan's run; made inside the loop of its virtual time."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop), "a laboratory needs virtual time"
+        self.plan, self.scenario, self._loop = plan, plan.scenario, loop
+        self.clock = VirtualClock(loop)
+        self.trace = Trace(self.clock)
+        self.ledger = Ledger(self.clock, overlap_grace_s=0.0)
+        self.tally = Tally(self.clock)
+        self.platform = Platform(self.scenario, self.clock, f"v{plan.seed}")
+        self.settings = _make_settings(plan, folder)
+        self.house = House(loop, self.clock, self.settings, plan.seed)
+        self.overseer = Overseer(self.house, self.settings, self.ledger, self.clock)
+        self.house.on_open, self.house.on_killed = self.overseer.adopt, self._note_killed
+        self.world = World(
+            self.scenario,
+            self.clock,
+            self._open_transport,
+            self.platform,
+            self.ledger,
+            self.tally,
+            prefix="v",
+            draw_code=draw_blank_code,
+        )
+        self.api = MemoryApi(self.house, self.ledger)
+        self.workers: list[Worker] = []
+        self.admins: list[Admin] = []
+        self.clients: list[Client] = []
+        self.samples = Samples()
+        self._lines: dict[Line, None] = {}
+        self._lives: dict[str, Life] = {}
+        self._numbers = itertools.count(1)
+        self._file_looks = 0
+
+    # -- what faults may touch -----------------------------------------------------------------------------------
+
+    @property
+    def lines(self) -> list[Line]:
+        """Return the connections that stand, as far as their actors know."""
+        self._lines = {line: None for line in self._lines if not line.transport.closed}
+        return list(self._lines)
+
+    def life_of(self, worker: Worker) -> Life:
+        """Return a worker's process."""
+        return self._lives[worker.profile.id]
+
+    def note(self, fault: str, detail: str = "") -> None:
+        """Write into the trace that a fault happens."""
+        self.trace.note("fault", fault, detail)
+
+    def freeze(self, worker_id: str, life: Life) -> None:
+        """Stop a worker's process."""
+        self.ledger.ownership.suspend(worker_id)
+        self._loop.stop_life(life)
+
+    def thaw(self, worker_id: str, life: Life) -> None:
+        """Let a stopped worker's process run on."""
+        self.ledger.ownership.resume(worker_id, self.clock.monotonic())
+        self._loop.resume_life(life)
+
+    async def open_master(self) -> None:
+        """Start Master again and again until it answers."""
+        while self.house.master is None:
+            if not await self.house.open():
+                await asyncio.sleep(1.0)
+
+    def open_stranger(self, namespace: str, name: str) -> LinkTransport:
+        """Return a connection of somebody who is none of the actors."""
+        return self._open_line(namespace, name).transport
+
+    async def ask_http(self, method: str, path: str, body: JsonObject) -> None:
+        """Ask Master over HTTP; whether it answers or refuses is its own affair, but it may not fail."""
+        try:
+            status, answer = await self.api.ask(method, path, body=body)
+        except ApiTrouble:
+            return
+        if status >= 400:
+            self.trace.refusals[str((answer.get("error") or {}).get("code"))] += 1
+        if status == 500:
+            self.ledger.complain("http_failed", f"{method} {path}: {answer}")
+
+    def is_calm_since(self, seconds: float) -> bool:
+        """Tell whether Master has been up and unhindered for so long."""
+        house = self.house
+        hindered = house.master is None or house.disk.trouble or house.disk.slow or (house.life and house.life.stopped)
+        return not hindered and self.clock.monotonic() - house.undisturbed_since > seconds
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    async def play(self) -> None:
+        """Run chaos, healing and the reckoning."""
+        try:
+            await self.open_master()
+            account_ids = await create_accounts(self.api, self.world, f"v{self.plan.seed}")
+            await self._play(account_ids)
+        finally:
+            self.overseer.close()
+
+    async def _play(self, account_ids: list[str]) -> None:
+        scenario, world = self.scenario, self.world
+        self.tally.begin()
+        self.ledger.started = self.tally.started
+        profiles = draw_profiles(scenario.workers, scenario.platforms, scenario.max_accounts, world.prefix)
+        calm, leave = asyncio.Event(), asyncio.Event()
+        shares = [account_ids[number :: scenario.admins] for number in range(scenario.admins)]
+        async with asyncio.TaskGroup() as group:
+            for profile in profiles:
+                life = self._lives[profile.id] = Life(profile.id)
+                worker = life.call(Worker, profile, world)
+                self.workers.append(worker)
+                group.create_task(worker.run(calm, leave), context=life.context.copy())
+            self.admins = [Admin(number, world, share) for number, share in enumerate(shares, 1)]
+            self.clients = [Client(number + 1, world) for number in range(scenario.clients)]
+            actors: list[Admin | Client] = [*self.admins, *self.clients]
+            for actor in actors:
+                group.create_task(actor.run(calm, leave))
+            watching = group.create_task(self._watch())
+            chaos = [group.create_task(self._repeat(name, gap_s)) for name, gap_s in self.plan.gaps_s.items()]
+            await asyncio.sleep(self.plan.chaos_s)
+            await self._heal(chaos)
+            calm.set()
+            await self._calm_down()
+            await reckon(self, account_ids)
+            watching.cancel()
+            self.tally.leaving = True
+            for worker in self.workers:
+                self.overseer.signs[worker.profile.id].left = True
+            leave.set()
+        await self.house.close()
+
+    async def _repeat(self, name: str, gap_s: float) -> None:
+        rng, fault = open_stream(self.plan.seed, "fault", name), FAULTS[name]
+        while True:
+            await asyncio.sleep(draw_gap(rng, 1 / gap_s))
+            await fault(self, rng)
+
+    async def _heal(self, chaos: list[asyncio.Task[None]]) -> None:
+        for task in chaos:
+            task.cancel()
+        await asyncio.wait(chaos) if chaos else None
+        self.note("heal")
+        disk = self.house.disk
+        disk.trouble = disk.slow = None
+        self.platform.scan_at_the_edge(None, 0.0)
+        self.house.resume()
+        for worker_id, life in self._lives.items():
+            if life.stopped:
+                self.thaw(worker_id, life)
+        for line in self.lines:
+            line.link.slow_down(1.0)
+            line.link.release()
+        await self.open_master()
+
+    async def _calm_down(self) -> None:
+        self.platform.stop_producing()
+        await asyncio.sleep(2 * self.settings.heartbeat_timeout_s + HEAL_GRACE_S)
+        for admin in self.admins:
+            await admin.close_logins()
+        for worker in self.workers:
+            worker.flush()
+        end = self.clock.monotonic() + DRAIN_LIMIT_S
+        while self._count_waiting() and self.clock.monotonic() < end:  # noqa: ASYNC110 - virtual time costs nothing
+            await asyncio.sleep(SWEEP_S)
+        if left := self._count_waiting():
+            self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
+        for client in self.clients:
+            try:
+                await client.catch_up()
+            except TROUBLE as trouble:
+                self.ledger.complain("sync_failed", f"{client.device_id}: {trouble}")
+
+    def _count_waiting(self) -> int:
+        return sum(worker.waiting_reports for worker in self.workers)
+
+    async def _watch(self) -> None:
+        """Look at everything once a second, and take samples for the report."""
+        sample_s = max(SWEEP_S, (self.plan.chaos_s + 2 * self.settings.heartbeat_timeout_s) / SAMPLES)
+        next_sample = 0.0
+        while True:
+            now = self.clock.monotonic()
+            self.ledger.ownership.sweep(now)
+            if not self.is_calm_since(0.0):
+                self.house.disturb()
+            self.overseer.sweep(now - self.house.undisturbed_since)
+            if now >= next_sample:
+                next_sample = now + sample_s
+                self.samples.take(
+                    self.tally, self.ledger, master=self.house.master is not None, waiting=self._count_waiting()
+                )
+            await asyncio.sleep(SWEEP_S)
+
+    # -- wiring --------------------------------------------------------------------------------------------------
+
+    def _note_killed(self) -> None:
+        self.house.disturb()
+        if self._file_looks < FILE_LOOKS and self.house.path.exists():
+            self._file_looks += 1
+            check_file_of(self)
+
+    def _open_transport(self, namespace: str) -> Transport:
+        life = find_life(None)
+        line = self._open_line(namespace, life.name if life is not None else namespace[1:])
+        sign = self.overseer.note_answered if life is not None else None
+        traced = TracedTransport(line.transport, line.owner, self.trace, self.clock, sign)
+        return WatchedTransport(traced, namespace, self.ledger, self.tally)
+
+    def _open_line(self, namespace: str, owner: str) -> Line:
+        number = next(self._numbers)
+        rng = Random(f"{self.plan.seed}/network/{number}")
+        link = Link(self._loop, rng, f"10.0.{number // 250 % 250}.{number % 250 + 1}", LATENCY_S)
+        transport = LinkTransport(self._serve, link, namespace)
+        line = Line(owner, namespace, link, transport)
+        self._lines[line] = None
+        return line
+
+    def _serve(self, link: Link) -> None:
+        self.house.serve(link)
+        self._loop.call_soon(self._tap, link)
+
+    def _tap(self, link: Link) -> None:
+        """Note the signs of life that arrive at Master's door."""
+        deliver = link.up.deliver
+
+        def note_first(frame: Any) -> None:
+            if isinstance(frame, str):
+                found = SIGN.match(frame[:120])
+                if found is not None:
+                    self.overseer.note_arrived(found[1])
+            deliver(frame)
+
+        link.up.deliver = note_first
+
+
+def draw_blank_code(text: str) -> str:
+    """Return what passes for a PNG image of `text`: drawing a real QR code takes longer than the rest of a login."""
+    return f"data:image/png;base64,{b64encode(text.encode()).decode()}"
+
+
+def check_file_of(lab: Lab) -> None:
+    """Hold the file against what has been acknowledged so far."""
+    from simulator.stored_file import check_file, read_file
+
+    check_file(
+        read_file(lab.house.path, thorough=False), lab.ledger.freeze(), lab.ledger, lab.platform, lab.ledger.complain
+    )
+
+
+def _make_settings(plan: Plan, folder: Path) -> Settings:
+    environ = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder), **plan.settings}
+    return load_settings(environ, None)

@@ -1,0 +1,71 @@
+"""Processes inside one process: whatever runs in a life's context can be stopped for a while, or killed.
+
+A real process that gets SIGSTOP runs nothing until SIGCONT, its timers included; one that gets SIGKILL runs nothing
+ever again, not even its `finally`. Both hang on the context that every callback and task carries, so that nothing
+inside a life needs to know of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+GRAVES: list[tuple[Life, dict[asyncio.Task[Any], None], tuple[object, ...]]] = []
+
+OUTSIDE = contextvars.Context()
+"""The context of the network and of the laboratory itself: no life."""
+
+
+class Life:
+    """One simulated process. What is started in it belongs to it, and whatever that starts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dead = False
+        self.stopped = False
+        self.deferred: list[asyncio.Handle] = []
+        self.tasks: dict[asyncio.Task[Any], None] = {}
+        self.context = contextvars.Context()
+        self.context.run(LIFE.set, self)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` in this life."""
+        return asyncio.get_running_loop().create_task(work, context=self.context.copy())
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Let this life call a function as soon as it runs; a dead one never will."""
+        asyncio.get_running_loop().call_soon(function, context=self.context.copy())
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in this life at once."""
+        return self.context.copy().run(function, *args)
+
+
+def bury(life: Life, *belongings: object) -> None:
+    """Keep a dead life for ever, so that nothing of it runs again: Python ends a forgotten coroutine by running it on.
+
+    A simulation that kills thousands must therefore be played by processes that end now and then (seeds.py).
+    """
+    for task in life.tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way to say so
+    if not GRAVES:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(GRAVES))  # not even the end of the interpreter opens them
+    GRAVES.append((life, dict(life.tasks), belongings))
+
+
+def is_buried(task: asyncio.Task[Any]) -> bool:
+    """Tell whether a task belongs to a dead life."""
+    return any(task in tasks for _, tasks, _ in GRAVES)
+
+
+LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
+
+
+def find_life(context: contextvars.Context | None) -> Life | None:
+    """Return the life of a context, or of the present one; None outside of all."""
+    return LIFE.get() if context is None else context.get(LIFE)

@@ -1,0 +1,81 @@
+"""What one virtual run is made of: everything is drawn from its seed, so that a seed is a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from simulator.chance import open_stream
+from simulator.scenario import Scenario
+from simulator.virtual.faults import FAULTS
+
+DAY = Scenario(
+    workers=50,
+    rate_per_s=0.5,
+    monitor_interval_s=60,
+    logins_at_once=20,
+    login_poll_s=5.0,
+    scan_delay_s=(5.0, 60.0),
+    crash_rate_per_min=0.0,
+    client_drop_rate_per_min=0.05,
+    relogin_rate_per_min=1 / 720,
+    ramp_s=10.0,
+)
+"""A day of a farm: its people and its platform. What goes wrong is the faults' part."""
+
+SHARE_OF_FAULTS = 0.5
+"""Of all faults, how many one seed of a swarm has: a fault that is away lets others come to light."""
+
+TIMES = (2.0, 12.0)
+"""How often a fault comes in a run, at the least and at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. `gaps_s`: fault -> mean seconds between two of its kind; `settings`: Master's own, as text."""
+
+    seed: int
+    scenario: Scenario
+    chaos_s: float
+    gaps_s: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, fault: str) -> Plan:
+        """Return the same plan without one fault; all others keep their streams."""
+        return replace(self, gaps_s={name: gap for name, gap in self.gaps_s.items() if name != fault})
+
+
+def plan_run(scenario: Scenario, hours: float, faults: Sequence[str]) -> Plan:
+    """Return the plan of one run as it was asked for; the named faults come as often as the seed says."""
+    return Plan(scenario.seed, scenario, hours * 3600, draw_gaps(scenario.seed, hours * 3600, faults))
+
+
+def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | None = None) -> Plan:
+    """Return one plan of a swarm: few workers, little time, and a mix of faults of its own."""
+    rng = open_stream(seed, "plan")
+    workers = rng.randint(1, 8)
+    scenario = replace(
+        DAY,
+        seed=seed,
+        workers=workers,
+        accounts=rng.randint(1, 4 * workers),
+        admins=rng.randint(1, 2),
+        clients=rng.randint(0, 2),
+        max_accounts=rng.choice((2, 4, 10)),
+        monitor_interval_s=rng.choice((10, 30, 60)),
+        rate_per_s=rng.choice((0.05, 0.3, 1.0)),
+        repeat_rate=rng.choice((0.0, 0.2)),
+        relogin_rate_per_min=rng.choice((0.0, 0.1, 0.5)),
+        scan_delay_s=rng.choice(((1.0, 10.0), (5.0, 60.0), (1.0, 320.0))),
+        reports_at_once=rng.choice((1, 4)),
+        ramp_s=rng.choice((0.0, 10.0)),
+    )
+    chaos_s = rng.uniform(300.0, 1200.0) if hours is None else hours * 3600
+    chosen = [name for name in faults if rng.random() < SHARE_OF_FAULTS]
+    settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
+    return Plan(seed, scenario, chaos_s, draw_gaps(seed, chaos_s, chosen), settings)
+
+
+def draw_gaps(seed: int, chaos_s: float, faults: Sequence[str]) -> dict[str, float]:
+    """Return the mean seconds between two faults of each kind; a fault's own number does not hang on the others."""
+    return {name: chaos_s / open_stream(seed, "gap", name).uniform(*TIMES) for name in faults}

@@ -1,0 +1,123 @@
+"""Many seeds, one after another, over several processes: how fast, what was seen, and where it broke first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+from master import __version__
+from simulator.samples import Samples
+from simulator.virtual.ablations import ABLATIONS
+from simulator.virtual.faults import FAULTS
+from simulator.virtual.plan import Plan, plan_swarm
+from simulator.virtual.run import Outcome, play
+
+PER_PROCESS = 25
+"""Seeds that one process plays: the dead Masters of a run are kept until its process ends (life.py)."""
+
+SOMETIMES_FROM = 200
+"""From so many seeds on, everything in the table must have been seen."""
+
+REFUSALS = (
+    "login_closed",
+    "no_worker",
+    "not_found",
+    "not_joined",
+    "not_registered",
+    "not_yours",
+    "storage_trouble",
+    "unknown_event",
+    "validation_failed",
+    "worker_full",
+    "worker_not_connected",
+)
+"""Codes that a swarm must meet; the others belong to people and pages that no run has."""
+
+
+@dataclass(slots=True)
+class Sums:
+    """What many runs came to."""
+
+    seeds: int = 0
+    simulated_s: float = 0.0
+    wall_s: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    brakes: int = 0
+    failed: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add one run."""
+        self.seeds += 1
+        self.simulated_s += outcome.simulated_s
+        self.faults.update(outcome.faults)
+        self.refusals.update(outcome.refusals)
+        self.brakes += outcome.counts.get("brakes", 0)
+        if outcome.violations:
+            self.failed.append(outcome)
+
+    def list_sometimes(self, faults: Sequence[str]) -> list[tuple[str, int]]:
+        """Return everything that must happen sometimes, with how often it did."""
+        rows = [(f"fault {name}", self.faults[name]) for name in sorted(faults)]
+        if "master_kill" in faults:
+            moments = ("before_execute", "after_execute", "before_commit", "after_commit", "before_send", "start")
+            rows += [(f"killed {moment}", self.faults[f"kill_{moment}"]) for moment in moments]
+        if set(faults) == set(FAULTS):
+            rows += [(f"refusal {code}", self.refusals[code]) for code in REFUSALS]
+            rows.append(("brake", self.brakes))
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One seed to play; `ablation` names the safeguard that is off."""
+
+    seed: int
+    faults: tuple[str, ...] = tuple(FAULTS)
+    hours: float | None = None
+    ablation: str = ""
+
+    def make_plan(self) -> Plan:
+        """Return its plan."""
+        return plan_swarm(self.seed, self.faults, self.hours)
+
+
+def play_task(task: Task) -> Outcome:
+    """Play one seed and return what came of it, without what only a report needs."""
+    with ABLATIONS[task.ablation].off() if task.ablation else nullcontext():
+        outcome = play(task.make_plan())
+    outcome.samples = Samples()
+    return outcome
+
+
+def play_all(tasks: Iterable[Task], jobs: int) -> Iterator[Outcome]:
+    """Yield the outcomes of many seeds as they come."""
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=PER_PROCESS) as pool:
+        yield from pool.imap_unordered(play_task, tasks)
+
+
+def run_seeds(tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True) -> Sums:
+    """Play seeds until one fails, or all; `tell` hears of each. Returns the sums, with the failed outcomes."""
+    sums, began = Sums(), perf_counter()
+    for outcome in play_all(tasks, jobs):
+        sums.add(outcome)
+        sums.wall_s = perf_counter() - began
+        tell(sums)
+        if sums.failed and stop_at_first:
+            break
+    return sums
+
+
+def name_commit() -> str:
+    """Return the commit that is run, or the version where there is no repository."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whatever git there is
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() or f"version {__version__}"

@@ -1,0 +1,126 @@
+"""A disk that can be made to fail: real SQLite connections in their threads, with a hook before each step."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from tests.conftest import PATIENCE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that Master asks of a connection: its name (execute, commit, ...) and its statement."""
+
+    name: str
+    statement: str
+    writer: bool
+
+    def starts(self, *words: str) -> bool:
+        """Tell whether the statement begins with one of these words."""
+        return self.statement.startswith(words)
+
+
+Fault = Callable[[Step], str | None]
+"""What SQLite says instead of doing a step, or None."""
+
+
+class Connection(aiosqlite.Connection):
+    """A real connection that asks the disk before each step. Closing it is always allowed."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(lambda: sqlite3.connect(disk.path, timeout=disk.lock_timeout_s), 64)
+        self._thread.daemon = True  # as SQLAlchemy has it for connections that it opens
+        self._disk = disk
+        self._writer = True
+
+    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        statement = args[0] if args and isinstance(args[0], str) else ""
+        name = getattr(fn, "__name__", "")
+        if statement == "PRAGMA query_only=ON":
+            self._writer = False
+        if name in ("execute", "executemany", "commit", "rollback"):
+            await self._disk.before(Step(name, statement, self._writer))
+        return await super()._execute(fn, *args, **kwargs)
+
+
+class Disk:
+    """What all connections of one Master stand on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock_timeout_s = 0.0
+        self.fault: Fault = lambda step: None
+        self.opening_fault: str | None = None
+        self.steps: list[Step] = []
+        self._full = False
+        self._connections: list[Connection] = []
+        self._news = asyncio.Condition()
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def connect(self, *_: Any, **__: Any) -> Connection:
+        """Open one connection: what `Master` takes as `connect`."""
+        if self.opening_fault is not None:
+            raise sqlite3.OperationalError(self.opening_fault)
+        connection: Connection = await Connection(self)
+        self._connections.append(connection)
+        await self._set_size(connection)
+        return connection
+
+    async def before(self, step: Step) -> None:
+        """Come before a step: note it, wait while the disk hangs, fail as it does."""
+        async with self._news:
+            self.steps.append(step)
+            self._news.notify_all()
+        await self._free.wait()
+        said = self.fault(step)
+        if said is not None:
+            raise sqlite3.OperationalError(said)
+
+    async def saw(self, statement: str) -> None:
+        """Wait until a step's statement that begins so has come since the steps were last forgotten."""
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: any(step.starts(statement) for step in self.steps))
+
+    def hang(self) -> None:
+        """Answer nothing any more."""
+        self._free.clear()
+
+    def go_on(self) -> None:
+        """Answer again, also what waits."""
+        self._free.set()
+
+    async def fill_up(self) -> None:
+        """Be full for real: the file may not grow by a single page."""
+        self._full = True
+        for connection in self._connections:
+            await self._set_size(connection)
+
+    async def make_room(self) -> None:
+        """Let the file grow again."""
+        self._full = False
+        for connection in self._connections:
+            await self._set_size(connection)
+
+    async def _set_size(self, connection: Connection) -> None:
+        """Say how many pages the file may have; SQLite takes the least that it can do for one."""
+        if connection._connection is not None:
+            pragma = f"PRAGMA max_page_count={1 if self._full else 2**30}"
+            await aiosqlite.Connection._execute(connection, connection._conn.execute, pragma)
+
+
+def dump(path: Path) -> dict[str, list[Any]]:
+    """Return all rows of all tables, read past Master."""
+    connection = sqlite3.connect(path)
+    try:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in names}  # noqa: S608
+    finally:
+        connection.close()

@@ -1,0 +1,136 @@
+"""Who is there when the disk fails: a worker with an account, an administrator, a device and somebody over HTTP."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import aiohttp
+
+from master.endpoints import ROOT
+from tests.conftest import Bench, Peer
+from tests.disk.disk import Disk, dump
+from tests.walks.test_workers import make_account
+
+LONG = "x" * 60_000
+"""More than a file that may not grow has room for."""
+
+
+class Scene:
+    """Peers of one Master on one disk."""
+
+    def __init__(self, bench: Bench, disk: Disk, web: aiohttp.ClientSession) -> None:
+        self.bench = bench
+        self.disk = disk
+        self.worker: Peer
+        self.admin: Peer
+        self.device: Peer
+        self.account_id = ""
+        self._web = web
+        self._numbers = count(1)
+
+    async def set_up(self) -> Scene:
+        """Let everybody come."""
+        self.account_id = (await make_account(self.bench, platform="douyin"))["id"]
+        self.worker = await self.bench.worker()
+        self.admin = await self.bench.connect("admin")
+        self.device = await self.bench.device()
+        await self.settle()
+        return self
+
+    async def settle(self) -> None:
+        """Wait until everybody has heard all that was told until now: one report comes to both people."""
+        report = self.make_report()
+        assert (await self.send(report))["inserted"] == 1
+        await self.hear_of(report)
+
+    def make_report(self, content: str = LONG) -> dict[str, Any]:
+        """Return a report of one new comment."""
+        message = {"platform_comment_id": f"c-{next(self._numbers)}", "content": content}
+        return {"type": "comment", "account_id": self.account_id, "messages": [message]}
+
+    async def send(self, report: dict[str, Any]) -> Any:
+        """Report over the worker's socket."""
+        return await self.worker.ask("worker:message:detected", report)
+
+    async def hear_of(self, *reports: dict[str, Any]) -> None:
+        """Wait until administrator and device have been told of these reports, and of nothing since but these."""
+        wanted = [report["messages"][0]["platform_comment_id"] for report in reports]
+        for peer in (self.admin, self.device):
+            while not set(wanted) <= set(heard_of(peer)):
+                await peer.hear("notification:new", len(peer.all("notification:new")) + 1)
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, dict[str, Any]]:
+        """Ask over HTTP; return status, headers and content."""
+        url = f"http://127.0.0.1:{self.bench.master.port}{path}"
+        async with self._web.request(method, url, **options) as answer:
+            return answer.status, answer.headers, await answer.json()
+
+    async def add_account(self, name: str) -> tuple[int, Any, dict[str, Any]]:
+        """Create an account over HTTP."""
+        return await self.call("POST", f"{ROOT}/accounts", json={"platform": "douyin", "account_name": name})
+
+    async def read_metrics(self) -> str:
+        """Return what Prometheus is told."""
+        async with self._web.get(f"http://127.0.0.1:{self.bench.master.port}/metrics") as answer:
+            assert answer.status == 200
+            return await answer.text()
+
+    async def renew_connections(self) -> None:
+        """Have Master open its connections anew: one failure each, that costs nobody anything else."""
+        self.disk.fault = lambda step: "renewed"
+        check_refused(await self.send(self.make_report()))
+        self.disk.fault = lambda step: None
+        assert await self.is_ready() == (200, None)
+
+    async def is_ready(self) -> tuple[int, str | None]:
+        """Return what `/health/ready` says: status, and the reason where there is one."""
+        status, _, content = await self.call("GET", "/health/ready")
+        return status, content.get("reason")
+
+    async def beat(self) -> list[str]:
+        """Send a heartbeat; return which accounts Master believes to be the worker's."""
+        answer = await self.worker.ask("worker:heartbeat", {"workerId": "worker-1"})
+        assert answer["success"], answer
+        return list(answer["accountIds"])
+
+    def stored(self, report: dict[str, Any]) -> tuple[int, int]:
+        """Return how many comments and how many notifications the file has of a report."""
+        comment = report["messages"][0]["platform_comment_id"]
+        rows = "SELECT id FROM comments WHERE platform_comment_id = ?"
+        told = f"SELECT count(*) FROM notifications WHERE related_id IN ({rows})"  # noqa: S608 - two constants
+        with closing(sqlite3.connect(self.disk.path)) as connection:
+            found = connection.execute(rows, [comment]).fetchall()
+            return len(found), connection.execute(told, [comment]).fetchone()[0]
+
+    def dump(self) -> dict[str, list[Any]]:
+        """Return the whole file."""
+        return dump(self.disk.path)
+
+    def check_memory(self) -> None:
+        """What Master remembers of workers and accounts is what the file says."""
+        with closing(sqlite3.connect(self.disk.path)) as connection:
+            workers = dict(connection.execute("SELECT id, status FROM workers"))
+            holders = "SELECT id, epoch FROM accounts WHERE assigned_worker_id = ?"
+            owned = {worker: dict(connection.execute(holders, [worker])) for worker in workers}
+            sessions = "SELECT id, expires_at FROM login_sessions WHERE status IN ('pending', 'scanning')"
+            deadlines = dict(connection.execute(sessions))
+        presence = self.bench.master.presence
+        assert {seat.worker_id: seat.status.value for seat in presence.seats.values()} == workers
+        assert {seat.worker_id: seat.owned for seat in presence.seats.values()} == owned
+        assert presence.deadlines == deadlines
+
+
+def heard_of(peer: Peer) -> list[str]:
+    """Return of which comments a peer was told, in order."""
+    return [one["data"]["platform_id"] for one in peer.all("notification:new") if one["type"] == "comment"]
+
+
+def check_refused(answer: Any) -> None:
+    """The answer says: nothing is stored, send it again, and when."""
+    assert answer["success"] is False, answer
+    assert answer["error"]["code"] == "storage_trouble"
+    assert answer["error"]["retryable"] is True
+    assert answer["error"]["retry_after_ms"] > 0

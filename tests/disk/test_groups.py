@@ -1,0 +1,197 @@
+"""What several sockets have sent at once goes into one transaction: a disk that fails refuses all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from master.operations.workers import audit_workers, give_up_silent
+from tests.conftest import PATIENCE_S, Peer, registration
+from tests.disk.disk import Step
+from tests.disk.scene import Scene, check_refused, heard_of
+from tests.disk.troubles import FULL, IO_ERROR, LOCKED
+
+
+class Jam:
+    """Holds the writer at one item, so that what comes meanwhile is one group."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._first: asyncio.Future[Any] | None = None
+
+    async def make(self) -> None:
+        """Let the disk hang under a report."""
+        self._scene.disk.steps.clear()
+        self._scene.disk.hang()
+        self._first = asyncio.ensure_future(self._scene.send(self._scene.make_report("first")))
+        await self._scene.disk.saw("BEGIN IMMEDIATE")
+
+    async def wait_for(self, items: int) -> None:
+        """Wait until so many items wait for the writer."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self._scene.bench.master.turns.waiting < items:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+
+    async def clear(self) -> None:
+        """Let the disk go on; the item that held it is stored."""
+        self._scene.disk.go_on()
+        if self._first is not None:
+            assert (await self._first)["inserted"] == 1
+            self._first = None
+
+
+@pytest.fixture
+async def jam(scene: Scene) -> AsyncIterator[Jam]:
+    jam = Jam(scene)
+    yield jam
+    scene.disk.fault = lambda step: None
+    await jam.clear()
+
+
+class Second:
+    """Fails steps of the transaction after the one that the disk hangs under, and of no other."""
+
+    def __init__(self, said: str, hits: Callable[[Step], bool]) -> None:
+        self._said, self._hits = said, hits
+        self._begun = 0
+        self.struck = 0
+
+    def __call__(self, step: Step) -> str | None:
+        """Be asked before a step."""
+        self._begun += step.starts("BEGIN IMMEDIATE")
+        if self._begun == 2 and step.writer and self._hits(step):
+            self.struck += 1
+            return self._said
+        return None
+
+
+STRIKES: dict[str, tuple[str, Callable[[Step], bool]]] = {
+    "I/O error at the commit": (IO_ERROR, lambda step: step.name == "commit"),
+    "full at a write": (FULL, lambda step: step.starts("INSERT")),
+    "locked at the begin": (LOCKED, lambda step: step.starts("BEGIN")),
+    "I/O error at a savepoint": (IO_ERROR, lambda step: step.starts("SAVEPOINT")),
+    "I/O error at a release": (IO_ERROR, lambda step: step.starts("RELEASE")),
+}
+
+
+@pytest.mark.parametrize("strike", STRIKES.values(), ids=STRIKES)
+async def test_a_group_that_fails_refuses_all_and_stores_none(
+    scene: Scene, jam: Jam, strike: tuple[str, Callable[[Step], bool]]
+) -> None:
+    reporters = [await scene.bench.connect("worker") for _ in range(3)]
+    newcomer = await scene.bench.connect("worker")
+    reports = [scene.make_report() for _ in reporters]
+    notification = {"notification_id": scene.device.all("notification:new")[0]["id"]}
+
+    def ask_all() -> list[asyncio.Future[Any]]:
+        asked = [reporter.ask("worker:message:detected", one) for reporter, one in zip(reporters, reports, strict=True)]
+        asked.append(newcomer.ask("worker:register", registration("newcomer")))
+        asked.append(scene.device.ask("client:notification:ack", notification))
+        return [asyncio.ensure_future(one) for one in asked]
+
+    await jam.make()
+    answers = ask_all()
+    posted = asyncio.ensure_future(scene.add_account("of the group"))
+    await jam.wait_for(len(answers) + 1)
+    fault = Second(*strike)
+    scene.disk.fault = fault
+    await jam.clear()
+    for answer in answers:
+        check_refused(await answer)
+    assert (await posted)[0] == 503
+    assert fault.struck == 1, "one transaction held them all"
+    assert [scene.stored(report) for report in reports] == [(0, 0)] * len(reports)
+    assert await scene.beat() == [scene.account_id]
+    scene.check_memory()
+    for answer in ask_all():
+        assert (await answer)["success"]
+    await scene.hear_of(*reports)
+    assert [scene.stored(report) for report in reports] == [(1, 1)] * len(reports)
+    for peer in (scene.admin, scene.device):
+        assert len(heard_of(peer)) == len(set(heard_of(peer))) == 2 + len(reports)
+    scene.check_memory()
+
+
+class Pair:
+    """A report and a registration, of two sockets."""
+
+    def __init__(self, scene: Scene, reporter: Peer, newcomer: Peer) -> None:
+        self._reporter = reporter
+        self._newcomer = newcomer
+        self._registration = registration("newcomer")
+        self.report = scene.make_report("short")
+
+    def ask(self) -> list[asyncio.Future[Any]]:
+        """Send both; return what will be the answers."""
+        asked = (
+            self._reporter.ask("worker:message:detected", self.report),
+            self._newcomer.ask("worker:register", self._registration),
+        )
+        return [asyncio.ensure_future(one) for one in asked]
+
+
+class Nth:
+    """Hits one step: the one that comes after so many."""
+
+    def __init__(self, position: int) -> None:
+        self._left = position
+
+    def __call__(self, step: Step) -> bool:
+        """Be asked before a step."""
+        self._left -= 1
+        return self._left == -1
+
+
+async def test_a_group_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> None:
+    reporter, newcomer = [await scene.bench.connect("worker") for _ in range(2)]
+    pair = Pair(scene, reporter, newcomer)
+    for position in count():
+        await jam.make()
+        asked = pair.ask()
+        await jam.wait_for(len(asked))
+        fault = Second(IO_ERROR, Nth(position))
+        scene.disk.fault = fault
+        await jam.clear()
+        answers = await asyncio.gather(*asked)
+        if not fault.struck:
+            break
+        for answer in answers:
+            check_refused(answer)
+        assert scene.stored(pair.report) == (0, 0)
+        scene.check_memory()
+        assert await scene.is_ready() == (200, None)
+    assert position >= 10  # begin, two savepoints and what is in them, commit
+    assert all(answer["success"] for answer in answers)
+    assert scene.stored(pair.report) == (1, 1)
+    scene.check_memory()
+
+
+async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam: Jam) -> None:
+    """One socket sends without waiting, past what may be under way at once; each report has an answer of its own."""
+    peer: Peer = await scene.bench.connect("worker")
+    reports = [scene.make_report("short") for _ in range(150)]
+    scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
+    for answer in await asyncio.gather(*(peer.ask("worker:message:detected", report) for report in reports)):
+        check_refused(answer)
+    scene.disk.fault = lambda step: None
+    answers = await asyncio.gather(*(peer.ask("worker:message:detected", report) for report in reports))
+    assert [answer["inserted"] for answer in answers] == [1] * len(reports)
+    assert [scene.stored(report) for report in reports] == [(1, 1)] * len(reports)
+
+
+async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(scene: Scene, jam: Jam) -> None:
+    """The audit sees what the sweep before it has written in the same transaction; none of it is true if that fails."""
+    turns = scene.bench.master.turns
+    await jam.make()
+    scene.bench.clock.advance(31)
+    asked = [asyncio.ensure_future(turns.run(operation, None)) for operation in (give_up_silent, audit_workers)]
+    await jam.wait_for(len(asked))
+    scene.disk.fault = Second(IO_ERROR, lambda step: step.name == "commit")
+    await jam.clear()
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(answer, Exception)
+    scene.check_memory()

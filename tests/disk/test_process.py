@@ -1,0 +1,147 @@
+"""The process as it is run, on a file system that takes no more: the kernel itself refuses its writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from master.app import Master
+from master.endpoints import ROOT
+from master.settings import load_settings
+from master.store.upgrade import DatabaseFault, check
+from tests.conftest import PATIENCE_S, Peer, registration
+from tests.disk.disk import Disk
+from tests.disk.scene import LONG, check_refused
+from tests.disk.troubles import IO_ERROR
+
+resource = pytest.importorskip("resource", reason="limits of a process's files are Unix's")
+pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process's files")
+
+
+class Child:
+    """A Master in a process of its own, whose files may be forbidden to grow."""
+
+    def __init__(self, process: asyncio.subprocess.Process, web: aiohttp.ClientSession) -> None:
+        self._process = process
+        self._web = web
+        self._reading: asyncio.Task[None] | None = None
+        self.lines: list[str] = []
+        self.port = 0
+
+    async def wait_until_started(self) -> None:
+        """Wait for the line that says so; go on reading."""
+        assert self._process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.port:
+                line = await self._process.stderr.readline()
+                assert line, self.lines
+                self.lines.append(line.decode())
+                if '"master_started"' in self.lines[-1]:
+                    self.port = json.loads(line)["port"]
+        self._reading = asyncio.create_task(self._read(self._process.stderr))
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        while line := await stream.readline():
+            self.lines.append(line.decode())
+
+    def limit_files(self, size: int) -> None:
+        """Let no file of this process grow past `size` bytes; nothing of it is written past there."""
+        _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Ask over HTTP; return status and content."""
+        async with self._web.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return answer.status, await answer.json()
+
+    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Send over HTTP; return status and content."""
+        async with self._web.post(f"http://127.0.0.1:{self.port}{path}", json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def stop(self) -> int:
+        """Ask it to stop; return its exit code."""
+        if self._process.returncode is None:
+            self._process.terminate()
+        async with asyncio.timeout(PATIENCE_S):
+            code = await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+        return code
+
+
+@pytest.fixture
+async def child(tmp_path: Path) -> AsyncIterator[Child]:
+    """A Master as in production, its log on the same disk as its database."""
+    environment = {
+        **os.environ,
+        "PORT": "0",
+        "APP_ENV": "production",
+        "DB_PATH": str(tmp_path / "master.db"),
+        "LOG_DIR": str(tmp_path / "logs"),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "master", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as web:
+        child = Child(process, web)
+        try:
+            await child.wait_until_started()
+            yield child
+        finally:
+            await child.stop()
+
+
+async def test_a_process_whose_files_may_not_grow_refuses_lives_and_recovers(child: Child, tmp_path: Path) -> None:
+    _, made = await child.post(f"{ROOT}/accounts", {"platform": "douyin", "account_name": "a"})
+    account_id = made["account"]["id"]
+    worker, admin = [await Peer(namespace).connect(child.port) for namespace in ("/worker", "/admin")]
+    assert (await worker.ask("worker:register", registration()))["success"]
+    report = {"type": "comment", "account_id": account_id, "messages": [{"platform_comment_id": "c", "content": LONG}]}
+    child.limit_files(0)
+    for _ in range(2):
+        check_refused(await worker.ask("worker:message:detected", report))
+        beat = await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
+        assert beat["accountIds"] == [account_id]
+        status, content = await child.get("/health/ready")
+        assert (status, "disk" in content["reason"]) == (503, True), content
+        assert (await child.get("/health/live"))[0] == 200
+    child.limit_files(resource.RLIM_INFINITY)
+    assert (await child.get("/health/ready"))[0] == 200
+    assert (await worker.ask("worker:message:detected", report))["inserted"] == 1
+    assert (await worker.ask("worker:message:detected", report))["duplicates"] == 1
+    await admin.hear("notification:new")
+    for peer in (worker, admin):
+        await peer.close()
+    assert await child.stop() == 0
+    assert '"master_stopped"' in (tmp_path / "logs" / "master.log").read_text(encoding="utf-8").splitlines()[-1]
+    assert len(admin.all("notification:new")) == 1
+    assert check(tmp_path / "master.db") == []
+    with closing(sqlite3.connect(tmp_path / "master.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM comments").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (1,)
+
+
+async def test_a_master_that_is_told_to_stop_in_trouble_stops(child: Child) -> None:
+    child.limit_files(0)
+    status, _ = await child.post(f"{ROOT}/accounts", {"platform": "douyin", "account_name": "a"})
+    assert status == 503
+    assert await child.stop() == 0
+
+
+async def test_a_disk_that_fails_at_the_start_is_said_in_words(disk: Disk) -> None:
+    master = Master(load_settings({"PORT": "0", "DB_PATH": str(disk.path)}, None), connect=disk.connect)
+    disk.fault = lambda step: IO_ERROR
+    with pytest.raises(DatabaseFault, match=IO_ERROR):
+        await master.start()
+    await master.close()

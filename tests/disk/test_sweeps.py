@@ -1,0 +1,177 @@
+"""A sweep that the disk has refused does its work at its next look."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from master.errors import StorageTrouble
+from master.routes import SWEEPS
+from tests.conftest import Peer
+from tests.disk.scene import Scene, check_refused
+from tests.disk.troubles import IO_ERROR
+
+BY_NAME = {sweep.name: sweep for sweep in SWEEPS}
+
+
+class Broom:
+    """Lets one sweep look."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    async def sweep(self, name: str) -> None:
+        """Look for what is overdue now."""
+        await self._scene.bench.master.periodic.sweep(BY_NAME[name])
+
+    async def fail(self, name: str) -> None:
+        """Look, and be refused at the commit: file and memory stay as they are."""
+        before = self._scene.dump()
+        self._scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+        with pytest.raises(StorageTrouble):
+            await self.sweep(name)
+        self._scene.disk.fault = lambda step: None
+        assert self._scene.dump() == before
+        self._scene.check_memory()
+
+    def ask_file(self, question: str, *values: Any) -> list[Any]:
+        """Read past Master."""
+        with closing(sqlite3.connect(self._scene.disk.path)) as connection:
+            return connection.execute(question, values).fetchall()
+
+
+@pytest.fixture
+def broom(scene: Scene) -> Broom:
+    return Broom(scene)
+
+
+async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom) -> None:
+    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
+    scene.bench.clock.advance(31)
+    for number, other in enumerate(others):
+        assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    await broom.fail("liveness")
+    await scene.admin.ask("admin:status:request", {})
+    assert scene.admin.all("account:status") == []
+    await broom.sweep("liveness")
+    await scene.admin.hear("account:status")
+    assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("offline",)]
+    [(owner, epoch)] = broom.ask_file("SELECT assigned_worker_id, epoch FROM accounts")
+    assert (owner.startswith("other-"), epoch) == (True, 2)
+    scene.check_memory()
+
+
+async def test_an_alarm_that_could_not_be_raised_is_raised_after_all(scene: Scene, broom: Broom) -> None:
+    """Everybody is silent at once: the brake goes on together with the notification that says so, not before it."""
+    for number in range(3):
+        await scene.bench.worker(f"other-{number}")
+    scene.bench.clock.advance(31)
+    await broom.fail("liveness")
+    assert scene.bench.master.presence.brake_until is None
+    await broom.sweep("liveness")
+    assert scene.bench.master.presence.brake_until is not None
+    assert broom.ask_file("SELECT count(*) FROM notifications WHERE priority = 'urgent'") == [(1,)]
+    assert broom.ask_file("SELECT assigned_worker_id FROM accounts") == [("worker-1",)]
+
+
+async def test_an_overdue_login_expires_after_all(scene: Scene, broom: Broom) -> None:
+    started = await scene.admin.ask("master:login:start", {"account_id": scene.account_id})
+    scene.bench.clock.advance(301)
+    await broom.fail("logins")
+    assert scene.admin.all("login:qrcode:expired") == []
+    await broom.sweep("logins")
+    assert (await scene.admin.hear("login:qrcode:expired"))["session_id"] == started["session_id"]
+    assert broom.ask_file("SELECT status FROM login_sessions") == [("expired",)]
+    scene.check_memory()
+
+
+async def test_signs_of_life_are_written_after_all(scene: Scene, broom: Broom) -> None:
+    scene.bench.clock.advance(10)
+    await scene.beat()
+    await broom.fail("heartbeats")
+    scene.bench.clock.advance(10)
+    await broom.sweep("heartbeats")
+    assert broom.ask_file("SELECT last_heartbeat FROM workers") == [(int(scene.bench.clock.now()) - 10,)]
+
+
+async def test_what_was_delivered_is_marked_after_all_and_not_delivered_again(scene: Scene, broom: Broom) -> None:
+    await broom.fail("delivered")
+    await broom.fail("delivered")
+    await broom.sweep("delivered")
+    assert broom.ask_file("SELECT count(*) FROM notifications WHERE NOT is_sent") == [(0,)]
+    late: Peer = await scene.bench.connect("admin")
+    await late.ask("admin:status:request", {})
+    report = scene.make_report()
+    assert (await scene.send(report))["success"]
+    await scene.hear_of(report)
+    told = await late.hear("notification:new")
+    assert told["data"]["platform_id"] == report["messages"][0]["platform_comment_id"]
+
+
+async def test_the_audit_and_the_schedule_look_again(scene: Scene, broom: Broom) -> None:
+    with closing(sqlite3.connect(scene.disk.path)) as connection, connection:
+        connection.execute("UPDATE accounts SET assigned_worker_id = NULL, login_status = 'logged_in'")
+    scene.bench.master.presence.take(scene.account_id, "worker-1", told=True)
+    scene.worker.heard.clear()
+    await broom.fail("audit")
+    await broom.sweep("audit")
+    assert broom.ask_file("SELECT assigned_worker_id FROM accounts") == [("worker-1",)]
+    scene.check_memory()
+    scene.bench.clock.advance(21)
+    await scene.beat()
+    await broom.fail("schedule")
+    await scene.beat()
+    assert len(scene.worker.all("master:task:assign")) == 1
+    await broom.sweep("schedule")
+    assert [one["id"] for one in (await scene.worker.hear("master:task:assign", 2))["accounts"]] == [scene.account_id]
+
+
+async def test_old_rows_are_removed_after_all(scene: Scene, broom: Broom) -> None:
+    scene.bench.clock.advance(31 * 86_400)
+    await broom.fail("retention")
+    await broom.sweep("retention")
+    assert broom.ask_file("SELECT count(*) FROM notifications") == [(0,)]
+
+
+class TestSweepsOfThemselves:
+    """The sweeps run at their own intervals, as in production."""
+
+    @pytest.fixture(autouse=True)
+    async def sweeping(self, scene: Scene) -> AsyncIterator[None]:
+        await scene.admin.ask("master:login:start", {"account_id": scene.account_id})
+        scene.bench.clock.advance(301)
+        await scene.beat()
+        scene.disk.fault = lambda step: IO_ERROR if step.starts("UPDATE login_sessions") else None
+        scene.disk.steps.clear()
+        scene.bench.master.periodic.start()
+        yield
+        scene.disk.fault = lambda step: None
+
+    async def test_a_refused_sweep_is_not_the_last(self, scene: Scene) -> None:
+        await scene.disk.saw("UPDATE login_sessions")
+        scene.disk.fault = lambda step: None
+        assert (await scene.admin.hear("login:qrcode:expired"))["account_id"] == scene.account_id
+
+
+async def test_who_comes_and_goes_during_trouble_is_noted_after_all(scene: Scene) -> None:
+    """A socket that closes, and an administrator who joins, are no request that anybody would send again."""
+    scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    check_refused(await scene.send(scene.make_report()))
+    late: Peer = await scene.bench.connect("admin")
+    told = len(scene.admin.all("worker:status"))
+    await scene.worker.close()
+    await late.ask("admin:status:request", {})
+    scene.check_memory()
+    scene.disk.fault = lambda step: None
+    gone = await scene.admin.hear("worker:status", told + 1)
+    assert (gone["id"], gone["status"]) == ("worker-1", "disconnected")
+    report = scene.make_report()
+    other = await scene.bench.connect("worker")
+    assert (await other.ask("worker:message:detected", report))["inserted"] == 1
+    await scene.hear_of(report)
+    await late.hear("notification:new")
+    scene.check_memory()
