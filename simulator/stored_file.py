@@ -18,7 +18,7 @@ from master.model import OPEN_SESSION, MessageKind, SessionStatus
 from master.secret import SealBroken
 from master.vault import Vault, open_vault
 from simulator.invariants import LISTS, Complain, Stored, check_messages, check_notifications
-from simulator.ledger import Facts, Ledger
+from simulator.ledger import SECRET_MARK, Facts, Ledger
 from simulator.platform import Platform
 
 TABLES = {MessageKind.COMMENT: "comments", MessageKind.DIRECT_MESSAGE: "direct_messages"}
@@ -37,6 +37,7 @@ class StoredFile:
 
     lists: Stored = field(default_factory=Stored)
     faults: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
     last_place: int = 0
     names: list[tuple[str, str]] = field(default_factory=list)
     logins: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class StoredFile:
 
 
 def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredFile:
-    """Read a whole database file in one view; `thorough` lets SQLite look for damage as well.
+    """Read a whole database file in one view; `thorough` also looks for damage, and for secrets that can be read.
 
     `keys` is what MASTER_KEYS says; without it, the key file beside the database opens the credentials.
     """
@@ -59,9 +60,20 @@ def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredF
             found.faults += [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             loose = connection.execute("PRAGMA foreign_key_check")
             found.faults += [f"{row[0]} names a row of {row[2]}" for row in loose]
+            found.leaks += find_secrets(path)
         _read_lists(connection, found)
         _read_states(connection, found, vault)
         return found
+
+
+def find_secrets(path: Path) -> list[str]:
+    """Return a line for each of the database's files in whose bytes a secret of a simulation can be read."""
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
+    return [
+        f"a secret can be read in {file.name}"
+        for file in files
+        if file.exists() and SECRET_MARK.encode() in file.read_bytes()
+    ]
 
 
 def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
@@ -105,6 +117,8 @@ def check_file(found: StoredFile, facts: Facts, ledger: Ledger, platform: Platfo
     """Hold the file against what had been acknowledged before it was read; every difference is complained of."""
     for fault in found.faults:
         complain("file_damaged", fault)
+    for leak in found.leaks:
+        complain("secret_in_file", leak)
     for feed in sorted({*found.lists.messages, *facts.acknowledged}):
         listed = [str(row[LISTS[feed[1]][1]]) for row in found.lists.messages.get(feed, [])]
         check_messages(feed, listed, ledger.show_told(feed, facts), platform, complain)

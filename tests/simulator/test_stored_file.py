@@ -15,7 +15,7 @@ from master.clock import ManualClock
 from master.model import MessageKind
 from master.store.keyring import prepare_database
 from master.vault import Vault
-from simulator.ledger import Ledger
+from simulator.ledger import SECRET_MARK, Ledger
 from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.stored_file import DOUBLED, LOST, check_file, compare_owners, read_file
@@ -108,6 +108,7 @@ BROKEN = [
     ("UPDATE accounts SET assigned_worker_id = NULL", "load_differs"),
     ("UPDATE accounts SET id = 'another'", "account_lost"),
     ("UPDATE comments SET account_id = 'nobody'", "file_damaged"),
+    (f"UPDATE accounts SET user_info = '{SECRET_MARK}.1'", "secret_in_file"),
     (
         "INSERT INTO login_sessions (id, account_id, status, created_at) VALUES ('login-2', 'account-1', 'success', 0)",
         "login_invented",
