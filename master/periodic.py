@@ -9,15 +9,14 @@ import structlog
 from master.clock import Clock
 from master.errors import Refusal
 from master.metrics import Metrics
-from master.presence import Presence
+from master.presence import STALL_S, Presence
 from master.routes import SWEEPS, Sweep
 from master.settings import Settings
 from master.turn import Turns
 
 log = structlog.get_logger(__name__)
 
-STALL_S = 2.0
-"""A loop that is so late may have left workers' heartbeats unread."""
+PULSE_S = 0.5
 
 
 class Periodic:
@@ -32,8 +31,9 @@ class Periodic:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start one task per sweep."""
+        """Start one task per sweep, and one that feels the loop's pulse."""
         self._tasks = [asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}") for sweep in SWEEPS]
+        self._tasks.append(asyncio.create_task(self._feel_pulse(), name="pulse"))
 
     async def close(self) -> None:
         """Stop all sweeps."""
@@ -57,14 +57,16 @@ class Periodic:
                 log.warning("sweep_refused", sweep=sweep.name, reason=refusal.message)
             except Exception:
                 log.exception("sweep_failed", sweep=sweep.name)
-            interval_s = sweep.interval_s(self._settings)
-            before = self._clock.monotonic()
-            await asyncio.sleep(interval_s)
-            self._feel_pulse(self._clock.monotonic() - before - interval_s)
+            await asyncio.sleep(sweep.interval_s(self._settings))
 
-    def _feel_pulse(self, lag_s: float) -> None:
-        """Note how late this loop was; after a stall nobody's silence means much."""
-        self._metrics.loop_lag.set(max(0.0, lag_s))
-        if lag_s > STALL_S:
-            self._presence.stalled_at = self._clock.monotonic()
-            log.warning("loop_stalled", seconds=round(lag_s, 3))
+    async def _feel_pulse(self) -> None:
+        """Note how late this loop is; after a stall nobody's silence means much."""
+        while True:
+            before = self._presence.pulse = self._clock.monotonic()
+            await asyncio.sleep(PULSE_S)
+            now = self._clock.monotonic()
+            lag_s = now - before - PULSE_S
+            self._metrics.loop_lag.set(max(0.0, lag_s))
+            if lag_s > STALL_S:
+                self._presence.stalled_at = now
+                log.warning("loop_stalled", seconds=round(lag_s, 3))

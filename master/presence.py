@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from master.model import WorkerStatus
 
+STALL_S = 2.0
+"""A loop that is so late may have left workers' heartbeats unread."""
+
 
 @dataclass(slots=True)
 class Seat:
@@ -44,6 +47,8 @@ class Presence:
         """Monotonic second until which nobody is given up; None while no brake is on."""
         self.brakes = 0
         self.login_outcomes: Counter[str] = Counter()
+        self.pulse: float | None = None
+        """Monotonic second at which the loop was last seen to run on time; None before its first beat."""
         self.stalled_at: float | None = None
         self.given_up: list[float] = []
         """Monotonic seconds at which workers were given up for their silence, of the last timeout."""
@@ -126,6 +131,12 @@ class Presence:
         """Forget notifications whose rows say by now that they were sent."""
         for notification_id in marked:
             self.delivered.pop(notification_id, None)
+
+    def find_stall(self, now: float) -> float | None:
+        """Return the monotonic second at which the loop's latest stall ended, which may be this one; None of none."""
+        if self.pulse is not None and now - self.pulse > 2 * STALL_S:
+            return now  # a turn that was begun before the stall may be the first to run after it
+        return self.stalled_at
 
     # -- ownership -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from master.operations import logins, messages, notifications, reports, retention, schedules, workers
+from master.operations import logins, messages, notifications, reports, retention, schedules, silence, workers
 from master.presence import Presence
 from master.protocol import admin, client, worker
 from master.protocol.wire import Empty
@@ -161,8 +161,8 @@ def _always(presence: Presence, settings: Settings, now: float, monotonic: float
 
 
 def _somebody_is_silent(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    workers.release_brake(presence, monotonic, settings.heartbeat_timeout_s)
-    silent = workers.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s)
+    silence.release_brake(presence, monotonic, settings.heartbeat_timeout_s)
+    silent = silence.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s)
     return bool(silent) and (presence.brake_until is None or monotonic >= presence.brake_until)
 
 
@@ -179,11 +179,11 @@ def _something_was_delivered(presence: Presence, settings: Settings, now: float,
 
 
 SWEEPS = (
-    Sweep("liveness", workers.give_up_silent, lambda s: 0.5, _somebody_is_silent),
+    Sweep("liveness", silence.give_up_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
-    Sweep("audit", workers.audit_workers, lambda s: s.heartbeat_check_s, _always),
+    Sweep("audit", silence.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
 )

@@ -118,9 +118,9 @@ class Holdings:
         held = self._held.get(account_id)
         return 0.0 if held is None or held.acts else held.acts_at - self._clock.monotonic()
 
-    def replace(self, accounts: Collection[Any]) -> list[str]:
-        """Hold exactly the accounts of a registration; return their ids."""
-        self._platforms = set(self._profile.capabilities)
+    def replace(self, accounts: Collection[Any], told: WorkerProfile) -> list[str]:
+        """Hold exactly the accounts of a registration that `told` this profile; return their ids."""
+        self._platforms = {*told.capabilities, *self._profile.capabilities}
         listed = {str(account["id"]) for account in accounts}
         self.drop([account_id for account_id in self._held if account_id not in listed])
         self._missed.clear()

@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self, profile: WorkerProfile, world: World) -> None:
         seed = world.scenario.seed
-        self.profile = profile
+        self.profile = self._told = profile
         self._world = world
         self._rng = open_stream(seed, "worker", profile.id)
         self._crashes = open_stream(seed, "crash", profile.id)
@@ -169,7 +169,8 @@ class Worker:
         self._registered.clear()
         self._register_again = False
         sent = self._world.clock.monotonic()
-        self._holdings.introduce(self.profile)
+        self._told = self.profile
+        self._holdings.introduce(self._told)
         await self._connection.call("worker:register", self.profile.to_wire())
         if not await self._connection.expect(self._registered, 10.0):
             self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
@@ -253,7 +254,7 @@ class Worker:
             return
         self._interval_s = float(data.get("heartbeatInterval") or 10)
         self._lease_s = float(data.get("heartbeatTimeout") or 30) * LEASE_SHARE
-        self._watch.hurry(self._holdings.replace(data.get("accounts") or []))
+        self._watch.hurry(self._holdings.replace(data.get("accounts") or [], self._told))
         self._registered.set()
 
     def _take_assignment(self, data: JsonObject) -> None:

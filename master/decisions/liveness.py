@@ -36,14 +36,13 @@ def follow(status: WorkerStatus, event: str) -> WorkerStatus:
 BRAKE_FROM_WORKERS = 3
 
 
-def is_more_likely_us(silent: int, given_up_lately: int, alive: int, stalled: bool) -> bool:
+def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
     """Tell whether so much silence at once is more likely our own fault than the workers'.
 
-    `silent` workers are about to be given up, `given_up_lately` were within one timeout, `alive` are heard. It is us if
-    our own loop `stalled`, or if more than half of at least three fall silent within one timeout.
+    `lost` workers are about to be given up or were within one timeout, of `total`. It is us if our own loop `stalled`,
+    or if more than half of at least three fall silent within one timeout.
     """
-    lost = silent + given_up_lately
-    return silent > 0 and (stalled or (lost + alive >= BRAKE_FROM_WORKERS and 2 * lost > lost + alive))
+    return lost > 0 and (stalled or (total >= BRAKE_FROM_WORKERS and 2 * lost > total))
 
 
 def find_silent(heard: Iterable[tuple[str, float]], now: float, timeout_s: float) -> list[str]:

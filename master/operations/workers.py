@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import structlog
@@ -21,7 +20,6 @@ from master.operations.assignments import (
     take_accounts,
 )
 from master.operations.login_ends import fail_logins_of
-from master.operations.notifications import raise_alarm
 from master.presence import Presence
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
@@ -35,7 +33,8 @@ from master.turn import Caller, Turn, worker_address
 
 log = structlog.get_logger(__name__)
 
-SHOWN_WORKERS = SHOWN_ACCOUNTS = 20
+SHOWN = 20
+"""How many ids a log line names at most."""
 
 FLUSH_INTERVAL_S = 5
 """Seconds between two batches of heartbeats; a crash loses no more than one batch."""
@@ -203,64 +202,11 @@ async def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
         raise NotRegistered
     if seat.worker_id != event.worker_id:
         raise NotYours("This socket speaks for another worker.")
-    moved = await _give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
+    moved = await give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
     return {"workerId": event.worker_id, "released": moved}
 
 
-def find_silent_workers(presence: Presence, monotonic: float, timeout_s: float) -> list[str]:
-    """Return the workers that a sweep should give up now."""
-    return liveness.find_silent(presence.find_heard(), monotonic, timeout_s)
-
-
-async def give_up_silent(event: None, turn: Turn) -> int:
-    """Give up every worker silent for longer than the timeout and place its accounts elsewhere, in one turn.
-
-    Where it is more likely us than them, nothing is revoked until one further timeout has passed; who is still silent
-    then is given up after all.
-    """
-    silent = find_silent_workers(turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s)
-    if silent and await _is_braked(turn, silent):
-        return 0
-    await _give_up(turn, silent, liveness.SILENCE, reachable=False)
-    return len(silent)
-
-
-async def _is_braked(turn: Turn, silent: list[str]) -> bool:
-    """Tell whether the brake holds these workers' accounts; put it on, with an alarm, where it must be."""
-    presence, now, timeout_s = turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s
-    if presence.brake_until is not None:
-        return now < presence.brake_until
-    lately = [at for at in presence.given_up if now - at <= timeout_s]
-    alive = sum(1 for _ in presence.find_heard()) - len(silent)
-    stalled = presence.stalled_at is not None and now - presence.stalled_at <= timeout_s
-    if not liveness.is_more_likely_us(len(silent), len(lately), alive, stalled):
-        turn.after_commit(lambda: setattr(presence, "given_up", [*lately, *[now] * len(silent)]))
-        return False
-    total = len(silent) + len(lately) + alive
-    lost = len(silent) + len(lately)
-    why = "Master's own loop stalled" if stalled else f"{lost} of {total} workers fell silent at once"
-    await raise_alarm(
-        turn,
-        f"{why}: nothing is revoked for {timeout_s:g} s.",
-        {"silent": silent[:SHOWN_WORKERS], "silent_count": len(silent), "workers": total, "stalled": stalled},
-    )
-
-    def put_on() -> None:
-        presence.brake_until = now + timeout_s
-        presence.brakes += 1
-
-    turn.after_commit(put_on)
-    log.error("brake_put_on", silent=len(silent), workers=total, stalled=stalled)
-    return True
-
-
-def release_brake(presence: Presence, monotonic: float, timeout_s: float) -> None:
-    """Take the brake off once nobody is silent any more, or what it held has been given up."""
-    if presence.brake_until is not None and not find_silent_workers(presence, monotonic, timeout_s):
-        presence.brake_until = None
-
-
-async def _give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
+async def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
     """Mark workers offline, end their logins, revoke and re-place their accounts; return how many accounts moved."""
     changed: set[str] = set()
     freed = 0
@@ -298,42 +244,16 @@ async def write_heartbeats(event: None, turn: Turn) -> int:
     return len(heard)
 
 
-async def audit_workers(event: None, turn: Turn) -> int:
-    """Look over the table for silent workers that the sweep has missed, and for accounts that wait though they fit.
-
-    The source document's check: it is the outer bound and should find nothing. Returns what it found.
-    """
-    overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
-    missed = []
-    for worker in await worker_rows.find_all_workers(turn.connection):
-        seat = turn.presence.seats.get(worker.id)
-        quiet = seat is None or turn.monotonic - seat.heard > turn.settings.heartbeat_timeout_s
-        if worker.status is not WorkerStatus.OFFLINE and quiet and (worker.last_heartbeat or 0) < overdue:
-            missed.append(worker.id)
-        elif seat is not None and seat.sid is not None and seat.status is not worker.status:
-            # somebody else wrote into our file: the next heartbeat takes the worker in again
-            log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
-            turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
-    if missed and turn.presence.brake_until is None:
-        log.warning("audit_found_silent_workers", workers=missed)
-        await _give_up(turn, missed, liveness.SILENCE, reachable=False)
-    placed = await place_waiting(turn)
-    if placed:
-        log.warning("audit_placed_accounts", workers=sorted(placed))
-        await settle_loads(turn, placed)
-    return len(missed) + len(placed)
-
-
 async def wake_up(event: None, turn: Turn) -> JsonObject:
     """Rebuild memory from the file at a start: nobody is connected, nobody is declared lost before a full grace."""
     await worker_rows.disconnect_all(turn.connection, turn.at)
     unreadable = await account_rows.find_unreadable(turn.connection)
     await account_rows.mark_unreadable(turn.connection, unreadable, turn.at)
     if unreadable:
-        log.error("credentials_unreadable", count=len(unreadable), accounts=sorted(unreadable)[:SHOWN_ACCOUNTS])
+        log.error("credentials_unreadable", count=len(unreadable), accounts=sorted(unreadable)[:SHOWN])
     proxies = await find_unreadable_proxies(turn.connection)
     if proxies:
-        log.error("proxy_password_unreadable", count=len(proxies), proxies=sorted(proxies)[:SHOWN_ACCOUNTS])
+        log.error("proxy_password_unreadable", count=len(proxies), proxies=sorted(proxies)[:SHOWN])
     workers = await worker_rows.find_all_workers(turn.connection)
     holders = await account_rows.find_holders(turn.connection)
     logins = await login_rows.find_open_logins(turn.connection)

@@ -194,7 +194,10 @@ class Registered(Payload):
 
 
 class TaskAssign(Payload):
-    """Accounts to watch, at most 100 per event."""
+    """Accounts to watch, at most 100 per event.
+
+    `start_after_ms` in an account: who did not hold it in this epoch waits so long, for another may still act on it.
+    """
 
     accounts: list[dict[str, Any]]
 

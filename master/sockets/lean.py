@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from aiohttp import WSMsgType
-from aiohttp.web import WebSocketResponse
+from aiohttp.web import Response, StreamResponse, WebSocketResponse
 from engineio.async_drivers.aiohttp import WebSocket
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError
@@ -32,10 +32,13 @@ SEPARATOR = "\x1e"
 class PlainWebSocket(WebSocket):
     """The library's driver without compression, which costs four times the memory of a connection without it."""
 
-    async def __call__(self, environ: dict[str, Any]) -> WebSocketResponse:
-        """Shake hands and serve until the end."""
+    async def __call__(self, environ: dict[str, Any]) -> StreamResponse:
+        """Shake hands and serve until the end; a peer that is gone already is served nothing."""
         self._sock = WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
-        await self._sock.prepare(environ["aiohttp.request"])
+        try:
+            await self._sock.prepare(environ["aiohttp.request"])
+        except ConnectionError:
+            return Response()
         self.environ = environ
         await self.handler(self)
         return self._sock

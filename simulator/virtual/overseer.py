@@ -78,6 +78,8 @@ class Overseer:
         self._given_up: list[float] = []
         self.signs: dict[str, Signs] = {}
         self._adopting = False
+        self._together = False
+        """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
         self.checks = 0
         self.brakes = 0
 
@@ -86,6 +88,7 @@ class Overseer:
         commit = master.turns._commit
 
         async def commit_and_look(group: Any) -> None:
+            self._together = len(group) > 1
             await commit(group)
             self.look(master)
 
@@ -164,7 +167,7 @@ class Overseer:
                 self._complain("epoch_kept", f"{account_id} went to {account.owner} in epoch {account.epoch} again")
             gained.add(account.owner)
             worker = now.workers.get(account.owner)
-            if worker is None or worker.status != WorkerStatus.CONNECTED:
+            if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
                 self._complain("given_to_absent", f"{account_id} was given to {account.owner}, which is not connected")
             elif account.platform not in worker.capabilities:
                 self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")

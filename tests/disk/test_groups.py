@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from master.operations.workers import audit_workers, give_up_silent
+from master.operations.silence import audit_workers, give_up_silent
 from tests.conftest import PATIENCE_S, Peer, registration
 from tests.disk.disk import Step
 from tests.disk.scene import Scene, check_refused, heard_of

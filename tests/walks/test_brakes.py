@@ -24,7 +24,8 @@ from tests.walks.test_workers import make_account, read_account, read_worker
     ],
 )
 def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stalled, braked):
-    assert is_more_likely_us(silent, lately, alive, stalled) is braked
+    lost = silent + lately
+    assert is_more_likely_us(lost, lost + alive, stalled) is braked
 
 
 async def beat(bench, *peers):
