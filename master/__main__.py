@@ -1,4 +1,4 @@
-"""The command line: `python -m master` serves; `db upgrade|check|reset` looks after the database file."""
+"""The command line: `python -m master` serves; `db` looks after the database file, `keys` after its keys."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     database.add_parser("check", help="say what is wrong with it")
     reset = database.add_parser("reset", help="remove it and make an empty one")
     reset.add_argument("--yes", action="store_true", help="do not ask")
+    backup = database.add_parser("backup", help="copy it to a new file, also while Master runs")
+    backup.add_argument("file", type=Path)
+    restore = database.add_parser("restore", help="put a backup in its place; the old one is kept aside")
+    restore.add_argument("file", type=Path)
+    keys = commands.add_parser("keys", help="look after the keys of the vault").add_subparsers(
+        dest="action", required=True
+    )
+    keys.add_parser("list", help="name them, and say how many values each has sealed")
+    keys.add_parser("rotate", help="seal every value with a new key, also while Master runs")
     protocol = commands.add_parser("protocol", help="docs/protocol.md, made from the types")
     protocol.add_argument("--write", action="store_true", help="write it; without this, check that it is up to date")
     protocol.add_argument("--check", action="store_true", help="say whether it is up to date (the default)")
@@ -32,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "protocol":
         return _document_protocol(Path("docs/protocol.md"), write=chosen.write)
     from master.app import ListenFault
+    from master.keys import KeyFault
     from master.logs import LogFault
     from master.store.upgrade import DatabaseFault
 
@@ -39,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(os.environ)
         if chosen.command == "db":
             return _look_after_database(settings, chosen)
+        if chosen.command == "keys":
+            return _look_after_keys(settings, chosen.action)
         return _serve(settings)
-    except (SettingsFault, DatabaseFault, LogFault, ListenFault) as fault:
+    except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
         print(fault, file=sys.stderr)
     except OSError as fault:
         print(f"Master cannot run: {fault}.", file=sys.stderr)
@@ -92,21 +104,49 @@ def _document_protocol(path: Path, *, write: bool) -> int:
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
-    from master.store.upgrade import check, hold, reset, upgrade
+    from master.store.backup import back_up, restore
+    from master.store.keyring import prepare_database
+    from master.store.upgrade import check, hold, reset
+    from master.vault import Vault
 
     path = settings.db_path
     if chosen.action == "check":
         faults = check(path)
         print("\n".join(faults) or f"{path} is in order.")
         return 1 if faults else 0
+    if chosen.action == "backup":
+        print(f"{chosen.file} holds {path} as of now, at version {back_up(path, chosen.file)}. Its keys are not in it.")
+        return 0
+    if chosen.action == "restore":
+        version, aside = restore(path, chosen.file, settings.read_keys())
+        print(f"{path} is {chosen.file} now, at version {version}." + (f" The old one is {aside}." if aside else ""))
+        return 0
     if chosen.action == "reset" and not chosen.yes and not _is_sure(f"Remove everything in {path}? Type yes: "):
         print("Nothing was changed.")
         return 1
     with hold(path):
         if chosen.action == "reset":
             reset(path)
-        print(f"{path} is at version {upgrade(path)}.")
+        print(f"{path} is at version {prepare_database(path, Vault(), settings.read_keys())}.")
     return 0
+
+
+def _look_after_keys(settings: Settings, action: str) -> int:
+    from master.keys import place_key_file
+    from master.store.keyring import describe_keys
+    from master.store.rotation import describe_rotation, rotate_key_file, rotate_to_first
+
+    path, keys = settings.db_path, settings.read_keys()
+    key_file = None if keys else place_key_file(path)
+    if action == "list":
+        lines, broken = describe_keys(path, keys)
+        print("\n".join([f"Keys of {path}, in {key_file or 'MASTER_KEYS'}:", *lines]))
+        if broken:
+            print(f"Values that do not open: {broken}.")
+        return 1 if broken else 0
+    done = rotate_to_first(path, keys, os.urandom) if keys else rotate_key_file(path, os.urandom)
+    print("\n".join(describe_rotation(done, key_file=key_file)))
+    return 1 if done.broken or done.kept else 0
 
 
 def _is_sure(question: str) -> bool:

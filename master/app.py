@@ -15,6 +15,7 @@ from master import __version__
 from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
 from master.errors import Refusal, StorageTrouble
+from master.keys import RandomBytes
 from master.metrics import Metrics
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -27,9 +28,11 @@ from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.database import Connect, Database
-from master.store.upgrade import DatabaseFault, hold, upgrade
+from master.store.keyring import prepare_database
+from master.store.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
 from master.turn import Turns
+from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
@@ -80,7 +83,7 @@ class Master:
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
         connect: Connect | None = None,
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        random_bytes: RandomBytes = os.urandom,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -89,7 +92,8 @@ class Master:
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, random_bytes)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
-        self.database = Database(settings.db_path, connect=connect)
+        self.vault = Vault(random_bytes)
+        self.database = Database(settings.db_path, self.vault, connect=connect)
         self.rooms = Rooms(self.sockets, self.presence)
         self.turns = Turns(
             self.database,
@@ -122,14 +126,14 @@ class Master:
         self.port = settings.port
 
     async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
-        """Open the database, rebuild memory, listen. Errors: DatabaseFault, ListenFault.
+        """Open the database, rebuild memory, listen. Errors: DatabaseFault, KeyFault, ListenFault.
 
         A simulation does not `listen`: it brings connections of its own.
         """
         if listen:
             require_guard(self.settings)
         self._held.enter_context(hold(self.settings.db_path))
-        upgrade(self.settings.db_path)
+        prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
         self.turns.start()
         try:
             restored = await self.turns.run(wake_up, None)

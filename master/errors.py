@@ -201,6 +201,12 @@ class WorkerFull(Conflict):
     code = "worker_full"
 
 
+class ProxyUnreadable(Conflict):
+    """The password of this worker's proxy cannot be opened; set it again."""
+
+    code = "proxy_unreadable"
+
+
 class AlreadyRunning(Conflict):
     """The worker process is running already."""
 

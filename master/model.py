@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from master.secret import Secret
+
 JsonObject = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ class LoginStatus(StrEnum):
     LOGGING_IN = "logging_in"
     LOGGED_IN = "logged_in"
     LOGIN_FAILED = "login_failed"
+    CREDENTIALS_UNREADABLE = "credentials_unreadable"
+    """Cookies are stored, and the vault cannot open them; a new login repairs it."""
 
 
 class SessionStatus(StrEnum):
@@ -151,9 +155,9 @@ class Account:
     platform: str
     account_name: str
     account_id: str | None
-    credentials: JsonObject | None = field(repr=False)
+    credentials: Secret[JsonObject] | None
     user_info: JsonObject | None
-    fingerprint: JsonObject | None = field(repr=False)
+    fingerprint: Secret[JsonObject] | None
     status: AccountStatus
     login_status: LoginStatus
     monitor_interval: int
@@ -168,8 +172,12 @@ class Account:
 
     @property
     def has_credentials(self) -> bool:
-        """Tell whether cookies are stored."""
-        return bool(self.credentials and self.credentials.get("cookies"))
+        """Tell whether cookies are stored, readable or not."""
+        return self.credentials is not None
+
+    def can_be_handed_out(self) -> bool:
+        """Tell whether what is stored can be read."""
+        return all(one is None or one.can_be_read() for one in (self.credentials, self.fingerprint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +206,21 @@ class Proxy:
     server: str
     protocol: str
     username: str | None
-    password: str | None = field(repr=False)
+    password: Secret[str] | None
     status: str
     created_at: int
     updated_at: int
 
     def to_worker(self) -> JsonObject:
-        """Return what a worker needs to use this proxy; it holds a secret and goes to that worker alone."""
+        """Return what a worker needs to use this proxy; it holds a secret and goes to that worker alone.
+
+        Errors: SealBroken.
+        """
         return {
             "server": self.server,
             "protocol": self.protocol,
             "username": self.username,
-            "password": self.password,
+            "password": self.password.reveal() if self.password is not None else None,
         }
 
 

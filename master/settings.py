@@ -14,17 +14,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from master.keys import Key, parse_keys
 from master.model import Token
+from master.secret import Secret
 from master.tokens import NOTHING, parse_tokens
 
 ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
+KEYS_ALLOWED = "keys as id:base64 of 32 bytes, separated by commas"
+SECRET_SETTINGS = ("master_keys", "worker_tokens", "admin_tokens", "client_tokens")
+"""Their values are shown nowhere, and worker processes do not get them."""
+
 SHOWN_CHARACTERS = 100
 MOST_NETWORKS = 1_000
-SECRET_SETTINGS = ("worker_tokens", "admin_tokens", "client_tokens")
-"""Their values are shown nowhere, and worker processes do not get them."""
 
 
 class SettingsFault(Exception):
@@ -45,6 +58,11 @@ def _split_networks(value: Any) -> Any:
     return tuple(ip_network(part, strict=False) for part in _split(value) if part.lower() != NOTHING)
 
 
+def _require_keys(keys: Secret[str]) -> Secret[str]:
+    parse_keys(keys.reveal())
+    return keys
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Origin = Annotated[str, Field(pattern=ORIGIN, max_length=255)]
@@ -62,6 +80,12 @@ class Settings(BaseModel):
     port: int = Field(3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one.")
     host: str = Field("127.0.0.1", max_length=255, description="Address to listen on; 0.0.0.0 is every one of IPv4.")
     db_path: Path = Field(Path("./data/master.db"), description="The database file; its folder is made.")
+    master_keys: Annotated[Secret[str], AfterValidator(_require_keys)] | None = Field(
+        None,
+        description="The keys that credentials and proxy passwords are sealed with, the first for writing. Without "
+        "them a key file beside the database is used.",
+        json_schema_extra={"allowed": KEYS_ALLOWED},
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="What is worth a log line."
     )
@@ -164,6 +188,10 @@ class Settings(BaseModel):
         le=10_000_000,
         description="Writes that may wait; past it they are refused as overloaded. 0 is no limit.",
     )
+
+    def read_keys(self) -> tuple[Key, ...] | None:
+        """Return the keys of MASTER_KEYS, or None if a key file holds them."""
+        return parse_keys(self.master_keys.reveal()) if self.master_keys is not None else None
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:
@@ -271,4 +299,6 @@ def _describe_allowed(name: str) -> str:
 def _show_default(default: Any) -> str:
     if isinstance(default, tuple):
         return ",".join(default) or NOTHING
+    if default is None:
+        return "(none)"
     return f"./{default}" if isinstance(default, Path) else str(default)

@@ -112,7 +112,7 @@ class Admin:
                 self._relogin_at[account_id] = now + draw_gap(self._rng, per_s)
             return now >= self._relogin_at[account_id]
         self._relogin_at.pop(account_id, None)
-        return state in (LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED)
+        return state not in (LoginStatus.LOGGED_IN, LoginStatus.LOGGING_IN)
 
     async def _start_login(self, account_id: str) -> None:
         counts = self._world.tally.counts

@@ -199,7 +199,7 @@ class CrashRun:
     async def _look_at_file(self, *, thorough: bool) -> None:
         """Hold the file against what has been acknowledged so far."""
         facts = self.ledger.freeze()
-        self.found = await asyncio.to_thread(read_file, self._master.db_path, thorough=thorough)
+        self.found = await asyncio.to_thread(read_file, self._master.db_path, thorough=thorough, keys=self._master.keys)
         self.file_findings.clear()
 
         def complain(rule: str, detail: str) -> None:

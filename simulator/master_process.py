@@ -51,6 +51,7 @@ class MasterProcess:
     def __init__(self, session: aiohttp.ClientSession, port: int, environment: Mapping[str, str], output: Path) -> None:
         self.url = f"http://{HOST}:{port}"
         self.db_path = Path(environment["DB_PATH"])
+        self.keys = environment.get("MASTER_KEYS")
         self.ended = asyncio.Event()
         self.findings: list[tuple[str, str]] = []
         self._session = session

@@ -1,4 +1,4 @@
-"""Master's database file, read with sqlite3 and nothing of Master's own, and what must hold in it.
+"""Master's database file, read with sqlite3 (only its seals are opened by the vault), and what must hold in it.
 
 The same rules as for the HTTP lists (invariants.py), and those that only the file can show: it is sound, no place in
 the clients' sequence is missing, and what was acknowledged of logins and confirmations is there.
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from master.model import OPEN_SESSION, MessageKind, SessionStatus
+from master.secret import SealBroken
+from master.vault import Vault, open_vault
 from simulator.invariants import LISTS, Complain, Stored, check_messages, check_notifications
-from simulator.ledger import Facts, Ledger
+from simulator.ledger import SECRET_MARK, Facts, Ledger
 from simulator.platform import Platform
 
 TABLES = {MessageKind.COMMENT: "comments", MessageKind.DIRECT_MESSAGE: "direct_messages"}
@@ -37,6 +37,7 @@ class StoredFile:
 
     lists: Stored = field(default_factory=Stored)
     faults: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
     last_place: int = 0
     names: list[tuple[str, str]] = field(default_factory=list)
     logins: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -46,8 +47,12 @@ class StoredFile:
     loads: list[tuple[str, int, int]] = field(default_factory=list)
 
 
-def read_file(path: Path, *, thorough: bool) -> StoredFile:
-    """Read a whole database file in one view; `thorough` lets SQLite look for damage as well."""
+def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredFile:
+    """Read a whole database file in one view; `thorough` also looks for damage, and for secrets that can be read.
+
+    `keys` is what MASTER_KEYS says; without it, the key file beside the database opens the credentials.
+    """
+    vault = open_vault(path, keys)
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
         connection.execute("BEGIN")
         found = StoredFile()
@@ -55,9 +60,20 @@ def read_file(path: Path, *, thorough: bool) -> StoredFile:
             found.faults += [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
             loose = connection.execute("PRAGMA foreign_key_check")
             found.faults += [f"{row[0]} names a row of {row[2]}" for row in loose]
+            found.leaks += find_secrets(path)
         _read_lists(connection, found)
-        _read_states(connection, found)
+        _read_states(connection, found, vault)
         return found
+
+
+def find_secrets(path: Path) -> list[str]:
+    """Return a line for each of the database's files in whose bytes a secret of a simulation can be read."""
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
+    return [
+        f"a secret can be read in {file.name}"
+        for file in files
+        if file.exists() and SECRET_MARK.encode() in file.read_bytes()
+    ]
 
 
 def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
@@ -74,12 +90,12 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
     found.last_place = connection.execute(query).fetchone()[0]
 
 
-def _read_states(connection: sqlite3.Connection, found: StoredFile) -> None:
+def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault) -> None:
     query = "SELECT id, platform, account_id, login_status, credentials FROM accounts"
     for row_id, platform, name, login_status, credentials in connection.execute(query):
         found.lists.accounts[row_id] = {"login_status": login_status, "has_credentials": credentials is not None}
         found.names.append((platform, name))
-        found.credentials[row_id] = None if credentials is None else orjson.loads(credentials)
+        found.credentials[row_id] = _open_credentials(vault, row_id, credentials)
     query = "SELECT id, account_id, status FROM login_sessions ORDER BY rowid"
     found.logins = {row_id: (account_id, status) for row_id, account_id, status in connection.execute(query)}
     found.seen = dict(connection.execute("SELECT device_id, seen_seq FROM client_devices"))
@@ -89,10 +105,20 @@ def _read_states(connection: sqlite3.Connection, found: StoredFile) -> None:
     found.loads = list(connection.execute(query))
 
 
+def _open_credentials(vault: Vault, row_id: str, stored: bytes | None) -> Any:
+    """Return an account's credentials; None if there are none, or what is no credentials if they do not open."""
+    try:
+        return None if stored is None else vault.open("accounts.credentials", row_id, stored)
+    except SealBroken as fault:
+        return str(fault)
+
+
 def check_file(found: StoredFile, facts: Facts, ledger: Ledger, platform: Platform, complain: Complain) -> None:
     """Hold the file against what had been acknowledged before it was read; every difference is complained of."""
     for fault in found.faults:
         complain("file_damaged", fault)
+    for leak in found.leaks:
+        complain("secret_in_file", leak)
     for feed in sorted({*found.lists.messages, *facts.acknowledged}):
         listed = [str(row[LISTS[feed[1]][1]]) for row in found.lists.messages.get(feed, [])]
         check_messages(feed, listed, ledger.show_told(feed, facts), platform, complain)

@@ -14,6 +14,7 @@ DEFAULTS = {
     "port": 3000,
     "host": "127.0.0.1",
     "db_path": Path("data/master.db"),
+    "master_keys": None,
     "log_level": "info",
     "app_env": "development",
     "log_dir": Path("logs"),
@@ -183,7 +184,8 @@ def test_every_setting_is_described():
     assert by_name["DB_PATH"].default == "./data/master.db"
     assert by_name["DB_PATH"].allowed == "a path"
     assert by_name["ALLOWED_ORIGINS"].default == "http://localhost:3001,http://localhost:3000"
-    assert load(**{doc.name: doc.default for doc in docs}) == load(), "defaults can be written down"
+    written = {doc.name: doc.default for doc in docs if doc.default != "(none)"}
+    assert load(**written) == load(), "defaults can be written down"
 
 
 def test_the_operating_page_lists_every_setting_as_it_is():

@@ -96,7 +96,7 @@ def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
 
 def login_status_before(account: Account) -> LoginStatus:
     """Return what the account's login status was before this login: what its stored credentials say."""
-    return LoginStatus.LOGGED_IN if account.has_credentials else LoginStatus.NOT_LOGGED_IN
+    return _judge_stored(account) or LoginStatus.NOT_LOGGED_IN
 
 
 def login_status_after_failure(account: Account) -> LoginStatus:
@@ -104,7 +104,14 @@ def login_status_after_failure(account: Account) -> LoginStatus:
 
     Stored cookies are not worse for a failed new login: such an account goes on being watched.
     """
-    return LoginStatus.LOGGED_IN if account.has_credentials else LoginStatus.LOGIN_FAILED
+    return _judge_stored(account) or LoginStatus.LOGIN_FAILED
+
+
+def _judge_stored(account: Account) -> LoginStatus | None:
+    """Return what stored credentials alone say of a login; None if there are none."""
+    if not account.has_credentials:
+        return None
+    return LoginStatus.LOGGED_IN if account.can_be_handed_out() else LoginStatus.CREDENTIALS_UNREADABLE
 
 
 def choose_cookies_end(reported: int | None, now: float) -> int:

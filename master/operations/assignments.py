@@ -9,9 +9,10 @@ import structlog
 
 from master.decisions.assignment import place_accounts
 from master.decisions.schedule import portion
-from master.model import Account, JsonObject, Worker
+from master.model import Account, JsonObject, LoginStatus, Worker
 from master.protocol.admin import show_account, show_worker
 from master.protocol.worker import ASSIGN_LIMIT, show_account_to_worker
+from master.secret import SealBroken
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import workers as worker_rows
@@ -109,11 +110,44 @@ async def show_to_worker(turn: Turn, worker_id: str, accounts: Sequence[Account]
     """Return accounts with their secrets and the worker's proxy, as only their worker may see them."""
     if not accounts:
         return []
+    proxy = await _show_proxy_to_worker(turn, worker_id)
+    shown = []
+    for account in accounts:
+        wait_s = turn.presence.find_wait(account.id, worker_id, turn.monotonic)
+        try:
+            shown.append(show_account_to_worker(account, proxy, wait_s))
+        except SealBroken as fault:
+            unreadable = await _note_unreadable(turn, account, fault)
+            bare = replace(unreadable, credentials=None, fingerprint=None)
+            shown.append(show_account_to_worker(bare, proxy, wait_s))
+    return shown
+
+
+async def _show_proxy_to_worker(turn: Turn, worker_id: str) -> JsonObject | None:
+    """Return the worker's proxy; if its password does not open, without one.
+
+    The proxy then refuses the worker. Without the proxy, accounts would be seen at an address that is not theirs.
+    """
     proxy = await find_proxy_of_worker(turn.connection, worker_id)
-    return [
-        show_account_to_worker(account, proxy, turn.presence.find_wait(account.id, worker_id, turn.monotonic))
-        for account in accounts
-    ]
+    if proxy is None:
+        return None
+    try:
+        return proxy.to_worker()
+    except SealBroken as fault:
+        log.error("proxy_password_unreadable", proxy=proxy.id, reason=str(fault))
+        return replace(proxy, password=None).to_worker()
+
+
+async def _note_unreadable(turn: Turn, account: Account, fault: SealBroken) -> Account:
+    """Note that what is stored of this account does not open; a login under way decides for itself what it becomes."""
+    if account.login_status in (LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.LOGGING_IN):
+        return account
+    status = LoginStatus.CREDENTIALS_UNREADABLE
+    await account_rows.change_account(turn.connection, account.id, {"login_status": status.value}, turn.at)
+    noted = replace(account, login_status=status, updated_at=turn.at)
+    announce_account(turn, noted)
+    log.error("credentials_unreadable", account=account.id, reason=str(fault))
+    return noted
 
 
 async def settle_loads(turn: Turn, worker_ids: Collection[str]) -> None:

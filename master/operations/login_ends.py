@@ -39,9 +39,11 @@ BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted")
 async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store what the worker brought and make it the account's owner."""
     assert login.worker_id is not None
-    values: dict[str, Any] = {"login_status": LoginStatus.LOGGED_IN.value, "last_login_time": turn.at}
+    opens = bool(event.cookies) or account.can_be_handed_out()
+    status = LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
+    values: dict[str, Any] = {"login_status": status.value, "last_login_time": turn.at}
     if event.cookies:
-        values["credentials"] = {"cookies": event.cookies}
+        values["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
     if event.cookies or (event.cookies_valid_until or 0) > turn.now:
         values["cookies_valid_until"] = choose_cookies_end(event.cookies_valid_until, turn.now)
     if event.user_info is not None:
@@ -51,6 +53,8 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
             values["platform_user_id"] = user_id
     if event.fingerprint is not None:
         values["fingerprint"] = event.fingerprint
+    elif event.cookies and account.fingerprint is not None and not account.fingerprint.can_be_read():
+        values["fingerprint"] = None  # a new login repairs, and what nobody can open helps nobody
     await _end(turn, login, SessionStatus.SUCCESS, {"logged_in_at": turn.at})
     if not await account_rows.change_account(turn.connection, account.id, values, turn.at, epoch=account.epoch):
         raise StaleEpoch

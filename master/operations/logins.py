@@ -22,6 +22,7 @@ from master.errors import (
     Missing,
     NotRegistered,
     NotYours,
+    ProxyUnreadable,
     StaleEpoch,
     UnknownAccount,
     UnknownSession,
@@ -36,6 +37,7 @@ from master.protocol.admin import show_login as show_row
 from master.protocol.http import Listing, LoginsQuery, NewLogin, NoQuery, Request
 from master.protocol.wire import Empty
 from master.protocol.worker import LoginQrCode, LoginReport, UserInput
+from master.secret import SealBroken
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import workers as worker_rows
@@ -84,7 +86,7 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     await login_rows.add_login(turn.connection, login)
     await set_login_status(turn, account, LoginStatus.LOGGING_IN)
     turn.after_commit(lambda: turn.presence.deadlines.__setitem__(login.id, login.expires_at))
-    proxy = await find_proxy_of_worker(turn.connection, chosen.id)
+    proxy = await _open_proxy(turn, chosen.id)
     turn.tell(
         worker_address(chosen.id),
         "master:login:start",
@@ -92,7 +94,7 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
             "account_id": account.id,
             "session_id": login.id,
             "platform": account.platform,
-            "proxy": proxy.to_worker() if proxy else None,
+            "proxy": proxy,
         },
     )
     reply: JsonObject = {"account_id": account.id, "worker_id": chosen.id, "session_id": login.id, "status": "sent"}
@@ -101,6 +103,15 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
         turn.answer("admin:login:start:ack", reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
     return reply
+
+
+async def _open_proxy(turn: Turn, worker_id: str) -> JsonObject | None:
+    """Return the proxy that a login must take. Errors: ProxyUnreadable; a login by another way looks like a theft."""
+    proxy = await find_proxy_of_worker(turn.connection, worker_id)
+    try:
+        return proxy.to_worker() if proxy is not None else None
+    except SealBroken:
+        raise ProxyUnreadable from None
 
 
 async def cancel_login(event: CancelLogin, turn: Turn) -> JsonObject:
@@ -275,8 +286,7 @@ async def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Logi
 
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     """Show administrators what the worker reported, without secrets."""
-    told = {key: value for key, value in event.model_dump(mode="json").items() if value is not None}
-    shown = remove_secrets(told) | {"account_id": login.account_id, "worker_id": login.worker_id}
+    shown = remove_secrets(event.show_words()) | {"account_id": login.account_id, "worker_id": login.worker_id}
     hidden = remove_codes(shown)
     if hidden == shown:
         turn.tell(ADMINS, "login:status:update", shown)

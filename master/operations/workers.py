@@ -28,9 +28,13 @@ from master.protocol.worker import Goodbye, Heartbeat, Register
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import workers as worker_rows
+from master.store.proxies import find_unreadable as find_unreadable_proxies
 from master.turn import Caller, Turn, worker_address
 
 log = structlog.get_logger(__name__)
+
+SHOWN = 20
+"""How many ids a log line names at most."""
 
 FLUSH_INTERVAL_S = 5
 """Seconds between two batches of heartbeats; a crash loses no more than one batch."""
@@ -243,6 +247,13 @@ async def write_heartbeats(event: None, turn: Turn) -> int:
 async def wake_up(event: None, turn: Turn) -> JsonObject:
     """Rebuild memory from the file at a start: nobody is connected, nobody is declared lost before a full grace."""
     await worker_rows.disconnect_all(turn.connection, turn.at)
+    unreadable = await account_rows.find_unreadable(turn.connection)
+    await account_rows.mark_unreadable(turn.connection, unreadable, turn.at)
+    if unreadable:
+        log.error("credentials_unreadable", count=len(unreadable), accounts=sorted(unreadable)[:SHOWN])
+    proxies = await find_unreadable_proxies(turn.connection)
+    if proxies:
+        log.error("proxy_password_unreadable", count=len(proxies), proxies=sorted(proxies)[:SHOWN])
     workers = await worker_rows.find_all_workers(turn.connection)
     holders = await account_rows.find_holders(turn.connection)
     logins = await login_rows.find_open_logins(turn.connection)

@@ -300,6 +300,7 @@ def show_proxy(proxy: Proxy) -> JsonObject:
         "protocol": proxy.protocol,
         "username": proxy.username,
         "has_password": proxy.password is not None,
+        "password_unreadable": proxy.password is not None and not proxy.password.can_be_read(),
         "status": proxy.status,
         "created_at": proxy.created_at,
         "updated_at": proxy.updated_at,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
 from master.protocol.wire import Body, Id, Name, Platform, Query, Seconds
+from master.secret import Secret
 
 PAGE_LIMIT = 500
 
@@ -112,7 +113,7 @@ class LogsQuery(Query):
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
-READ_ONLY_PROXY_FIELDS = frozenset({"id", "has_password", "created_at", "updated_at"})
+READ_ONLY_PROXY_FIELDS = frozenset({"id", "has_password", "password_unreadable", "created_at", "updated_at"})
 READ_ONLY_CONFIG_FIELDS = frozenset({"id", "worker_id", "created_at", "updated_at"})
 
 
@@ -191,7 +192,7 @@ class NewProxy(Body):
     server: ProxyServer
     protocol: ProxyProtocol = "http"
     username: Annotated[str, Field(max_length=256)] | None = None
-    password: Annotated[str, Field(max_length=1_024)] | None = Field(default=None, repr=False)
+    password: Secret[Annotated[str, Field(max_length=1_024)]] | None = None
     status: Literal["active", "inactive"] = "active"
 
 
@@ -202,7 +203,7 @@ class ProxyChange(Body):
     server: ProxyServer = ""
     protocol: ProxyProtocol = "http"
     username: Annotated[str, Field(max_length=256)] | None = None
-    password: Annotated[str, Field(max_length=1_024)] | None = Field(default=None, repr=False)
+    password: Secret[Annotated[str, Field(max_length=1_024)]] | None = None
     status: Literal["active", "inactive"] = "active"
 
     @model_validator(mode="before")

@@ -11,6 +11,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from master.errors import Invalid, Refusal, Unreadable
+from master.secret import Secret
 
 MAX_ID = 128
 MAX_NAME = 256
@@ -78,22 +79,25 @@ Json = Annotated[dict[str, Any], AfterValidator(bound_json)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
+READING = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
 class Payload(BaseModel):
     """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", **READING)
 
 
 class Query(BaseModel):
     """A route's query string; an unknown parameter is an error of the caller."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", **READING)
 
 
 class Body(Payload):
     """A route's JSON body; an unknown field is an error of the caller, so that no misspelt value is lost."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", **READING)
 
 
 class Empty(Payload):
@@ -169,7 +173,7 @@ class FastJson:
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
         """Return compact JSON text."""
-        return orjson.dumps(value, default=str).decode()
+        return orjson.dumps(value, default=_write_odd).decode()
 
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:
@@ -181,6 +185,13 @@ class FastJson:
                 return _replace_surrogates(json.loads(text, parse_constant=_refuse_constant))
             except RecursionError:
                 raise ValueError("nested too deeply") from None
+
+
+def _write_odd(value: Any) -> str:
+    """Return as text what JSON does not know; a secret that nobody revealed on purpose does not leave."""
+    if isinstance(value, Secret):
+        raise TypeError("a secret is not written down")
+    return str(value)
 
 
 def _refuse_constant(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,9 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from master.model import Account, Direction, JsonObject, MessageKind, Proxy
+from master.model import Account, Direction, JsonObject, MessageKind
 from master.protocol.wire import (
     MAX_ITEMS,
+    READING,
     Count,
     Id,
     ImageData,
@@ -32,6 +34,7 @@ from master.protocol.wire import (
     Text,
     bound_json,
 )
+from master.secret import Secret
 
 ASSIGN_LIMIT = 100
 """Accounts per `master:task:assign` event (protocol.md section 1)."""
@@ -106,21 +109,30 @@ class LoginQrCode(Payload):
 class LoginReport(Payload):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", **READING)
 
     session_id: Id
     status: Annotated[str, Field(min_length=1, max_length=64)]
     account_id: Id | None = None
     epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    cookies: Annotated[list[Any], Field(max_length=MAX_ITEMS)] | None = None
+    cookies: Secret[Annotated[list[Any], Field(max_length=MAX_ITEMS)]] | None = None
     user_info: Json | None = None
-    fingerprint: Json | None = None
+    fingerprint: Secret[Json] | None = None
     cookies_valid_until: Seconds | None = None
     error_message: ShortText | None = None
     error_type: Annotated[str, Field(max_length=64)] | None = None
     qr_code_data: ImageData | None = None
     qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
     expires_at: Seconds | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Show only what names the login: a worker's own words may be secrets under any name."""
+        return iter([("session_id", self.session_id), ("status", self.status)])
+
+    def show_words(self) -> JsonObject:
+        """Return what was reported, without cookies and fingerprint; further secrets may hide in the worker's words."""
+        told = self.model_dump(mode="json", exclude={"cookies", "fingerprint"})
+        return {key: value for key, value in told.items() if value is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -223,11 +235,11 @@ class LoginCancel(Payload):
     reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
 
 
-def show_account_to_worker(account: Account, proxy: Proxy | None, wait_s: float) -> JsonObject:
+def show_account_to_worker(account: Account, proxy: JsonObject | None, wait_s: float) -> JsonObject:
     """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
 
-    `start_after_ms` is there if another worker may still act on the account: whoever did not hold it in this epoch
-    waits so long.
+    `proxy` is as the worker gets it. `start_after_ms` is there if another worker may still act on the account: whoever
+    did not hold it in this epoch waits so long. Errors: SealBroken.
     """
     shown: JsonObject = {
         "id": account.id,
@@ -238,11 +250,11 @@ def show_account_to_worker(account: Account, proxy: Proxy | None, wait_s: float)
         "monitor_interval": account.monitor_interval,
         "status": account.status.value,
         "login_status": account.login_status.value,
-        "credentials": account.credentials or {"cookies": []},
-        "fingerprint": account.fingerprint,
+        "credentials": account.credentials.reveal() if account.credentials is not None else {"cookies": []},
+        "fingerprint": account.fingerprint.reveal() if account.fingerprint is not None else None,
         "user_info": account.user_info,
         "cookies_valid_until": account.cookies_valid_until,
-        "proxy": proxy.to_worker() if proxy else None,
+        "proxy": proxy,
         "epoch": account.epoch,
     }
     if wait_s > 0:

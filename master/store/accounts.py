@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, case, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account, AccountStatus, LoginStatus, Worker
 from master.store.rows import chunk_ids, count_by, find_page, find_row, find_rows
 from master.store.schema import accounts
+from master.store.sealing import find_broken, open_later, seal_values, vault_of
+from master.vault import Vault
+
+UNREADABLE = LoginStatus.CREDENTIALS_UNREADABLE.value
 
 
-def _to_record(row: RowMapping) -> Account:
+def _to_record(row: RowMapping, vault: Vault) -> Account:
     return Account(
         id=row["id"],
         platform=row["platform"],
         account_name=row["account_name"],
         account_id=row["account_id"],
-        credentials=row["credentials"],
+        credentials=open_later(vault, row, "accounts", "credentials"),
         user_info=row["user_info"],
-        fingerprint=row["fingerprint"],
+        fingerprint=open_later(vault, row, "accounts", "fingerprint"),
         status=AccountStatus(row["status"]),
         login_status=LoginStatus(row["login_status"]),
         monitor_interval=row["monitor_interval"],
@@ -36,16 +40,21 @@ def _to_record(row: RowMapping) -> Account:
     )
 
 
+def _to_records(connection: AsyncConnection, rows: Sequence[RowMapping]) -> list[Account]:
+    vault = vault_of(connection)
+    return [_to_record(row, vault) for row in rows]
+
+
 async def find_account(connection: AsyncConnection, account_id: str) -> Account | None:
     """Return one account, or None."""
     row = await find_row(connection, select(accounts).where(accounts.c.id == account_id))
-    return _to_record(row) if row else None
+    return _to_record(row, vault_of(connection)) if row else None
 
 
 async def find_accounts_of(connection: AsyncConnection, worker_id: str) -> list[Account]:
     """Return the accounts that this worker holds, by id."""
     query = select(accounts).where(accounts.c.assigned_worker_id == worker_id).order_by(accounts.c.id)
-    return [_to_record(row) for row in await find_rows(connection, query)]
+    return _to_records(connection, await find_rows(connection, query))
 
 
 async def find_holders(connection: AsyncConnection) -> list[tuple[str, str, int]]:
@@ -64,7 +73,7 @@ async def find_waiting(connection: AsyncConnection, *, account_id: str | None = 
     if account_id is not None:
         query = query.where(accounts.c.id == account_id)
     query = query.order_by(accounts.c.created_at, accounts.c.id)
-    return [_to_record(row) for row in await find_rows(connection, query)]
+    return _to_records(connection, await find_rows(connection, query))
 
 
 async def find_waiting_for(connection: AsyncConnection, worker: Worker, *, limit: int) -> list[Account]:
@@ -80,7 +89,7 @@ async def find_waiting_for(connection: AsyncConnection, worker: Worker, *, limit
         .order_by(accounts.c.created_at, accounts.c.id)
         .limit(limit)
     )
-    return [_to_record(row) for row in await find_rows(connection, query)]
+    return _to_records(connection, await find_rows(connection, query))
 
 
 async def find_watchable(connection: AsyncConnection) -> list[Account]:
@@ -94,7 +103,7 @@ async def find_watchable(connection: AsyncConnection) -> list[Account]:
         )
         .order_by(accounts.c.id)
     )
-    return [_to_record(row) for row in await find_rows(connection, query)]
+    return _to_records(connection, await find_rows(connection, query))
 
 
 async def find_known(connection: AsyncConnection, account_ids: Sequence[str]) -> set[str]:
@@ -114,7 +123,7 @@ async def list_accounts(
     ]
     order = [accounts.c.created_at, accounts.c.id]
     rows, total = await find_page(connection, accounts, conditions, order, limit, offset)
-    return [_to_record(row) for row in rows], total
+    return _to_records(connection, rows), total
 
 
 async def add_account(connection: AsyncConnection, account: Account) -> None:
@@ -148,7 +157,8 @@ async def change_account(
     connection: AsyncConnection, account_id: str, values: Mapping[str, Any], now: int, *, epoch: int | None = None
 ) -> bool:
     """Set columns of one account; return False if it has changed hands since `epoch`, where one is given."""
-    statement = update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now)
+    kept = seal_values(connection, "accounts", account_id, values)
+    statement = update(accounts).where(accounts.c.id == account_id).values(**kept, updated_at=now)
     if epoch is not None:
         statement = statement.where(accounts.c.epoch == epoch)
     return (await connection.execute(statement)).rowcount == 1
@@ -187,6 +197,30 @@ async def release(connection: AsyncConnection, account: Account, now: int) -> bo
 async def remove_account(connection: AsyncConnection, account_id: str) -> None:
     """Remove an account's row; what refers to it must be gone."""
     await connection.execute(delete(accounts).where(accounts.c.id == account_id))
+
+
+async def find_unreadable(connection: AsyncConnection) -> set[str]:
+    """Return the accounts with a stored secret that does not open."""
+    return {row_id async for row_id in find_broken(connection, accounts)}
+
+
+async def mark_unreadable(connection: AsyncConnection, unreadable: set[str], now: int) -> None:
+    """Let login statuses say whose secrets do not open, and no longer say it of those that open again.
+
+    An account that is being logged in keeps its status: it will have new ones, or be looked at when that ends.
+    """
+    marked = set((await connection.scalars(select(accounts.c.id).where(accounts.c.login_status == UNREADABLE))).all())
+    for chunk in chunk_ids(sorted(unreadable - marked)):
+        may_change = accounts.c.login_status != LoginStatus.LOGGING_IN.value
+        await connection.execute(
+            update(accounts).where(accounts.c.id.in_(chunk), may_change).values(login_status=UNREADABLE, updated_at=now)
+        )
+    for chunk in chunk_ids(sorted(marked - unreadable)):
+        stored = accounts.c.credentials.is_not(None)
+        after = case((stored, LoginStatus.LOGGED_IN.value), else_=LoginStatus.NOT_LOGGED_IN.value)
+        await connection.execute(
+            update(accounts).where(accounts.c.id.in_(chunk)).values(login_status=after, updated_at=now)
+        )
 
 
 async def count_accounts(connection: AsyncConnection) -> dict[str, dict[str, int]]:

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from master.store.schema import counters
+from master.store.sealing import VAULT
+from master.vault import Vault
 
 Connect = Callable[..., Awaitable[Any]]
 """Opens one aiosqlite connection, which also says how long it waits for a lock; a simulation gives its own."""
@@ -29,9 +31,10 @@ class Database:
     writes some pages of its own first, so that only a disk that takes writes again ends the trouble.
     """
 
-    def __init__(self, path: Path, *, connect: Connect | None = None) -> None:
+    def __init__(self, path: Path, vault: Vault, *, connect: Connect | None = None) -> None:
         self.path = path
         self.trouble: str | None = None
+        self._vault = vault
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True)
 
@@ -44,6 +47,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             hide_parameters=True,
+            execution_options={VAULT: self._vault},  # rows and records meet where there is only a connection
             pool_reset_on_return=None,  # `_lend` ends every transaction itself; asking again is another step per turn
             **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
         )
@@ -107,6 +111,7 @@ def _set_up(connection: Any, *, query_only: bool) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what was replaced or removed does not stay in free pages: codes, values of older keys
         "temp_store=MEMORY",
         "cache_size=-16384",
         f"query_only={'ON' if query_only else 'OFF'}",

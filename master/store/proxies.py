@@ -11,24 +11,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from master.model import Proxy
 from master.store.rows import find_page, find_row
 from master.store.schema import proxies, worker_configs
+from master.store.sealing import find_broken, open_later, seal_values, vault_of
 
 ACTIVE = "active"
 
 
-def _to_record(row: RowMapping) -> Proxy:
-    return Proxy(**{name: row[name] for name in Proxy.__dataclass_fields__})
+def _to_record(connection: AsyncConnection, row: RowMapping) -> Proxy:
+    values = {name: row[name] for name in Proxy.__dataclass_fields__}
+    return Proxy(**values | {"password": open_later(vault_of(connection), row, "proxies", "password")})
 
 
 async def find_proxy(connection: AsyncConnection, proxy_id: str) -> Proxy | None:
     """Return one proxy, or None."""
     row = await find_row(connection, select(proxies).where(proxies.c.id == proxy_id))
-    return _to_record(row) if row else None
+    return _to_record(connection, row) if row else None
 
 
 async def find_proxy_named(connection: AsyncConnection, name: str) -> Proxy | None:
     """Return the proxy with this name, or None."""
     row = await find_row(connection, select(proxies).where(proxies.c.name == name))
-    return _to_record(row) if row else None
+    return _to_record(connection, row) if row else None
 
 
 async def find_proxy_of_worker(connection: AsyncConnection, worker_id: str) -> Proxy | None:
@@ -39,24 +41,25 @@ async def find_proxy_of_worker(connection: AsyncConnection, worker_id: str) -> P
         .where(worker_configs.c.worker_id == worker_id, proxies.c.status == ACTIVE)
     )
     row = await find_row(connection, query)
-    return _to_record(row) if row else None
+    return _to_record(connection, row) if row else None
 
 
 async def list_proxies(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Proxy], int]:
     """Return a page of proxies by name, and how many there are."""
     rows, total = await find_page(connection, proxies, [], [proxies.c.name], limit, offset)
-    return [_to_record(row) for row in rows], total
+    return [_to_record(connection, row) for row in rows], total
 
 
 async def add_proxy(connection: AsyncConnection, proxy: Proxy) -> None:
     """Insert a new proxy."""
     values = {name: getattr(proxy, name) for name in Proxy.__dataclass_fields__}
-    await connection.execute(insert(proxies).values(**values))
+    await connection.execute(insert(proxies).values(**seal_values(connection, "proxies", proxy.id, values)))
 
 
 async def change_proxy(connection: AsyncConnection, proxy_id: str, values: Mapping[str, Any], now: int) -> None:
     """Set columns of one proxy."""
-    await connection.execute(update(proxies).where(proxies.c.id == proxy_id).values(**values, updated_at=now))
+    kept = seal_values(connection, "proxies", proxy_id, values)
+    await connection.execute(update(proxies).where(proxies.c.id == proxy_id).values(**kept, updated_at=now))
 
 
 async def remove_proxy(connection: AsyncConnection, proxy_id: str) -> None:
@@ -78,3 +81,8 @@ async def find_users_of_proxy(connection: AsyncConnection, proxy_id: str, *, lim
 async def count_proxies(connection: AsyncConnection) -> int:
     """Return how many proxies there are."""
     return int(await connection.scalar(select(func.count()).select_from(proxies)) or 0)
+
+
+async def find_unreadable(connection: AsyncConnection) -> set[str]:
+    """Return the proxies whose password does not open."""
+    return {row_id async for row_id in find_broken(connection, proxies)}

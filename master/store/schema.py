@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, TypeDecorator, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    cast,
+    text,
+    type_coerce,
+)
 
 metadata = MetaData()
 
@@ -25,6 +39,21 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+class SealedBytes(TypeDecorator[bytes]):
+    """What the vault has sealed, as bytes whatever stands there: a damaged value must not harm who reads other rows."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def column_expression(self, column: Any) -> Any:
+        """Return what is selected for the column."""
+        return type_coerce(cast(column, LargeBinary), self)
+
+
+SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",)}
+"""The columns, by table, whose values are sealed by the vault."""
+
+
 accounts = Table(
     "accounts",
     metadata,
@@ -32,9 +61,9 @@ accounts = Table(
     Column("platform", Text, nullable=False),
     Column("account_name", Text, nullable=False),
     Column("account_id", Text),
-    Column("credentials", JsonText),
+    Column("credentials", SealedBytes),
     Column("user_info", JsonText),
-    Column("fingerprint", JsonText),
+    Column("fingerprint", SealedBytes),
     Column("status", Text, server_default="active"),
     Column("login_status", Text, server_default="not_logged_in"),
     Column("monitor_interval", Integer, server_default="20"),
@@ -190,11 +219,19 @@ proxies = Table(
     Column("server", Text, nullable=False),
     Column("protocol", Text, nullable=False),
     Column("username", Text),
-    Column("password", Text),
+    Column("password", SealedBytes),
     Column("status", Text, nullable=False, server_default="active"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Index("uq_proxies_name", "name", unique=True),
+)
+
+vault_keys = Table(
+    "vault_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # a known word sealed with this key: it tells a wrong key from a damaged value
+    Column("proof", LargeBinary, nullable=False),
 )
 
 worker_configs = Table(

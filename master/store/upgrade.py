@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from master.store.schema import metadata
+from master.vault import Vault
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -33,14 +34,65 @@ class DatabaseFault(Exception):
     """The database file cannot be used; the message is one readable line."""
 
 
-def upgrade(path: Path) -> str:
-    """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault."""
-    _make_folder(path)
+PLAIN_TEXT_LEFT = "plain_text_left"
+"""The counter that says that free pages may still hold secrets of the time before the vault."""
+
+READERS_LEAVE_S = 5.0
+"""How long such pages may still be read by somebody before that is a fault."""
+
+
+def upgrade(path: Path, vault: Vault | None = None) -> str:
+    """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault.
+
+    The vault seals what an older version kept in plain text; it is needed only where there is some.
+    """
+    make_folder(path)
     with _connect(path) as connection:
         _refuse_newer(connection, path)
         config = _config(connection)
+        config.attributes["vault"] = vault
+        config.attributes["fresh"] = _present(connection) is None
         command.upgrade(config, "head")
-        return _newest(config)
+        version = _newest(config)
+    _remove_plain_text(path)
+    return version
+
+
+def _remove_plain_text(path: Path) -> None:
+    """Write the file anew without free pages, where these may hold secrets; interrupted, it is done again."""
+    with open_file(path, wait_s=READERS_LEAVE_S) as connection:
+        if connection.execute("SELECT 1 FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,)).fetchone() is None:
+            return
+        connection.execute("VACUUM")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise DatabaseFault(f"Another program reads {path}: close it, so that old plain text can be removed.")
+        connection.execute("DELETE FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,))
+
+
+def require_current(path: Path) -> None:
+    """Refuse a file that is not there, or not of this program's version. Errors: DatabaseFault."""
+    if not path.exists():
+        raise DatabaseFault(f"There is no database at {path}.")
+    with _connect(path) as connection:
+        _refuse_newer(connection, path)
+        if (present := _present(connection)) != (newest := _newest(_config(connection))):
+            raise DatabaseFault(
+                f"{path} is at version {present or 'none'}, this program wants {newest}; "
+                "run `python -m master db upgrade`."
+            )
+
+
+@contextmanager
+def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]:
+    """Give a connection without a transaction, for whole-file work beside a Master. Errors: DatabaseFault."""
+    try:
+        with closing(sqlite3.connect(path, timeout=wait_s, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
+            yield connection
+    except sqlite3.Error as fault:
+        raise DatabaseFault(f"{path} cannot be used as a database: {fault}.") from None
 
 
 @contextmanager
@@ -48,22 +100,36 @@ def hold(path: Path) -> Iterator[None]:
     """Keep every other Master away from the database at `path` for as long as this lasts. Errors: DatabaseFault.
 
     A second process would be safe for the data (every change of state is guarded in SQL), but it would mark the first
-    one's workers disconnected. The lock is the kernel's and ends with the process, however that ends.
+    one's workers disconnected.
     """
-    _make_folder(path)
-    with path.with_name(path.name + ".lock").open("w") as file:
+    make_folder(path)
+    with lock_file(path.with_name(path.name + ".lock")) as locked:
+        if not locked:
+            raise DatabaseFault(f"Another Master is running on {path}; stop it or use another DB_PATH.")
+        yield
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[bool]:
+    """Say whether this lock could be taken; if so it is held for as long as this lasts.
+
+    It is the kernel's, and ends with the process, however that ends.
+    """
+    with path.open("w") as file:
         try:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except ImportError:  # no such lock on this system
-            pass
+            yield True
         except OSError:
-            raise DatabaseFault(f"Another Master is running on {path}; stop it or use another DB_PATH.") from None
-        yield
+            yield False
+        else:
+            yield True
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make the folder that this file is to be in. Errors: DatabaseFault."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
@@ -86,11 +152,28 @@ def check(path: Path) -> list[str]:
         else:
             context = MigrationContext.configure(connection, opts=COMPARISON)
             faults += [f"The tables differ: {difference}." for difference in compare_metadata(context, metadata)]
-        rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        faults += [f"Integrity: {row}." for row in rows if row != "ok"]
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        faults += [f"A row of {row[0]} names a missing row of {row[2]}." for row in broken]
-        return faults
+        return faults + _find_damage(connection)
+
+
+def inspect(path: Path) -> str:
+    """Return the version of a copy that may take a database's place. Errors: DatabaseFault if it may not."""
+    with _connect(path) as connection:
+        _refuse_newer(connection, path)
+        present, damage = _present(connection), _find_damage(connection)
+    if damage:
+        raise DatabaseFault(f"{path} is damaged. {damage[0]}")
+    if present is None:
+        raise DatabaseFault(f"{path} is no database of Master's.")
+    return present
+
+
+def _find_damage(connection: Connection) -> list[str]:
+    rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return [
+        *(f"Integrity: {row}." for row in rows if row != "ok"),
+        *(f"A row of {row[0]} names a missing row of {row[2]}." for row in broken),
+    ]
 
 
 def reset(path: Path) -> None:

@@ -16,6 +16,7 @@ from master.endpoints import Endpoint
 from master.model import JsonObject, Proxy
 from master.operations.proxies import find_proxy
 from master.protocol.http import ProxyTrial, split_address
+from master.secret import SealBroken
 from master.turn import Caller, Turns
 from master.web.answers import answer_one
 from master.web.reading import read_request
@@ -66,6 +67,8 @@ async def try_proxy(proxy: Proxy, trial: ProxyTrial, clock: Clock) -> JsonObject
         error = str(fault)
     except TimeoutError:
         error = f"no answer within {trial.timeout_s:g} s"
+    except SealBroken:
+        error = "the proxy's password cannot be opened; set it again"
     except UnicodeError:
         error = "the proxy's address is no name that can be looked up"
     except asyncio.IncompleteReadError:
@@ -106,7 +109,7 @@ async def _shake_connect(proxy: Proxy, target: str, reader: asyncio.StreamReader
     """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
-        pair = base64.b64encode(f"{proxy.username}:{proxy.password or ''}".encode()).decode()
+        pair = base64.b64encode(f"{proxy.username}:{_read_password(proxy)}".encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {pair}")
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     await writer.drain()
@@ -139,6 +142,10 @@ async def _shake_socks(proxy: Proxy, target: str, reader: asyncio.StreamReader, 
         raise TrialFault(SOCKS_FAULTS.get(reply, "the proxy refused"))
 
 
+def _read_password(proxy: Proxy) -> str:
+    return proxy.password.reveal() if proxy.password is not None else ""
+
+
 def _write_host(host: str) -> bytes:
     """Return a host as SOCKS5 names it: its kind and the address, or the name for the proxy to look up."""
     try:
@@ -152,7 +159,7 @@ def _write_host(host: str) -> bytes:
 
 
 async def _log_in(proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    name, word = (proxy.username or "").encode(), (proxy.password or "").encode()
+    name, word = (proxy.username or "").encode(), _read_password(proxy).encode()
     if len(name) > 255 or len(word) > 255:
         raise TrialFault("username or password is too long for SOCKS5")
     writer.write(b"\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word)

@@ -16,6 +16,7 @@ import engineio.async_socket
 from master.app import Master
 from master.clock import Clock
 from master.settings import Settings
+from simulator.chance import open_stream
 from simulator.transport import LinkDown
 from simulator.virtual.database import connect_inline
 from simulator.virtual.disk import Disk
@@ -44,6 +45,7 @@ class House:
         self._settings = settings
         self._seed = seed
         self._ids = itertools.count(1)
+        self._random_bytes = open_stream(seed, "vault").randbytes
         self._sids = itertools.count(1)
         self._links: dict[Link, None] = {}
         self._being_born: tuple[Life, Master] | None = None
@@ -158,6 +160,7 @@ class House:
             clock=self._clock,
             new_id=lambda: f"{self._seed:08x}-0000-4000-8000-{next(self._ids):012x}",
             connect=connect_inline(self.path, self.disk),
+            random_bytes=self._random_bytes,
         )
         eio = master.sockets.eio
         eio._async = {**eio._async, **DRIVER}

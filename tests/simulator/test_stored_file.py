@@ -13,8 +13,9 @@ import pytest
 
 from master.clock import ManualClock
 from master.model import MessageKind
-from master.store.upgrade import upgrade
-from simulator.ledger import Ledger
+from master.store.keyring import prepare_database
+from master.vault import Vault
+from simulator.ledger import SECRET_MARK, Ledger
 from simulator.platform import Platform
 from simulator.scenario import Scenario
 from simulator.stored_file import DOUBLED, LOST, check_file, compare_owners, read_file
@@ -38,14 +39,16 @@ class Run:
         self.ledger.note_login_sent(LOGIN, ACCOUNT, [{"name": "cookie"}])
         self.ledger.note_login_acknowledged(LOGIN)
         self.ledger.note_confirmed(DEVICE, "notification-1")
-        upgrade(path)
+        vault = Vault()
+        prepare_database(path, vault, None)
+        sealed = vault.seal("accounts.credentials", ACCOUNT, {"cookies": [{"name": "cookie"}]})
         self.change(
             f"""INSERT INTO workers (id, host, port, assigned_accounts, started_at, created_at, updated_at)
                 VALUES ('{WORKER}', 'localhost', 4000, 1, 0, 0, 0);
                 INSERT INTO accounts (id, platform, account_name, account_id, assigned_worker_id, login_status,
                                       credentials, created_at, updated_at)
                 VALUES ('{ACCOUNT}', 'douyin', 'name', 'a', '{WORKER}', 'logged_in',
-                        '{{"cookies":[{{"name":"cookie"}}]}}', 0, 0);
+                        x'{sealed.hex()}', 0, 0);
                 INSERT INTO login_sessions (id, account_id, worker_id, status, created_at, expires_at)
                 VALUES ('{LOGIN}', '{ACCOUNT}', '{WORKER}', 'success', 0, 0);
                 UPDATE counters SET value = 2 WHERE name = 'notification_seq';
@@ -99,11 +102,13 @@ BROKEN = [
     ("UPDATE login_sessions SET status = 'scanning'", "login_lost"),
     ("DELETE FROM login_sessions", "login_lost"),
     ("UPDATE accounts SET credentials = NULL", "wrong_credentials"),
+    ("UPDATE accounts SET credentials = zeroblob(99)", "wrong_credentials"),
     ("DELETE FROM client_deliveries", "confirmation_lost"),
     ("UPDATE workers SET assigned_accounts = 2", "load_differs"),
     ("UPDATE accounts SET assigned_worker_id = NULL", "load_differs"),
     ("UPDATE accounts SET id = 'another'", "account_lost"),
     ("UPDATE comments SET account_id = 'nobody'", "file_damaged"),
+    (f"UPDATE accounts SET user_info = '{SECRET_MARK}.1'", "secret_in_file"),
     (
         "INSERT INTO login_sessions (id, account_id, status, created_at) VALUES ('login-2', 'account-1', 'success', 0)",
         "login_invented",

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from master.access import Access
 from master.clock import ManualClock
+from master.keys import make_key
 from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
@@ -28,6 +29,7 @@ from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel, Turns
+from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
@@ -58,7 +60,9 @@ class Site:
             stop_limit_s=10,
             default_command=(sys.executable, "-c", "import signal; signal.pause()"),
         )
-        self.database = Database(settings.db_path)
+        self.vault = Vault()
+        self.vault.use([make_key(os.urandom)])
+        self.database = Database(settings.db_path, self.vault)
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
         self.turns = Turns(

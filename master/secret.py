@@ -1,0 +1,111 @@
+"""Secrets: values that say `<secret>` wherever they would be printed, and that nothing writes down by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+SHOWN = "<secret>"
+
+
+class SealBroken(Exception):
+    """A stored secret cannot be opened: its key is missing, or it was changed or moved. The message holds no secret."""
+
+
+class Secret(Generic[T]):
+    """A value that only `reveal` gives away.
+
+    Printed, formatted or logged it is `<secret>`; JSON encoders, pickle and copies refuse it. As a pydantic field,
+    `Secret[X]` reads what `X` reads.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        """Return the value itself; it must not be kept where it could be printed. Errors: SealBroken."""
+        return self._value
+
+    def map(self, change: Callable[[T], U]) -> Secret[U]:
+        """Return a secret of what `change` makes of the value. Errors: SealBroken."""
+        return Secret(change(self.reveal()))
+
+    def can_be_read(self) -> bool:
+        """Tell whether `reveal` would return."""
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and bool(self.reveal() == other.reveal())
+
+    __hash__ = None  # type: ignore[assignment]  # what is hashed is compared, cached and counted: no place for a secret
+
+    def __repr__(self) -> str:
+        return SHOWN
+
+    def __format__(self, spec: str) -> str:
+        return SHOWN
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a secret is not written down or copied")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read what the type in brackets reads; refuse to be dumped."""
+        inner = handler.generate_schema(*get_args(source))
+
+        def read(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Secret[Any]:
+            return value if isinstance(value, Secret) else Secret(validate(value))
+
+        return core_schema.no_info_wrap_validator_function(
+            read, inner, serialization=core_schema.plain_serializer_function_ser_schema(_refuse_to_dump)
+        )
+
+
+class Opener(Protocol):
+    """Opens what was sealed; the vault does."""
+
+    def open(self, place: str, row_id: str, stored: object) -> Any:
+        """Return the value that was sealed for this place (table.column) and row. Errors: SealBroken."""
+        ...
+
+
+class Sealed(Secret[Any]):
+    """A secret as the database holds it: opened anew each time it is asked for, and never before."""
+
+    __slots__ = ("_opener", "_place", "_row_id", "_stored")
+
+    def __init__(self, opener: Opener, place: str, row_id: str, stored: object) -> None:
+        self._opener = opener
+        self._place = place
+        self._row_id = row_id
+        self._stored = stored
+
+    def reveal(self) -> Any:
+        """Open it and return the value. Errors: SealBroken."""
+        return self._opener.open(self._place, self._row_id, self._stored)
+
+    def can_be_read(self) -> bool:
+        """Tell whether it opens."""
+        try:
+            self.reveal()
+        except SealBroken:
+            return False
+        return True
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _refuse_to_dump(value: Any) -> NoReturn:
+    raise TypeError("a secret is not written down or copied")

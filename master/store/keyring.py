@@ -1,0 +1,178 @@
+"""Which keys the vault has, which ones the file needs, and that they are the right ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
+from master.secret import SealBroken
+from master.store.schema import SEALED
+from master.store.upgrade import lock_file, make_folder, open_file, require_current, upgrade
+from master.vault import Vault, read_key_id
+
+PROOF_PLACE = "vault_keys.proof"
+PROOF = b'"master"'
+HEAD_BYTES = 40
+"""The beginning of a sealed value that surely holds its key's id."""
+
+PLACES = tuple((table, column) for table, columns in SEALED.items() for column in columns)
+
+
+def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> str:
+    """Unlock the vault, bring the file to this program's version and return that.
+
+    Errors: DatabaseFault; KeyFault if a key that the file needs is missing or is another one.
+    """
+    make_folder(path)
+    unlock(path, vault, keys)
+    version = upgrade(path, vault)
+    with open_file(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        forget_keys(connection, vault.key_ids)
+        connection.execute("COMMIT")
+    return version
+
+
+def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> None:
+    """Give the vault its keys: those of MASTER_KEYS, those of the key file, or a new one in a new key file.
+
+    Errors: KeyFault; a new file is not made where values wait for a key that is gone.
+    """
+    if keys:
+        vault.use(keys)
+        return
+    file = KeyFile(place_key_file(path))
+    if file.stamp() is None:
+        _refuse_lost_keys(path, file)
+        file.create([make_key(vault.random_bytes)])
+    vault.follow(file)
+
+
+def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
+    """Check that every key the file needs is here and is the right one, and note in it those that may be used.
+
+    It takes a write transaction. Errors: KeyFault. A single value that does not open is none: see `find_broken`.
+    """
+    vault.refresh()  # a rotation may have begun since the keys were read; no value has a key before the key file has
+    used = count_by_key(connection)
+    proven = set()
+    for key_id, proof in connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id").fetchall():
+        needed = f"{count_values(used[key_id])} in {path}"
+        if key_id not in vault.key_ids:
+            if used[key_id]:
+                keys = place_key_file(path)
+                raise KeyFault(f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS.")
+        elif _opens(vault, PROOF_PLACE, key_id, proof):
+            proven.add(key_id)
+        elif used[key_id] and not _opens_any(connection, vault, key_id):
+            raise KeyFault(f"Key {key_id} is not the one of that name that sealed {needed}: put that one back.")
+    for key_id in vault.key_ids:
+        if key_id not in proven:
+            proof = vault.seal_with(key_id, PROOF_PLACE, key_id, PROOF)
+            connection.execute("INSERT OR REPLACE INTO vault_keys (id, proof) VALUES (?, ?)", (key_id, proof))
+
+
+def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
+    """Take the keys out of the file's notes that are neither wanted nor named by any value."""
+    used = count_by_key(connection)
+    for (key_id,) in connection.execute("SELECT id FROM vault_keys").fetchall():
+        if key_id not in wanted and not used[key_id]:
+            connection.execute("DELETE FROM vault_keys WHERE id = ?", (key_id,))
+
+
+def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
+    """Check that the keys of the database at `path` open what a copy holds. Errors: KeyFault."""
+    with open_file(copy) as connection:
+        if not _has_vault(connection) or not count_by_key(connection):
+            return
+        vault = Vault()
+        vault.use(keys or KeyFile(place_key_file(path)).read())
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def hold_keys(path: Path) -> Iterator[None]:
+    """Keep away who else wants to seal everything anew, or to replace the whole file. Errors: KeyFault."""
+    file = place_key_file(path)
+    with lock_file(file.with_name(file.name + ".lock")) as locked:
+        if not locked:
+            raise KeyFault(f"The keys of {path} are being rotated; try again once that is done.")
+        yield
+
+
+def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
+    """Return how many sealed values name each key; those that are no sealed values count for none."""
+    counts: Counter[str] = Counter()
+    for table, column in PLACES:
+        head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
+        for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
+            key_id = read_key_id(stored)
+            if key_id is not None:
+                counts[key_id] += 1
+    return counts
+
+
+def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (table.column, row id, bytes) of every value that should be sealed."""
+    for table, column in PLACES:
+        query = f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        for row_id, stored in connection.execute(query):
+            yield f"{table}.{column}", row_id, stored
+
+
+def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], int]:
+    """Return a line for each key, and how many values cannot be opened with them. Errors: KeyFault, DatabaseFault."""
+    require_current(path)
+    vault = Vault()
+    if not keys:
+        keys = KeyFile(place_key_file(path)).read()
+    vault.use(keys)
+    with open_file(path) as connection:
+        connection.execute("BEGIN")
+        used = count_by_key(connection)
+        broken = sum(not _opens(vault, *value) for value in iterate_values(connection))
+    lines = [f"{key_id}: {count_values(used[key_id])}" for key_id in vault.key_ids]
+    lines[0] += "; new values are sealed with it"
+    lines += [f"{key_id}: {count_values(used[key_id])}; MISSING" for key_id in sorted(set(used) - set(vault.key_ids))]
+    return lines, broken
+
+
+def count_values(count: int) -> str:
+    """Return a count of values in words."""
+    return f"{count} value" if count == 1 else f"{count} values"
+
+
+def _refuse_lost_keys(path: Path, file: KeyFile) -> None:
+    if not path.exists():
+        return
+    with open_file(path) as connection:
+        used = count_by_key(connection) if _has_vault(connection) else Counter[str]()
+    if used:
+        raise KeyFault(
+            f"The key file {file.path} is gone, and {count_values(used.total())} in {path} cannot be opened without: "
+            "put it back, or set MASTER_KEYS."
+        )
+
+
+def _has_vault(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone() is not None
+
+
+def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
+    try:
+        vault.open_content(place, row_id, stored)
+    except SealBroken:
+        return False
+    return True
+
+
+def _opens_any(connection: sqlite3.Connection, vault: Vault, key_id: str) -> bool:
+    values = iterate_values(connection)
+    return any(_opens(vault, *value) for value in values if read_key_id(value[2]) == key_id)

@@ -1,0 +1,193 @@
+"""A new key for every sealed value, beside a running Master.
+
+    note the new key in the database --> put it into the key file --> seal every value anew --> drop what nothing needs
+
+Each step may be the last: what was sealed with either key opens, and a further rotation does all that is left. Whoever
+seals looks at the key file first, inside a write transaction; so a transaction that begins after the key file has
+changed sees every value that was sealed with the older key, and there will be no further one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
+from master.secret import SealBroken
+from master.store.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
+from master.store.upgrade import DatabaseFault, hold, open_file, require_current
+from master.vault import Vault, head_of
+
+BATCH = 50
+"""Values per transaction: a Master that wants to write waits for no longer than that."""
+
+PAUSE_S = 0.005
+ROUNDS = 3
+
+
+@dataclass(slots=True)
+class Rotation:
+    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named."""
+
+    to: str
+    resealed: int = 0
+    broken: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
+def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
+    """Make a new key, seal every value of the database with it, and take the older keys out of the key file.
+
+    Errors: DatabaseFault; KeyFault, also if another rotation is under way.
+    """
+    require_current(path)
+    file = KeyFile(place_key_file(path))
+    with hold_keys(path), open_file(path) as connection:
+        unlock(path, Vault(random_bytes), None)  # makes the file where nothing is sealed yet
+        older = file.read()
+        keys = [make_key(random_bytes), *older]
+        vault = Vault(random_bytes)
+        vault.use(keys)
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        connection.execute("COMMIT")
+        file.replace(keys)
+        done = Rotation(keys[0].id)
+        _reseal_all(connection, vault, done)
+        connection.execute("BEGIN IMMEDIATE")
+        _settle(connection, path, vault, done)
+        retire_keys(file, [key for key in older if key.id in done.dropped])
+        file.replace([key for key in keys if key.id not in done.dropped])
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as others let it
+        return done
+
+
+def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) -> Rotation:
+    """Seal every value of the database with the first of MASTER_KEYS; `dropped` are those that nothing needs any more.
+
+    Errors: DatabaseFault; KeyFault, also if the Master that runs does not know that key.
+    """
+    require_current(path)
+    with ExitStack() as stack:
+        stack.enter_context(hold_keys(path))
+        connection = stack.enter_context(open_file(path))
+        try:
+            stack.enter_context(hold(path))
+        except DatabaseFault:
+            _require_known(connection, keys[0])
+        vault = Vault(random_bytes)
+        vault.use(keys)
+        connection.execute("BEGIN IMMEDIATE")
+        verify_keys(connection, path, vault)
+        connection.execute("COMMIT")
+        done = Rotation(keys[0].id)
+        _reseal_all(connection, vault, done)
+        connection.execute("BEGIN IMMEDIATE")
+        _settle(connection, path, vault, done)
+        connection.execute("COMMIT")
+        return done
+
+
+def place_retired(key_file: Path) -> Path:
+    """Return where the keys go that a key file has no more; only backups need them."""
+    return key_file.with_name(key_file.name + ".retired")
+
+
+def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
+    """Keep these keys where no Master looks, the newest first. Errors: KeyFault."""
+    retired = KeyFile(place_retired(file.path))
+    known = retired.read() if retired.stamp() is not None else ()
+    new = [key for key in dropped if key.id not in {one.id for one in known}]
+    if new:
+        retired.replace([*new, *known][:MAX_KEYS])
+
+
+def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
+    """Return what to tell whoever asked for it; without a key file, keys are taken out by hand."""
+    source = f"the new writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
+    lines = [f"{count_values(done.resealed)} sealed anew with key {done.to}, {source}."]
+    if done.dropped:
+        names = ", ".join(done.dropped)
+        lines.append(
+            f"Dropped: {names}. Backups made before need it: it is kept in {place_retired(key_file)}."
+            if key_file
+            else f"Nothing in the database needs {names} any more: take it out of MASTER_KEYS at the next start."
+        )
+    if done.broken:
+        lines.append(f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps.")
+    if done.kept:
+        lines.append(f"Still needed: {', '.join(done.kept)}. Rotate again once no value names it.")
+    return lines
+
+
+def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) -> None:
+    """Seal every value that opens with the new key; again, should somebody have written with an older one meanwhile."""
+    for _ in range(ROUNDS):
+        done.broken.clear()
+        before = done.resealed
+        for table, column in PLACES:
+            for batch in _iterate_batches(connection, table, column, done.to):
+                _reseal_batch(connection, vault, (table, column), batch, done)
+                connection.execute("COMMIT")
+                time.sleep(PAUSE_S)  # SQLite queues nobody: without it Master might find the file locked every time
+        if done.resealed == before:
+            return
+
+
+def _iterate_batches(
+    connection: sqlite3.Connection, table: str, column: str, to: str
+) -> Iterator[Sequence[tuple[str, bytes]]]:
+    """Yield (row id, bytes) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
+    last, head = "", head_of(to)
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        batch = connection.execute(
+            f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL AND id > ? "  # noqa: S608 - our own names
+            f"AND substr(CAST({column} AS BLOB), 1, ?) <> ? ORDER BY id LIMIT ?",
+            (last, len(head), head, BATCH),
+        ).fetchall()
+        yield batch
+        if len(batch) < BATCH:
+            return
+        last = batch[-1][0]
+
+
+def _reseal_batch(
+    connection: sqlite3.Connection,
+    vault: Vault,
+    place: tuple[str, str],
+    batch: Sequence[tuple[str, bytes]],
+    done: Rotation,
+) -> None:
+    table, column = place
+    for row_id, stored in batch:
+        try:
+            content = vault.open_content(f"{table}.{column}", row_id, stored)
+        except SealBroken:
+            done.broken.append(f"{table}.{column} of {row_id}")
+            continue
+        sealed = vault.seal_with(done.to, f"{table}.{column}", row_id, content)
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (sealed, row_id))  # noqa: S608
+        done.resealed += 1
+
+
+def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rotation) -> None:
+    """Say which of the older keys are still named, and let the file ask for no other at a start."""
+    verify_keys(connection, path, vault)
+    used = count_by_key(connection)
+    older = [key_id for key_id in vault.key_ids if key_id != done.to]
+    done.kept = [key_id for key_id in older if used[key_id]]
+    done.dropped = [key_id for key_id in older if not used[key_id]]
+    forget_keys(connection, [done.to])
+
+
+def _require_known(connection: sqlite3.Connection, key: Key) -> None:
+    """Refuse to seal with a key that the Master which runs has not noted at its start."""
+    if connection.execute("SELECT 1 FROM vault_keys WHERE id = ?", (key.id,)).fetchone() is None:
+        raise KeyFault(f"The Master that runs does not know key {key.id}: restart it with these MASTER_KEYS first.")

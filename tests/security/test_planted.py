@@ -1,0 +1,55 @@
+"""Planted cookies and passwords are searched for, byte by byte, in every file that a Master leaves behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.security.crew import MARK, cookies, find_planted, plant, run_child, side_files
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_the_search_finds_what_is_there(tmp_path: Path, shift: int):
+    file = tmp_path / "file"
+    for content in (MARK.encode(), json.dumps(MARK).encode(), base64.b64encode(b"." * shift + MARK.encode() + b"..")):
+        file.write_bytes(b"before" + content + b"after")
+        assert find_planted(file), content
+    file.write_bytes(b"nothing")
+    assert find_planted(file) == []
+
+
+async def test_no_file_holds_a_planted_secret_after_logins_relogins_and_assignments(tmp_path: Path):
+    async with run_child(tmp_path) as (child, crew):
+        proxy = await crew.call("POST", "/proxies", name="p", server="h:1", username="me", password=plant("proxy"))
+        assert proxy["proxy"]["has_password"]
+        proxy_id = proxy["proxy"]["id"]
+        await crew.call("POST", "/worker-configs", worker_id="worker-1", proxy_id=proxy_id)
+        accounts = [await crew.add_account(f"account-{number}") for number in range(8)]
+        for number, account_id in enumerate(accounts):
+            await crew.log_in(account_id, f"first-{number}", storage_state={"token": plant("words")})
+        for number, account_id in enumerate(accounts[:4]):
+            await crew.log_in(account_id, f"again-{number}")
+        refused = await crew.worker.ask(
+            "worker:login:status", {"session_id": "x", "status": "success", "cookies": MARK}
+        )
+        assert not refused["success"]
+        await crew.call("PUT", f"/proxies/{proxy_id}", password=plant("other"))
+        await crew.call("DELETE", f"/accounts/{accounts[5]}")
+        shown = {one["id"]: one for one in await crew.register()}
+        assert shown[accounts[0]]["credentials"] == {"cookies": cookies("again-0")}
+        assert shown[accounts[7]]["credentials"] == {"cookies": cookies("first-7")}
+        assert shown[accounts[0]]["proxy"]["password"] == plant("other")
+        assert MARK not in repr(crew.admin.heard)
+        for path in ("/accounts?limit=100", "/proxies", "/accounts/status/all", "/login-sessions", "/status"):
+            assert MARK not in json.dumps(await crew.call("GET", path), ensure_ascii=False)
+        code, _ = await child.run("db", "backup", str(tmp_path / "backup.db"))
+        assert code == 0
+        files = [*side_files(child.path), tmp_path / "backup.db", child.output, *(tmp_path / "logs").glob("*.log")]
+        assert {file.name for file in files} >= {"master.db", "master.db-wal", "backup.db", "master.log"}
+        assert find_planted(*files) == []
+        assert (await child.run("keys", "rotate"))[0] == 0
+        assert find_planted(*side_files(child.path)) == []
+    assert find_planted(*side_files(child.path), child.output, *(tmp_path / "logs").glob("*.log")) == []

@@ -1,0 +1,147 @@
+"""Secrets are types that refuse to be printed, from decoding to the store."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+import pytest
+import structlog
+
+from master.errors import Invalid
+from master.keys import make_key
+from master.logs import close_logs, configure_logs
+from master.protocol.http import NewProxy, ProxyChange
+from master.protocol.wire import FastJson, decode
+from master.protocol.worker import LoginReport
+from master.secret import SealBroken, Sealed, Secret
+from master.settings import SettingsFault, load_settings
+from master.supervisor import Supervisor
+from tests.decisions.test_assignment import make_account
+
+HUSH = "hush-hush"
+KEY = "a:" + "A" * 42 + "A="
+
+
+class NeverOpens:
+    def open(self, place: str, row_id: str, text: str) -> None:
+        raise SealBroken(f"{place} of {row_id} does not open.")
+
+
+SHAPES = [Secret(HUSH), Secret({"cookies": [HUSH]}), Sealed(NeverOpens(), "accounts.credentials", "1", HUSH)]
+
+
+@pytest.mark.parametrize("secret", SHAPES, ids=["text", "object", "sealed"])
+def test_a_secret_is_printed_as_one(secret):
+    for shown in (
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>40}",
+        f"{secret} {secret!r}",
+        repr([secret]),
+    ):
+        assert HUSH not in shown
+        assert "<secret>" in shown
+
+
+@pytest.mark.parametrize("secret", SHAPES, ids=["text", "object", "sealed"])
+@pytest.mark.parametrize(
+    "write",
+    [orjson.dumps, json.dumps, FastJson.dumps, pickle.dumps, copy.copy, copy.deepcopy, hash],
+    ids=lambda write: f"{write.__module__}.{write.__qualname__}",
+)
+def test_nothing_writes_a_secret_down(secret, write):
+    with pytest.raises(TypeError) as caught:
+        write({"value": secret} if write not in (copy.copy, hash) else secret)
+    assert HUSH not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_record_with_secrets_shows_none_and_is_not_encoded_whole():
+    record = make_account("1", credentials=Secret({"cookies": [HUSH]}), fingerprint=Secret({"agent": HUSH}))
+    assert HUSH not in repr(record)
+    for write in (orjson.dumps, asdict, pickle.dumps):
+        with pytest.raises(TypeError):
+            write(record)
+
+
+@pytest.mark.parametrize("development", [True, False])
+def test_a_secret_is_not_logged_under_any_name(tmp_path: Path, capsys, development):
+    configure_logs("info", tmp_path, development=development)
+    try:
+        structlog.get_logger("master").info("said", anything=Secret(HUSH), many=[{"deep": Secret(HUSH)}])
+        logging.getLogger("master").info("said %s", Secret(HUSH))
+    finally:
+        close_logs()
+        structlog.reset_defaults()
+    assert HUSH not in capsys.readouterr().err + (tmp_path / "master.log").read_text(encoding="utf-8")
+
+
+def test_equal_secrets_are_equal_and_an_empty_one_is_false():
+    assert Secret([1]) == Secret([1])
+    assert Secret([1]) != Secret([2])
+    assert Secret(HUSH) != HUSH
+    assert not Secret([])
+    assert Secret([1]).map(lambda value: {"cookies": value}).reveal() == {"cookies": [1]}
+
+
+REPORT = {"session_id": "s", "status": "success"}
+WRONG = [
+    (LoginReport, {**REPORT, "cookies": HUSH}, "cookies"),
+    (LoginReport, {**REPORT, "cookies": {HUSH: HUSH}}, "cookies"),
+    (LoginReport, {**REPORT, "fingerprint": [HUSH]}, "fingerprint"),
+    (NewProxy, {"name": "p", "server": "h:1", "password": [HUSH]}, "password"),
+    (NewProxy, {"name": "p", "server": "h:1", "password": HUSH * 1_000}, "password"),
+    (ProxyChange, {"password": {"x": HUSH}}, "password"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "field"), WRONG)
+def test_a_wrong_secret_is_refused_without_being_quoted(kind, data, field):
+    with pytest.raises(Invalid) as caught:
+        decode(kind, data)
+    refusal = caught.value
+    assert [detail["field"].split(".")[0] for detail in refusal.to_wire()["details"]] == [field]
+    assert HUSH not in json.dumps(refusal.to_wire()) + "".join(traceback.format_exception(refusal))
+
+
+def test_what_is_decoded_shows_no_secret_and_no_words_of_the_worker():
+    report = decode(LoginReport, {**REPORT, "cookies": [HUSH], "fingerprint": {"a": HUSH}, "storage_state": HUSH})
+    assert HUSH not in repr(report)
+    assert report.cookies.reveal() == [HUSH]
+    assert report.show_words() == {**REPORT, "storage_state": HUSH}
+    with pytest.raises(Exception, match="not written down") as caught:
+        report.model_dump()
+    assert HUSH not in str(caught.value)
+    assert HUSH not in repr(decode(NewProxy, {"name": "p", "server": "h:1", "password": HUSH}))
+
+
+@pytest.mark.parametrize("wrong", ["hush-hush", "a:hush-hush", f"{KEY},a:hush-hush", f"{KEY},{KEY}", ","])
+def test_wrong_keys_in_the_settings_are_not_quoted(wrong):
+    with pytest.raises(SettingsFault, match="MASTER_KEYS is not allowed") as caught:
+        load_settings({"MASTER_KEYS": wrong}, None)
+    assert HUSH not in str(caught.value)
+    assert "A" * 40 not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_keys_in_the_settings_are_not_shown_and_not_given_to_workers(tmp_path):
+    settings = load_settings({"MASTER_KEYS": KEY}, None)
+    assert [key.id for key in settings.read_keys()] == ["a"]
+    assert "AAAA" not in repr(settings) + repr(settings.read_keys()) + repr(make_key(lambda count: b"A" * count))
+    supervisor = Supervisor(
+        log_dir=tmp_path,
+        master_host="127.0.0.1",
+        master_port=1,
+        clock=None,
+        stop_limit_s=1,
+        environ={"MASTER_KEYS": KEY, "master_keys": KEY, "PATH": "/bin"},
+    )
+    config = type("Config", (), {"env": {}, "worker_id": "w", "max_accounts": None})
+    assert "AAAA" not in repr(supervisor._describe_environment(config))
