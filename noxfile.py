@@ -116,6 +116,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Ask the advisory database about everything that Master needs; needs a network."""
+    install(session)
+    session.install("--quiet", "pip-audit")
+    session.run("pip-audit", "--skip-editable", *session.posargs)
+
+
+@nox.session(default=False)
 def picture(session: nox.Session) -> None:
     """Draw docs/demo.svg anew from a minute of the demo."""
     install(session)
