@@ -137,7 +137,7 @@ class Lab:
         except ApiTrouble:
             return
         if status >= 400:
-            self.trace.refusals[str((answer.get("error") or {}).get("code"))] += 1
+            self.trace.note_refusal(answer)
         if status == 500:
             self.ledger.complain("http_failed", f"{method} {path}: {answer}")
 

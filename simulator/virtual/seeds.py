@@ -25,17 +25,17 @@ SOMETIMES_FROM = 200
 """From so many seeds on, everything in the table must have been seen."""
 
 REFUSALS = (
+    "invalid",
     "login_closed",
     "no_worker",
-    "not_found",
-    "not_joined",
     "not_registered",
-    "not_yours",
     "storage_trouble",
+    "unknown_account",
     "unknown_event",
-    "validation_failed",
+    "unknown_session",
+    "unreadable",
     "worker_full",
-    "worker_not_connected",
+    "worker_unfit",
 )
 """Codes that a swarm must meet; the others belong to people and pages that no run has."""
 

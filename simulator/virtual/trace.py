@@ -61,6 +61,10 @@ class Trace:
         else:
             self.counts[event] += 1
 
+    def note_refusal(self, answer: JsonObject) -> None:
+        """Count a refusal by its code."""
+        self.refusals[str((answer.get("error") or {}).get("code"))] += 1
+
     def show_latest(self, at: float, detail: str, limit: int) -> list[str]:
         """Return the latest entries until `at` of faults and of the actors that `detail` names, oldest first."""
         shown: list[str] = []
@@ -117,7 +121,7 @@ class TracedTransport:
         answer = await self._inner.call(event, data, timeout_s)
         self._trace.note(self._actor, f"={event}", answer)
         if answer.get("success") is not True:
-            self._trace.refusals[str((answer.get("error") or {}).get("code"))] += 1
+            self._trace.note_refusal(answer)
         elif self._sign is not None and event in SIGNS_OF_LIFE:
             self._sign(data["workerId"], sent)
         return answer

@@ -45,7 +45,9 @@ async def hostile(lab: Lab, rng: Random) -> None:
         for _ in range(rng.randint(1, 12)):
             event, payload = draw_nonsense(lab, rng, namespace)
             ack = await transport.call(event, payload, 60.0)
-            if ack.get("success") is True and event not in HARMLESS:
+            if ack.get("success") is not True:
+                lab.trace.note_refusal(ack)
+            elif event not in HARMLESS:
                 lab.ledger.complain("forgery_taken", f"{event} of a stranger was taken")
         for frame in pick_some(rng, BROKEN_FRAMES):
             transport.send_raw(frame.replace("NS", namespace))
