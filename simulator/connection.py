@@ -9,7 +9,7 @@ from typing import Any
 
 from master.model import JsonObject
 from simulator.chance import draw_backoff
-from simulator.pace import read_wait_s, wait_first, wait_forever
+from simulator.pace import end_tasks, read_wait_s, wait_first, wait_forever
 from simulator.transport import AckLate, LinkDown, Listener, Transport
 from simulator.world import World
 
@@ -170,8 +170,6 @@ async def live_until(leave: asyncio.Event, connection: Connection, work: Corouti
             await connection.close()
     finally:
         connection.cut()  # first: from now on no event reaches this life
-        life.cancel()
-        end.cancel()
-        await asyncio.wait({life, end})
+        await end_tasks(life, end)
     if not life.cancelled():
         life.result()

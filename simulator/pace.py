@@ -8,6 +8,8 @@ from typing import Any
 
 from master.model import JsonObject
 
+CANCEL_AGAIN_S = 0.2
+
 
 async def wait_event(event: asyncio.Event, timeout_s: float | None) -> bool:
     """Wait for `event` at most `timeout_s` (None: without limit), clear it, and tell whether it came."""
@@ -42,6 +44,14 @@ def read_wait_s(error: JsonObject) -> float:
     """Return the seconds that a refusal asks to wait before the next try; 0 where it does not say."""
     wait_ms = error.get("retry_after_ms")
     return max(0.0, wait_ms / 1000) if isinstance(wait_ms, (int, float)) else 0.0
+
+
+async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks until they have ended. Once is not enough: before Python 3.12 `asyncio.wait_for` may swallow it."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def wait_forever() -> None:

@@ -157,6 +157,10 @@ class SocketTransport:
         except asyncio.CancelledError:
             self.cut()
             raise
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # the library's `asyncio.wait_for` has swallowed it
+            self.cut()
+            raise asyncio.CancelledError
         self._open = not self._gone.is_set()
         if not self._open:
             raise LinkDown("closed while opening")

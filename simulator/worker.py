@@ -16,7 +16,7 @@ from simulator.chance import draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection
 from simulator.holdings import Holdings, WorkerProfile
 from simulator.login import Logins
-from simulator.pace import wait_event, wait_forever, wait_set
+from simulator.pace import end_tasks, wait_event, wait_forever, wait_set
 from simulator.tally import WorkerState
 from simulator.transport import AckLate, LinkDown
 from simulator.watch import Watch
@@ -109,9 +109,7 @@ class Worker:
             finally:
                 self._connection.cut()  # first: from now on no event reaches this life
                 self._logins.cancel_all()
-                for task in (life, crash, end):
-                    task.cancel()
-                await asyncio.wait({life, crash, end})
+                await end_tasks(life, crash, end)
                 self._holdings.drop_all()
             if not life.cancelled():
                 life.result()  # a bug of the simulator must be seen

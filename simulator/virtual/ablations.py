@@ -125,15 +125,24 @@ def _without_supersede(stack: ExitStack) -> None:
 
 def _without_stale_sockets(stack: ExitStack) -> None:
     """Take the close of any socket of a worker for the close of its newest."""
-    seat = Presence.seat
+    seat, leave = Presence.seat, Presence.leave
+    spoke_for: dict[str, str] = {}
 
-    def seat_both(self: Presence, worker_id: str, sid: str, *, monotonic: float, at: int) -> str | None:
-        older = seat(self, worker_id, sid, monotonic=monotonic, at=at)
-        if older is not None:
-            self.worker_of_socket[older] = worker_id
-        return older
+    def seat_and_remember(self: Presence, worker_id: str, sid: str, *, monotonic: float, at: int) -> str | None:
+        spoke_for[sid] = worker_id
+        return seat(self, worker_id, sid, monotonic=monotonic, at=at)
 
-    stack.enter_context(patch.object(Presence, "seat", seat_both))
+    def leave_anyhow(self: Presence, sid: str) -> str | None:
+        left = leave(self, sid)
+        worker_id = spoke_for.get(sid)
+        if left is None and worker_id in self.seats:
+            self.seats[worker_id].sid = None
+            self.claims[worker_id] = sid
+            return worker_id
+        return left
+
+    stack.enter_context(patch.object(Presence, "seat", seat_and_remember))
+    stack.enter_context(patch.object(Presence, "leave", leave_anyhow))
 
 
 def _without_handover(stack: ExitStack) -> None:

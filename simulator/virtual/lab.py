@@ -93,6 +93,7 @@ class Lab:
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count(1)
         self._file_looks = 0
+        self._next_success: asyncio.Future[str] | None = None
 
     # -- what faults may touch -----------------------------------------------------------------------------------
 
@@ -140,6 +141,12 @@ class Lab:
             self.trace.note_refusal(answer)
         if status == 500:
             self.ledger.complain("http_failed", f"{method} {path}: {answer}")
+
+    async def wait_success(self, timeout_s: float) -> str | None:
+        """Wait until a worker reports a login's success, which Master has not heard yet; return the session, if any."""
+        self._next_success = self._loop.create_future()
+        await asyncio.wait([self._next_success], timeout=timeout_s)
+        return self._next_success.result() if self._next_success.done() else None
 
     def is_calm_since(self, seconds: float) -> bool:
         """Tell whether Master has been up and unhindered for so long."""
@@ -271,9 +278,14 @@ class Lab:
     def _open_transport(self, namespace: str) -> Transport:
         life = find_life(None)
         line = self._open_line(namespace, life.name if life is not None else namespace[1:])
-        sign = self.overseer.note_answered if life is not None else None
-        traced = TracedTransport(line.transport, line.owner, self.trace, self.clock, sign)
+        sign, success = (self.overseer.note_answered, self._note_success) if life is not None else (None, None)
+        traced = TracedTransport(line.transport, line.owner, self.trace, self.clock, sign, success)
         return WatchedTransport(traced, namespace, self.ledger, self.tally)
+
+    def _note_success(self, session_id: str, epoch: int | None) -> None:
+        self.overseer.note_success(session_id, epoch)
+        if self._next_success is not None and not self._next_success.done():
+            self._next_success.set_result(session_id)
 
     def _open_line(self, namespace: str, owner: str) -> Line:
         number = next(self._numbers)

@@ -78,6 +78,7 @@ class Overseer:
         self._account_rows: list[Any] = []
         self._worker_rows: list[Any] = []
         self._given_up: list[float] = []
+        self._reported: dict[str, int] = {}
         self.signs: dict[str, Signs] = {}
         self._adopting = False
         self._together = False
@@ -107,6 +108,11 @@ class Overseer:
         """Note that a worker heard that its sign of life, sent then, was taken."""
         signs = self.signs.setdefault(worker_id, Signs())
         signs.answered = max(signs.answered, sent)
+
+    def note_success(self, session_id: str, epoch: int | None) -> None:
+        """Note in which epoch of its account, as far as it knew, a worker reported a login's success."""
+        if epoch is not None:
+            self._reported[session_id] = max(epoch, self._reported.get(session_id, epoch))
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
@@ -239,6 +245,11 @@ class Overseer:
             was = before.logins.get(session_id, ("", SessionStatus.PENDING.value))[1]
             if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
                 self._complain("login_arrow", f"{session_id} went from {was} to {status}")
+            account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
+            if status == SessionStatus.SUCCESS and account is not None and epoch is not None and epoch < account.epoch:
+                self._complain(
+                    "old_epoch_taken", f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}"
+                )
             if status not in OPEN_SESSION:
                 del now.logins[session_id]
                 continue

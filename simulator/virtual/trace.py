@@ -84,16 +84,26 @@ class Trace:
 
 
 class TracedTransport:
-    """A transport that writes everything said over it into the trace; `sign` hears of signs of life that were taken."""
+    """A transport that writes everything said over it into the trace; `sign` hears of signs of life that were taken.
+
+    `success` hears of each login whose success is reported, with the epoch that the worker gives.
+    """
 
     def __init__(
-        self, inner: Transport, actor: str, trace: Trace, clock: Clock, sign: Callable[[str, float], None] | None
+        self,
+        inner: Transport,
+        actor: str,
+        trace: Trace,
+        clock: Clock,
+        sign: Callable[[str, float], None] | None,
+        success: Callable[[str, int | None], None] | None = None,
     ) -> None:
         self._inner = inner
         self._actor = actor
         self._trace = trace
         self._clock = clock
         self._sign = sign
+        self._success = success
 
     @property
     def closed(self) -> bool:
@@ -118,6 +128,8 @@ class TracedTransport:
         """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
         self._trace.note(self._actor, f">{event}", data)
         sent = self._clock.monotonic()
+        if self._success is not None and event == "worker:login:status" and data.get("status") == "success":
+            self._success(data["session_id"], data.get("epoch"))
         answer = await self._inner.call(event, data, timeout_s)
         self._trace.note(self._actor, f"={event}", answer)
         if answer.get("success") is not True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from loadtest.target import Target, find_free_port
 from simulator.master_process import run_master
+from simulator.pace import end_tasks
 from simulator.transport import open_http_session
 
 PATIENCE_S = 60
@@ -179,3 +181,20 @@ def test_a_worker_that_master_refuses_says_why(target):
     assert "workerId" in said
     process.terminate()
     assert finish(process)[0] == 1
+
+
+async def test_a_task_that_swallows_its_cancellation_is_cancelled_again():
+    swallowed = asyncio.Event()
+
+    async def swallow() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(swallow())
+    await asyncio.sleep(0)
+    await end_tasks(task)
+    assert swallowed.is_set()
+    assert task.cancelled()

@@ -155,6 +155,17 @@ async def moved_by_hand(lab: Lab, rng: Random) -> None:
         await lab.ask_http("PATCH", f"accounts/{account}", {"status": "active"})
 
 
+async def moved_at_success(lab: Lab, rng: Random) -> None:
+    """A person moves an account just when its worker has logged it in, before Master hears of that."""
+    session_id = await lab.wait_success(120.0)
+    login = lab.ledger.logins.get(session_id or "")
+    worker = pick(rng, lab.workers)
+    if login is None or worker is None:
+        return
+    lab.note("moved_at_success", login.account_id)
+    await lab.ask_http("PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id})
+
+
 PEOPLE_FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -165,5 +176,6 @@ PEOPLE_FAULTS: dict[str, Fault] = {
         capability_change,
         edge_scans,
         moved_by_hand,
+        moved_at_success,
     )
 }
