@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import takewhile
 from random import Random
 from typing import Any
 
@@ -266,7 +267,8 @@ class Platform:
         self._advance(account)
         if after is None:
             return list(account.shown)[-PAGE:]
-        return [item for item in account.shown if item.place > after]
+        new = list(takewhile(lambda item: item.place > after, reversed(account.shown)))
+        return new[::-1]
 
     def name_item(self, account_id: str, kind: MessageKind, number: int) -> str:
         """Return the platform's id of a message."""

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, case, delete, insert, or_, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account, AccountStatus, LoginStatus, Worker
-from master.store.rows import chunk_ids, count_by, find_page, find_row, find_rows
+from master.store.rows import chunk_ids, count_by, find_by, find_page, find_rows
 from master.store.schema import accounts
 from master.store.sealing import find_broken, open_later, seal_values, vault_of
 from master.vault import Vault
@@ -47,7 +47,7 @@ def _to_records(connection: AsyncConnection, rows: Sequence[RowMapping]) -> list
 
 async def find_account(connection: AsyncConnection, account_id: str) -> Account | None:
     """Return one account, or None."""
-    row = await find_row(connection, select(accounts).where(accounts.c.id == account_id))
+    row = await find_by(connection, accounts.c.id, account_id)
     return _to_record(row, vault_of(connection)) if row else None
 
 
@@ -92,18 +92,20 @@ async def find_waiting_for(connection: AsyncConnection, worker: Worker, *, limit
     return _to_records(connection, await find_rows(connection, query))
 
 
+WATCHABLE = (
+    select(accounts)
+    .where(
+        accounts.c.login_status == LoginStatus.LOGGED_IN.value,
+        accounts.c.status == AccountStatus.ACTIVE.value,
+        accounts.c.assigned_worker_id.is_not(None),
+    )
+    .order_by(accounts.c.id)
+)
+
+
 async def find_watchable(connection: AsyncConnection) -> list[Account]:
     """Return the accounts that the scheduler may hand out (the source document's query)."""
-    query = (
-        select(accounts)
-        .where(
-            accounts.c.login_status == LoginStatus.LOGGED_IN.value,
-            accounts.c.status == AccountStatus.ACTIVE.value,
-            accounts.c.assigned_worker_id.is_not(None),
-        )
-        .order_by(accounts.c.id)
-    )
-    return _to_records(connection, await find_rows(connection, query))
+    return _to_records(connection, await find_rows(connection, WATCHABLE))
 
 
 async def find_known(connection: AsyncConnection, account_ids: Sequence[str]) -> set[str]:

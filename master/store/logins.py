@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import OPEN_SESSION, Login, SessionStatus
-from master.store.rows import count_by, find_page, find_row, find_rows
+from master.store.rows import count_by, find_by, find_page, find_row, find_rows
 from master.store.schema import accounts
 from master.store.schema import login_sessions as logins
 
@@ -34,7 +34,7 @@ def _to_record(row: RowMapping) -> Login:
 
 async def find_login(connection: AsyncConnection, session_id: str) -> Login | None:
     """Return one login session, or None."""
-    row = await find_row(connection, select(logins).where(logins.c.id == session_id))
+    row = await find_by(connection, logins.c.id, session_id)
     return _to_record(row) if row else None
 
 

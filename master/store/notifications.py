@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Device, Notification, NotificationType, Priority
-from master.store.rows import chunk_ids, count_by, find_page, find_row, find_rows
+from master.store.rows import chunk_ids, count_by, find_by, find_page, find_rows
 from master.store.schema import client_deliveries, client_devices, counters, notifications
 
 SEQUENCE = "notification_seq"
@@ -94,7 +94,7 @@ async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str]
 
 async def find_notification(connection: AsyncConnection, notification_id: str) -> Notification | None:
     """Return one notification, or None."""
-    row = await find_row(connection, select(notifications).where(notifications.c.id == notification_id))
+    row = await find_by(connection, notifications.c.id, notification_id)
     return _to_record(row) if row else None
 
 
@@ -157,7 +157,7 @@ def _to_device(row: RowMapping) -> Device:
 
 async def find_device(connection: AsyncConnection, device_id: str) -> Device | None:
     """Return one device, or None."""
-    row = await find_row(connection, select(client_devices).where(client_devices.c.device_id == device_id))
+    row = await find_by(connection, client_devices.c.device_id, device_id)
     return _to_device(row) if row else None
 
 

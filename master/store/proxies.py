@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Proxy
-from master.store.rows import find_page, find_row
+from master.store.rows import find_by, find_page
 from master.store.schema import proxies, worker_configs
 from master.store.sealing import find_broken, open_later, seal_values, vault_of
 
@@ -23,24 +23,27 @@ def _to_record(connection: AsyncConnection, row: RowMapping) -> Proxy:
 
 async def find_proxy(connection: AsyncConnection, proxy_id: str) -> Proxy | None:
     """Return one proxy, or None."""
-    row = await find_row(connection, select(proxies).where(proxies.c.id == proxy_id))
+    row = await find_by(connection, proxies.c.id, proxy_id)
     return _to_record(connection, row) if row else None
 
 
 async def find_proxy_named(connection: AsyncConnection, name: str) -> Proxy | None:
     """Return the proxy with this name, or None."""
-    row = await find_row(connection, select(proxies).where(proxies.c.name == name))
+    row = await find_by(connection, proxies.c.name, name)
     return _to_record(connection, row) if row else None
+
+
+OF_WORKER = (
+    select(proxies)
+    .join(worker_configs, worker_configs.c.proxy_id == proxies.c.id)
+    .where(worker_configs.c.worker_id == bindparam("worker_id"), proxies.c.status == ACTIVE)
+)
 
 
 async def find_proxy_of_worker(connection: AsyncConnection, worker_id: str) -> Proxy | None:
     """Return the active proxy that the worker's configuration names, or None."""
-    query = (
-        select(proxies)
-        .join(worker_configs, worker_configs.c.proxy_id == proxies.c.id)
-        .where(worker_configs.c.worker_id == worker_id, proxies.c.status == ACTIVE)
-    )
-    row = await find_row(connection, query)
+    found = await connection.execute(OF_WORKER, {"worker_id": worker_id})
+    row = found.mappings().first()
     return _to_record(connection, row) if row else None
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, func, select
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 ID_CHUNK = 5_000
@@ -15,6 +16,18 @@ ID_CHUNK = 5_000
 async def find_row(connection: AsyncConnection, query: Select[Any]) -> RowMapping | None:
     """Return the first row of `query`, or None."""
     row: RowMapping | None = (await connection.execute(query)).mappings().first()
+    return row
+
+
+@cache
+def _select_by(column: Column[Any]) -> Select[Any]:
+    return select(column.table).where(column == bindparam("value"))
+
+
+async def find_by(connection: AsyncConnection, column: Column[Any], value: Any) -> RowMapping | None:
+    """Return the first row whose `column` is `value`, or None; the statement is built once, not per call."""
+    found = await connection.execute(_select_by(column), {"value": value})
+    row: RowMapping | None = found.mappings().first()
     return row
 
 

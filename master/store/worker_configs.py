@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import WorkerConfig
-from master.store.rows import find_page, find_row, find_rows
+from master.store.rows import find_by, find_page, find_rows
 from master.store.schema import worker_configs
 
 
@@ -30,7 +30,7 @@ def _to_record(row: RowMapping) -> WorkerConfig:
 
 async def find_config(connection: AsyncConnection, worker_id: str) -> WorkerConfig | None:
     """Return how this worker is run, or None."""
-    row = await find_row(connection, select(worker_configs).where(worker_configs.c.worker_id == worker_id))
+    row = await find_by(connection, worker_configs.c.worker_id, worker_id)
     return _to_record(row) if row else None
 
 

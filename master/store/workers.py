@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Worker, WorkerStatus
-from master.store.rows import chunk_ids, count_by, find_page, find_row, find_rows
+from master.store.rows import chunk_ids, count_by, find_by, find_page, find_rows
 from master.store.schema import accounts, workers
 
 
@@ -36,19 +36,22 @@ def _to_record(row: RowMapping) -> Worker:
 
 async def find_worker(connection: AsyncConnection, worker_id: str) -> Worker | None:
     """Return one worker, or None."""
-    row = await find_row(connection, select(workers).where(workers.c.id == worker_id))
+    row = await find_by(connection, workers.c.id, worker_id)
     return _to_record(row) if row else None
+
+
+ALL = select(workers).order_by(workers.c.id)
+CONNECTED = ALL.where(workers.c.status == WorkerStatus.CONNECTED.value)
 
 
 async def find_all_workers(connection: AsyncConnection) -> list[Worker]:
     """Return every worker, by id."""
-    return [_to_record(row) for row in await find_rows(connection, select(workers).order_by(workers.c.id))]
+    return [_to_record(row) for row in await find_rows(connection, ALL)]
 
 
 async def find_connected_workers(connection: AsyncConnection) -> list[Worker]:
     """Return the workers whose row says connected, by id."""
-    query = select(workers).where(workers.c.status == WorkerStatus.CONNECTED.value).order_by(workers.c.id)
-    return [_to_record(row) for row in await find_rows(connection, query)]
+    return [_to_record(row) for row in await find_rows(connection, CONNECTED)]
 
 
 async def list_workers(

@@ -11,7 +11,7 @@ from simulator.virtual.faults import FAULTS
 
 DAY = Scenario(
     workers=50,
-    rate_per_s=0.5,
+    rate_per_s=0.1,
     monitor_interval_s=60,
     logins_at_once=20,
     admin_look_s=5.0,
@@ -19,10 +19,10 @@ DAY = Scenario(
     scan_delay_s=(5.0, 60.0),
     crash_rate_per_min=0.0,
     client_drop_rate_per_min=0.05,
-    relogin_rate_per_min=1 / 720,
+    relogin_rate_per_min=1 / 1440,
     ramp_s=10.0,
 )
-"""A day of a farm: its people and its platform. What goes wrong is the faults' part."""
+"""A day of a farm: some forty messages per account, a login a day. What goes wrong is the faults' part."""
 
 SHARE_OF_FAULTS = 0.5
 """Of all faults, how many one seed of a swarm has: a fault that is away lets others come to light."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +69,8 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None) -> Outcome
                 await lab.play()
 
         try:
-            run_virtually(main, faults)
+            with rare_collections():
+                run_virtually(main, faults)
         except Deadlock as deadlock:
             faults.append({"message": f"deadlock: {deadlock}"})
         except BaseExceptionGroup as group:
@@ -90,6 +92,19 @@ def flatten(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from flatten(one)
         else:
             yield one
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let Python look for garbage rarely: a run makes much that dies at once, and its end frees the rest."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager
