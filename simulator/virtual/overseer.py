@@ -78,7 +78,7 @@ class Overseer:
         self._account_rows: list[Any] = []
         self._worker_rows: list[Any] = []
         self._given_up: list[float] = []
-        self._reported: dict[str, int] = {}
+        self._reported: dict[str, int | None] = {}
         self.signs: dict[str, Signs] = {}
         self._adopting = False
         self._together = False
@@ -110,9 +110,12 @@ class Overseer:
         signs.answered = max(signs.answered, sent)
 
     def note_success(self, session_id: str, epoch: int | None) -> None:
-        """Note in which epoch of its account, as far as it knew, a worker reported a login's success."""
-        if epoch is not None:
-            self._reported[session_id] = max(epoch, self._reported.get(session_id, epoch))
+        """Note in which epoch of its account, as far as it knew, a worker reported a login's success.
+
+        Of one that was ever reported without an epoch it cannot be said by which report Master took it.
+        """
+        known = self._reported.get(session_id, epoch)
+        self._reported[session_id] = None if epoch is None or known is None else max(epoch, known)
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
