@@ -44,17 +44,19 @@ def find_planted(*files: Path) -> list[str]:
 
 
 class Crew:
-    """One admin and one worker of a Master on this port."""
+    """One admin, one worker and one device of a Master on this port."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self.session, self.port = session, port
         self.url = f"http://127.0.0.1:{port}/api/v1"
-        self.admin, self.worker = Peer("/admin"), Peer("/worker")
+        self.admin, self.worker, self.device = Peer("/admin"), Peer("/worker"), Peer("/client")
 
     async def connect(self) -> None:
         await self.admin.connect(self.port)
         await self.worker.connect(self.port)
+        await self.device.connect(self.port)
         await self.register()
+        assert (await self.device.ask("client:register", {"device_id": "device-1"}))["success"]
 
     async def register(self) -> list[dict[str, Any]]:
         """Register and return the accounts as the worker gets them."""
@@ -82,6 +84,7 @@ class Crew:
     async def close(self) -> None:
         await self.admin.close()
         await self.worker.close()
+        await self.device.close()
 
 
 class Child:
