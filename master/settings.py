@@ -122,7 +122,7 @@ class Settings(BaseModel):
         repr=False,
         description="Tokens of people's devices; one that names accounts hears of these alone.",
         json_schema_extra={
-            "allowed": "name:secret or name:secret:account+account, separated by commas",
+            "allowed": "name:secret or name:secret:account,account, separated by commas",
         },
     )
     trusted_workers: Networks = Field(

@@ -2,7 +2,8 @@
 
 WORKER_TOKENS   worker id:secret              "*" for every worker id that has no token of its own
 ADMIN_TOKENS    name:secret[:scope]           read, operate or admin, which is the default
-CLIENT_TOKENS   name:secret[:account+...]     all accounts, or those named
+CLIENT_TOKENS   name:secret[:account,...]     all accounts, or those named; what has no colon is one more account of
+                                              the entry before it, and a + between accounts does as well as a comma
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from master.model import Grant, Scope, Token
 SHORTEST_SECRET = 16
 MOST_TOKENS = 1_000
 MOST_ACCOUNTS = 200
+PARTS_WITH_ACCOUNTS = 2
+"""Colons in the entry of a device that is limited to accounts."""
 ANY_WORKER = "*"
 NOTHING = "none"
 
@@ -32,7 +35,7 @@ def parse_tokens(kind: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    entries = [] if value.strip().lower() == NOTHING else [part.strip() for part in value.split(",") if part.strip()]
+    entries = _split_entries(kind, value)
     if len(entries) > MOST_TOKENS:
         raise ValueError(f"there are more than {MOST_TOKENS} tokens")
     tokens = []
@@ -42,6 +45,18 @@ def parse_tokens(kind: str, value: Any) -> Any:
         except ValueError as fault:
             raise ValueError(f"entry {number}: {fault}") from None
     return tuple(tokens)
+
+
+def _split_entries(kind: str, value: str) -> list[str]:
+    entries: list[str] = []
+    if value.strip().lower() == NOTHING:
+        return entries
+    for part in (part.strip() for part in value.split(",")):
+        if kind == "client" and part and ":" not in part and entries and entries[-1].count(":") == PARTS_WITH_ACCOUNTS:
+            entries[-1] += f"+{part}"
+        elif part:
+            entries.append(part)
+    return entries
 
 
 def hash_secret(secret: str) -> bytes:
@@ -72,5 +87,5 @@ def _read_grant(kind: str, name: str, limit: str | None) -> Grant:
         return Grant(kind, name, Scope.READ)
     accounts = frozenset(limit.split("+"))
     if len(accounts) > MOST_ACCOUNTS or not all(_ACCOUNT.fullmatch(account) for account in accounts):
-        raise ValueError(f"its accounts are not 1 to {MOST_ACCOUNTS} ids with + between them")
+        raise ValueError(f"its accounts are not 1 to {MOST_ACCOUNTS} ids with commas between them")
     return Grant(kind, name, Scope.READ, accounts)

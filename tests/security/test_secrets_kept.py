@@ -12,6 +12,7 @@ from master.__main__ import main
 from master.app import ListenFault, require_guard
 from master.logs import close_logs, configure_logs
 from master.settings import SECRET_SETTINGS, SettingsFault, load_settings
+from master.tokens import parse_tokens
 from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, ROOT, SECRETS, TOKENS, WORKER_1, WRONG, Guarded
 
 GOOD = "x" * 16
@@ -29,7 +30,7 @@ GOOD = "x" * 16
         ("ADMIN_TOKENS", f":{GOOD}", "entry 1: its name is not 1 to 128 letters, digits or ._@-"),
         ("CLIENT_TOKENS", f"a:{GOOD} {GOOD}", "entry 1: its secret is longer than 256 characters or has others than"),
         ("CLIENT_TOKENS", f"a:{GOOD * 17}", "entry 1: its secret is longer than 256 characters or has others than"),
-        ("CLIENT_TOKENS", f"a:{GOOD}:b++c", "entry 1: its accounts are not 1 to 200 ids with + between them"),
+        ("CLIENT_TOKENS", f"a:{GOOD}:b++c", "entry 1: its accounts are not 1 to 200 ids with commas between them"),
         ("WORKER_TOKENS", f"a:{GOOD}:read", "entry 1: it has too few or too many parts between colons"),
     ],
 )
@@ -134,3 +135,12 @@ def test_nothing_reachable_from_access_holds_a_secret():
         seen.add(id(thing))
         assert not isinstance(thing, str) or thing not in (*SECRETS, issued)
         waiting.extend(gc.get_referents(thing))
+
+
+def test_accounts_of_a_limited_device_stand_between_commas_or_plus_signs():
+    first, second, third = parse_tokens("client", f"a:{'s' * 16}:1,2+3, 4,b:{'t' * 16},c:{'u' * 16}:5")
+    assert first.grant.accounts == {"1", "2", "3", "4"}
+    assert second.grant.accounts is None
+    assert third.grant.accounts == {"5"}
+    with pytest.raises(ValueError, match="entry 2"):
+        parse_tokens("client", f"b:{'t' * 16},1")
