@@ -375,15 +375,8 @@ class Turns:
         return self._make_turn(connection, items[0].caller), [(item, failure) for item in items]
 
     def _make_turn(self, connection: AsyncConnection, caller: Caller) -> Turn:
-        return Turn(
-            now=self._clock.now(),
-            monotonic=self._clock.monotonic(),
-            caller=caller,
-            connection=connection,
-            presence=self._presence,
-            settings=self._settings,
-            new_id=self._new_id,
-        )
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        return Turn(now, monotonic, caller, connection, self._presence, self._settings, self._new_id)
 
     def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
         self._metrics.storage_troubles.inc()
