@@ -24,7 +24,7 @@ from simulator.histogram import Histogram
 from simulator.invariants import check_all, read_stored
 from simulator.kills import carry_out, draw_kill
 from simulator.master_process import MasterProcess, StartTrouble, choose_port, prepare_master
-from simulator.report import draw_violations
+from simulator.report import choose_console, draw_violations
 from simulator.scenario import Scenario
 from simulator.stored_file import DOUBLED, LOST, StoredFile, check_file, compare_owners, read_file
 from simulator.transport import SocketTransport, open_http_session
@@ -211,7 +211,7 @@ class CrashRun:
     # -- showing -----------------------------------------------------------------------------------------------
 
     async def _tell_progress(self) -> None:
-        console = choose_console(self._options)
+        console = choose_console(self._options.json)
         while True:
             await asyncio.sleep(LINE_S)
             console.print(self.say(), markup=False, highlight=False, soft_wrap=True)
@@ -253,11 +253,6 @@ class CrashRun:
         }
 
 
-def choose_console(options: CrashOptions) -> Console:
-    """Return where people read: never stdout where the JSON goes there."""
-    return Console(stderr=options.json)
-
-
 def print_summary(console: Console, result: JsonObject) -> None:
     """Print what a run ends with."""
     aims = ", ".join(f"{count} {aim}" for aim, count in result["kills_by_aim"].items())
@@ -289,7 +284,7 @@ async def run_crash(scenario: Scenario, options: CrashOptions, environment: dict
             for rule, detail in master.findings:
                 run.ledger.complain(rule, detail)
     result = run.show_result()
-    print_summary(choose_console(options), result)
+    print_summary(choose_console(options.json), result)
     if options.json:
         print(json.dumps(result, ensure_ascii=False), file=sys.stdout, flush=True)
     return 1 if result["violations"] else 0

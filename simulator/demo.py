@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from rich.console import Console
 
 from master.clock import SystemClock
 from master.model import JsonObject
@@ -25,7 +24,7 @@ from simulator.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.invariants import check_all, read_stored
 from simulator.master_process import GivenMaster, MasterProcess, StartTrouble, run_master, wait_until_ready
 from simulator.pace import wait_set
-from simulator.report import Listed, build_result, print_summary
+from simulator.report import Listed, build_result, choose_console, print_summary
 from simulator.samples import Samples
 from simulator.scenario import Scenario
 from simulator.transport import SocketTransport, open_http_session
@@ -66,7 +65,7 @@ class Demo:
         )
         self.ledger, self.tally = self.world.ledger, self.world.tally
         self.api = HttpApi(session, url, self.ledger)
-        self.view = View(choose_console(options), scenario, self.tally, self.ledger, url)
+        self.view = View(choose_console(options.json), scenario, self.tally, self.ledger, url)
         self.listed = Listed()
         self.lasted_s = 0.0
         self.samples = Samples()
@@ -141,11 +140,6 @@ class Demo:
             self.ledger.complain("api", str(trouble))
 
 
-def choose_console(options: Options) -> Console:
-    """Return where the live view goes: never to stdout where the JSON goes there."""
-    return Console(stderr=options.json)
-
-
 @contextlib.asynccontextmanager
 async def find_master(
     scenario: Scenario, options: Options, session: aiohttp.ClientSession
@@ -186,7 +180,7 @@ async def run_demo(scenario: Scenario, options: Options) -> int:
     if options.report is not None:
         write_report(options.report, demo, result)
     if not (options.json and options.quiet):
-        print_summary(choose_console(options), result)
+        print_summary(choose_console(options.json), result)
     if options.json:
         print(json.dumps(result, ensure_ascii=False), file=sys.stdout, flush=True)
     return 1 if result["violations"] else 0

@@ -116,6 +116,11 @@ def draw_violations(result: JsonObject) -> list[RenderableType]:
     return lines
 
 
+def choose_console(as_json: bool) -> Console:
+    """Return where people read: never stdout where the JSON goes there."""
+    return Console(stderr=as_json)
+
+
 def print_summary(console: Console, result: JsonObject) -> None:
     """Print the table that a run ends with."""
     console.print(draw_summary(result))

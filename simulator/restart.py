@@ -25,7 +25,7 @@ from simulator.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.histogram import Histogram
 from simulator.master_process import MasterProcess, StartTrouble, choose_port, prepare_master
 from simulator.pace import wait_set
-from simulator.report import draw_violations
+from simulator.report import choose_console, draw_violations
 from simulator.scenario import Scenario
 from simulator.stored_file import compare_owners
 from simulator.tally import WorkerState
@@ -176,7 +176,7 @@ class RestartRun:
         return min(self._options.accounts, self._options.workers * self.scenario.max_accounts)
 
     def _say(self, line: str) -> None:
-        choose_console(self._options).print(line, markup=False, highlight=False, soft_wrap=True)
+        choose_console(self._options.json).print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show_result(self) -> JsonObject:
         """Return the figures as `--json` prints them."""
@@ -206,11 +206,6 @@ def allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, wanted), hard), hard))
 
 
-def choose_console(options: RestartOptions) -> Console:
-    """Return where people read: never stdout where the JSON goes there."""
-    return Console(stderr=options.json)
-
-
 async def run_restart(options: RestartOptions, environment: dict[str, str]) -> int:
     """Restart Master under many workers; return 0 if all are back in time with their accounts. Errors: StartTrouble."""
     stop = asyncio.Event()
@@ -224,7 +219,7 @@ async def run_restart(options: RestartOptions, environment: dict[str, str]) -> i
             for rule, detail in master.findings:
                 run.world.ledger.complain(rule, detail)
     result = run.show_result()
-    print_summary(choose_console(options), result)
+    print_summary(choose_console(options.json), result)
     if options.json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     return 1 if result["violations"] else 0

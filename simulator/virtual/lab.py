@@ -21,6 +21,7 @@ from simulator.connection import TROUBLE
 from simulator.ledger import Ledger
 from simulator.platform import Platform
 from simulator.samples import Samples
+from simulator.stored_file import check_file, read_file
 from simulator.tally import Tally
 from simulator.transport import Transport
 from simulator.virtual.faults import FAULTS
@@ -321,8 +322,6 @@ def draw_blank_code(text: str) -> str:
 
 def check_file_of(lab: Lab) -> None:
     """Hold the file against what has been acknowledged so far."""
-    from simulator.stored_file import check_file, read_file
-
     check_file(
         read_file(lab.house.path, thorough=False), lab.ledger.freeze(), lab.ledger, lab.platform, lab.ledger.complain
     )
