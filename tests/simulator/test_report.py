@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from master.clock import ManualClock
-from simulator.demo import Options, choose_console
 from simulator.ledger import Ledger
-from simulator.report import Listed, build_result, print_summary
+from simulator.report import Listed, build_result, choose_console, print_summary
 from simulator.scenario import Scenario
 from simulator.tally import Tally, WorkerState
 from simulator.view import View
@@ -102,5 +101,5 @@ def test_without_a_terminal_the_view_is_a_line():
 
 
 def test_the_view_never_goes_where_the_json_goes():
-    assert choose_console(Options(json=True)).stderr
-    assert not choose_console(Options()).stderr
+    assert choose_console(True).stderr
+    assert not choose_console(False).stderr
