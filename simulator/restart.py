@@ -1,12 +1,13 @@
 """Many workers under a Master that is killed and started again: how long until all are back, and who lost what.
 
-start --> workers connect --> accounts are placed --> kill --> start --(all registered)--> heartbeats --> compared
+start --> accounts created --> workers connect, get them --> kill --> start --(all back)--> heartbeats --> compared
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import resource
 import sqlite3
 from collections.abc import Callable
@@ -74,6 +75,7 @@ class RestartRun:
             clients=0,
             accounts=options.accounts,
             seed=options.seed,
+            max_accounts=math.ceil(options.accounts / options.workers),
             rate_per_s=0.0,
             logins_at_once=1,
             crash_rate_per_min=0.0,
@@ -95,18 +97,23 @@ class RestartRun:
         note_stray_faults(ledger)
         await self._master.spawn()
         await self._master.wait_ready()
-        crew = Crew(self.world)
+        self._say("accounts are created")
+        await self._create_accounts()
+        crew, trouble = Crew(self.world), None
         async with asyncio.TaskGroup() as group:
             for worker in crew.workers:
                 group.create_task(worker.run(crew.calm, crew.leave))
             try:
                 figures.connected_s = await self._time("connected", stop, self._count_connected, self._options.workers)
-                await self._create_accounts()
-                figures.placed_s = await self._time("placed", stop, self._count_placed, self._placeable())
+                figures.placed_s = await self._time("placed", stop, self._count_placed, self._options.accounts)
                 await self._restart(stop)
+            except StartTrouble as fault:  # out of a group it would come as a group
+                trouble = fault
             finally:
                 self.world.tally.leaving = True
                 crew.leave.set()
+        if trouble is not None:
+            raise trouble
 
     async def _create_accounts(self) -> None:
         try:
@@ -171,9 +178,6 @@ class RestartRun:
 
     def _count_placed(self) -> int:
         return sum(owner is not None for owner, _ in read_owners(self._master.db_path).values())
-
-    def _placeable(self) -> int:
-        return min(self._options.accounts, self._options.workers * self.scenario.max_accounts)
 
     def _say(self, line: str) -> None:
         choose_console(self._options.json).print(line, markup=False, highlight=False, soft_wrap=True)
