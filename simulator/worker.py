@@ -238,7 +238,7 @@ class Worker:
     async def _mind_lease(self) -> None:
         """Stop acting when Master has acknowledged nothing for too long: it will give the accounts to others."""
         while True:
-            left_s = self._lease_from + self._lease_s - self._world.clock.monotonic()
+            left_s = self._find_lease_left()
             if left_s <= 0 and (self._holdings or self._logins):
                 self._logins.cancel_all()
                 self._holdings.drop_all()
@@ -246,6 +246,10 @@ class Worker:
                 self._world.tally.mark("worker heard nothing and stopped")
                 self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
             await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
+
+    def _find_lease_left(self) -> float:
+        """Return the seconds for which this worker may act on what it holds, unless Master acknowledges more."""
+        return self._lease_from + self._lease_s - self._world.clock.monotonic()
 
     # -- what Master says --------------------------------------------------------------------------------------
 
@@ -259,6 +263,8 @@ class Worker:
 
     def _take_assignment(self, data: JsonObject) -> None:
         self._world.tally.counts.assignments += 1
+        if self._find_lease_left() <= 0:
+            return  # it may be old news, and others act by now: the next answer to a heartbeat says what is so
         self._watch.hurry(self._holdings.take(data["accounts"]))
 
     def _take_revocation(self, data: JsonObject) -> None:
