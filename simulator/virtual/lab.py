@@ -9,7 +9,6 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from master.model import JsonObject
 from master.settings import Settings, load_settings
@@ -29,7 +28,7 @@ from simulator.virtual.house import House
 from simulator.virtual.http import MemoryApi
 from simulator.virtual.life import Life, find_life
 from simulator.virtual.loop import VirtualClock, VirtualLoop
-from simulator.virtual.network import Link
+from simulator.virtual.network import Frame, Link
 from simulator.virtual.overseer import Overseer
 from simulator.virtual.plan import Plan
 from simulator.virtual.reckoning import reckon
@@ -292,27 +291,18 @@ class Lab:
         number = next(self._numbers)
         rng = Random(f"{self.plan.seed}/network/{number}")
         link = Link(self._loop, rng, f"10.0.{number // 250 % 250}.{number % 250 + 1}", LATENCY_S)
-        transport = LinkTransport(self._serve, link, namespace)
+        link.up.tap = self._hear_sign
+        transport = LinkTransport(self.house.serve, link, namespace)
         line = Line(owner, namespace, link, transport)
         self._lines[line] = None
         return line
 
-    def _serve(self, link: Link) -> None:
-        self.house.serve(link)
-        self._loop.call_soon(self._tap, link)
-
-    def _tap(self, link: Link) -> None:
+    def _hear_sign(self, frame: Frame | None) -> None:
         """Note the signs of life that arrive at Master's door."""
-        deliver = link.up.deliver
-
-        def note_first(frame: Any) -> None:
-            if isinstance(frame, str):
-                found = SIGN.match(frame[:120])
-                if found is not None:
-                    self.overseer.note_arrived(found[1])
-            deliver(frame)
-
-        link.up.deliver = note_first
+        if isinstance(frame, str):
+            found = SIGN.match(frame[:120])
+            if found is not None:
+                self.overseer.note_arrived(found[1])
 
 
 def draw_blank_code(text: str) -> str:

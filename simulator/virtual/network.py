@@ -28,6 +28,8 @@ class Pipe:
         self._last = 0.0
         self._held: list[Frame | None] | None = None
         self.deliver: Deliver = lambda _: None
+        self.tap: Deliver | None = None
+        """Hears of each frame before it is delivered, whoever takes it then."""
         self.dead = False
         self.slowness = 1.0
         self._room: list[asyncio.Future[None]] = []
@@ -77,6 +79,8 @@ class Pipe:
 
     def _arrive(self, frame: Frame | None) -> None:
         if not self.dead:
+            if self.tap is not None:
+                self.tap(frame)
             self.deliver(frame)
 
 
