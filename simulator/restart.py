@@ -39,6 +39,11 @@ BEATS = 2.5
 
 HEARTBEAT_S = 10.0
 
+SPARE_PLACES = 1
+"""How many more accounts each worker takes than its share: a third of the workers know one platform only, and were
+every place needed, those who know all could have been filled with what these can take, and some account be left over.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RestartOptions:
@@ -75,7 +80,7 @@ class RestartRun:
             clients=0,
             accounts=options.accounts,
             seed=options.seed,
-            max_accounts=math.ceil(options.accounts / options.workers),
+            max_accounts=math.ceil(options.accounts / options.workers) + SPARE_PLACES,
             rate_per_s=0.0,
             logins_at_once=1,
             crash_rate_per_min=0.0,
