@@ -10,7 +10,7 @@ from master.model import OPEN_SESSION, JsonObject, LoginStatus
 from simulator.api import Api, ApiTrouble, list_all
 from simulator.chance import draw_backoff, draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection, Refused, live_until
-from simulator.pace import wait_event
+from simulator.pace import Signal
 from simulator.world import World
 
 AT_ONCE = 8
@@ -33,7 +33,7 @@ class Admin:
         self._to_cancel: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._relogin_at: dict[str, float] = {}
-        self._wake = asyncio.Event()
+        self._wake = Signal()
         self._group: asyncio.TaskGroup | None = None
         listeners = {
             "login:qrcode:ready": self._take_code,
@@ -65,7 +65,7 @@ class Admin:
             for session_id in list(self._open):
                 with contextlib.suppress(*TROUBLE):
                     await self._connection.call("master:login:cancel", {"session_id": session_id})
-            await wait_event(self._wake, 0.25)
+            await self._wake.wait(0.25)
 
     async def _live(self, calm: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -93,7 +93,7 @@ class Admin:
                 if calm.is_set() or len(self._open) >= self._limit:
                     break
                 await self._start_login(account_id)
-            await wait_event(self._wake, self._world.scenario.admin_look_s)
+            await self._wake.wait(self._world.scenario.admin_look_s)
 
     def _find_waiting(self) -> list[str]:
         """Return the accounts that nobody has logged in and that may be tried now."""

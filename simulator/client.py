@@ -8,7 +8,7 @@ from collections import deque
 from master.model import JsonObject
 from simulator.chance import draw_backoff, draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection, Refused, live_until
-from simulator.pace import wait_event, wait_forever
+from simulator.pace import Signal, wait_forever
 from simulator.sequence import SeenSequence
 from simulator.transport import LinkDown
 from simulator.world import World
@@ -29,8 +29,8 @@ class Client:
         self._world = world
         self._rng = open_stream(world.scenario.seed, "client", self.device_id)
         self._to_confirm: deque[str] = deque(maxlen=CONFIRM_LIMIT)
-        self._confirm_wake = asyncio.Event()
-        self._sync_wanted = asyncio.Event()
+        self._confirm_wake = Signal()
+        self._sync_wanted = Signal()
         self._registered = asyncio.Event()
         self._answered = asyncio.Event()
         self._answer: JsonObject = {}
@@ -88,7 +88,7 @@ class Client:
         while True:
             await self._connection.wait_ready()
             if not self._to_confirm:
-                await wait_event(self._confirm_wake, None)
+                await self._confirm_wake.wait(None)
                 continue
             notification_id = self._to_confirm.popleft()
             words = {"notification_id": notification_id, "client_id": self.device_id, "timestamp": self._now_ms()}
@@ -110,7 +110,7 @@ class Client:
 
     async def _sync_when_wanted(self) -> None:
         while True:
-            await wait_event(self._sync_wanted, None)
+            await self._sync_wanted.wait(None)
             try:
                 await self.catch_up()
             except TROUBLE as trouble:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from random import Random
 
@@ -10,7 +9,7 @@ from master.model import JsonObject, LoginStatus, MessageKind
 from simulator.connection import Connection
 from simulator.holdings import Holdings
 from simulator.outbox import Outbox, Report, Verdict, judge_ack
-from simulator.pace import wait_event
+from simulator.pace import Signal
 from simulator.platform import Item
 from simulator.transport import AckLate, LinkDown
 from simulator.world import World
@@ -42,8 +41,8 @@ class Watch:
         self._register_again = register_again
         self._due: dict[str, float] = {}
         self._cursors: dict[str, int] = {}
-        self._look_wake = asyncio.Event()
-        self._ship_wake = asyncio.Event()
+        self._look_wake = Signal()
+        self._ship_wake = Signal()
         self.outbox = Outbox(rng, retry_wait_s=world.scenario.retry_wait_s)
 
     def hurry(self, account_ids: list[str]) -> None:
@@ -65,7 +64,7 @@ class Watch:
             for account_id in [name for name, due in self._due.items() if due <= now]:
                 self._due[account_id] = now + self._look(account_id)
             earliest = min(self._due.values(), default=now + IDLE_S)
-            await wait_event(self._look_wake, max(0.05, earliest - now))
+            await self._look_wake.wait(max(0.05, earliest - now))
 
     async def run_shipping(self) -> None:
         """Send each report until Master has acknowledged it with success, for ever."""
@@ -74,7 +73,7 @@ class Watch:
             now = self._world.clock.monotonic()
             report = self.outbox.take_due(now)
             if report is None:
-                await wait_event(self._ship_wake, self.outbox.find_wait(now))
+                await self._ship_wake.wait(self.outbox.find_wait(now))
             else:
                 await self._send(report)
 

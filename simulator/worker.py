@@ -16,7 +16,7 @@ from simulator.chance import draw_gap, open_stream
 from simulator.connection import TROUBLE, Connection
 from simulator.holdings import Holdings, WorkerProfile
 from simulator.login import Logins
-from simulator.pace import end_tasks, wait_event, wait_forever, wait_set
+from simulator.pace import Signal, end_tasks, wait_forever, wait_set
 from simulator.tally import WorkerState
 from simulator.transport import AckLate, LinkDown
 from simulator.watch import Watch
@@ -47,7 +47,7 @@ class Worker:
         self._lease_from = world.clock.monotonic()
         self._beat_at = self._lease_from
         self._fresh = True
-        self._hurry = asyncio.Event()
+        self._hurry = Signal()
         self._crash_now = asyncio.Event()
         self._registered = asyncio.Event()
         self._register_again = False
@@ -193,7 +193,7 @@ class Worker:
             left_s = self._beat_at + self._interval_s - self._world.clock.monotonic()
             wait_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else max(0.0, left_s)
             self._fresh = False
-            await wait_event(self._hurry, wait_s)
+            await self._hurry.wait(wait_s)
             if self._leaving:
                 return
             if not self._connection.ready:

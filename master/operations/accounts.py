@@ -106,7 +106,7 @@ async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> 
             await take_accounts(turn, [wanted], holder, reason)
             moved |= {holder} | await place_waiting(turn)  # its place may be what another account waits for
         else:
-            await hand_out(turn, holder, [await _find(turn, account.id)])
+            await hand_out(turn, {holder: [await _find(turn, account.id)]})
     if holder is None:
         moved |= await place_waiting(turn, account_id=account.id)
     await settle_loads(turn, moved)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from master.decisions.assignment import place_accounts
 from master.decisions.schedule import portion
-from master.model import Account, JsonObject, LoginStatus, Worker
+from master.model import Account, JsonObject, LoginStatus, Proxy, Worker
 from master.protocol.admin import show_account, show_worker
 from master.protocol.worker import ASSIGN_LIMIT, show_account_to_worker
 from master.secret import SealBroken
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import workers as worker_rows
-from master.store.proxies import find_proxy_of_worker
+from master.store.proxies import find_proxies_of_workers, find_proxy_of_worker
 from master.turn import ADMINS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
@@ -79,8 +79,7 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
         placed = await give_account(turn, account, worker_id)
         if placed is not None:
             given.setdefault(worker_id, []).append(placed)
-    for worker_id, accounts in given.items():
-        await hand_out(turn, worker_id, accounts)
+    await hand_out(turn, given)
     await worker_rows.recount_loads(turn.connection, set(given))
     return set(given)
 
@@ -97,38 +96,44 @@ async def find_open_workers(turn: Turn) -> list[Worker]:
     ]
 
 
-async def hand_out(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:
-    """Tell a worker to watch these accounts now, at most 100 per event."""
-    shown = await show_to_worker(turn, worker_id, accounts)
-    for some in portion(shown, ASSIGN_LIMIT):
-        turn.tell(worker_address(worker_id), "master:task:assign", {"accounts": list(some)})
-    at = turn.monotonic
-    turn.after_commit(lambda: turn.presence.handed_out.update({account.id: at for account in accounts}))
+async def hand_out(turn: Turn, portions: Mapping[str, Sequence[Account]]) -> None:
+    """Tell workers, by their ids, to watch these accounts now, at most 100 per event."""
+    proxies = await find_proxies_of_workers(turn.connection, portions)
+    for worker_id, accounts in portions.items():
+        shown = await _show_to_worker(turn, worker_id, accounts, proxies.get(worker_id))
+        for some in portion(shown, ASSIGN_LIMIT):
+            turn.tell(worker_address(worker_id), "master:task:assign", {"accounts": list(some)})
+    moments = dict.fromkeys((account.id for accounts in portions.values() for account in accounts), turn.monotonic)
+    turn.after_commit(lambda: turn.presence.handed_out.update(moments))
 
 
 async def show_to_worker(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> list[JsonObject]:
     """Return accounts with their secrets and the worker's proxy, as only their worker may see them."""
-    if not accounts:
-        return []
-    proxy = await _show_proxy_to_worker(turn, worker_id)
+    proxy = await find_proxy_of_worker(turn.connection, worker_id) if accounts else None
+    return await _show_to_worker(turn, worker_id, accounts, proxy)
+
+
+async def _show_to_worker(
+    turn: Turn, worker_id: str, accounts: Sequence[Account], proxy: Proxy | None
+) -> list[JsonObject]:
+    proxy_shown = _show_proxy_to_worker(proxy)
     shown = []
     for account in accounts:
         wait_s = turn.presence.find_wait(account.id, worker_id, turn.monotonic)
         try:
-            shown.append(show_account_to_worker(account, proxy, wait_s))
+            shown.append(show_account_to_worker(account, proxy_shown, wait_s))
         except SealBroken as fault:
             unreadable = await _note_unreadable(turn, account, fault)
             bare = replace(unreadable, credentials=None, fingerprint=None)
-            shown.append(show_account_to_worker(bare, proxy, wait_s))
+            shown.append(show_account_to_worker(bare, proxy_shown, wait_s))
     return shown
 
 
-async def _show_proxy_to_worker(turn: Turn, worker_id: str) -> JsonObject | None:
-    """Return the worker's proxy; if its password does not open, without one.
+def _show_proxy_to_worker(proxy: Proxy | None) -> JsonObject | None:
+    """Return a worker's proxy as it is shown to it; if its password does not open, without one.
 
     The proxy then refuses the worker. Without the proxy, accounts would be seen at an address that is not theirs.
     """
-    proxy = await find_proxy_of_worker(turn.connection, worker_id)
     if proxy is None:
         return None
     try:

@@ -62,7 +62,7 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
     after = await account_rows.find_account(turn.connection, account.id)
     assert after is not None
     if owner is not None:
-        await hand_out(turn, owner, [after])
+        await hand_out(turn, {owner: [after]})
     turn.tell(
         ADMINS,
         "login:success",

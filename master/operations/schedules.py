@@ -15,11 +15,12 @@ async def hand_out_due(event: None, turn: Turn) -> int:
     It takes a turn like any change of hands, so that no account is announced to a worker that has just lost it.
     """
     accounts = await account_rows.find_watchable(turn.connection)
-    handed_out = 0
-    for worker_id, due in sorted(find_due(accounts, turn.presence.handed_out, turn.monotonic).items()):
-        seat = turn.presence.seats.get(worker_id)
-        if seat is None or seat.sid is None or seat.status is not WorkerStatus.CONNECTED:
-            continue
-        await hand_out(turn, worker_id, due)
-        handed_out += len(due)
-    return handed_out
+    due = find_due(accounts, turn.presence.handed_out, turn.monotonic)
+    present = {worker_id: due[worker_id] for worker_id in sorted(due) if _is_connected(turn, worker_id)}
+    await hand_out(turn, present)
+    return sum(map(len, present.values()))
+
+
+def _is_connected(turn: Turn, worker_id: str) -> bool:
+    seat = turn.presence.seats.get(worker_id)
+    return seat is not None and seat.sid is not None and seat.status is WorkerStatus.CONNECTED

@@ -80,7 +80,7 @@ async def register_worker(event: Register, turn: Turn) -> JsonObject:
     }
     turn.answer("worker:registered", {"success": True, **reply})
     if given:
-        await hand_out(turn, worker.id, given)
+        await hand_out(turn, {worker.id: given})
     if misplaced:
         changed |= await place_waiting(turn)
     await settle_loads(turn, changed)
@@ -166,7 +166,7 @@ async def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         # whatever was handed out or changed while it was away was told to nobody
         held += await _fill(turn, worker, len(held))
         if held:
-            await hand_out(turn, worker.id, held)
+            await hand_out(turn, {worker.id: held})
     await settle_loads(turn, {worker.id})
     _bind_socket(turn, worker.id)
     log.info("worker_returned", worker=worker.id, accounts=len(held))

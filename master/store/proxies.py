@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Proxy
-from master.store.rows import find_by, find_page
+from master.store.rows import chunk_ids, find_by, find_page
 from master.store.schema import proxies, worker_configs
 from master.store.sealing import find_broken, open_later, seal_values, vault_of
 
@@ -33,18 +33,25 @@ async def find_proxy_named(connection: AsyncConnection, name: str) -> Proxy | No
     return _to_record(connection, row) if row else None
 
 
-OF_WORKER = (
-    select(proxies)
-    .join(worker_configs, worker_configs.c.proxy_id == proxies.c.id)
-    .where(worker_configs.c.worker_id == bindparam("worker_id"), proxies.c.status == ACTIVE)
+OF_WORKERS = (
+    select(worker_configs.c.worker_id, proxies)
+    .join(proxies, worker_configs.c.proxy_id == proxies.c.id)
+    .where(worker_configs.c.worker_id.in_(bindparam("worker_ids", expanding=True)), proxies.c.status == ACTIVE)
 )
+
+
+async def find_proxies_of_workers(connection: AsyncConnection, worker_ids: Collection[str]) -> dict[str, Proxy]:
+    """Return, by worker id, the active proxies that the configurations of these workers name."""
+    found: dict[str, Proxy] = {}
+    for chunk in chunk_ids(sorted(worker_ids)):
+        rows = (await connection.execute(OF_WORKERS, {"worker_ids": chunk})).mappings()
+        found.update((row["worker_id"], _to_record(connection, row)) for row in rows)
+    return found
 
 
 async def find_proxy_of_worker(connection: AsyncConnection, worker_id: str) -> Proxy | None:
     """Return the active proxy that the worker's configuration names, or None."""
-    found = await connection.execute(OF_WORKER, {"worker_id": worker_id})
-    row = found.mappings().first()
-    return _to_record(connection, row) if row else None
+    return (await find_proxies_of_workers(connection, {worker_id})).get(worker_id)
 
 
 async def list_proxies(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Proxy], int]:

@@ -38,6 +38,8 @@ class House:
         self.started_at = 0.0
         self.undisturbed_since = 0.0
         self.kills: Counter[str] = Counter()
+        self.trouble = ""
+        """Why the latest Master that was not killed did not come to answer."""
         self.on_open: Callable[[Master], None] = lambda _: None
         self.on_killed: Callable[[], None] = lambda: None
         self._loop = loop
@@ -70,6 +72,7 @@ class House:
         if life.dead:
             return False
         if not birth.done() or birth.exception() is not None:
+            self.trouble = repr(birth.exception()) if birth.done() else f"it took more than {START_LIMIT_S:g} s"
             self._end(life, master)
             return False
         self.life, self.master = life, master

@@ -28,7 +28,8 @@ class Life:
         self.name = name
         self.dead = False
         self.stopped = False
-        self.deferred: list[asyncio.Handle] = []
+        self.deferred: list[Any] = []
+        """The handles that became due while it was stopped."""
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.context = contextvars.Context()
         self.context.run(LIFE.set, self)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +19,7 @@ KEPT = 20_000
 """Entries that are kept for whoever must find out how it came to a violation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that an actor said, was told, or had done to it. `at` is virtual seconds."""
 
     at: float

@@ -100,15 +100,13 @@ class LinkTransport:
         if self._gone.is_set():
             raise LinkDown("the connection is gone")
         number = next(self._numbers)
-        answer = self._acks[number] = asyncio.get_running_loop().create_future()
+        answer = self._acks[number] = self._loop.create_future()
         self._link.up.put(f"42{self._namespace},{number}{orjson.dumps([event, data]).decode()}")
+        timer = self._loop.call_later(timeout_s, _give_up, answer, event)
         try:
-            async with asyncio.timeout(timeout_s):
-                acknowledged: JsonObject = await answer
-                return acknowledged
-        except TimeoutError:
-            raise AckLate(event) from None
+            return await answer
         finally:
+            timer.cancel()
             self._acks.pop(number, None)
 
     def send_raw(self, frame: str) -> None:
@@ -191,3 +189,8 @@ class LinkTransport:
             if not future.done():
                 future.set_exception(LinkDown("the connection broke"))
                 future.exception()
+
+
+def _give_up(answer: asyncio.Future[Any], event: str) -> None:
+    if not answer.done():
+        answer.set_exception(AckLate(event))
