@@ -66,9 +66,14 @@ class House:
         self._being_born = (life, master)
         birth = life.start(master.start(listen=False))
         killed = asyncio.ensure_future(self._wait_dead(life))
-        await asyncio.wait({birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S)
-        killed.cancel()
-        self._being_born = None
+        try:
+            await asyncio.wait({birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S)
+        except asyncio.CancelledError:
+            self.kill("cancelled")  # whoever started it is gone: nobody would ever know of this one
+            raise
+        finally:
+            killed.cancel()
+            self._being_born = None
         if life.dead:
             return False
         if not birth.done() or birth.exception() is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ FILE_LOOKS = 6
 """How often the whole file is read after a killed Master, at most."""
 
 SIGN = re.compile(r'42/worker,\d+\["worker:(?:heartbeat|register)",\{"workerId":"([^"]*)"')
+
+
+class MasterStaysAway(Exception):
+    """Nothing hinders Master any more, and it does not start: there is nothing left to be checked."""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,10 +126,13 @@ class Lab:
         self.ledger.ownership.resume(worker_id, self.clock.monotonic())
         self._loop.resume_life(life)
 
-    async def open_master(self) -> None:
-        """Start Master again and again until it answers."""
+    async def open_master(self, limit_s: float = math.inf) -> None:
+        """Start Master again and again until it answers. Errors: MasterStaysAway after `limit_s`."""
+        end = self.clock.monotonic() + limit_s
         while self.house.master is None:
             if not await self.house.open():
+                if self.clock.monotonic() > end:
+                    raise MasterStaysAway(self.house.trouble)
                 await asyncio.sleep(1.0)
 
     def open_stranger(self, namespace: str, name: str) -> LinkTransport:
@@ -219,7 +227,7 @@ class Lab:
         for line in self.lines:
             line.link.slow_down(1.0)
             line.link.release()
-        await self.open_master()
+        await self.open_master(HEAL_GRACE_S)
 
     async def _calm_down(self) -> None:
         self.platform.stop_producing()

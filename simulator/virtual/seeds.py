@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from master import __version__
+from simulator.master_process import StartTrouble
 from simulator.samples import Samples
 from simulator.virtual.ablations import ABLATIONS
 from simulator.virtual.faults import FAULTS
@@ -20,6 +21,9 @@ from simulator.virtual.run import Outcome, play
 
 PER_PROCESS = 25
 """Seeds that one process plays: the dead Masters of a run are kept until its process ends (life.py)."""
+
+SEED_LIMIT_S = 600
+"""Real seconds in which some seed must end; the slowest take a few."""
 
 SOMETIMES_FROM = 200
 """From so many seeds on, everything in the table must have been seen."""
@@ -97,9 +101,16 @@ def play_task(task: Task) -> Outcome:
 
 
 def play_all(tasks: Iterable[Task], jobs: int) -> Iterator[Outcome]:
-    """Yield the outcomes of many seeds as they come."""
+    """Yield the outcomes of many seeds as they come. Errors: StartTrouble if for long none comes."""
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=PER_PROCESS) as pool:
-        yield from pool.imap_unordered(play_task, tasks)
+        outcomes = pool.imap_unordered(play_task, tasks)
+        while True:
+            try:
+                yield outcomes.next(SEED_LIMIT_S)
+            except StopIteration:
+                return
+            except multiprocessing.TimeoutError:  # the pool waits for ever for what a process that died was playing
+                raise StartTrouble(f"no seed has ended for {SEED_LIMIT_S} s; did a process run out of memory?") from None
 
 
 def run_seeds(tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True) -> Sums:
