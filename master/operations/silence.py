@@ -35,8 +35,20 @@ async def give_up_silent(event: None, turn: Turn) -> int:
     silent = find_silent_workers(turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s)
     if silent and await _is_braked(turn, silent):
         return 0
-    await give_up(turn, silent, liveness.SILENCE, reachable=False)
+    await _give_up(turn, silent)
     return len(silent)
+
+
+async def _give_up(turn: Turn, silent: list[str]) -> None:
+    """Give these workers up, whichever look found them: each counts when the brake is judged."""
+    presence, now, timeout_s = turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s
+
+    def note() -> None:
+        lately = [at for at in presence.given_up if now - at <= timeout_s]
+        presence.given_up = [*lately, *[now] * len(silent)]
+
+    turn.after_commit(note)
+    await give_up(turn, silent, liveness.SILENCE, reachable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +82,6 @@ async def _is_braked(turn: Turn, silent: list[str]) -> bool:
     presence, now, timeout_s = turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s
     judged = _judge_silence(turn, silent)
     if not judged.begins:
-        if not judged.held:
-            lately = [at for at in presence.given_up if now - at <= timeout_s]
-            turn.after_commit(lambda: setattr(presence, "given_up", [*lately, *[now] * len(silent)]))
         return judged.held
     why = (
         "Master's own loop stalled"
@@ -123,7 +132,7 @@ async def audit_workers(event: None, turn: Turn) -> int:
             turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
     if missed and not _judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)
-        await give_up(turn, missed, liveness.SILENCE, reachable=False)
+        await _give_up(turn, missed)
     placed = await place_waiting(turn)
     if placed:
         log.warning("audit_placed_accounts", workers=sorted(placed))
