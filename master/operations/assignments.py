@@ -85,14 +85,21 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
 
 
 async def find_open_workers(turn: Turn) -> list[Worker]:
-    """Return the connected workers, by id, with a place counted as taken for each login of an account not theirs yet.
+    """Return the connected workers, by id, with what `count_reserved` adds."""
+    return await count_reserved(turn, await worker_rows.find_connected_workers(turn.connection))
+
+
+async def count_reserved(turn: Turn, workers: Sequence[Worker]) -> list[Worker]:
+    """Return workers with a place counted as taken for each login of an account not theirs yet.
 
     A login that succeeds makes its worker the owner: the place must not be given away while the person scans.
     """
     reserved = await login_rows.count_reserved(turn.connection)
     return [
-        replace(worker, assigned_accounts=worker.assigned_accounts + reserved.get(worker.id, 0))
-        for worker in await worker_rows.find_connected_workers(turn.connection)
+        replace(worker, assigned_accounts=worker.assigned_accounts + reserved[worker.id])
+        if worker.id in reserved
+        else worker
+        for worker in workers
     ]
 
 

@@ -29,8 +29,8 @@ from master.errors import (
     UnknownWorker,
     WorkerNotConnected,
 )
-from master.model import JsonObject, Login, LoginStatus, Scope, SessionStatus, WorkerStatus
-from master.operations.assignments import find_open_workers
+from master.model import Account, JsonObject, Login, LoginStatus, Scope, SessionStatus, Worker, WorkerStatus
+from master.operations.assignments import count_reserved, find_open_workers
 from master.operations.login_ends import change_open, expire, fail, set_login_status, stop_worker, succeed
 from master.protocol.admin import CancelLogin, StartLogin, remove_codes, remove_secrets
 from master.protocol.admin import show_login as show_row
@@ -54,15 +54,7 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     account = await account_rows.find_account(turn.connection, event.account_id)
     if account is None:
         raise UnknownAccount
-    wanted = None
-    if event.worker_id is not None:
-        wanted = await worker_rows.find_worker(turn.connection, event.worker_id)
-        if wanted is None:
-            raise UnknownWorker
-    workers = await find_open_workers(turn)
-    if wanted is not None:
-        wanted = next((worker for worker in workers if worker.id == event.worker_id), wanted)
-    chosen = choose_login_worker(account, wanted, workers)
+    chosen = await _choose_worker(turn, account, event.worker_id)
     open_login = await login_rows.find_open_login(turn.connection, account.id)
     if open_login is not None:
         await fail(turn, open_login, "A newer login of this account was started.", "superseded")
@@ -103,6 +95,19 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
         turn.answer("admin:login:start:ack", reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
     return reply
+
+
+async def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:
+    """Return the worker that is to log an account in; all are looked at only where neither is named nor owns it."""
+    named = wanted_id or account.assigned_worker_id
+    found = await worker_rows.find_worker(turn.connection, named) if named is not None else None
+    if wanted_id is not None:
+        if found is None:
+            raise UnknownWorker
+        return choose_login_worker(account, (await count_reserved(turn, [found]))[0], [])
+    if found is not None and found.status is WorkerStatus.CONNECTED:
+        return choose_login_worker(account, None, [found])
+    return choose_login_worker(account, None, await find_open_workers(turn))
 
 
 async def _open_proxy(turn: Turn, worker_id: str) -> JsonObject | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,13 @@ TROUBLES = {
 """Trouble -> what SQLite says in it."""
 
 
+LOOKED_AT = {
+    "accounts": ("assigned_worker_id", "epoch", "platform"),
+    "workers": ("status", "assigned_accounts", "metadata"),
+}
+"""Table -> the columns that the overseer looks at; an UPDATE that names none of them gives it nothing to look at."""
+
+
 class Disk:
     """Hook of all database connections of one Master after the other."""
 
@@ -26,11 +34,12 @@ class Disk:
         self.trouble: str | None = None
         self.slow: Random | None = None
         self.dirty: set[str] = set()
-        """Tables written to since somebody looked."""
+        """Tables written to since somebody looked, in columns that are looked at."""
         self.failures: Counter[str] = Counter()
         self.commits = 0
         self._connections: list[InlineConnection] = []
         self._tables: dict[str, str | None] = {}
+        self._touched: dict[str, str | None] = {}
         self._strike: Callable[[], None] | None = None
         self._moment: tuple[str, int] = ("", 0)
 
@@ -86,9 +95,20 @@ class Disk:
             raise sqlite3.OperationalError(TROUBLES[trouble])
 
     def _note_table(self, statement: str) -> None:
-        table = self._find_table(statement)
+        if statement not in self._touched:
+            self._touched[statement] = self._find_touched(statement)
+        table = self._touched[statement]
         if table is not None:
             self.dirty.add(table)
+
+    def _find_touched(self, statement: str) -> str | None:
+        """Return the table whose looked-at columns a statement may change; None if it changes none."""
+        table = self._find_table(statement)
+        columns = LOOKED_AT.get(table or "")
+        if columns is None or not statement.upper().startswith("UPDATE"):
+            return table
+        changes = statement.partition(" WHERE ")[0].partition(" SET ")[2]
+        return table if any(re.search(rf"\b{column}\s*=", changes) for column in columns) else None
 
     def _find_table(self, statement: str) -> str | None:
         """Return the table that a statement writes to; None if to none."""

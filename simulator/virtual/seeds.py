@@ -110,7 +110,7 @@ def play_all(tasks: Iterable[Task], jobs: int) -> Iterator[Outcome]:
             except StopIteration:
                 return
             except multiprocessing.TimeoutError:  # the pool waits for ever for what a process that died was playing
-                raise StartTrouble(f"no seed has ended for {SEED_LIMIT_S} s; did a process run out of memory?") from None
+                raise StartTrouble(f"no seed has ended for {SEED_LIMIT_S} s: did a process die?") from None
 
 
 def run_seeds(tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True) -> Sums:

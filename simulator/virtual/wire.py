@@ -104,7 +104,8 @@ class LinkTransport:
         self._link.up.put(f"42{self._namespace},{number}{orjson.dumps([event, data]).decode()}")
         timer = self._loop.call_later(timeout_s, _give_up, answer, event)
         try:
-            return await answer
+            acknowledged: JsonObject = await answer
+            return acknowledged
         finally:
             timer.cancel()
             self._acks.pop(number, None)
