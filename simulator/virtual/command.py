@@ -166,7 +166,14 @@ def run_many(given: argparse.Namespace, faults: tuple[str, ...]) -> int:
     tasks = [Task(seed, faults, hours) for seed in read_seeds(given.seeds)]
     jobs = int(require_between(1, 64, given.jobs, "--jobs"))
 
+    told = 0
+
     def tell(sums: Sums) -> None:
+        nonlocal told
+        for outcome in sums.failed[told:]:  # at once: a run of many hours may never come to its end
+            line = f"seed {outcome.seed} failed: {outcome.first}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        told = len(sums.failed)
         if sums.seeds % 100 == 0:
             say_progress(console, sums, len(tasks))
 
