@@ -33,6 +33,7 @@ async def give_up_silent(event: None, turn: Turn) -> int:
     then is given up after all.
     """
     silent = find_silent_workers(turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s)
+    silent = _find_waited_for(turn, silent) or silent
     if silent and await _is_braked(turn, silent):
         return 0
     await _give_up(turn, silent)
@@ -49,6 +50,15 @@ async def _give_up(turn: Turn, silent: list[str]) -> None:
 
     turn.after_commit(note)
     await give_up(turn, silent, liveness.SILENCE, reachable=False)
+
+
+def _find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
+    """Return those that a brake whose time is over was put on for; the others fell silent since."""
+    brake_until, timeout_s = turn.presence.brake_until, turn.settings.heartbeat_timeout_s
+    if brake_until is None or turn.monotonic < brake_until:
+        return []
+    put_on_at, seats = brake_until - timeout_s, turn.presence.seats
+    return [name for name in silent if name not in seats or seats[name].heard <= put_on_at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,10 @@ def _judge_silence(turn: Turn, silent: list[str]) -> _Judgement:
     total = lost + sum(1 for _ in presence.find_heard()) - len(silent)
     if brake_until is not None:
         if stalled_at is None or stalled_at <= brake_until - timeout_s:
-            return _Judgement(now < brake_until, False, stalled, lost, total)
-        stalled = True  # while the brake was on nobody could be heard: it must begin anew
+            if now < brake_until or _find_waited_for(turn, silent) == silent:
+                return _Judgement(now < brake_until, False, stalled, lost, total)
+        else:
+            stalled = True  # while the brake was on nobody could be heard: it must begin anew
     held = liveness.is_more_likely_us(lost, total, stalled)
     return _Judgement(held, held, stalled, lost, total)
 
