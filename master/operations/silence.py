@@ -73,7 +73,7 @@ class _Judgement:
 
 
 def _judge_silence(turn: Turn, silent: list[str]) -> _Judgement:
-    """Judge whether the brake holds these workers' accounts."""
+    """Judge whether the brake holds these workers' accounts; a brake was put on for all of them, or for none."""
     presence, now, timeout_s = turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s
     stalled_at, brake_until = presence.find_stall(now), presence.brake_until
     stalled = stalled_at is not None and now - stalled_at <= timeout_s
@@ -81,7 +81,7 @@ def _judge_silence(turn: Turn, silent: list[str]) -> _Judgement:
     total = lost + sum(1 for _ in presence.find_heard()) - len(silent)
     if brake_until is not None:
         if stalled_at is None or stalled_at <= brake_until - timeout_s:
-            if now < brake_until or _find_waited_for(turn, silent) == silent:
+            if now < brake_until or _find_waited_for(turn, silent):
                 return _Judgement(now < brake_until, False, stalled, lost, total)
         else:
             stalled = True  # while the brake was on nobody could be heard: it must begin anew
@@ -142,6 +142,7 @@ async def audit_workers(event: None, turn: Turn) -> int:
             # somebody else wrote into our file: the next heartbeat takes the worker in again
             log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
             turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
+    missed = _find_waited_for(turn, missed) or missed
     if missed and not _judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)
         await _give_up(turn, missed)

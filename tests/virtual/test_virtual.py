@@ -94,6 +94,35 @@ def test_a_timer_that_came_due_in_a_stopped_life_can_still_be_cancelled():
     assert run_virtually(main) == ["kept"]
 
 
+def test_timers_of_one_instant_keep_their_order_and_a_resumed_life_keeps_its_own():
+    async def main() -> list[int]:
+        loop, life, seen = asyncio.get_running_loop(), Life("stopped"), []
+        for number in range(20):
+            life.call(loop.call_at, 1.0 + number // 10, seen.append, number)
+        loop.call_at(0.5, loop.stop_life, life)
+        await asyncio.sleep(1.5)
+        assert seen == []
+        life.call(loop.call_soon, seen.append, 10.5)  # is ready, and must come after what is due
+        loop.resume_life(life)
+        await asyncio.sleep(1)
+        return seen
+
+    assert run_virtually(main) == [*range(10), 10.5, *range(10, 20)]
+
+
+def test_what_a_callback_raises_is_told_and_ends_nothing():
+    faults, seen = [], []
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(1)
+        seen.append("on")
+
+    run_virtually(main, faults)
+    assert seen == ["on"]
+    assert [type(fault["exception"]) for fault in faults] == [ZeroDivisionError]
+
+
 def test_a_killed_life_does_not_even_reach_its_finally():
     async def main() -> list[float]:
         loop, life, seen = asyncio.get_running_loop(), Life("killed"), []
@@ -119,6 +148,40 @@ def test_a_master_killed_around_a_commit_has_stored_all_or_nothing(tmp_path, mom
         return list(house.master.presence.seats)
 
     assert play(tmp_path, script) == (["w"] if moment == "after_commit" else [])
+
+
+def test_a_master_whose_start_is_cancelled_leaves_its_file_to_the_next(tmp_path):
+    async def script(loop, house, open_transport) -> bool:
+        house.kill("idle")
+        starting = asyncio.create_task(house.open())
+        house.disk.slow = Random(1)  # it waits for its first commit when it is cancelled
+        await asyncio.sleep(0.001)
+        starting.cancel()
+        await asyncio.wait([starting])
+        house.disk.slow = None
+        assert starting.cancelled()
+        return await house.open()
+
+    assert play(tmp_path, script)
+
+
+def test_only_what_may_change_looked_at_columns_makes_the_overseer_look(tmp_path):
+    async def script(loop, house, open_transport) -> None:
+        _, worker = open_transport("/worker")
+        await worker.connect()
+        assert (await worker.call("worker:register", REGISTRATION, 10))["success"]
+        assert "workers" in house.disk.dirty
+        house.disk.dirty.clear()
+        commits = house.disk.commits
+        assert (await worker.call("worker:heartbeat", {"workerId": "w"}, 10))["success"]
+        await asyncio.sleep(6)  # heartbeats are written every five seconds
+        assert house.disk.commits > commits
+        assert "workers" not in house.disk.dirty
+        worker.cut()
+        await asyncio.sleep(1)
+        assert "workers" in house.disk.dirty  # it is disconnected
+
+    play(tmp_path, script)
 
 
 def test_a_full_disk_refuses_and_stores_nothing_until_it_has_room(tmp_path):
