@@ -110,6 +110,9 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
     if sid is None or sid not in presence.worker_sockets:
         raise NotRegistered("This socket has closed.")
     presence.claims[worker_id] = sid
+    known = presence.seats.get(worker_id)
+    if known is not None:
+        presence.hear(known, monotonic=turn.monotonic, at=turn.at)  # before a sweep of this very group gives it up
 
     def bind() -> None:
         older = presence.seat(worker_id, sid, monotonic=turn.monotonic, at=turn.at)

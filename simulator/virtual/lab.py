@@ -41,6 +41,9 @@ from simulator.world import WatchedTransport, World
 LATENCY_S = (0.001, 0.03)
 HEAL_GRACE_S = 30.0
 DRAIN_LIMIT_S = 240.0
+SETTLE_S = 5.0
+"""Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
+
 SWEEP_S = 1.0
 SAMPLES = 400
 FILE_LOOKS = 6
@@ -244,6 +247,7 @@ class Lab:
             await asyncio.sleep(SWEEP_S)
         if left := self._count_waiting():
             self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
+        await asyncio.sleep(SETTLE_S)
         for client in self.clients:
             try:
                 await client.catch_up()
