@@ -153,6 +153,11 @@ class Master:
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
+        self.presence.begin_grace(
+            self.clock.monotonic(),
+            grace_s=self.settings.restart_grace_s,
+            timeout_s=self.settings.heartbeat_timeout_s,
+        )
         if listen:
             await self._listen(self._runner)
         if sweeps:

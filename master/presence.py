@@ -82,7 +82,7 @@ class Presence:
         return older
 
     def restore(self, worker_id: str, status: WorkerStatus, *, heard: float, heard_at: int | None) -> Seat:
-        """Put a worker from the file into memory, without a socket; `heard` may lie ahead as a grace after a start."""
+        """Put a worker from the file into memory, without a socket; `begin_grace` says since when it is silent."""
         seat = self.seats[worker_id] = Seat(worker_id, status, heard, heard_at)
         return seat
 
@@ -106,6 +106,13 @@ class Presence:
             return None
         seat.sid = None
         return worker_id
+
+    def begin_grace(self, now: float, *, grace_s: float, timeout_s: float) -> None:
+        """Count the silence of those restored from the file from now on, when they can first be heard."""
+        for seat in self.seats.values():
+            if seat.sid is None:
+                seat.heard = now + grace_s
+        self.unsure_until = now + timeout_s
 
     def set_status(self, worker_id: str, status: WorkerStatus) -> None:
         """Note a worker's committed state."""

@@ -248,7 +248,7 @@ async def write_heartbeats(event: None, turn: Turn) -> int:
 
 
 async def wake_up(event: None, turn: Turn) -> JsonObject:
-    """Rebuild memory from the file at a start: nobody is connected, nobody is declared lost before a full grace."""
+    """Rebuild memory from the file at a start: nobody is connected. Their grace begins when Master listens."""
     await worker_rows.disconnect_all(turn.connection, turn.at)
     unreadable = await account_rows.find_unreadable(turn.connection)
     await account_rows.mark_unreadable(turn.connection, unreadable, turn.at)
@@ -262,10 +262,8 @@ async def wake_up(event: None, turn: Turn) -> JsonObject:
     logins = await login_rows.find_open_logins(turn.connection)
 
     def restore() -> None:
-        heard = turn.monotonic + turn.settings.restart_grace_s
         for worker in workers:
-            turn.presence.restore(worker.id, worker.status, heard=heard, heard_at=worker.last_heartbeat)
-            turn.presence.unsure_until = turn.monotonic + turn.settings.heartbeat_timeout_s
+            turn.presence.restore(worker.id, worker.status, heard=turn.monotonic, heard_at=worker.last_heartbeat)
         for account_id, worker_id, epoch in holders:
             turn.presence.give(account_id, worker_id, epoch)
         turn.presence.deadlines.update({login.id: login.expires_at for login in logins})

@@ -69,12 +69,12 @@ def _without_lease(stack: ExitStack) -> None:
 
 def _without_grace(stack: ExitStack) -> None:
     """After a start, count the silence from before it."""
-    restore = Presence.restore
+    begin = Presence.begin_grace
 
-    def restore_silent(self: Presence, worker_id: str, status: Any, *, heard: float, heard_at: int | None) -> Any:
-        return restore(self, worker_id, status, heard=heard - 90.0, heard_at=heard_at)
+    def begin_late(self: Presence, now: float, *, grace_s: float, timeout_s: float) -> None:
+        begin(self, now, grace_s=grace_s - 90.0, timeout_s=timeout_s)
 
-    stack.enter_context(patch.object(Presence, "restore", restore_silent))
+    stack.enter_context(patch.object(Presence, "begin_grace", begin_late))
 
 
 def _without_brake(stack: ExitStack) -> None:

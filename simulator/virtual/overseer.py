@@ -6,6 +6,7 @@ workers themselves were told (simulation.md, invariants 1 to 10, 14 and 15).
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -192,7 +193,11 @@ class Overseer:
         for worker_id, worker in now.workers.items():
             if worker.load != loads[worker_id]:
                 self._complain("load_differs", f"{worker_id} is said to hold {worker.load}, holds {loads[worker_id]}")
-            if worker_id in gained and loads[worker_id] > worker.max_accounts:
+            most: float = worker.max_accounts
+            old_worker = before.workers.get(worker_id)
+            if self._together:  # it may have been given them before it said, in the same group, that it takes less
+                most = math.inf if old_worker is None else max(most, old_worker.max_accounts)
+            if worker_id in gained and loads[worker_id] > most:
                 self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
 
     def _check_memory(self, master: Master, now: _View) -> None:
