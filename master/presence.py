@@ -53,6 +53,9 @@ class Presence:
         self.given_up: list[float] = []
         """Monotonic seconds at which workers were given up for their silence, of the last timeout."""
         self.deadlines: dict[str, int] = {}
+        """Open login -> the Unix second at which it ends, as its row says."""
+        self.ends: dict[str, float] = {}
+        """Open login -> the monotonic second at which it ends even if somebody sets the wall clock back."""
         self.handed_out: dict[str, float] = {}
         self.partings: dict[str, tuple[str, float]] = {}
         """Account -> the worker it was taken from that may not have heard of it yet, and until when (monotonic)."""
@@ -144,6 +147,26 @@ class Presence:
         if self.pulse is not None and now - self.pulse > 2 * STALL_S:
             return now  # a turn that was begun before the stall may be the first to run after it
         return self.stalled_at
+
+    # -- logins --------------------------------------------------------------------------------------------------
+
+    def note_deadline(self, login_id: str, expires_at: int, *, now: float, monotonic: float, most_s: float) -> None:
+        """Note when a login ends, after `most_s` at the latest; `now` and `monotonic` are the same moment."""
+        self.deadlines[login_id] = expires_at
+        self.ends[login_id] = monotonic + min(expires_at - now, most_s)
+
+    def forget_deadline(self, login_id: str) -> None:
+        """Forget a login that has ended."""
+        self.deadlines.pop(login_id, None)
+        self.ends.pop(login_id, None)
+
+    def find_overdue(self, now: float, monotonic: float) -> list[str]:
+        """Return the open logins whose time is up by either clock."""
+        return [
+            login_id
+            for login_id, expires_at in self.deadlines.items()
+            if expires_at <= now or self.ends[login_id] <= monotonic
+        ]
 
     # -- ownership -----------------------------------------------------------------------------------------------
 

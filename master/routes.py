@@ -222,7 +222,7 @@ def _somebody_is_silent(presence: Presence, settings: Settings, now: float, mono
 
 
 def _a_login_is_overdue(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return any(expires_at <= now for expires_at in presence.deadlines.values())
+    return bool(presence.find_overdue(now, monotonic))
 
 
 def _heartbeats_wait(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -81,7 +81,14 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
             given.setdefault(worker_id, []).append(placed)
     await hand_out(turn, given)
     await worker_rows.recount_loads(turn.connection, set(given))
+    if kept_place(account for accounts in given.values() for account in accounts):
+        return set(given) | await place_waiting(turn)
     return set(given)
+
+
+def kept_place(given: Iterable[Account]) -> bool:
+    """Tell whether one of these new assignments may have had a place kept for its login: that one is free now."""
+    return any(account.login_status is LoginStatus.LOGGING_IN for account in given)
 
 
 async def find_open_workers(turn: Turn) -> list[Worker]:

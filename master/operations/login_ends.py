@@ -143,12 +143,18 @@ async def expire(turn: Turn, login: Login) -> None:
     log.info("login_expired", session=login.id, account=login.account_id, worker=login.worker_id)
 
 
+def note_deadline(turn: Turn, login_id: str, expires_at: int) -> None:
+    """Note in memory when an open login ends; only from an effect, after the commit."""
+    most_s = turn.settings.login_max_s
+    turn.presence.note_deadline(login_id, expires_at, now=turn.now, monotonic=turn.monotonic, most_s=most_s)
+
+
 async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObject) -> Login:
     """Close a session for good; a code is worth a login and does not outlive it."""
     await change_open(turn, login, {"status": status.value, "qr_code_data": None, "qr_code_url": None, **values})
 
     def forget() -> None:
-        turn.presence.deadlines.pop(login.id, None)
+        turn.presence.forget_deadline(login.id)
         turn.presence.login_outcomes[status.value] += 1
 
     turn.after_commit(forget)

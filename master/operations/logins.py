@@ -31,7 +31,15 @@ from master.errors import (
 )
 from master.model import Account, JsonObject, Login, LoginStatus, Scope, SessionStatus, Worker, WorkerStatus
 from master.operations.assignments import count_reserved, find_open_workers
-from master.operations.login_ends import change_open, expire, fail, set_login_status, stop_worker, succeed
+from master.operations.login_ends import (
+    change_open,
+    expire,
+    fail,
+    note_deadline,
+    set_login_status,
+    stop_worker,
+    succeed,
+)
 from master.protocol.admin import CancelLogin, StartLogin, remove_codes, remove_secrets
 from master.protocol.admin import show_login as show_row
 from master.protocol.http import Listing, LoginsQuery, NewLogin, NoQuery, Request
@@ -77,7 +85,7 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     )
     await login_rows.add_login(turn.connection, login)
     await set_login_status(turn, account, LoginStatus.LOGGING_IN)
-    turn.after_commit(lambda: turn.presence.deadlines.__setitem__(login.id, login.expires_at))
+    turn.after_commit(lambda: note_deadline(turn, login.id, login.expires_at))
     proxy = await _open_proxy(turn, chosen.id)
     turn.tell(
         worker_address(chosen.id),
@@ -161,7 +169,7 @@ async def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
             "expires_at": expires_at,
         },
     )
-    turn.after_commit(lambda: turn.presence.deadlines.__setitem__(login.id, expires_at))
+    turn.after_commit(lambda: note_deadline(turn, login.id, expires_at))
     shown: JsonObject = {
         "session_id": login.id,
         "account_id": login.account_id,
@@ -204,7 +212,8 @@ async def take_report(event: LoginReport, turn: Turn) -> JsonObject:
 
 async def expire_logins(event: None, turn: Turn) -> int:
     """End every open login whose time is up and tell its worker to stop; return how many."""
-    overdue = await login_rows.find_overdue_logins(turn.connection, turn.now)
+    over = set(turn.presence.find_overdue(turn.now, turn.monotonic))
+    overdue = [login for login in await login_rows.find_open_logins(turn.connection) if login.id in over]
     for login in overdue:
         await expire(turn, login)
         stop_worker(turn, login, "expired")

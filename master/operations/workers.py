@@ -14,12 +14,13 @@ from master.model import Account, JsonObject, Worker, WorkerStatus
 from master.operations.assignments import (
     give_account,
     hand_out,
+    kept_place,
     place_waiting,
     settle_loads,
     show_to_worker,
     take_accounts,
 )
-from master.operations.login_ends import fail_logins_of
+from master.operations.login_ends import fail_logins_of, note_deadline
 from master.presence import Presence
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
@@ -96,9 +97,12 @@ async def _fill(turn: Turn, worker: Worker, held: int) -> list[Account]:
     if room <= 0:
         return []
     waiting = await account_rows.find_waiting_for(turn.connection, worker, limit=room)
-    given = [await give_account(turn, account, worker.id) for account in waiting]
+    asked = [await give_account(turn, account, worker.id) for account in waiting]
+    given = [account for account in asked if account is not None]
     await worker_rows.recount_loads(turn.connection, {worker.id})
-    return [account for account in given if account is not None]
+    if kept_place(given):
+        given += await _fill(turn, worker, held + len(given))
+    return given
 
 
 def _bind_socket(turn: Turn, worker_id: str) -> None:
@@ -266,7 +270,8 @@ async def wake_up(event: None, turn: Turn) -> JsonObject:
             turn.presence.restore(worker.id, worker.status, heard=turn.monotonic, heard_at=worker.last_heartbeat)
         for account_id, worker_id, epoch in holders:
             turn.presence.give(account_id, worker_id, epoch)
-        turn.presence.deadlines.update({login.id: login.expires_at for login in logins})
+        for login in logins:
+            note_deadline(turn, login.id, login.expires_at)
 
     turn.after_commit(restore)
     return {"workers": len(workers), "accounts": len(holders), "logins": len(logins)}

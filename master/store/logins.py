@@ -54,13 +54,6 @@ async def find_open_logins(connection: AsyncConnection, *, worker_id: str | None
     return [_to_record(row) for row in rows]
 
 
-async def find_overdue_logins(connection: AsyncConnection, now: float) -> list[Login]:
-    """Return the open login sessions whose time is up."""
-    query = select(logins).where(logins.c.status.in_(_OPEN), logins.c.expires_at <= int(now))
-    rows = await find_rows(connection, query.order_by(logins.c.expires_at, logins.c.id))
-    return [_to_record(row) for row in rows]
-
-
 async def list_logins(
     connection: AsyncConnection, filters: Mapping[str, str | None], *, limit: int, offset: int
 ) -> tuple[list[Login], int]:

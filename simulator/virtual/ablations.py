@@ -161,11 +161,7 @@ def _effects_before_commit(stack: ExitStack) -> None:
 
 def _without_deadline(stack: ExitStack) -> None:
     """Let logins stay open for ever."""
-
-    async def find_none(*_: Any) -> list[Any]:
-        return []
-
-    stack.enter_context(patch.object(login_rows, "find_overdue_logins", find_none))
+    stack.enter_context(patch.object(Presence, "find_overdue", lambda *_: []))
 
 
 def _publish_before_commit(stack: ExitStack) -> None:
