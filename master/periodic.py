@@ -28,11 +28,12 @@ class Periodic:
         self._presence = presence
         self._settings = settings
         self._clock = clock
+        self.sweeps = tuple(sweep for sweep in SWEEPS if sweep.interval_s(settings) > 0)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start one task per sweep, and one that feels the loop's pulse."""
-        self._tasks = [asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}") for sweep in SWEEPS]
+        self._tasks = [asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}") for sweep in self.sweeps]
         self._tasks.append(asyncio.create_task(self._feel_pulse(), name="pulse"))
 
     async def close(self) -> None:

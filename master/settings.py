@@ -143,6 +143,12 @@ class Settings(BaseModel):
         30, description="Silence longer than this makes a worker offline; longer than HEARTBEAT_INTERVAL_S."
     )
     heartbeat_check_s: Seconds = Field(15, description="How often the workers' table is audited for silence.")
+    rebalance_interval_s: float = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How often one account of each worker may move to one that holds at least two fewer. 0 is never.",
+    )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
     login_ttl_s: float = Field(300, ge=1, le=86_400, description="How long a QR code may wait for its scan.")
     login_max_s: float = Field(

@@ -13,7 +13,6 @@ import socketio
 from master.app import Master
 from master.clock import ManualClock
 from master.documents import TOLD
-from master.routes import SWEEPS
 from master.settings import load_settings
 
 PATIENCE_S = 10
@@ -99,7 +98,7 @@ class Bench:
     async def advance(self, seconds: float) -> None:
         """Move the clock and let every sweep look once."""
         self.clock.advance(seconds)
-        for sweep in SWEEPS:
+        for sweep in self.master.periodic.sweeps:
             await self.master.periodic.sweep(sweep)
 
     async def run(self, operation: Any, event: Any = None) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
-from master.model import Account, AccountStatus, Worker, WorkerStatus
+from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
 
 
 def may_take(worker: Worker, account: Account) -> bool:
@@ -24,50 +24,97 @@ def wants_worker(account: Account) -> bool:
     return account.status is AccountStatus.ACTIVE and account.assigned_worker_id is None
 
 
-def place_accounts(accounts: Iterable[Account], workers: Collection[Worker]) -> list[tuple[Account, str]]:
+class _Loads:
+    """What connected workers hold and have room for while accounts are placed one after the other."""
+
+    def __init__(self, workers: Iterable[Worker]) -> None:
+        self.workers = {worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED}
+        self.load = {worker.id: worker.assigned_accounts for worker in self.workers.values()}
+        self.room = {worker.id: worker.room for worker in self.workers.values()}
+        self._heaps: dict[str, list[tuple[int, str]]] = {}
+
+    def has_room(self, worker_id: str, platform: str) -> bool:
+        """Tell whether this worker is connected, lists the platform and has room."""
+        worker = self.workers.get(worker_id)
+        return worker is not None and worker.supports(platform) and self.room[worker_id] > 0
+
+    def find_least(self, platform: str) -> str | None:
+        """Return the least loaded worker that lists the platform and has room, ties by id; None if there is none.
+
+        An entry with an old load is renewed, not trusted: a worker is in the heaps of all its platforms.
+        """
+        heap = self._heaps.get(platform)
+        if heap is None:
+            heap = [(self.load[name], name) for name in self.workers if self.has_room(name, platform)]
+            heapq.heapify(heap)
+            self._heaps[platform] = heap
+        while heap:
+            known, worker_id = heap[0]
+            if self.room[worker_id] <= 0:
+                heapq.heappop(heap)
+            elif known != self.load[worker_id]:
+                heapq.heapreplace(heap, (self.load[worker_id], worker_id))
+            else:
+                return worker_id
+        return None
+
+    def add(self, worker_id: str) -> None:
+        """Count one account more."""
+        self.load[worker_id] += 1
+        self.room[worker_id] -= 1
+
+    def remove(self, worker_id: str) -> None:
+        """Count one account less."""
+        self.load[worker_id] -= 1
+        self.room[worker_id] += 1
+        for platform, heap in self._heaps.items():  # only what is dearer than it says is found on top of a heap
+            if self.has_room(worker_id, platform):
+                heapq.heappush(heap, (self.load[worker_id], worker_id))
+
+
+def place_accounts(accounts: Iterable[Account], workers: Iterable[Worker]) -> list[tuple[Account, str]]:
     """Return (account, worker id) for every account that fits somewhere, the least loaded worker first.
 
     Accounts are placed in the given order; loads grow with each placement. What fits nowhere is left out.
     """
-    by_id = {worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED}
-    room = {worker.id: worker.room for worker in by_id.values()}
-    heaps: dict[str, list[tuple[int, str]]] = {}
-    load = {worker.id: worker.assigned_accounts for worker in by_id.values()}
+    loads = _Loads(workers)
     placed = []
     for account in accounts:
-        if account.pinned_worker_id is not None:
-            pinned = by_id.get(account.pinned_worker_id)
-            chosen = pinned.id if pinned and pinned.supports(account.platform) and room[pinned.id] > 0 else None
-        else:
-            heap = heaps.get(account.platform)
-            if heap is None:
-                heap = [(load[w.id], w.id) for w in by_id.values() if w.supports(account.platform) and room[w.id] > 0]
-                heapq.heapify(heap)
-                heaps[account.platform] = heap
-            chosen = _pop_least_loaded(heap, load, room)
+        chosen = account.pinned_worker_id
         if chosen is None:
-            continue
-        load[chosen] += 1
-        room[chosen] -= 1
-        placed.append((account, chosen))
+            chosen = loads.find_least(account.platform)
+        elif not loads.has_room(chosen, account.platform):
+            chosen = None
+        if chosen is not None:
+            loads.add(chosen)
+            placed.append((account, chosen))
     return placed
 
 
-def _pop_least_loaded(heap: list[tuple[int, str]], load: dict[str, int], room: dict[str, int]) -> str | None:
-    """Return the least loaded worker with room and put it back with its coming load.
+def find_moves(accounts: Iterable[Account], workers: Iterable[Worker]) -> list[tuple[Account, str]]:
+    """Return (account, worker id to move it to) for what makes loads more even: at most one account of each worker.
 
-    Another platform's heap may have loaded a worker meanwhile: an entry with an old load is renewed, not trusted.
+    An account moves only to a worker that holds at least two fewer, so that the sum of the squares of all loads falls
+    with each move: repeated, this comes to an end, and then equal workers differ by at most one, but for what may not
+    move. That is what a person has pinned, and what is being logged in. What is not logged in goes first: it loses
+    nothing by a move.
     """
-    while heap:
-        known, worker_id = heap[0]
-        if room[worker_id] <= 0:
-            heapq.heappop(heap)
-        elif known != load[worker_id]:
-            heapq.heapreplace(heap, (load[worker_id], worker_id))
-        else:
-            heapq.heapreplace(heap, (known + 1, worker_id))
-            return worker_id
-    return None
+    held: dict[str, list[Account]] = {}
+    for account in accounts:
+        movable = account.pinned_worker_id is None and account.login_status is not LoginStatus.LOGGING_IN
+        if movable and account.assigned_worker_id is not None:
+            held.setdefault(account.assigned_worker_id, []).append(account)
+    loads = _Loads(workers)
+    moves = []
+    for giver in sorted(held.keys() & loads.workers.keys(), key=lambda name: (-loads.load[name], name)):
+        for account in sorted(held[giver], key=lambda each: (each.login_status is LoginStatus.LOGGED_IN, each.id)):
+            taker = loads.find_least(account.platform)
+            if taker is not None and loads.load[taker] + 2 <= loads.load[giver]:
+                loads.remove(giver)
+                loads.add(taker)
+                moves.append((account, taker))
+                break
+    return moves
 
 
 def choose_login_worker(account: Account, wanted: Worker | None, workers: Sequence[Worker]) -> Worker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -49,11 +50,11 @@ def upgrade(path: Path, vault: Vault | None = None) -> str:
     make_folder(path)
     with _connect(path) as connection:
         _refuse_newer(connection, path)
-        config = _config(connection)
-        config.attributes["vault"] = vault
-        config.attributes["fresh"] = _present(connection) is None
-        command.upgrade(config, "head")
-        version = _newest(config)
+        version, present = _read_versions()[-1], _present(connection)
+        if present != version:
+            config = _config()
+            config.attributes |= {"connection": connection, "vault": vault, "fresh": present is None}
+            command.upgrade(config, "head")
     _remove_plain_text(path)
     return version
 
@@ -76,7 +77,7 @@ def require_current(path: Path) -> None:
         raise DatabaseFault(f"There is no database at {path}.")
     with _connect(path) as connection:
         _refuse_newer(connection, path)
-        if (present := _present(connection)) != (newest := _newest(_config(connection))):
+        if (present := _present(connection)) != (newest := _read_versions()[-1]):
             raise DatabaseFault(
                 f"{path} is at version {present or 'none'}, this program wants {newest}; "
                 "run `python -m master db upgrade`."
@@ -145,7 +146,7 @@ def check(path: Path) -> list[str]:
             _refuse_newer(connection, path)
         except DatabaseFault as fault:
             return [str(fault)]
-        present, newest = _present(connection), _newest(_config(connection))
+        present, newest = _present(connection), _read_versions()[-1]
         faults = []
         if present != newest:
             faults.append(f"It is at version {present or 'none'}, this program wants {newest}; upgrade it.")
@@ -206,30 +207,30 @@ def _connect(path: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _config(connection: Connection) -> Config:
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
     return config
+
+
+@cache
+def _read_versions() -> tuple[str, ...]:
+    """Return the versions that this program knows, the newest last."""
+    scripts = ScriptDirectory.from_config(_config())
+    return tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
 
 def _present(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _newest(config: Config) -> str:
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    assert newest is not None
-    return newest
-
-
 def _refuse_newer(connection: Connection, path: Path) -> None:
     """Refuse a version that no script here knows: a newer program wrote it."""
     present = _present(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config(connection)).walk_revisions()}
+    known = _read_versions()
     if present is not None and present not in known:
         raise DatabaseFault(
-            f"{path} is at version {present}, which is newer than this program (version {max(known)}); "
+            f"{path} is at version {present}, which is newer than this program (version {known[-1]}); "
             "install the newer program or use another DB_PATH."
         )

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import simulator.worker
 from master import routes
-from master.decisions import liveness
+from master.decisions import assignment, liveness
 from master.model import Worker
 from master.operations import logins
 from master.presence import Presence
@@ -180,6 +180,18 @@ def _publish_before_commit(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Turns, "_perform", perform_and_publish))
 
 
+def _without_balance(stack: ExitStack) -> None:
+    """Give accounts to whoever has room and comes first by its id."""
+    find_least = assignment._Loads.find_least
+
+    def find_first(self: assignment._Loads, platform: str) -> str | None:
+        if find_least(self, platform) is None:
+            return None
+        return min(worker_id for worker_id in self.workers if self.has_room(worker_id, platform))
+
+    stack.enter_context(patch.object(assignment._Loads, "find_least", find_first))
+
+
 def _drop_indexes(stack: ExitStack, *names: str) -> None:
     """Drop indexes from each file before its first Master answers."""
     opened = House.open
@@ -218,6 +230,7 @@ ABLATIONS: dict[str, Ablation] = {
     "handover_wait": Ablation("a new owner waits until the former one has heard of it", _without_handover),
     "memory_after_commit": Ablation("memory never runs ahead of the file", _effects_before_commit),
     "login_deadline": Ablation("every login ends", _without_deadline),
+    "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
     "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
 }
 """Name -> a safeguard; the first ten are those of simulation.md."""

@@ -18,7 +18,7 @@ from master.clock import Clock
 from master.settings import Settings
 from simulator.chance import open_stream
 from simulator.transport import LinkDown
-from simulator.virtual.database import connect_inline
+from simulator.virtual.database import COMPILATION, connect_inline
 from simulator.virtual.disk import Disk
 from simulator.virtual.life import Life, bury
 from simulator.virtual.loop import VirtualLoop
@@ -170,6 +170,7 @@ class House:
             connect=connect_inline(self.path, self.disk),
             random_bytes=self._random_bytes,
         )
+        COMPILATION.share(master.database)
         eio = master.sockets.eio
         eio._async = {**eio._async, **DRIVER}
         eio.generate_id = lambda: f"sid{next(self._sids):08d}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from master.app import Master
 from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
 from master.settings import Settings
 from simulator.ledger import Ledger
+from simulator.virtual.evenness import Gain, Taker, find_overloaded, find_uneven
 from simulator.virtual.house import House
 
 DETECTION_S = 1.0
@@ -37,6 +39,7 @@ class _Account:
     owner: str | None
     epoch: int
     platform: str
+    pinned: str | None
 
 
 @dataclass(slots=True)
@@ -61,8 +64,8 @@ class Signs:
 class _View:
     accounts: dict[str, _Account] = field(default_factory=dict)
     workers: dict[str, _Worker] = field(default_factory=dict)
-    logins: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Open sessions: id -> (account, status)."""
+    logins: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Open sessions: id -> (account, worker, status)."""
     last_row: int = 0
 
 
@@ -133,6 +136,8 @@ class Overseer:
         before, now = self._view, self._read(dirty)
         if now.accounts is not before.accounts or now.workers is not before.workers or self._adopting:
             self._check_hands(before, now)
+            if not self._together:
+                self._check_choice(before, now)
             self._check_memory(master, now)
             if not self._adopting:  # what the Master before wrote last: when that was is not known any more
                 self._check_given_up(master, before, now)
@@ -147,7 +152,7 @@ class Overseer:
         ask, view = self._connection.execute, self._view
         accounts, workers = view.accounts, view.workers
         if "accounts" in dirty:
-            rows = ask("SELECT id, assigned_worker_id, epoch, platform FROM accounts").fetchall()
+            rows = ask("SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts").fetchall()
             if rows != self._account_rows:  # many writes change nothing of this
                 self._account_rows = rows
                 accounts = {row[0]: _Account(*row[1:]) for row in rows}
@@ -160,13 +165,13 @@ class Overseer:
         if "login_sessions" in dirty:
             known = list(view.logins)
             listed = ask(
-                "SELECT rowid, id, account_id, status FROM login_sessions WHERE rowid > ? OR status IN (?, ?) "
-                "OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+                "SELECT rowid, id, account_id, worker_id, status FROM login_sessions "
+                "WHERE rowid > ? OR status IN (?, ?) OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
                 (view.last_row, *OPEN_SESSION, orjson.dumps(known)),
             )
             new.logins = {}
-            for row_id, session_id, account_id, status in listed:
-                new.logins[session_id] = (account_id, status)
+            for row_id, session_id, account_id, worker_id, status in listed:
+                new.logins[session_id] = (account_id, worker_id, status)
                 new.last_row = max(new.last_row, row_id)
         return new
 
@@ -199,6 +204,28 @@ class Overseer:
                 most = math.inf if old_worker is None else max(most, old_worker.max_accounts)
             if worker_id in gained and loads[worker_id] > most:
                 self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
+
+    def _check_choice(self, before: _View, now: _View) -> None:
+        """Check that what Master was free to place went to the least loaded worker."""
+        gains, lost = list[Gain](), Counter[str]()
+        for account_id, account in now.accounts.items():
+            old = before.accounts.get(account_id)
+            if old is not None and old.owner is not None and old.owner != account.owner:
+                lost[old.owner] += 1
+            if account.owner is None or (old is not None and account.epoch == old.epoch):
+                continue
+            logins = [worker_id for named, worker_id, _ in before.logins.values() if named == account_id]
+            gains.append(
+                Gain(
+                    account.owner,
+                    account.platform,
+                    chosen=account.pinned is None and account.owner not in logins,
+                    kept=logins[0] if logins else None,
+                )
+            )
+        if gains:
+            for detail in find_overloaded(gains, lost, show_takers(now.accounts, now.workers, now.logins)):
+                self._complain("not_least_loaded", detail)
 
     def _check_memory(self, master: Master, now: _View) -> None:
         presence = master.presence
@@ -249,8 +276,8 @@ class Overseer:
 
     def _check_logins(self, master: Master, before: _View, now: _View) -> None:
         opened: dict[str, str] = {}
-        for session_id, (account_id, status) in list(now.logins.items()):
-            was = before.logins.get(session_id, ("", SessionStatus.PENDING.value))[1]
+        for session_id, (account_id, _, status) in list(now.logins.items()):
+            was = before.logins.get(session_id, ("", "", SessionStatus.PENDING.value))[2]
             if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
                 self._complain("login_arrow", f"{session_id} went from {was} to {status}")
             account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
@@ -296,6 +323,19 @@ class Overseer:
             if size > bound:
                 self._complain("memory_grows", f"{name} holds {size}, more than {bound}")
 
+    def check_even(self) -> None:
+        """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
+        assert self._connection is not None, "somebody has looked before"
+        now = self._read({"accounts", "workers"})
+        busy = {row[0] for row in self._connection.execute("SELECT id FROM accounts WHERE login_status = 'logging_in'")}
+        movable = [
+            (account.owner, account.platform)
+            for account_id, account in now.accounts.items()
+            if account.owner is not None and account.pinned is None and account_id not in busy
+        ]
+        for detail in find_uneven(show_takers(now.accounts, now.workers, now.logins), movable):
+            self._complain("uneven", detail)
+
     def read_wishes(self) -> dict[str, tuple[str, str, str | None]]:
         """Return platform, status and pinned worker of each account."""
         assert self._connection is not None, "somebody has looked before"
@@ -304,6 +344,22 @@ class Overseer:
 
     def _complain(self, rule: str, detail: str) -> None:
         self._ledger.complain(rule, detail)
+
+
+def show_takers(
+    accounts: Mapping[str, _Account], workers: Mapping[str, _Worker], logins: Mapping[str, tuple[str, str, str]]
+) -> dict[str, Taker]:
+    """Return the connected workers with what they hold and the places that they keep for logins."""
+    kept = Counter(
+        worker_id
+        for account_id, worker_id, status in logins.values()
+        if status in OPEN_SESSION and account_id in accounts and accounts[account_id].owner != worker_id
+    )
+    return {
+        worker_id: Taker(worker.load + kept[worker_id], worker.max_accounts, worker.capabilities)
+        for worker_id, worker in workers.items()
+        if worker.status == WorkerStatus.CONNECTED
+    }
 
 
 def _read_worker(status: str, load: int, text: str | None) -> _Worker:

@@ -27,6 +27,10 @@ DAY = Scenario(
 SHARE_OF_FAULTS = 0.5
 """Of all faults, how many one seed of a swarm has: a fault that is away lets others come to light."""
 
+SHARE_OF_REBALANCING = 1 / 3
+REBALANCE_S = 2.0
+"""How many seeds ask Master to make loads even, and how often: all is even before the reckoning."""
+
 TIMES = (2.0, 12.0)
 """How often a fault comes in a run, at the least and at the most."""
 
@@ -75,6 +79,8 @@ def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | 
     chaos_s = rng.uniform(60.0, 400.0) if hours is None else hours * 3600
     chosen = [name for name in faults if rng.random() < SHARE_OF_FAULTS]
     settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
+    if open_stream(seed, "plan", "rebalance").random() < SHARE_OF_REBALANCING:
+        settings["REBALANCE_INTERVAL_S"] = str(REBALANCE_S)
     return Plan(seed, scenario, chaos_s, draw_gaps(seed, chaos_s, chosen), settings)
 
 

@@ -61,6 +61,8 @@ def _check_liveness(lab: Lab, found: StoredFile) -> None:
         ]
         if fitting:
             complain("not_assigned", f"{account_id} waits, though {', '.join(fitting)} would take it")
+    if lab.settings.rebalance_interval_s:
+        lab.overseer.check_even()
     for detail in compare_owners(owners, lab.ledger.ownership.show_owners()):
         complain("owner_differs", detail)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from master.decisions.assignment import choose_login_worker, place_accounts
+from master.decisions.assignment import choose_login_worker, find_moves, place_accounts
 from master.decisions.schedule import find_due, portion
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
 from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
@@ -60,6 +64,88 @@ def test_a_pinned_account_goes_nowhere_else():
     pinned = make_account("1", pinned_worker_id="b")
     assert place_accounts([pinned], [make_worker("a")]) == []
     assert place_accounts([pinned], [make_worker("a"), make_worker("b", 2)])[0][1] == "b"
+
+
+def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
+    return [make_account(one, assigned_worker_id=worker_id, **changes) for one in account_ids]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "workers", "moved"),
+    [
+        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b")], [("1", "b")]),
+        (hold("a", "1"), [make_worker("a", 1), make_worker("b")], []),
+        (hold("a", "1", "2", "3"), [make_worker("a", 3), make_worker("b"), make_worker("c")], [("1", "b")]),
+        (
+            hold("a", "1", "2") + hold("b", "3", "4"),
+            [make_worker("a", 2), make_worker("b", 2), make_worker("c")],
+            [("1", "c")],
+        ),
+        (
+            hold("a", "1", "2", "3") + hold("b", "4", "5", "6"),
+            [make_worker("a", 3), make_worker("b", 3), make_worker("c")],
+            [("1", "c"), ("4", "c")],
+        ),
+        (
+            hold("a", "1") + hold("a", "2", login_status=LoginStatus.NOT_LOGGED_IN),
+            [make_worker("a", 2), make_worker("b")],
+            [("2", "b")],
+        ),
+        (
+            hold("a", "1", pinned_worker_id="a") + hold("a", "2", login_status=LoginStatus.LOGGING_IN),
+            [make_worker("a", 2), make_worker("b")],
+            [],
+        ),
+        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", capabilities=("xiaohongshu",))], []),
+        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", max_accounts=0)], []),
+        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", status=WorkerStatus.DISCONNECTED)], []),
+        (hold("a", "1", "2"), [make_worker("a", 2, status=WorkerStatus.DISCONNECTED), make_worker("b")], []),
+    ],
+)
+def test_what_may_move_goes_to_a_worker_with_two_fewer_one_of_each(accounts, workers, moved):
+    assert [(account.id, worker_id) for account, worker_id in find_moves(accounts, workers)] == moved
+
+
+PLATFORMS = ("douyin", "xiaohongshu")
+
+
+@given(data=st.data())
+def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(data):
+    workers = [
+        make_worker(f"w{number}", capabilities=data.draw(st.sampled_from([PLATFORMS, PLATFORMS[:1], PLATFORMS[1:]])))
+        for number in range(data.draw(st.integers(1, 5)))
+    ]
+    workers = [replace(worker, max_accounts=data.draw(st.integers(0, 8))) for worker in workers]
+    owners = {}
+    for number in range(data.draw(st.integers(0, 20))):
+        platform = data.draw(st.sampled_from(PLATFORMS))
+        fitting = [one for one in workers if one.supports(platform) and list(owners.values()).count(one.id) < 8]
+        if fitting:
+            owners[f"{number:02}", platform] = data.draw(st.sampled_from(fitting)).id
+
+    def look():
+        loads = Counter(owners.values())
+        return (
+            [make_account(name, platform=platform, assigned_worker_id=w) for (name, platform), w in owners.items()],
+            [replace(worker, assigned_accounts=loads[worker.id]) for worker in workers],
+        )
+
+    for _ in range(200):
+        moves = find_moves(*look())
+        if not moves:
+            break
+        squares = sum(load**2 for load in Counter(owners.values()).values())
+        assert len({account.assigned_worker_id for account, _ in moves}) == len(moves)
+        for account, worker_id in moves:
+            owners[account.id, account.platform] = worker_id
+        assert sum(load**2 for load in Counter(owners.values()).values()) < squares
+    accounts, workers = look()
+    by_id = {worker.id: worker for worker in workers}
+    assert moves == []
+    for account in accounts:
+        giver = by_id[account.assigned_worker_id]
+        fitting = [one for one in workers if one.supports(account.platform) and one.room > 0]
+        assert all(giver.assigned_accounts - one.assigned_accounts < 2 for one in fitting)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from master.routes import SWEEPS
 from tests.conftest import Peer
 from tests.disk.scene import Scene, check_refused
 from tests.disk.troubles import IO_ERROR
+from tests.walks.test_workers import make_account
 
 BY_NAME = {sweep.name: sweep for sweep in SWEEPS}
 
@@ -62,6 +63,19 @@ async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom)
     assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("offline",)]
     [(owner, epoch)] = broom.ask_file("SELECT assigned_worker_id, epoch FROM accounts")
     assert (owner.startswith("other-"), epoch) == (True, 2)
+    scene.check_memory()
+
+
+async def test_an_account_that_could_not_be_moved_to_an_idle_worker_is_moved_after_all(
+    scene: Scene, broom: Broom
+) -> None:
+    await make_account(scene.bench, "second", platform="douyin")
+    other = await scene.bench.worker("other")
+    await broom.fail("rebalance")
+    assert other.all("master:task:assign") == []
+    await broom.sweep("rebalance")
+    await other.hear("master:task:assign")
+    assert broom.ask_file("SELECT count(DISTINCT assigned_worker_id) FROM accounts") == [(2,)]
     scene.check_memory()
 
 

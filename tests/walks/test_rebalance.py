@@ -1,0 +1,76 @@
+"""Loads become even where the settings ask for it, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.walks.test_workers import make_account, read_account, read_worker
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {"REBALANCE_INTERVAL_S": "60"}
+
+
+async def beat(bench, **peers):
+    for name, peer in peers.items():
+        answer = await peer.ask("worker:heartbeat", {"workerId": name})
+        assert answer["success"]
+
+
+async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_theirs(bench):
+    names = [(await make_account(bench, f"a{number}"))["id"] for number in range(4)]
+    first = await bench.worker("first")
+    second = await bench.worker("second")
+    admin = await bench.connect("admin")
+    assert (await read_worker(bench, "first"))["assigned_accounts"] == 4
+    for _ in range(3):
+        await bench.advance(10)
+        await beat(bench, first=first, second=second)
+    owners = [(await read_account(bench, name))["assigned_worker_id"] for name in names]
+    assert sorted(owners) == ["first", "first", "second", "second"]
+    moved = sorted(name for name, owner in zip(names, owners, strict=True) if owner == "second")
+    assert sorted(told["accountIds"] for told in first.all("master:task:revoke")) == [[name] for name in moved]
+    assert {told["reason"] for told in first.all("master:task:revoke")} == {"rebalanced"}
+    given = [account for told in second.all("master:task:assign") for account in told["accounts"]]
+    assert sorted(account["id"] for account in given) == moved
+    assert all(account["start_after_ms"] > 0 for account in given), "the former owner may not have heard of it"
+    assert [(await read_account(bench, name))["epoch"] for name in moved] == [2, 2]
+    shown = {told["id"]: told["assigned_accounts"] for told in admin.all("worker:status")}
+    assert shown == {"first": 2, "second": 2}
+
+
+async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
+    await make_account(bench, "a")
+    await make_account(bench, "b")
+    for name in ("first", "second", "third"):
+        await bench.worker(name)
+    await bench.advance(31)
+    assert bench.master.presence.brake_until is not None
+    assert (await read_worker(bench, "second"))["status"] == "connected"
+    assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+
+
+async def test_a_full_worker_and_one_that_cannot_get_nothing(bench):
+    await make_account(bench, "a")
+    await make_account(bench, "b")
+    await bench.worker("first")
+    await bench.worker("full", maxAccounts=0)
+    await bench.worker("other", capabilities=["weibo"])
+    await bench.advance(1)
+    assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+
+
+class TestByDefault:
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {}
+
+    async def test_what_a_worker_has_it_keeps(self, bench):
+        await make_account(bench, "a")
+        await make_account(bench, "b")
+        await bench.worker("first")
+        await bench.worker("second")
+        await bench.advance(1)
+        assert "rebalance" not in {sweep.name for sweep in bench.master.periodic.sweeps}
+        assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
