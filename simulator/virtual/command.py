@@ -122,7 +122,7 @@ def tell_outcome(outcome: Outcome) -> list[str]:
         f"seed {outcome.seed}: {outcome.simulated_s:,.0f} virtual s in {outcome.wall_s:,.1f} s, {speed:,.0f} times",
         f"{counts.get('heartbeats', 0):,} heartbeats, {counts.get('logins_succeeded', 0):,} logins, "
         f"{counts.get('messages_stored', 0):,} messages stored, {counts.get('duplicates', 0):,} duplicates",
-        f"{faults:,} faults, {counts.get('brakes', 0)} brakes, {sum(outcome.refusals.values()):,} refusals, "
+        f"{faults:,} faults, brake put on: {counts.get('brakes', 0)}, {sum(outcome.refusals.values()):,} refusals, "
         f"{counts.get('checks', 0):,} checks of all invariants",
         f"trace {outcome.trace_hash}",
     ]

@@ -44,6 +44,9 @@ DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
 """Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
 
+EVEN_S = 30.0
+"""Virtual seconds in which Master has made loads even, where it is to; who got an account then waits for a timeout."""
+
 SWEEP_S = 1.0
 SAMPLES = 400
 FILE_LOOKS = 6
@@ -247,7 +250,8 @@ class Lab:
             await asyncio.sleep(SWEEP_S)
         if left := self._count_waiting():
             self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
-        await asyncio.sleep(SETTLE_S)
+        evening_s = EVEN_S + self.settings.heartbeat_timeout_s if self.settings.rebalance_interval_s else 0.0
+        await asyncio.sleep(SETTLE_S + evening_s)
         for client in self.clients:
             try:
                 await client.catch_up()
