@@ -4,6 +4,7 @@
     nox -s test -- -k login     all tests, or those that you name
     nox -s crash                Master is killed twelve times while everybody works; `-- --kills 1000` is the long form
     nox -s simulate             200 seeds of the virtual laboratory with all faults; `-- --seeds 0..9999` for more
+    nox -s browser              the page of a run, looked at in a real browser
     nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
     nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
 
@@ -21,7 +22,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from an empty one
-nox.options.sessions = ["lint", "types", "contracts", "test", "simulate", "crash", "docs"]
+nox.options.sessions = ["lint", "types", "contracts", "test", "simulate", "crash", "browser", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SUMMARY_TIMEOUT_S = 30
@@ -75,6 +76,13 @@ def crash(session: nox.Session) -> None:
     """Kill Master at chosen moments while workers report and admins log in; nothing may be lost or doubled."""
     install(session)
     run_trial(session, "crash")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the page that a run writes in a real browser, fetched from npm."""
+    install(session, "test")
+    session.run("pytest", "-q", "-m", "browser", "tests/browser", *session.posargs)
 
 
 @nox.session(default=False)

@@ -36,8 +36,8 @@ ROWS = (
     "What went wrong (shaded: no Master answered)",
 )
 HEIGHTS_PX = (220, 220, 170, 190)
-PER_KIND_PX, LEAST_PX, GAP_PX = 19, 60, 62
-MARGIN_PX = {"l": 140, "r": 16, "t": 68, "b": 56}
+PER_KIND_PX, LEAST_PX, GAP_PX, LEGEND_PX = 19, 60, 88, 28
+MARGIN_PX = {"l": 140, "r": 16, "t": 84, "b": 56}
 MARKS = 5_000
 BUTTONS = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
@@ -101,12 +101,13 @@ def draw(samples: Samples) -> go.Figure:
 
 
 def _name_rows(figure: go.Figure) -> None:
-    """Put each plot's title to the left above it, and its legend to the right."""
+    """Put each plot's legend above it, and its title above that: side by side they would meet on a small screen."""
     for row, title in enumerate(ROWS, 1):
         top = figure.layout[_name("yaxis", row)].domain[1]
         above = {"xref": "paper", "yref": "paper", "y": top, "yanchor": "bottom"}
-        figure.add_annotation(text=f"<b>{title}</b>", x=0, xanchor="left", yshift=2, showarrow=False, **above)
-        figure.update_layout({_name("legend", row): {**above, "x": 1, "xanchor": "right", "orientation": "h"}})
+        shift = LEGEND_PX if row < len(ROWS) else 2
+        figure.add_annotation(text=f"<b>{title}</b>", x=0, xanchor="left", yshift=shift, showarrow=False, **above)
+        figure.update_layout({_name("legend", row): {**above, "x": 0, "xanchor": "left", "orientation": "h"}})
 
 
 def _name(thing: str, row: int) -> str:
