@@ -31,7 +31,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return play(plan_run(Scenario(seed=7, workers=5, accounts=20), 0.2, FAULTS))
+    return play(plan_run(Scenario(seed=7, workers=5, accounts=10), 0.05, FAULTS))
 
 
 @pytest.fixture(scope="module")
