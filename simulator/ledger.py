@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,8 @@ class Ledger:
         self.logged_in: set[str] = set()
         self.logins: dict[str, ToldLogin] = {}
         self.confirmations: set[tuple[str, str]] = set()
+        self.on_complaint: Callable[[], object] = lambda: None
+        """Told of each complaint: a run of which only the first matters may end there."""
         self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def complain(self, rule: str, detail: str) -> None:
@@ -82,6 +84,7 @@ class Ledger:
         if len(self.violations) < MAX_VIOLATIONS:
             at = round(self._clock.monotonic() - self.started, 3)
             self.violations.append(Violation(at, rule, detail[:500]))
+        self.on_complaint()
 
     def note_sent(self, feed: Feed, numbers: Iterable[int]) -> None:
         """Note that these messages are on their way: from now on Master may have stored them."""

@@ -170,6 +170,10 @@ class Lab:
 
     # -- the run -------------------------------------------------------------------------------------------------
 
+    def end_at_violation(self) -> None:
+        """Let the run end at its first violation."""
+        self.ledger.on_complaint = self._loop.interrupt
+
     async def play(self) -> None:
         """Run chaos, healing and the reckoning."""
         try:

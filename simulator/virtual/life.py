@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-GRAVES: list[tuple[Life, dict[asyncio.Task[Any], None], tuple[object, ...]]] = []
+GRAVES: list[tuple[dict[asyncio.Task[Any], None], tuple[object, ...]]] = []
 
 OUTSIDE = contextvars.Context()
 """The context of the network and of the laboratory itself: no life."""
@@ -52,16 +52,22 @@ def bury(life: Life, *belongings: object) -> None:
 
     A simulation that kills thousands must therefore be played by processes that end now and then (seeds.py).
     """
-    for task in life.tasks:
+    bury_tasks(life.tasks, life, *belongings)
+
+
+def bury_tasks(tasks: Iterable[asyncio.Task[Any]], *belongings: object) -> None:
+    """Keep tasks that will never run again for ever."""
+    buried = dict.fromkeys(tasks)
+    for task in buried:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way to say so
     if not GRAVES:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(GRAVES))  # not even the end of the interpreter opens them
-    GRAVES.append((life, dict(life.tasks), belongings))
+    GRAVES.append((buried, belongings))
 
 
 def is_buried(task: asyncio.Task[Any]) -> bool:
     """Tell whether a task belongs to a dead life."""
-    return any(task in tasks for _, tasks, _ in GRAVES)
+    return any(task in tasks for tasks, _ in GRAVES)
 
 
 LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)

@@ -10,7 +10,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from simulator.virtual.life import LIFE, OUTSIDE, Life, find_life, is_buried
+from simulator.virtual.life import LIFE, OUTSIDE, Life, bury_tasks, find_life, is_buried
 
 T = TypeVar("T")
 
@@ -20,6 +20,10 @@ EPOCH = 1_767_225_600.0
 
 class Deadlock(Exception):
     """Nothing is ready and nothing is scheduled: whoever waits would wait for ever."""
+
+
+class Interrupted(Exception):
+    """Somebody has seen enough of the run."""
 
 
 class Handle:
@@ -61,7 +65,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._timers: list[tuple[float, int, Handle]] = []
         self._numbers = itertools.count()
+        self._interrupted = False
         self.set_task_factory(_make_task)
+
+    def interrupt(self) -> None:
+        """End the run after what is ready now: `run_virtually` raises Interrupted."""
+        self._interrupted = True
 
     def call_soon(  # type: ignore[override]  # typeshed ties the arguments together, the loop does not care
         self, callback: Any, *args: Any, context: Context | None = None
@@ -104,7 +113,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        """Call what is ready; where nothing is, let the time be that of the next timer. Errors: Deadlock."""
+        """Call what is ready; where nothing is, let the time be that of the next timer.
+
+        Errors: Deadlock; Interrupted.
+        """
+        if self._interrupted:
+            raise Interrupted
         ready, timers, now = self._ready, self._timers, self._now
         while timers and (timers[0][0] <= now or not ready):
             when, _, handle = heapq.heappop(timers)
@@ -171,13 +185,19 @@ class VirtualClock:
 
 
 def run_virtually(main: Callable[[], Coroutine[Any, Any, T]], faults: list[Mapping[str, Any]] | None = None) -> T:
-    """Run `main` to its end in a loop of its own; exceptions of lost tasks are appended to `faults`."""
+    """Run `main` to its end in a loop of its own; exceptions of lost tasks are appended to `faults`.
+
+    Errors: Deadlock; Interrupted, whatever was still running is buried then (life.py).
+    """
     loop = VirtualLoop()
     found = faults if faults is not None else []
     loop.set_exception_handler(lambda _, context: found.append(context))
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(main())
+    except Interrupted:
+        bury_tasks(asyncio.all_tasks(loop), loop)
+        raise
     finally:
         for task in asyncio.all_tasks(loop):
             if not is_buried(task):

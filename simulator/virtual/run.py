@@ -18,7 +18,7 @@ from simulator.ledger import SECRET_MARK
 from simulator.samples import Samples
 from simulator.virtual.house import virtual_engineio
 from simulator.virtual.lab import Lab
-from simulator.virtual.loop import Deadlock, run_virtually
+from simulator.virtual.loop import Deadlock, Interrupted, run_virtually
 from simulator.virtual.plan import Plan
 from simulator.virtual.trace import Entry
 
@@ -53,8 +53,11 @@ class Outcome:
         return str(self.details[0]["rule"]) if self.details else ""
 
 
-def play(plan: Plan, record: Callable[[Entry], object] | None = None) -> Outcome:
-    """Play one plan to its end and return what came of it; `record` hears of each entry of its trace."""
+def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_violation: bool = False) -> Outcome:
+    """Play one plan to its end and return what came of it; `record` hears of each entry of its trace.
+
+    `until_violation` ends it at the first one: enough to know whether, and by which rule, it fails.
+    """
     began = perf_counter()
     outcome, faults = Outcome(plan.seed), list[Mapping[str, Any]]()
     labs: list[Lab] = []
@@ -64,6 +67,8 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None) -> Outcome
         async def main() -> None:
             lab = Lab(plan, Path(folder))
             lab.trace.record = record
+            if until_violation:
+                lab.end_at_violation()
             labs.append(lab)
             with virtual_engineio(lab.clock):
                 await lab.play()
@@ -71,6 +76,8 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None) -> Outcome
         try:
             with rare_collections():
                 run_virtually(main, faults)
+        except Interrupted:
+            pass  # the ledger knows why
         except Deadlock as deadlock:
             faults.append({"message": f"deadlock: {deadlock}"})
         except BaseExceptionGroup as group:

@@ -80,7 +80,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One seed to play; `ablation` names the safeguard that is off."""
+    """One seed to play; `ablation` names the safeguard that is off, of which the first violation says all."""
 
     seed: int
     faults: tuple[str, ...] = tuple(FAULTS)
@@ -95,7 +95,7 @@ class Task:
 def play_task(task: Task) -> Outcome:
     """Play one seed and return what came of it, without what only a report needs."""
     with ABLATIONS[task.ablation].off() if task.ablation else nullcontext():
-        outcome = play(task.make_plan())
+        outcome = play(task.make_plan(), until_violation=bool(task.ablation))
     outcome.samples = Samples()
     return outcome
 

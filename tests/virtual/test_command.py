@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from simulator.__main__ import main
+from simulator.virtual.ablations import ABLATIONS
 from simulator.virtual.command import read_faults, read_seeds
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.plan import plan_swarm
 from simulator.virtual.record import play_and_record, read_record
-from simulator.virtual.run import Outcome
+from simulator.virtual.run import Outcome, play
 from simulator.virtual.seeds import Sums
 from simulator.virtual.shrink import Shrinking
 
@@ -78,6 +79,14 @@ def test_seeds_are_summed_up_with_what_was_seen(capsys):
 def test_a_safeguard_that_is_away_is_noticed(capsys):
     assert main(["virtual", "ablate", "--only", "login_deadline,capacity_check", "--seeds", "0..30", "--first"]) == 0
     assert "NEVER" not in capsys.readouterr().out
+
+
+def test_a_run_of_which_only_the_first_violation_matters_ends_there():
+    with ABLATIONS["stale_socket_check"].off():
+        whole, short = play(plan_swarm(0)), play(plan_swarm(0), until_violation=True)
+    assert short.details[0] == whole.details[0]
+    assert short.simulated_s < whole.simulated_s / 2
+    assert all(detail["rule"] != "stray_fault" for detail in short.details), "what was still running is no fault"
 
 
 @pytest.mark.parametrize(
