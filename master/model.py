@@ -139,8 +139,8 @@ class Worker:
 
     @property
     def room(self) -> int:
-        """Return how many more accounts this worker takes; never negative."""
-        return max(0, self.max_accounts - self.assigned_accounts)
+        """Return how many more accounts this worker takes; negative if it holds more, having lowered its capacity."""
+        return self.max_accounts - self.assigned_accounts
 
     def supports(self, platform: str) -> bool:
         """Tell whether the worker lists `platform` in its capabilities."""

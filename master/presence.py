@@ -57,8 +57,8 @@ class Presence:
         self.ends: dict[str, float] = {}
         """Open login -> the monotonic second at which it ends even if somebody sets the wall clock back."""
         self.handed_out: dict[str, float] = {}
-        self.partings: dict[str, tuple[str, float]] = {}
-        """Account -> the worker it was taken from that may not have heard of it yet, and until when (monotonic)."""
+        self.partings: dict[str, dict[str, float]] = {}
+        """Account -> the workers it was taken from that may not have heard of it yet, and until when (monotonic)."""
         self.unsure_until = float("-inf")
         """Until when (monotonic) workers may hold what the Master before took from them: it cannot be asked."""
         self.admins: dict[str, str] = {}
@@ -170,18 +170,25 @@ class Presence:
 
     # -- ownership -----------------------------------------------------------------------------------------------
 
-    def part(self, account_id: str, worker_id: str, *, now: float, until: float) -> None:
-        """Note that a worker loses an account and may act on it `until` then, at the latest.
+    def part(self, account_ids: Iterable[str], worker_id: str, *, now: float, until: float) -> None:
+        """Note that a worker loses accounts and may act on them `until` then, at the latest.
 
-        Noted before the commit: another worker must be told in the same turn, and too much caution does no harm.
+        Noted before the commit: another worker must be told in the same turn, and too much caution does no harm. Nobody
+        who lost one before is forgotten: within a timeout an account may change hands more than once.
         """
-        self.partings = {name: parting for name, parting in self.partings.items() if parting[1] > now}
-        self.partings[account_id] = (worker_id, until)
+        partings = {}
+        for account_id, formers in self.partings.items():
+            if lasting := {former: at for former, at in formers.items() if at > now}:
+                partings[account_id] = lasting
+        for account_id in account_ids:
+            partings.setdefault(account_id, {})[worker_id] = until
+        self.partings = partings
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
         """Return the seconds until a worker that did not hold an account may act on it."""
-        former, until = self.partings.get(account_id, ("", now))
-        return max(0.0, self.unsure_until - now, until - now if former != worker_id else 0.0)
+        formers = self.partings.get(account_id, {})
+        until = [at for former, at in formers.items() if former != worker_id]
+        return max(0.0, self.unsure_until - now, *(at - now for at in until))
 
     def give(self, account_id: str, worker_id: str, epoch: int) -> None:
         """Note a committed assignment."""

@@ -246,17 +246,13 @@ def _something_was_delivered(presence: Presence, settings: Settings, now: float,
     return bool(presence.delivered)
 
 
-def _no_brake_is_on(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return presence.brake_until is None
-
-
 SWEEPS = (
     Sweep("liveness", silence.give_up_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("audit", silence.audit_workers, lambda s: s.heartbeat_check_s, _always),
-    Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _no_brake_is_on),
+    Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
 )

@@ -162,3 +162,5 @@ def _shade(figure: go.Figure, at: list[float], taken: Sequence[Sample]) -> None:
         elif sample.master and began is not None:
             figure.add_vrect(x0=began, x1=moment, fillcolor="#d1495b", opacity=0.15, line_width=0, row="all", col=1)
             began = None
+    if began is not None:
+        figure.add_vrect(x0=began, x1=at[-1], fillcolor="#d1495b", opacity=0.15, line_width=0, row="all", col=1)

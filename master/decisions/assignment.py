@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
 from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
@@ -16,6 +17,15 @@ def may_take(worker: Worker, account: Account) -> bool:
         and worker.supports(account.platform)
         and worker.room > 0
         and account.pinned_worker_id in (None, worker.id)
+    )
+
+
+def may_move(account: Account) -> bool:
+    """Tell whether the account may be moved to make loads even: nobody pinned it, and nobody is logging it in."""
+    return (
+        account.status is AccountStatus.ACTIVE
+        and account.pinned_worker_id is None
+        and account.login_status is not LoginStatus.LOGGING_IN
     )
 
 
@@ -91,30 +101,37 @@ def place_accounts(accounts: Iterable[Account], workers: Iterable[Worker]) -> li
     return placed
 
 
-def find_moves(accounts: Iterable[Account], workers: Iterable[Worker]) -> list[tuple[Account, str]]:
+def find_moves(
+    accounts: Iterable[Account], held: Mapping[str, int], workers: Iterable[Worker]
+) -> list[tuple[Account, str]]:
     """Return (account, worker id to move it to) for what makes loads more even: at most one account of each worker.
 
-    An account moves only to a worker that holds at least two fewer, so that the sum of the squares of all loads falls
-    with each move: repeated, this comes to an end, and then equal workers differ by at most one, but for what may not
-    move. That is what a person has pinned, and what is being logged in. What is not logged in goes first: it loses
-    nothing by a move.
+    `held` is how many accounts each worker has; the loads of `workers` count the places kept for logins as well, which
+    nobody moves for. An account moves only to a worker with at least two fewer, so that the sum of the squares of what
+    workers hold falls with each move: repeated, this comes to an end, and then equal workers differ by at most one, but
+    for what may not move. What is not logged in goes first, for it loses nothing; then what has moved least.
     """
-    held: dict[str, list[Account]] = {}
+    mine: dict[str, list[Account]] = {}
     for account in accounts:
-        movable = account.pinned_worker_id is None and account.login_status is not LoginStatus.LOGGING_IN
-        if movable and account.assigned_worker_id is not None:
-            held.setdefault(account.assigned_worker_id, []).append(account)
-    loads = _Loads(workers)
+        if account.assigned_worker_id is not None and may_move(account):
+            mine.setdefault(account.assigned_worker_id, []).append(account)
+    loads, left = _Loads(workers), Counter(held)
     moves = []
-    for giver in sorted(held.keys() & loads.workers.keys(), key=lambda name: (-loads.load[name], name)):
-        for account in sorted(held[giver], key=lambda each: (each.login_status is LoginStatus.LOGGED_IN, each.id)):
+    for giver in sorted(mine.keys() & loads.workers.keys(), key=lambda name: (-left[name], name)):
+        for account in sorted(mine[giver], key=_rank):
             taker = loads.find_least(account.platform)
-            if taker is not None and loads.load[taker] + 2 <= loads.load[giver]:
+            if taker is not None and loads.load[taker] + 2 <= left[giver]:
                 loads.remove(giver)
                 loads.add(taker)
+                left[giver] -= 1
+                left[taker] += 1
                 moves.append((account, taker))
                 break
     return moves
+
+
+def _rank(account: Account) -> tuple[bool, int, str]:
+    return account.login_status is LoginStatus.LOGGED_IN, account.epoch, account.id
 
 
 def choose_login_worker(account: Account, wanted: Worker | None, workers: Sequence[Worker]) -> Worker:

@@ -88,7 +88,8 @@ async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> 
     wanted = _read_wishes(account, event.body)
     await _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
-        await _require_fit(turn, wanted, wanted.pinned_worker_id or "")
+        by = "assigned_worker_id" if wanted.pinned_worker_id == event.body.assigned_worker_id else "pinned_worker_id"
+        await _require_fit(turn, wanted, wanted.pinned_worker_id or "", by)
     values: dict[str, Any] = {
         "platform": wanted.platform,
         "account_name": wanted.account_name,
@@ -136,11 +137,13 @@ async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObjec
 def _read_wishes(account: Account, body: AccountChange) -> Account:
     """Return the account as the person wants it.
 
-    An `assigned_worker_id` that is the present one is no wish: pages send whole rows back.
+    An `assigned_worker_id` or `pinned_worker_id` that is the present one is no wish: pages send whole rows back.
     """
     given = body.model_fields_set
     pinned = account.pinned_worker_id
-    if "assigned_worker_id" in given:
+    if "pinned_worker_id" in given and body.pinned_worker_id != pinned:
+        pinned = body.pinned_worker_id
+    elif "assigned_worker_id" in given:
         if body.assigned_worker_id is None:
             pinned = None
         elif body.assigned_worker_id != account.assigned_worker_id:
@@ -178,11 +181,11 @@ async def _require_unique(turn: Turn, account: Account) -> None:
             )
 
 
-async def _require_fit(turn: Turn, account: Account, worker_id: str) -> None:
+async def _require_fit(turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id") -> None:
     """Refuse to pin an account to a worker that is unknown, cannot do its platform, or is full."""
     worker = await worker_rows.find_worker(turn.connection, worker_id)
     if worker is None:
-        raise Invalid(details=[{"field": "assigned_worker_id", "message": "there is no such worker"}])
+        raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
     if not worker.supports(account.platform):
         raise WorkerUnfit
     if worker.status is WorkerStatus.CONNECTED and worker.room <= 0 and account.assigned_worker_id != worker_id:

@@ -49,8 +49,7 @@ async def take_accounts(
         return []
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
-        for account in taken:
-            turn.presence.part(account.id, worker_id, now=now, until=until)
+        turn.presence.part([account.id for account in taken], worker_id, now=now, until=until)
     for some in portion([account.id for account in taken], ASSIGN_LIMIT):
         turn.tell(worker_address(worker_id), "master:task:revoke", {"accountIds": list(some), "reason": reason})
 

@@ -67,6 +67,7 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     if open_login is not None:
         await fail(turn, open_login, "A newer login of this account was started.", "superseded")
         stop_worker(turn, open_login, "superseded")
+        account = await account_rows.find_account(turn.connection, event.account_id) or account  # it may have an owner
     session_id = event.session_id if is_sane_session_id(event.session_id) else None
     if session_id is None or await login_rows.find_login(turn.connection, session_id) is not None:
         session_id = turn.new_id()

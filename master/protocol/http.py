@@ -17,7 +17,7 @@ PAGE_LIMIT = 500
 READ_ONLY_ACCOUNT_FIELDS = frozenset(
     {
         "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
-        "platform_user_id", "pinned_worker_id", "epoch", "created_at", "updated_at", "runtime_stats", "worker",
+        "platform_user_id", "epoch", "created_at", "updated_at", "runtime_stats", "worker",
     }
 )  # fmt: skip
 """What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
@@ -134,7 +134,10 @@ class NewAccount(Body):
 
 
 class AccountChange(Body):
-    """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again."""
+    """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again.
+
+    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays.
+    """
 
     platform: Platform | None = None
     account_name: Name | None = None
@@ -142,6 +145,7 @@ class AccountChange(Body):
     monitor_interval: MonitorInterval | None = None
     status: AccountStatus | None = None
     assigned_worker_id: Id | None = None
+    pinned_worker_id: Id | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -150,7 +154,7 @@ class AccountChange(Body):
 
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
-        for name in self.model_fields_set - {"account_id", "assigned_worker_id"}:
+        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self

@@ -65,10 +65,13 @@ async def find_holders(connection: AsyncConnection) -> list[tuple[str, str, int]
     return [(row[0], row[1], row[2]) for row in await connection.execute(query)]
 
 
-async def find_assigned(connection: AsyncConnection) -> list[Account]:
-    """Return every account that somebody holds, by id."""
-    query = select(accounts).where(accounts.c.assigned_worker_id.is_not(None)).order_by(accounts.c.id)
-    return _to_records(connection, await find_rows(connection, query))
+async def find_accounts_of_all(connection: AsyncConnection, worker_ids: Sequence[str]) -> list[Account]:
+    """Return the accounts that any of these workers holds."""
+    found: list[Account] = []
+    for chunk in chunk_ids(worker_ids):
+        query = select(accounts).where(accounts.c.assigned_worker_id.in_(chunk)).order_by(accounts.c.id)
+        found += _to_records(connection, await find_rows(connection, query))
+    return found
 
 
 async def find_waiting(connection: AsyncConnection, *, account_id: str | None = None) -> list[Account]:

@@ -218,7 +218,9 @@ def _config() -> Config:
 def _read_versions() -> tuple[str, ...]:
     """Return the versions that this program knows, the newest last."""
     scripts = ScriptDirectory.from_config(_config())
-    return tuple(script.revision for script in scripts.walk_revisions())[::-1]
+    newest = scripts.get_current_head()  # one that is not the only one is an error here
+    assert newest is not None
+    return tuple(script.revision for script in scripts.walk_revisions("base", newest))[::-1]
 
 
 def _present(connection: Connection) -> str | None:

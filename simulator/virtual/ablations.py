@@ -192,6 +192,11 @@ def _without_balance(stack: ExitStack) -> None:
     stack.enter_context(patch.object(assignment._Loads, "find_least", find_first))
 
 
+def _without_rest(stack: ExitStack) -> None:
+    """Move whatever makes loads even."""
+    stack.enter_context(patch.object(assignment, "may_move", lambda _: True))
+
+
 def _drop_indexes(stack: ExitStack, *names: str) -> None:
     """Drop indexes from each file before its first Master answers."""
     opened = House.open
@@ -231,6 +236,7 @@ ABLATIONS: dict[str, Ablation] = {
     "memory_after_commit": Ablation("memory never runs ahead of the file", _effects_before_commit),
     "login_deadline": Ablation("every login ends", _without_deadline),
     "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
+    "may_move": Ablation("what is pinned or being logged in is not moved to make loads even", _without_rest),
     "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
 }
 """Name -> a safeguard; the first ten are those of simulation.md."""

@@ -38,14 +38,13 @@ def find_overloaded(gains: Sequence[Gain], lost: Mapping[str, int], takers: Mapp
     for worker_id in sorted(gained.keys() & takers.keys()):
         worker = takers[worker_id]
         for other_id, other in sorted(takers.items()):
-            if other_id == worker_id or other.load >= other.max_accounts:
+            lately = lost.get(other_id, 0)
+            if other_id == worker_id or other.load + lately >= other.max_accounts:
                 continue
             shared = sum(
                 gain.chosen and gain.worker_id == worker_id and gain.platform in other.capabilities for gain in gains
             )
-            excess = (
-                worker.load - other.load - 1 - (gained[worker_id] - shared) - kept[other_id] - lost.get(other_id, 0)
-            )
+            excess = worker.load - other.load - 1 - (gained[worker_id] - shared) - kept[other_id] - lately
             if shared and excess > 0:
                 yield f"{worker_id} holds {worker.load} and was given more, {other_id} holds {other.load}"
 

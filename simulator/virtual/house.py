@@ -119,6 +119,11 @@ class House:
             bury(life, master)
             self._links.clear()
 
+    def release(self) -> None:
+        """Give back the lock of a Master that was left standing."""
+        if self.master is not None:
+            self.master._held.close()
+
     def stall(self) -> None:
         """Let Master run nothing until `resume`."""
         if self.life is not None:

@@ -44,7 +44,7 @@ DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
 """Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
 
-EVEN_S = 30.0
+EVEN_S = 60.0
 """Virtual seconds in which Master has made loads even, where it is to; who got an account then waits for a timeout."""
 
 SWEEP_S = 1.0
@@ -176,12 +176,14 @@ class Lab:
 
     async def play(self) -> None:
         """Run chaos, healing and the reckoning."""
-        try:
-            await self.open_master()
-            account_ids = await create_accounts(self.api, self.world, f"v{self.plan.seed}")
-            await self._play(account_ids)
-        finally:
-            self.overseer.close()
+        await self.open_master()
+        account_ids = await create_accounts(self.api, self.world, f"v{self.plan.seed}")
+        await self._play(account_ids)
+
+    def close(self) -> None:
+        """Close what the run has opened, however it ended."""
+        self.overseer.close()
+        self.house.release()
 
     async def _play(self, account_ids: list[str]) -> None:
         scenario, world = self.scenario, self.world

@@ -186,11 +186,7 @@ class Overseer:
             if old is not None and account.epoch <= old.epoch:
                 self._complain("epoch_kept", f"{account_id} went to {account.owner} in epoch {account.epoch} again")
             gained.add(account.owner)
-            worker = now.workers.get(account.owner)
-            if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
-                self._complain("given_to_absent", f"{account_id} was given to {account.owner}, which is not connected")
-            elif account.platform not in worker.capabilities:
-                self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")
+            self._check_gain(account_id, account, now.workers.get(account.owner))
         loads = dict.fromkeys(now.workers, 0)
         for account in now.accounts.values():
             if account.owner is not None:
@@ -205,6 +201,14 @@ class Overseer:
             if worker_id in gained and loads[worker_id] > most:
                 self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
 
+    def _check_gain(self, account_id: str, account: _Account, worker: _Worker | None) -> None:
+        if account.pinned not in (None, account.owner):
+            self._complain("pin_ignored", f"{account_id} is pinned to {account.pinned}, went to {account.owner}")
+        if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
+            self._complain("given_to_absent", f"{account_id} was given to {account.owner}, which is not connected")
+        elif account.platform not in worker.capabilities:
+            self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")
+
     def _check_choice(self, before: _View, now: _View) -> None:
         """Check that what Master was free to place went to the least loaded worker."""
         gains, lost = list[Gain](), Counter[str]()
@@ -215,6 +219,8 @@ class Overseer:
             if account.owner is None or (old is not None and account.epoch == old.epoch):
                 continue
             logins = [worker_id for named, worker_id, _ in before.logins.values() if named == account_id]
+            if old is not None and old.pinned == account.pinned and self._was_disturbed(account_id, old, now):
+                self._complain("moved_while_logging_in", f"{account_id} went from {old.owner} to {account.owner}")
             gains.append(
                 Gain(
                     account.owner,
@@ -226,6 +232,14 @@ class Overseer:
         if gains:
             for detail in find_overloaded(gains, lost, show_takers(now.accounts, now.workers, now.logins)):
                 self._complain("not_least_loaded", detail)
+
+    def _was_disturbed(self, account_id: str, old: _Account, now: _View) -> bool:
+        """Tell whether an account was taken from a worker that might have kept it, though its login is still open."""
+        giver = now.workers.get(old.owner or "")
+        may_keep = giver is not None and giver.status == WorkerStatus.CONNECTED and old.platform in giver.capabilities
+        return may_keep and any(
+            named == account_id and status in OPEN_SESSION for named, _, status in now.logins.values()
+        )
 
     def _check_memory(self, master: Master, now: _View) -> None:
         presence = master.presence

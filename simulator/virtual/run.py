@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -62,7 +62,7 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
     outcome, faults = Outcome(plan.seed), list[Mapping[str, Any]]()
     labs: list[Lab] = []
     leaks: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(leaks):
+    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(leaks), ExitStack() as stack:
 
         async def main() -> None:
             lab = Lab(plan, Path(folder))
@@ -70,8 +70,9 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
             if until_violation:
                 lab.end_at_violation()
             labs.append(lab)
-            with virtual_engineio(lab.clock):
-                await lab.play()
+            stack.callback(lab.close)  # not by `main` itself, which is left standing where it is interrupted
+            stack.enter_context(virtual_engineio(lab.clock))
+            await lab.play()
 
         try:
             with rare_collections():

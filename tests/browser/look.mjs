@@ -14,6 +14,7 @@ try {
     headless: "shell",
   });
 } catch (trouble) {
+  if (!String(trouble).includes("error while loading shared libraries") && process.platform === "linux") throw trouble;
   console.log(JSON.stringify({ unavailable: String(trouble) }));
   process.exit(0);
 }

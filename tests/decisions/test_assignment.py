@@ -103,7 +103,40 @@ def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
     ],
 )
 def test_what_may_move_goes_to_a_worker_with_two_fewer_one_of_each(accounts, workers, moved):
-    assert [(account.id, worker_id) for account, worker_id in find_moves(accounts, workers)] == moved
+    assert [(account.id, worker_id) for account, worker_id in move(accounts, workers)] == moved
+
+
+def move(accounts: list[Account], workers: list[Worker]) -> list[tuple[Account, str]]:
+    return find_moves(accounts, Counter(str(account.assigned_worker_id) for account in accounts), workers)
+
+
+def test_a_place_kept_for_a_login_is_no_reason_to_give_something_away():
+    accounts = hold("a", "1", "2", "3") + hold("b", "4", "5")
+    assert move(accounts, [make_worker("a", 5, max_accounts=9), make_worker("b", 2)]) == []
+    assert move(accounts[:3], [make_worker("a", 3), make_worker("b", 2, max_accounts=9)]) == []
+
+
+def test_who_holds_more_than_it_takes_gives_and_gets_nothing():
+    workers = [
+        make_worker("a0", 10, max_accounts=20),
+        make_worker("g", 5, max_accounts=2, capabilities=("xiaohongshu", "douyin")),
+        make_worker("h", 5, max_accounts=20, capabilities=("douyin", "xiaohongshu")),
+        make_worker("w", 0, max_accounts=20, capabilities=("weibo",)),
+    ]
+    accounts = hold("a0", *(f"a{number}" for number in range(10)))
+    accounts += hold("g", *(f"g{number}" for number in range(5)), platform="weibo")
+    accounts += hold("h", *(f"h{number}" for number in range(5)), platform="xiaohongshu")
+    assert "g" not in {worker_id for _, worker_id in move(accounts, workers)}
+
+
+def test_of_two_alike_that_moves_which_has_moved_less():
+    accounts = hold("a", "1", epoch=2) + hold("a", "2", epoch=1)
+    assert [account.id for account, _ in move(accounts, [make_worker("a", 2), make_worker("b")])] == ["2"]
+
+
+@pytest.mark.parametrize("status", [AccountStatus.PAUSED, AccountStatus.INACTIVE])
+def test_what_is_not_active_is_moved_nowhere(status):
+    assert move(hold("a", "1", "2", status=status), [make_worker("a", 2), make_worker("b")]) == []
 
 
 PLATFORMS = ("douyin", "xiaohongshu")
@@ -130,14 +163,16 @@ def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(dat
             [replace(worker, assigned_accounts=loads[worker.id]) for worker in workers],
         )
 
+    by_id = {worker.id: worker for worker in workers}
     for _ in range(200):
-        moves = find_moves(*look())
+        moves = move(*look())
         if not moves:
             break
         squares = sum(load**2 for load in Counter(owners.values()).values())
         assert len({account.assigned_worker_id for account, _ in moves}) == len(moves)
         for account, worker_id in moves:
             owners[account.id, account.platform] = worker_id
+            assert Counter(owners.values())[worker_id] <= by_id[worker_id].max_accounts
         assert sum(load**2 for load in Counter(owners.values()).values()) < squares
     accounts, workers = look()
     by_id = {worker.id: worker for worker in workers}

@@ -71,6 +71,10 @@ async def test_an_account_that_could_not_be_moved_to_an_idle_worker_is_moved_aft
 ) -> None:
     await make_account(scene.bench, "second", platform="douyin")
     other = await scene.bench.worker("other")
+    for _ in range(2):  # after a start everybody may wait for a timeout
+        scene.bench.clock.advance(15)
+        for name, peer in (("worker-1", scene.worker), ("other", other)):
+            assert (await peer.ask("worker:heartbeat", {"workerId": name}))["success"]
     await broom.fail("rebalance")
     assert other.all("master:task:assign") == []
     await broom.sweep("rebalance")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+import engineio.async_socket
 import pytest
 
 from simulator.__main__ import main
@@ -87,6 +89,7 @@ def test_a_run_of_which_only_the_first_violation_matters_ends_there():
     assert short.details[0] == whole.details[0]
     assert short.simulated_s < whole.simulated_s / 2
     assert all(detail["rule"] != "stray_fault" for detail in short.details), "what was still running is no fault"
+    assert engineio.async_socket.time is time, "the next server must not live in the virtual time of this run"
 
 
 @pytest.mark.parametrize(

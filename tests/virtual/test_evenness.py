@@ -27,6 +27,8 @@ FREE, PINNED = Gain("a", "x", chosen=True), Gain("a", "x", chosen=False)
         ([FREE, Gain("a", "y", chosen=True)], {}, take(2, platforms="x"), False),
         ([FREE, Gain("a", "y", chosen=True)], {}, take(1, platforms="x"), True),
         ([FREE], {"b": 1}, take(2), False),
+        ([FREE], {"b": 1}, take(1), True),
+        ([FREE], {"b": 1}, take(1, most=2), False),
         ([FREE, Gain("b", "x", chosen=True, kept="b")], {}, take(2), False),
         ([FREE, Gain("b", "x", chosen=True, kept="a")], {}, take(2), True),
     ],

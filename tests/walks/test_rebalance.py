@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from master.operations.accounts import change_account
+from master.protocol.http import AccountChange, NoQuery, Request
 from tests.walks.test_workers import make_account, read_account, read_worker
 
 
@@ -18,12 +20,21 @@ async def beat(bench, **peers):
         assert answer["success"]
 
 
+async def change(bench, account_id, **fields):
+    body = AccountChange.model_validate(fields)
+    return await bench.run(change_account, Request(NoQuery(), body, {"id": account_id}))
+
+
 async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_theirs(bench):
     names = [(await make_account(bench, f"a{number}"))["id"] for number in range(4)]
     first = await bench.worker("first")
     second = await bench.worker("second")
     admin = await bench.connect("admin")
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 4
+    for _ in range(2):
+        await bench.advance(10)
+        await beat(bench, first=first, second=second)
+    assert first.all("master:task:revoke") == [], "after a start nobody may act yet who did not before"
     for _ in range(3):
         await bench.advance(10)
         await beat(bench, first=first, second=second)
@@ -49,6 +60,36 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     assert bench.master.presence.brake_until is not None
     assert (await read_worker(bench, "second"))["status"] == "connected"
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+
+
+async def test_who_has_not_been_heard_for_two_beats_gives_and_gets_nothing(bench):
+    await make_account(bench, "a")
+    await make_account(bench, "b")
+    first = await bench.worker("first")
+    second = await bench.worker("second")
+    for _ in range(2):
+        await bench.advance(15)
+        await beat(bench, first=first)
+    assert first.all("master:task:revoke") == []
+    await beat(bench, first=first, second=second)
+    await bench.advance(1)
+    assert (await read_worker(bench, "second"))["assigned_accounts"] == 1
+
+
+async def test_what_a_person_pins_where_it_is_stays(bench):
+    accounts = [await make_account(bench, name) for name in "ab"]
+    first = await bench.worker("first")
+    for account in accounts:
+        shown = await change(bench, account["id"], pinned_worker_id="first")
+        assert (shown["assigned_worker_id"], shown["pinned_worker_id"], shown["epoch"]) == ("first", "first", 1)
+    second = await bench.worker("second")
+    for _ in range(4):
+        await bench.advance(10)
+        await beat(bench, first=first, second=second)
+    assert first.all("master:task:revoke") == []
+    await change(bench, accounts[0]["id"], pinned_worker_id=None)
+    await bench.advance(1)
+    assert (await read_account(bench, accounts[0]["id"]))["assigned_worker_id"] == "second"
 
 
 async def test_a_full_worker_and_one_that_cannot_get_nothing(bench):
