@@ -29,6 +29,8 @@ class Seat:
     """Account id -> epoch, as committed."""
     owed_revocations: set[str] = field(default_factory=set)
     """Accounts taken away while nobody could be told."""
+    doubted: bool = False
+    """Whether a turn gives it up: from then on memory cannot answer for it, whether that turn is committed or not."""
     stats: Mapping[str, float | int | None] = field(default_factory=dict)
 
 
@@ -79,7 +81,7 @@ class Presence:
         older = seat.sid if seat.sid != sid else None
         if older is not None:
             self.worker_of_socket.pop(older, None)
-        seat.sid, seat.status = sid, WorkerStatus.CONNECTED
+        seat.sid, seat.status, seat.doubted = sid, WorkerStatus.CONNECTED, False
         self.worker_of_socket[sid] = worker_id
         self.hear(seat, monotonic=monotonic, at=at)
         return older
@@ -116,6 +118,15 @@ class Presence:
             if seat.sid is None:
                 seat.heard = now + grace_s
         self.unsure_until = now + timeout_s
+
+    def doubt(self, worker_ids: Iterable[str]) -> None:
+        """Note, before the commit, that these are being given up.
+
+        A heartbeat that was answered from memory meanwhile would let a worker act on what others are about to get.
+        """
+        for worker_id in worker_ids:
+            if worker_id in self.seats:
+                self.seats[worker_id].doubted = True
 
     def set_status(self, worker_id: str, status: WorkerStatus) -> None:
         """Note a worker's committed state."""

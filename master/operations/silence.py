@@ -36,13 +36,13 @@ async def give_up_silent(event: None, turn: Turn) -> int:
     silent = _find_waited_for(turn, silent) or silent
     if silent and await _is_braked(turn, silent):
         return 0
-    await _give_up(turn, silent)
-    return len(silent)
+    return await _give_up(turn, silent)
 
 
-async def _give_up(turn: Turn, silent: list[str]) -> None:
-    """Give these workers up, whichever look found them: each counts when the brake is judged."""
+async def _give_up(turn: Turn, silent: list[str]) -> int:
+    """Give these workers up, whichever look found them, unless they were heard since: each counts for the brake."""
     presence, now, timeout_s = turn.presence, turn.monotonic, turn.settings.heartbeat_timeout_s
+    silent = [name for name in silent if name not in presence.seats or now - presence.seats[name].heard > timeout_s]
 
     def note() -> None:
         lately = [at for at in presence.given_up if now - at <= timeout_s]
@@ -50,6 +50,7 @@ async def _give_up(turn: Turn, silent: list[str]) -> None:
 
     turn.after_commit(note)
     await give_up(turn, silent, liveness.SILENCE, reachable=False)
+    return len(silent)
 
 
 def _find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
@@ -142,12 +143,12 @@ async def audit_workers(event: None, turn: Turn) -> int:
             # somebody else wrote into our file: the next heartbeat takes the worker in again
             log.warning("audit_found_changed_row", worker=worker.id, row=worker.status.value)
             turn.after_commit(partial(turn.presence.set_status, worker.id, worker.status))
-    missed = _find_waited_for(turn, missed) or missed
+    missed, found = _find_waited_for(turn, missed) or missed, 0
     if missed and not _judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)
-        await _give_up(turn, missed)
+        found = await _give_up(turn, missed)
     placed = await place_waiting(turn)
     if placed:
         log.warning("audit_placed_accounts", workers=sorted(placed))
         await settle_loads(turn, placed)
-    return len(missed) + len(placed)
+    return found + len(placed)

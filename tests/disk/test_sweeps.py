@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -63,6 +64,42 @@ async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom)
     assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("offline",)]
     [(owner, epoch)] = broom.ask_file("SELECT assigned_worker_id, epoch FROM accounts")
     assert (owner.startswith("other-"), epoch) == (True, 2)
+    scene.check_memory()
+
+
+async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being_given_up(
+    scene: Scene, broom: Broom
+) -> None:
+    """On a slow disk: it would act on, and so would who gets its accounts."""
+    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
+    scene.bench.clock.advance(31)
+    for number, other in enumerate(others):
+        assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    scene.disk.steps.clear()
+    scene.disk.fault = lambda step: scene.disk.hang() if step.starts("UPDATE workers") else None
+    sweeping = asyncio.create_task(broom.sweep("liveness"))
+    await scene.disk.saw("UPDATE workers")
+    beating = asyncio.create_task(scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
+    assert (await others[0].ask("worker:heartbeat", {"workerId": "other-0"}))["success"], "later, and answered"
+    assert not beating.done()
+    scene.disk.fault = lambda step: None
+    scene.disk.go_on()
+    await sweeping
+    assert (await beating)["accountIds"] == []
+    assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("connected",)]
+    scene.check_memory()
+
+
+async def test_a_worker_that_was_not_given_up_after_all_is_answered(scene: Scene, broom: Broom) -> None:
+    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
+    scene.bench.clock.advance(31)
+    for number, other in enumerate(others):
+        assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    await broom.fail("liveness")
+    for _ in range(2):
+        answer = await scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"})
+        assert answer["accountIds"] == [scene.account_id]
+    assert not scene.bench.master.presence.seats["worker-1"].doubted
     scene.check_memory()
 
 
