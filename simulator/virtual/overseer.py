@@ -82,6 +82,8 @@ class Overseer:
         self._account_rows: list[Any] = []
         self._worker_rows: list[Any] = []
         self._given_up: list[float] = []
+        self._began = 0.0
+        """When the group of turns began that is being committed: a slow disk makes it long."""
         self._reported: dict[str, int | None] = {}
         self.signs: dict[str, Signs] = {}
         self._adopting = False
@@ -96,6 +98,7 @@ class Overseer:
 
         async def commit_and_look(group: Any) -> None:
             self._together = len(group) > 1 or self._adopting
+            self._began = self._clock.monotonic()
             await commit(group)
             self.look(master)
 
@@ -281,7 +284,8 @@ class Overseer:
             early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
             if early:
                 self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
-        self._given_up = [then for then in self._given_up if at - then <= timeout_s] + [at] * len(lost)
+        # whenever its turns were during this time, Master counts as lately lost what began so lately at least
+        self._given_up = [then for then in self._given_up if at - then <= timeout_s] + [self._began] * len(lost)
         alive = sum(worker.status != WorkerStatus.OFFLINE for worker in now.workers.values())
         total = alive + len(self._given_up)
         longest = max(at - self.signs[worker_id].answered for worker_id in lost)
