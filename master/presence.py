@@ -29,8 +29,6 @@ class Seat:
     """Account id -> epoch, as committed."""
     owed_revocations: set[str] = field(default_factory=set)
     """Accounts taken away while nobody could be told."""
-    doubted: bool = False
-    """Whether a turn gives it up: from then on memory cannot answer for it, whether that turn is committed or not."""
     stats: Mapping[str, float | int | None] = field(default_factory=dict)
 
 
@@ -44,6 +42,9 @@ class Presence:
         """Every live socket of /worker, whether or not a worker is bound to it."""
         self.claims: dict[str, str] = {}
         """Worker -> the socket that bound it last, noted before the commit: an older socket's close counts no more."""
+        self.doubted: set[str] = set()
+        """Workers that the group of turns which is being written gives up, unless it fails. A heartbeat that memory
+        answered meanwhile would let one act on what others are about to get."""
         self.unwritten: dict[str, int] = {}
         self.brake_until: float | None = None
         """Monotonic second until which nobody is given up; None while no brake is on."""
@@ -81,7 +82,7 @@ class Presence:
         older = seat.sid if seat.sid != sid else None
         if older is not None:
             self.worker_of_socket.pop(older, None)
-        seat.sid, seat.status, seat.doubted = sid, WorkerStatus.CONNECTED, False
+        seat.sid, seat.status = sid, WorkerStatus.CONNECTED
         self.worker_of_socket[sid] = worker_id
         self.hear(seat, monotonic=monotonic, at=at)
         return older
@@ -118,15 +119,6 @@ class Presence:
             if seat.sid is None:
                 seat.heard = now + grace_s
         self.unsure_until = now + timeout_s
-
-    def doubt(self, worker_ids: Iterable[str]) -> None:
-        """Note, before the commit, that these are being given up.
-
-        A heartbeat that was answered from memory meanwhile would let a worker act on what others are about to get.
-        """
-        for worker_id in worker_ids:
-            if worker_id in self.seats:
-                self.seats[worker_id].doubted = True
 
     def set_status(self, worker_id: str, status: WorkerStatus) -> None:
         """Note a worker's committed state."""

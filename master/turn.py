@@ -270,6 +270,7 @@ class Turns:
             while self._waiting:
                 group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
                 await self._commit(group)
+                self._presence.doubted.clear()  # they are given up by now, or not at all
             if self._closing:
                 return
 

@@ -148,7 +148,9 @@ async def _part_from_former_worker(turn: Turn, worker_id: str) -> None:
 def hear_heartbeat(event: Heartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> Any:
     """Note a sign of life without touching the database; None if the worker must first be taken in again."""
     seat = presence.seat_of_socket(caller.sid)
-    if seat is None or seat.worker_id != event.worker_id or seat.status is not WorkerStatus.CONNECTED or seat.doubted:
+    if seat is None or seat.worker_id != event.worker_id or seat.status is not WorkerStatus.CONNECTED:
+        return None
+    if seat.worker_id in presence.doubted:
         return None
     presence.hear(seat, monotonic=monotonic, at=int(now))
     if event.stats is not None:
@@ -218,7 +220,7 @@ async def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable:
     changed: set[str] = set()
     freed = 0
     worker_ids = list(worker_ids)
-    turn.presence.doubt(worker_ids)
+    turn.presence.doubted.update(worker_ids)
     for worker_id in worker_ids:
         await worker_rows.set_worker_status(
             turn.connection,

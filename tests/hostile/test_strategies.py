@@ -38,13 +38,18 @@ NO_QUERY: Values = st.just({})
 
 
 async def name_what_exists(stage: Stage) -> dict[str, str]:
-    """Return values that exist, by the fields that carry them; the login is open."""
+    """Return values that exist, by the fields that carry them; the login is open.
+
+    What was accepted before may have made the account one that the worker cannot log in: that is put right first.
+    """
+    await stage.restore()
     session = await stage.example_of("worker", "worker:login:qrcode")
     return {
         "id": session["account_id"],
         "workerId": WORKER,
         "worker_id": WORKER,
         "assigned_worker_id": WORKER,
+        "pinned_worker_id": WORKER,
         "account_id": session["account_id"],
         "session_id": session["session_id"],
         "device_id": DEVICE,

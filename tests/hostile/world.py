@@ -12,9 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from master.model import AccountStatus
+from master.operations.accounts import change_account
 from master.operations.logins import start_login
 from master.presence import Presence
 from master.protocol.admin import StartLogin
+from master.protocol.http import AccountChange, NoQuery, Request
 from tests.conftest import PATIENCE_S, Bench, Peer, registration
 from tests.walks.test_workers import make_account
 
@@ -103,6 +106,11 @@ class Stage:
             started = await self._bench.run(start_login, StartLogin(account_id=self._account_id, worker_id=WORKER))
             real["session_id"] = started["session_id"]
         return example | {name: value for name, value in real.items() if name in example}
+
+    async def restore(self) -> None:
+        """Make the account again what any worker may log in."""
+        body = AccountChange(platform="douyin", status=AccountStatus.ACTIVE, pinned_worker_id=None)
+        await self._bench.run(change_account, Request(NoQuery(), body, {"id": self._account_id}))
 
     async def find_id(self, table: str) -> str:
         """Return the id of some row, read past Master."""
