@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from master.decisions.assignment import choose_login_worker, find_moves, place_accounts
@@ -142,6 +142,7 @@ def test_what_is_not_active_is_moved_nowhere(status):
 PLATFORMS = ("douyin", "xiaohongshu")
 
 
+@settings(derandomize=True, database=None)  # a build that fails fails again
 @given(data=st.data())
 def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(data):
     workers = [
@@ -174,9 +175,9 @@ def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(dat
             owners[account.id, account.platform] = worker_id
             assert Counter(owners.values())[worker_id] <= by_id[worker_id].max_accounts
         assert sum(load**2 for load in Counter(owners.values()).values()) < squares
+    assert moves == []
     accounts, workers = look()
     by_id = {worker.id: worker for worker in workers}
-    assert moves == []
     for account in accounts:
         giver = by_id[account.assigned_worker_id]
         fitting = [one for one in workers if one.supports(account.platform) and one.room > 0]

@@ -51,11 +51,17 @@ def broom(scene: Scene) -> Broom:
     return Broom(scene)
 
 
-async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom) -> None:
+async def let_it_be_silent(scene: Scene) -> list[Peer]:
+    """Let `worker-1` be silent past the timeout, and three others be heard; return these."""
     others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
     scene.bench.clock.advance(31)
     for number, other in enumerate(others):
         assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    return others
+
+
+async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom) -> None:
+    await let_it_be_silent(scene)
     await broom.fail("liveness")
     await scene.admin.ask("admin:status:request", {})
     assert scene.admin.all("account:status") == []
@@ -71,10 +77,7 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
     scene: Scene, broom: Broom
 ) -> None:
     """On a slow disk: it would act on, and so would who gets its accounts."""
-    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
-    scene.bench.clock.advance(31)
-    for number, other in enumerate(others):
-        assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    others = await let_it_be_silent(scene)
     scene.disk.steps.clear()
     scene.disk.fault = lambda step: scene.disk.hang() if step.starts("UPDATE workers") else None
     sweeping = asyncio.create_task(broom.sweep("liveness"))
@@ -91,10 +94,7 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
 
 
 async def test_a_worker_that_was_not_given_up_after_all_is_answered(scene: Scene, broom: Broom) -> None:
-    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
-    scene.bench.clock.advance(31)
-    for number, other in enumerate(others):
-        assert (await other.ask("worker:heartbeat", {"workerId": f"other-{number}"}))["success"]
+    await let_it_be_silent(scene)
     await broom.fail("liveness")
     scene.disk.steps.clear()
     for _ in range(2):

@@ -54,12 +54,19 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
 async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     await make_account(bench, "a")
     await make_account(bench, "b")
-    for name in ("first", "second", "third"):
-        await bench.worker(name)
-    await bench.advance(31)
+    first, second = await bench.worker("first"), await bench.worker("second")
+    for name in ("third", "fourth", "fifth"):
+        await bench.worker(name, capabilities=["weibo"])
+    bench.clock.advance(31)
+    await beat(bench, first=first, second=second)
+    await bench.advance(1)
     assert bench.master.presence.brake_until is not None
-    assert (await read_worker(bench, "second"))["status"] == "connected"
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+    bench.master.presence.brake_until = None
+    for seat in bench.master.presence.seats.values():
+        bench.master.presence.hear(seat, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
+    await bench.advance(1)
+    assert (await read_worker(bench, "first"))["assigned_accounts"] == 1, "there was something to move"
 
 
 async def test_who_has_not_been_heard_for_two_beats_gives_and_gets_nothing(bench):
@@ -95,11 +102,16 @@ async def test_what_a_person_pins_where_it_is_stays(bench):
 async def test_a_full_worker_and_one_that_cannot_get_nothing(bench):
     await make_account(bench, "a")
     await make_account(bench, "b")
-    await bench.worker("first")
-    await bench.worker("full", maxAccounts=0)
-    await bench.worker("other", capabilities=["weibo"])
-    await bench.advance(1)
+    first = await bench.worker("first")
+    full = await bench.worker("full", maxAccounts=0)
+    other = await bench.worker("other", capabilities=["weibo"])
+    for _ in range(4):
+        await bench.advance(10)
+        await beat(bench, first=first, full=full, other=other)
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+    await bench.worker("full", maxAccounts=1)
+    await bench.advance(1)
+    assert (await read_worker(bench, "full"))["assigned_accounts"] == 1, "now it takes one"
 
 
 class TestByDefault:
@@ -110,8 +122,9 @@ class TestByDefault:
     async def test_what_a_worker_has_it_keeps(self, bench):
         await make_account(bench, "a")
         await make_account(bench, "b")
-        await bench.worker("first")
-        await bench.worker("second")
-        await bench.advance(1)
+        first, second = await bench.worker("first"), await bench.worker("second")
+        for _ in range(4):
+            await bench.advance(10)
+            await beat(bench, first=first, second=second)
         assert "rebalance" not in {sweep.name for sweep in bench.master.periodic.sweeps}
         assert (await read_worker(bench, "first"))["assigned_accounts"] == 2

@@ -139,3 +139,17 @@ async def test_statistics_and_status_count_everything(site):
         "total": 0, "pending": 0, "scanning": 0, "success": 0, "failed": 0, "expired": 0,
     }  # fmt: skip
     assert status["platforms"] == {"douyin": 1}
+
+
+async def test_an_account_is_pinned_where_it_is_and_let_go_again(site):
+    await site.register_worker("worker-1")
+    account = await site.add_account()
+    path = f"/accounts/{account['id']}"
+    pinned = (await site.call("PUT", path, json={"pinned_worker_id": "worker-1"}))["account"]
+    assert (pinned["assigned_worker_id"], pinned["pinned_worker_id"], pinned["epoch"]) == ("worker-1", "worker-1", 1)
+    again = (await site.call("PUT", path, json=pinned))["account"]
+    assert again == pinned, "a whole row sent back is no wish"
+    error = await site.refused("PUT", path, 422, json={"pinned_worker_id": "nobody"})
+    assert [detail["field"] for detail in error["details"]] == ["pinned_worker_id"]
+    let_go = (await site.call("PATCH", path, json={"pinned_worker_id": None}))["account"]
+    assert (let_go["assigned_worker_id"], let_go["pinned_worker_id"]) == ("worker-1", None)
