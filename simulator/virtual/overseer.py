@@ -7,22 +7,18 @@ workers themselves were told (simulation.md, invariants 1 to 10, 14 and 15).
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from master.app import Master
 from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
+from master.operations.rebalance import HEARD_BEATS
 from master.settings import Settings
 from simulator.ledger import Ledger
-from simulator.virtual.evenness import Gain, Taker, find_overloaded, find_uneven
+from simulator.virtual.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.house import House
+from simulator.virtual.view import AccountRow, Reader, View, WorkerRow
 
 DETECTION_S = 1.0
 """How late a silent worker may be given up by an undisturbed Master."""
@@ -35,22 +31,6 @@ ARROWS = {
 
 
 @dataclass(slots=True)
-class _Account:
-    owner: str | None
-    epoch: int
-    platform: str
-    pinned: str | None
-
-
-@dataclass(slots=True)
-class _Worker:
-    status: str
-    load: int
-    capabilities: Sequence[str]
-    max_accounts: int
-
-
-@dataclass(slots=True)
 class Signs:
     """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
 
@@ -58,15 +38,6 @@ class Signs:
     arrived: float = float("-inf")
     """When the latest one arrived at Master's door, answered or not."""
     left: bool = False
-
-
-@dataclass(slots=True)
-class _View:
-    accounts: dict[str, _Account] = field(default_factory=dict)
-    workers: dict[str, _Worker] = field(default_factory=dict)
-    logins: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Open sessions: id -> (account, worker, status)."""
-    last_row: int = 0
 
 
 class Overseer:
@@ -77,10 +48,8 @@ class Overseer:
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
-        self._connection: sqlite3.Connection | None = None
-        self._view = _View()
-        self._account_rows: list[Any] = []
-        self._worker_rows: list[Any] = []
+        self._reader = Reader(house.path)
+        self._view = View()
         self._given_up: list[float] = []
         self._began = 0.0
         """When the group of turns began that is being committed: a slow disk makes it long."""
@@ -108,8 +77,7 @@ class Overseer:
 
     def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
+        self._reader.close()
 
     def note_answered(self, worker_id: str, sent: float) -> None:
         """Note that a worker heard that its sign of life, sent then, was taken."""
@@ -136,7 +104,7 @@ class Overseer:
         if not dirty & {"accounts", "workers", "login_sessions"}:
             return
         self.checks += 1
-        before, now = self._view, self._read(dirty)
+        before, now = self._view, self._reader.read(self._view, dirty)
         if now.accounts is not before.accounts or now.workers is not before.workers or self._adopting:
             self._check_hands(before, now)
             if not self._together:
@@ -149,36 +117,7 @@ class Overseer:
             self._check_logins(master, before, now)
         self._view = now
 
-    def _read(self, dirty: set[str]) -> _View:
-        if self._connection is None:
-            self._connection = sqlite3.connect(f"{self._house.path.as_uri()}?mode=ro", uri=True)
-        ask, view = self._connection.execute, self._view
-        accounts, workers = view.accounts, view.workers
-        if "accounts" in dirty:
-            rows = ask("SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts").fetchall()
-            if rows != self._account_rows:  # many writes change nothing of this
-                self._account_rows = rows
-                accounts = {row[0]: _Account(*row[1:]) for row in rows}
-        if "workers" in dirty:
-            rows = ask("SELECT id, status, assigned_accounts, metadata FROM workers").fetchall()
-            if rows != self._worker_rows:
-                self._worker_rows = rows
-                workers = {row[0]: _read_worker(*row[1:]) for row in rows}
-        new = _View(accounts, workers, dict(view.logins), view.last_row)
-        if "login_sessions" in dirty:
-            known = list(view.logins)
-            listed = ask(
-                "SELECT rowid, id, account_id, worker_id, status FROM login_sessions "
-                "WHERE rowid > ? OR status IN (?, ?) OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
-                (view.last_row, *OPEN_SESSION, orjson.dumps(known)),
-            )
-            new.logins = {}
-            for row_id, session_id, account_id, worker_id, status in listed:
-                new.logins[session_id] = (account_id, worker_id, status)
-                new.last_row = max(new.last_row, row_id)
-        return new
-
-    def _check_hands(self, before: _View, now: _View) -> None:
+    def _check_hands(self, before: View, now: View) -> None:
         gained = set()
         for account_id, account in now.accounts.items():
             old = before.accounts.get(account_id)
@@ -204,7 +143,7 @@ class Overseer:
             if worker_id in gained and loads[worker_id] > most:
                 self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
 
-    def _check_gain(self, account_id: str, account: _Account, worker: _Worker | None) -> None:
+    def _check_gain(self, account_id: str, account: AccountRow, worker: WorkerRow | None) -> None:
         if account.pinned not in (None, account.owner):
             self._complain("pin_ignored", f"{account_id} is pinned to {account.pinned}, went to {account.owner}")
         if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
@@ -212,9 +151,9 @@ class Overseer:
         elif account.platform not in worker.capabilities:
             self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")
 
-    def _check_choice(self, before: _View, now: _View) -> None:
+    def _check_choice(self, before: View, now: View) -> None:
         """Check that what Master was free to place went to the least loaded worker."""
-        gains, lost = list[Gain](), Counter[str]()
+        gains, lost, evened = list[Gain](), Counter[str](), False
         for account_id, account in now.accounts.items():
             old = before.accounts.get(account_id)
             if old is not None and old.owner is not None and old.owner != account.owner:
@@ -222,8 +161,10 @@ class Overseer:
             if account.owner is None or (old is not None and account.epoch == old.epoch):
                 continue
             logins = [worker_id for named, worker_id, _ in before.logins.values() if named == account_id]
-            if old is not None and old.pinned == account.pinned and self._was_disturbed(account_id, old, now):
-                self._complain("moved_while_logging_in", f"{account_id} went from {old.owner} to {account.owner}")
+            if old is not None and old.pinned == account.pinned and self._may_keep(old, now):
+                evened = True
+                if self._is_logged_in(account_id, now):
+                    self._complain("moved_while_logging_in", f"{account_id} went from {old.owner} to {account.owner}")
             gains.append(
                 Gain(
                     account.owner,
@@ -233,18 +174,33 @@ class Overseer:
                 )
             )
         if gains:
-            for detail in find_overloaded(gains, lost, show_takers(now.accounts, now.workers, now.logins)):
+            takers = now.show_takers()
+            if evened:  # of who says nothing lately it is doubtful whether they are there: they get nothing then
+                takers = {name: taker for name, taker in takers.items() if self._was_heard_lately(name)}
+            for detail in find_overloaded(gains, lost, takers):
                 self._complain("not_least_loaded", detail)
 
-    def _was_disturbed(self, account_id: str, old: _Account, now: _View) -> bool:
-        """Tell whether an account was taken from a worker that might have kept it, though its login is still open."""
-        giver = now.workers.get(old.owner or "")
-        may_keep = giver is not None and giver.status == WorkerStatus.CONNECTED and old.platform in giver.capabilities
-        return may_keep and any(
-            named == account_id and status in OPEN_SESSION for named, _, status in now.logins.values()
-        )
+    def _was_heard_lately(self, worker_id: str) -> bool:
+        """Tell whether a worker surely counts as there for who makes loads even.
 
-    def _check_memory(self, master: Master, now: _View) -> None:
+        However long the turn took: it said something so lately by the turn's end, and before its beginning.
+        """
+        answered = self.signs.setdefault(worker_id, Signs()).answered
+        quiet_s = HEARD_BEATS * self._settings.heartbeat_interval_s
+        return self._clock.monotonic() - quiet_s <= answered <= self._began and answered >= self._house.started_at
+
+    @staticmethod
+    def _may_keep(old: AccountRow, now: View) -> bool:
+        """Tell whether the owner of an account could have kept it."""
+        owner = now.workers.get(old.owner or "")
+        return owner is not None and owner.status == WorkerStatus.CONNECTED and old.platform in owner.capabilities
+
+    @staticmethod
+    def _is_logged_in(account_id: str, now: View) -> bool:
+        """Tell whether somebody is logging an account in."""
+        return any(named == account_id and status in OPEN_SESSION for named, _, status in now.logins.values())
+
+    def _check_memory(self, master: Master, now: View) -> None:
         presence = master.presence
         owned: dict[str, dict[str, int]] = {worker_id: {} for worker_id in now.workers}
         for account_id, account in now.accounts.items():
@@ -262,7 +218,7 @@ class Overseer:
         if len({seat.sid for seat in presence.seats.values() if seat.sid}) != len(presence.worker_of_socket):
             self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
 
-    def _check_given_up(self, master: Master, before: _View, now: _View) -> None:
+    def _check_given_up(self, master: Master, before: View, now: View) -> None:
         """Check that nobody is given up before the time, and that the brake held where most fell silent at once."""
         lost = [
             worker_id
@@ -292,7 +248,7 @@ class Overseer:
         if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * timeout_s:
             self._complain("brake_missed", f"{len(self._given_up)} of {total} given up, one after {longest:.3f} s")
 
-    def _check_logins(self, master: Master, before: _View, now: _View) -> None:
+    def _check_logins(self, master: Master, before: View, now: View) -> None:
         opened: dict[str, str] = {}
         for session_id, (account_id, _, status) in list(now.logins.items()):
             was = before.logins.get(session_id, ("", "", SessionStatus.PENDING.value))[2]
@@ -343,50 +299,20 @@ class Overseer:
 
     def check_even(self) -> None:
         """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
-        assert self._connection is not None, "somebody has looked before"
-        now = self._read({"accounts", "workers"})
-        busy = {row[0] for row in self._connection.execute("SELECT id FROM accounts WHERE login_status = 'logging_in'")}
+        now = self._reader.read(self._view, {"accounts", "workers"})
+        busy = {row[0] for row in self._reader.ask("SELECT id FROM accounts WHERE login_status = 'logging_in'")}
         movable = [
             (account.owner, account.platform)
             for account_id, account in now.accounts.items()
             if account.owner is not None and account.pinned is None and account_id not in busy
         ]
-        for detail in find_uneven(show_takers(now.accounts, now.workers, now.logins), movable):
+        for detail in find_uneven(now.show_takers(), movable):
             self._complain("uneven", detail)
 
     def read_wishes(self) -> dict[str, tuple[str, str, str | None]]:
         """Return platform, status and pinned worker of each account."""
-        assert self._connection is not None, "somebody has looked before"
-        rows = self._connection.execute("SELECT id, platform, status, pinned_worker_id FROM accounts")
+        rows = self._reader.ask("SELECT id, platform, status, pinned_worker_id FROM accounts")
         return {row[0]: row[1:] for row in rows}
 
     def _complain(self, rule: str, detail: str) -> None:
         self._ledger.complain(rule, detail)
-
-
-def show_takers(
-    accounts: Mapping[str, _Account], workers: Mapping[str, _Worker], logins: Mapping[str, tuple[str, str, str]]
-) -> dict[str, Taker]:
-    """Return the connected workers with what they hold and the places that they keep for logins."""
-    kept = Counter(
-        worker_id
-        for account_id, worker_id, status in logins.values()
-        if status in OPEN_SESSION and account_id in accounts and accounts[account_id].owner != worker_id
-    )
-    return {
-        worker_id: Taker(worker.load + kept[worker_id], worker.max_accounts, worker.capabilities)
-        for worker_id, worker in workers.items()
-        if worker.status == WorkerStatus.CONNECTED
-    }
-
-
-def _read_worker(status: str, load: int, text: str | None) -> _Worker:
-    told = orjson.loads(text or "{}")
-    return _Worker(status, load, told.get("capabilities", ()), told.get("maxAccounts", 0))
-
-
-def snapshot(path: Path) -> list[tuple[Any, ...]]:
-    """Return the rows by which a Master that was started again must equal the one before."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        query = "SELECT id, assigned_worker_id, epoch, status, login_status FROM accounts ORDER BY id"
-        return list(connection.execute(query))

@@ -9,7 +9,7 @@ from simulator.api import ApiTrouble
 from simulator.invariants import check_all, read_stored
 from simulator.stored_file import StoredFile, check_file, compare_owners, read_file
 from simulator.tally import WorkerState
-from simulator.virtual.overseer import snapshot
+from simulator.virtual.view import snapshot
 
 if TYPE_CHECKING:
     from master.presence import Presence
