@@ -57,6 +57,12 @@ class NotJoined(Unreadable):
     code = "not_joined"
 
 
+class UnknownNamespace(Unreadable):
+    """There is no such namespace; there are /worker, /admin and /client."""
+
+    code = "unknown_namespace"
+
+
 class UnknownEvent(Unreadable):
     """This namespace knows no such event."""
 

@@ -14,6 +14,7 @@ from master.clock import Clock
 from master.decisions.pace import Bucket, fill, take
 from master.errors import INTERNAL, Forbidden, Overloaded, Refusal, Unauthorized, UnknownEvent
 from master.metrics import Metrics
+from master.model import Scope
 from master.presence import Presence
 from master.protocol.wire import accept, decode, first_object
 from master.routes import ANSWERED_BY, NAMESPACES, Route
@@ -185,8 +186,8 @@ class Reception:
         if error.get("details"):
             wire["details"] = error["details"]
         named = arrival.route.refused if arrival.route is not None else None
-        if arrival.route is not None and arrival.caller.scope < arrival.route.scope:
-            named = None  # who may not ask gets the acknowledgement and no event
+        if arrival.caller.scope is Scope.NONE and arrival.route is not None and not arrival.route.authenticates:
+            named = None  # who is not known gets the acknowledgement and no event
         if named == "worker:registered":
             await self._send(arrival.caller, named, {"success": False, "error": error})
         elif named == "admin:error":

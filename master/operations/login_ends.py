@@ -44,7 +44,7 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
     values: dict[str, Any] = {"login_status": status.value, "last_login_time": turn.at}
     if event.cookies:
         values["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
-    if event.cookies or (event.cookies_valid_until or 0) > turn.now:
+    if opens:  # whoever gets in without new cookies has shown that the stored ones hold
         values["cookies_valid_until"] = choose_cookies_end(event.cookies_valid_until, turn.now)
     if event.user_info is not None:
         values["user_info"] = event.user_info

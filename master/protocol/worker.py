@@ -115,7 +115,7 @@ class LoginReport(Payload):
     status: Annotated[str, Field(min_length=1, max_length=64)]
     account_id: Id | None = None
     epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    cookies: Secret[Annotated[list[Any], Field(max_length=MAX_ITEMS)]] | None = None
+    cookies: Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None = None
     user_info: Json | None = None
     fingerprint: Secret[Json] | None = None
     cookies_valid_until: Seconds | None = None

@@ -16,7 +16,7 @@ from engineio.packet import MESSAGE, Packet
 from socketio import packet
 
 from master.clock import Clock
-from master.errors import NotJoined, Refusal, Unauthorized, Unreadable
+from master.errors import NotJoined, Refusal, Unauthorized, UnknownNamespace, Unreadable
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import Lane, Reception
@@ -199,14 +199,24 @@ class SocketServer(socketio.AsyncServer):
             namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
             await self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
 
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """Refuse a namespace that is none of ours as every refusal looks: the library sends bare words."""
+        if (namespace or "/") in self.namespace_handlers:
+            await super()._handle_connect(eio_sid, namespace, data)
+        else:
+            await self._refuse_connect(eio_sid, namespace, UnknownNamespace())
+
+    async def _refuse_connect(self, eio_sid: str, namespace: str | None, refusal: Refusal) -> None:
+        error = {"message": refusal.message, "data": refusal.to_wire()}
+        await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
+
     async def _turn_away(self, eio_sid: str, data: str | bytes) -> None:
         """Refuse, unread, what somebody sends who has not said who they are."""
         (namespace, id), refusal = _read_prefix(data), Unauthorized("Say who you are first, in fewer words.")
         if data[:1] != "0":
             await self._answer(eio_sid, namespace, id, refusal)
             return
-        error = {"message": refusal.message, "data": refusal.to_wire()}
-        await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
+        await self._refuse_connect(eio_sid, namespace, refusal)
 
     async def _look_at_attachments(self, eio_sid: str) -> None:
         """Take a binary event that announces no attachment at once, and refuse one that announces too many."""

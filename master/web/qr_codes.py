@@ -17,7 +17,14 @@ from master.operations.logins import show_qr_code
 from master.turn import Caller, Turns
 from master.web.reading import read_request
 
-_IMAGE = re.compile(r"data:image/(png|jpe?g|webp|gif);base64,([A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_IMAGE = re.compile(r"(?:data:image/(?P<kind>png|jpe?g|webp|gif);base64,)?(?P<base64>[A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"GIF8": "gif",
+    b"RIFF": "webp",
+}
+"""How images begin, for Base64 that does not say what it is (the source document's column asks for no more)."""
 
 HTTP = Caller("http")
 
@@ -37,14 +44,9 @@ class QrCodes:
 
 def render_code(shown: JsonObject) -> tuple[str, bytes]:
     """Return content type and bytes of a session's code: the worker's image, or one of its URL. Errors: Missing."""
-    found = _IMAGE.fullmatch(shown.get("qr_code_data") or "")
-    if found is not None:
-        try:
-            image = base64.b64decode("".join(found.group(2).split()), validate=True)
-        except binascii.Error:
-            image = b""
-        if image:
-            return "image/" + found.group(1).lower().replace("jpg", "jpeg"), image
+    sent = _read_image(shown.get("qr_code_data") or "")
+    if sent is not None:
+        return sent
     url = shown.get("qr_code_url")
     if url:
         try:
@@ -55,3 +57,17 @@ def render_code(shown: JsonObject) -> tuple[str, bytes]:
         code.save(drawn, kind="png", scale=8)
         return "image/png", drawn.getvalue()
     raise Missing("This login's code cannot be shown as an image.")
+
+
+def _read_image(code: str) -> tuple[str, bytes] | None:
+    """Return content type and bytes of an image in Base64, with or without what a data URL begins with."""
+    found = _IMAGE.fullmatch(code)
+    if found is None:
+        return None
+    try:
+        image = base64.b64decode("".join(found["base64"].split()), validate=True)
+    except binascii.Error:
+        return None
+    known = (kind for beginning, kind in _BEGINNINGS.items() if image.startswith(beginning))
+    kind = found["kind"].lower().replace("jpg", "jpeg") if found["kind"] else next(known, None)
+    return (f"image/{kind}", image) if kind and image else None

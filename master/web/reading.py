@@ -56,14 +56,16 @@ def read_query(request: web.Request, kind: type[Query]) -> Query:
 
 
 async def _read_body(request: web.Request, endpoint: Endpoint) -> Any:
-    """Return the body as the endpoint's type; one that takes none does not look at it."""
-    if endpoint.body is None:
-        return None
+    """Return the body as the endpoint's type; where none is taken, an object is read and ignored."""
     try:
         raw = await request.read()
     except (ConnectionError, web.RequestPayloadError):  # cut off, or not packed as its headers say
         request.content.feed_eof()  # the server would read on and call it an error of ours
         raise Unreadable("The body cannot be read to its end.") from None
+    if endpoint.body is None:
+        if raw and request.method not in ("GET", "HEAD"):
+            read_object(raw)
+        return None
     if not raw and endpoint.body_optional:
         return decode(endpoint.body, {})
     return decode(endpoint.body, read_object(raw))

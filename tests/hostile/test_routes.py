@@ -132,10 +132,11 @@ Malformed = Iterator[tuple[str, str, bytes | None]]
 
 
 def with_bodies(endpoint: Endpoint, path: str) -> Malformed:
-    """Yield every malformed body; a route that takes none does not look at it."""
+    """Yield every malformed body; reading takes none, whatever is sent with it."""
     kind = endpoint.body
     if kind is None:
-        yield "a body that nobody reads", path, b"{"
+        for body in NO_JSON:
+            yield str(body), path, body
         return
     example = EXAMPLES[kind.__name__]
     for body in NO_JSON:
@@ -162,6 +163,15 @@ def with_paths(endpoint: Endpoint) -> Malformed:
             for text in ODD_TEXTS:
                 path = endpoint.path.replace(part, text).replace("{kind}", "comments").replace("{id}", "x")
                 yield f"{part} is {text}", ROOT + path, body
+
+
+async def test_a_body_that_is_no_object_is_refused_where_none_is_needed(
+    bench: Bench, caller: Caller, names: dict[str, str]
+) -> None:
+    path = f"{ROOT}/login-sessions/{names['login-sessions']}/cancel"
+    for body in (b"[]", b"{", b"null", b'"text"', b"\xff"):
+        assert await caller.ask("POST", path, body) == 400
+    assert await caller.ask("POST", path, b"{}") == 200
 
 
 async def test_a_method_that_a_route_does_not_have_is_refused(bench: Bench, caller: Caller) -> None:

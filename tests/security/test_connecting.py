@@ -54,6 +54,12 @@ async def test_without_a_token_nobody_joins(guarded, namespace):
     assert (error["code"], error["retryable"]) == ("unauthorized", False)
 
 
+@pytest.mark.parametrize("namespace", ["workers", "worker/", ""])
+async def test_a_namespace_that_is_none_is_refused_by_name(guarded, namespace):
+    error = await refused(guarded, namespace, WORKER_1)
+    assert (error["code"], error["retryable"]) == ("unknown_namespace", False)
+
+
 @pytest.mark.parametrize("namespace", ["worker", "admin", "client"])
 async def test_a_wrong_token_is_refused(guarded, namespace):
     assert (await refused(guarded, namespace, WRONG))["code"] == "unauthorized"

@@ -95,6 +95,7 @@ REPORT = {"session_id": "s", "status": "success"}
 WRONG = [
     (LoginReport, {**REPORT, "cookies": HUSH}, "cookies"),
     (LoginReport, {**REPORT, "cookies": {HUSH: HUSH}}, "cookies"),
+    (LoginReport, {**REPORT, "cookies": [HUSH]}, "cookies"),
     (LoginReport, {**REPORT, "fingerprint": [HUSH]}, "fingerprint"),
     (NewProxy, {"name": "p", "server": "h:1", "password": [HUSH]}, "password"),
     (NewProxy, {"name": "p", "server": "h:1", "password": HUSH * 1_000}, "password"),
@@ -112,9 +113,11 @@ def test_a_wrong_secret_is_refused_without_being_quoted(kind, data, field):
 
 
 def test_what_is_decoded_shows_no_secret_and_no_words_of_the_worker():
-    report = decode(LoginReport, {**REPORT, "cookies": [HUSH], "fingerprint": {"a": HUSH}, "storage_state": HUSH})
+    report = decode(
+        LoginReport, {**REPORT, "cookies": [{"value": HUSH}], "fingerprint": {"a": HUSH}, "storage_state": HUSH}
+    )
     assert HUSH not in repr(report)
-    assert report.cookies.reveal() == [HUSH]
+    assert report.cookies.reveal() == [{"value": HUSH}]
     assert report.show_words() == {**REPORT, "storage_state": HUSH}
     with pytest.raises(Exception, match="not written down") as caught:
         report.model_dump()

@@ -53,6 +53,33 @@ async def test_a_success_stores_cookies_and_shows_none(bench):
     assert assigned["accounts"][0]["credentials"]["cookies"][0]["value"] == "planted-secret"
 
 
+@pytest.mark.parametrize("cookies", [["", None, 5], [1, 2], [[]], "sid=1", {"sid": "1"}])
+async def test_cookies_that_are_none_are_refused_and_cost_no_login(bench, cookies):
+    _, worker, account, session = await start(bench)
+    answer = await worker.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": cookies})
+    assert answer["error"]["code"] == "invalid"
+    assert answer["error"]["details"][0]["field"].startswith("cookies")
+    assert (await read_account(bench, account["id"]))["login_status"] == "logging_in"
+    good = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}
+    assert (await worker.ask("worker:login:status", good))["status"] == "success"
+
+
+async def test_a_success_without_cookies_keeps_the_stored_ones_and_they_last_from_now(bench):
+    admin, worker, account, session = await start(bench)
+    cookies = [{"name": "sid", "value": "first"}]
+    await worker.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": cookies})
+    await worker.hear("master:task:assign", 2)
+    bench.clock.advance(20)
+    started = await admin.ask("master:login:start", {"account_id": account["id"], "worker_id": "worker-1"})
+    report = {"session_id": started["session_id"], "status": "success"}
+    assert (await worker.ask("worker:login:status", report))["status"] == "success"
+    shown = await read_account(bench, account["id"])
+    assert (shown["login_status"], shown["has_credentials"]) == ("logged_in", True)
+    assert shown["cookies_valid_until"] == int(bench.clock.now()) + 604_800
+    assigned = await worker.hear("master:task:assign", 3)
+    assert assigned["accounts"][0]["credentials"]["cookies"] == cookies
+
+
 async def test_a_login_expires_at_its_deadline_and_takes_nothing_more(bench):
     admin, worker, account, session = await start(bench)
     for _ in range(29):  # the worker lives, the person does not scan

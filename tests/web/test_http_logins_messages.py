@@ -53,6 +53,13 @@ async def test_the_code_of_an_open_login_is_an_image(site):
     await site.refused("GET", path, 404)
 
 
+async def test_a_code_in_bare_base64_is_an_image_too(site):
+    worker, _, started = await start_login(site)
+    await site.show_code(worker, started["session_id"], PNG_URL.partition(",")[2])
+    answer = await site.ask("GET", f"/api/v1/login-sessions/{started['session_id']}/qr.png")
+    assert (answer.status, answer.content_type, await answer.read()) == (200, "image/png", PNG)
+
+
 @pytest.mark.parametrize("data", ["opaque", "data:image/svg+xml;base64,PHN2Zz4=", "data:image/png;base64,A"])
 async def test_a_code_that_is_no_image_is_drawn_from_its_url(site, data):
     worker, _, started = await start_login(site)
