@@ -59,6 +59,8 @@ class Presence:
         """Open login -> the Unix second at which it ends, as its row says."""
         self.ends: dict[str, float] = {}
         """Open login -> the monotonic second at which it ends even if somebody sets the wall clock back."""
+        self.last_ends: dict[str, float] = {}
+        """Open login -> the monotonic second after which no new QR code keeps it open."""
         self.handed_out: dict[str, float] = {}
         self.partings: dict[str, dict[str, float]] = {}
         """Account -> the workers it was taken from that may not have heard of it yet, and until when (monotonic)."""
@@ -130,6 +132,11 @@ class Presence:
         worker_id = self.worker_of_socket.get(sid) if sid else None
         return self.seats[worker_id] if worker_id else None
 
+    def has_socket(self, worker_id: str) -> bool:
+        """Tell whether a worker has a live socket, or one that binds it in the group of turns that is being written."""
+        seat = self.seats.get(worker_id)
+        return (seat is not None and seat.sid is not None) or self.claims.get(worker_id) in self.worker_sockets
+
     def find_heard(self) -> Iterable[tuple[str, float]]:
         """Yield (worker id, monotonic second last heard) of every worker that is not offline."""
         return ((s.worker_id, s.heard) for s in self.seats.values() if s.status is not WorkerStatus.OFFLINE)
@@ -154,14 +161,19 @@ class Presence:
     # -- logins --------------------------------------------------------------------------------------------------
 
     def note_deadline(self, login_id: str, expires_at: int, *, now: float, monotonic: float, most_s: float) -> None:
-        """Note when a login ends, after `most_s` at the latest; `now` and `monotonic` are the same moment."""
+        """Note when a login ends, `most_s` after this was noted first at the latest.
+
+        `now` and `monotonic` are the same moment.
+        """
+        last = self.last_ends.setdefault(login_id, monotonic + most_s)
         self.deadlines[login_id] = expires_at
-        self.ends[login_id] = monotonic + min(expires_at - now, most_s)
+        self.ends[login_id] = min(monotonic + expires_at - now, last)
 
     def forget_deadline(self, login_id: str) -> None:
         """Forget a login that has ended."""
         self.deadlines.pop(login_id, None)
         self.ends.pop(login_id, None)
+        self.last_ends.pop(login_id, None)
 
     def find_overdue(self, now: float, monotonic: float) -> list[str]:
         """Return the open logins whose time is up by either clock."""

@@ -1,4 +1,4 @@
-"""Who may still act on an account, as memory knows it."""
+"""Who may still act on an account, and when a login ends, as memory knows it."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ def test_after_a_start_everybody_waits():
     presence = Presence()
     presence.begin_grace(100, grace_s=30, timeout_s=30)
     assert presence.find_wait("a", "x", 110) == 20
+
+
+def test_a_login_ends_most_s_after_it_began_whatever_the_wall_clock_says():
+    presence = Presence()
+    presence.note_deadline("s", 1_300, now=1_000, monotonic=0, most_s=600)
+    assert presence.find_overdue(1_000, 299) == []
+    presence.note_deadline("s", 1_590, now=1_290, monotonic=290, most_s=600)
+    assert presence.find_overdue(1_300, 300) == []
+    presence.note_deadline("s", 600, now=0, monotonic=500, most_s=600)
+    assert presence.find_overdue(50, 599.9) == []
+    assert presence.find_overdue(50, 600) == ["s"]
+    presence.forget_deadline("s")
+    assert (presence.deadlines, presence.ends, presence.last_ends) == ({}, {}, {})
