@@ -43,10 +43,10 @@ class _Loads:
         self.room = {worker.id: worker.room for worker in self.workers.values()}
         self._heaps: dict[str, list[tuple[int, str]]] = {}
 
-    def has_room(self, worker_id: str, platform: str) -> bool:
-        """Tell whether this worker is connected, lists the platform and has room."""
+    def has_room(self, worker_id: str, platform: str, *, kept: int = 0) -> bool:
+        """Tell whether this worker is connected, lists the platform and has room, `kept` places more than it seems."""
         worker = self.workers.get(worker_id)
-        return worker is not None and worker.supports(platform) and self.room[worker_id] > 0
+        return worker is not None and worker.supports(platform) and self.room[worker_id] + kept > 0
 
     def find_least(self, platform: str) -> str | None:
         """Return the least loaded worker that lists the platform and has room, ties by id; None if there is none.
@@ -82,21 +82,26 @@ class _Loads:
                 heapq.heappush(heap, (self.load[worker_id], worker_id))
 
 
-def place_accounts(accounts: Iterable[Account], workers: Iterable[Worker]) -> list[tuple[Account, str]]:
+def place_accounts(
+    accounts: Iterable[Account], workers: Iterable[Worker], kept: Mapping[str, str | None]
+) -> list[tuple[Account, str]]:
     """Return (account, worker id) for every account that fits somewhere, the least loaded worker first.
 
-    Accounts are placed in the given order; loads grow with each placement. What fits nowhere is left out.
+    Accounts are placed in the given order; loads grow with each placement. What fits nowhere is left out. `kept` is
+    account id -> the worker whose load counts a place for that account's login: if it is pinned there, it takes it.
     """
     loads = _Loads(workers)
     placed = []
     for account in accounts:
         chosen = account.pinned_worker_id
+        own = chosen is not None and kept.get(account.id) == chosen
         if chosen is None:
             chosen = loads.find_least(account.platform)
-        elif not loads.has_room(chosen, account.platform):
+        elif not loads.has_room(chosen, account.platform, kept=int(own)):
             chosen = None
         if chosen is not None:
-            loads.add(chosen)
+            if not own:
+                loads.add(chosen)
             placed.append((account, chosen))
     return placed
 

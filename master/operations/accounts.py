@@ -10,8 +10,15 @@ import structlog
 from master.decisions.assignment import wants_worker
 from master.errors import AlreadyExists, Invalid, UnknownAccount, WorkerFull, WorkerUnfit
 from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus
-from master.operations.assignments import announce_account, hand_out, place_waiting, settle_loads, take_accounts
-from master.operations.login_ends import end_login_of_removed
+from master.operations.assignments import (
+    announce_account,
+    count_reserved,
+    hand_out,
+    place_waiting,
+    settle_loads,
+    take_accounts,
+)
+from master.operations.login_ends import close_open_login, give_back_place
 from master.protocol.admin import show_account as show_row
 from master.protocol.http import AccountChange, AccountsQuery, Listing, NewAccount, NoQuery, Request
 from master.store import accounts as account_rows
@@ -119,17 +126,18 @@ async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> 
 async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Remove an account with everything that belongs to it; its worker is told to stop."""
     account = await _find(turn, event.path["id"])
-    await end_login_of_removed(turn, account)
+    login = await close_open_login(turn, account, "The account was removed.", "account_deleted")
     if account.assigned_worker_id is not None:
         await take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
     await notification_rows.remove_notifications_of(turn.connection, account.id)
     await message_rows.remove_messages_of(turn.connection, account.id)
     await login_rows.remove_logins_of(turn.connection, account.id)
     await account_rows.remove_account(turn.connection, account.id)
+    # the room that it leaves may be what another account waits for, and only now it cannot be given to itself
     if account.assigned_worker_id is not None:
-        # the room that it leaves may be what another account waits for
-        await worker_rows.recount_loads(turn.connection, {account.assigned_worker_id})
         await settle_loads(turn, {account.assigned_worker_id} | await place_waiting(turn))
+    elif login is not None:
+        await give_back_place(turn, login)
     log.info("account_removed", account=account.id)
     return show_row(replace(account, assigned_worker_id=None))
 
@@ -188,8 +196,11 @@ async def _require_fit(turn: Turn, account: Account, worker_id: str, field: str 
         raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
     if not worker.supports(account.platform):
         raise WorkerUnfit
-    if worker.status is WorkerStatus.CONNECTED and worker.room <= 0 and account.assigned_worker_id != worker_id:
-        raise WorkerFull
+    if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
+        login = await login_rows.find_open_login(turn.connection, account.id)
+        kept = login is not None and login.worker_id == worker_id  # this account may take what its own login keeps
+        if (await count_reserved(turn, [worker]))[0].room + kept <= 0:
+            raise WorkerFull
 
 
 async def _find(turn: Turn, account_id: str) -> Account:

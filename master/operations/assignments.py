@@ -74,7 +74,7 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
         return set()
     workers = await find_open_workers(turn)
     given: dict[str, list[Account]] = {}
-    for account, worker_id in place_accounts(waiting, workers):
+    for account, worker_id in place_accounts(waiting, workers, await _find_kept(turn, waiting)):
         placed = await give_account(turn, account, worker_id)
         if placed is not None:
             given.setdefault(worker_id, []).append(placed)
@@ -83,6 +83,16 @@ async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str
     if kept_place(account for accounts in given.values() for account in accounts):
         return set(given) | await place_waiting(turn)
     return set(given)
+
+
+async def _find_kept(turn: Turn, waiting: Iterable[Account]) -> dict[str, str | None]:
+    """Return, per account that is pinned and being logged in, the worker that keeps a place for its login."""
+    kept: dict[str, str | None] = {}
+    for account in waiting:
+        if account.pinned_worker_id is not None and account.login_status is LoginStatus.LOGGING_IN:
+            login = await login_rows.find_open_login(turn.connection, account.id)
+            kept[account.id] = login.worker_id if login is not None else None
+    return kept
 
 
 def kept_place(given: Iterable[Account]) -> bool:

@@ -75,6 +75,7 @@ async def succeed(turn: Turn, login: Login, account: Account, event: LoginReport
         },
     )
     announce_account(turn, after)
+    await give_back_place(turn, login)
     log.info("login_succeeded", session=login.id, account=account.id, worker=login.worker_id, epoch=after.epoch)
 
 
@@ -104,7 +105,17 @@ async def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) ->
 
 
 async def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login:
-    """End a login without success; only the worker's own word makes the account `login_failed`."""
+    """End a login without success and give back the place that it kept."""
+    ended = await close_failed(turn, login, message, error_type)
+    await give_back_place(turn, login)
+    return ended
+
+
+async def close_failed(turn: Turn, login: Login, message: str, error_type: str) -> Login:
+    """End a login without success; only the worker's own word makes the account `login_failed`.
+
+    Its place is free then, but nobody is given it yet: whoever has a use for it comes before what waits.
+    """
     ended = await _end(turn, login, SessionStatus.FAILED, {"error_message": message})
     account = await account_rows.find_account(turn.connection, login.account_id)
     assert account is not None
@@ -123,7 +134,6 @@ async def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login
             "error_type": error_type,
         },
     )
-    await _give_back_place(turn, login, account)
     log.info("login_failed", session=login.id, account=login.account_id, worker=login.worker_id, reason=error_type)
     return ended
 
@@ -139,7 +149,7 @@ async def expire(turn: Turn, login: Login) -> None:
         "login:qrcode:expired",
         {"session_id": login.id, "account_id": login.account_id, "worker_id": login.worker_id},
     )
-    await _give_back_place(turn, login, account)
+    await give_back_place(turn, login)
     log.info("login_expired", session=login.id, account=login.account_id, worker=login.worker_id)
 
 
@@ -161,9 +171,10 @@ async def _end(turn: Turn, login: Login, status: SessionStatus, values: JsonObje
     return replace(login, status=status, qr_code_data=None, qr_code_url=None, **values)
 
 
-async def _give_back_place(turn: Turn, login: Login, account: Account) -> None:
-    """Place what waits, if this login kept a place on its worker for an account that is not the worker's."""
-    if login.worker_id not in (None, account.assigned_worker_id):
+async def give_back_place(turn: Turn, login: Login) -> None:
+    """Place what waits, if this login has ended and kept a place on its worker for an account not the worker's."""
+    account = await account_rows.find_account(turn.connection, login.account_id)
+    if account is None or login.worker_id not in (None, account.assigned_worker_id):
         await settle_loads(turn, await place_waiting(turn))
 
 
@@ -173,12 +184,16 @@ async def fail_logins_of(turn: Turn, worker_id: str) -> None:
         await fail(turn, login, "The worker was lost.", "worker_lost")
 
 
-async def end_login_of_removed(turn: Turn, account: Account) -> None:
-    """End the open login of an account that is about to be removed."""
+async def close_open_login(turn: Turn, account: Account, message: str, why: str) -> Login | None:
+    """End the account's open login, if there is one, and return it; the place that it kept is still to be given back.
+
+    `why` is one of BY_US, which people and the worker are told.
+    """
     login = await login_rows.find_open_login(turn.connection, account.id)
     if login is not None:
-        await fail(turn, login, "The account was removed.", "account_deleted")
-        stop_worker(turn, login, "account_deleted")
+        await close_failed(turn, login, message, why)
+        stop_worker(turn, login, why)
+    return login
 
 
 async def change_open(turn: Turn, login: Login, values: JsonObject) -> None:

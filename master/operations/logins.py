@@ -33,8 +33,10 @@ from master.model import Account, JsonObject, Login, LoginStatus, Scope, Session
 from master.operations.assignments import count_reserved, find_open_workers
 from master.operations.login_ends import (
     change_open,
+    close_open_login,
     expire,
     fail,
+    give_back_place,
     note_deadline,
     set_login_status,
     stop_worker,
@@ -62,12 +64,9 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     account = await account_rows.find_account(turn.connection, event.account_id)
     if account is None:
         raise UnknownAccount
+    superseded = await close_open_login(turn, account, "A newer login of this account was started.", "superseded")
     chosen = await _choose_worker(turn, account, event.worker_id)
-    open_login = await login_rows.find_open_login(turn.connection, account.id)
-    if open_login is not None:
-        await fail(turn, open_login, "A newer login of this account was started.", "superseded")
-        stop_worker(turn, open_login, "superseded")
-        account = await account_rows.find_account(turn.connection, event.account_id) or account  # it may have an owner
+    proxy = await _open_proxy(turn, chosen.id)
     session_id = event.session_id if is_sane_session_id(event.session_id) else None
     if session_id is None or await login_rows.find_login(turn.connection, session_id) is not None:
         session_id = turn.new_id()
@@ -87,9 +86,21 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     await login_rows.add_login(turn.connection, login)
     await set_login_status(turn, account, LoginStatus.LOGGING_IN)
     turn.after_commit(lambda: note_deadline(turn, login.id, login.expires_at))
-    proxy = await _open_proxy(turn, chosen.id)
+    _tell_start(turn, login, account, proxy)
+    if superseded is not None:
+        await give_back_place(turn, superseded)  # only now: the new login needs a place before what waits gets one
+    reply: JsonObject = {"account_id": account.id, "worker_id": chosen.id, "session_id": login.id, "status": "sent"}
+    reply |= {"expires_at": login.expires_at, "timestamp": int(turn.now * 1000)}
+    if turn.caller.kind == "admin":
+        turn.answer("admin:login:start:ack", reply)
+    log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
+    return reply
+
+
+def _tell_start(turn: Turn, login: Login, account: Account, proxy: JsonObject | None) -> None:
+    assert login.worker_id is not None
     turn.tell(
-        worker_address(chosen.id),
+        worker_address(login.worker_id),
         "master:login:start",
         {
             "account_id": account.id,
@@ -98,12 +109,6 @@ async def start_login(event: StartLogin, turn: Turn) -> JsonObject:
             "proxy": proxy,
         },
     )
-    reply: JsonObject = {"account_id": account.id, "worker_id": chosen.id, "session_id": login.id, "status": "sent"}
-    reply |= {"expires_at": login.expires_at, "timestamp": int(turn.now * 1000)}
-    if turn.caller.kind == "admin":
-        turn.answer("admin:login:start:ack", reply)
-    log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
-    return reply
 
 
 async def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:

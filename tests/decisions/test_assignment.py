@@ -50,20 +50,38 @@ def make_account(account_id: str, **changes: Any) -> Account:
     ],
 )
 def test_accounts_go_to_the_least_loaded_fitting_worker(workers, accounts, placed):
-    found = place_accounts([make_account(one) for one in accounts], workers)
+    found = place_accounts([make_account(one) for one in accounts], workers, {})
     assert [worker for _, worker in found] == placed
 
 
 def test_two_platforms_share_a_workers_room():
     both = make_worker("a", 1, capabilities=("douyin", "xiaohongshu"))
     accounts = [make_account("1"), make_account("2", platform="xiaohongshu"), make_account("3")]
-    assert [account.id for account, _ in place_accounts(accounts, [both])] == ["1", "2"]
+    assert [account.id for account, _ in place_accounts(accounts, [both], {})] == ["1", "2"]
 
 
 def test_a_pinned_account_goes_nowhere_else():
     pinned = make_account("1", pinned_worker_id="b")
-    assert place_accounts([pinned], [make_worker("a")]) == []
-    assert place_accounts([pinned], [make_worker("a"), make_worker("b", 2)])[0][1] == "b"
+    assert place_accounts([pinned], [make_worker("a")], {}) == []
+    assert place_accounts([pinned], [make_worker("a"), make_worker("b", 2)], {})[0][1] == "b"
+
+
+@pytest.mark.parametrize(
+    ("kept", "load", "placed"),
+    [
+        ({}, 2, ["pinned"]),
+        ({}, 3, []),
+        ({"pinned": "b"}, 2, ["pinned", "free"]),
+        ({"pinned": "b"}, 3, ["pinned"]),
+        ({"pinned": "b"}, 4, []),
+        ({"pinned": "a"}, 3, []),
+        ({"free": "b"}, 3, []),
+    ],
+)
+def test_who_is_pinned_takes_the_place_that_is_kept_for_its_own_login(kept, load, placed):
+    accounts = [make_account("pinned", pinned_worker_id="b"), make_account("free")]
+    found = place_accounts(accounts, [make_worker("b", load)], kept)
+    assert [(account.id, worker_id) for account, worker_id in found] == [(one, "b") for one in placed]
 
 
 def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
