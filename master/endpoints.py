@@ -67,6 +67,11 @@ def _remove(path: str, operation: Operation, summary: str, singular: str) -> End
     return Endpoint("DELETE", path, ADMIN, operation, summary, singular=singular, writes=True)
 
 
+CHANGE_ACCOUNT = (
+    "Change an account. An `epoch` from before it changed hands, beside an `assigned_worker_id` that would pin it "
+    "anew, is refused as `stale_epoch`: read it again."
+)
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     # accounts
     Endpoint(
@@ -99,10 +104,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=AccountsQuery,
     ),
     Endpoint("GET", "/accounts/{id}", READ, accounts.show_account, "Show one account.", singular="account"),
-    _change("PUT", "/accounts/{id}", OPERATE, accounts.change_account, "Change an account.", "account", AccountChange),
-    _change(
-        "PATCH", "/accounts/{id}", OPERATE, accounts.change_account, "Change an account.", "account", AccountChange
-    ),
+    _change("PUT", "/accounts/{id}", OPERATE, accounts.change_account, CHANGE_ACCOUNT, "account", AccountChange),
+    _change("PATCH", "/accounts/{id}", OPERATE, accounts.change_account, CHANGE_ACCOUNT, "account", AccountChange),
     _remove("/accounts/{id}", accounts.remove_account, "Remove an account with all that belongs to it.", "account"),
     Endpoint(
         "POST",

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from master.decisions.assignment import wants_worker
-from master.errors import AlreadyExists, Invalid, UnknownAccount, WorkerFull, WorkerUnfit
+from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
 from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus
 from master.operations.assignments import (
     announce_account,
@@ -146,6 +146,8 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
     """Return the account as the person wants it.
 
     An `assigned_worker_id` or `pinned_worker_id` that is the present one is no wish: pages send whole rows back.
+    Errors: StaleEpoch for an `assigned_worker_id` of a row that says by its `epoch` that it is from before the account
+    changed hands: whether somebody chose that worker or only read it there cannot be said.
     """
     given = body.model_fields_set
     pinned = account.pinned_worker_id
@@ -156,6 +158,8 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
             pinned = None
         elif body.assigned_worker_id != account.assigned_worker_id:
             pinned = body.assigned_worker_id
+        if pinned != account.pinned_worker_id and body.epoch is not None and body.epoch < account.epoch:
+            raise StaleEpoch("The account has changed hands since this row was read; read it again.")
     return replace(
         account,
         platform=body.platform or account.platform,

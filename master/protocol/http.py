@@ -17,7 +17,7 @@ PAGE_LIMIT = 500
 READ_ONLY_ACCOUNT_FIELDS = frozenset(
     {
         "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
-        "platform_user_id", "epoch", "created_at", "updated_at", "runtime_stats", "worker",
+        "platform_user_id", "created_at", "updated_at", "runtime_stats", "worker",
     }
 )  # fmt: skip
 """What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
@@ -110,6 +110,7 @@ class LogsQuery(Query):
     lines: Annotated[int, Field(ge=1, le=5_000)] = 200
 
 
+Epoch = Annotated[int, Field(ge=0, le=2**53)]
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
@@ -136,7 +137,9 @@ class NewAccount(Body):
 class AccountChange(Body):
     """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again.
 
-    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays.
+    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays. An `epoch` is that of
+    the row as it was read: if the account has changed hands since, an `assigned_worker_id` that would change where it
+    is pinned is refused.
     """
 
     platform: Platform | None = None
@@ -146,6 +149,7 @@ class AccountChange(Body):
     status: AccountStatus | None = None
     assigned_worker_id: Id | None = None
     pinned_worker_id: Id | None = None
+    epoch: Epoch | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -154,7 +158,7 @@ class AccountChange(Body):
 
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
-        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id"}:
+        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id", "epoch"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self

@@ -153,3 +153,35 @@ async def test_an_account_is_pinned_where_it_is_and_let_go_again(site):
     assert [detail["field"] for detail in error["details"]] == ["pinned_worker_id"]
     let_go = (await site.call("PATCH", path, json={"pinned_worker_id": None}))["account"]
     assert (let_go["assigned_worker_id"], let_go["pinned_worker_id"]) == ("worker-1", None)
+
+
+async def test_a_row_from_before_the_account_changed_hands_pins_it_nowhere(site):
+    await site.register_worker("worker-1")
+    account = await site.add_account()
+    path = f"/accounts/{account['id']}"
+    await site.register_worker("worker-2")
+    moved = (await site.call("PUT", path, json={"assigned_worker_id": "worker-2"}))["account"]
+    moved = (await site.call("PUT", path, json={"assigned_worker_id": None}))["account"]
+    assert (moved["assigned_worker_id"], moved["pinned_worker_id"], moved["epoch"]) == ("worker-2", None, 2)
+    error = await site.refused("PUT", path, 409, json=account | {"monitor_interval": 60})
+    assert error["code"] == "stale_epoch"
+    assert (await site.call("GET", path))["account"] == moved
+    kept = (await site.call("PUT", path, json=moved | {"monitor_interval": 60}))["account"]
+    assert (kept["monitor_interval"], kept["pinned_worker_id"]) == (60, None)
+    elsewhere = {"assigned_worker_id": "worker-1"}
+    chosen = (await site.call("PUT", path, json=kept | elsewhere))["account"]
+    assert chosen.items() >= {"assigned_worker_id": "worker-1", "pinned_worker_id": "worker-1", "epoch": 3}.items()
+
+
+async def test_an_old_epoch_is_no_conflict_where_the_row_wishes_for_no_worker(site):
+    account = await site.add_account()
+    path = f"/accounts/{account['id']}"
+    await site.register_worker("worker-1")
+    assert (account["assigned_worker_id"], account["epoch"]) == (None, 0)
+    changed = (await site.call("PUT", path, json=account | {"monitor_interval": 60}))["account"]
+    assert (changed["assigned_worker_id"], changed["monitor_interval"]) == ("worker-1", 60)
+    await site.register_worker("worker-2")
+    pinned = (await site.call("PUT", path, json=account | {"pinned_worker_id": "worker-2"}))["account"]
+    assert (pinned["assigned_worker_id"], pinned["epoch"]) == ("worker-2", 2)
+    without = (await site.call("PUT", path, json={"assigned_worker_id": "worker-1"}))["account"]
+    assert (without["assigned_worker_id"], without["epoch"]) == ("worker-1", 3)
