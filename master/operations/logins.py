@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from master.decisions.login import (
     LoginLimits,
     extend_deadline,
     follow,
+    is_open,
     is_sane_session_id,
     require_open,
 )
@@ -111,17 +113,48 @@ def _tell_start(turn: Turn, login: Login, account: Account, proxy: JsonObject | 
     )
 
 
+async def tell_pending_logins(turn: Turn, worker_id: str) -> None:
+    """Tell a worker that comes back on another socket of the logins that it has not begun yet, as it was told before.
+
+    It may never have heard of them: a socket can be dead for a while before anybody notices.
+    """
+    seat = turn.presence.seat_of_socket(turn.caller.sid)
+    if seat is not None and seat.worker_id == worker_id:
+        return
+    logins = await login_rows.find_open_logins(turn.connection, worker_id=worker_id)
+    pending = [login for login in logins if login.status is SessionStatus.PENDING and is_open(login, turn.now)]
+    if not pending:
+        return
+    try:
+        proxy = await _open_proxy(turn, worker_id)
+    except ProxyUnreadable:  # no reason to turn the worker away: these logins go on to their deadlines
+        log.error("proxy_password_unreadable", worker=worker_id, logins=len(pending))
+        return
+    for login in pending:
+        account = await account_rows.find_account(turn.connection, login.account_id)
+        assert account is not None, "a login's account cannot be removed before it"
+        _tell_start(turn, login, account, proxy)
+
+
 async def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:
     """Return the worker that is to log an account in; all are looked at only where neither is named nor owns it."""
     named = wanted_id or account.assigned_worker_id
-    found = await worker_rows.find_worker(turn.connection, named) if named is not None else None
+    row = await worker_rows.find_worker(turn.connection, named) if named is not None else None
+    found = _judge_live(turn, row) if row is not None else None
     if wanted_id is not None:
         if found is None:
             raise UnknownWorker
         return choose_login_worker(account, (await count_reserved(turn, [found]))[0], [])
     if found is not None and found.status is WorkerStatus.CONNECTED:
         return choose_login_worker(account, None, [found])
-    return choose_login_worker(account, None, await find_open_workers(turn))
+    return choose_login_worker(account, None, [_judge_live(turn, worker) for worker in await find_open_workers(turn)])
+
+
+def _judge_live(turn: Turn, worker: Worker) -> Worker:
+    """Return a worker as disconnected if it has no live socket: its row says so only once its disconnect is noted."""
+    if worker.status is WorkerStatus.CONNECTED and not turn.presence.has_socket(worker.id):
+        return replace(worker, status=WorkerStatus.DISCONNECTED)
+    return worker
 
 
 async def _open_proxy(turn: Turn, worker_id: str) -> JsonObject | None:
@@ -147,7 +180,7 @@ async def relay_input(event: UserInput, turn: Turn) -> JsonObject:
     login = await _find(turn, event.session_id)
     require_open(login, turn.now)
     worker = await worker_rows.find_worker(turn.connection, login.worker_id or "")
-    if worker is None or worker.status is not WorkerStatus.CONNECTED:
+    if worker is None or _judge_live(turn, worker).status is not WorkerStatus.CONNECTED:
         raise WorkerNotConnected
     turn.tell(
         worker_address(worker.id),

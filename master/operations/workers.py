@@ -21,6 +21,7 @@ from master.operations.assignments import (
     take_accounts,
 )
 from master.operations.login_ends import fail_logins_of, note_deadline
+from master.operations.logins import tell_pending_logins
 from master.presence import Presence
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
@@ -85,6 +86,7 @@ async def register_worker(event: Register, turn: Turn) -> JsonObject:
     if misplaced:
         changed |= await place_waiting(turn)
     await settle_loads(turn, changed)
+    await tell_pending_logins(turn, worker.id)
     _bind_socket(turn, worker.id)
     log.info("worker_registered", worker=worker.id, accounts=len(held), reload=stays)
     return reply
@@ -177,6 +179,7 @@ async def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         if held:
             await hand_out(turn, {worker.id: held})
     await settle_loads(turn, {worker.id})
+    await tell_pending_logins(turn, worker.id)
     _bind_socket(turn, worker.id)
     log.info("worker_returned", worker=worker.id, accounts=len(held))
     return {

@@ -219,7 +219,7 @@ class ProxyForWorker(Payload):
 
 
 class LoginStart(Payload):
-    """Open a browser and fetch a QR code."""
+    """Open a browser and fetch a QR code; told again to a worker that comes back before the login has shown one."""
 
     account_id: str
     session_id: str

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from master.errors import NoWorker, WorkerNotConnected
+from master.operations.logins import expire_logins, start_login
+from master.operations.workers import register_worker
+from master.protocol.admin import StartLogin
+from master.protocol.worker import Register
+from master.turn import Caller, Turn
+from tests.conftest import PATIENCE_S, registration
 from tests.walks.test_workers import make_account, read_account
 
 CODE = "data:image/png;base64,aGVsbG8="
@@ -143,3 +151,87 @@ async def test_a_bad_start_is_refused_by_name(bench, payload, code):
     answer = await admin.ask("master:login:start", payload)
     assert answer["error"]["code"] == code
     assert (await admin.hear("admin:error"))["error"] == code
+
+
+async def start_while_it_leaves(bench: Any, worker: Any, event: StartLogin) -> Any:
+    """Start a login in a turn in which worker-1's socket closes; that it is gone is noted in a later turn."""
+
+    async def leave_and_start(event: StartLogin, turn: Turn) -> Any:
+        await worker.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while turn.presence.seats["worker-1"].sid is not None:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+        return await start_login(event, turn)
+
+    return await bench.run(leave_and_start, event)
+
+
+@pytest.mark.parametrize(("named", "refusal"), [("worker-1", WorkerNotConnected), (None, NoWorker)])
+async def test_a_login_is_not_sent_to_a_worker_without_a_socket(bench, named, refusal):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    with pytest.raises(refusal):
+        await start_while_it_leaves(bench, worker, StartLogin(account_id=account["id"], worker_id=named))
+    assert (await read_account(bench, account["id"]))["login_status"] == "not_logged_in"
+
+
+async def test_a_login_goes_to_another_worker_where_the_owner_has_no_socket(bench):
+    account = await make_account(bench)
+    worker, other = await bench.worker("worker-1"), await bench.worker("worker-2")
+    started = await start_while_it_leaves(bench, worker, StartLogin(account_id=account["id"]))
+    assert started["worker_id"] == "worker-2"
+    assert (await other.hear("master:login:start"))["session_id"] == started["session_id"]
+
+
+async def test_a_worker_that_registers_in_the_same_group_hears_of_the_login(bench):
+    account = await make_account(bench)
+    worker = await bench.connect("worker")
+
+    async def register_and_start(event: None, turn: Turn) -> Any:
+        await register_worker(Register.model_validate(registration()), turn)
+        return await start_login(StartLogin(account_id=account["id"], worker_id="worker-1"), turn)
+
+    caller = Caller("worker", worker.client.get_sid("/worker"))
+    started = await bench.master.turns.run(register_and_start, None, caller)
+    assert (await worker.hear("master:login:start"))["session_id"] == started["session_id"]
+
+
+@pytest.mark.parametrize("how", ["registration", "heartbeat"])
+async def test_a_worker_that_comes_back_is_told_of_the_login_that_it_has_not_begun(bench, how):
+    account = await make_account(bench)
+    dead = await bench.worker()
+    admin = await bench.connect("admin")
+    await admin.ask("master:login:start", {"account_id": account["id"]})
+    worker = await bench.connect("worker")
+    if how == "registration":
+        assert (await worker.ask("worker:register", registration()))["success"]
+    else:
+        assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
+    assert await worker.hear("master:login:start") == await dead.hear("master:login:start")
+    assert (await worker.ask("worker:register", registration()))["success"], "a reload is no return"
+    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
+    assert len(worker.all("master:login:start")) == 1
+
+
+async def test_a_worker_that_comes_back_is_not_told_of_a_login_that_shows_its_code_or_is_over(bench):
+    admin, _, account, session = await start(bench)
+    worker = await bench.worker()
+    await admin.ask("master:login:cancel", {"session_id": session})
+    await admin.ask("master:login:start", {"account_id": account["id"]})
+    bench.clock.advance(300)
+    late = await bench.worker()
+    assert (await late.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
+    assert len(worker.all("master:login:start")) == 1, "the second one alone, from its start"
+    assert late.all("master:login:start") == []
+
+
+async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clock_is_set_back(bench):
+    _, worker, _, session = await start(bench)
+    bench.clock.step(-3600)
+    for _ in range(5):
+        bench.clock.advance(119)
+        assert await bench.run(expire_logins) == 0
+        shown = await worker.ask("worker:login:qrcode", {"session_id": session, "qr_code_data": CODE})
+        assert shown["success"]
+    bench.clock.advance(5)
+    assert await bench.run(expire_logins) == 1
