@@ -268,6 +268,7 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
     path = bench.master.settings.db_path
     account = await make_account(bench)
     worker, admin = await bench.worker(), await bench.connect("admin")
+    assert (await admin.ask("master:login:start", {"account_id": account["id"]}))["success"], "no proxy is set yet"
     vault = open_vault(path)
     password = vault.seal("proxies.password", "another", plant("proxy"))
     await asyncio.to_thread(
@@ -278,5 +279,8 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
     )
     refused = await admin.ask("master:login:start", {"account_id": account["id"]})
     assert refused["error"]["code"] == "proxy_unreadable"
+    worker = await bench.connect("worker")
     [shown] = (await worker.ask("worker:register", {"workerId": "worker-1", "capabilities": ["douyin"]}))["accounts"]
     assert shown["proxy"] == {"server": "h:1", "protocol": "http", "username": "me", "password": None}
+    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
+    assert worker.all("master:login:start") == [], "the login that is open is not told again without its proxy"

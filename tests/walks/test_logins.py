@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from master.errors import NoWorker, WorkerNotConnected
-from master.operations.logins import expire_logins, start_login
+from master.operations.logins import expire_logins, relay_input, start_login
 from master.operations.workers import register_worker
 from master.protocol.admin import StartLogin
-from master.protocol.worker import Register
-from master.turn import Caller, Turn
+from master.protocol.worker import Register, UserInput
+from master.turn import Caller, Operation, Turn
 from tests.conftest import PATIENCE_S, registration
 from tests.walks.test_workers import make_account, read_account
 
@@ -153,17 +153,17 @@ async def test_a_bad_start_is_refused_by_name(bench, payload, code):
     assert (await admin.hear("admin:error"))["error"] == code
 
 
-async def start_while_it_leaves(bench: Any, worker: Any, event: StartLogin) -> Any:
-    """Start a login in a turn in which worker-1's socket closes; that it is gone is noted in a later turn."""
+async def ask_while_it_leaves(bench: Any, worker: Any, operation: Operation, event: Any) -> Any:
+    """Perform an operation in a turn in which worker-1's socket closes; that it is gone is noted in a later turn."""
 
-    async def leave_and_start(event: StartLogin, turn: Turn) -> Any:
+    async def leave_and_perform(event: Any, turn: Turn) -> Any:
         await worker.close()
         async with asyncio.timeout(PATIENCE_S):
             while turn.presence.seats["worker-1"].sid is not None:  # noqa: ASYNC110 - nobody tells when it is so
                 await asyncio.sleep(0)
-        return await start_login(event, turn)
+        return await operation(event, turn)
 
-    return await bench.run(leave_and_start, event)
+    return await bench.run(leave_and_perform, event)
 
 
 @pytest.mark.parametrize(("named", "refusal"), [("worker-1", WorkerNotConnected), (None, NoWorker)])
@@ -171,14 +171,22 @@ async def test_a_login_is_not_sent_to_a_worker_without_a_socket(bench, named, re
     account = await make_account(bench)
     worker = await bench.worker()
     with pytest.raises(refusal):
-        await start_while_it_leaves(bench, worker, StartLogin(account_id=account["id"], worker_id=named))
+        await ask_while_it_leaves(bench, worker, start_login, StartLogin(account_id=account["id"], worker_id=named))
     assert (await read_account(bench, account["id"]))["login_status"] == "not_logged_in"
+
+
+async def test_what_a_person_types_is_refused_where_the_worker_has_no_socket(bench):
+    _, worker, _, session = await start(bench)
+    with pytest.raises(WorkerNotConnected):
+        await ask_while_it_leaves(
+            bench, worker, relay_input, UserInput(session_id=session, input_type="sms", value="1")
+        )
 
 
 async def test_a_login_goes_to_another_worker_where_the_owner_has_no_socket(bench):
     account = await make_account(bench)
     worker, other = await bench.worker("worker-1"), await bench.worker("worker-2")
-    started = await start_while_it_leaves(bench, worker, StartLogin(account_id=account["id"]))
+    started = await ask_while_it_leaves(bench, worker, start_login, StartLogin(account_id=account["id"]))
     assert started["worker_id"] == "worker-2"
     assert (await other.hear("master:login:start"))["session_id"] == started["session_id"]
 
