@@ -63,7 +63,10 @@ class Presence:
         """Open login -> the monotonic second after which no new QR code keeps it open."""
         self.handed_out: dict[str, float] = {}
         self.partings: dict[str, dict[str, float]] = {}
-        """Account -> the workers it was taken from that may not have heard of it yet, and until when (monotonic)."""
+        """Account -> the workers it was taken from that may not have heard of it yet, and until when (monotonic).
+
+        An account that was removed is here by its name on its platform: it may be added again under another id.
+        """
         self.unsure_until = float("-inf")
         """Until when (monotonic) workers may hold what the Master before took from them: it cannot be asked."""
         self.admins: dict[str, str] = {}
@@ -198,6 +201,12 @@ class Presence:
         for account_id in account_ids:
             partings.setdefault(account_id, {})[worker_id] = until
         self.partings = partings
+
+    def pass_partings(self, name: str, heir: str) -> None:
+        """Let whoever may still act on one account count for `heir` as well, which is the same account elsewhere."""
+        for former, until in self.partings.get(name, {}).items():
+            known = self.partings.setdefault(heir, {})
+            known[former] = max(until, known.get(former, until))
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
         """Return the seconds until a worker that did not hold an account may act on it."""

@@ -38,6 +38,19 @@ def test_after_a_start_everybody_waits():
     assert presence.find_wait("a", "x", 110) == 20
 
 
+def test_who_may_act_on_an_account_may_act_on_its_heir():
+    presence = Presence()
+    presence.part(["a"], "x", now=0, until=30)
+    presence.part(["b"], "x", now=10, until=40)
+    presence.pass_partings("a", "b")
+    presence.pass_partings("a", "c")
+    presence.pass_partings("unknown", "c")
+    assert [presence.find_wait(name, "y", 20) for name in ("a", "b", "c")] == [10, 20, 10]
+    assert presence.find_wait("c", "x", 20) == 0
+    presence.part(["d"], "y", now=50, until=80)
+    assert presence.partings == {"d": {"y": 80}}
+
+
 def test_a_login_ends_most_s_after_it_began_whatever_the_wall_clock_says():
     presence = Presence()
     presence.note_deadline("s", 1_300, now=1_000, monotonic=0, most_s=600)

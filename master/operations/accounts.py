@@ -82,6 +82,7 @@ async def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonOb
     if account.pinned_worker_id is not None:
         await _require_fit(turn, account, account.pinned_worker_id)
     await account_rows.add_account(turn.connection, account)
+    _inherit_partings(turn, account)
     announce_account(turn, account)
     if wants_worker(account):
         await settle_loads(turn, await place_waiting(turn, account_id=account.id))
@@ -106,6 +107,7 @@ async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> 
         "pinned_worker_id": wanted.pinned_worker_id,
     }
     await account_rows.change_account(turn.connection, account.id, values, turn.at)
+    _inherit_partings(turn, wanted)
     moved: set[str] = set()
     holder = account.assigned_worker_id
     if holder is not None:
@@ -129,6 +131,8 @@ async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObjec
     login = await close_open_login(turn, account, "The account was removed.", "account_deleted")
     if account.assigned_worker_id is not None:
         await take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+    if account.account_id is not None:
+        turn.presence.pass_partings(account.id, _name_on_platform(account))
     await notification_rows.remove_notifications_of(turn.connection, account.id)
     await message_rows.remove_messages_of(turn.connection, account.id)
     await login_rows.remove_logins_of(turn.connection, account.id)
@@ -140,6 +144,17 @@ async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObjec
         await give_back_place(turn, login)
     log.info("account_removed", account=account.id)
     return show_row(replace(account, assigned_worker_id=None))
+
+
+def _name_on_platform(account: Account) -> str:
+    """Return what an account is called in memory once its row is gone; no row's id looks like this."""
+    return f"{account.platform} {account.account_id}"
+
+
+def _inherit_partings(turn: Turn, account: Account) -> None:
+    """Let an account wait for those who may still act on one that was removed, if it is the same on its platform."""
+    if account.account_id is not None:
+        turn.presence.pass_partings(_name_on_platform(account), account.id)
 
 
 def _read_wishes(account: Account, body: AccountChange) -> Account:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from master.model import AccountStatus
-from master.operations.accounts import add_account, show_account
+from master.operations.accounts import add_account, change_account, remove_account, show_account
 from master.operations.workers import show_worker
-from master.protocol.http import NewAccount, NoQuery, Request
+from master.protocol.http import AccountChange, NewAccount, NoQuery, Request
 
 
 async def make_account(bench: Any, name: str = "a", **fields: Any) -> dict[str, Any]:
@@ -106,3 +108,24 @@ async def test_an_inactive_account_is_given_to_nobody(bench):
     account = await make_account(bench, status=AccountStatus.INACTIVE)
     await bench.worker()
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] is None
+
+
+@pytest.mark.parametrize("how", ["added", "renamed"])
+async def test_an_account_that_was_removed_and_comes_back_waits_for_its_former_worker(bench, how):
+    await bench.worker("worker-1")
+    account = await make_account(bench, "a", account_id="dy-1")
+    other = await bench.worker("worker-2")
+    for _ in range(4):  # nobody waits for who held what under the Master before
+        bench.clock.advance(10)
+        await other.ask("worker:heartbeat", {"workerId": "worker-2"})
+    await bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]}))
+    bench.clock.advance(10)
+    if how == "added":
+        await make_account(bench, "again", account_id="dy-1", assigned_worker_id="worker-2")
+    else:
+        twin = await make_account(bench, "again", account_id="dy-2", assigned_worker_id="worker-2")
+        assert "start_after_ms" not in (await other.hear("master:task:assign"))["accounts"][0]
+        change = AccountChange(account_id="dy-1")
+        await bench.run(change_account, Request(NoQuery(), change, {"id": twin["id"]}))
+    told = (await other.hear("master:task:assign", 1 if how == "added" else 2))["accounts"][0]
+    assert (told["account_id"], told["start_after_ms"]) == ("dy-1", 20_000)
