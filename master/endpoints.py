@@ -68,8 +68,8 @@ def _remove(path: str, operation: Operation, summary: str, singular: str) -> End
 
 
 CHANGE_ACCOUNT = (
-    "Change an account. An `epoch` from before it changed hands, beside an `assigned_worker_id` that would pin it "
-    "anew, is refused as `stale_epoch`: read it again."
+    "Change an account. A row whose `epoch` (and `updated_at`) is from before it changed hands pins it nowhere by "
+    "its `assigned_worker_id`: refused as `stale_epoch`, read it again."
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (

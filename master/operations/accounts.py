@@ -161,8 +161,8 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
     """Return the account as the person wants it.
 
     An `assigned_worker_id` or `pinned_worker_id` that is the present one is no wish: pages send whole rows back.
-    Errors: StaleEpoch for an `assigned_worker_id` of a row that says by its `epoch` that it is from before the account
-    changed hands: whether somebody chose that worker or only read it there cannot be said.
+    Errors: StaleEpoch for an `assigned_worker_id` of an outdated row: whether somebody chose that worker or only read
+    it there cannot be said.
     """
     given = body.model_fields_set
     pinned = account.pinned_worker_id
@@ -173,7 +173,7 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
             pinned = None
         elif body.assigned_worker_id != account.assigned_worker_id:
             pinned = body.assigned_worker_id
-        if pinned != account.pinned_worker_id and body.epoch is not None and body.epoch < account.epoch:
+        if pinned != account.pinned_worker_id and _is_outdated(body, account):
             raise StaleEpoch("The account has changed hands since this row was read; read it again.")
     return replace(
         account,
@@ -184,6 +184,18 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
         status=body.status or account.status,
         pinned_worker_id=pinned,
     )
+
+
+def _is_outdated(body: AccountChange, account: Account) -> bool:
+    """Tell whether a row that is sent back says that it was read before the account last changed hands.
+
+    An account that is taken from its worker keeps its epoch until another one gets it: then its time tells.
+    """
+    if body.epoch is None:
+        return False
+    waits_again = account.assigned_worker_id is None and account.epoch > 0
+    read_at = body.updated_at if waits_again and body.updated_at is not None else account.updated_at
+    return body.epoch < account.epoch or read_at < account.updated_at
 
 
 async def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:

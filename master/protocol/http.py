@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
 from master.protocol.wire import Body, Id, Name, Platform, Query, Seconds
@@ -17,10 +17,12 @@ PAGE_LIMIT = 500
 READ_ONLY_ACCOUNT_FIELDS = frozenset(
     {
         "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
-        "platform_user_id", "created_at", "updated_at", "runtime_stats", "worker",
+        "platform_user_id", "created_at", "runtime_stats", "worker",
     }
 )  # fmt: skip
 """What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
+ROW_AS_READ = frozenset({"epoch", "updated_at"})
+"""What tells when a row was read that is sent back."""
 
 
 Q = TypeVar("Q")
@@ -111,6 +113,8 @@ class LogsQuery(Query):
 
 
 Epoch = Annotated[int, Field(ge=0, le=2**53)]
+ReadAt = Annotated[int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)]
+"""Unix seconds as answers show them; whatever else pages make of a row's times counts for nothing."""
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
@@ -137,9 +141,9 @@ class NewAccount(Body):
 class AccountChange(Body):
     """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again.
 
-    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays. An `epoch` is that of
-    the row as it was read: if the account has changed hands since, an `assigned_worker_id` that would change where it
-    is pinned is refused.
+    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays. `epoch` and
+    `updated_at` are those of the row as it was read: if the account has changed hands since, an `assigned_worker_id`
+    that would change where it is pinned is refused.
     """
 
     platform: Platform | None = None
@@ -150,6 +154,7 @@ class AccountChange(Body):
     assigned_worker_id: Id | None = None
     pinned_worker_id: Id | None = None
     epoch: Epoch | None = None
+    updated_at: ReadAt = None
 
     @model_validator(mode="before")
     @classmethod
@@ -158,7 +163,7 @@ class AccountChange(Body):
 
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
-        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id", "epoch"}:
+        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id", *ROW_AS_READ}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self

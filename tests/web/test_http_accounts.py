@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from master.operations.workers import say_goodbye
+from master.protocol.worker import Goodbye
+
 SHOWN = {
     "id", "platform", "account_name", "account_id", "platform_user_id", "user_info", "status", "login_status",
     "monitor_interval", "last_login_time", "cookies_valid_until", "has_credentials", "assigned_worker_id",
@@ -171,6 +174,24 @@ async def test_a_row_from_before_the_account_changed_hands_pins_it_nowhere(site)
     elsewhere = {"assigned_worker_id": "worker-1"}
     chosen = (await site.call("PUT", path, json=kept | elsewhere))["account"]
     assert chosen.items() >= {"assigned_worker_id": "worker-1", "pinned_worker_id": "worker-1", "epoch": 3}.items()
+
+
+async def test_a_row_from_before_the_account_was_taken_away_pins_it_nowhere(site):
+    worker = await site.register_worker("worker-1")
+    account = await site.add_account()
+    path = f"/accounts/{account['id']}"
+    held = (await site.call("GET", path))["account"]
+    site.clock.advance(5)
+    await site.turns.run(say_goodbye, Goodbye(worker_id="worker-1"), worker)
+    waiting = (await site.call("GET", path))["account"]
+    assert (waiting["assigned_worker_id"], waiting["epoch"]) == (None, held["epoch"])
+    assert (await site.refused("PUT", path, 409, json=held | {"monitor_interval": 60}))["code"] == "stale_epoch"
+    kept = (await site.call("PUT", path, json=waiting | {"monitor_interval": 60}))["account"]
+    assert (kept["monitor_interval"], kept["pinned_worker_id"]) == (60, None)
+    chosen = (await site.call("PUT", path, json=kept | {"assigned_worker_id": "worker-1"}))["account"]
+    assert chosen["pinned_worker_id"] == "worker-1"
+    shown_otherwise = chosen | {"updated_at": "2026-01-01T00:00:00Z", "created_at": None, "account_name": "b"}
+    assert (await site.call("PUT", path, json=shown_otherwise))["account"]["account_name"] == "b"
 
 
 async def test_an_old_epoch_is_no_conflict_where_the_row_wishes_for_no_worker(site):
