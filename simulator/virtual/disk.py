@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -35,13 +34,17 @@ class Disk:
         self.slow: Random | None = None
         self.dirty: set[str] = set()
         """Tables written to since somebody looked, in columns that are looked at."""
-        self.failures: Counter[str] = Counter()
         self.commits = 0
         self._connections: list[InlineConnection] = []
         self._tables: dict[str, str | None] = {}
         self._touched: dict[str, str | None] = {}
         self._strike: Callable[[], None] | None = None
         self._moment: tuple[str, int] = ("", 0)
+
+    @property
+    def hinders(self) -> bool:
+        """Tell whether the disk keeps Master from its work, or makes it wait."""
+        return self.trouble is not None or self.slow is not None
 
     def opened(self, connection: InlineConnection) -> None:
         """Note a new connection."""
@@ -91,7 +94,6 @@ class Disk:
             "io_commit": step == "commit",
         }[trouble]
         if hit:
-            self.failures[trouble] += 1
             raise sqlite3.OperationalError(TROUBLES[trouble])
 
     def _note_table(self, statement: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
@@ -40,6 +39,9 @@ from simulator.world import WatchedTransport, World
 
 LATENCY_S = (0.001, 0.03)
 HEAL_GRACE_S = 30.0
+START_GRACE_S = 30.0
+"""Virtual seconds without trouble of the disk in which some Master must come to answer."""
+
 DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
 """Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
@@ -49,6 +51,7 @@ EVEN_S = 60.0
 
 SWEEP_S = 1.0
 SAMPLES = 400
+LAST_EVENTS = 40
 FILE_LOOKS = 6
 """How often the whole file is read after a killed Master, at most."""
 
@@ -56,7 +59,7 @@ SIGN = re.compile(r'42/worker,\d+\["worker:(?:heartbeat|register)",\{"workerId":
 
 
 class MasterStaysAway(Exception):
-    """Nothing hinders Master any more, and it does not start: there is nothing left to be checked."""
+    """Nothing hinders Master, and it does not start: there is nothing left to be checked."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +103,10 @@ class Lab:
         self.admins: list[Admin] = []
         self.clients: list[Client] = []
         self.samples = Samples()
+        self.last_events: list[str] = []
+        """What led to the first violation."""
+        self.ledger.on_complaint = self._note_violation
+        self._ends_at_violation = False
         self._lines: dict[Line, None] = {}
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count(1)
@@ -132,14 +139,22 @@ class Lab:
         self.ledger.ownership.resume(worker_id, self.clock.monotonic())
         self._loop.resume_life(life)
 
-    async def open_master(self, limit_s: float = math.inf) -> None:
-        """Start Master again and again until it answers. Errors: MasterStaysAway after `limit_s`."""
-        end = self.clock.monotonic() + limit_s
+    async def open_master(self) -> None:
+        """Start Master again and again until it answers.
+
+        Errors: MasterStaysAway if it does not, though for START_GRACE_S no trouble of the disk kept it from it.
+        """
+        disk, unhindered_s, tried = self.house.disk, 0.0, 0
         while self.house.master is None:
-            if not await self.house.open():
-                if self.clock.monotonic() > end:
-                    raise MasterStaysAway(self.house.trouble)
-                await asyncio.sleep(1.0)
+            began, hindered = self.clock.monotonic(), disk.hinders
+            if await self.house.open():
+                return
+            tried += 1
+            await asyncio.sleep(1.0)
+            if not (hindered or disk.hinders):
+                unhindered_s += self.clock.monotonic() - began
+            if unhindered_s > START_GRACE_S:
+                raise MasterStaysAway(f"it was started {tried} times: {self.house.trouble}")
 
     def open_stranger(self, namespace: str, name: str) -> LinkTransport:
         """Return a connection of somebody who is none of the actors."""
@@ -165,17 +180,25 @@ class Lab:
     def is_calm_since(self, seconds: float) -> bool:
         """Tell whether Master has been up and unhindered for so long."""
         house = self.house
-        hindered = house.master is None or house.disk.trouble or house.disk.slow or (house.life and house.life.stopped)
+        hindered = house.master is None or house.disk.hinders or (house.life and house.life.stopped)
         return not hindered and self.clock.monotonic() - house.undisturbed_since > seconds
 
     # -- the run -------------------------------------------------------------------------------------------------
 
     def end_at_violation(self) -> None:
         """Let the run end at its first violation."""
-        self.ledger.on_complaint = self._loop.interrupt
+        self._ends_at_violation = True
+
+    def _note_violation(self) -> None:
+        """Keep what led to the first violation: a run goes on for long, and the trace forgets."""
+        if self.ledger.violation_count == 1:
+            first = self.ledger.violations[0]
+            self.last_events = self.trace.show_latest(f"{first.rule}: {first.detail}", LAST_EVENTS)
+        if self._ends_at_violation:
+            self._loop.interrupt()
 
     async def play(self) -> None:
-        """Run chaos, healing and the reckoning."""
+        """Run chaos, healing and the reckoning. Errors: MasterStaysAway; ApiTrouble before anything went wrong."""
         await self.open_master()
         account_ids = await create_accounts(self.api, self.world, f"v{self.plan.seed}")
         await self._play(account_ids)
@@ -239,7 +262,7 @@ class Lab:
         for line in self.lines:
             line.link.slow_down(1.0)
             line.link.release()
-        await self.open_master(HEAL_GRACE_S)
+        await self.open_master()
 
     async def _calm_down(self) -> None:
         self.platform.stop_producing()

@@ -184,24 +184,26 @@ class VirtualClock:
         self._start += seconds
 
 
-def run_virtually(main: Callable[[], Coroutine[Any, Any, T]], faults: list[Mapping[str, Any]] | None = None) -> T:
-    """Run `main` to its end in a loop of its own; exceptions of lost tasks are appended to `faults`.
+def run_virtually(
+    main: Callable[[], Coroutine[Any, Any, T]], note: Callable[[Mapping[str, Any]], object] = lambda _: None
+) -> T:
+    """Run `main` to its end in a loop of its own; `note` hears of exceptions that nobody took, as they happen.
 
-    Errors: Deadlock; Interrupted, whatever was still running is buried then (life.py).
+    Errors: Deadlock; Interrupted; those of `main`. Whatever was still running then is buried (life.py): that it did
+    not come to its end is no fault of its own.
     """
     loop = VirtualLoop()
-    found = faults if faults is not None else []
-    loop.set_exception_handler(lambda _, context: found.append(context))
+    loop.set_exception_handler(lambda _, context: note(context))
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(main())
-    except Interrupted:
+    except BaseException:  # Ctrl-C is one
         bury_tasks(asyncio.all_tasks(loop), loop)
         raise
     finally:
         for task in asyncio.all_tasks(loop):
             if not is_buried(task):
-                found.append({"message": f"a task was left over: {task.get_coro()}"})
+                note({"message": f"a task was left over: {task.get_coro()}"})
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is told of above
         asyncio.set_event_loop(None)
         loop.close()

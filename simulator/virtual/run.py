@@ -14,15 +14,15 @@ from typing import Any
 import structlog
 
 from master.model import JsonObject
+from simulator.api import ApiTrouble
 from simulator.ledger import SECRET_MARK
+from simulator.ownership import Complain
 from simulator.samples import Samples
 from simulator.virtual.house import virtual_engineio
-from simulator.virtual.lab import Lab
+from simulator.virtual.lab import Lab, MasterStaysAway
 from simulator.virtual.loop import Deadlock, Interrupted, run_virtually
 from simulator.virtual.plan import Plan
 from simulator.virtual.trace import Entry
-
-LAST_EVENTS = 40
 
 
 @dataclass(slots=True)
@@ -56,13 +56,20 @@ class Outcome:
 def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_violation: bool = False) -> Outcome:
     """Play one plan to its end and return what came of it; `record` hears of each entry of its trace.
 
-    `until_violation` ends it at the first one: enough to know whether, and by which rule, it fails.
+    `until_violation` ends it at the first one: enough to know whether, and by which rule, it fails. Whatever ends it
+    early is a violation too.
     """
     began = perf_counter()
-    outcome, faults = Outcome(plan.seed), list[Mapping[str, Any]]()
+    outcome = Outcome(plan.seed)
     labs: list[Lab] = []
-    leaks: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(leaks), ExitStack() as stack:
+
+    def complain(rule: str, detail: str) -> None:
+        labs[0].ledger.complain(rule, detail)
+
+    def note_stray(context: Mapping[str, Any]) -> None:
+        complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
+
+    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(complain), ExitStack() as stack:
 
         async def main() -> None:
             lab = Lab(plan, Path(folder))
@@ -76,30 +83,38 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
 
         try:
             with rare_collections():
-                run_virtually(main, faults)
+                run_virtually(main, note_stray)
         except Interrupted:
             pass  # the ledger knows why
-        except Deadlock as deadlock:
-            faults.append({"message": f"deadlock: {deadlock}"})
-        except BaseExceptionGroup as group:
-            faults.extend({"message": "an actor failed", "exception": one} for one in flatten(group))
-    for lab in labs:
-        _tell(outcome, lab)
-    for leak in leaks:
-        _add(outcome, "secret_in_log", leak)
-    for fault in faults:
-        _add(outcome, "stray_fault", f"{fault.get('message')}: {fault.get('exception')!r}")
+        except Exception as fault:
+            if not labs:
+                raise
+            for one in flatten(fault):
+                complain(*_judge(one))
+    _tell(outcome, labs[0])
     outcome.wall_s = round(perf_counter() - began, 3)
     return outcome
 
 
-def flatten(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Yield the exceptions inside of a group of groups."""
-    for one in group.exceptions:
-        if isinstance(one, BaseExceptionGroup):
+def flatten(fault: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions inside of a group of groups; of any other exception itself."""
+    if isinstance(fault, BaseExceptionGroup):
+        for one in fault.exceptions:
             yield from flatten(one)
-        else:
-            yield one
+    else:
+        yield fault
+
+
+def _judge(fault: BaseException) -> tuple[str, str]:
+    """Return the rule that is broken where an exception ends a run, and what to say of it."""
+    match fault:
+        case Deadlock():
+            return "stray_fault", f"deadlock: {fault}"
+        case MasterStaysAway():
+            return "master_stays_away", str(fault)
+        case ApiTrouble():
+            return "api", str(fault)
+    return "stray_fault", f"an actor failed: {fault!r}"
 
 
 @contextmanager
@@ -116,12 +131,14 @@ def rare_collections() -> Iterator[None]:
 
 
 @contextmanager
-def searched_logs(leaks: list[str]) -> Iterator[None]:
+def searched_logs(complain: Complain) -> Iterator[None]:
     """Search Master's log lines for secrets and tracebacks instead of writing them."""
 
     def search(_: Any, __: str, event: Any) -> Any:
-        if SECRET_MARK in str(event) or event.get("exc_info"):
-            leaks.append(str(event)[:500])
+        if SECRET_MARK in str(event):
+            complain("secret_in_log", str(event))
+        if event.get("exc_info"):
+            complain("traceback_in_log", str(event))
         raise structlog.DropEvent
 
     before = structlog.get_config()
@@ -135,8 +152,8 @@ def searched_logs(leaks: list[str]) -> Iterator[None]:
 def _tell(outcome: Outcome, lab: Lab) -> None:
     outcome.trace_hash = lab.trace.hash
     outcome.simulated_s = lab.clock.monotonic()
-    outcome.violations += lab.ledger.violation_count
-    outcome.details += [{"at": one.at, "rule": one.rule, "detail": one.detail} for one in lab.ledger.violations]
+    outcome.violations = lab.ledger.violation_count
+    outcome.details = [{"at": one.at, "rule": one.rule, "detail": one.detail} for one in lab.ledger.violations]
     counts = lab.tally.counts
     outcome.counts = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
     outcome.counts |= {"brakes": lab.overseer.brakes, "checks": lab.overseer.checks}
@@ -146,11 +163,4 @@ def _tell(outcome: Outcome, lab: Lab) -> None:
     outcome.faults |= {f"kill_{moment}": count for moment, count in sorted(lab.house.kills.items())}
     outcome.samples = lab.samples
     outcome.samples.marks = [(at - lab.tally.started, name) for at, name in lab.trace.marks]
-    if lab.ledger.violations:
-        first = lab.ledger.violations[0]
-        outcome.last_events = lab.trace.show_latest(first.at + lab.ledger.started, first.detail, LAST_EVENTS)
-
-
-def _add(outcome: Outcome, rule: str, detail: str) -> None:
-    outcome.violations += 1
-    outcome.details.append({"at": outcome.simulated_s, "rule": rule, "detail": detail})
+    outcome.last_events = lab.last_events

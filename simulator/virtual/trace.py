@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +18,9 @@ SIGNS_OF_LIFE = frozenset({"worker:register", "worker:heartbeat"})
 
 KEPT = 20_000
 """Entries that are kept for whoever must find out how it came to a violation."""
+
+
+WORD = re.compile(r"[\w-]+")
 
 
 class Entry(NamedTuple):
@@ -63,13 +67,22 @@ class Trace:
         """Count a refusal by its code."""
         self.refusals[str((answer.get("error") or {}).get("code"))] += 1
 
-    def show_latest(self, at: float, detail: str, limit: int) -> list[str]:
-        """Return the latest entries until `at` of faults and of the actors that `detail` names, oldest first."""
+    def show_latest(self, violation: str, limit: int) -> list[str]:
+        """Return the latest entries of the actors that a violation's text names, oldest first.
+
+        With them come the faults of Master, the disk and the clock, and those of these actors. A violation that names
+        nobody gets what everybody said, but for heartbeats.
+        """
+        actors = {entry.actor for entry in self.latest} - {"fault"}
+        named = _find_named(actors, violation)
         shown: list[str] = []
         for entry in reversed(self.latest):
-            if entry.at > at:
-                continue
-            if entry.actor == "fault" or entry.actor in detail or not entry.actor.startswith("v-worker"):
+            if entry.actor == "fault":
+                others = _find_named(actors, entry.detail) - named
+                told = not named or not others
+            else:
+                told = entry.actor in named or (not named and not entry.event.endswith(":heartbeat"))
+            if told:
                 shown.append(f"{entry.at:12.6f} {entry.actor} {entry.event} {entry.detail or entry.digest}")
             if len(shown) == limit:
                 break
@@ -79,6 +92,13 @@ class Trace:
     def hash(self) -> str:
         """Return the SHA-256 over all entries so far."""
         return self._hash.hexdigest()
+
+
+def _find_named(actors: set[str], text: str) -> set[str]:
+    """Return the actors that a text names; administrators and devices are one actor each, by their namespace."""
+    words = set(WORD.findall(text))
+    words |= {"client" for word in words if "-device-" in word} | {"admin" for word in words if "-admin-" in word}
+    return actors & words
 
 
 class TracedTransport:

@@ -118,7 +118,7 @@ def test_what_a_callback_raises_is_told_and_ends_nothing():
         await asyncio.sleep(1)
         seen.append("on")
 
-    run_virtually(main, faults)
+    run_virtually(main, faults.append)
     assert seen == ["on"]
     assert [type(fault["exception"]) for fault in faults] == [ZeroDivisionError]
 
@@ -239,7 +239,7 @@ def play(folder: Path, script) -> object:
                 await house.close()
 
     faults: list = []
-    result = run_virtually(main, faults)
+    result = run_virtually(main, faults.append)
     assert faults == []
     return result
 
