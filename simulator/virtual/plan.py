@@ -34,6 +34,26 @@ REBALANCE_S = 2.0
 TIMES = (2.0, 12.0)
 """How often a fault comes in a run, at the least and at the most."""
 
+LONGEST_H = 8_760.0
+"""Hours that a run may last."""
+
+SETTABLE = (
+    "HEARTBEAT_INTERVAL_S",
+    "HEARTBEAT_TIMEOUT_S",
+    "HEARTBEAT_CHECK_S",
+    "REBALANCE_INTERVAL_S",
+    "SCHEDULE_INTERVAL_S",
+    "LOGIN_TTL_S",
+    "LOGIN_MAX_S",
+    "RESTART_GRACE_S",
+    "HTTP_REQUESTS_PER_S",
+    "SOCKET_EVENTS_PER_S",
+    "REGISTRATION_RATE",
+    "OUTBOUND_QUEUE_BYTES",
+    "WRITE_QUEUE_ITEMS",
+)
+"""Master's settings that a plan may have: intervals, timeouts and limits, and nothing that reaches out of the run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
+import signal
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
+from multiprocessing import resource_tracker
+from multiprocessing.pool import Pool
 from time import perf_counter
 
-from master import __version__
 from simulator.master_process import StartTrouble
 from simulator.samples import Samples
 from simulator.virtual.ablations import ABLATIONS
@@ -51,15 +52,24 @@ class Sums:
     seeds: int = 0
     simulated_s: float = 0.0
     wall_s: float = 0.0
+    stopped: bool = False
+    """Whether it was stopped by hand."""
+    events: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     brakes: int = 0
     failed: list[Outcome] = field(default_factory=list)
 
+    @property
+    def rate(self) -> float:
+        """Return the seeds per real second."""
+        return self.seeds / max(0.001, self.wall_s)
+
     def add(self, outcome: Outcome) -> None:
         """Add one run."""
         self.seeds += 1
         self.simulated_s += outcome.simulated_s
+        self.events.update(outcome.events)
         self.faults.update(outcome.faults)
         self.refusals.update(outcome.refusals)
         self.brakes += outcome.counts.get("brakes", 0)
@@ -100,9 +110,13 @@ def play_task(task: Task) -> Outcome:
     return outcome
 
 
-def play_all(tasks: Iterable[Task], jobs: int) -> Iterator[Outcome]:
-    """Yield the outcomes of many seeds as they come. Errors: StartTrouble if for long none comes."""
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=PER_PROCESS) as pool:
+def play_all(tasks: Iterable[Task], jobs: int) -> Generator[Outcome, None, None]:
+    """Yield the outcomes of many seeds as they come. Errors: StartTrouble if for long none comes.
+
+    Close it (contextlib.closing) where it may be left early: then its processes end, and the folders of their runs,
+    which are all inside of one, are removed.
+    """
+    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, _open_pool(jobs, folder) as pool:
         outcomes = pool.imap_unordered(play_task, tasks)
         while True:
             try:
@@ -113,22 +127,35 @@ def play_all(tasks: Iterable[Task], jobs: int) -> Iterator[Outcome]:
                 raise StartTrouble(f"no seed has ended for {SEED_LIMIT_S} s: did a process die?") from None
 
 
+def _open_pool(jobs: int, folder: str) -> Pool:
+    """Return a pool whose processes put their files into `folder` and leave Ctrl-C to their parent.
+
+    What a thread or a process starts inherits which signals are blocked; the parent itself hears of it afterwards.
+    """
+    resource_tracker.ensure_running()  # before: it would unblock the signal where it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        context = multiprocessing.get_context("spawn")
+        return context.Pool(jobs, _begin_process, (folder,), maxtasksperchild=PER_PROCESS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_process(folder: str) -> None:
+    tempfile.tempdir = folder
+
+
 def run_seeds(tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True) -> Sums:
-    """Play seeds until one fails, or all; `tell` hears of each. Returns the sums, with the failed outcomes."""
+    """Play seeds until one fails, or all, or until Ctrl-C; `tell` hears of each. Returns the sums so far."""
     sums, began = Sums(), perf_counter()
-    for outcome in play_all(tasks, jobs):
-        sums.add(outcome)
-        sums.wall_s = perf_counter() - began
-        tell(sums)
-        if sums.failed and stop_at_first:
-            break
+    try:
+        with closing(play_all(tasks, jobs)) as outcomes:
+            for outcome in outcomes:
+                sums.add(outcome)
+                sums.wall_s = perf_counter() - began
+                tell(sums)
+                if sums.failed and stop_at_first:
+                    break
+    except KeyboardInterrupt:
+        sums.stopped = True
     return sums
-
-
-def name_commit() -> str:
-    """Return the commit that is run, or the version where there is no repository."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whatever git there is
-        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip() or f"version {__version__}"

@@ -11,8 +11,8 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.virtual.ablations import ABLATIONS
-from simulator.virtual.command import read_faults, read_seeds
 from simulator.virtual.faults import FAULTS
+from simulator.virtual.options import read_faults, read_seeds
 from simulator.virtual.plan import plan_swarm
 from simulator.virtual.record import play_and_record, read_record
 from simulator.virtual.run import Outcome, play
