@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import shlex
+import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,12 +16,21 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.virtual.ablations import ABLATIONS
+from simulator.virtual.command import ablate
 from simulator.virtual.faults import FAULTS
-from simulator.virtual.options import read_faults, read_seeds
+from simulator.virtual.options import (
+    build_parser,
+    build_shrink_parser,
+    name_swarm,
+    read_faults,
+    read_seeds,
+    read_shrink,
+    read_single,
+    read_swarm,
+)
 from simulator.virtual.plan import plan_swarm
-from simulator.virtual.record import play_and_record, read_record
 from simulator.virtual.run import Outcome, play
-from simulator.virtual.seeds import Sums
+from simulator.virtual.seeds import Sums, Task, run_seeds
 from simulator.virtual.shrink import Shrinking
 
 SHORT = ["virtual", "--workers", "3", "--accounts", "6", "--hours", "0.03"]
@@ -41,27 +55,6 @@ def test_one_run_prints_one_object_and_ends_with_0(capsys):
     assert result["events"][">worker:heartbeat"] > 10
 
 
-def test_a_record_is_played_again_line_by_line(tmp_path, capsys):
-    record = tmp_path / "run.jsonl"
-    assert main([*SHORT, "--faults", "swizzle", "--trace", str(record)]) == 0
-    assert main(["virtual", "replay", str(record)]) == 0
-    assert "the same, line by line" in capsys.readouterr().out
-    lines = record.read_text().splitlines()
-    lines[5] = lines[5].replace('","', '","x', 1)
-    lines[-1] = json.dumps({"trace_hash": "0"})
-    record.write_text("\n".join(lines) + "\n")
-    assert main(["virtual", "replay", str(record)]) == 1
-    assert "line 6 was" in capsys.readouterr().out
-
-
-def test_a_plan_comes_back_from_its_record_as_it_was(tmp_path):
-    plan = plan_swarm(7, hours=0.02)
-    outcome = play_and_record(plan, tmp_path / "run.jsonl")
-    read, lines, trace_hash = read_record(tmp_path / "run.jsonl")
-    assert (read, trace_hash) == (plan, outcome.trace_hash)
-    assert len(lines) > 20
-
-
 def test_a_report_is_one_page_that_needs_nothing_else(tmp_path):
     page = tmp_path / "report.html"
     assert main([*SHORT, "--faults", "worker_crash", "--report", str(page)]) == 0
@@ -74,8 +67,69 @@ def test_a_report_is_one_page_that_needs_nothing_else(tmp_path):
 def test_seeds_are_summed_up_with_what_was_seen(capsys):
     assert main(["virtual", "--seeds", "3..4", "--hours", "0.02", "--faults", "cut_link,storm", "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (result["seeds"], result["failed"]) == (2, [])
+    assert (result["seeds"], result["stopped"], result["failed"], result["failed_seeds"]) == (2, False, [], {})
     assert set(result["sometimes"]) == {"fault cut_link", "fault storm"}
+    assert {"seeds_per_s", "speed", "simulated_s", "wall_s", "events", "refusals", "faults"} <= set(result)
+    assert result["events"][">worker:heartbeat"] > 10
+
+
+def play_without_safeguard(capsys, arguments: list[str]) -> str:
+    """Play what fails, and return what was printed."""
+    with ABLATIONS["stale_socket_check"].off():
+        assert main(arguments) == 1
+    return capsys.readouterr().out
+
+
+def find_line(begins: str, printed: str) -> list[str]:
+    """Return the words of a printed line after those with which it begins."""
+    (line,) = [line for line in printed.splitlines() if line.startswith(begins)]
+    return shlex.split(line.removeprefix(begins))
+
+
+def test_the_printed_commands_play_exactly_the_run_that_failed_and_make_it_small(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = "--workers 5 --accounts 9 --admins 1 --clients 1 --rate 0.25 --hours 0.05 --seed 4"
+    arguments = ["virtual", *options.split(), "--faults", "late_close, cut_link"]
+    printed = play_without_safeguard(capsys, arguments)
+    again = play_without_safeguard(capsys, find_line("again: python -m simulator", printed))
+    assert find_line("trace ", again) == find_line("trace ", printed)
+    smaller = find_line("smaller: python -m simulator virtual shrink", printed)
+    assert read_shrink(build_shrink_parser().parse_args(smaller)) == read_single(
+        build_parser().parse_args(arguments[1:])
+    )
+    assert "faults: late_close" in play_without_safeguard(capsys, ["virtual", "shrink", *smaller])
+
+
+@pytest.mark.parametrize("options", [[], ["--hours", "0.05", "--faults", "storm,late_close"], ["--faults", "none"]])
+def test_the_commands_of_a_swarms_seed_play_exactly_it(options):
+    given = build_parser().parse_args(["--seeds", "0..9", *options])
+    again, smaller = (shlex.split(command) for command in name_swarm(given, 3))
+    played = build_parser().parse_args(again[4:])
+    (plan,) = [task.make_plan() for task in read_swarm(given, [3])]
+    assert [task.make_plan() for task in read_swarm(played, read_seeds(played.seeds))] == [plan]
+    assert read_shrink(build_shrink_parser().parse_args(smaller[5:])) == plan
+
+
+def test_ctrl_c_leaves_the_sums_so_far_and_no_folder(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def tell(sums: Sums) -> None:
+        if sums.seeds == 1:  # a terminal sends it to all processes; only the parent may mind
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGINT)
+        else:
+            signal.raise_signal(signal.SIGINT)
+
+    sums = run_seeds([Task(seed, ("storm",), 0.01) for seed in range(20)], 1, tell)
+    assert (sums.seeds, sums.stopped) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_no_folder_is_left_where_seeds_are_stopped_at_the_first_that_fails(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert ablate("stale_socket_check", range(20), 2, first=True)[0] < 20
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_safeguard_that_is_away_is_noticed(capsys):
@@ -107,6 +161,21 @@ def test_a_run_of_which_only_the_first_violation_matters_ends_there():
         ("virtual replay no.jsonl", "no.jsonl: No such file"),
         ("virtual replay pyproject.toml", "is no record"),
         ("virtual shrink", "--seed"),
+        ("virtual shrink --seed 1 --workers 0", "--workers is for --single"),
+        ("virtual shrink --seed 1 --single --workers 0", "--workers is 0"),
+        ("virtual --workers 0", "--workers is 0; allowed is 1"),
+        ("virtual --seeds 1 --workers 3", "--workers is for one run"),
+        ("virtual --seeds 1 --accounts 3", "--accounts is for one run"),
+        ("virtual --seeds 1 --admins 3", "--admins is for one run"),
+        ("virtual --seeds 1 --clients 0", "--clients is for one run"),
+        ("virtual --seeds 1 --rate 0", "--rate is for one run"),
+        ("virtual --seeds 1 --seed 0", "--seed is for one run"),
+        ("virtual --seeds 1 --report x.html", "--report is for one run"),
+        ("virtual --seeds 1 --trace x.jsonl", "--trace is for one run"),
+        ("virtual --jobs 0", "--jobs is for --seeds"),
+        ("virtual --keep-going", "--keep-going is for --seeds"),
+        ("virtual --faults ,", "names no fault"),
+        ("virtual --seeds 1 --faults=", "names no fault"),
         ("virtual ablate --only hope", "there is no safeguard 'hope'"),
     ],
 )
