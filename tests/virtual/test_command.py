@@ -110,8 +110,14 @@ def test_the_commands_of_a_swarms_seed_play_exactly_it(options):
     assert read_shrink(build_shrink_parser().parse_args(smaller[5:])) == plan
 
 
+def put_folders_into(folder: Path, monkeypatch) -> None:
+    """Let this process and those that it starts put what is temporary into a folder."""
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
 def test_ctrl_c_leaves_the_sums_so_far_and_no_folder(monkeypatch, tmp_path, capfd):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    put_folders_into(tmp_path, monkeypatch)
 
     def tell(sums: Sums) -> None:
         if sums.seeds == 1:  # a terminal sends it to all processes; only the parent may mind
@@ -127,7 +133,7 @@ def test_ctrl_c_leaves_the_sums_so_far_and_no_folder(monkeypatch, tmp_path, capf
 
 
 def test_no_folder_is_left_where_seeds_are_stopped_at_the_first_that_fails(monkeypatch, tmp_path):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    put_folders_into(tmp_path, monkeypatch)
     assert ablate("stale_socket_check", range(20), 2, first=True)[0] < 20
     assert list(tmp_path.iterdir()) == []
 
