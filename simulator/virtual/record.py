@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
 
@@ -89,16 +89,29 @@ class _Writer:
         except OSError as fault:
             self.trouble = fault
 
+    def close(self) -> None:
+        """Write what is left."""
+        try:
+            self._file.close()
+        except OSError as fault:
+            self.trouble = fault
+
 
 @contextmanager
 def _recording(path: Path) -> Iterator[_Writer]:
     """Open a record. Errors: ScenarioTrouble if it cannot be written."""
+    writer = _Writer(_open(path, "wb"))
     try:
-        with path.open("wb") as file:
-            writer = _Writer(file)
-            yield writer
-            if writer.trouble is not None:
-                raise writer.trouble
+        yield writer
+    finally:
+        writer.close()
+    if writer.trouble is not None:
+        raise ScenarioTrouble(f"{path}: {writer.trouble.strerror}")
+
+
+def _open(path: Path, mode: str) -> IO[bytes]:
+    try:
+        return cast("IO[bytes]", path.open(mode))
     except OSError as fault:
         raise ScenarioTrouble(f"{path}: {fault.strerror}") from None
 
@@ -211,12 +224,9 @@ def read_head(line: bytes, path: Path) -> tuple[Plan, str]:
 
 def replay(path: Path) -> Replay:
     """Play a record again, and compare each line. Errors: ScenarioTrouble."""
-    try:
-        with path.open("rb") as lines:
-            plan, version = read_head(next(lines, b""), path)
-            comparison = _Comparison(iter(lines))
-            outcome = play(plan, comparison.hear)
-            difference = comparison.finish(outcome.trace_hash)
-    except OSError as fault:
-        raise ScenarioTrouble(f"{path}: {fault.strerror}") from None
+    with _open(path, "rb") as lines:
+        plan, version = read_head(next(lines, b""), path)
+        comparison = _Comparison(iter(lines))
+        outcome = play(plan, comparison.hear)
+        difference = comparison.finish(outcome.trace_hash)
     return Replay(outcome, difference, comparison.stopped, version)
