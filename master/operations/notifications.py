@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from master.errors import Missing, NotRegistered, NotYours
 from master.model import Device, JsonObject, Notification, NotificationType, Priority
@@ -32,6 +33,7 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
         turn.connection,
         Device(key, event.device_type, event.device_name, device.seen_seq, turn.at, device.created_at),
     )
+    device = await _pass_confirmed(turn, device, last_seq)
     owed, total = await rows.find_owed(turn.connection, device, limit=SYNC_LIMIT, accounts=accounts)
     sid = turn.caller.sid
     assert sid is not None, "only sockets register devices"
@@ -59,6 +61,17 @@ def _name_device(caller: Caller, device_id: str) -> str:
     return device_id if caller.accounts is None else f"{caller.name}:{device_id}"
 
 
+async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> Device:
+    """Let a device pass everything before the first that it is owed, or up to `newest` if it is owed nothing.
+
+    Else a device that confirms one by one, and never syncs, would have all that it has ever seen looked through.
+    """
+    first = await rows.find_first_owed(turn.connection, device, turn.caller.accounts)
+    seq = max(device.seen_seq, newest if first is None else first - 1)
+    await rows.raise_seen(turn.connection, device, seq, turn.at)
+    return replace(device, seen_seq=seq)
+
+
 def hear_device(event: DeviceHeartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> JsonObject:
     """Answer a device's sign of life."""
     return {"client_id": presence.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
@@ -79,6 +92,8 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
     reply = {"notification_id": notification.id, "confirmed_by": device_id, "confirmed_at": turn.at}
     if new:
         await rows.mark_sent(turn.connection, [notification.id], turn.at)
+        if device is not None:
+            await _pass_confirmed(turn, device, notification.seq)
         turn.tell(ADMINS, "notification:confirmed", reply)
     return reply
 
@@ -90,8 +105,10 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     if registered not in (None, event.device_id):
         raise NotYours("This connection speaks for another device.")
     reached = min(event.after_seq or 0, await rows.find_last_place(turn.connection, accounts))
-    if event.after_seq is not None:
-        await rows.raise_seen(turn.connection, _name_device(turn.caller, event.device_id), reached, turn.at)
+    device = await rows.find_device(turn.connection, _name_device(turn.caller, event.device_id))
+    if device is not None and reached > device.seen_seq:
+        await rows.mark_passed(turn.connection, device.seen_seq, reached, turn.at, accounts)
+        await rows.raise_seen(turn.connection, device, reached, turn.at)
     found, total = await rows.find_since(
         turn.connection,
         after_seq=event.after_seq,
@@ -108,6 +125,8 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
         "has_more": event.offset + len(found) < total,
     }
     turn.answer("client:sync:response", reply)
+    handed = dict.fromkeys(one.id for one in found if not one.is_sent)
+    turn.after_commit(lambda: turn.presence.delivered.update(handed))
     return reply
 
 

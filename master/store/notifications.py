@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Text, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,6 +49,14 @@ def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
     return [] if accounts is None else [notifications.c.account_id.in_(sorted(accounts))]
 
 
+def _limit_in_order(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """Return the same condition for whoever follows the sequence and ends early.
+
+    The plus keeps SQLite to the sequence's index: by their accounts it would find all of them first.
+    """
+    return [] if accounts is None else [literal_column("+notifications.account_id", Text).in_(sorted(accounts))]
+
+
 async def find_last_place(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int:
     """Return the newest place given in the clients' sequence, or the newest of `accounts`; 0 if there is none."""
     if accounts is not None:
@@ -90,6 +98,22 @@ async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str]
             .where(notifications.c.id.in_(chunk), notifications.c.is_sent.is_(False))
             .values(is_sent=True, sent_at=now)
         )
+
+
+async def mark_passed(
+    connection: AsyncConnection, after_seq: int, seq: int, now: int, accounts: Collection[str] | None = None
+) -> None:
+    """Note that what lies after `after_seq` up to `seq`, of `accounts` if given, has reached at least one person."""
+    await connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.seq > after_seq,
+            notifications.c.seq <= seq,
+            notifications.c.is_sent.is_distinct_from(True),  # `= false` would have every unsent one looked at
+            *_limit_in_order(accounts),
+        )
+        .values(is_sent=True, sent_at=now)
+    )
 
 
 async def find_notification(connection: AsyncConnection, notification_id: str) -> Notification | None:
@@ -177,18 +201,25 @@ async def put_device(connection: AsyncConnection, device: Device) -> None:
     )
 
 
-async def raise_seen(connection: AsyncConnection, device_id: str, seq: int, now: int) -> None:
-    """Note that a device holds everything up to `seq`; single confirmations up to there are needed no more."""
+async def raise_seen(connection: AsyncConnection, device: Device, seq: int, now: int) -> None:
+    """Note that a device needs nothing up to `seq` any more, nor that single confirmations up to there are kept.
+
+    What it has passed already stays passed: a lower `seq` changes nothing.
+    """
+    if seq <= device.seen_seq:
+        return
     await connection.execute(
         update(client_devices)
-        .where(client_devices.c.device_id == device_id, client_devices.c.seen_seq < seq)
+        .where(client_devices.c.device_id == device.device_id, client_devices.c.seen_seq < seq)
         .values(seen_seq=seq, last_seen_at=now)
     )
-    covered = select(notifications.c.id).where(notifications.c.seq <= seq)
+    covered = (  # looked up by each confirmation's id: a list of what is covered would hold nearly every notification
+        select(notifications.c.id)
+        .where(notifications.c.id == client_deliveries.c.notification_id, notifications.c.seq <= seq)
+        .exists()
+    )
     await connection.execute(
-        delete(client_deliveries).where(
-            client_deliveries.c.device_id == device_id, client_deliveries.c.notification_id.in_(covered)
-        )
+        delete(client_deliveries).where(client_deliveries.c.device_id == device.device_id, covered)
     )
 
 
@@ -202,10 +233,8 @@ async def confirm_delivery(connection: AsyncConnection, device_id: str, notifica
     return (await connection.execute(statement)).rowcount == 1
 
 
-async def find_owed(
-    connection: AsyncConnection, device: Device, *, limit: int, accounts: Collection[str] | None = None
-) -> tuple[list[Notification], int]:
-    """Return what this device has neither confirmed nor passed, in order, and how many there are in all."""
+def _owed_to(device: Device) -> list[ColumnElement[bool]]:
+    """Return the conditions of what this device has neither confirmed nor passed."""
     confirmed = (
         select(client_deliveries.c.notification_id)
         .where(
@@ -214,9 +243,25 @@ async def find_owed(
         )
         .exists()
     )
-    conditions = [notifications.c.seq > device.seen_seq, ~confirmed, *_limit(accounts)]
+    return [notifications.c.seq > device.seen_seq, ~confirmed]
+
+
+async def find_owed(
+    connection: AsyncConnection, device: Device, *, limit: int, accounts: Collection[str] | None = None
+) -> tuple[list[Notification], int]:
+    """Return what this device has neither confirmed nor passed, in order, and how many there are in all."""
+    conditions = [*_owed_to(device), *_limit(accounts)]
     rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq], limit, 0)
     return [_to_record(row) for row in rows], total
+
+
+async def find_first_owed(
+    connection: AsyncConnection, device: Device, accounts: Collection[str] | None = None
+) -> int | None:
+    """Return the place of the oldest notification that is owed to this device, or None."""
+    query = select(notifications.c.seq).where(*_owed_to(device), *_limit_in_order(accounts))
+    seq: int | None = await connection.scalar(query.order_by(notifications.c.seq).limit(1))
+    return seq
 
 
 async def find_first_unsent(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int | None:

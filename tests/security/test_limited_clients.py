@@ -174,3 +174,23 @@ async def test_a_device_hears_nothing_before_it_registers(guarded):
     await prepare(guarded)
     await settle(silent)
     assert silent.heard == []
+
+
+async def test_what_a_limited_device_passes_is_sent_of_its_own_accounts_alone(guarded):
+    await prepare(guarded)
+    limited = await guarded.register_device(LIMITED)
+    newest = (await limited.hear("notification:new", 2))["seq"]
+    guarded.master.presence.delivered.clear()
+    await limited.ask("client:sync:request", {"device_id": "device-1", "after_seq": newest})
+    sent = guarded.rows("SELECT account_id FROM notifications WHERE is_sent")
+    assert sent == [(MINE,), (MINE,)]
+
+
+async def test_a_limited_device_that_confirms_one_by_one_passes_what_is_not_for_it(guarded):
+    await prepare(guarded)
+    limited = await guarded.register_device(LIMITED)
+    await limited.hear("notification:new", 2)
+    for own in limited.all("notification:new"):
+        assert (await limited.ask("client:notification:ack", {"notification_id": own["id"]}))["success"]
+    assert guarded.rows("SELECT seen_seq FROM client_devices") == [(limited.all("notification:new")[1]["seq"],)]
+    assert guarded.rows("SELECT * FROM client_deliveries") == []

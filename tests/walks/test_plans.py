@@ -1,0 +1,88 @@
+"""By which indexes rows are found that somebody asks for again and again: a plan tells it, whatever the machine."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from master.model import Device
+from master.store.notifications import find_first_owed, mark_passed
+from tests.walks.test_messages import comment
+from tests.walks.test_workers import make_account
+
+SCANNED = re.compile(r"SCAN (\w+)")
+EVERYTHING_BEFORE = re.compile(r"SEARCH notifications \S.*\(seq<\?\)")
+"""A range with nothing but an upper end holds nearly every notification."""
+
+
+@contextmanager
+def watch_plans(bench) -> Iterator[list[str]]:
+    """Collect what SQLite says of how it goes about each statement of the writer's."""
+    asked: list[tuple[str, Any]] = []
+    engine = bench.master.database._writer_engine.sync_engine
+
+    def note(connection, cursor, statement, parameters, context, executemany) -> None:
+        asked.append((statement, parameters[0] if executemany else parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    plans: list[str] = []
+    yield plans
+    event.remove(engine, "before_cursor_execute", note)
+    with sqlite3.connect(bench.master.settings.db_path) as connection:
+        for statement, parameters in asked:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                plans += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    connection.close()
+
+
+def find_scanned(plans: list[str]) -> set[str]:
+    return {found[1] for plan in plans if (found := SCANNED.match(plan))}
+
+
+async def report(bench, worker, *numbers: int) -> None:
+    """Make an account's comments known, and with them one notification each."""
+    account = await make_account(bench, f"of-{numbers[0]}")
+    messages = [comment(number) for number in numbers]
+    await worker.ask("worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": messages})
+
+
+async def test_a_sync_looks_through_no_more_notifications_than_it_gives(bench):
+    worker, device = await bench.worker(), await bench.device()
+    await report(bench, worker, 1, 2, 3)
+    told = await device.hear("notification:new", 2)
+    assert (await device.ask("client:notification:ack", {"notification_id": told["id"]}))["success"]
+    with watch_plans(bench) as plans:
+        await device.ask("client:sync:request", {"device_id": "device-1", "after_seq": 3})
+    assert any("client_deliveries" in plan for plan in plans), "confirmations that are needed no more are removed"
+    assert find_scanned(plans) == set()
+    assert not [plan for plan in plans if EVERYTHING_BEFORE.match(plan)]
+
+
+async def test_a_registration_and_a_confirmation_of_a_device_look_through_none(bench):
+    worker = await bench.worker()
+    await report(bench, worker, 1, 2, 3)
+    with watch_plans(bench) as plans:
+        device = await bench.device()
+        told = await device.hear("notification:new", 2)
+        assert (await device.ask("client:notification:ack", {"notification_id": told["id"]}))["success"]
+        assert (await device.ask("client:notification:ack", {"notification_id": device.heard[1][1]["id"]}))["success"]
+    assert any("client_deliveries" in plan for plan in plans)
+    assert find_scanned(plans) == set()
+    assert not [plan for plan in plans if EVERYTHING_BEFORE.match(plan)]
+
+
+async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_well(bench):
+    device, accounts = Device("phone", None, None, 0, 0, 0), ["mine", "also-mine"]
+    with watch_plans(bench) as plans:
+        async with bench.master.database.write() as connection:
+            await find_first_owed(connection, device, accounts)
+            await mark_passed(connection, 0, 5, 0, accounts)
+    found = [plan for plan in plans if "notifications USING" in plan]
+    assert len(found) == 2
+    assert all("uq_notifications_seq" in plan for plan in found)
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan]
