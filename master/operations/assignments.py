@@ -69,10 +69,12 @@ async def take_accounts(
 
 async def place_waiting(turn: Turn, *, account_id: str | None = None) -> set[str]:
     """Place every account that waits (or just the one named) and fits; return the workers that got some."""
-    waiting = await account_rows.find_waiting(turn.connection, account_id=account_id)
-    if not waiting:
+    if not await account_rows.find_waiting(turn.connection, account_id=account_id, limit=1):
         return set()
     workers = await find_open_workers(turn)
+    if not any(worker.room > 0 for worker in workers):
+        return set()  # however many wait: none of them need be read
+    waiting = await account_rows.find_waiting(turn.connection, account_id=account_id)
     given: dict[str, list[Account]] = {}
     for account, worker_id in place_accounts(waiting, workers, await _find_kept(turn, waiting)):
         placed = await give_account(turn, account, worker_id)

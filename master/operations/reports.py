@@ -39,7 +39,7 @@ async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) 
         "assigned_worker_id": query.assigned_worker_id,
     }
     found, total = await account_rows.list_accounts(turn.connection, filters, limit=query.limit, offset=query.offset)
-    messages = await message_rows.summarise_messages(turn.connection)
+    messages = await message_rows.summarise_messages(turn.connection, [account.id for account in found])
     workers = {worker.id: worker for worker in await worker_rows.find_all_workers(turn.connection)}
     shown = []
     for account in found:

@@ -74,14 +74,16 @@ async def find_accounts_of_all(connection: AsyncConnection, worker_ids: Sequence
     return found
 
 
-async def find_waiting(connection: AsyncConnection, *, account_id: str | None = None) -> list[Account]:
+async def find_waiting(
+    connection: AsyncConnection, *, account_id: str | None = None, limit: int | None = None
+) -> list[Account]:
     """Return active accounts that nobody holds, the longest known first; only the one named if one is."""
     query = select(accounts).where(
         accounts.c.assigned_worker_id.is_(None), accounts.c.status == AccountStatus.ACTIVE.value
     )
     if account_id is not None:
         query = query.where(accounts.c.id == account_id)
-    query = query.order_by(accounts.c.created_at, accounts.c.id)
+    query = query.order_by(accounts.c.created_at, accounts.c.id).limit(limit)
     return _to_records(connection, await find_rows(connection, query))
 
 

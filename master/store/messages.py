@@ -126,23 +126,29 @@ async def remove_messages_of(connection: AsyncConnection, account_id: str) -> No
 
 async def count_messages(connection: AsyncConnection, kind: MessageKind) -> dict[str, int]:
     """Return how many messages of this kind there are: `total` and `unread`."""
-    table = TABLES[kind]
-    total, read = (
-        await connection.execute(select(func.count(), func.coalesce(func.sum(table.c.is_read), 0)).select_from(table))
-    ).one()
-    return {"total": int(total), "unread": int(total) - int(read)}
+    all_of_kind = select(func.count()).select_from(TABLES[kind])
+    total = await connection.scalar(all_of_kind) or 0
+    read = await connection.scalar(all_of_kind.where(TABLES[kind].c.is_read)) or 0
+    return {"total": total, "unread": total - read}
 
 
-async def summarise_messages(connection: AsyncConnection) -> dict[str, dict[str, int]]:
-    """Return per account what its messages come to: comments, direct_messages, unread, last_detected_at."""
+async def summarise_messages(connection: AsyncConnection, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return for these accounts what their messages come to: comments, direct_messages, unread, last_detected_at.
+
+    At most as many accounts as one statement takes; one without messages is left out.
+    """
     summary: dict[str, dict[str, int]] = {}
     for kind, table in TABLES.items():
-        query = select(
-            table.c.account_id,
-            func.count(),
-            func.coalesce(func.sum(table.c.is_read), 0),
-            func.max(table.c.detected_at),
-        ).group_by(table.c.account_id)
+        query = (
+            select(
+                table.c.account_id,
+                func.count(),
+                func.coalesce(func.sum(table.c.is_read), 0),
+                func.max(table.c.detected_at),
+            )
+            .where(table.c.account_id.in_(account_ids))
+            .group_by(table.c.account_id)
+        )
         for account_id, total, read, last in await connection.execute(query):
             entry = summary.setdefault(
                 account_id, {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}

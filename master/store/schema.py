@@ -80,6 +80,8 @@ accounts = Table(
     Index("idx_accounts_login_status", "login_status"),
     Index("idx_accounts_worker", "assigned_worker_id"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
+    # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
+    Index("idx_accounts_waiting", "status", "created_at", "id", sqlite_where=text("assigned_worker_id IS NULL")),
 )
 
 workers = Table(
@@ -141,6 +143,8 @@ comments = Table(
     Index("idx_comments_account", "account_id"),
     Index("idx_comments_detected", text("detected_at DESC")),
     Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
+    # a new message is not in it, so that it costs nothing to store one
+    Index("idx_comments_read", "account_id", sqlite_where=text("is_read = 1")),
 )
 
 direct_messages = Table(
@@ -159,6 +163,8 @@ direct_messages = Table(
     Index("idx_direct_messages_account", "account_id"),
     Index("idx_direct_messages_detected", text("detected_at DESC")),
     Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
+    # a new message is not in it, so that it costs nothing to store one
+    Index("idx_direct_messages_read", "account_id", sqlite_where=text("is_read = 1")),
 )
 
 notifications = Table(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from master.clock import ManualClock
 from master.keys import KeyFault, KeyFile, make_key
 from master.settings import load_settings
 from master.store.keyring import prepare_database
-from master.store.upgrade import DatabaseFault, upgrade
+from master.store.upgrade import DatabaseFault, check
 from master.vault import Vault, open_vault
 from tests.security.crew import ask_file, cookies, find_planted, plant, run_master, side_files
 from tests.walks.test_logins import start
@@ -198,11 +199,12 @@ async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repai
 
 def make_plain_database(path: Path) -> None:
     """A database as version 0001 left it, with removed accounts' cookies in its free pages."""
-    upgrade(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA secure_delete=OFF")
-        connection.executescript("DROP TABLE vault_keys; UPDATE alembic_version SET version_num = '0001'")
+        connection.executescript(import_module("master.store.migrations.versions.0001_first").STATEMENTS)
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0001')")
         values = [(f"account-{number}", plant(str(number)) * 200) for number in range(100)]
         connection.executemany(
             """INSERT INTO accounts (id, platform, account_name, account_id, login_status, credentials, fingerprint,
@@ -222,6 +224,7 @@ def make_plain_database(path: Path) -> None:
 
 
 def check_sealed(path: Path) -> None:
+    assert check(path) == []
     assert find_planted(*path.parent.iterdir()) == []
     vault = open_vault(path)
     [(text,)] = ask_file(path, "SELECT credentials FROM accounts WHERE id = 'account-7'")

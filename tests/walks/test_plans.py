@@ -11,7 +11,11 @@ from typing import Any
 from sqlalchemy import event
 
 from master.model import Device
+from master.operations.reports import show_accounts_status, show_statistics
+from master.operations.silence import audit_workers
+from master.protocol.http import AccountsQuery, Request
 from master.store.notifications import find_first_owed, mark_passed
+from tests.conftest import registration
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account
 
@@ -22,17 +26,20 @@ EVERYTHING_BEFORE = re.compile(r"SEARCH notifications \S.*\(seq<\?\)")
 
 @contextmanager
 def watch_plans(bench) -> Iterator[list[str]]:
-    """Collect what SQLite says of how it goes about each statement of the writer's."""
+    """Collect what SQLite says of how it goes about each statement."""
     asked: list[tuple[str, Any]] = []
-    engine = bench.master.database._writer_engine.sync_engine
+    database = bench.master.database
+    engines = [engine.sync_engine for engine in (database._writer_engine, database._reader_engine)]
 
     def note(connection, cursor, statement, parameters, context, executemany) -> None:
         asked.append((statement, parameters[0] if executemany else parameters))
 
-    event.listen(engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     plans: list[str] = []
     yield plans
-    event.remove(engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
     with sqlite3.connect(bench.master.settings.db_path) as connection:
         for statement, parameters in asked:
             if statement.startswith(("SELECT", "UPDATE", "DELETE")):
@@ -86,3 +93,46 @@ async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_wel
     assert len(found) == 2
     assert all("uq_notifications_seq" in plan for plan in found)
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+def find_looks_at_waiting(plans: list[str]) -> list[str]:
+    """Return how the accounts that wait were looked for, where it was not one by its id."""
+    return [plan for plan in plans if plan.startswith(("SEARCH accounts", "SCAN accounts")) and "(status=?)" in plan]
+
+
+async def test_accounts_that_wait_are_found_among_those_that_wait(bench):
+    await bench.worker("worker-1", maxAccounts=1)
+    for name in ("a", "b", "c", "d"):
+        await make_account(bench, name)
+    with watch_plans(bench) as plans:
+        await bench.worker("worker-2", maxAccounts=2)
+        await bench.run(audit_workers)
+    assert find_looks_at_waiting(plans)
+    assert set(find_looks_at_waiting(plans)) == {"SEARCH accounts USING INDEX idx_accounts_waiting (status=?)"}
+
+
+async def test_where_nobody_has_room_only_the_first_that_waits_is_read(bench):
+    worker = await bench.worker("worker-1", maxAccounts=1)
+    for name in ("a", "b", "c"):
+        await make_account(bench, name)
+    with watch_plans(bench) as plans:
+        await bench.run(audit_workers)
+    assert len(find_looks_at_waiting(plans)) == 1
+    assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
+    assert len(bench.master.presence.seats["worker-1"].owned) == 3
+
+
+async def test_counts_of_messages_look_at_no_message_of_others(bench):
+    worker = await bench.worker()
+    await report(bench, worker, 1, 2, 3)
+    with watch_plans(bench) as plans:
+        statistics = await bench.master.turns.look(show_statistics, None)
+        listing = await bench.master.turns.look(show_accounts_status, Request(AccountsQuery(), None))
+    assert statistics["messages"]["comments"] == {"total": 3, "unread": 3}
+    assert listing.rows[0]["runtime_stats"]["unread"] == 3
+    counted = [plan for plan in plans if "comments" in plan]
+    assert {plan.partition(" USING ")[2].split()[-1] for plan in counted if plan.startswith("SCAN")} == {
+        "idx_comments_detected",
+        "idx_comments_read",
+    }, "one holds every message's place and nothing else, the other those that were read"
+    assert [plan for plan in counted if plan.startswith("SEARCH") and "(account_id=?)" in plan]
