@@ -8,10 +8,14 @@ TITLES = {MessageKind.COMMENT: "新评论", MessageKind.DIRECT_MESSAGE: "新私�
 """The source document's titles."""
 
 CONTENT_LIMIT = 500
+"""So many characters of a text are told; the whole stands in the message."""
 
 
 def announce_message(message: Message, notification_id: str, seq: int, now: float) -> Notification:
-    """Return the notification of a newly stored message. `content` is its text, cut to 500 characters."""
+    """Return the notification of a newly stored message. `content` is its text, cut to 500 characters.
+
+    So is `post_title` in its `data`: every reader is sent it.
+    """
     data = {
         "message_id": message.id,
         "platform_id": message.platform_id,
@@ -21,7 +25,7 @@ def announce_message(message: Message, notification_id: str, seq: int, now: floa
         "detected_at": message.detected_at,
     }
     if message.kind is MessageKind.COMMENT:
-        data |= {"post_id": message.post_id, "post_title": message.post_title}
+        data |= {"post_id": message.post_id, "post_title": _cut(message.post_title)}
     else:
         data |= {"direction": message.direction.value if message.direction else None}
     return Notification(
@@ -31,10 +35,14 @@ def announce_message(message: Message, notification_id: str, seq: int, now: floa
         account_id=message.account_id,
         related_id=message.id,
         title=TITLES[message.kind],
-        content=(message.content or "")[:CONTENT_LIMIT],
+        content=_cut(message.content) or "",
         data=data,
         priority=Priority.NORMAL,
         is_sent=False,
         sent_at=None,
         created_at=int(now),
     )
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:CONTENT_LIMIT]

@@ -16,8 +16,11 @@ from engineio.packet import Packet
 PACKET_BYTES = 200
 """About what one queued packet costs beside its text."""
 
-FEW = 8
-"""So many packets may pass the limit together: one large answer is no sign of a reader that stopped."""
+FEW = 32
+"""So many packets may pass the limit together: a few large ones are no sign of a reader that stopped.
+
+A worker that takes a thousand accounts is told of them in some ten packets, and twice more in its answers.
+"""
 
 HARD_FACTOR = 16
 """At this many times the limit even a few packets are too much."""

@@ -9,13 +9,17 @@ import structlog
 
 from master.presence import Presence
 from master.protocol.wire import FastJson
+from master.sockets.outbound import PACKET_BYTES
 from master.sockets.server import SocketServer
 from master.turn import Parcel, name_account_room
 
 log = structlog.get_logger(__name__)
 
-YIELD_EVERY = 32
-"""So many parcels are queued before those who write to sockets get their turn: a burst is no slow reader."""
+YIELD_BYTES = 32 * 1024
+"""For every so many bytes queued, those who write to sockets get a turn: a burst is no slow reader.
+
+It is bytes that are counted because it is bytes that the queues are bounded in, and it is less than any sane bound.
+"""
 
 
 class Rooms:
@@ -27,9 +31,10 @@ class Rooms:
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
         """Send every parcel; one that cannot be delivered harms no other."""
-        before, text = None, ""
-        for number, parcel in enumerate(parcels, 1):
-            if number % YIELD_EVERY == 0:
+        before, text, queued = None, "", 0
+        for parcel in parcels:
+            while queued >= YIELD_BYTES:
+                queued -= YIELD_BYTES
                 await asyncio.sleep(0)
             try:
                 target = self._find_room(parcel)
@@ -46,6 +51,8 @@ class Rooms:
                 if room == "clients" and parcel.address.id:
                     limited = name_account_room(parcel.address.id)
                     reached = self._sockets.tell(frame, namespace, limited) or reached
+                if reached:
+                    queued += PACKET_BYTES + len(frame)
                 if reached and parcel.event == "notification:new":
                     self._presence.delivered[parcel.payload["id"]] = None
             except Exception:

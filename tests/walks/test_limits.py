@@ -7,6 +7,7 @@ import json
 import struct
 from typing import Any
 
+import orjson
 import pytest
 from engineio.packet import MESSAGE, Packet
 
@@ -53,7 +54,15 @@ async def test_a_few_large_packets_may_pass_the_limit():
     overflows: list[int] = []
     queue = OutboundQueue(10_000, lambda: overflows.append(1))
     for _ in range(FEW):
-        queue.put_nowait(say("login:qrcode:ready", {"qr_code_data": "x" * 9_000}))
+        queue.put_nowait(say("login:qrcode:ready", {"qr_code_data": "x" * 4_000}))
+    assert overflows == []
+
+
+async def test_what_a_worker_is_told_that_takes_a_thousand_accounts_may_wait():
+    overflows: list[int] = []
+    queue = OutboundQueue(1024 * 1024, lambda: overflows.append(1))
+    for size in (5_000_000, *[500_000] * 10, 5_000_000):
+        queue.put_nowait(say("master:task:assign", {"cookies": "x" * size}))
     assert overflows == []
 
 
@@ -105,6 +114,46 @@ class TestStalledReader:
         await admin.hear("notification:new", number * 100)
         assert len(bench.master.presence.admins) == 1
         writer.close()
+
+
+class TestBurst:
+    """Much at once is no slow reader, as long as it is read."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"OUTBOUND_QUEUE_BYTES": "100000"}
+
+    async def test_one_report_with_long_texts_drops_nobody(self, bench):
+        account = await make_account(bench)
+        worker, device, admin = await bench.worker(), await bench.device(), await bench.connect("admin")
+        long = {"content": "x" * 9_000, "author_name": "y" * 900, "author_id": "z" * 900, "post_title": "t" * 9_000}
+        report = {
+            "type": "comment",
+            "account_id": account["id"],
+            "messages": [comment(number) | long | {"post_id": "p" * 900} for number in range(300)],
+        }
+        assert (await worker.ask("worker:message:detected", report))["inserted"] == 300
+        await device.hear("notification:new", 300)
+        await admin.hear("notification:new", 300)
+        again = await bench.connect("client")
+        assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 300
+        await again.hear("notification:new", 300)
+        assert bench.master.metrics.slow_consumers._value.get() == 0
+
+    async def test_a_worker_that_takes_a_thousand_accounts_is_told_of_all(self, bench):
+        values = [(f"account-{number:04}", orjson.dumps({"about": "x" * 300}).decode()) for number in range(1_000)]
+        async with bench.master.database.write() as connection:
+            await connection.exec_driver_sql(
+                "INSERT INTO accounts (id, platform, account_name, user_info, created_at, updated_at) "
+                "VALUES (?, 'douyin', 'n', ?, 0, 0)",
+                values,
+            )
+        worker = await bench.connect("worker")
+        answer = await worker.ask("worker:register", registration(maxAccounts=1_000))
+        assert len(answer["accounts"]) == 1_000
+        await worker.hear("master:task:assign", 10)
+        assert sum(len(told["accounts"]) for told in worker.all("master:task:assign")) == 1_000
+        assert bench.master.metrics.slow_consumers._value.get() == 0
 
 
 class TestRegistrations:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from master.operations.messages import list_comments
 from master.operations.notifications import list_notifications
-from master.protocol.http import NotificationsQuery, Request
+from master.protocol.http import CommentsQuery, NotificationsQuery, Request
 from tests.walks.test_workers import make_account
 
 
@@ -33,6 +34,19 @@ async def test_a_bad_item_is_refused_by_name_and_the_others_are_kept(bench):
     assert answer["success"]
     assert answer["inserted"] == 1
     assert [one["index"] for one in answer["details"]] == [1, 2]
+
+
+async def test_long_texts_are_stored_whole_and_cut_where_everybody_is_told(bench):
+    account = await make_account(bench)
+    worker, device = await bench.worker(), await bench.device()
+    texts = {"content": "c" * 5_000, "post_title": "t" * 5_000}
+    report = {"type": "comment", "account_id": account["id"], "messages": [comment(1) | texts]}
+    await worker.ask("worker:message:detected", report)
+    told = await device.hear("notification:new")
+    assert (told["content"], told["data"]["post_title"]) == ("c" * 500, "t" * 500)
+    query = CommentsQuery(account_id=account["id"])
+    [stored] = (await bench.master.turns.look(list_comments, Request(query, None))).rows
+    assert {name: stored[name] for name in texts} == texts
 
 
 async def test_many_reports_of_one_socket_keep_their_order(bench):
