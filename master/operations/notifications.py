@@ -91,7 +91,8 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
     new = not passed and await rows.confirm_delivery(turn.connection, key, notification.id, turn.at)
     reply = {"notification_id": notification.id, "confirmed_by": device_id, "confirmed_at": turn.at}
     if new:
-        await rows.mark_sent(turn.connection, [notification.id], turn.at)
+        if not notification.is_sent:
+            await rows.mark_sent(turn.connection, [notification.id], turn.at)
         if device is not None:
             await _pass_confirmed(turn, device, notification.seq)
         turn.tell(ADMINS, "notification:confirmed", reply)
