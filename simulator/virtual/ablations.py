@@ -6,6 +6,7 @@ one that does the same without its safeguard; no other module of the simulator r
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,9 @@ from unittest.mock import patch
 import simulator.worker
 from master import routes
 from master.decisions import assignment, liveness
-from master.model import Worker
+from master.decisions.login import require_open
+from master.errors import NotRegistered
+from master.model import Login, Worker
 from master.operations import logins
 from master.presence import Presence
 from master.store import accounts as account_rows
@@ -151,17 +154,62 @@ def _without_handover(stack: ExitStack) -> None:
 
 
 def _effects_before_commit(stack: ExitStack) -> None:
-    """Change memory at once, whether or not the file takes it."""
+    """Change memory before the commit, whether or not the file takes it."""
+    perform = Turns._perform
 
-    def at_once(_: Turn, effect: Callable[[], object]) -> None:
-        effect()
+    async def perform_and_apply(self: Turns, group: Any, connection: Any) -> Any:
+        done = await perform(self, group, connection)
+        for turn, _ in done:
+            self._apply(turn.effects)
+            turn.effects.clear()
+        return done
 
-    stack.enter_context(patch.object(Turn, "after_commit", at_once))
+    stack.enter_context(patch.object(Turns, "_perform", perform_and_apply))
 
 
 def _without_deadline(stack: ExitStack) -> None:
     """Let logins stay open for ever."""
     stack.enter_context(patch.object(Presence, "find_overdue", lambda *_: []))
+
+
+def _without_stall_check(stack: ExitStack) -> None:
+    """Take no notice of a stall of one's own."""
+    stack.enter_context(patch.object(Presence, "find_stall", lambda *_: None))
+
+
+def _without_brake_end(stack: ExitStack) -> None:
+    """Once the brake is on, never take it off."""
+
+    def read(self: Presence) -> float | None:
+        return vars(self).get("brake")
+
+    def put_on(self: Presence, until: float | None) -> None:
+        if until is not None:
+            vars(self)["brake"] = math.inf
+
+    stack.enter_context(patch.object(Presence, "brake_until", property(read, put_on), create=True))
+
+
+def _without_deadline_check(stack: ExitStack) -> None:
+    """Take reports of a login until a sweep has ended it, however late it is."""
+
+    def require_not_ended(login: Login, _: float) -> None:
+        require_open(login, -math.inf)
+
+    stack.enter_context(patch.object(logins, "require_open", require_not_ended))
+
+
+def _without_login_owner(stack: ExitStack) -> None:
+    """Take reports of a login from any worker."""
+
+    async def find_anyone_s(turn: Turn, session_id: str, account_id: str | None) -> Login:
+        if turn.presence.seat_of_socket(turn.caller.sid) is None:
+            raise NotRegistered
+        login = await logins._find(turn, session_id)
+        require_open(login, turn.now)
+        return login
+
+    stack.enter_context(patch.object(logins, "_find_own", find_anyone_s))
 
 
 def _publish_before_commit(stack: ExitStack) -> None:
@@ -237,6 +285,10 @@ ABLATIONS: dict[str, Ablation] = {
     "login_deadline": Ablation("every login ends", _without_deadline),
     "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
     "may_move": Ablation("what is pinned or being logged in is not moved to make loads even", _without_rest),
+    "stall_check": Ablation("nobody is lost because Master itself stood still", _without_stall_check),
+    "brake_end": Ablation("who is still silent after the brake is given up", _without_brake_end),
+    "deadline_check": Ablation("nothing is taken of a login whose time is up", _without_deadline_check),
+    "login_owner_check": Ablation("only the worker that was given a login reports of it", _without_login_owner),
     "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
 }
 """Name -> a safeguard; the first ten are those of simulation.md."""

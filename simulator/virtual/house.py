@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ import engineio.async_socket
 
 from master.app import Master
 from master.clock import Clock
+from master.periodic import PULSE_S
+from master.presence import STALL_S
 from master.settings import Settings
 from simulator.chance import open_stream
 from simulator.transport import LinkDown
@@ -37,9 +40,14 @@ class House:
         self.life: Life | None = None
         self.started_at = 0.0
         self.undisturbed_since = 0.0
+        self.stall_ended = -math.inf
+        """When the latest stall ended that the Master which lives now cannot have overlooked."""
+        self._stall_began: float | None = None
         self.kills: Counter[str] = Counter()
         self.trouble = ""
         """Why the latest Master that was not killed did not come to answer."""
+        self.on_birth: Callable[[], None] = lambda: None
+        """Comes before each new Master touches the file."""
         self.on_open: Callable[[Master], None] = lambda _: None
         self.on_killed: Callable[[], None] = lambda: None
         self._loop = loop
@@ -61,6 +69,7 @@ class House:
 
     async def open(self) -> bool:
         """Start a Master and return whether it came to answer: it may be killed before, or meet a broken disk."""
+        self.on_birth()
         life = Life("master")
         master = life.call(self._make_master)
         self._being_born = (life, master)
@@ -82,6 +91,7 @@ class House:
             return False
         self.life, self.master = life, master
         self.started_at = self.undisturbed_since = self._clock.monotonic()
+        self.stall_ended, self._stall_began = -math.inf, None
         self.on_open(master)
         return True
 
@@ -128,11 +138,15 @@ class House:
         """Let Master run nothing until `resume`."""
         if self.life is not None:
             self._loop.stop_life(self.life)
+            self._stall_began = self._clock.monotonic()
 
     def resume(self) -> None:
         """Let a stalled Master run on."""
         if self.life is not None:
             self._loop.resume_life(self.life)
+        now, began, self._stall_began = self._clock.monotonic(), self._stall_began, None
+        if began is not None and now - began > STALL_S + PULSE_S:
+            self.stall_ended = now
         self.disturb()
 
     def disturb(self) -> None:
@@ -157,6 +171,15 @@ class House:
         task = self.life.start(self.master.sockets.eio.handle_request(make_environ(link)))
         task.add_done_callback(lambda _: self._links.pop(link, None))
         return task
+
+    def find_link(self, sid: str) -> Link | None:
+        """Return the link over which a worker's socket speaks to the Master that lives; None if there is none."""
+        if self.master is None:
+            return None
+        sockets = self.master.sockets
+        environ = sockets.environ.get(sockets.manager.eio_sid_from_sid(sid, "/worker"), {})
+        link: Link | None = environ.get("simulator.link")
+        return link
 
     async def _before_send(self, frame: Frame) -> None:
         if self._send_strike is None:

@@ -96,6 +96,8 @@ class Link:
         self.up = Pipe(loop, rng, latency_s)
         self.down = Pipe(loop, rng, latency_s)
         self.ended = False
+        self.ended_for_master = False
+        """Whether Master's end has learned that it has ended."""
 
     def sever(self, *, late_s: float = 0.0) -> None:
         """End the connection as a crashed process does: both ends learn of it, Master's `late_s` later."""
@@ -163,6 +165,7 @@ class ServerEnd:
         self._take(None)
 
     def _take(self, frame: Frame | None) -> None:
+        self._link.ended_for_master = self._link.ended_for_master or frame is None
         self._arrived.append(frame)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

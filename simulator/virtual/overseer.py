@@ -8,36 +8,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from master.app import Master
 from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
-from master.operations.rebalance import HEARD_BEATS
 from master.settings import Settings
 from simulator.ledger import Ledger
+from simulator.virtual.deadlines import Moment, Signs, Silence, find_taken_late
 from simulator.virtual.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.house import House
-from simulator.virtual.view import AccountRow, Reader, View, WorkerRow
+from simulator.virtual.view import AccountRow, LoginRow, Reader, View, WorkerRow
 
-DETECTION_S = 1.0
-"""How late a silent worker may be given up by an undisturbed Master."""
+LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
+"""The tables that the rules are about."""
+
+HEARD_BEATS = 2
+"""Who has said nothing for so many intervals between heartbeats gets no account to make loads even."""
 
 ARROWS = {
     SessionStatus.PENDING: {SessionStatus.SCANNING, SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
     SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
 }
 """Where a login may go (protocol.md section 4); from an end nowhere."""
-
-
-@dataclass(slots=True)
-class Signs:
-    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
-
-    answered: float = float("-inf")
-    arrived: float = float("-inf")
-    """When the latest one arrived at Master's door, answered or not."""
-    left: bool = False
 
 
 class Overseer:
@@ -50,30 +42,51 @@ class Overseer:
         self._clock = clock
         self._reader = Reader(house.path)
         self._view = View()
-        self._given_up: list[float] = []
-        self._began = 0.0
-        """When the group of turns began that is being committed: a slow disk makes it long."""
+        self._silence = Silence(house, settings, clock, ledger.complain)
+        self._began: Moment | None = None
+        """When the group of turns began that is being committed, which a slow disk makes long; None: not known."""
+        self._new = False
+        """Whether Master's memory has yet to be looked at for the first time."""
         self._reported: dict[str, int | None] = {}
-        self.signs: dict[str, Signs] = {}
-        self._adopting = False
         self._together = False
         """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
         self.checks = 0
         self.brakes = 0
+        house.on_birth = self._look_unseen  # what the Master before has written last
+
+    @property
+    def signs(self) -> dict[str, Signs]:
+        """Return each worker's signs of life."""
+        return self._silence.signs
+
+    @property
+    def open_logins(self) -> dict[str, LoginRow]:
+        """Return the login sessions that are open, by their id."""
+        return self._view.logins
 
     def adopt(self, master: Master) -> None:
-        """Look after every turn of a new Master; what it found in the file is compared with what was there before."""
+        """Look after every turn of a new Master, and at what it has done to the file before anybody could look."""
         commit = master.turns._commit
 
         async def commit_and_look(group: Any) -> None:
-            self._together = len(group) > 1 or self._adopting
-            self._began = self._clock.monotonic()
+            self._together, self._began = len(group) > 1, Moment.read(self._clock)
             await commit(group)
             self.look(master)
 
         master.turns._commit = commit_and_look  # type: ignore[method-assign]  # the laboratory's only hold on a turn
-        self._house.disk.dirty |= {"accounts", "workers", "login_sessions"}
-        self._adopting = self._together = True
+        before = self._view
+        self._look_unseen()
+        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at after its next turn: now it may be amid one
+
+    def _look_unseen(self) -> None:
+        """Look at what was written when nobody was looking: in how many turns, and when, is not known any more."""
+        if self._house.path.exists():
+            before, self._together, self._began = self._view, True, None
+            self._view = self._reader.read(before, LOOKED_AT)
+            self._check_hands(before, self._view)
+            self._check_sessions(before, self._view)
+            self._new = True
 
     def close(self) -> None:
         """Close the file."""
@@ -81,7 +94,7 @@ class Overseer:
 
     def note_answered(self, worker_id: str, sent: float) -> None:
         """Note that a worker heard that its sign of life, sent then, was taken."""
-        signs = self.signs.setdefault(worker_id, Signs())
+        signs = self._silence.of(worker_id)
         signs.answered = max(signs.answered, sent)
 
     def note_success(self, session_id: str, epoch: int | None) -> None:
@@ -94,27 +107,30 @@ class Overseer:
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
-        self.signs.setdefault(worker_id, Signs()).arrived = self._clock.monotonic()
+        self._silence.of(worker_id).arrived = self._clock.monotonic()
 
     # -- after every turn ----------------------------------------------------------------------------------------
 
     def look(self, master: Master) -> None:
         """Check everything that the tables written to since the last look have a say in."""
         dirty, self._house.disk.dirty = self._house.disk.dirty, set()
-        if not dirty & {"accounts", "workers", "login_sessions"}:
+        if not dirty & LOOKED_AT:
             return
         self.checks += 1
         before, now = self._view, self._reader.read(self._view, dirty)
-        if now.accounts is not before.accounts or now.workers is not before.workers or self._adopting:
+        if now.accounts is not before.accounts or now.workers is not before.workers or self._new:
+            self._new = False
             self._check_hands(before, now)
             if not self._together:
                 self._check_choice(before, now)
             self._check_memory(master, now)
-            if not self._adopting:  # what the Master before wrote last: when that was is not known any more
-                self._check_given_up(master, before, now)
-            self._adopting = False
+            began = None if self._began is None else self._began.monotonic
+            self._silence.check_given_up(before.workers, now.workers, began)
         if "login_sessions" in dirty:
-            self._check_logins(master, before, now)
+            self._check_sessions(before, now)
+            if set(master.presence.deadlines) != set(now.logins):
+                apart = sorted(set(master.presence.deadlines) ^ set(now.logins))
+                self._complain("memory_differs", f"deadlines and open logins differ in {apart}")
         self._view = now
 
     def _check_hands(self, before: View, now: View) -> None:
@@ -160,7 +176,7 @@ class Overseer:
                 lost[old.owner] += 1
             if account.owner is None or (old is not None and account.epoch == old.epoch):
                 continue
-            logins = [worker_id for named, worker_id, _ in before.logins.values() if named == account_id]
+            logins = [login.worker_id for login in before.logins.values() if login.account_id == account_id]
             if old is not None and old.pinned == account.pinned and self._may_keep(old, now):
                 evened = True
                 if self._is_logged_in(account_id, now):
@@ -185,9 +201,11 @@ class Overseer:
 
         However long the turn took: it said something so lately by the turn's end, and before its beginning.
         """
-        answered = self.signs.setdefault(worker_id, Signs()).answered
+        answered, began = self._silence.of(worker_id).answered, self._began
+        if began is None:
+            return False
         quiet_s = HEARD_BEATS * self._settings.heartbeat_interval_s
-        return self._clock.monotonic() - quiet_s <= answered <= self._began and answered >= self._house.started_at
+        return self._clock.monotonic() - quiet_s <= answered <= began.monotonic and answered >= self._house.started_at
 
     @staticmethod
     def _may_keep(old: AccountRow, now: View) -> bool:
@@ -198,7 +216,7 @@ class Overseer:
     @staticmethod
     def _is_logged_in(account_id: str, now: View) -> bool:
         """Tell whether somebody is logging an account in."""
-        return any(named == account_id and status in OPEN_SESSION for named, _, status in now.logins.values())
+        return any(login.account_id == account_id and login.status in OPEN_SESSION for login in now.logins.values())
 
     def _check_memory(self, master: Master, now: View) -> None:
         presence = master.presence
@@ -218,42 +236,19 @@ class Overseer:
         if len({seat.sid for seat in presence.seats.values() if seat.sid}) != len(presence.worker_of_socket):
             self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
 
-    def _check_given_up(self, master: Master, before: View, now: View) -> None:
-        """Check that nobody is given up before the time, and that the brake held where most fell silent at once."""
-        lost = [
-            worker_id
-            for worker_id, worker in now.workers.items()
-            if worker.status == WorkerStatus.OFFLINE
-            and worker_id in before.workers
-            and before.workers[worker_id].status != WorkerStatus.OFFLINE
-            and not self.signs.setdefault(worker_id, Signs()).left
-        ]
-        if not lost:
-            return
-        at, timeout_s = self._clock.monotonic(), self._settings.heartbeat_timeout_s
-        for worker_id in lost:
-            silent_s = at - self.signs[worker_id].answered
-            if silent_s <= timeout_s:
-                self._complain("given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago")
-        grace_end = self._house.started_at + timeout_s + self._settings.restart_grace_s
-        if at < grace_end and master.presence.brakes == 0:
-            early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
-            if early:
-                self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
-        # whenever its turns were during this time, Master counts as lately lost what began so lately at least
-        self._given_up = [then for then in self._given_up if at - then <= timeout_s] + [self._began] * len(lost)
-        alive = sum(worker.status != WorkerStatus.OFFLINE for worker in now.workers.values())
-        total = alive + len(self._given_up)
-        longest = max(at - self.signs[worker_id].answered for worker_id in lost)
-        if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * timeout_s:
-            self._complain("brake_missed", f"{len(self._given_up)} of {total} given up, one after {longest:.3f} s")
-
-    def _check_logins(self, master: Master, before: View, now: View) -> None:
+    def _check_sessions(self, before: View, now: View) -> None:
+        """Check what became of the login sessions; ended ones are forgotten."""
+        if self._began is not None:
+            for detail in find_taken_late(before.logins, now.logins, self._began, Moment.read(self._clock)):
+                self._complain("taken_after_deadline", detail)
         opened: dict[str, str] = {}
-        for session_id, (account_id, _, status) in list(now.logins.items()):
-            was = before.logins.get(session_id, ("", "", SessionStatus.PENDING.value))[2]
+        for session_id, login in list(now.logins.items()):
+            account_id, status, old = login.account_id, login.status, before.logins.get(session_id)
+            was = SessionStatus.PENDING.value if old is None else old.status
             if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
                 self._complain("login_arrow", f"{session_id} went from {was} to {status}")
+            if status == SessionStatus.SUCCESS and session_id not in self._reported:
+                self._complain("success_of_another", f"{session_id} is a success that {login.worker_id} never reported")
             account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
             if status == SessionStatus.SUCCESS and account is not None and epoch is not None and epoch < account.epoch:
                 self._complain(
@@ -265,26 +260,18 @@ class Overseer:
             if account_id in opened:
                 self._complain("two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}")
             opened[account_id] = session_id
-        if set(master.presence.deadlines) != set(now.logins):
-            apart = sorted(set(master.presence.deadlines) ^ set(now.logins))
-            self._complain("memory_differs", f"deadlines and open logins differ in {apart}")
 
     # -- once a second -------------------------------------------------------------------------------------------
 
     def sweep(self, undisturbed_s: float) -> None:
-        """Check what time alone can break: late detection, and memory that grows."""
+        """Check what time alone can break: late detection, ghosts, and memory that grows."""
         master = self._house.master
-        if master is None or self._adopting:
+        if master is None:
             return
-        at, presence = self._clock.monotonic(), master.presence
-        limit_s = self._settings.heartbeat_timeout_s + DETECTION_S
+        presence = master.presence
         self.brakes = max(self.brakes, presence.brakes)
-        if presence.brake_until is None and undisturbed_s > limit_s + self._settings.restart_grace_s:
-            for worker_id, seat in presence.seats.items():
-                silent_s = at - self.signs.setdefault(worker_id, Signs()).arrived
-                if seat.status is not WorkerStatus.OFFLINE and silent_s > limit_s:
-                    self._complain("given_up_late", f"{worker_id} is {seat.status}, silent for {silent_s:.3f} s")
-                    self.signs[worker_id].arrived = at
+        self._silence.check_late(self._view.workers, undisturbed_s, braked=presence.brake_until is not None)
+        self._silence.check_links(presence, self._view.workers, undisturbed_s)
         accounts, workers = len(self._view.accounts), len(self._view.workers)
         sizes = {
             "handed_out": (len(presence.handed_out), accounts),

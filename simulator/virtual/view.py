@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,22 +37,34 @@ class WorkerRow:
     max_accounts: int
 
 
+@dataclass(frozen=True, slots=True)
+class LoginRow:
+    """One login session; `expires_at` is Unix seconds."""
+
+    account_id: str
+    worker_id: str
+    status: str
+    expires_at: int
+
+
 @dataclass(slots=True)
 class View:
     """The file at one moment. A view that follows another shares with it what has not changed."""
 
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     workers: dict[str, WorkerRow] = field(default_factory=dict)
-    logins: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Open sessions: id -> (account, worker, status)."""
+    logins: dict[str, LoginRow] = field(default_factory=dict)
+    """Open sessions by their id."""
     last_row: int = 0
 
     def show_takers(self) -> dict[str, Taker]:
         """Return the connected workers with what they hold and the places that they keep for logins."""
         kept = Counter(
-            worker_id
-            for account_id, worker_id, status in self.logins.values()
-            if status in OPEN_SESSION and account_id in self.accounts and self.accounts[account_id].owner != worker_id
+            login.worker_id
+            for login in self.logins.values()
+            if login.status in OPEN_SESSION
+            and login.account_id in self.accounts
+            and self.accounts[login.account_id].owner != login.worker_id
         )
         return {
             worker_id: Taker(worker.load + kept[worker_id], worker.max_accounts, worker.capabilities)
@@ -80,7 +93,7 @@ class Reader:
             self._connection = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)
         return self._connection.execute(query, values)
 
-    def read(self, view: View, dirty: set[str]) -> View:
+    def read(self, view: View, dirty: AbstractSet[str]) -> View:
         """Return the view that follows `view`, of which the tables `dirty` may have changed."""
         accounts, workers = view.accounts, view.workers
         if "accounts" in dirty:
@@ -96,13 +109,13 @@ class Reader:
         new = View(accounts, workers, dict(view.logins), view.last_row)
         if "login_sessions" in dirty:
             listed = self.ask(
-                "SELECT rowid, id, account_id, worker_id, status FROM login_sessions "
+                "SELECT rowid, id, account_id, worker_id, status, expires_at FROM login_sessions "
                 "WHERE rowid > ? OR status IN (?, ?) OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
                 (view.last_row, *OPEN_SESSION, orjson.dumps(list(view.logins))),
             )
             new.logins = {}
-            for row_id, session_id, account_id, worker_id, status in listed:
-                new.logins[session_id] = (account_id, worker_id, status)
+            for row_id, session_id, *columns in listed:
+                new.logins[session_id] = LoginRow(*columns)
                 new.last_row = max(new.last_row, row_id)
         return new
 

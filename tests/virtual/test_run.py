@@ -68,5 +68,7 @@ def test_the_manual_names_only_rules_and_faults_that_there_are_and_every_fault()
     named = {name for row in rows for name in re.findall(r"`([a-z]+(?:_[a-z]+)*)`", "|".join(row))}
     assert named - find_rules() - set(FAULTS) == set()
     assert set(FAULTS) - named == set()
-    laboratory = (ROOT / "simulator" / "virtual" / "overseer.py").read_text(encoding="utf-8")
+    laboratory = "".join(
+        (ROOT / "simulator" / "virtual" / name).read_text(encoding="utf-8") for name in ("overseer.py", "deadlines.py")
+    )
     assert set(re.findall(r'_complain\("([a-z_]+)"', laboratory)) - named == set()

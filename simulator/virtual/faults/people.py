@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from simulator.ledger import SECRET_MARK
 from simulator.transport import AckLate, LinkDown
 from simulator.virtual.faults.base import Fault, pick, pick_some
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 PLATFORMS = ("douyin", "xiaohongshu")
 
 
+FORGED_SUCCESS = {"status": "success", "cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.forged"}]}
+
+
 async def impostor(lab: Lab, rng: Random) -> None:
-    """The same worker registers from a second host, stays a while, and goes one way or another."""
+    """The same worker registers from a second host, reports what is not its own, and goes one way or another."""
     worker = pick(rng, lab.workers)
     if worker is None:
         return
@@ -26,6 +30,13 @@ async def impostor(lab: Lab, rng: Random) -> None:
     try:
         await transport.connect()
         await transport.call("worker:register", worker.profile.to_wire(), 10.0)
+        foreign = [name for name, login in lab.overseer.open_logins.items() if login.worker_id != worker.profile.id]
+        if foreign:
+            ack = await transport.call("worker:login:status", {"session_id": foreign[0], **FORGED_SUCCESS}, 10.0)
+            if ack.get("success") is True:
+                lab.ledger.complain("forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's")
+            else:
+                lab.trace.note_refusal(ack)
         await asyncio.sleep(rng.uniform(0.0, 15.0))
         if rng.random() < 0.5:
             await transport.disconnect()

@@ -1,0 +1,194 @@
+"""What has its time: when a silent worker is given up, and until when a login's reports are taken.
+
+Judged by what the workers were answered, what arrived at Master's door and what the laboratory did to Master, never by
+what Master remembers of it (simulation.md, invariants 7 to 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from master.clock import Clock
+from master.model import SessionStatus, WorkerStatus
+from master.presence import Presence
+from master.settings import Settings
+from simulator.virtual.house import House
+from simulator.virtual.view import LoginRow, WorkerRow
+
+DETECTION_S = 1.0
+"""How late a silent worker may be given up by an undisturbed Master."""
+
+GHOST_S = 5.0
+"""How long an undisturbed Master may take to notice what became of a link."""
+
+Complain = Callable[[str, str], None]
+"""Takes a rule that was broken, and how."""
+
+
+@dataclass(slots=True)
+class Signs:
+    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
+
+    answered: float = float("-inf")
+    arrived: float = float("-inf")
+    """When the latest one arrived at Master's door, answered or not."""
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a group of turns began: by the monotonic clock, and by the wall clock in Unix seconds."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def read(cls, clock: Clock) -> Moment:
+        """Return this moment."""
+        return cls(clock.monotonic(), clock.now())
+
+
+class Silence:
+    """Watches who is given up for being silent, over all Masters of a run."""
+
+    def __init__(self, house: House, settings: Settings, clock: Clock, complain: Complain) -> None:
+        self._house = house
+        self._timeout_s = settings.heartbeat_timeout_s
+        self._grace_s = settings.restart_grace_s
+        self._clock = clock
+        self._complain = complain
+        self._given_up: list[float] = []
+        self._overdue_since: dict[str, float] = {}
+        self._overdue: list[tuple[str, float, float]] = []
+        """Who was silent for longer than the timeout, from when until when; the latest last."""
+        self._ghosts: dict[tuple[str, str], float] = {}
+        self.signs: dict[str, Signs] = {}
+
+    def of(self, worker_id: str) -> Signs:
+        """Return a worker's signs of life."""
+        return self.signs.setdefault(worker_id, Signs())
+
+    # -- after every turn ----------------------------------------------------------------------------------------
+
+    def check_given_up(
+        self, before: Mapping[str, WorkerRow], now: Mapping[str, WorkerRow], began: float | None
+    ) -> None:
+        """Check that nobody is given up before the time, nor what stall and brake must keep.
+
+        `began` is when the group of turns began (monotonic), None for what a new Master did while it started: nobody
+        was looking then.
+        """
+        lost = [
+            worker_id
+            for worker_id, worker in now.items()
+            if worker.status == WorkerStatus.OFFLINE
+            and worker_id in before
+            and before[worker_id].status != WorkerStatus.OFFLINE
+            and not self.of(worker_id).left
+        ]
+        if not lost:
+            return
+        at = self._clock.monotonic()
+        for worker_id in lost:
+            silent_s = at - self.signs[worker_id].answered
+            if silent_s <= self._timeout_s:
+                self._complain("given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago")
+        grace_end = self._house.started_at + self._timeout_s + self._grace_s
+        early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
+        if at < grace_end and early:
+            self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
+        if began is None:
+            return
+        stall_ended = self._house.stall_ended
+        if stall_ended <= began and at - stall_ended <= self._timeout_s:
+            detail = f"{lost} given up {at - stall_ended:.3f} s after Master's own stall"
+            self._complain("given_up_after_stall", detail)
+        self._check_brake(lost, sum(worker.status != WorkerStatus.OFFLINE for worker in now.values()), at, began)
+
+    def _check_brake(self, lost: list[str], alive: int, at: float, began: float) -> None:
+        # whenever its turns were during this time, Master counts as lately lost what began so lately at least
+        self._given_up = [then for then in self._given_up if at - then <= self._timeout_s] + [began] * len(lost)
+        total = alive + len(self._given_up)
+        longest = max(at - self.signs[worker_id].answered for worker_id in lost)
+        if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * self._timeout_s:
+            self._complain("brake_missed", f"{len(self._given_up)} of {total} given up, one after {longest:.3f} s")
+
+    # -- once a second -------------------------------------------------------------------------------------------
+
+    def check_late(self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool) -> None:
+        """Check that whoever is silent is given up in time, and that no brake lasts for ever.
+
+        A brake that is put on when a worker's time is up lasts one further timeout. If somebody else's time was up
+        while that worker was already silent, one may have been put on before, and the worker is judged anew after it.
+        """
+        at = self._clock.monotonic()
+        once_s = self._timeout_s + DETECTION_S
+        self._overdue = [one for one in self._overdue if at - one[2] <= 4 * once_s]
+        for worker_id, worker in workers.items():
+            silent_s = at - self.of(worker_id).arrived
+            if worker.status == WorkerStatus.OFFLINE or silent_s <= self._timeout_s:
+                since = self._overdue_since.pop(worker_id, None)
+                if since is not None:
+                    self._overdue.append((worker_id, since, at))
+            else:
+                self._overdue_since.setdefault(worker_id, at)
+        for worker_id in list(self._overdue_since):
+            signs = self.signs[worker_id]
+            silent_s = at - signs.arrived
+            limit_s = once_s * (1 if not braked else 3 if self._may_have_been_braked(worker_id) else 2)
+            if silent_s > limit_s and undisturbed_s > limit_s + self._grace_s:
+                status = workers[worker_id].status if worker_id in workers else "unknown"
+                self._complain("given_up_late", f"{worker_id} is {status}, silent for {silent_s:.3f} s")
+                signs.arrived = at
+
+    def _may_have_been_braked(self, worker_id: str) -> bool:
+        """Tell whether somebody else's time was up before this worker's was, since it is silent."""
+        silent_since, due = self.signs[worker_id].arrived, self._overdue_since[worker_id]
+        others = [*self._overdue, *((name, since, due) for name, since in self._overdue_since.items())]
+        return any(name != worker_id and since < due and until > silent_since for name, since, until in others)
+
+    def check_links(self, presence: Presence, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
+        """Check that each worker's socket stands in the network, and that whoever stays connected has one.
+
+        A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
+        it tries again, or its time is up.
+        """
+        at, once_s = self._clock.monotonic(), self._timeout_s + DETECTION_S
+        found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
+        for worker_id, seat in presence.seats.items():
+            link = self._house.find_link(seat.sid) if seat.sid is not None else None
+            ghost, limit_s = "", GHOST_S
+            if seat.sid is not None and (link is None or link.ended_for_master):
+                ghost = f"{seat.sid} speaks for {worker_id}, and its link has ended"
+            elif seat.sid is None and worker_id in workers and workers[worker_id].status == WorkerStatus.CONNECTED:
+                ghost, limit_s = f"{worker_id} is connected by no socket", once_s
+            if ghost:
+                limits_s[worker_id, ghost] = limit_s
+                found[worker_id, ghost] = self._ghosts.get((worker_id, ghost), at)
+        self._ghosts = found
+        for (worker_id, ghost), since in found.items():
+            if min(at - since, undisturbed_s) > limits_s[worker_id, ghost]:
+                self._complain("ghost_socket", f"{ghost}, for {at - since:.0f} s")
+                self._ghosts[worker_id, ghost] = at
+
+
+def find_taken_late(
+    before: Mapping[str, LoginRow], now: Mapping[str, LoginRow], began: Moment, ended: Moment
+) -> list[str]:
+    """Return what was taken of logins whose time was up, by Master's wall clock, before their turn began.
+
+    Nothing can be said of a group of turns during which somebody stepped that clock.
+    """
+    if abs((ended.wall - began.wall) - (ended.monotonic - began.monotonic)) > 1e-3:
+        return []
+    taken = []
+    for session_id, login in now.items():
+        old = before.get(session_id)
+        if old is None or began.wall < old.expires_at:
+            continue
+        if login.status != old.status and login.status in (SessionStatus.SCANNING, SessionStatus.SUCCESS):
+            taken.append(f"{session_id} became {login.status} {began.wall - old.expires_at:.3f} s after its time")
+        elif login.expires_at > old.expires_at:
+            taken.append(f"{session_id} got more time {began.wall - old.expires_at:.3f} s after its time")
+    return taken

@@ -1,0 +1,50 @@
+"""An ablation takes a safeguard away and nothing else: where nothing goes wrong, nobody misses it."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.virtual.ablations import ABLATIONS
+from simulator.virtual.faults import FAULTS
+from simulator.virtual.plan import plan_swarm
+from simulator.virtual.run import play
+
+NEEDED_EVERY_DAY = {
+    "dedup_key": "workers offer some messages twice, whatever happens",
+    "restart_grace": "every run ends with a restart of Master",
+    "handover_wait": "accounts change hands because workers come, and for the sake of even loads",
+    "may_move": "accounts are moved for the sake of even loads while others are being logged in",
+}
+"""Safeguards that are missed without any fault, and why."""
+
+SOON = (
+    ("stall_check", ("master_stall",), "given_up_after_stall"),
+    ("deadline_check", ("edge_scans", "disk_slow", "slow_link", "clock_step"), "taken_after_deadline"),
+    ("login_owner_check", ("impostor",), "success_of_another"),
+    ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs"),
+    ("restart_grace", ("master_kill",), "grace_missed"),
+    ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
+)
+"""Safeguards, faults under which they are missed soon, and a rule that says so."""
+
+
+@pytest.mark.parametrize("name", [name for name in ABLATIONS if name not in NEEDED_EVERY_DAY])
+def test_without_faults_nobody_misses_a_safeguard(name):
+    for seed in range(2):
+        with ABLATIONS[name].off():
+            assert play(plan_swarm(seed, ())).details == []
+
+
+def test_what_is_needed_every_day_is_an_ablation():
+    assert set(NEEDED_EVERY_DAY) < set(ABLATIONS)
+
+
+@pytest.mark.parametrize(("name", "faults", "rule"), SOON)
+def test_under_its_faults_a_safeguard_is_missed_by_the_rule_that_is_about_it(name, faults, rule):
+    assert set(faults) <= set(FAULTS)
+    for seed in range(40):
+        with ABLATIONS[name].off():
+            outcome = play(plan_swarm(seed, faults))
+        if rule in {str(detail["rule"]) for detail in outcome.details}:
+            return
+    pytest.fail(f"no seed noticed by {rule} that {name} is away")

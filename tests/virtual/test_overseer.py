@@ -1,0 +1,124 @@
+"""Whether it is noticed that a worker was given up at the wrong time, or that a login took a report too late."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from master.model import SessionStatus, WorkerStatus
+from master.settings import load_settings
+from simulator.virtual.deadlines import Moment, Silence, find_taken_late
+from simulator.virtual.house import House
+from simulator.virtual.loop import VirtualClock, run_virtually
+from simulator.virtual.view import LoginRow, WorkerRow
+
+HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
+
+
+def lose(*names: str) -> dict[str, WorkerRow]:
+    """Return the four workers, of which these are given up."""
+    return {
+        name: replace(row, status=WorkerStatus.OFFLINE if name in names else row.status) for name, row in HERE.items()
+    }
+
+
+def watch(tmp_path, script) -> list[str]:
+    """Run `script(silence, house)` 1,000 virtual seconds after the start of Master; return the rules broken in it."""
+    rules: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clock = VirtualClock(loop)
+        settings = load_settings({"DB_PATH": str(tmp_path / "master.db")}, None)
+        house = House(loop, clock, settings, 1)
+        silence = Silence(house, settings, clock, lambda rule, _: rules.append(rule))
+        await asyncio.sleep(1_000)
+        for name in HERE:
+            silence.of(name).answered = silence.of(name).arrived = 999.0
+        await script(silence, house)
+
+    run_virtually(main)
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("stall_ended", "began", "noticed"),
+    [(1_005.0, 1_030.0, True), (1_000.0, 1_030.0, True), (999.0, 1_030.0, False), (1_030.0, 1_029.0, False)],
+)
+def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(tmp_path, stall_ended, began, noticed):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(30)
+        house.stall_ended = stall_ended
+        silence.check_given_up(HERE, lose("a"), began)
+
+    assert watch(tmp_path, script) == (["given_up_after_stall"] if noticed else [])
+
+
+@pytest.mark.parametrize(("started_at", "noticed"), [(999.5, True), (998.5, False), (960.0, False)])
+@pytest.mark.parametrize("began", [None, 1_030.0])
+def test_who_was_not_heard_since_a_start_may_not_be_given_up_within_the_grace(tmp_path, started_at, noticed, began):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(30)
+        house.started_at = started_at
+        silence.check_given_up(HERE, lose("a"), began)
+
+    assert watch(tmp_path, script) == (["grace_missed"] if noticed else [])
+
+
+def stay_silent(*names: str, braked: bool, until: float):
+    """Return a script in which workers are silent from second 999 on, and are not given up until then."""
+
+    async def script(silence, house) -> None:
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(1)
+            now = asyncio.get_running_loop().time()
+            for name in set(HERE) - set(names):
+                silence.of(name).arrived = now
+            silence.check_late(HERE, now - 900.0, braked=braked)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("braked", "until", "noticed"), [(False, 1_030, 0), (False, 1_032, 1), (True, 1_061, 0), (True, 1_063, 1)]
+)
+def test_a_brake_holds_who_is_silent_for_one_further_timeout_only(tmp_path, braked, until, noticed):
+    assert watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["given_up_late"] * noticed
+
+
+@pytest.mark.parametrize(("until", "noticed"), [(1_091, 0), (1_093, 1)])
+def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_most(tmp_path, until, noticed):
+    async def script(silence, house) -> None:
+        silence.of("b").arrived = 980.0  # its time is up while `a` is silent, and it is given up at once
+        await stay_silent("a", "b", braked=True, until=1_020)(silence, house)
+        silence.of("b").arrived = 1_020.0
+        await stay_silent("a", braked=True, until=until)(silence, house)
+
+    assert watch(tmp_path, script) == ["given_up_late"] * noticed
+
+
+LOGIN = LoginRow("account", "a", SessionStatus.PENDING, 1_300)
+CODE, SUCCESS = replace(LOGIN, status=SessionStatus.SCANNING), replace(LOGIN, status=SessionStatus.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "began", "noticed"),
+    [
+        (LOGIN, SUCCESS, 1_299.9, False),
+        (LOGIN, SUCCESS, 1_300.0, True),
+        (LOGIN, CODE, 1_300.0, True),
+        (CODE, replace(CODE, expires_at=1_600), 1_300.0, True),
+        (CODE, replace(CODE, expires_at=1_600), 1_299.0, False),
+        (CODE, replace(LOGIN, status=SessionStatus.EXPIRED), 1_300.0, False),
+        (CODE, replace(LOGIN, status=SessionStatus.FAILED), 1_300.0, False),
+    ],
+)
+def test_nothing_is_taken_of_a_login_whose_time_is_up(old, new, began, noticed):
+    found = find_taken_late({"s": old}, {"s": new}, Moment(10.0, began), Moment(10.5, began + 0.5))
+    assert bool(found) is noticed
+
+
+def test_nothing_is_said_of_turns_during_which_the_wall_clock_was_stepped():
+    assert find_taken_late({"s": LOGIN}, {"s": SUCCESS}, Moment(10.0, 1_300.0), Moment(10.5, 4_900.5)) == []
