@@ -121,6 +121,7 @@ class Silence:
 
         A brake that is put on when a worker's time is up lasts one further timeout. If somebody else's time was up
         while that worker was already silent, one may have been put on before, and the worker is judged anew after it.
+        Whatever disturbs Master lets it put a brake on anew.
         """
         at = self._clock.monotonic()
         once_s = self._timeout_s + DETECTION_S
@@ -136,8 +137,13 @@ class Silence:
         for worker_id in list(self._overdue_since):
             signs = self.signs[worker_id]
             silent_s = at - signs.arrived
-            limit_s = once_s * (1 if not braked else 3 if self._may_have_been_braked(worker_id) else 2)
-            if silent_s > limit_s and undisturbed_s > limit_s + self._grace_s:
+            if braked:
+                due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
+                held_s = at - max(due, at - undisturbed_s)
+                late = held_s > once_s * (2 if self._may_have_been_braked(worker_id) else 1) + DETECTION_S
+            else:
+                late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
+            if late:
                 status = workers[worker_id].status if worker_id in workers else "unknown"
                 self._complain("given_up_late", f"{worker_id} is {status}, silent for {silent_s:.3f} s")
                 signs.arrived = at
