@@ -31,11 +31,11 @@ from master.store.database import Connect, Database
 from master.store.keyring import prepare_database
 from master.store.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
-from master.turn import Turns
 from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
+from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 

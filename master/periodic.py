@@ -12,7 +12,7 @@ from master.metrics import Metrics
 from master.presence import STALL_S, Presence
 from master.routes import SWEEPS, Sweep
 from master.settings import Settings
-from master.turn import Turns
+from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,8 @@ from master.presence import Presence
 from master.protocol.wire import accept, decode, first_object
 from master.routes import ANSWERED_BY, NAMESPACES, Route
 from master.settings import Settings
-from master.turn import Address, Bulk, Caller, Parcel, Publisher, Turns
+from master.turn import Address, Bulk, Caller, Parcel, Publisher
+from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 

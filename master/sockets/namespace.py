@@ -19,7 +19,8 @@ from master.presence import Presence
 from master.protocol.admin import Auth
 from master.reception import Lane
 from master.sockets.server import SocketServer
-from master.turn import Caller, Operation, Turns
+from master.turn import Caller, Operation
+from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 

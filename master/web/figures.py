@@ -11,7 +11,8 @@ from master.errors import Refusal
 from master.metrics import CONTENT_TYPE, Metrics
 from master.operations.reports import count_login_states
 from master.presence import Presence
-from master.turn import Caller, Turns
+from master.turn import Caller
+from master.writer import Turns
 
 HTTP = Caller("http")
 

@@ -14,9 +14,10 @@ from master.endpoints import ROOT, Endpoint
 from master.errors import Refusal, StorageTrouble
 from master.model import JsonObject
 from master.operations.reports import count_workers, show_status
-from master.turn import Caller, Turn, Turns
+from master.turn import Caller, Turn
 from master.web.answers import answer_json, answer_one
 from master.web.reading import read_request
+from master.writer import Turns
 
 PATIENCE_S = 5
 HTTP = Caller("http")

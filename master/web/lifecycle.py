@@ -12,10 +12,11 @@ from master.errors import Missing, NotRunning, Stopping
 from master.model import JsonObject, WorkerConfig
 from master.operations.processes import find_config
 from master.protocol.http import Request
-from master.turn import Caller, Turns
+from master.turn import Caller
 from master.web.answers import answer_one
 from master.web.health import Vitals
 from master.web.reading import read_request
+from master.writer import Turns
 
 HTTP = Caller("http")
 

@@ -17,9 +17,10 @@ from master.model import JsonObject, Proxy
 from master.operations.proxies import find_proxy
 from master.protocol.http import ProxyTrial, split_address
 from master.secret import SealBroken
-from master.turn import Caller, Turns
+from master.turn import Caller
 from master.web.answers import answer_one
 from master.web.reading import read_request
+from master.writer import Turns
 
 HTTP = Caller("http")
 LONGEST_ANSWER = 16_384

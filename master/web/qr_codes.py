@@ -14,8 +14,9 @@ from master.endpoints import Endpoint
 from master.errors import Missing
 from master.model import JsonObject
 from master.operations.logins import show_qr_code
-from master.turn import Caller, Turns
+from master.turn import Caller
 from master.web.reading import read_request
+from master.writer import Turns
 
 _IMAGE = re.compile(r"(?:data:image/(?P<kind>png|jpe?g|webp|gif);base64,)?(?P<base64>[A-Za-z0-9+/=\s]+)", re.IGNORECASE)
 _BEGINNINGS = {

@@ -12,7 +12,7 @@ from master.access import Access
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.protocol.http import Listing, Page
 from master.settings import Settings
-from master.turn import Caller, Turns
+from master.turn import Caller
 from master.web.access import guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.figures import Figures
@@ -23,6 +23,7 @@ from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
+from master.writer import Turns
 
 HTTP = Caller("http")
 

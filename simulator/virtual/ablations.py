@@ -24,7 +24,8 @@ from master.operations import logins
 from master.presence import Presence
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
-from master.turn import Turn, Turns, _settle
+from master.turn import Turn
+from master.writer import Turns, _settle
 from simulator.virtual.database import InlineConnection
 from simulator.virtual.house import House
 

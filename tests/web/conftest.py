@@ -28,11 +28,12 @@ from master.settings import Settings, load_settings
 from master.store.database import Database
 from master.store.upgrade import upgrade
 from master.supervisor import Supervisor
-from master.turn import Caller, Parcel, Turns
+from master.turn import Caller, Parcel
 from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.server import build_web
+from master.writer import Turns
 
 
 class Parcels:
