@@ -42,9 +42,11 @@ class Presence:
         """Every live socket of /worker, whether or not a worker is bound to it."""
         self.claims: dict[str, str] = {}
         """Worker -> the socket that bound it last, noted before the commit: an older socket's close counts no more."""
+        self._former_claims: dict[str, str | None] = {}
+        """Worker -> its claim before the group of turns that is being written, which may fail."""
         self.doubted: set[str] = set()
-        """Workers that the group of turns which is being written gives up, unless it fails. A heartbeat that memory
-        answered meanwhile would let one act on what others are about to get."""
+        """Workers that the group of turns which is being written gives up, or takes accounts from, unless it fails. A
+        heartbeat that memory answered meanwhile would let one act on what others are about to get."""
         self.unwritten: dict[str, int] = {}
         self.brake_until: float | None = None
         """Monotonic second until which nobody is given up; None while no brake is on."""
@@ -91,6 +93,21 @@ class Presence:
         self.worker_of_socket[sid] = worker_id
         self.hear(seat, monotonic=monotonic, at=at)
         return older
+
+    def claim(self, worker_id: str, sid: str) -> None:
+        """Note, before the commit, the socket that a turn binds a worker to."""
+        self._former_claims.setdefault(worker_id, self.claims.get(worker_id))
+        self.claims[worker_id] = sid
+
+    def settle_claims(self, *, stored: bool) -> None:
+        """Keep the claims of a group of turns that was stored; give back those before them if it was undone."""
+        if not stored:
+            for worker_id, sid in self._former_claims.items():
+                if sid is None:
+                    del self.claims[worker_id]
+                else:
+                    self.claims[worker_id] = sid
+        self._former_claims.clear()
 
     def restore(self, worker_id: str, status: WorkerStatus, *, heard: float, heard_at: int | None) -> Seat:
         """Put a worker from the file into memory, without a socket; `begin_grace` says since when it is silent."""

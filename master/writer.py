@@ -135,7 +135,7 @@ class Turns:
             while self._waiting:
                 group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
                 await self._commit(group)
-                self._presence.doubted.clear()  # they are given up by now, or not at all
+                self._presence.doubted.clear()  # what was to be taken from them is taken by now, or not at all
             if self._closing:
                 return
 
@@ -147,17 +147,14 @@ class Turns:
                 done = await self._perform(group, connection)
         except asyncio.CancelledError:
             raise
-        except _Undone as undone:
-            _settle(group[0].answer, undone.failure)
-            return
-        except DBAPIError as fault:
-            self._refuse_all(group, self._report_trouble(fault))
-            return
         except Exception as fault:
             # the writer outlives any bug: whoever waits must be answered, and the next group may be fine
-            log.exception("group_failed", items=len(group))
-            self._refuse_all(group, fault)
+            self._presence.settle_claims(stored=False)
+            failure = self._judge_undone(fault, group)
+            for item in group:
+                _settle(item.answer, failure)
             return
+        self._presence.settle_claims(stored=True)
         self._metrics.group_items.observe(len(group))
         self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
         for turn, _ in done:
@@ -171,6 +168,15 @@ class Turns:
                 await self._publisher.publish(parcels)
             except Exception:
                 log.exception("publishing_failed", parcels=len(parcels))
+
+    def _judge_undone(self, fault: Exception, group: Sequence[_Item]) -> Exception:
+        """Return what everybody in a group that was undone is told."""
+        if isinstance(fault, _Undone):
+            return fault.failure
+        if isinstance(fault, DBAPIError):
+            return self._report_trouble(fault)
+        log.error("group_failed", items=len(group), exc_info=fault)
+        return fault
 
     def _apply(self, effects: Sequence[Callable[[], object]]) -> None:
         """Change memory; a bug in one effect must not keep the others, or those who wait, from their due."""
@@ -248,10 +254,6 @@ class Turns:
         self._metrics.storage_troubles.inc()
         log.error("storage_trouble", reason=str(fault.orig))
         return StorageTrouble(retry_after_ms=1_000)
-
-    def _refuse_all(self, group: Sequence[_Item], failure: Exception) -> None:
-        for item in group:
-            _settle(item.answer, failure)
 
 
 def _settle(answer: asyncio.Future[Any], reply: Any) -> None:

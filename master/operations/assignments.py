@@ -39,8 +39,11 @@ async def take_accounts(
     """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns.
 
     One that is not `gone` (silent for longer than it may act, or leaving by its own word) may act on them until it has
-    heard of it, and no longer than until its own stop before the timeout.
+    heard of it, and no longer than until its own stop before the timeout. That counts from this turn, so that memory
+    answers none of its heartbeats until this is stored.
     """
+    if accounts and not gone:
+        turn.presence.doubted.add(worker_id)
     taken = []
     for account in accounts:
         if await account_rows.release(turn.connection, account, turn.at):

@@ -23,6 +23,7 @@ from master.operations.assignments import (
 from master.operations.login_ends import fail_logins_of, note_deadline
 from master.operations.logins import tell_pending_logins
 from master.presence import Presence
+from master.presence import Presence, Seat
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.http import Listing, NoQuery, Request, WorkersQuery
@@ -115,7 +116,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
     sid, presence = turn.caller.sid, turn.presence
     if sid is None or sid not in presence.worker_sockets:
         raise NotRegistered("This socket has closed.")
-    presence.claims[worker_id] = sid
+    presence.claim(worker_id, sid)
     known = presence.seats.get(worker_id)
     if known is not None:
         presence.hear(known, monotonic=turn.monotonic, at=turn.at)  # before a sweep of this very group gives it up
@@ -160,14 +161,27 @@ def hear_heartbeat(event: Heartbeat, caller: Caller, presence: Presence, now: fl
     return {"workerId": seat.worker_id, "accountIds": list(seat.owned), "timestamp": int(now * 1000)}
 
 
+def _find_spoken_for(turn: Turn, worker_id: str) -> Seat | None:
+    """Return the seat of the worker that the caller's socket speaks for, or None if it speaks for none yet.
+
+    Errors: NotYours if that is another worker; NotRegistered if a newer socket, even in this very group, speaks for it.
+    """
+    seat = turn.presence.seat_of_socket(turn.caller.sid)
+    if seat is None:
+        return None
+    if seat.worker_id != worker_id:
+        raise NotYours("This socket speaks for another worker.")
+    if turn.presence.claims.get(worker_id, turn.caller.sid) != turn.caller.sid:
+        raise NotRegistered("A newer socket speaks for this worker.")
+    return seat
+
+
 async def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
     """Take a known worker in again by its heartbeat, after a lost connection or a silence."""
     worker = await worker_rows.find_worker(turn.connection, event.worker_id)
     if worker is None:
         raise NotRegistered("Master does not know this worker; register first.")
-    seat = turn.presence.seat_of_socket(turn.caller.sid)
-    if seat is not None and seat.worker_id != event.worker_id:
-        raise NotYours("This socket speaks for another worker.")
+    _find_spoken_for(turn, event.worker_id)
     status = liveness.follow(worker.status, liveness.SIGN_OF_LIFE)
     await worker_rows.set_worker_status(
         turn.connection, worker.id, status, among=list(WorkerStatus), now=turn.at, last_heartbeat=turn.at
@@ -209,11 +223,8 @@ async def note_disconnect(event: tuple[str, str], turn: Turn) -> None:
 
 async def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
     """Let a worker leave: offline at once, its accounts move at once."""
-    seat = turn.presence.seat_of_socket(turn.caller.sid)
-    if seat is None:
+    if _find_spoken_for(turn, event.worker_id) is None:
         raise NotRegistered
-    if seat.worker_id != event.worker_id:
-        raise NotYours("This socket speaks for another worker.")
     moved = await give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
     return {"workerId": event.worker_id, "released": moved}
 

@@ -105,10 +105,10 @@ class Namespace(socketio.AsyncNamespace):
                 )
 
     def _insist(self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]) -> None:
-        """Give an operation its turn as soon as the database takes it, as long as it is still `wanted`."""
+        """Give an operation its turn, and another as soon as the database takes it while it is still `wanted`."""
 
         async def insist() -> None:
-            while wanted():
+            while True:
                 try:
                     await self._turns.run(operation, event, caller)
                     return
@@ -118,6 +118,8 @@ class Namespace(socketio.AsyncNamespace):
                     await asyncio.sleep(RETRY_S)
                 except Exception:
                     log.exception("insisting_failed", operation=operation.__name__)
+                    return
+                if not wanted():
                     return
 
         task = asyncio.create_task(insist())

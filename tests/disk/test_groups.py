@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from master.operations.silence import audit_workers, give_up_silent
+from master.sockets import namespace
 from tests.conftest import PATIENCE_S, Peer, registration
 from tests.disk.disk import Step
 from tests.disk.scene import Scene, check_refused, heard_of
@@ -194,4 +195,39 @@ async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(scene
     await jam.clear()
     for answer in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(answer, Exception)
+    scene.check_memory()
+
+
+async def test_a_registration_that_is_not_stored_takes_nothing_from_the_older_socket(scene: Scene) -> None:
+    newer = await scene.bench.connect("worker")
+    scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
+    check_refused(await newer.ask("worker:register", registration()))
+    scene.disk.fault = lambda step: None
+    await newer.close()
+    assert await scene.beat() == [scene.account_id]
+    await scene.settle()
+    scene.check_memory()
+    assert "disconnected" not in str(scene.dump()["workers"])
+
+
+@pytest.mark.parametrize("when", ["afterwards", "meanwhile"])
+async def test_the_older_sockets_close_counts_if_a_registration_is_not_stored(
+    scene: Scene, jam: Jam, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(namespace, "RETRY_S", 0)
+    older, newer = await scene.bench.worker("worker-2"), await scene.bench.connect("worker")
+    await jam.make()
+    asked = asyncio.ensure_future(newer.ask("worker:register", registration("worker-2")))
+    await jam.wait_for(1)
+    if when == "meanwhile":
+        await older.close()
+        await jam.wait_for(2)
+    scene.disk.fault = Second(IO_ERROR, lambda step: step.name == "commit")
+    await jam.clear()
+    check_refused(await asked)
+    await older.close()
+    async with asyncio.timeout(PATIENCE_S):
+        while "disconnected" not in str(scene.dump()["workers"]):  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+    await scene.settle()
     scene.check_memory()
