@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,61 @@ BURST = 4
 """Seconds' worth of events that one socket may send at once."""
 
 IN_FLIGHT_LIMIT = 64
-"""Uncommitted reports per socket; past it the socket is not read until some are stored."""
+"""Uncommitted reports per socket; past it nothing more is given to the writer until some are stored."""
+
+BACKLOG_BYTES = 1024 * 1024
+"""What may be read from one socket and wait for its place; past it the socket is not read until some is dealt with."""
+
+EVENT_BYTES = 512
+"""What an event that waits takes beside its own bytes, about."""
+
+
+Acknowledge = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event under way: what was said, how it is acknowledged, its bytes, and when it came by both clocks."""
+
+    event: Any
+    args: Sequence[Any]
+    acknowledge: Acknowledge
+    size: int
+    now: float
+    monotonic: float
+
+
+class Backlog:
+    """What a socket has sent and what is dealt with one by one; it exists only while something is."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Arrival] = deque()
+        self.bytes = 0
+        self.room = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def put(self, arrival: Arrival) -> None:
+        """Put an event behind the others."""
+        self.waiting.append(arrival)
+        self.bytes += arrival.size
+        if self.bytes > BACKLOG_BYTES:
+            self.room.clear()
+
+    def take(self) -> Arrival | None:
+        """Take the first event, or None if there is no other."""
+        if not self.waiting:
+            return None
+        arrival = self.waiting.popleft()
+        self.bytes -= arrival.size
+        if self.bytes <= BACKLOG_BYTES:
+            self.room.set()
+        return arrival
+
+    def clear(self) -> None:
+        """Forget what waits: nobody would hear its answer."""
+        self.waiting.clear()
+        self.bytes = 0
+        self.room.set()
 
 
 class Lane:
@@ -44,6 +99,17 @@ class Lane:
         self.authenticate = authenticate
         self.bucket: Bucket | None = None
         self.pending: set[asyncio.Future[Any]] = set()
+        self.backlog: Backlog | None = None
+
+    async def settle(self) -> None:
+        """Wait until everything that was read from the socket has had its place."""
+        while self.backlog is not None and self.backlog.task is not None:
+            await asyncio.wait([self.backlog.task])
+
+    def close(self) -> None:
+        """Forget what still waits for its place: the socket has closed."""
+        if self.backlog is not None:
+            self.backlog.clear()
 
     async def drain(self, limit: int = 0) -> None:
         """Wait until at most `limit` reports are uncommitted."""
@@ -52,13 +118,12 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One event under way: who sent it, where it leads (None: nowhere), how it is acknowledged, when it came."""
+class Errand:
+    """An arrival that has its place now: who sent it, and where it leads (None: nowhere)."""
 
+    arrival: Arrival
     caller: Caller
     route: Route | None
-    acknowledge: Callable[[dict[str, Any]], Awaitable[None]]
-    began: float
 
 
 class Reception:
@@ -85,53 +150,115 @@ class Reception:
         self._publisher = publisher
         self._metrics = metrics
 
-    async def receive(
-        self,
-        event: Any,
-        args: Sequence[Any],
-        lane: Lane,
-        acknowledge: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Deal with one event; `acknowledge` is called once, now or after the commit."""
-        await self._keep_pace(lane)
-        caller = lane.caller
-        route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
-        arrival = Arrival(caller, route, acknowledge, self._clock.monotonic())
+    async def receive(self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int) -> None:
+        """Take one event of so many bytes; `acknowledge` is called once, when it has had its place among the others.
+
+        Returns as soon as the socket may be read on: a sign of life must not be read late because something else of the
+        same socket waits for the disk, or for its pace.
+        """
+        arrival = Arrival(event, args, acknowledge, size + EVENT_BYTES, self._clock.now(), self._clock.monotonic())
+        wait_s = 0.0
+        if lane.backlog is None:
+            wait_s = self._take_pace(lane)
+            if not wait_s and not lane.pending and await self._answer_live(arrival, lane):
+                return
+            lane.backlog = Backlog()
+            lane.backlog.task = asyncio.create_task(self._work_off(lane, lane.backlog, arrival, wait_s))
+        else:
+            lane.backlog.put(arrival)
+        self._look_live(arrival, lane)
+        if lane.backlog.bytes > BACKLOG_BYTES:
+            await lane.backlog.room.wait()
+
+    async def _work_off(self, lane: Lane, backlog: Backlog, first: Arrival, wait_s: float) -> None:
+        """Give each event of a socket its place, until nothing waits.
+
+        A socket that is too fast is served more slowly: nothing of it is lost, and the others do not feel it.
+        """
+        arrival: Arrival | None = first
         try:
-            if route is None:
-                raise UnknownEvent(f"/{caller.kind} knows no event of this name.")
-            if caller.scope < route.scope:
-                raise Forbidden if caller.scope else Unauthorized
-            payload = decode(route.payload, first_object(args))
-            if route.admission:
-                self._admit()
+            while arrival is not None:
+                if wait_s:
+                    await asyncio.sleep(wait_s)
+                try:
+                    await self._deal(arrival, lane)
+                except Exception:
+                    log.exception("event_failed", event_name=str(arrival.event)[:64])
+                if (arrival := backlog.take()) is not None:
+                    wait_s = self._take_pace(lane)
+        finally:
+            lane.backlog = None
+            backlog.clear()
+
+    async def _deal(self, arrival: Arrival, lane: Lane) -> None:
+        """Deal with one event that has its place now."""
+        caller = lane.caller
+        errand = Errand(arrival, caller, _find_route(arrival, caller))
+        try:
+            route, payload = self._read(errand)
         except Refusal as refusal:
             await lane.drain()
-            await self._refuse(arrival, refusal)
+            await self._refuse(errand, refusal)
             return
         except Exception:
-            log.exception("decoding_failed", event_name=str(event)[:64])
-            await self._refuse(arrival, None)
+            log.exception("decoding_failed", event_name=str(arrival.event)[:64])
+            await self._refuse(errand, None)
             return
         if isinstance(route.operation, Bulk):
             await lane.drain(IN_FLIGHT_LIMIT - 1)
             answer = self._turns.submit(route.operation, payload, caller)
-            task = asyncio.ensure_future(self._finish(arrival, answer))
+            task = asyncio.ensure_future(self._finish(errand, answer))
             lane.pending.add(task)
             task.add_done_callback(lane.pending.discard)
             return
         await lane.drain()
-        await self._finish(arrival, self._answer(lane, route, payload))
+        await self._finish(errand, self._answer(lane, errand, route, payload))
 
-    async def _keep_pace(self, lane: Lane) -> None:
-        """Read a socket that is too fast more slowly: nothing of it is lost, and the others do not feel it."""
+    def _read(self, errand: Errand) -> tuple[Route, Any]:
+        """Return the route and the payload. Errors: Refusal."""
+        route = errand.route
+        if route is None:
+            raise UnknownEvent(f"/{errand.caller.kind} knows no event of this name.")
+        if errand.caller.scope < route.scope:
+            raise Forbidden if errand.caller.scope else Unauthorized
+        payload = decode(route.payload, first_object(errand.arrival.args))
+        if route.admission:
+            self._admit()
+        return route, payload
+
+    async def _answer_live(self, arrival: Arrival, lane: Lane) -> bool:
+        """Answer an event that memory alone can answer; return whether it was."""
+        reply = self._look_live(arrival, lane)
+        if reply is None:
+            return False
+        errand = Errand(arrival, lane.caller, _find_route(arrival, lane.caller))
+        await arrival.acknowledge(accept(reply))
+        self._count(errand, "ok")
+        return True
+
+    def _look_live(self, arrival: Arrival, lane: Lane) -> Any:
+        """Note what memory notes of an event, as soon as it comes; return the reply, or None if memory has none.
+
+        Whatever is wrong with the event is said when it has its place.
+        """
+        caller = lane.caller
+        route = _find_route(arrival, caller)
+        if route is None or route.live is None or caller.scope < route.scope:
+            return None
+        try:
+            payload = decode(route.payload, first_object(arrival.args))
+            return route.live(payload, caller, self._presence, arrival.now, arrival.monotonic)
+        except Exception:
+            return None
+
+    def _take_pace(self, lane: Lane) -> float:
+        """Return the seconds that the next event of a socket must wait, because it is too fast."""
         rate = self._events_per_s
         if not rate:
-            return
+            return 0.0
         now = self._clock.monotonic()
         lane.bucket, wait_s = take(lane.bucket or fill(rate * BURST, now), now, rate, rate * BURST)
-        if wait_s:
-            await asyncio.sleep(wait_s)
+        return wait_s
 
     def _admit(self) -> None:
         """Let so many registrations in per second; the others are told when to come again. Errors: Overloaded."""
@@ -147,14 +274,14 @@ class Reception:
             raise Overloaded("Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1)
         self._registrations, self._turned_away = bucket, 0
 
-    async def _answer(self, lane: Lane, route: Route, payload: Any) -> Any:
-        caller = lane.caller
+    async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
+        caller, arrival = errand.caller, errand.arrival
         if route.authenticates:
             reply = {"userId": lane.authenticate(payload), "timestamp": int(self._clock.now() * 1000)}
             await self._send(caller, ANSWERED_BY[route.event], reply)
             return reply
         if route.live is not None:
-            reply = route.live(payload, caller, self._presence, self._clock.now(), self._clock.monotonic())
+            reply = route.live(payload, caller, self._presence, arrival.now, arrival.monotonic)
             if reply is not None:
                 return reply
         if route.speaks_for:
@@ -165,43 +292,47 @@ class Reception:
         assert not isinstance(route.operation, Bulk)
         return await self._turns.look(route.operation, payload, caller)
 
-    async def _finish(self, arrival: Arrival, answer: Awaitable[Any]) -> None:
+    async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:
             done = await answer
         except Refusal as refusal:
-            await self._refuse(arrival, refusal)
+            await self._refuse(errand, refusal)
         except Exception:
-            log.exception("event_failed", event_name=arrival.route.event if arrival.route else "")
-            await self._refuse(arrival, None)
+            log.exception("event_failed", event_name=errand.route.event if errand.route else "")
+            await self._refuse(errand, None)
         else:
-            await arrival.acknowledge(accept(done))
-            self._count(arrival, "ok")
+            await errand.arrival.acknowledge(accept(done))
+            self._count(errand, "ok")
             if isinstance(done, dict) and "inserted" in done:
                 self._metrics.messages.labels("stored").inc(done["inserted"])
                 self._metrics.messages.labels("duplicate").inc(done["duplicates"])
 
-    async def _refuse(self, arrival: Arrival, refusal: Refusal | None) -> None:
+    async def _refuse(self, errand: Errand, refusal: Refusal | None) -> None:
         """Acknowledge a refusal (None is a bug of ours), and send the named one where the route has it."""
         error: dict[str, Any] = refusal.to_wire() if refusal is not None else INTERNAL
         wire: dict[str, Any] = {"success": False, "error": error}
         if error.get("details"):
             wire["details"] = error["details"]
-        named = arrival.route.refused if arrival.route is not None else None
-        if arrival.caller.scope is Scope.NONE and arrival.route is not None and not arrival.route.authenticates:
+        named = errand.route.refused if errand.route is not None else None
+        if errand.caller.scope is Scope.NONE and errand.route is not None and not errand.route.authenticates:
             named = None  # who is not known gets the acknowledgement and no event
         if named == "worker:registered":
-            await self._send(arrival.caller, named, {"success": False, "error": error})
+            await self._send(errand.caller, named, {"success": False, "error": error})
         elif named == "admin:error":
-            await self._send(arrival.caller, named, {"error": error["code"], "message": error["message"]})
+            await self._send(errand.caller, named, {"error": error["code"], "message": error["message"]})
         elif named is not None:
-            await self._send(arrival.caller, named, {"error": error["message"]})
-        await arrival.acknowledge(wire)
-        self._count(arrival, error["code"])
+            await self._send(errand.caller, named, {"error": error["message"]})
+        await errand.arrival.acknowledge(wire)
+        self._count(errand, error["code"])
 
-    def _count(self, arrival: Arrival, result: str) -> None:
-        event = arrival.route.event if arrival.route is not None else "(unknown)"
-        self._metrics.count_event(arrival.caller.kind, event, result, self._clock.monotonic() - arrival.began)
+    def _count(self, errand: Errand, result: str) -> None:
+        event = errand.route.event if errand.route is not None else "(unknown)"
+        self._metrics.count_event(errand.caller.kind, event, result, self._clock.monotonic() - errand.arrival.monotonic)
 
     async def _send(self, caller: Caller, event: str, payload: dict[str, Any]) -> None:
         if caller.sid is not None:
             await self._publisher.publish([Parcel(Address(caller.kind + "_socket", caller.sid), event, payload)])
+
+
+def _find_route(arrival: Arrival, caller: Caller) -> Route | None:
+    return NAMESPACES[caller.kind].get(arrival.event) if isinstance(arrival.event, str) else None

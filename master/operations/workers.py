@@ -149,15 +149,19 @@ async def _part_from_former_worker(turn: Turn, worker_id: str) -> None:
 
 
 def hear_heartbeat(event: Heartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> Any:
-    """Note a sign of life without touching the database; None if the worker must first be taken in again."""
+    """Note a sign of life that came at this moment, without touching the database.
+
+    Returns None if the worker must first be taken in again.
+    """
     seat = presence.seat_of_socket(caller.sid)
     if seat is None or seat.worker_id != event.worker_id or seat.status is not WorkerStatus.CONNECTED:
         return None
     if seat.worker_id in presence.doubted:
         return None
-    presence.hear(seat, monotonic=monotonic, at=int(now))
-    if event.stats is not None:
-        seat.stats = event.stats.model_dump()
+    if monotonic >= seat.heard:  # one that waited behind others was noted when it came, and newer ones may have come
+        presence.hear(seat, monotonic=monotonic, at=int(now))
+        if event.stats is not None:
+            seat.stats = event.stats.model_dump()
     return {"workerId": seat.worker_id, "accountIds": list(seat.owned), "timestamp": int(now * 1000)}
 
 

@@ -7,6 +7,8 @@ coroutine reads and one writes. Who has gone silent is found by the library's ow
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -61,6 +63,24 @@ class PlainWebSocket(WebSocket):
 class LeanSocket(AsyncSocket):
     """A connection of python-engineio with a WebSocket read and written leanly, and POSTs taken packet by packet."""
 
+    settle: Callable[[], Awaitable[None]]
+    """Waits until everything that was read here has been dealt with; the server sets it."""
+
+    taking = 0
+    """How many frames are being taken: more than none for long means that this peer is not read meanwhile."""
+
+    taken_at = 0.0
+    """When the latest frame was taken, by the library's clock for pings."""
+
+    async def check_ping_timeout(self) -> bool:
+        """Close the connection of a peer that has not answered a ping in time; return whether it goes on.
+
+        What a peer answers stands behind what it has sent before: the time in which that is not read is not the peer's.
+        """
+        if self.last_ping:
+            self.last_ping = max(self.last_ping, time.time() if self.taking else self.taken_at)
+        return bool(await super().check_ping_timeout())
+
     async def send(self, pkt: Packet) -> None:
         """Queue a packet; one for a closed connection is dropped."""
         if not self.closed:
@@ -104,6 +124,8 @@ class LeanSocket(AsyncSocket):
         writing = asyncio.ensure_future(self._write(ws))
         try:
             await self._read(ws)
+            if not self.closed:
+                await self.settle()
         finally:
             self.queue.put_nowait(None)
             await writing
@@ -145,15 +167,21 @@ class LeanSocket(AsyncSocket):
 
     async def _take(self, frame: str | bytes) -> None:
         """Deal with one frame; what is no packet, or none that a peer may send, is skipped."""
+        self.taking += 1
         try:
             if isinstance(frame, bytes):
                 await self.server.handlers["message"](self.sid, frame)
             elif frame[:1] == "4":
                 await self.server.handlers["message"](self.sid, frame[1:])
             elif (packet := _read_packet(frame)) is not None:
+                if packet.packet_type == CLOSE:
+                    await self.settle()  # who leaves has said before what still waits
                 await self.receive(packet)
         except Exception:
             log.exception("frame_failed", connection=self.sid)
+        finally:
+            self.taking -= 1
+            self.taken_at = time.time()
 
 
 def _read_packet(frame: str) -> Packet | None:

@@ -92,7 +92,9 @@ class Namespace(socketio.AsyncNamespace):
 
     async def on_disconnect(self, sid: str, reason: Any = None) -> None:
         """Forget a socket; a worker whose newest one it was may return."""
-        self._sockets.lanes.pop(sid, None)
+        lane = self._sockets.lanes.pop(sid, None)
+        if lane is not None:
+            lane.close()
         self._sockets.expected.pop(sid, None)
         self._presence.admins.pop(sid, None)
         self._presence.clients.pop(sid, None)

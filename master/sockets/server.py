@@ -19,7 +19,7 @@ from master.clock import Clock
 from master.errors import NotJoined, Refusal, Unauthorized, UnknownNamespace, Unreadable
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
-from master.reception import Lane, Reception
+from master.reception import BACKLOG_BYTES, Lane, Reception
 from master.sockets.lean import LeanSocket, PlainWebSocket
 from master.sockets.outbound import OutboundQueue
 
@@ -108,6 +108,7 @@ class SocketServer(socketio.AsyncServer):
             queue.put_nowait(connection.queue.get_nowait())
         connection.queue = queue
         connection.__class__ = LeanSocket  # the library makes its own class and takes no other
+        connection.settle = lambda: self.settle(eio_sid)
 
     async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, reason: Any
@@ -190,8 +191,10 @@ class SocketServer(socketio.AsyncServer):
             return
         try:
             if data[:1] == "2" and isinstance(data, str):
-                await self._handle_event(eio_sid, *_read_event(data))
+                await self._handle_event(eio_sid, *_read_event(data), len(data))
                 return
+            if data[:1] == "1":
+                await self.settle(eio_sid)  # who leaves has said before what still waits
             await super()._handle_eio_message(eio_sid, data)
             await self._look_at_attachments(eio_sid)
         except Exception:
@@ -229,7 +232,17 @@ class SocketServer(socketio.AsyncServer):
         elif waiting.packet_type == packet.BINARY_EVENT:
             await self._handle_event(eio_sid, waiting.namespace, waiting.id, waiting.data)
 
-    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+    async def settle(self, eio_sid: str) -> None:
+        """Wait until everything that was read from a connection has had its place."""
+        for namespace in self.namespace_handlers:
+            lane = self.lanes.get(self.manager.sid_from_eio_sid(eio_sid, namespace))
+            if lane is not None:
+                await lane.settle()
+
+    async def _handle_event(
+        self, eio_sid: str, namespace: str | None, id: int | None, data: Any, size: int = BACKLOG_BYTES
+    ) -> None:
+        """Take an event of so many bytes; one with attachments, which nobody counts, fills the backlog."""
         sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
         lane = self.lanes.get(sid)
         if lane is None or self.reception is None:
@@ -242,7 +255,7 @@ class SocketServer(socketio.AsyncServer):
         async def reply(answer: dict[str, Any]) -> None:
             await self._acknowledge(eio_sid, namespace, id, answer)
 
-        await self.reception.receive(data[0], data[1:], lane, reply)
+        await self.reception.receive(data[0], data[1:], lane, reply, size)
 
     async def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
         await self._acknowledge(eio_sid, namespace, id, refuse(refusal))
