@@ -130,9 +130,13 @@ Operation = Callable[[Any, Turn], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """An operation that takes all waiting events of its kind at once, with one reply or refusal per event."""
+    """An operation that takes all waiting events of its kind at once, with one reply or refusal per event.
+
+    `weigh` says how many rows an event may make: a transaction takes so many at most, and one event in any case.
+    """
 
     perform: Callable[[Sequence[tuple[Any, Caller]], Turn], Awaitable[Sequence[Any]]]
+    weigh: Callable[[Any], int] = lambda _: 1
 
     @property
     def __name__(self) -> str:

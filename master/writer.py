@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.clock import Clock
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 GROUP_LIMIT = 200
 """Items per transaction: measured to be where a bigger group gains no more."""
+
+WEIGHT_LIMIT = 5_000
+"""Rows that the events of one transaction may make together: as many as one event by contract."""
 
 
 class _Undone(Exception):
@@ -116,12 +120,18 @@ class Turns:
         """Give an operation its turn and return its reply after the commit."""
         return await self.submit(operation, event, caller)
 
-    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP) -> Any:
-        """Let an operation read what is committed; it can change nothing."""
+    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, apart: bool = False) -> Any:
+        """Let an operation read what is committed; it can change nothing.
+
+        `apart` from the other readers there is one connection more, however many of them wait. Errors: Overloaded if no
+        connection becomes free in time, StorageTrouble.
+        """
         try:
-            async with self._database.read() as connection:
+            async with self._database.read(apart=apart) as connection:
                 turn = self._make_turn(connection, caller)
                 reply = await operation(event, turn)
+        except PoolTimeout as fault:
+            raise Overloaded("Too many readers wait for the database.", retry_after_ms=1_000) from fault
         except DBAPIError as fault:
             raise self._report_trouble(fault) from fault
         if turn.parcels:
@@ -133,11 +143,21 @@ class Turns:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
-                await self._commit(group)
+                await self._commit(self._take_group())
                 self._presence.doubted.clear()  # what was to be taken from them is taken by now, or not at all
             if self._closing:
                 return
+
+    def _take_group(self) -> list[_Item]:
+        """Take what waits, in order, until one of the limits of a group is reached."""
+        group = [self._waiting.popleft()]
+        weight = _weigh(group[0])
+        while self._waiting and len(group) < GROUP_LIMIT:
+            weight += _weigh(self._waiting[0])
+            if weight > WEIGHT_LIMIT:
+                break
+            group.append(self._waiting.popleft())
+        return group
 
     async def _commit(self, group: Sequence[_Item]) -> None:
         """Perform a group in one transaction, then answer everybody and send what is to be told."""
@@ -254,6 +274,10 @@ class Turns:
         self._metrics.storage_troubles.inc()
         log.error("storage_trouble", reason=str(fault.orig))
         return StorageTrouble(retry_after_ms=1_000)
+
+
+def _weigh(item: _Item) -> int:
+    return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
 
 
 def _settle(answer: asyncio.Future[Any], reply: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from master.decisions.intake import drop_repeats
 from master.decisions.notification import announce_message
+from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import tell_people
@@ -29,6 +31,10 @@ KINDS = {
 """What the path of `messages/:kind/:id/read` may say."""
 
 
+AT_ONCE = 500
+"""Messages that are dealt with in one stretch: heartbeats must not wait for the largest report."""
+
+
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
     """Store all waiting reports at once; one reply or refusal per report.
 
@@ -45,10 +51,12 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
         if event.account_id not in known:
             replies.append(UnknownAccount())
         else:
-            messages, details = _read_items(event, turn)
+            messages, details = await _read_items(event, turn)
             replies.append(_refuse_whole(details) if not messages else {"details": details})
         found.append(messages)
-    new = await message_rows.keep_messages(turn.connection, drop_repeats(m for some in found for m in some))
+    new: list[Message] = []
+    for part in portion(drop_repeats(m for some in found for m in some), AT_ONCE):
+        new += await message_rows.keep_messages(turn.connection, part)
     new_ids = {message.id for message in new}
     for position, messages in enumerate(found):
         if messages:
@@ -60,13 +68,15 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     return replies
 
 
-keep_detected = Bulk(_keep_detected)
+keep_detected = Bulk(_keep_detected, weigh=lambda event: len(event.messages))
 
 
-def _read_items(event: MessagesDetected, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
+async def _read_items(event: MessagesDetected, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
     """Return the report's good items as messages and one `{index, code, message, details}` per bad one."""
     messages, details = [], []
     for index, raw in enumerate(event.messages):
+        if index % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
         try:
             messages.append(_read_item(event, raw, turn))
         except Refusal as refusal:
@@ -122,7 +132,8 @@ async def _tell_people(new: Sequence[Message], turn: Turn) -> None:
     notifications = [
         announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)
     ]
-    await notification_rows.add_notifications(turn.connection, notifications)
+    for part in portion(notifications, AT_ONCE):
+        await notification_rows.add_notifications(turn.connection, part)
     tell_people(turn, notifications)
 
 

@@ -37,6 +37,7 @@ class Database:
         self._vault = vault
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True)
+        self._spare_engine = self._make_engine(connect, "BEGIN", pool_size=1, query_only=True)
 
     def _make_engine(
         self, connect: Connect | None, begin: str, *, pool_size: int, query_only: bool = False
@@ -78,9 +79,9 @@ class Database:
         self.trouble = None
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection with a consistent view of what is committed."""
-        async with self._lend(self._reader_engine) as connection:
+    async def read(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Give a reading connection with a consistent view of what is committed; `apart`, one that nobody else uses."""
+        async with self._lend(self._spare_engine if apart else self._reader_engine) as connection:
             yield connection
 
     @asynccontextmanager
@@ -100,6 +101,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
+        await self._spare_engine.dispose()
         await self._reader_engine.dispose()
         await self._writer_engine.dispose()
 

@@ -131,7 +131,7 @@ class Health:
         try:
             if self._turns.trouble is not None:
                 await self._turns.run(_try_again, None, HTTP)
-            return Finding(None, await self._turns.look(count_workers, None, HTTP))
+            return Finding(None, await self._turns.look(count_workers, None, HTTP, apart=True))
         except StorageTrouble:
             return Finding(_word_trouble(self._turns.trouble or "it has just failed"))
         except Refusal as refusal:
