@@ -26,6 +26,7 @@ async def test_being_alive_is_no_question_for_the_database(scene: Scene) -> None
 
 
 async def test_a_master_that_is_well_writes_nothing_to_say_so(scene: Scene) -> None:
+    assert await scene.is_ready() == (200, None)  # the connection for it is open from here on
     scene.disk.steps.clear()
     assert await scene.is_ready() == (200, None)
     assert not any(step.writer for step in scene.disk.steps)
