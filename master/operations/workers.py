@@ -22,7 +22,6 @@ from master.operations.assignments import (
 )
 from master.operations.login_ends import fail_logins_of, note_deadline
 from master.operations.logins import tell_pending_logins
-from master.presence import Presence
 from master.presence import Presence, Seat
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
