@@ -25,7 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Report:
-    """Messages of one feed that belong into one event; `not_before` is when Master will take them."""
+    """Messages of one feed that belong into one event; `not_before` is when Master will take them.
+
+    `since` is when it was first due.
+    """
 
     account_id: str
     kind: MessageKind
@@ -33,6 +36,7 @@ class Report:
     items: list[JsonObject]
     tries: int = 0
     not_before: float = 0.0
+    since: float = 0.0
 
     def to_wire(self) -> JsonObject:
         """Return the payload of `worker:message:detected`."""
@@ -57,11 +61,12 @@ class Outbox:
         self._limit = limit
         self._retry_wait_s = retry_wait_s
         self._heap: list[tuple[float, int, Report]] = []
-        self._taken = 0
+        self._taken: dict[int, Report] = {}
+        """Those that are being sent, by their identity: two may be equal."""
         self._number = 0
 
     def __len__(self) -> int:
-        return len(self._heap) + self._taken
+        return len(self._heap) + len(self._taken)
 
     @property
     def room(self) -> int:
@@ -72,6 +77,7 @@ class Outbox:
         """Add a report to be sent at `due`; False if there is no room for it."""
         if self.room <= 0:
             return False
+        report.since = due
         self._push(report, due)
         return True
 
@@ -79,13 +85,14 @@ class Outbox:
         """Take out the next report that is due; it must come back by `settle` or `retry`."""
         if not self._heap or self._heap[0][0] > now:
             return None
-        self._taken += 1
-        return heapq.heappop(self._heap)[2]
+        report = heapq.heappop(self._heap)[2]
+        self._taken[id(report)] = report
+        return report
 
     def settle(self, report: Report) -> None:
         """Forget a report that was taken out: Master has it, or will never take it."""
-        assert self._taken > 0, f"{report.account_id}: settled without being taken out"
-        self._taken -= 1
+        assert id(report) in self._taken, f"{report.account_id}: settled without being taken out"
+        del self._taken[id(report)]
 
     def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
         """Put a report back that was taken out and return the seconds until it is due, with growing jittered waits."""
@@ -100,6 +107,22 @@ class Outbox:
         """Make everything due now, except where Master has asked to wait: the reason for our own waits is gone."""
         self._heap = [(min(due, max(now, report.not_before)), number, report) for due, number, report in self._heap]
         heapq.heapify(self._heap)
+
+    def shuffle(self, rng: Random) -> None:
+        """Send what waits in another order; nothing goes before Master will take it."""
+        reports = [report for _, _, report in self._heap]
+        rng.shuffle(reports)
+        places = sorted((due, number) for due, number, _ in self._heap)
+        self._heap = [
+            (max(due, report.not_before), number, report) for (due, number), report in zip(places, reports, strict=True)
+        ]
+        heapq.heapify(self._heap)
+
+    def find_oldest(self) -> float | None:
+        """Return when the oldest report was first due, also one that is being sent; None if nothing waits."""
+        return min(
+            (report.since for report in (*(item[2] for item in self._heap), *self._taken.values())), default=None
+        )
 
     def find_wait(self, now: float) -> float | None:
         """Return the seconds until something is due; None if nothing waits."""

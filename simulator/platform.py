@@ -27,7 +27,7 @@ PAGE = 20
 """How many of the latest messages a browser sees that opens an account for the first time."""
 
 KEPT = 400
-"""How many messages per account the platform shows at most; a watcher that comes later has missed the rest."""
+"""How many messages per account the platform shows at most, or as many as came at once; who comes later missed them."""
 
 CODE_LASTS_S = 60.0
 """How long the platform's own QR code holds before the worker must fetch a new one."""
@@ -99,7 +99,14 @@ class _Account:
     next_at: float = float("inf")
     made: int = 0
     numbers: dict[MessageKind, int] = field(default_factory=lambda: dict.fromkeys(MessageKind, 0))
-    shown: deque[Item] = field(default_factory=lambda: deque(maxlen=KEPT))
+    shown: deque[Item] = field(default_factory=deque)
+    kept: int = KEPT
+
+    def show(self, item: Item) -> None:
+        """Show one more message, the oldest no more."""
+        self.shown.append(item)
+        while len(self.shown) > self.kept:
+            self.shown.popleft()
 
 
 class Platform:
@@ -252,11 +259,13 @@ class Platform:
         return account_id in self._accounts
 
     def burst(self, account_ids: Sequence[str], count: int) -> None:
-        """Let `count` messages appear at once on these accounts, as far as the platform shows so many of them."""
-        for account_id in account_ids:
+        """Let `count` messages appear at once on these accounts, as evenly as can be; all of them are shown."""
+        for place, account_id in enumerate(account_ids):
             account = self._find(account_id)
-            for _ in range(min(KEPT, count // len(account_ids))):
-                account.shown.append(self._make_item(account))
+            share = len(range(place, count, len(account_ids)))
+            account.kept = max(KEPT, share)
+            for _ in range(share):
+                account.show(self._make_item(account))
 
     def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
         """Return the messages after `after` that show now, oldest first; the latest page if `after` is None."""
@@ -293,7 +302,7 @@ class Platform:
     def _advance(self, account: _Account) -> None:
         now = self._clock.monotonic()
         while account.next_at <= now:
-            account.shown.append(self._make_item(account))
+            account.show(self._make_item(account))
             account.next_at += draw_gap(account.rng, account.rate_per_s)
 
     def _make_item(self, account: _Account) -> Item:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from random import Random
 from typing import Any
 
 from master.model import JsonObject
@@ -77,6 +78,11 @@ class Worker:
         return len(self._watch.outbox)
 
     @property
+    def oldest_report(self) -> float | None:
+        """Return when the oldest of these was first due (monotonic seconds); None if there is none."""
+        return self._watch.outbox.find_oldest()
+
+    @property
     def trouble(self) -> str | None:
         """Return why the latest attempt to connect failed; None if it did not."""
         return self._connection.trouble
@@ -94,6 +100,14 @@ class Worker:
     def flush(self) -> None:
         """Send what waits for a later try now."""
         self._watch.flush()
+
+    def shuffle_reports(self, rng: Random) -> None:
+        """Send what waits for a later try in another order."""
+        self._watch.outbox.shuffle(rng)
+
+    def find_epoch(self, account_id: str) -> int | None:
+        """Return the epoch in which this worker believes to hold an account; None if it does not."""
+        return self._holdings.find_epoch(account_id)
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Live, crash and return until `leave`; once `calm` is set there are no more crashes."""

@@ -67,6 +67,11 @@ class House:
         """Return the database file."""
         return self._settings.db_path
 
+    @property
+    def links(self) -> int:
+        """Return how many connections Master has not done with yet."""
+        return len(self._links)
+
     async def open(self) -> bool:
         """Start a Master and return whether it came to answer: it may be killed before, or meet a broken disk."""
         self.on_birth()

@@ -71,13 +71,21 @@ class MemoryApi:
         """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
         status, raw = 0, b""
         for attempt in range(TRIES):
-            status, raw = await self._ask_once(method, path, query, body)
+            status, raw = await self._ask_once(method, f"/api/v1/{path}", query, body)
             self._ledger.search_secrets(f"{method} {path}", raw)
             if status not in {429, 503}:
                 break
             await asyncio.sleep(0.2 * 2**attempt)
         answered = orjson.loads(raw)
         return status, answered if isinstance(answered, dict) else {"data": answered}
+
+    async def read_text(self, target: str) -> str:
+        """Return what stands at `target`, beside the API. Errors: ApiTrouble, also if it is not there."""
+        status, raw = await self._ask_once("GET", target, None, None)
+        self._ledger.search_secrets(target, raw)
+        if status != 200:
+            raise ApiTrouble(f"GET {target} answered {status}")
+        return raw.decode()
 
     async def _ask_once(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: JsonObject | None
@@ -86,7 +94,7 @@ class MemoryApi:
         if life is None or master is None:
             raise ApiTrouble(f"{method} {path}: Master is not there")
         content = b"" if body is None else orjson.dumps(body)
-        target = f"/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
+        target = path + (f"?{urlencode(query)}" if query else "")
         lines = [f"{method} {target} HTTP/1.1", "Host: master", "Connection: close", f"Content-Length: {len(content)}"]
         transport = _MemoryTransport(asyncio.get_running_loop())
         protocols: list[Any] = []

@@ -28,10 +28,11 @@ from simulator.virtual.house import House
 from simulator.virtual.http import MemoryApi
 from simulator.virtual.life import Life, find_life
 from simulator.virtual.loop import VirtualClock, VirtualLoop
+from simulator.virtual.memory import Memory
 from simulator.virtual.network import Frame, Link
 from simulator.virtual.overseer import Overseer
 from simulator.virtual.plan import Plan
-from simulator.virtual.reckoning import reckon
+from simulator.virtual.reckoning import check_in_time, reckon
 from simulator.virtual.trace import Trace, TracedTransport
 from simulator.virtual.wire import LinkTransport
 from simulator.worker import Worker, draw_profiles
@@ -111,6 +112,7 @@ class Lab:
         self._lives: dict[str, Life] = {}
         self._numbers = itertools.count(1)
         self._file_looks = 0
+        self._memory = Memory()
         self._next_success: asyncio.Future[str] | None = None
 
     # -- what faults may touch -----------------------------------------------------------------------------------
@@ -118,8 +120,8 @@ class Lab:
     @property
     def lines(self) -> list[Line]:
         """Return the connections that stand, as far as their actors know."""
-        self._lines = {line: None for line in self._lines if not line.transport.closed}
-        return list(self._lines)
+        self._lines = {line: None for line in self._lines if not line.transport.ended}
+        return [line for line in self._lines if not line.transport.closed]
 
     def life_of(self, worker: Worker) -> Life:
         """Return a worker's process."""
@@ -266,7 +268,7 @@ class Lab:
 
     async def _calm_down(self) -> None:
         self.platform.stop_producing()
-        await asyncio.sleep(2 * self.settings.heartbeat_timeout_s + HEAL_GRACE_S)
+        await check_in_time(self, 2 * self.settings.heartbeat_timeout_s + HEAL_GRACE_S)
         for admin in self.admins:
             await admin.close_logins()
         for worker in self.workers:
@@ -304,13 +306,29 @@ class Lab:
             self.ledger.ownership.sweep(now)
             if not self.is_calm_since(0.0):
                 self.house.disturb()
-            self.overseer.sweep(now - self.house.undisturbed_since)
+            calm_s = now - self.house.undisturbed_since
+            self.overseer.sweep(calm_s)
+            self._look_at_memory(now, calm_s)
             if now >= next_sample:
                 next_sample = now + sample_s
                 self.samples.take(
                     self.tally, self.ledger, master=self.house.master is not None, waiting=self._count_waiting()
                 )
             await asyncio.sleep(SWEEP_S)
+
+    def _look_at_memory(self, now: float, calm_s: float) -> None:
+        if self.house.master is None:
+            return
+        grown = self._memory.find_grown(
+            self.house.master,
+            workers=len(self.workers),
+            accounts=self.scenario.account_count,
+            links=self.house.links,
+            now=now,
+            calm_s=calm_s,
+        )
+        for detail in grown:
+            self.ledger.complain("memory_grows", detail)
 
     # -- wiring --------------------------------------------------------------------------------------------------
 

@@ -123,6 +123,11 @@ class Link:
         """Let frames take `factor` times their latency from now on."""
         self.up.slowness = self.down.slowness = factor
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing sent over it was lost so far."""
+        return not (self.up.dead or self.down.dead or self.ended)
+
     def go_dark(self, *, up: bool = True, down: bool = True) -> None:
         """Let frames vanish in one or both directions; nobody learns of it."""
         self.up.dead = self.up.dead or up

@@ -1,7 +1,7 @@
 """What must hold at every moment of a virtual run: asked after every turn that wrote something, and once a second.
 
 Master's rows and Master's memory are held against each other, against what they were before, and against what the
-workers themselves were told (simulation.md, invariants 1 to 10, 14 and 15).
+workers themselves were told (simulation.md, invariants 1 to 10, and 15).
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ class Overseer:
     # -- once a second -------------------------------------------------------------------------------------------
 
     def sweep(self, undisturbed_s: float) -> None:
-        """Check what time alone can break: late detection, ghosts, and memory that grows."""
+        """Check what time alone can break: late detection, and ghosts."""
         master = self._house.master
         if master is None:
             return
@@ -272,17 +272,6 @@ class Overseer:
         self.brakes = max(self.brakes, presence.brakes)
         self._silence.check_late(self._view.workers, undisturbed_s, braked=presence.brake_until is not None)
         self._silence.check_links(presence, self._view.workers, undisturbed_s)
-        accounts, workers = len(self._view.accounts), len(self._view.workers)
-        sizes = {
-            "handed_out": (len(presence.handed_out), accounts),
-            "deadlines": (len(presence.deadlines), accounts),
-            "seats": (len(presence.seats), workers),
-            "waiting": (master.turns.waiting, self._settings.write_queue_items),
-            "owed": (sum(len(seat.owed_revocations) for seat in presence.seats.values()), accounts * max(1, workers)),
-        }
-        for name, (size, bound) in sizes.items():
-            if size > bound:
-                self._complain("memory_grows", f"{name} holds {size}, more than {bound}")
 
     def check_even(self) -> None:
         """Check that no account could be moved to make loads more even; for when nobody is being logged in."""

@@ -31,6 +31,10 @@ SHARE_OF_REBALANCING = 1 / 3
 REBALANCE_S = 2.0
 """How many seeds ask Master to make loads even, and how often: all is even before the reckoning."""
 
+SHARE_OF_SLOW_ADMISSION = 1 / 4
+ADMISSION_RATE = 1.0
+"""How many seeds have a Master that takes in so few workers a second that a storm is too much for it."""
+
 TIMES = (2.0, 12.0)
 """How often a fault comes in a run, at the least and at the most."""
 
@@ -101,6 +105,8 @@ def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | 
     settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
     if open_stream(seed, "plan", "rebalance").random() < SHARE_OF_REBALANCING:
         settings["REBALANCE_INTERVAL_S"] = str(REBALANCE_S)
+    if open_stream(seed, "plan", "admission").random() < SHARE_OF_SLOW_ADMISSION:
+        settings["REGISTRATION_RATE"] = str(ADMISSION_RATE)
     return Plan(seed, scenario, chaos_s, draw_gaps(seed, chaos_s, chosen), settings)
 
 

@@ -1,19 +1,49 @@
-"""What must hold once everything is well again (simulation.md, invariants 11 to 19)."""
+"""What must hold once everything is well again (simulation.md, invariants 11 to 19): in time, and when all is calm."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from master.model import OPEN_SESSION, WorkerStatus
 from simulator.api import ApiTrouble
 from simulator.invariants import check_all, read_stored
 from simulator.stored_file import StoredFile, check_file, compare_owners, read_file
 from simulator.tally import WorkerState
-from simulator.virtual.view import snapshot
+from simulator.virtual.view import Reader, View, snapshot
 
 if TYPE_CHECKING:
     from master.presence import Presence
     from simulator.virtual.lab import Lab
+
+NEWS_S = 5.0
+"""Virtual seconds that news may take: what changes hands in the very moment of the look is not judged by it."""
+
+BATCH_S = 6.0
+"""Seconds after which a sign of life is in the file: Master writes them every five, and Unix seconds are whole."""
+
+ANSWER_S = 60.0
+"""How long an acknowledgement may take where nothing is wrong."""
+
+
+async def check_in_time(lab: Lab, specified_s: float) -> None:
+    """Let the specified time pass since everything was healed, and check what must hold by then, without any help.
+
+    What is found is looked at once more after the time that news may take; only what has stayed the same is late.
+    """
+    healed_at = lab.clock.monotonic()
+    await asyncio.sleep(specified_s)
+    found = dict(_find_late(lab, healed_at))
+    if found:
+        await asyncio.sleep(NEWS_S)
+        for key in found.keys() & dict(_find_late(lab, healed_at)).keys():
+            lab.ledger.complain(key[0], f"{found[key]}, {specified_s:g} s after all was healed")
 
 
 async def reckon(lab: Lab, account_ids: list[str]) -> None:
@@ -21,6 +51,7 @@ async def reckon(lab: Lab, account_ids: list[str]) -> None:
     facts = lab.ledger.freeze()
     try:
         stored = await read_stored(lab.api, account_ids)
+        await _check_counters(lab)
     except ApiTrouble as trouble:
         lab.ledger.complain("api", str(trouble))
         return
@@ -28,43 +59,147 @@ async def reckon(lab: Lab, account_ids: list[str]) -> None:
     found = read_file(lab.house.path, thorough=True)
     check_file(found, facts, lab.ledger, lab.platform, lab.ledger.complain)
     _check_liveness(lab, found)
+    _check_answers(lab)
     await _check_rebuilt(lab)
+
+
+Late = tuple[tuple[str, str], str]
+"""The rule that is broken and by whom, in which state: what has changed since is another; and how it is said."""
+
+
+def _find_late(lab: Lab, healed_at: float) -> Iterator[Late]:
+    """Yield who is not connected, which reports wait since before the healing, and which accounts nobody cares for."""
+    yield from _find_absent(lab)
+    for worker in lab.workers:
+        oldest = worker.oldest_report
+        if oldest is not None and oldest < healed_at:
+            detail = f"{worker.profile.id} has a report of {healed_at - oldest:.0f} s before"
+            yield ("outbox_not_drained", f"{worker.profile.id} {oldest}"), detail
+    view = _read_view(lab)
+    yield from _find_waiting(lab, view)
+    for account_id, account in view.accounts.items():
+        holders = {w.profile.id: epoch for w in lab.workers if (epoch := w.find_epoch(account_id)) is not None}
+        wanted = {account.owner: account.epoch} if account.owner is not None else {}
+        if holders != wanted:
+            yield (
+                ("owner_differs", f"{account_id} {account.owner} {account.epoch}"),
+                f"{account_id} is of {account.owner} in epoch {account.epoch}, held by {holders or None}",
+            )
+
+
+def _find_absent(lab: Lab) -> Iterator[Late]:
+    """Yield the workers that are not connected, by their own word or by Master's."""
+    master = lab.house.master
+    assert master is not None, "Master was opened when all was healed"
+    for worker in lab.workers:
+        worker_id = worker.profile.id
+        state, seat = lab.tally.worker_states[worker_id], master.presence.seats.get(worker_id)
+        if state is not WorkerState.CONNECTED:
+            yield ("not_reconnected", worker_id), f"{worker_id} is {state}: {worker.trouble}"
+        elif seat is None or seat.status is not WorkerStatus.CONNECTED or seat.sid is None:
+            known = "unknown" if seat is None else f"{seat.status}, socket {seat.sid}"
+            yield ("not_reconnected", worker_id), f"{worker_id} is connected, for Master it is {known}"
+
+
+def _find_waiting(lab: Lab, view: View) -> Iterator[Late]:
+    """Yield the accounts that wait though somebody has room for them."""
+    takers = view.show_takers()
+    for account_id, (platform, status, pinned) in lab.overseer.read_wishes().items():
+        account = view.accounts[account_id]
+        if account.owner is not None or status != "active":
+            continue
+        fitting = [
+            worker.profile.id
+            for worker in lab.workers
+            if worker.profile.id in takers
+            and takers[worker.profile.id].load < worker.profile.max_accounts
+            and platform in worker.profile.capabilities
+            and pinned in (None, worker.profile.id)
+        ]
+        if fitting:
+            detail = f"{account_id} waits, though {', '.join(fitting)} would take it"
+            yield ("not_assigned", f"{account_id} {account.epoch}"), detail
+
+
+def _read_view(lab: Lab) -> View:
+    with closing(Reader(lab.house.path)) as reader:
+        return reader.read(View(), {"accounts", "workers", "login_sessions"})
 
 
 def _check_liveness(lab: Lab, found: StoredFile) -> None:
     """Check that every worker is connected, every login has ended, and every account that fits somewhere is there."""
     complain = lab.ledger.complain
-    for worker in lab.workers:
-        state = lab.tally.worker_states[worker.profile.id]
-        if state is not WorkerState.CONNECTED:
-            complain("not_reconnected", f"{worker.profile.id} is {state}: {worker.trouble}")
+    view = _read_view(lab)
+    for (rule, _), detail in (*_find_absent(lab), *_find_waiting(lab, view)):
+        complain(rule, detail)
     for session_id, (account_id, status) in found.logins.items():
         if status in OPEN_SESSION:
             complain("login_stays_open", f"{session_id} of {account_id} is {status}")
-    master = lab.house.master
-    assert master is not None, "Master was opened when all was healed"
-    rooms = {}
-    for worker in lab.workers:
-        seat = master.presence.seats.get(worker.profile.id)
-        if seat is not None and seat.status is WorkerStatus.CONNECTED:
-            rooms[worker.profile.id] = worker.profile.max_accounts - len(seat.owned)
-    owners = {row[0]: row[1] for row in snapshot(lab.house.path)}
-    for account_id, (platform, status, pinned) in lab.overseer.read_wishes().items():
-        if owners[account_id] is not None or status != "active":
-            continue
-        fitting = [
-            worker.profile.id
-            for worker in lab.workers
-            if rooms.get(worker.profile.id, 0) > 0
-            and platform in worker.profile.capabilities
-            and pinned in (None, worker.profile.id)
-        ]
-        if fitting:
-            complain("not_assigned", f"{account_id} waits, though {', '.join(fitting)} would take it")
     if lab.settings.rebalance_interval_s:
         lab.overseer.check_even()
+    owners = {account_id: account.owner for account_id, account in view.accounts.items()}
     for detail in compare_owners(owners, lab.ledger.ownership.show_owners()):
         complain("owner_differs", detail)
+
+
+def _check_answers(lab: Lab) -> None:
+    """Check that everything that was asked over a connection that stands was answered, however late."""
+    before = lab.clock.monotonic() - ANSWER_S
+    for line in lab.lines:
+        unanswered = line.transport.list_unanswered(before)
+        if unanswered and line.link.is_sound:
+            shown = ", ".join(f"{count} {event}" for event, count in sorted(Counter(unanswered).items()))
+            lab.ledger.complain("never_answered", f"{line.owner} was not answered: {shown}")
+
+
+async def _check_counters(lab: Lab) -> None:
+    """Check Master's own figures against what the laboratory knows. Errors: ApiTrouble."""
+    status, answer = await lab.api.ask("GET", "status")
+    if status != 200:
+        raise ApiTrouble(f"GET status answered {status}: {answer.get('error')}")
+    view, wishes = _read_view(lab), lab.overseer.read_wishes()
+    online = sum(lab.tally.worker_states[worker.profile.id] is WorkerState.CONNECTED for worker in lab.workers)
+    told = answer.get("data", answer)
+    figures: dict[str, tuple[Any, Any]] = {
+        "workers online": (told["workers"]["online"], online),
+        "workers": (told["workers"]["total"], len(view.workers)),
+        "accounts": (told["accounts"]["total"], len(lab.ledger.accounts)),
+        "accounts active": (told["accounts"]["active"], sum(wish[1] == "active" for wish in wishes.values())),
+    }
+    scraped = _read_metrics(await lab.api.read_text("/metrics"))
+    figures["connected workers scraped"] = (scraped.get(("master_workers", "connected"), 0), online)
+    standing = Counter(line.namespace for line in lab.lines)
+    for namespace in ("worker", "admin", "client"):
+        figure = scraped.get(("master_sockets", namespace), 0)
+        figures[f"sockets of /{namespace}"] = (figure, standing[f"/{namespace}"])
+    for name, (said, known) in figures.items():
+        if said != known:
+            lab.ledger.complain("counter_differs", f"{name}: Master says {said}, there are {known}")
+
+
+def _read_metrics(text: str) -> dict[tuple[str, str], float]:
+    """Return the figures that have one label, by name and label."""
+    return {
+        (sample.name, next(iter(sample.labels.values()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if len(sample.labels) == 1
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What a Master knows. `owned`, `statuses` and `deadlines` are equal after a restart, but for who is connected.
+
+    Of `heard_at` (Unix seconds per worker) what is older than a batch is. `until` (monotonic seconds), until when
+    somebody may still act on what was taken from them, may only become later.
+    """
+
+    owned: dict[str, dict[str, int]]
+    statuses: dict[str, str]
+    deadlines: dict[str, int]
+    heard_at: dict[str, int]
+    until: float
 
 
 async def _check_rebuilt(lab: Lab) -> None:
@@ -75,12 +210,37 @@ async def _check_rebuilt(lab: Lab) -> None:
     house.kill("rebuilt")
     await lab.open_master()
     after = _describe(house.master.presence)
-    if before != after:
-        lab.ledger.complain("rebuilt_differs", f"memory was {before}, is {after}")
+    for difference in find_differences(before, after, lab.clock.now()):
+        lab.ledger.complain("rebuilt_differs", difference)
     if snapshot(house.path) != rows:
         lab.ledger.complain("rebuilt_differs", "the rows of accounts are others")
 
 
-def _describe(presence: Presence) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-    owned = {worker_id: dict(sorted(seat.owned.items())) for worker_id, seat in sorted(presence.seats.items())}
-    return owned, dict(sorted(presence.deadlines.items()))
+def find_differences(before: _Memory, after: _Memory, now: float) -> Iterator[str]:
+    """Yield what a Master that was started on another's file does not know as that one did."""
+    gone = {WorkerStatus.CONNECTED.value: WorkerStatus.DISCONNECTED.value}
+    statuses = {worker_id: gone.get(status, status) for worker_id, status in before.statuses.items()}
+    for name, was, is_now in (
+        ("owned", before.owned, after.owned),
+        ("statuses", statuses, after.statuses),
+        ("deadlines", before.deadlines, after.deadlines),
+    ):
+        if was != is_now:
+            yield f"{name} were {was}, are {is_now}"
+    for worker_id, at in before.heard_at.items():
+        if after.heard_at.get(worker_id, 0) < at < now - BATCH_S:
+            yield f"{worker_id} was heard at {at}, is said to have been at {after.heard_at.get(worker_id)}"
+    if after.until < before.until:
+        yield f"former owners were waited for until {before.until:.3f}, are until {after.until:.3f}"
+
+
+def _describe(presence: Presence) -> _Memory:
+    seats = sorted(presence.seats.items())
+    until = [at for former in presence.partings.values() for at in former.values()]
+    return _Memory(
+        {worker_id: dict(sorted(seat.owned.items())) for worker_id, seat in seats},
+        {worker_id: seat.status.value for worker_id, seat in seats},
+        dict(sorted(presence.deadlines.items())),
+        {worker_id: seat.heard_at for worker_id, seat in seats if seat.heard_at is not None},
+        max(presence.unsure_until, *until, float("-inf")),
+    )

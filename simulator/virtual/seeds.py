@@ -17,6 +17,7 @@ from simulator.master_process import StartTrouble
 from simulator.samples import Samples
 from simulator.virtual.ablations import ABLATIONS
 from simulator.virtual.faults import FAULTS
+from simulator.virtual.faults.processes import MOMENTS
 from simulator.virtual.plan import Plan, plan_swarm
 from simulator.virtual.run import Outcome, play
 
@@ -80,8 +81,7 @@ class Sums:
         """Return everything that must happen sometimes, with how often it did."""
         rows = [(f"fault {name}", self.faults[name]) for name in sorted(faults)]
         if "master_kill" in faults:
-            moments = ("before_execute", "after_execute", "before_commit", "after_commit", "before_send", "start")
-            rows += [(f"killed {moment}", self.faults[f"kill_{moment}"]) for moment in moments]
+            rows += [(f"killed {moment}", self.faults[f"kill_{moment}"]) for moment in (*MOMENTS, "start")]
         if set(faults) == set(FAULTS):
             rows += [(f"refusal {code}", self.refusals[code]) for code in REFUSALS]
             rows.append(("brake", self.brakes))

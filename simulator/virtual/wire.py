@@ -66,6 +66,7 @@ class LinkTransport:
         self._listeners: dict[str, Listener] = {}
         self._acks: dict[int, asyncio.Future[JsonObject]] = {}
         self._numbers = itertools.count(1)
+        self._unanswered: dict[int, tuple[str, float]] = {}
         self._joined: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
         self._context = copy_context()
@@ -77,6 +78,18 @@ class LinkTransport:
     def closed(self) -> bool:
         """Whether the connection is gone, or never came about."""
         return self._gone.is_set() or self._joined is None or not self._joined.done()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is gone; one that is being opened is not."""
+        return self._gone.is_set()
+
+    def list_unanswered(self, before: float) -> list[str]:
+        """Return the events sent before that loop time that were never acknowledged, though the connection stands.
+
+        It does not matter here for how long their callers have waited.
+        """
+        return [event for event, sent in self._unanswered.values() if sent < before]
 
     def on(self, event: str, listener: Listener) -> None:
         """Call `listener` with the first argument of each `event`; before `connect`."""
@@ -101,6 +114,7 @@ class LinkTransport:
             raise LinkDown("the connection is gone")
         number = next(self._numbers)
         answer = self._acks[number] = self._loop.create_future()
+        self._unanswered[number] = event, self._loop.time()
         self._link.up.put(f"42{self._namespace},{number}{orjson.dumps([event, data]).decode()}")
         timer = self._loop.call_later(timeout_s, _give_up, answer, event)
         try:
@@ -160,6 +174,7 @@ class LinkTransport:
                 listener(args[0] if args else {})
         elif kind == "3":
             number = int(frame[2 + len(self._namespace) + 1 : start])
+            self._unanswered.pop(number, None)
             answer = self._acks.get(number)
             if answer is not None and not answer.done():
                 answer.set_result(orjson.loads(frame[start:])[0])
@@ -183,6 +198,7 @@ class LinkTransport:
         if self._gone.is_set():
             return
         self._gone.set()
+        self._unanswered.clear()
         waiting: list[asyncio.Future[Any]] = [*self._acks.values()]
         if self._joined is not None:
             waiting.append(self._joined)

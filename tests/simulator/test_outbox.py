@@ -99,3 +99,33 @@ def test_waits_grow_to_a_limit_and_use_the_whole_span():
     assert max(waits) <= 15.0
     assert min(waits) < 1.5, "full jitter: some come back early"
     assert max(waits) > 13.5
+
+
+def test_a_shuffled_outbox_sends_everything_in_another_order_and_nothing_too_early():
+    box, sent = outbox(), [report(name) for name in "abcdefgh"]
+    for each in sent:
+        box.put(each, 10.0)
+    box.take_due(10.0)
+    box.retry(sent[0], 10.0, 90.0)
+    box.shuffle(open_stream(1, "shuffle"))
+    early = [box.take_due(99.9) for _ in sent]
+    late = [box.take_due(1_000.0) for _ in sent]
+    assert sent[0] in late
+    order = [each.account_id for each in (*early, *late) if each is not None]
+    assert sorted(order) == list("abcdefgh")
+    assert order != list("bcdefgha")
+
+
+def test_the_oldest_report_is_known_also_while_it_is_sent():
+    box, first = outbox(), report("a")
+    assert box.find_oldest() is None
+    box.put(first, 1.0)
+    box.put(report("b"), 2.0)
+    assert box.take_due(1.0) is first
+    assert box.find_oldest() == 1.0
+    box.retry(first, 50.0)
+    assert box.find_oldest() == 1.0
+    assert box.take_due(2.0) is not first
+    assert box.take_due(1e9) is first
+    box.settle(first)
+    assert box.find_oldest() == 2.0

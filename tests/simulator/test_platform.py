@@ -177,3 +177,26 @@ def test_workers_differ_in_what_they_can():
     profiles = draw_profiles(6, ("douyin", "xiaohongshu"), 10, "sim")
     assert len({profile.id for profile in profiles}) == 6
     assert [len(profile.capabilities) for profile in profiles] == [2, 2, 1, 2, 2, 1]
+
+
+@pytest.mark.parametrize("count", [7, 3 * KEPT + 1])
+def test_a_burst_shows_as_many_messages_as_were_asked_for(count):
+    platform = Platform(replace(BUSY, rate_per_s=1e-9), ManualClock(), "run")
+    ids = [f"id-{number}" for number in range(3)]
+    for name in ids:
+        platform.enroll(name, name)
+    platform.burst(ids[:2], count)
+    shown = [len(platform.look_at_messages(name, 0)) for name in ids]
+    assert sum(shown) == count
+    assert shown[0] - shown[1] == count % 2
+    assert shown[2] == 0
+
+
+def test_after_a_burst_the_platform_shows_no_more_than_it_brought():
+    platform = Platform(replace(BUSY, rate_per_s=1e-9), ManualClock(), "run")
+    platform.enroll("id", "handle")
+    for _ in range(3):
+        platform.burst(["id"], KEPT + 5)
+    assert len(platform.look_at_messages("id", 0)) == KEPT + 5
+    platform.burst(["id"], 1)
+    assert len(platform.look_at_messages("id", 0)) == KEPT

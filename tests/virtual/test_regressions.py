@@ -1,4 +1,4 @@
-"""Runs that once violated something: they are played for ever."""
+"""Runs that once violated something: they are played for ever, and each shows that it would notice again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from simulator.virtual.record import read_plan
 from simulator.virtual.run import play
+from tests.virtual.undone import UNDONE, undone
 
 PLANS = sorted((Path(__file__).parents[2] / "fixtures" / "simulation").glob("*.json"))
 
@@ -16,8 +17,12 @@ PLANS = sorted((Path(__file__).parents[2] / "fixtures" / "simulation").glob("*.j
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_what_was_once_found_stays_mended(path):
     found = json.loads(path.read_text(encoding="utf-8"))
-    assert play(read_plan(found["plan"])).details == [], found["what"]
+    plan = read_plan(found["plan"])
+    assert play(plan).details == [], found["what"]
+    with undone(path.stem):
+        assert play(plan, until_violation=True).first == found["rule"], f"it does not notice any more: {found['what']}"
 
 
-def test_there_are_such_runs():
+def test_each_such_run_says_what_mended_it():
+    assert set(UNDONE) == {path.stem for path in PLANS}
     assert len(PLANS) >= 10

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from simulator.virtual.faults.base import Fault
 from simulator.virtual.faults.links import LINK_FAULTS
+from simulator.virtual.faults.nuisances import NUISANCE_FAULTS
 from simulator.virtual.faults.people import PEOPLE_FAULTS
 from simulator.virtual.faults.processes import PROCESS_FAULTS
 
-FAULTS: dict[str, Fault] = {**PROCESS_FAULTS, **LINK_FAULTS, **PEOPLE_FAULTS}
+FAULTS: dict[str, Fault] = {**PROCESS_FAULTS, **LINK_FAULTS, **PEOPLE_FAULTS, **NUISANCE_FAULTS}
 """Name -> what it does once, from its beginning to its end."""
 
 __all__ = ["FAULTS", "Fault"]

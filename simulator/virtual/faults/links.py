@@ -51,7 +51,7 @@ async def lost_ack(lab: Lab, rng: Random) -> None:
         lab.note("lost_ack", line.owner)
         line.link.go_dark(up=False)
         await asyncio.sleep(rng.uniform(0.05, 3.0))
-        line.link.sever()
+        line.transport.cut()  # over a link that has gone dark, not even its end would be heard
 
 
 async def slow_link(lab: Lab, rng: Random) -> None:

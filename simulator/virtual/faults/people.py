@@ -122,9 +122,10 @@ def draw_nonsense(lab: Lab, rng: Random, namespace: str) -> tuple[str, Any]:
 
 async def burst(lab: Lab, rng: Random) -> None:
     """Up to ten thousand messages appear within a second."""
-    count = rng.choice((20, 200, 200, 200, 1_000, 1_000, 10_000))
-    lab.note("burst", str(count))
-    lab.platform.burst(pick_some(rng, sorted(lab.ledger.accounts)), count)
+    accounts, (count,) = sorted(lab.ledger.accounts), rng.choices((20, 200, 1_000, 10_000), (4, 14, 5, 1))
+    if accounts:
+        lab.note("burst", str(count))
+        lab.platform.burst(pick_some(rng, accounts), count)
 
 
 async def capacity_change(lab: Lab, rng: Random) -> None:
@@ -170,8 +171,13 @@ async def moved_at_success(lab: Lab, rng: Random) -> None:
     """A person moves an account just when its worker has logged it in, before Master hears of that."""
     session_id = await lab.wait_success(120.0)
     login = lab.ledger.logins.get(session_id or "")
-    worker = pick(rng, lab.workers)
-    if login is None or worker is None:
+    if login is None:
+        return
+    # whoever holds it already would keep it, and one that does not serve its platform would not get it
+    platform = lab.overseer.read_wishes()[login.account_id][0]
+    others = [one for one in lab.workers if one.find_epoch(login.account_id) is None]
+    worker = pick(rng, [one for one in others if platform in one.profile.capabilities] or lab.workers)
+    if worker is None:
         return
     lab.note("moved_at_success", login.account_id)
     await lab.ask_http("PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id})

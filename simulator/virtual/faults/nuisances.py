@@ -1,0 +1,115 @@
+"""Faults of those who talk without listening, ask for what cannot be, or say again in another order."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from simulator.api import ApiTrouble
+from simulator.tally import WorkerState
+from simulator.transport import AckLate, LinkDown
+from simulator.virtual.faults.base import Fault, pick
+
+if TYPE_CHECKING:
+    from simulator.virtual.lab import Lab
+
+FLOOD = (200, 1_000)
+"""How many events a flood has, at the least and at the most: the most is half of what one socket may say at once."""
+
+FLOODS = {
+    "/worker": ("worker:heartbeat", "worker:goodbye", "worker:login:status", "no:such:event"),
+    "/admin": ("master:login:user_input", "master:login:cancel", "no:such:event"),
+    "/client": ("client:heartbeat", "client:sync:request", "no:such:event"),
+}
+
+PATIENCE_S = 60.0
+
+WAIT_S = 10.0
+"""How long somebody waits for a worker to have two reports that were not taken."""
+
+
+SETTLE_S = 0.01
+"""After so long what was being sent lies in the outbox again."""
+
+
+async def flood(lab: Lab, rng: Random) -> None:
+    """A stranger says hundreds of things without waiting for an answer, and then waits for its last one."""
+    namespace = rng.choice(tuple(FLOODS))
+    event, count = rng.choice(FLOODS[namespace]), rng.randint(*FLOOD)
+    lab.note("flood", f"{count} {event}")
+    transport = lab.open_stranger(namespace, "flood")
+    try:
+        await transport.connect()
+        for number in range(count):
+            transport.send_raw(f'42{namespace},{1_000_000 + number}["{event}",{{"number":{number}}}]')
+        await transport.call(event, {}, PATIENCE_S)
+    except LinkDown:
+        pass
+    except AckLate as late:
+        if lab.is_calm_since(PATIENCE_S):
+            lab.ledger.complain("stranger_unanswered", f"{late} after {count} others was not answered in a minute")
+    finally:
+        transport.cut()
+
+
+async def mistaken_request(lab: Lab, rng: Random) -> None:
+    """A person, or a program of theirs, asks over HTTP for what cannot be."""
+    account = pick(rng, sorted(lab.ledger.accounts))
+    away = [one for one in lab.workers if lab.tally.worker_states[one.profile.id] is not WorkerState.CONNECTED]
+    worker = pick(rng, away or lab.workers)
+    if account is None or worker is None:
+        return
+    requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("GET", "nowhere", {}),
+        ("PUT", "accounts", {}),
+        ("GET", "accounts?colour=red", {}),
+        ("GET", "workers/nobody", {}),
+        ("PATCH", f"accounts/{account}", {"status": "no such state"}),
+        ("POST", f"accounts/{account}/login", {"worker_id": worker.profile.id}),
+        ("POST", f"workers/{worker.profile.id}/lifecycle/stop", {}),
+        ("POST", "accounts", await _show_twin(lab, account)),
+    )
+    method, path, body = rng.choice(requests)
+    lab.note("mistaken_request", f"{method} {path}")
+    await lab.ask_http(method, path, body)
+
+
+async def _show_twin(lab: Lab, account_id: str) -> dict[str, Any]:
+    """Return what would make a second row for an account that there is."""
+    try:
+        status, answer = await lab.api.ask("GET", f"accounts/{account_id}")
+    except ApiTrouble:
+        status, answer = 0, {}
+    shown = answer.get("account", answer)
+    if status != 200 or not shown.get("account_id"):
+        return {}
+    return {"platform": shown["platform"], "account_name": "twin", "account_id": shown["account_id"]}
+
+
+async def resent_anyhow(lab: Lab, rng: Random) -> None:
+    """A worker loses its connection and sends what was not taken again in another order than before.
+
+    A link keeps its order, as TCP does. What lies in an outbox need not: it is sent by many hands, read from a disk.
+    """
+    accounts = sorted(lab.ledger.accounts)
+    holding = [one for one in lab.workers if any(one.find_epoch(account) is not None for account in accounts)]
+    worker = pick(rng, holding)
+    if worker is None:
+        return
+    for line in lab.lines:
+        if line.owner == worker.profile.id:
+            line.link.go_dark(up=False)
+    for _ in range(int(WAIT_S * 10)):
+        if worker.waiting_reports > 1:
+            break
+        await asyncio.sleep(0.1)
+    lab.note("resent_anyhow", f"{worker.profile.id} {worker.waiting_reports}")
+    for line in lab.lines:
+        if line.owner == worker.profile.id:
+            line.transport.cut()
+    await asyncio.sleep(SETTLE_S)
+    worker.shuffle_reports(rng)
+
+
+NUISANCE_FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (flood, mistaken_request, resent_anyhow)}

@@ -1,0 +1,62 @@
+"""What Master keeps in memory, measured against what stands: nothing may grow with uptime (simulation.md, 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from master.app import Master
+
+DELIVERED_S = 5.0
+"""Undisturbed seconds after which the file says of a notification that it was delivered; a sweep writes it."""
+
+
+class Memory:
+    """Looks at Master's memory once a second."""
+
+    def __init__(self) -> None:
+        self._undelivered: tuple[str | None, float] = (None, 0.0)
+        """The oldest notification of which the file does not say yet that it was delivered, and since when it is."""
+
+    def find_grown(
+        self, master: Master, *, workers: int, accounts: int, links: int, now: float, calm_s: float
+    ) -> Iterator[str]:
+        """Yield what is larger than what stands, or has stayed for too long.
+
+        `workers` counts those that there are, connected or not; `links` the connections whose end Master has not dealt
+        with yet; `calm_s` the seconds for which nothing has kept Master from its work.
+        """
+        for name, (size, bound) in _measure(master, workers, accounts, links).items():
+            if size > bound:
+                yield f"{name} holds {size}, more than {bound}"
+        oldest = next(iter(master.presence.delivered), None)
+        if oldest != self._undelivered[0]:
+            self._undelivered = oldest, now
+        elif oldest is not None and min(calm_s, now - self._undelivered[1]) > DELIVERED_S:
+            yield f"delivered keeps {oldest}, and {len(master.presence.delivered) - 1} more"
+            self._undelivered = None, now
+
+
+def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping[str, tuple[int, int]]:
+    """Return the size and the bound of each structure. No actor is in more than one namespace of a connection."""
+    presence, sockets = master.presence, master.sockets
+    return {
+        "seats": (len(presence.seats), workers),
+        "claims": (len(presence.claims), workers),
+        "unwritten": (len(presence.unwritten), workers),
+        "doubted": (len(presence.doubted), workers),
+        "given_up": (len(presence.given_up), 2 * workers),
+        "handed_out": (len(presence.handed_out), accounts),
+        "deadlines": (len(presence.deadlines), accounts),
+        "ends": (len(presence.ends), accounts),
+        "partings": (len(presence.partings), accounts),
+        "former owners": (sum(len(former) for former in presence.partings.values()), accounts * workers),
+        "owed_revocations": (sum(len(seat.owed_revocations) for seat in presence.seats.values()), accounts * workers),
+        "worker_of_socket": (len(presence.worker_of_socket), len(presence.worker_sockets)),
+        "sockets": (len(presence.worker_sockets) + len(presence.admins) + len(presence.clients), links),
+        "lanes": (len(sockets.lanes), links),
+        "expected": (len(sockets.expected), 2 * links),
+        "connections": (len(sockets.eio.sockets), links),
+        "queue": (master.turns.waiting, master.settings.write_queue_items),
+    }
