@@ -50,6 +50,7 @@ def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping
         "handed_out": (len(presence.handed_out), accounts),
         "deadlines": (len(presence.deadlines), accounts),
         "ends": (len(presence.ends), accounts),
+        "last_ends": (len(presence.last_ends), accounts),
         "partings": (len(presence.partings), accounts),
         "former owners": (sum(len(former) for former in presence.partings.values()), accounts * workers),
         "owed_revocations": (sum(len(seat.owed_revocations) for seat in presence.seats.values()), accounts * workers),

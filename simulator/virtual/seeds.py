@@ -31,16 +31,24 @@ SOMETIMES_FROM = 200
 """From so many seeds on, everything in the table must have been seen."""
 
 REFUSALS = (
+    "already_exists",
     "invalid",
     "login_closed",
+    "method_not_allowed",
     "no_worker",
+    "not_found",
     "not_registered",
+    "overloaded",
+    "stale_epoch",
     "storage_trouble",
     "unknown_account",
     "unknown_event",
+    "unknown_parameter",
     "unknown_session",
+    "unknown_worker",
     "unreadable",
     "worker_full",
+    "worker_not_connected",
     "worker_unfit",
 )
 """Codes that a swarm must meet; the others belong to people and pages that no run has."""

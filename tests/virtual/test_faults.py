@@ -15,7 +15,7 @@ FARM = replace(DAY, seed=3, workers=3, accounts=6, rate_per_s=1.0, monitor_inter
 FARM = replace(FARM, never_scan_rate=0.0, login_failure_rate=0.0)
 
 
-@pytest.mark.parametrize("fault", ["flood", "mistaken_request", "resent_anyhow", "burst"])
+@pytest.mark.parametrize("fault", ["flood", "mistaken_request", "resent_anyhow"])
 def test_a_nuisance_happens_and_breaks_nothing(fault):
     outcome = play(Plan(3, FARM, 120.0, {fault: 15.0}))
     assert outcome.details == []
