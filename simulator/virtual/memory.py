@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class Memory:
             self._undelivered = None, now
 
 
-def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping[str, tuple[int, int]]:
+def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping[str, tuple[int, float]]:
     """Return the size and the bound of each structure. No actor is in more than one namespace of a connection."""
     presence, sockets = master.presence, master.sockets
     return {
@@ -59,5 +60,5 @@ def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping
         "lanes": (len(sockets.lanes), links),
         "expected": (len(sockets.expected), 2 * links),
         "connections": (len(sockets.eio.sockets), links),
-        "queue": (master.turns.waiting, master.settings.write_queue_items),
+        "queue": (master.turns.waiting, master.settings.write_queue_items or math.inf),
     }

@@ -38,6 +38,7 @@ REFUSALS = (
     "no_worker",
     "not_found",
     "not_registered",
+    "not_yours",
     "overloaded",
     "stale_epoch",
     "storage_trouble",
