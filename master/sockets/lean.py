@@ -7,7 +7,6 @@ coroutine reads and one writes. Who has gone silent is found by the library's ow
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,8 +16,10 @@ from aiohttp import WSMsgType
 from aiohttp.web import Response, StreamResponse, WebSocketResponse
 from engineio.async_drivers.aiohttp import WebSocket
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import ContentTooLongError
+from engineio.exceptions import ContentTooLongError, SocketIsClosedError
 from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
+
+from master.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -63,23 +64,51 @@ class PlainWebSocket(WebSocket):
 class LeanSocket(AsyncSocket):
     """A connection of python-engineio with a WebSocket read and written leanly, and POSTs taken packet by packet."""
 
-    settle: Callable[[], Awaitable[None]]
-    """Waits until everything that was read here has been dealt with; the server sets it."""
-
     taking = 0
     """How many frames are being taken: more than none for long means that this peer is not read meanwhile."""
 
-    taken_at = 0.0
-    """When the latest frame was taken, by the library's clock for pings."""
+    taken_at = float("-inf")
+    """Monotonic second at which the latest frame was taken."""
+
+    pinged_at: float | None = None
+    """Monotonic second at which the ping was sent that is not answered yet."""
+
+    _clock: Clock
+    _settle: Callable[[], Awaitable[None]]
+
+    @staticmethod
+    def take_over(connection: Any, clock: Clock, settle: Callable[[], Awaitable[None]]) -> None:
+        """Make a new connection a lean one, for the library makes its own class and takes no other.
+
+        `settle` waits until everything that was read here has been dealt with.
+        """
+        connection.__class__ = LeanSocket
+        connection._clock, connection._settle = clock, settle
+        connection.pinged_at = clock.monotonic()  # so the library knows that it is to send the first one
+
+    @property
+    def last_ping(self) -> bool:
+        """Tell whether a ping waits for its answer. The library writes here when it sent one, by a clock that is set."""
+        return self.pinged_at is not None
+
+    @last_ping.setter
+    def last_ping(self, sent: float | None) -> None:
+        self.pinged_at = None if sent is None else self._clock.monotonic()
 
     async def check_ping_timeout(self) -> bool:
         """Close the connection of a peer that has not answered a ping in time; return whether it goes on.
 
         What a peer answers stands behind what it has sent before: the time in which that is not read is not the peer's.
+        Errors: SocketIsClosedError.
         """
-        if self.last_ping:
-            self.last_ping = max(self.last_ping, time.time() if self.taking else self.taken_at)
-        return bool(await super().check_ping_timeout())
+        if self.closed:
+            raise SocketIsClosedError
+        if self.pinged_at is None or self.taking:
+            return True
+        if self._clock.monotonic() - max(self.pinged_at, self.taken_at) <= self.server.ping_timeout:
+            return True
+        await self.close(reason=self.server.reason.PING_TIMEOUT)
+        return False
 
     async def send(self, pkt: Packet) -> None:
         """Queue a packet; one for a closed connection is dropped."""
@@ -125,7 +154,7 @@ class LeanSocket(AsyncSocket):
         try:
             await self._read(ws)
             if not self.closed:
-                await self.settle()
+                await self._settle()
         finally:
             self.queue.put_nowait(None)
             await writing
@@ -175,13 +204,13 @@ class LeanSocket(AsyncSocket):
                 await self.server.handlers["message"](self.sid, frame[1:])
             elif (packet := _read_packet(frame)) is not None:
                 if packet.packet_type == CLOSE:
-                    await self.settle()  # who leaves has said before what still waits
+                    await self._settle()  # who leaves has said before what still waits
                 await self.receive(packet)
         except Exception:
             log.exception("frame_failed", connection=self.sid)
         finally:
             self.taking -= 1
-            self.taken_at = time.time()
+            self.taken_at = self._clock.monotonic()
 
 
 def _read_packet(frame: str) -> Packet | None:

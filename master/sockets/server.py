@@ -107,8 +107,7 @@ class SocketServer(socketio.AsyncServer):
         while not connection.queue.empty():
             queue.put_nowait(connection.queue.get_nowait())
         connection.queue = queue
-        connection.__class__ = LeanSocket  # the library makes its own class and takes no other
-        connection.settle = lambda: self.settle(eio_sid)
+        LeanSocket.take_over(connection, self._clock, lambda: self.settle(eio_sid))
 
     async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, reason: Any

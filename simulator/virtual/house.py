@@ -6,13 +6,9 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import engineio.async_socket
 
 from master.app import Master
 from master.clock import Clock
@@ -208,13 +204,3 @@ class House:
         eio._async = {**eio._async, **DRIVER}
         eio.generate_id = lambda: f"sid{next(self._sids):08d}"
         return master
-
-
-@contextmanager
-def virtual_engineio(clock: Clock) -> Iterator[None]:
-    """Give python-engineio the virtual time: it reads it by its module's name, and takes no clock."""
-    with ExitStack() as stack:
-        library = vars(engineio.async_socket)
-        stack.callback(library.__setitem__, "time", library["time"])
-        library["time"] = SimpleNamespace(time=clock.now)
-        yield

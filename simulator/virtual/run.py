@@ -18,7 +18,6 @@ from simulator.api import ApiTrouble
 from simulator.ledger import SECRET_MARK
 from simulator.ownership import Complain
 from simulator.samples import Samples
-from simulator.virtual.house import virtual_engineio
 from simulator.virtual.lab import Lab, MasterStaysAway
 from simulator.virtual.loop import Deadlock, Interrupted, run_virtually
 from simulator.virtual.plan import Plan
@@ -78,7 +77,6 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
                 lab.end_at_violation()
             labs.append(lab)
             stack.callback(lab.close)  # not by `main` itself, which is left standing where it is interrupted
-            stack.enter_context(virtual_engineio(lab.clock))
             await lab.play()
 
         try:

@@ -72,10 +72,12 @@ async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, 
         await hold.wait_for(1)
         await emit(worker, "worker:heartbeat", {"workerId": "worker-1"})
         await wait_until(lambda: connection.taking == 1)
-        connection.last_ping = connection.taken_at = 1.0  # long ago
+        connection.last_ping = 1e12  # as the library writes it, by the wall clock
+        assert connection.pinged_at == bench.clock.monotonic()
+        connection.pinged_at, connection.taken_at = -100.0, -100.0  # long ago
         assert await connection.check_ping_timeout()
     await wait_until(lambda: connection.taking == 0)
-    connection.last_ping = connection.taken_at = 1.0
+    connection.pinged_at, connection.taken_at = -100.0, -100.0
     assert not await connection.check_ping_timeout()
     assert connection.closed
 
