@@ -88,7 +88,7 @@ class LeanSocket(AsyncSocket):
 
     @property
     def last_ping(self) -> bool:
-        """Tell whether a ping waits for its answer. The library writes here when it sent one, by a clock that is set."""
+        """Tell whether a ping waits for its answer. The library writes here when one was sent, by the wall clock."""
         return self.pinged_at is not None
 
     @last_ping.setter
