@@ -19,6 +19,9 @@ from simulator.virtual.view import LoginRow, WorkerRow
 DETECTION_S = 1.0
 """How late a silent worker may be given up by an undisturbed Master."""
 
+EQUAL_S = 1e-6
+"""Moments so close are one: a brake may end exactly a timeout after the stall that put it on."""
+
 GHOST_S = 5.0
 """How long an undisturbed Master may take to notice what became of a link."""
 
@@ -101,7 +104,7 @@ class Silence:
         if began is None:
             return
         stall_ended = self._house.stall_ended
-        if stall_ended <= began and at - stall_ended <= self._timeout_s:
+        if stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
             detail = f"{lost} given up {at - stall_ended:.3f} s after Master's own stall"
             self._complain("given_up_after_stall", detail)
         self._check_brake(lost, sum(worker.status != WorkerStatus.OFFLINE for worker in now.values()), at, began)

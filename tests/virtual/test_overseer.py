@@ -45,7 +45,13 @@ def watch(tmp_path, script) -> list[str]:
 
 @pytest.mark.parametrize(
     ("stall_ended", "began", "noticed"),
-    [(1_005.0, 1_030.0, True), (1_000.0, 1_030.0, True), (999.0, 1_030.0, False), (1_030.0, 1_029.0, False)],
+    [
+        (1_005.0, 1_030.0, True),
+        (1_000.1, 1_030.0, True),
+        (1_000.0, 1_030.0, False),
+        (999.0, 1_030.0, False),
+        (1_030.0, 1_029.0, False),
+    ],
 )
 def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(tmp_path, stall_ended, began, noticed):
     async def script(silence, house) -> None:
