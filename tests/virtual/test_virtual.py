@@ -10,7 +10,7 @@ import pytest
 
 from master.settings import load_settings
 from simulator.transport import AckLate, LinkDown
-from simulator.virtual.house import House, virtual_engineio
+from simulator.virtual.house import House
 from simulator.virtual.life import Life, bury
 from simulator.virtual.loop import Deadlock, VirtualClock, run_virtually
 from simulator.virtual.network import Link
@@ -231,12 +231,11 @@ def play(folder: Path, script) -> object:
             link = Link(loop, rng, "10.0.0.1", LATENCY_S)
             return link, LinkTransport(house.serve, link, namespace)
 
-        with virtual_engineio(clock):
-            assert await house.open()
-            try:
-                return await script(loop, house, open_transport)
-            finally:
-                await house.close()
+        assert await house.open()
+        try:
+            return await script(loop, house, open_transport)
+        finally:
+            await house.close()
 
     faults: list = []
     result = run_virtually(main, faults.append)

@@ -76,7 +76,7 @@ def _failed_keeps_place(stack: ExitStack) -> None:
     async def give_nothing_back(turn: Any, *_: Any) -> None:
         await settle_loads(turn, set())
 
-    stack.enter_context(patch.object(login_ends, "_give_back_place", give_nothing_back))
+    stack.enter_context(patch.object(login_ends, "give_back_place", give_nothing_back))
 
 
 def _wall_clock_alone(stack: ExitStack) -> None:
