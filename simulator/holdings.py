@@ -118,6 +118,12 @@ class Holdings:
         held = self._held.get(account_id)
         return 0.0 if held is None or held.acts else held.acts_at - self._clock.monotonic()
 
+    @property
+    def waits(self) -> bool:
+        """Whether another worker may still act on something that is held here."""
+        self.begin_due()
+        return not all(held.acts for held in self._held.values())
+
     def replace(self, accounts: Collection[Any], told: WorkerProfile) -> list[str]:
         """Hold exactly the accounts of a registration that `told` this profile; return their ids."""
         self._platforms = {*told.capabilities, *self._profile.capabilities}

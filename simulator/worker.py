@@ -109,6 +109,11 @@ class Worker:
         """Return the epoch in which this worker believes to hold an account; None if it does not."""
         return self._holdings.find_epoch(account_id)
 
+    @property
+    def waits_to_act(self) -> bool:
+        """Whether this worker holds an account on which another may still act."""
+        return self._holdings.waits
+
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
         """Live, crash and return until `leave`; once `calm` is set there are no more crashes."""
         wait_s = self._rng.uniform(0.0, self._world.scenario.ramp_s)

@@ -47,8 +47,8 @@ DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
 """Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
 
-EVEN_S = 60.0
-"""Virtual seconds in which Master has made loads even, where it is to; who got an account then waits for a timeout."""
+EVEN_S = 105.0
+"""Virtual seconds in which Master has made loads even, where it is to."""
 
 SWEEP_S = 1.0
 SAMPLES = 400
@@ -281,8 +281,10 @@ class Lab:
             await asyncio.sleep(SWEEP_S)
         if left := self._count_waiting():
             self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
-        evening_s = EVEN_S + self.settings.heartbeat_timeout_s if self.settings.rebalance_interval_s else 0.0
-        await asyncio.sleep(SETTLE_S + evening_s)
+        await asyncio.sleep(SETTLE_S + (EVEN_S if self.settings.rebalance_interval_s else 0.0))
+        end = self.clock.monotonic() + self.settings.heartbeat_timeout_s
+        while self._count_waiting_to_act() and self.clock.monotonic() < end:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(SWEEP_S)
         for client in self.clients:
             try:
                 await client.catch_up()
@@ -296,6 +298,10 @@ class Lab:
 
     def _count_waiting(self) -> int:
         return sum(worker.waiting_reports for worker in self.workers)
+
+    def _count_waiting_to_act(self) -> int:
+        """Return how many workers hold what its former owner, until it has heard of it, may still act on."""
+        return sum(worker.waits_to_act for worker in self.workers)
 
     async def _watch(self) -> None:
         """Look at everything once a second, and take samples for the report."""

@@ -1,7 +1,7 @@
 """Mendings that can be taken back for the time of a run: a plan is worth playing only if it notices that.
 
-Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master is replaced, by what it was
-like before; Master itself has no switches for this.
+Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master (once: of the laboratory) is
+replaced, by what it was like before; there are no switches for this.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from master.decisions.assignment import may_take
 from master.operations import assignments, login_ends, silence, workers
 from master.operations.assignments import settle_loads
 from master.presence import Presence
+from simulator.virtual.lab import Lab
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
@@ -113,6 +114,11 @@ def _no_handover(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Presence, "find_wait", lambda *_: 0.0))
 
 
+def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
+    """The laboratory's reckoning does not wait until new owners may act: what it says then is false."""
+    stack.enter_context(patch.object(Lab, "_count_waiting_to_act", lambda _: 0))
+
+
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "audit-counts-for-the-brake": _audit_does_not_count,
     "brake-and-audit": _audit_knows_no_brake,
@@ -122,6 +128,7 @@ UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "kept-place": _failed_keeps_place,
     "login-after-a-step-back": _wall_clock_alone,
     "login-on-unfit-worker": _login_asks_no_platform,
+    "reckoning-after-the-last-login": _reckoning_waits_for_no_start,
     "registered-and-given-up": _registration_is_no_sign,
     "two-owners": _no_handover,
 }
