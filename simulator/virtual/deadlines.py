@@ -35,7 +35,7 @@ class Signs:
 
     answered: float = float("-inf")
     arrived: float = float("-inf")
-    """When the latest one arrived at Master's door, answered or not."""
+    """When the latest one arrived at Master's door, answered or not; if it stood still, when it could be read."""
     left: bool = False
 
 
@@ -67,10 +67,24 @@ class Silence:
         """Who was silent for longer than the timeout, from when until when; the latest last."""
         self._ghosts: dict[tuple[str, str], float] = {}
         self.signs: dict[str, Signs] = {}
+        self._unread: set[str] = set()
+        house.on_resume = self._read_unread
 
     def of(self, worker_id: str) -> Signs:
         """Return a worker's signs of life."""
         return self.signs.setdefault(worker_id, Signs())
+
+    def note_arrived(self, worker_id: str) -> None:
+        """Note that a sign of life has arrived at Master's door."""
+        self.of(worker_id).arrived = self._clock.monotonic()
+        if self._house.stands_still:
+            self._unread.add(worker_id)
+
+    def _read_unread(self, goes_on: bool) -> None:
+        # a Master that stood still hears then what arrived meanwhile; one that was killed never does
+        for worker_id in self._unread if goes_on else ():
+            self.of(worker_id).arrived = self._clock.monotonic()
+        self._unread.clear()
 
     # -- after every turn ----------------------------------------------------------------------------------------
 

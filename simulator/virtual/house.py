@@ -43,6 +43,8 @@ class House:
         self.trouble = ""
         """Why the latest Master that was not killed did not come to answer."""
         self.on_birth: Callable[[], None] = lambda: None
+        self.on_resume: Callable[[bool], None] = lambda _: None
+        """Hears of each end of a stall, and whether the Master that stood still goes on."""
         """Comes before each new Master touches the file."""
         self.on_open: Callable[[Master], None] = lambda _: None
         self.on_killed: Callable[[], None] = lambda: None
@@ -135,6 +137,11 @@ class House:
         if self.master is not None:
             self.master._held.close()
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether Master lives, and reads nothing."""
+        return self._stall_began is not None
+
     def stall(self) -> None:
         """Let Master run nothing until `resume`."""
         if self.life is not None:
@@ -148,6 +155,7 @@ class House:
         now, began, self._stall_began = self._clock.monotonic(), self._stall_began, None
         if began is not None and now - began > STALL_S + PULSE_S:
             self.stall_ended = now
+        self.on_resume(began is not None and self.life is not None)
         self.disturb()
 
     def disturb(self) -> None:

@@ -107,7 +107,7 @@ class Overseer:
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
-        self._silence.of(worker_id).arrived = self._clock.monotonic()
+        self._silence.note_arrived(worker_id)
 
     # -- after every turn ----------------------------------------------------------------------------------------
 

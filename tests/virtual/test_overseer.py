@@ -11,6 +11,7 @@ from master.model import SessionStatus, WorkerStatus
 from master.settings import load_settings
 from simulator.virtual.deadlines import Moment, Silence, find_taken_late
 from simulator.virtual.house import House
+from simulator.virtual.life import Life
 from simulator.virtual.loop import VirtualClock, run_virtually
 from simulator.virtual.view import LoginRow, WorkerRow
 
@@ -103,6 +104,26 @@ def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_m
         await stay_silent("a", braked=True, until=until)(silence, house)
 
     assert watch(tmp_path, script) == ["given_up_late"] * noticed
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp_path, killed):
+    async def script(silence, house) -> None:
+        house.life = Life("master")
+        house.stall()
+        await asyncio.sleep(10)
+        silence.note_arrived("a")
+        assert silence.of("a").arrived == 1_010
+        await asyncio.sleep(10)
+        if killed:
+            house.life = None
+        house.resume()
+        assert silence.of("a").arrived == (1_010 if killed else 1_020)
+        await asyncio.sleep(10)
+        house.resume()
+        assert silence.of("a").arrived == (1_010 if killed else 1_020)
+
+    assert watch(tmp_path, script) == []
 
 
 LOGIN = LoginRow("account", "a", SessionStatus.PENDING, 1_300)

@@ -1,6 +1,6 @@
 """Mendings that can be taken back for the time of a run: a plan is worth playing only if it notices that.
 
-Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master (once: of the laboratory) is
+Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master (or of the laboratory) is
 replaced, by what it was like before; there are no switches for this.
 """
 
@@ -18,6 +18,7 @@ from master.decisions.assignment import may_take
 from master.operations import assignments, login_ends, silence, workers
 from master.operations.assignments import settle_loads
 from master.presence import Presence
+from simulator.virtual.house import House
 from simulator.virtual.lab import Lab
 
 
@@ -119,6 +120,11 @@ def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Lab, "_count_waiting_to_act", lambda _: 0))
 
 
+def _arrivals_are_read_at_once(stack: ExitStack) -> None:
+    """The laboratory takes what arrives at a Master that stands still for heard."""
+    stack.enter_context(patch.object(House, "stands_still", False))
+
+
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "audit-counts-for-the-brake": _audit_does_not_count,
     "brake-and-audit": _audit_knows_no_brake,
@@ -128,6 +134,7 @@ UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "kept-place": _failed_keeps_place,
     "login-after-a-step-back": _wall_clock_alone,
     "login-on-unfit-worker": _login_asks_no_platform,
+    "read-after-a-stall": _arrivals_are_read_at_once,
     "reckoning-after-the-last-login": _reckoning_waits_for_no_start,
     "registered-and-given-up": _registration_is_no_sign,
     "two-owners": _no_handover,
