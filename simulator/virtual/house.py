@@ -43,9 +43,9 @@ class House:
         self.trouble = ""
         """Why the latest Master that was not killed did not come to answer."""
         self.on_birth: Callable[[], None] = lambda: None
+        """Comes before each new Master touches the file."""
         self.on_resume: Callable[[bool], None] = lambda _: None
         """Hears of each end of a stall, and whether the Master that stood still goes on."""
-        """Comes before each new Master touches the file."""
         self.on_open: Callable[[Master], None] = lambda _: None
         self.on_killed: Callable[[], None] = lambda: None
         self._loop = loop
@@ -139,7 +139,7 @@ class House:
 
     @property
     def stands_still(self) -> bool:
-        """Whether Master lives, and reads nothing."""
+        """Whether Master, if it lives, is stalled and reads nothing."""
         return self._stall_began is not None
 
     def stall(self) -> None:

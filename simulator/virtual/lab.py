@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -47,8 +48,8 @@ DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
 """Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
 
-EVEN_S = 105.0
-"""Virtual seconds in which Master has made loads even, where it is to."""
+EVEN_S = 60.0
+"""Virtual seconds in which Master has made loads even, where it is to; who got an account then may have to wait."""
 
 SWEEP_S = 1.0
 SAMPLES = 400
@@ -273,23 +274,22 @@ class Lab:
             await admin.close_logins()
         for worker in self.workers:
             worker.flush()
-        end = self.clock.monotonic() + self.settings.login_max_s + HEAL_GRACE_S
-        while self._count_open_logins() and self.clock.monotonic() < end:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(SWEEP_S)
-        end = self.clock.monotonic() + DRAIN_LIMIT_S
-        while self._count_waiting() and self.clock.monotonic() < end:  # noqa: ASYNC110 - virtual time costs nothing
-            await asyncio.sleep(SWEEP_S)
+        await self._wait_while(self._count_open_logins, self.settings.login_max_s + HEAL_GRACE_S)
+        await self._wait_while(self._count_waiting, DRAIN_LIMIT_S)
         if left := self._count_waiting():
             self.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
         await asyncio.sleep(SETTLE_S + (EVEN_S if self.settings.rebalance_interval_s else 0.0))
-        end = self.clock.monotonic() + self.settings.heartbeat_timeout_s
-        while self._count_waiting_to_act() and self.clock.monotonic() < end:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(SWEEP_S)
+        await self._wait_while(self._count_waiting_to_act, self.settings.heartbeat_timeout_s)
         for client in self.clients:
             try:
                 await client.catch_up()
             except TROUBLE as trouble:
                 self.ledger.complain("sync_failed", f"{client.device_id}: {trouble}")
+
+    async def _wait_while(self, count: Callable[[], int], limit_s: float) -> None:
+        end = self.clock.monotonic() + limit_s
+        while count() and self.clock.monotonic() < end:  # noqa: ASYNC110 - virtual time costs nothing
+            await asyncio.sleep(SWEEP_S)
 
     def _count_open_logins(self) -> int:
         """Return how many logins are open: some were begun for administrators who never heard of it."""
