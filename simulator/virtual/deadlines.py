@@ -6,6 +6,7 @@ what Master remembers of it (simulation.md, invariants 7 to 10).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -62,13 +63,13 @@ class Silence:
         self._clock = clock
         self._complain = complain
         self._given_up: list[float] = []
-        self._overdue_since: dict[str, float] = {}
-        self._overdue: list[tuple[str, float, float]] = []
-        """Who was silent for longer than the timeout, from when until when; the latest last."""
+        self._chances: list[tuple[float, str]] = []
+        """When Master may have put a brake on, and who was silent for too long then; the latest last."""
+        self._resumed_at = -math.inf
         self._ghosts: dict[tuple[str, str], float] = {}
         self.signs: dict[str, Signs] = {}
         self._unread: set[str] = set()
-        house.on_resume = self._read_unread
+        house.on_resume = self._go_on
 
     def of(self, worker_id: str) -> Signs:
         """Return a worker's signs of life."""
@@ -77,13 +78,15 @@ class Silence:
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
         self.of(worker_id).arrived = self._clock.monotonic()
-        if self._house.stands_still:
+        if self._house.stalled_since is not None:
             self._unread.add(worker_id)
 
-    def _read_unread(self, goes_on: bool) -> None:
+    def _go_on(self, goes_on: bool) -> None:
         # a Master that stood still hears then what arrived meanwhile; one that was killed never does
-        for worker_id in self._unread if goes_on else ():
-            self.of(worker_id).arrived = self._clock.monotonic()
+        if goes_on:
+            self._resumed_at = self._clock.monotonic()
+            for worker_id in self._unread:
+                self.of(worker_id).arrived = self._resumed_at
         self._unread.clear()
 
     # -- after every turn ----------------------------------------------------------------------------------------
@@ -136,40 +139,46 @@ class Silence:
     def check_late(self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool) -> None:
         """Check that whoever is silent is given up in time, and that no brake lasts for ever.
 
-        A brake that is put on when a worker's time is up lasts one further timeout. If somebody else's time was up
-        while that worker was already silent, one may have been put on before, and the worker is judged anew after it.
-        Whatever disturbs Master lets it put a brake on anew.
+        A brake that is put on when a worker's time is up lasts one further timeout. If one may have been on already, it
+        may begin anew at its end: because it was put on for others, or because Master stood still meanwhile. Whatever
+        disturbs Master lets it put a brake on anew.
         """
         at = self._clock.monotonic()
         once_s = self._timeout_s + DETECTION_S
-        self._overdue = [one for one in self._overdue if at - one[2] <= 4 * once_s]
-        for worker_id, worker in workers.items():
-            silent_s = at - self.of(worker_id).arrived
-            if worker.status == WorkerStatus.OFFLINE or silent_s <= self._timeout_s:
-                since = self._overdue_since.pop(worker_id, None)
-                if since is not None:
-                    self._overdue.append((worker_id, since, at))
-            else:
-                self._overdue_since.setdefault(worker_id, at)
-        for worker_id in list(self._overdue_since):
+        overdue = [
+            worker_id
+            for worker_id, worker in workers.items()
+            if worker.status != WorkerStatus.OFFLINE and at - self.of(worker_id).arrived > self._timeout_s
+        ]
+        for worker_id in overdue:
             signs = self.signs[worker_id]
             silent_s = at - signs.arrived
             if braked:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
-                held_s = at - max(due, at - undisturbed_s)
-                late = held_s > once_s * (2 if self._may_have_been_braked(worker_id) else 1) + DETECTION_S
+                held_since = max(due, at - undisturbed_s)
+                brakes = 2 if self._may_have_been_braked(worker_id, held_since) else 1
+                late = at - held_since > brakes * once_s + DETECTION_S
             else:
                 late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
             if late:
-                status = workers[worker_id].status if worker_id in workers else "unknown"
-                self._complain("given_up_late", f"{worker_id} is {status}, silent for {silent_s:.3f} s")
+                self._complain(
+                    "given_up_late", f"{worker_id} is {workers[worker_id].status}, silent for {silent_s:.3f} s"
+                )
                 signs.arrived = at
+        self._note_chances(overdue, at)
 
-    def _may_have_been_braked(self, worker_id: str) -> bool:
-        """Tell whether somebody else's time was up before this worker's was, since it is silent."""
-        silent_since, due = self.signs[worker_id].arrived, self._overdue_since[worker_id]
-        others = [*self._overdue, *((name, since, due) for name, since in self._overdue_since.items())]
-        return any(name != worker_id and since < due and until > silent_since for name, since, until in others)
+    def _note_chances(self, overdue: list[str], at: float) -> None:
+        stalled_since = self._house.stalled_since
+        ran_until = at if stalled_since is None else stalled_since
+        self._chances = [one for one in self._chances if at - one[0] <= 4 * (self._timeout_s + DETECTION_S)]
+        self._chances += [(at, name) for name in overdue if self.signs[name].arrived + self._timeout_s < ran_until]
+
+    def _may_have_been_braked(self, worker_id: str, moment: float) -> bool:
+        """Tell whether a brake that was on at a moment may begin anew for a worker when it ends."""
+        earliest = max(moment - self._timeout_s - DETECTION_S, self._house.started_at)
+        return any(
+            earliest < then < moment and (name != worker_id or then < self._resumed_at) for then, name in self._chances
+        )
 
     def check_links(self, presence: Presence, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
         """Check that each worker's socket stands in the network, and that whoever stays connected has one.

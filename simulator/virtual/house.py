@@ -38,7 +38,8 @@ class House:
         self.undisturbed_since = 0.0
         self.stall_ended = -math.inf
         """When the latest stall ended that the Master which lives now cannot have overlooked."""
-        self._stall_began: float | None = None
+        self.stalled_since: float | None = None
+        """When Master was stopped, if it is: it reads nothing then, and does nothing."""
         self.kills: Counter[str] = Counter()
         self.trouble = ""
         """Why the latest Master that was not killed did not come to answer."""
@@ -94,7 +95,7 @@ class House:
             return False
         self.life, self.master = life, master
         self.started_at = self.undisturbed_since = self._clock.monotonic()
-        self.stall_ended, self._stall_began = -math.inf, None
+        self.stall_ended, self.stalled_since = -math.inf, None
         self.on_open(master)
         return True
 
@@ -137,22 +138,17 @@ class House:
         if self.master is not None:
             self.master._held.close()
 
-    @property
-    def stands_still(self) -> bool:
-        """Whether Master, if it lives, is stalled and reads nothing."""
-        return self._stall_began is not None
-
     def stall(self) -> None:
         """Let Master run nothing until `resume`."""
         if self.life is not None:
             self._loop.stop_life(self.life)
-            self._stall_began = self._clock.monotonic()
+            self.stalled_since = self._clock.monotonic()
 
     def resume(self) -> None:
         """Let a stalled Master run on."""
         if self.life is not None:
             self._loop.resume_life(self.life)
-        now, began, self._stall_began = self._clock.monotonic(), self._stall_began, None
+        now, began, self.stalled_since = self._clock.monotonic(), self.stalled_since, None
         if began is not None and now - began > STALL_S + PULSE_S:
             self.stall_ended = now
         self.on_resume(began is not None and self.life is not None)

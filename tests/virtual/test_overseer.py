@@ -106,6 +106,28 @@ def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_m
     assert watch(tmp_path, script) == ["given_up_late"] * noticed
 
 
+@pytest.mark.parametrize(
+    ("stalled_at", "until", "noticed"),
+    [(1_035, 1_102, 0), (1_035, 1_104, 1), (1_020, 1_071, 0), (1_020, 1_073, 1)],
+)
+def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(tmp_path, stalled_at, until, noticed):
+    async def script(silence, house) -> None:
+        house.life = Life("master")
+        for now in range(1_001, until + 1):
+            await asyncio.sleep(1)
+            if now == stalled_at:
+                house.stall()  # before or after the time of `a` is up at 1,029
+            if now == 1_040:
+                house.resume()
+            if house.stalled_since is not None:
+                house.disturb()
+            for name in set(HERE) - {"a"}:
+                silence.of(name).arrived = now
+            silence.check_late(HERE, now - house.undisturbed_since, braked=True)
+
+    assert watch(tmp_path, script) == ["given_up_late"] * noticed
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp_path, killed):
     async def script(silence, house) -> None:

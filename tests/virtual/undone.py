@@ -18,7 +18,7 @@ from master.decisions.assignment import may_take
 from master.operations import assignments, login_ends, silence, workers
 from master.operations.assignments import settle_loads
 from master.presence import Presence
-from simulator.virtual.house import House
+from simulator.virtual.deadlines import Silence
 from simulator.virtual.lab import Lab
 
 
@@ -122,11 +122,21 @@ def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
 
 def _arrivals_are_read_at_once(stack: ExitStack) -> None:
     """The laboratory takes what arrives at a Master that stands still for heard."""
-    stack.enter_context(patch.object(House, "stands_still", False))
+
+    def hear_at_once(self: Silence, worker_id: str) -> None:
+        self.of(worker_id).arrived = self._clock.monotonic()
+
+    stack.enter_context(patch.object(Silence, "note_arrived", hear_at_once))
+
+
+def _no_brake_begins_anew(stack: ExitStack) -> None:
+    """The laboratory allows a brake one timeout only, though Master stood still while it was on."""
+    stack.enter_context(patch.object(Silence, "_may_have_been_braked", lambda *_: False))
 
 
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "audit-counts-for-the-brake": _audit_does_not_count,
+    "brake-anew-after-a-stall": _no_brake_begins_anew,
     "brake-and-audit": _audit_knows_no_brake,
     "brake-of-others": _brake_covers_others,
     "grace-on-a-slow-disk": _grace_begins_early,
