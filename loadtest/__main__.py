@@ -1,4 +1,7 @@
-"""`python -m loadtest`: start a Master, put load on it, print what it did; exit code 1 past a threshold."""
+"""`python -m loadtest`: start a Master, put load on it, print what it did; exit code 1 past a threshold.
+
+`python -m loadtest bench` measures what Master costs, and passes no judgement.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,11 @@ from loadtest.plan import read_plan
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load test that the command line asks for and return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["bench"]:
+        from loadtest.bench.run import main as run_bench
+
+        return run_bench(arguments[1:])
     plan = read_plan(arguments)
     from loadtest.run import run_plan  # Locust replaces parts of the standard library when it is imported
 

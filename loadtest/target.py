@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 READY_TIMEOUT_S = 30.0
+POLL_S = 0.02
 STOP_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 10.0
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,11 +34,27 @@ def find_free_port() -> int:
 
 
 class Target:
-    """One `python -m master` process; as a context manager it is stopped at the end, whatever happens."""
+    """One `python -m master` process; as a context manager it is stopped at the end, whatever happens.
 
-    def __init__(self, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
+    `root` is the checkout whose Master is started, `python` the interpreter that has its packages.
+    """
+
+    name = "Master"
+
+    def __init__(
+        self,
+        port: int = 0,
+        settings: Mapping[str, str] | None = None,
+        *,
+        root: Path = ROOT,
+        python: str = sys.executable,
+        ready_timeout_s: float = READY_TIMEOUT_S,
+    ) -> None:
         self.port = port or find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.root = root
+        self.python = python
+        self._ready_timeout_s = ready_timeout_s
         self._settings = dict(settings or {})
         self._folder = tempfile.TemporaryDirectory(prefix="master-target-")
         self._output = Path(self._folder.name) / "output.txt"
@@ -55,15 +72,30 @@ class Target:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Return the process id of the running Master."""
+        assert self._process is not None, "start first"
+        return self._process.pid
+
+    @property
+    def db_path(self) -> Path:
+        """Return the path of the database file; it may be put there before the start."""
+        return Path(self._folder.name) / "master.db"
+
+    def make_command(self) -> list[str]:
+        """Return the command line of the process."""
+        return [self.python, "-m", "master"]
+
     def start(self) -> None:
         """Start the process and return when it is ready. Errors: TargetFailed, with what it printed last."""
         folder = Path(self._folder.name)
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.root),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
-            "DB_PATH": str(folder / "master.db"),
+            "DB_PATH": str(self.db_path),
             "LOG_DIR": str(folder / "logs"),
             "LOG_LEVEL": "warning",
             "HTTP_REQUESTS_PER_S": "0",  # one address stands for many people
@@ -71,18 +103,20 @@ class Target:
         }
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "master"],
+                self.make_command(),
                 cwd=folder,
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + self._ready_timeout_s
         while not self._answers():
-            if self._ended_within(0.1):
-                raise TargetFailed(f"Master ended with code {self._process.returncode}:\n{self.read_output()}")
+            if self._ended_within(POLL_S):
+                fault = f"{self.name} ended with code {self._process.returncode}"
+                raise TargetFailed(f"{fault}:\n{self.read_output()}")
             if time.monotonic() > deadline:
-                raise TargetFailed(f"Master was not ready after {READY_TIMEOUT_S:.0f} s:\n{self.read_output()}")
+                fault = f"{self.name} was not ready after {self._ready_timeout_s:.0f} s"
+                raise TargetFailed(f"{fault}:\n{self.read_output()}")
 
     def stop(self) -> int | None:
         """Stop the process by SIGTERM and return its exit code; kill one that does not stop. Again does nothing."""

@@ -14,14 +14,16 @@ from aiohttp import web
 from master import __version__
 from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
-from master.errors import Refusal, StorageTrouble
+from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
+from master.memory import Memory
 from master.metrics import Metrics
+from master.operations.afterwards import restore
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
+from master.operations.secrets import find_unreadable, mark_unreadable
 from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
-from master.presence import Presence
 from master.reception import Reception
 from master.settings import Settings
 from master.sockets.namespace import Namespace
@@ -42,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 3
 """How long requests under way may take to end once Master stops."""
+
+
+RETRY_S = 1.0
+"""How long to wait before the disk is asked again."""
 
 
 class ListenFault(Exception):
@@ -88,17 +94,17 @@ class Master:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
-        self.presence = Presence()
+        self.memory = Memory()
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, random_bytes)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
-        self.rooms = Rooms(self.sockets, self.presence)
+        self.rooms = Rooms(self.sockets, self.memory.sessions)
         self.turns = Turns(
             self.database,
             self.clock,
-            self.presence,
+            self.memory,
             settings,
             self.new_id,
             self.rooms,
@@ -106,11 +112,13 @@ class Master:
             queue_limit=settings.write_queue_items,
         )
         self.sockets.reception = Reception(
-            self.turns, self.presence, self.clock, self.rooms, self.metrics, settings, self.access
+            self.turns, self.memory, self.clock, self.rooms, self.metrics, settings, self.access
         )
         for name in ("worker", "admin", "client"):
-            self.sockets.register_namespace(Namespace(name, self.turns, self.presence, self.sockets, self.access))
-        self.periodic = Periodic(self.turns, self.presence, settings, self.clock, self.metrics)
+            self.sockets.register_namespace(
+                Namespace(name, self.turns, self.memory.sessions, self.sockets, self.access)
+            )
+        self.periodic = Periodic(self.turns, self.memory, settings, self.clock, self.metrics)
         self.vitals = Vitals(self.clock, __version__)
         self.supervisor = Supervisor(
             log_dir=settings.log_dir,
@@ -120,7 +128,7 @@ class Master:
             stop_limit_s=settings.worker_stop_limit_s,
             tokens=self.access,
         )
-        self._dropping: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
@@ -134,8 +142,10 @@ class Master:
             require_guard(self.settings)
         self._held.enter_context(hold(self.settings.db_path))
         prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
-        self.turns.start()
         try:
+            heard = await self.turns.load_farm()
+            restore(self.memory, self.clock, self.settings, heard)
+            self.turns.start()
             restored = await self.turns.run(wake_up, None)
             auto_start = await self.turns.look(find_auto_start, None)
         except StorageTrouble:
@@ -146,27 +156,46 @@ class Master:
             supervisor=self.supervisor,
             settings=self.settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.presence, self.metrics, self.sockets.measure_outbound),
+            figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
             access=self.access,
         )
         self.sockets.attach(application)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
-        self.presence.begin_grace(
-            self.clock.monotonic(),
-            grace_s=self.settings.restart_grace_s,
-            timeout_s=self.settings.heartbeat_timeout_s,
-        )
+        self.begin_grace()
         if listen:
             await self._listen(self._runner)
         if sweeps:
             self.periodic.start()
-            self._dropping = asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers")
+            self._background = [
+                asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers"),
+                asyncio.create_task(self.check_secrets(), name="secrets"),
+            ]
         await self.supervisor.start_all(auto_start)
         if not self.access.guarded:
             log.info("no_tokens", meaning="no token is set: only this machine is served, and it may do everything")
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
+
+    def begin_grace(self) -> None:
+        """Count everybody's silence from now on, when they can first be heard; until a timeout is over, be unsure.
+
+        Workers may hold what the Master before took from them: it cannot be asked.
+        """
+        now = self.clock.monotonic()
+        self.memory.sessions.begin_grace(now, grace_s=self.settings.restart_grace_s)
+        self.memory.deadlines.unsure_until = now + self.settings.heartbeat_timeout_s
+
+    async def check_secrets(self) -> None:
+        """Look once whether everything that is sealed opens, and let accounts say so where it does not."""
+        while True:
+            try:
+                await self.turns.run(mark_unreadable, await self.turns.look(find_unreadable, None))
+                return
+            except Stopping:
+                return
+            except Refusal:
+                await asyncio.sleep(RETRY_S)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self.settings.host, self.settings.port
@@ -191,9 +220,9 @@ class Master:
             for site in list(self._runner.sites):
                 await site.stop()
         await self.periodic.close()
-        if self._dropping is not None:
-            self._dropping.cancel()
-            await asyncio.wait([self._dropping])
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.sockets.hang_up_all()
         with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)

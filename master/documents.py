@@ -7,47 +7,46 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from master.endpoints import ENDPOINTS, ROOT
 from master.errors import every_refusal
 from master.protocol import admin, client, worker
+from master.protocol.wire import Outbound
 from master.routes import NAMESPACES
 from master.settings import describe_settings
 
-TOLD: Mapping[str, Mapping[str, type[BaseModel]]] = {
-    "worker": {
-        "worker:registered": worker.Registered,
-        "master:task:assign": worker.TaskAssign,
-        "master:task:revoke": worker.TaskRevoke,
-        "master:login:start": worker.LoginStart,
-        "master:login:cancel": worker.LoginCancel,
-        "master:login:user_input": worker.UserInput,
-    },
-    "admin": {
-        "admin:auth:success": admin.AuthSuccess,
-        "admin:auth:failed": admin.AuthFailed,
-        "admin:login:start:ack": admin.LoginStarted,
-        "admin:login:user_input:ack": admin.UserInputRelayed,
-        "admin:login_sessions:list:response": admin.LoginList,
-        "admin:status:response": admin.StatusResponse,
-        "admin:error": admin.AdminError,
-        "login:qrcode:ready": admin.QrCodeReady,
-        "login:success": admin.LoginSucceeded,
-        "login:failed": admin.LoginFailed,
-        "login:qrcode:expired": admin.QrCodeExpired,
-        "login:status:update": admin.LoginStatusUpdate,
-        "notification:new": admin.NewNotification,
-        "notification:confirmed": admin.NotificationConfirmed,
-        "worker:status": admin.WorkerChanged,
-        "account:status": admin.AccountChanged,
-    },
-    "client": {
-        "client:register:success": client.DeviceRegistered,
-        "client:register:error": client.DeviceRefused,
-        "client:sync:response": client.SyncResponse,
-        "notification:new": admin.NewNotification,
-    },
+TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
+    namespace: {kind.event: kind for kind in kinds}
+    for namespace, kinds in {
+        "worker": (
+            worker.Registered,
+            worker.TaskAssign,
+            worker.TaskRevoke,
+            worker.LoginStart,
+            worker.LoginCancel,
+            worker.UserInputTyped,
+        ),
+        "admin": (
+            admin.AuthSuccess,
+            admin.AuthFailed,
+            admin.LoginStarted,
+            admin.UserInputRelayed,
+            admin.LoginList,
+            admin.StatusResponse,
+            admin.AdminError,
+            admin.QrCodeReady,
+            admin.LoginSucceeded,
+            admin.LoginFailed,
+            admin.QrCodeExpired,
+            admin.LoginStatusUpdate,
+            admin.NewNotification,
+            admin.NotificationConfirmed,
+            admin.WorkerChanged,
+            admin.AccountChanged,
+        ),
+        "client": (client.DeviceRegistered, client.DeviceRefused, client.SyncResponse, admin.NewNotification),
+    }.items()
 }
 """What Master sends, by namespace."""
 
@@ -126,13 +125,17 @@ def _render_settings() -> Iterator[str]:
         yield f"| `{setting.name}` | `{setting.default}` | {setting.allowed} | {setting.description} |"
 
 
-def _fields(kind: type[BaseModel]) -> str:
+def _fields(kind: type[BaseModel] | type[Outbound]) -> str:
     """Return a payload's fields in one cell: name, kind of value, `?` where it may be absent."""
-    schema = kind.model_json_schema(by_alias=True)
-    wanted = schema.get("required", [])
+    if issubclass(kind, Outbound):
+        schema = TypeAdapter(kind).json_schema()
+        names = [name for name in schema.get("properties", {}) if name != kind.beside]
+        wanted = [name for name in names if name not in kind.may_lack]
+    else:
+        schema = kind.model_json_schema(by_alias=True)
+        names, wanted = list(schema.get("properties", {})), schema.get("required", [])
     return ", ".join(
-        f"`{name}{'' if name in wanted else '?'}`: {_kind(field, schema)}"
-        for name, field in schema.get("properties", {}).items()
+        f"`{name}{'' if name in wanted else '?'}`: {_kind(schema['properties'][name], schema)}" for name in names
     )
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from master.secret import Secret
-
 JsonObject = dict[str, Any]
 
 
@@ -52,6 +50,9 @@ class SessionStatus(StrEnum):
     FAILED = "failed"
     EXPIRED = "expired"
 
+
+ACTIVE_PROXY = "active"
+"""The status of a proxy that is used."""
 
 OPEN_SESSION = frozenset({SessionStatus.PENDING, SessionStatus.SCANNING})
 
@@ -121,7 +122,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A remote process that holds browsers. Times are Unix seconds."""
+    """A remote process that holds browsers. Times are Unix seconds.
+
+    Its last sign of life is no part of it: that changes by the second, and lives in sessions.py.
+    """
 
     id: str
     host: str
@@ -130,7 +134,6 @@ class Worker:
     capabilities: tuple[str, ...]
     max_accounts: int
     assigned_accounts: int
-    last_heartbeat: int | None
     started_at: int
     version: str | None
     metadata: JsonObject
@@ -149,15 +152,19 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One social-media account that is to be watched. Times are Unix seconds, `monitor_interval` seconds."""
+    """One social-media account that is to be watched. Times are Unix seconds, `monitor_interval` seconds.
+
+    Its cookies and its fingerprint are secrets and no part of it: they are read where they are sent.
+    """
 
     id: str
     platform: str
     account_name: str
     account_id: str | None
-    credentials: Secret[JsonObject] | None
+    has_credentials: bool
+    """Whether cookies are stored, readable or not."""
+    has_fingerprint: bool
     user_info: JsonObject | None
-    fingerprint: Secret[JsonObject] | None
     status: AccountStatus
     login_status: LoginStatus
     monitor_interval: int
@@ -170,27 +177,20 @@ class Account:
     created_at: int
     updated_at: int
 
-    @property
-    def has_credentials(self) -> bool:
-        """Tell whether cookies are stored, readable or not."""
-        return self.credentials is not None
-
-    def can_be_handed_out(self) -> bool:
-        """Tell whether what is stored can be read."""
-        return all(one is None or one.can_be_read() for one in (self.credentials, self.fingerprint))
-
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One QR login session. Times are Unix seconds."""
+    """One QR login session. Times are Unix seconds.
+
+    Its code is no part of it: whoever has that can log in, so it is read where it is shown.
+    """
 
     id: str
     account_id: str
     worker_id: str | None
     status: SessionStatus
     login_method: str
-    qr_code_data: str | None = field(repr=False)
-    qr_code_url: str | None = field(repr=False)
+    has_qr_code: bool
     error_message: str | None
     expires_at: int
     logged_in_at: int | None
@@ -199,29 +199,17 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A way out to the network for a worker's browsers."""
+    """A way out to the network for a worker's browsers. Its password is no part of it: it is read where it is sent."""
 
     id: str
     name: str
     server: str
     protocol: str
     username: str | None
-    password: Secret[str] | None
+    has_password: bool
     status: str
     created_at: int
     updated_at: int
-
-    def to_worker(self) -> JsonObject:
-        """Return what a worker needs to use this proxy; it holds a secret and goes to that worker alone.
-
-        Errors: SealBroken.
-        """
-        return {
-            "server": self.server,
-            "protocol": self.protocol,
-            "username": self.username,
-            "password": self.password.reveal() if self.password is not None else None,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import structlog
 
 from master.clock import Clock
 from master.errors import Refusal
+from master.memory import Memory
 from master.metrics import Metrics
-from master.presence import STALL_S, Presence
 from master.routes import SWEEPS, Sweep
+from master.sessions import STALL_S
 from master.settings import Settings
 from master.writer import Turns
 
@@ -22,10 +23,10 @@ PULSE_S = 0.5
 class Periodic:
     """Runs the sweeps, each at its own interval."""
 
-    def __init__(self, turns: Turns, presence: Presence, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, turns: Turns, memory: Memory, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         self._turns = turns
         self._metrics = metrics
-        self._presence = presence
+        self._memory = memory
         self._settings = settings
         self._clock = clock
         self.sweeps = tuple(sweep for sweep in SWEEPS if sweep.interval_s(settings) > 0)
@@ -44,7 +45,7 @@ class Periodic:
 
     async def sweep(self, sweep: Sweep) -> None:
         """Let one sweep do what is overdue now."""
-        if sweep.is_due(self._presence, self._settings, self._clock.now(), self._clock.monotonic()):
+        if sweep.is_due(self._memory, self._settings, self._clock.now(), self._clock.monotonic()):
             found = await self._turns.run(sweep.operation, None)
             self._metrics.sweep_findings.labels(sweep.name).inc(
                 sum(found.values()) if isinstance(found, dict) else found
@@ -63,11 +64,11 @@ class Periodic:
     async def _feel_pulse(self) -> None:
         """Note how late this loop is; after a stall nobody's silence means much."""
         while True:
-            before = self._presence.pulse = self._clock.monotonic()
+            before = self._memory.sessions.pulse = self._clock.monotonic()
             await asyncio.sleep(PULSE_S)
             now = self._clock.monotonic()
             lag_s = now - before - PULSE_S
             self._metrics.loop_lag.set(max(0.0, lag_s))
             if lag_s > STALL_S:
-                self._presence.stalled_at = now
+                self._memory.sessions.stalled_at = now
                 log.warning("loop_stalled", seconds=round(lag_s, 3))

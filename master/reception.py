@@ -14,13 +14,14 @@ from master.access import Access
 from master.clock import Clock
 from master.decisions.pace import Bucket, fill, take
 from master.errors import INTERNAL, Forbidden, Overloaded, Refusal, Unauthorized, UnknownEvent
+from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
-from master.presence import Presence
-from master.protocol.wire import accept, decode, first_object
-from master.routes import ANSWERED_BY, NAMESPACES, Route
+from master.protocol.admin import AuthSuccess
+from master.protocol.wire import Outbound, accept, decode, first_object
+from master.routes import NAMESPACES, Route
 from master.settings import Settings
-from master.turn import Address, Bulk, Caller, Parcel, Publisher
+from master.turn import Bulk, Caller, Parcel, Publisher, socket_address
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
@@ -132,7 +133,7 @@ class Reception:
     def __init__(
         self,
         turns: Turns,
-        presence: Presence,
+        memory: Memory,
         clock: Clock,
         publisher: Publisher,
         metrics: Metrics,
@@ -145,7 +146,7 @@ class Reception:
         self._registration_rate = settings.registration_rate
         self._registrations: Bucket | None = None
         self._turned_away = 0
-        self._presence = presence
+        self._memory = memory
         self._clock = clock
         self._publisher = publisher
         self._metrics = metrics
@@ -247,7 +248,7 @@ class Reception:
             return None
         try:
             payload = decode(route.payload, first_object(arrival.args))
-            return route.live(payload, caller, self._presence, arrival.now, arrival.monotonic)
+            return route.live(payload, caller, self._memory, arrival.now, arrival.monotonic)
         except Exception:
             return None
 
@@ -277,11 +278,11 @@ class Reception:
     async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
         caller, arrival = errand.caller, errand.arrival
         if route.authenticates:
-            reply = {"userId": lane.authenticate(payload), "timestamp": int(self._clock.now() * 1000)}
-            await self._send(caller, ANSWERED_BY[route.event], reply)
-            return reply
+            known = AuthSuccess(lane.authenticate(payload), int(self._clock.now() * 1000))
+            await self._send(caller, known)
+            return known.show()
         if route.live is not None:
-            reply = route.live(payload, caller, self._presence, arrival.now, arrival.monotonic)
+            reply = route.live(payload, caller, self._memory, arrival.now, arrival.monotonic)
             if reply is not None:
                 return reply
         if route.speaks_for:
@@ -316,12 +317,8 @@ class Reception:
         named = errand.route.refused if errand.route is not None else None
         if errand.caller.scope is Scope.NONE and errand.route is not None and not errand.route.authenticates:
             named = None  # who is not known gets the acknowledgement and no event
-        if named == "worker:registered":
-            await self._send(errand.caller, named, {"success": False, "error": error})
-        elif named == "admin:error":
-            await self._send(errand.caller, named, {"error": error["code"], "message": error["message"]})
-        elif named is not None:
-            await self._send(errand.caller, named, {"error": error["message"]})
+        if named is not None:
+            await self._send(errand.caller, named(error))
         await errand.arrival.acknowledge(wire)
         self._count(errand, error["code"])
 
@@ -329,9 +326,9 @@ class Reception:
         event = errand.route.event if errand.route is not None else "(unknown)"
         self._metrics.count_event(errand.caller.kind, event, result, self._clock.monotonic() - errand.arrival.monotonic)
 
-    async def _send(self, caller: Caller, event: str, payload: dict[str, Any]) -> None:
+    async def _send(self, caller: Caller, content: Outbound) -> None:
         if caller.sid is not None:
-            await self._publisher.publish([Parcel(Address(caller.kind + "_socket", caller.sid), event, payload)])
+            await self._publisher.publish([Parcel(socket_address(caller), content)])
 
 
 def _find_route(arrival: Arrival, caller: Caller) -> Route | None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from master.memory import Memory
 from master.model import Scope
 from master.operations import (
+    audit,
     logins,
     messages,
     notifications,
@@ -20,21 +22,39 @@ from master.operations import (
     silence,
     workers,
 )
-from master.presence import Presence
 from master.protocol import admin, client, worker
-from master.protocol.wire import Empty
+from master.protocol.wire import Empty, Outbound
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
 
-Live = Callable[[Any, Caller, Presence, float, float], Any]
-"""Answers from memory: (event, caller, presence, now, monotonic) -> reply, or None to take a turn instead."""
+Live = Callable[[Any, Caller, Memory, float, float], Any]
+"""Answers from memory: (event, caller, memory, now, monotonic) -> reply, or None to take a turn instead."""
+
+Refused = Callable[[dict[str, Any]], Outbound]
+"""Makes the event that says a refusal from its error object."""
+
+
+def _refuse_registration(error: dict[str, Any]) -> Outbound:
+    return worker.Registered(success=False, error=error)
+
+
+def _refuse_administrator(error: dict[str, Any]) -> Outbound:
+    return admin.AdminError(error=error["code"], message=error["message"])
+
+
+def _refuse_token(error: dict[str, Any]) -> Outbound:
+    return admin.AuthFailed(error=error["message"])
+
+
+def _refuse_device(error: dict[str, Any]) -> Outbound:
+    return client.DeviceRefused(error=error["message"])
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """What an event leads to.
 
-    `live` is asked first where there is one; `writes` tells a turn from a look; `refused` names the event that carries
+    `live` is asked first where there is one; `writes` tells a turn from a look; `refused` makes the event that says
     a refusal besides the acknowledgement; `admission` lets only so many in per second. `scope` is what the caller must
     have; READ is anybody who is known. An event that `speaks_for` a worker names one that the caller's token must be
     for; one that `authenticates` says who the caller is.
@@ -46,7 +66,7 @@ class Route:
     summary: str
     writes: bool = True
     live: Live | None = None
-    refused: str | None = None
+    refused: Refused | None = None
     admission: bool = False
     scope: Scope = field(kw_only=True)
     speaks_for: bool = False
@@ -63,7 +83,7 @@ FROM_WORKER = _table(
         worker.Register,
         workers.register_worker,
         "A worker introduces itself; `worker:registered` answers.",
-        refused="worker:registered",
+        refused=_refuse_registration,
         admission=True,
         scope=Scope.READ,
         speaks_for=True,
@@ -114,7 +134,7 @@ FROM_ADMIN = _table(
         admin.StartLogin,
         logins.start_login,
         "Start a QR login.",
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.OPERATE,
     ),
     Route(
@@ -123,7 +143,7 @@ FROM_ADMIN = _table(
         logins.relay_input,
         "Pass what a person typed to the login's worker.",
         writes=False,
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.OPERATE,
     ),
     Route(
@@ -131,7 +151,7 @@ FROM_ADMIN = _table(
         admin.CancelLogin,
         logins.cancel_login,
         "End an open login.",
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.OPERATE,
     ),
     Route(
@@ -140,7 +160,7 @@ FROM_ADMIN = _table(
         logins.request_logins,
         "The newest login sessions.",
         writes=False,
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.READ,
     ),
     Route(
@@ -149,7 +169,7 @@ FROM_ADMIN = _table(
         logins.request_logins,
         "The same question, as the field asks it.",
         writes=False,
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.READ,
     ),
     Route(
@@ -158,7 +178,7 @@ FROM_ADMIN = _table(
         reports.request_status,
         "Counts of everything, by state.",
         writes=False,
-        refused="admin:error",
+        refused=_refuse_administrator,
         scope=Scope.READ,
     ),
     Route(
@@ -167,7 +187,7 @@ FROM_ADMIN = _table(
         None,
         "An administrator says who they are.",
         authenticates=True,
-        refused="admin:auth:failed",
+        refused=_refuse_token,
         scope=Scope.NONE,
     ),
 )
@@ -178,7 +198,7 @@ FROM_CLIENT = _table(
         client.RegisterDevice,
         notifications.register_device,
         "A device introduces itself and is sent what it is owed.",
-        refused="client:register:error",
+        refused=_refuse_device,
         scope=Scope.READ,
     ),
     Route(
@@ -207,9 +227,6 @@ FROM_CLIENT = _table(
 
 NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}
 
-ANSWERED_BY = {"admin:auth": "admin:auth:success"}
-"""Named replies of events that take no turn; the others are sent by their operations."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -221,29 +238,29 @@ class Sweep:
     name: str
     operation: Operation
     interval_s: Callable[[Settings], float]
-    is_due: Callable[[Presence, Settings, float, float], bool]
+    is_due: Callable[[Memory, Settings, float, float], bool]
 
 
-def _always(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
+def _always(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
     return True
 
 
-def _somebody_is_silent(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    silence.release_brake(presence, monotonic, settings.heartbeat_timeout_s)
-    silent = silence.find_silent_workers(presence, monotonic, settings.heartbeat_timeout_s)
-    return bool(silent) and (presence.brake_until is None or monotonic >= presence.brake_until)
+def _somebody_is_silent(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+    silence.release_brake(memory, monotonic, settings.heartbeat_timeout_s)
+    silent = silence.find_silent_workers(memory, monotonic, settings.heartbeat_timeout_s)
+    return bool(silent) and (memory.watch.brake_until is None or monotonic >= memory.watch.brake_until)
 
 
-def _a_login_is_overdue(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return bool(presence.find_overdue(now, monotonic))
+def _a_login_is_overdue(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(memory.deadlines.find_overdue(now, monotonic))
 
 
-def _heartbeats_wait(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return bool(presence.unwritten)
+def _heartbeats_wait(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(memory.sessions.unwritten)
 
 
-def _something_was_delivered(presence: Presence, settings: Settings, now: float, monotonic: float) -> bool:
-    return bool(presence.delivered)
+def _something_was_delivered(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(memory.sessions.delivered)
 
 
 SWEEPS = (
@@ -251,7 +268,7 @@ SWEEPS = (
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
-    Sweep("audit", silence.audit_workers, lambda s: s.heartbeat_check_s, _always),
+    Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),

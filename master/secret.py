@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, get_args
+from typing import Any, Generic, NoReturn, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -38,10 +38,6 @@ class Secret(Generic[T]):
         """Return a secret of what `change` makes of the value. Errors: SealBroken."""
         return Secret(change(self.reveal()))
 
-    def can_be_read(self) -> bool:
-        """Tell whether `reveal` would return."""
-        return True
-
     def __bool__(self) -> bool:
         return bool(self._value)
 
@@ -72,39 +68,14 @@ class Secret(Generic[T]):
         )
 
 
-class Opener(Protocol):
-    """Opens what was sealed; the vault does."""
+class Broken(Secret[Any]):
+    """A secret that is stored and cannot be opened; whoever asks for it is told why."""
 
-    def open(self, place: str, row_id: str, stored: object) -> Any:
-        """Return the value that was sealed for this place (table.column) and row. Errors: SealBroken."""
-        ...
+    __slots__ = ()
 
-
-class Sealed(Secret[Any]):
-    """A secret as the database holds it: opened anew each time it is asked for, and never before."""
-
-    __slots__ = ("_opener", "_place", "_row_id", "_stored")
-
-    def __init__(self, opener: Opener, place: str, row_id: str, stored: object) -> None:
-        self._opener = opener
-        self._place = place
-        self._row_id = row_id
-        self._stored = stored
-
-    def reveal(self) -> Any:
-        """Open it and return the value. Errors: SealBroken."""
-        return self._opener.open(self._place, self._row_id, self._stored)
-
-    def can_be_read(self) -> bool:
-        """Tell whether it opens."""
-        try:
-            self.reveal()
-        except SealBroken:
-            return False
-        return True
-
-    def __bool__(self) -> bool:
-        return True
+    def reveal(self) -> NoReturn:
+        """Refuse. Errors: SealBroken."""
+        raise SealBroken(self._value)
 
 
 def _refuse_to_dump(value: Any) -> NoReturn:

@@ -1,29 +1,40 @@
-"""The single writer that gives turns, and a read-only look beside it.
+"""The single writer that gives turns, and a look beside it.
 
-The writer drains what is waiting into one transaction (a group commit). Every item of a group has its own savepoint,
-so that one that fails is refused alone. Only after the commit are memory changed, callers answered and parcels sent.
+The writer drains what waits into one group:
+
+    take a group -> keep its facts -> run its operations, each on a draft of its own -> store the group's draft
+    -> commit -> the farm applies it -> secrets are read for what is handed out -> answer -> publish
+
+An item that is refused throws its draft away and harms no other. A commit that fails drops the group's draft: there is
+nothing to undo. Whether such a commit happened nobody knows, so the farm is loaded anew before the next group.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.clock import Clock
+from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
+from master.memory import Memory
 from master.metrics import Metrics
-from master.presence import Presence
+from master.operations.afterwards import announce, apply, do_nothing, take_over
+from master.operations.handouts import fill_handouts
 from master.settings import Settings
-from master.store.database import Database
-from master.turn import SWEEP, Bulk, Caller, Operation, Publisher, Turn
+from master.store.database import CommitInDoubt, Database, Transaction, is_about_values
+from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
+from master.turn import PORTION, SWEEP, Bulk, Caller, Fetch, Operation, Parcel, Publisher, Read, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -33,31 +44,51 @@ GROUP_LIMIT = 200
 WEIGHT_LIMIT = 5_000
 """Rows that the events of one transaction may make together: as many as one event by contract."""
 
+FETCHES = 16
+"""How often one operation may ask for what memory does not hold."""
 
-class _Undone(Exception):
-    """The only item of a transaction has failed: the transaction is undone with it."""
-
-    def __init__(self, failure: Exception) -> None:
-        super().__init__()
-        self.failure = failure
+BREATH = 25
+"""Items, or as many hundreds of rows, after which the loop is given up."""
 
 
 @dataclass(slots=True)
-class _Item:
+class Item:
+    """One event that waits for its turn."""
+
     operation: Operation | Bulk
     event: Any
     caller: Caller
     answer: asyncio.Future[Any]
 
 
+@dataclass(slots=True)
+class Done:
+    """One turn that was taken: its items, and what each of them is answered."""
+
+    turn: Turn
+    items: Sequence[Item]
+    replies: Sequence[Any]
+
+
+@dataclass(slots=True)
+class Group:
+    """What is decided and committed together."""
+
+    items: list[Item]
+    draft: Draft
+    began: float
+    done: list[Done] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
+
+
 class Turns:
-    """The single writer, and a read-only look beside it."""
+    """The single writer, and a look beside it. `on_commit` sees each group once it is committed, before it is told."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
-        presence: Presence,
+        memory: Memory,
         settings: Settings,
         new_id: Callable[[], str],
         publisher: Publisher,
@@ -67,16 +98,31 @@ class Turns:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._presence = presence
+        self._memory = memory
         self._settings = settings
         self._new_id = new_id
         self._publisher = publisher
         self._metrics = metrics or Metrics()
         self._queue_limit = queue_limit
-        self._waiting: deque[_Item] = deque()
+        self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer nobody would ever be answered
+        self._in_doubt = False
         self._writer: asyncio.Task[None] | None = None
+        self.on_commit: Callable[[Group], None] = lambda group: None
+
+    async def load_farm(self) -> dict[str, int | None]:
+        """Read the farm from the file; return when each worker was last heard (Unix seconds). Errors: StorageTrouble.
+
+        A start does so, and any doubt about what the file holds.
+        """
+        try:
+            async with self._database.read(by="writer") as connection:
+                farm, heard = await load(connection), await read_last_heartbeats(connection)
+        except DBAPIError as fault:
+            raise self._report_trouble(fault) from fault
+        self._memory.farm.replace(farm)
+        return heard
 
     def start(self) -> None:
         """Start the writer."""
@@ -108,11 +154,11 @@ class Turns:
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._closing:
-            _settle(answer, Stopping())
+            settle(answer, Stopping())
         elif self._queue_limit and len(self._waiting) >= self._queue_limit:
-            _settle(answer, Overloaded(retry_after_ms=1_000))
+            settle(answer, Overloaded(retry_after_ms=1_000))
         else:
-            self._waiting.append(_Item(operation, event, caller, answer))
+            self._waiting.append(Item(operation, event, caller, answer))
             self._wake.set()
         return answer
 
@@ -120,23 +166,44 @@ class Turns:
         """Give an operation its turn and return its reply after the commit."""
         return await self.submit(operation, event, caller)
 
-    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, apart: bool = False) -> Any:
-        """Let an operation read what is committed; it can change nothing.
+    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody") -> Any:
+        """Let an operation read what is committed; what it writes into its draft is thrown away.
 
-        `apart` from the other readers there is one connection more, however many of them wait. Errors: Overloaded if no
-        connection becomes free in time, StorageTrouble.
+        Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
+        StorageTrouble.
         """
-        try:
-            async with self._database.read(apart=apart) as connection:
-                turn = self._make_turn(connection, caller)
+        if inspect.iscoroutinefunction(operation):
+            async with self._lend_reader(by) as connection:
+                turn = self._make_turn(Draft(self._memory), caller, connection)
                 reply = await operation(event, turn)
+        else:
+            turn, reply = await self._look_plainly(operation, event, caller)
+        if turn.parcels:
+            await self._publisher.publish(turn.parcels)
+        return reply
+
+    async def _look_plainly(self, operation: Operation, event: Any, caller: Caller) -> tuple[Turn, Any]:
+        fetched: dict[tuple[Read, Hashable], Any] = {}
+        while True:
+            turn = self._make_turn(Draft(self._memory), caller, fetched=fetched)
+            try:
+                return turn, operation(event, turn)
+            except Fetch as need:
+                async with self._lend_reader("anybody") as connection:
+                    fetched[need.read, need.key] = await need.read(connection, need.key)
+
+    @asynccontextmanager
+    async def _lend_reader(self, by: str) -> AsyncIterator[AsyncConnection]:
+        """Give a reading connection. Errors: Overloaded, StorageTrouble."""
+        try:
+            async with self._database.read(by=by) as connection:
+                yield connection
         except PoolTimeout as fault:
             raise Overloaded("Too many readers wait for the database.", retry_after_ms=1_000) from fault
         except DBAPIError as fault:
             raise self._report_trouble(fault) from fault
-        if turn.parcels:
-            await self._publisher.publish(turn.parcels)
-        return reply
+
+    # -- the writer ----------------------------------------------------------------------------------------------
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -144,11 +211,10 @@ class Turns:
             self._wake.clear()
             while self._waiting:
                 await self._commit(self._take_group())
-                self._presence.doubted.clear()  # what was to be taken from them is taken by now, or not at all
             if self._closing:
                 return
 
-    def _take_group(self) -> list[_Item]:
+    def _take_group(self) -> list[Item]:
         """Take what waits, in order, until one of the limits of a group is reached."""
         group = [self._waiting.popleft()]
         weight = _weigh(group[0])
@@ -159,116 +225,222 @@ class Turns:
             group.append(self._waiting.popleft())
         return group
 
-    async def _commit(self, group: Sequence[_Item]) -> None:
-        """Perform a group in one transaction, then answer everybody and send what is to be told."""
-        began = self._clock.monotonic()
+    async def _commit(self, items: list[Item]) -> None:
+        """Decide a group and store it in one transaction, then answer everybody and send what is to be told."""
+        group = Group(items, Draft(self._memory), self._clock.monotonic())
+        self._memory.pending = group.draft
         try:
-            async with self._database.write() as connection:
-                done = await self._perform(group, connection)
+            if self._in_doubt:
+                await self._load_anew()
+                group.draft = self._memory.pending = Draft(self._memory)
+            async with self._database.write() as transaction:
+                await self._decide(group, transaction)
+                if not group.draft.is_empty():
+                    await write(await transaction.connect(), self._memory.farm, group.draft)
         except asyncio.CancelledError:
             raise
         except Exception as fault:
             # the writer outlives any bug: whoever waits must be answered, and the next group may be fine
-            self._presence.settle_claims(stored=False)
-            failure = self._judge_undone(fault, group)
-            for item in group:
-                _settle(item.answer, failure)
+            self._memory.pending = None
+            await self._fail(group, fault)
             return
-        self._presence.settle_claims(stored=True)
-        self._metrics.group_items.observe(len(group))
-        self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
-        for turn, _ in done:
-            self._apply(turn.effects)
-        for _, answers in done:
-            for item, reply in answers:
-                _settle(item.answer, reply)
-        parcels = [parcel for turn, _ in done for parcel in turn.parcels]
-        if parcels:
-            try:
-                await self._publisher.publish(parcels)
-            except Exception:
-                log.exception("publishing_failed", parcels=len(parcels))
+        group.parcels = [parcel for done in group.done for parcel in done.turn.parcels] + announce(group.draft)
+        for operation, event in apply(group.draft, [done.turn for done in group.done]):
+            self._queue(operation, event)
+        self._memory.pending = None
+        self._metrics.group_items.observe(len(group.items))
+        self._metrics.commit_seconds.observe(self._clock.monotonic() - group.began)
+        self._in_doubt = any(done.turn.in_doubt for done in group.done)
+        self._continue(group)
+        await self._answer(group)
 
-    def _judge_undone(self, fault: Exception, group: Sequence[_Item]) -> Exception:
-        """Return what everybody in a group that was undone is told."""
-        if isinstance(fault, _Undone):
-            return fault.failure
+    def _continue(self, group: Group) -> None:
+        """Queue what this group leaves to the next one, before everything else that waits."""
+        following = [one for done in group.done for one in done.turn.next_turns]
+        for operation, event in reversed(following):
+            self._queue(operation, event, first=True)
+
+    def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
+        item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())
+        (self._waiting.appendleft if first else self._waiting.append)(item)
+        self._wake.set()
+
+    async def _answer(self, group: Group) -> None:
+        """Read the secrets of what is handed out, then answer everybody and publish."""
+        self.on_commit(group)
+        handing = [done for done in group.done if done.turn.handouts]
+        try:
+            broken = await fill_handouts([done.turn for done in handing], self._database) if handing else None
+        except Exception as fault:
+            self._withhold(group, handing, fault)
+        else:
+            if broken is not None:
+                self._queue(*broken)
+        for done in group.done:
+            for item, reply in zip(done.items, done.replies, strict=True):
+                settle(item.answer, reply)
+        if group.parcels:
+            try:
+                await self._publisher.publish(group.parcels)
+            except Exception:
+                log.exception("publishing_failed", parcels=len(group.parcels))
+
+    def _withhold(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
+        """Send no accounts whose secrets could not be read: whoever registered is asked to do it again.
+
+        The others are handed out again by the schedule.
+        """
         if isinstance(fault, DBAPIError):
+            failure: Exception = self._report_trouble(fault)
+        else:
+            failure = fault
+            log.error("handing_out_failed", exc_info=fault)
+        unread = {id(handout.shown) for done in handing for handout in done.turn.handouts}
+        group.parcels = [one for one in group.parcels if id(getattr(one.content, "accounts", None)) not in unread]
+        for done in handing:
+            done.replies = [
+                failure if isinstance(one, dict) and id(one.get("accounts")) in unread else one for one in done.replies
+            ]
+
+    async def _fail(self, group: Group, fault: Exception) -> None:
+        """Answer a group that was undone; where a value was at fault, each of its items is tried alone."""
+        if isinstance(fault, (CommitInDoubt, Overtaken)):
+            if not self._in_doubt:
+                self._queue(do_nothing, None)  # so that the farm is loaded anew even if nobody asks for anything
+            self._in_doubt = True
+            log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
+        about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
+        if len(group.items) > 1 and not about_disk and not isinstance(fault, (CommitInDoubt, Overtaken)):
+            for item in group.items:
+                await self._commit([item])
+            return
+        failure = self._judge_undone(fault, group)
+        for item in group.items:
+            settle(item.answer, failure)
+
+    def _judge_undone(self, fault: Exception, group: Group) -> Exception:
+        """Return what everybody in a group that was undone is told."""
+        if isinstance(fault, CommitInDoubt) and isinstance(fault.__cause__, DBAPIError):
+            return self._report_trouble(fault.__cause__)
+        if isinstance(fault, Overtaken):
+            return StorageTrouble(retry_after_ms=1_000)
+        if isinstance(fault, DBAPIError) and not is_about_values(fault):
             return self._report_trouble(fault)
-        log.error("group_failed", items=len(group), exc_info=fault)
+        if not isinstance(fault, Refusal):
+            names = sorted({item.operation.__name__ for item in group.items})
+            log.error("group_failed", operations=names, exc_info=fault)
         return fault
 
-    def _apply(self, effects: Sequence[Callable[[], object]]) -> None:
-        """Change memory; a bug in one effect must not keep the others, or those who wait, from their due."""
-        for effect in effects:
-            try:
-                effect()
-            except Exception:
-                log.exception("effect_failed")
+    async def _load_anew(self) -> None:
+        """Read the farm from the file, as a start does, and tell workers what they may have missed."""
+        farm = self._memory.farm
+        before = farm.accounts
+        await self.load_farm()
+        self._in_doubt = False
+        event = take_over(self._memory, before, self._clock, self._settings)
+        log.warning("farm_loaded_anew", workers=len(farm.workers), accounts=len(farm.accounts))
+        if event is not None:
+            self._queue(*event, first=True)
 
-    async def _perform(
-        self, group: Sequence[_Item], connection: AsyncConnection
-    ) -> list[tuple[Turn, list[tuple[_Item, Any]]]]:
-        """Return, per turn taken, the turn and (item, reply or exception); a failed turn leaves no trace.
+    # -- one group -----------------------------------------------------------------------------------------------
 
-        Errors: _Undone if there is one item only, and it fails.
-        """
-        if len(group) == 1:
-            return [await self._perform_alone(group[0], connection)]
-        done = []
-        bulks: dict[int, list[_Item]] = {}
-        for item in group:
+    async def _decide(self, group: Group, transaction: Transaction) -> None:
+        """Keep the group's facts, then work on rows, then run its plain operations, each in the order of arrival."""
+        bulks: dict[int, list[Item]] = {}
+        on_rows: list[Item] = []
+        plain: list[Item] = []
+        for item in group.items:
             if isinstance(item.operation, Bulk):
                 bulks.setdefault(id(item.operation), []).append(item)
+            elif inspect.iscoroutinefunction(item.operation):
+                on_rows.append(item)
             else:
-                done.append(await self._perform_together([item], connection))
+                plain.append(item)
         for items in bulks.values():
-            turn, answers = await self._perform_together(items, connection)
-            if len(items) > 1 and all(isinstance(reply, Exception) for _, reply in answers):
-                done.extend([await self._perform_together([item], connection) for item in items])
-            else:
-                done.append((turn, answers))
-        return done
+            group.done.append(await self._perform_bulk(items, group.draft, await transaction.connect()))
+        if bulks:
+            notes, group.draft.notes = group.draft.notes, []
+            await add_notifications(await transaction.connect(), notes)
+        alone = len(group.items) == 1
+        for item in on_rows:
+            group.done.append(await self._perform_on_rows(item, group.draft, await transaction.connect(), alone=alone))
+        for number, item in enumerate(plain):
+            done = await self._perform_plain(item, group.draft, transaction)
+            group.done.append(done)
+            if group.draft.weight > PORTION and number + 1 < len(plain):
+                self._put_back(group, plain[number + 1 :])
+                return
+            if number % BREATH == BREATH - 1 or done.turn.draft.weight > 100 * BREATH:
+                await asyncio.sleep(0)
 
-    async def _perform_alone(self, item: _Item, connection: AsyncConnection) -> tuple[Turn, list[tuple[_Item, Any]]]:
-        """Perform the only item of a transaction, which needs no savepoint: nobody else is undone with it."""
-        turn = self._make_turn(connection, item.caller)
-        try:
-            return turn, await self._perform_in(turn, [item])
-        except Exception as fault:
-            raise _Undone(self._judge_failure(fault, item)) from fault
+    def _put_back(self, group: Group, items: Sequence[Item]) -> None:
+        """Leave these items to the next group: this one writes enough."""
+        left = {id(item) for item in items}
+        group.items = [item for item in group.items if id(item) not in left]
+        self._waiting.extendleft(reversed(items))
+        self._wake.set()
 
-    async def _perform_in(self, turn: Turn, items: Sequence[_Item]) -> list[tuple[_Item, Any]]:
+    async def _perform_bulk(self, items: Sequence[Item], draft: Draft, connection: AsyncConnection) -> Done:
+        turn = self._make_turn(draft.begin(), items[0].caller, connection)
         operation = items[0].operation
-        if isinstance(operation, Bulk):
-            replies = await operation.perform([(item.event, item.caller) for item in items], turn)
-            assert len(replies) == len(items), f"{operation.__name__} must answer every event"
-            return list(zip(items, replies, strict=True))
-        return [(items[0], await operation(items[0].event, turn))]
+        assert isinstance(operation, Bulk)
+        replies = await operation.perform([(item.event, item.caller) for item in items], turn)
+        assert len(replies) == len(items), f"{operation.__name__} must answer every event"
+        draft.absorb(turn.draft)
+        return Done(turn, items, replies)
 
-    def _judge_failure(self, fault: Exception, item: _Item) -> Exception:
+    async def _perform_on_rows(self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool) -> Done:
+        """Perform an operation on rows; beside others, inside a savepoint of its own. Errors: DBAPIError."""
+        turn = self._make_turn(draft.begin(), item.caller, connection)
+        try:
+            if alone:
+                reply = await item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
+            else:
+                async with connection.begin_nested():
+                    reply = await item.operation(item.event, turn)  # type: ignore[operator]
+        except Exception as fault:
+            if alone:
+                raise  # whatever it has written is undone with the transaction
+            failure = self._judge_failure(fault, item)
+            return Done(self._make_turn(draft, item.caller), [item], [failure])
+        draft.absorb(turn.draft)
+        return Done(turn, [item], [reply])
+
+    async def _perform_plain(self, item: Item, draft: Draft, transaction: Transaction) -> Done:
+        """Perform a plain operation on a draft of its own; begin anew with what it asks for."""
+        fetched: dict[tuple[Read, Hashable], Any] = {}
+        for _ in range(FETCHES):
+            turn = self._make_turn(draft.begin(), item.caller, fetched=fetched)
+            try:
+                reply = item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
+            except Fetch as need:
+                fetched[need.read, need.key] = await need.read(await transaction.connect(), need.key)
+                continue
+            except Exception as fault:
+                return Done(self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)])
+            draft.absorb(turn.draft)
+            return Done(turn, [item], [reply])
+        raise RuntimeError(f"{item.operation.__name__} asks for too much that memory does not hold")
+
+    def _judge_failure(self, fault: Exception, item: Item) -> Exception:
         """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's fault."""
-        if isinstance(fault, DBAPIError) and not isinstance(fault, IntegrityError):
+        if isinstance(fault, DBAPIError) and not is_about_values(fault):
             raise fault
         if not isinstance(fault, Refusal):
             log.error("turn_failed", operation=item.operation.__name__, exc_info=fault)
         return fault
 
-    async def _perform_together(
-        self, items: Sequence[_Item], connection: AsyncConnection
-    ) -> tuple[Turn, list[tuple[_Item, Any]]]:
-        """Perform one item, or several of one bulk operation, inside a savepoint of their own."""
-        turn = self._make_turn(connection, items[0].caller)
-        try:
-            async with connection.begin_nested():
-                return turn, await self._perform_in(turn, items)
-        except Exception as fault:
-            failure = self._judge_failure(fault, items[0])
-        return self._make_turn(connection, items[0].caller), [(item, failure) for item in items]
-
-    def _make_turn(self, connection: AsyncConnection, caller: Caller) -> Turn:
+    def _make_turn(
+        self,
+        draft: Draft,
+        caller: Caller,
+        rows: AsyncConnection | None = None,
+        fetched: dict[tuple[Read, Hashable], Any] | None = None,
+    ) -> Turn:
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        return Turn(now, monotonic, caller, connection, self._presence, self._settings, self._new_id)
+        return Turn(
+            now, monotonic, caller, draft, self._settings, self._new_id, rows, {} if fetched is None else fetched
+        )
 
     def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
         self._metrics.storage_troubles.inc()
@@ -276,11 +448,11 @@ class Turns:
         return StorageTrouble(retry_after_ms=1_000)
 
 
-def _weigh(item: _Item) -> int:
+def _weigh(item: Item) -> int:
     return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
 
 
-def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
+def settle(answer: asyncio.Future[Any], reply: Any) -> None:
     """Give an answer to whoever still waits for it."""
     if answer.done():
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
 from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
@@ -68,6 +70,17 @@ class _Loads:
                 return worker_id
         return None
 
+    def choose(self, account: Account, keeper: str | None) -> str | None:
+        """Return who takes an account, counted from now on, or None; `keeper` keeps a place for its login."""
+        chosen = account.pinned_worker_id
+        if chosen is None:
+            chosen = self.find_least(account.platform)
+        elif not self.has_room(chosen, account.platform, kept=int(chosen == keeper)):
+            chosen = None
+        if chosen is not None and chosen != keeper:
+            self.add(chosen)
+        return chosen
+
     def add(self, worker_id: str) -> None:
         """Count one account more."""
         self.load[worker_id] += 1
@@ -83,26 +96,37 @@ class _Loads:
 
 
 def place_accounts(
-    accounts: Iterable[Account], workers: Iterable[Worker], kept: Mapping[str, str | None]
+    queues: Iterable[Iterable[Account]],
+    workers: Iterable[Worker],
+    kept: Mapping[str, str],
+    *,
+    limit: int | None = None,
+    rank: Callable[[Account], Any] = attrgetter("created_at", "id"),
 ) -> list[tuple[Account, str]]:
-    """Return (account, worker id) for every account that fits somewhere, the least loaded worker first.
+    """Return (account, worker id) for what fits somewhere, at most `limit`: the longest known first, the least loaded.
 
-    Accounts are placed in the given order; loads grow with each placement. What fits nowhere is left out. `kept` is
-    account id -> the worker whose load counts a place for that account's login: if it is pinned there, it takes it.
+    A queue holds, by `rank`, accounts of one platform that are pinned to the same worker or to none: once one of them
+    fits nowhere, none behind it does, and so few are looked at however many wait. Loads grow with each placement.
+    `kept` is account id -> the worker whose load counts a place for that account's login: there it takes that place.
     """
     loads = _Loads(workers)
-    placed = []
-    for account in accounts:
-        chosen = account.pinned_worker_id
-        own = chosen is not None and kept.get(account.id) == chosen
-        if chosen is None:
-            chosen = loads.find_least(account.platform)
-        elif not loads.has_room(chosen, account.platform, kept=int(own)):
-            chosen = None
+    placed: list[tuple[Account, str]] = []
+    heads: list[tuple[Any, int, Account, Iterator[Account]]] = []
+
+    def move_on(number: int, queue: Iterator[Account]) -> None:
+        account = next(queue, None)
+        if account is not None:
+            heapq.heappush(heads, (rank(account), number, account, queue))
+
+    for number, queue in enumerate(queues):
+        move_on(number, iter(queue))
+    while heads and (limit is None or len(placed) < limit):
+        _, number, account, queue = heapq.heappop(heads)
+        chosen = loads.choose(account, kept.get(account.id))
         if chosen is not None:
-            if not own:
-                loads.add(chosen)
             placed.append((account, chosen))
+        if chosen is not None or account.pinned_worker_id is not None:  # one behind it may have a place of its own
+            move_on(number, queue)
     return placed
 
 

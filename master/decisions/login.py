@@ -94,24 +94,27 @@ def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
     return min(int(now) + limits.ttl_s, login.created_at + limits.max_s)
 
 
-def login_status_before(account: Account) -> LoginStatus:
-    """Return what the account's login status was before this login: what its stored credentials say."""
-    return _judge_stored(account) or LoginStatus.NOT_LOGGED_IN
+def login_status_before(account: Account, *, opens: bool) -> LoginStatus:
+    """Return what the account's login status was before this login: what its stored credentials say.
+
+    `opens` tells whether what is stored can be read.
+    """
+    return _judge_stored(account, opens) or LoginStatus.NOT_LOGGED_IN
 
 
-def login_status_after_failure(account: Account) -> LoginStatus:
+def login_status_after_failure(account: Account, *, opens: bool) -> LoginStatus:
     """Return the account's login status once its worker says that the login failed.
 
     Stored cookies are not worse for a failed new login: such an account goes on being watched.
     """
-    return _judge_stored(account) or LoginStatus.LOGIN_FAILED
+    return _judge_stored(account, opens) or LoginStatus.LOGIN_FAILED
 
 
-def _judge_stored(account: Account) -> LoginStatus | None:
+def _judge_stored(account: Account, opens: bool) -> LoginStatus | None:
     """Return what stored credentials alone say of a login; None if there are none."""
     if not account.has_credentials:
         return None
-    return LoginStatus.LOGGED_IN if account.can_be_handed_out() else LoginStatus.CREDENTIALS_UNREADABLE
+    return LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
 
 
 def choose_cookies_end(reported: int | None, now: float) -> int:

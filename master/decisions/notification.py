@@ -27,11 +27,11 @@ def announce_message(message: Message, notification_id: str, seq: int, now: floa
     if message.kind is MessageKind.COMMENT:
         data |= {"post_id": message.post_id, "post_title": _cut(message.post_title)}
     else:
-        data |= {"direction": message.direction.value if message.direction else None}
+        data |= {"direction": message.direction}
     return Notification(
         id=notification_id,
         seq=seq,
-        type=NotificationType(message.kind.value),
+        type=NotificationType(message.kind),
         account_id=message.account_id,
         related_id=message.id,
         title=TITLES[message.kind],

@@ -7,25 +7,14 @@ from typing import Any
 
 import structlog
 
-from master.decisions.assignment import wants_worker
 from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
+from master.farm import share
 from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus
-from master.operations.assignments import (
-    announce_account,
-    count_reserved,
-    hand_out,
-    place_waiting,
-    settle_loads,
-    take_accounts,
-)
-from master.operations.login_ends import close_open_login, give_back_place
+from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
+from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
 from master.protocol.http import AccountChange, AccountsQuery, Listing, NewAccount, NoQuery, Request
 from master.store import accounts as account_rows
-from master.store import logins as login_rows
-from master.store import messages as message_rows
-from master.store import notifications as notification_rows
-from master.store import workers as worker_rows
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -40,32 +29,32 @@ async def list_accounts(event: Request[AccountsQuery, None], turn: Turn) -> List
     return Listing([show_row(account) for account in accounts], total)
 
 
-def read_filters(query: AccountsQuery) -> dict[str, str | None]:
+def read_filters(query: AccountsQuery) -> dict[str, Any]:
     """Return the columns that a query asks for, with their values."""
     return {
         "platform": query.platform,
-        "status": query.status.value if query.status else None,
-        "login_status": query.login_status.value if query.login_status else None,
+        "status": query.status,
+        "login_status": query.login_status,
         "assigned_worker_id": query.assigned_worker_id,
     }
 
 
-async def show_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+def show_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Show one account."""
-    return show_row(await _find(turn, event.path["id"]))
+    return show_row(_find(turn, event.path["id"]))
 
 
-async def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
+def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
     """Add an account and give it to a worker that fits, if there is one."""
     body = event.body
     account = Account(
         id=turn.new_id(),
-        platform=body.platform,
+        platform=share(body.platform) or body.platform,
         account_name=body.account_name,
         account_id=body.account_id,
-        credentials=None,
+        has_credentials=False,
+        has_fingerprint=False,
         user_info=None,
-        fingerprint=None,
         status=body.status,
         login_status=LoginStatus.NOT_LOGGED_IN,
         monitor_interval=body.monitor_interval,
@@ -78,72 +67,52 @@ async def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonOb
         created_at=turn.at,
         updated_at=turn.at,
     )
-    await _require_unique(turn, account)
+    _require_unique(turn, account)
     if account.pinned_worker_id is not None:
-        await _require_fit(turn, account, account.pinned_worker_id)
-    await account_rows.add_account(turn.connection, account)
-    _inherit_partings(turn, account)
-    announce_account(turn, account)
-    if wants_worker(account):
-        await settle_loads(turn, await place_waiting(turn, account_id=account.id))
+        _require_fit(turn, account, account.pinned_worker_id)
+    turn.draft.accounts.put(account)
+    _inherit_handovers(turn, account)
+    place_what_waits(turn, only=account.id)
     log.info("account_added", account=account.id, platform=account.platform)
-    return show_row(await _find(turn, account.id))
+    return show_row(_find(turn, account.id))
 
 
-async def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonObject:
+def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonObject:
     """Change what a person may change of an account; hands change with it where they must."""
-    account = await _find(turn, event.path["id"])
-    wanted = _read_wishes(account, event.body)
-    await _require_unique(turn, wanted)
+    account = _find(turn, event.path["id"])
+    wanted = replace(_read_wishes(account, event.body), updated_at=turn.at)
+    _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
         by = "assigned_worker_id" if wanted.pinned_worker_id == event.body.assigned_worker_id else "pinned_worker_id"
-        await _require_fit(turn, wanted, wanted.pinned_worker_id or "", by)
-    values: dict[str, Any] = {
-        "platform": wanted.platform,
-        "account_name": wanted.account_name,
-        "account_id": wanted.account_id,
-        "monitor_interval": wanted.monitor_interval,
-        "status": wanted.status.value,
-        "pinned_worker_id": wanted.pinned_worker_id,
-    }
-    await account_rows.change_account(turn.connection, account.id, values, turn.at)
-    _inherit_partings(turn, wanted)
-    moved: set[str] = set()
+        _require_fit(turn, wanted, wanted.pinned_worker_id or "", by)
+    turn.draft.accounts.put(wanted)
+    _inherit_handovers(turn, wanted)
     holder = account.assigned_worker_id
-    if holder is not None:
-        reason = await _find_reason_to_take(turn, wanted, holder)
-        if reason is not None:
-            await take_accounts(turn, [wanted], holder, reason)
-            moved |= {holder} | await place_waiting(turn)  # its place may be what another account waits for
-        else:
-            await hand_out(turn, {holder: [await _find(turn, account.id)]})
     if holder is None:
-        moved |= await place_waiting(turn, account_id=account.id)
-    await settle_loads(turn, moved)
-    changed = await _find(turn, account.id)
-    announce_account(turn, changed)
-    return show_row(changed)
+        place_what_waits(turn, only=account.id)
+    elif (reason := _find_reason_to_take(turn, wanted, holder)) is not None:
+        take_accounts(turn, [wanted], holder, reason)
+        place_what_waits(turn)  # its place may be what another account waits for
+    else:
+        hand_out(turn, {holder: [wanted]})
+    return show_row(_find(turn, account.id))
 
 
-async def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Remove an account with everything that belongs to it; its worker is told to stop."""
-    account = await _find(turn, event.path["id"])
-    login = await close_open_login(turn, account, "The account was removed.", "account_deleted")
+    account = _find(turn, event.path["id"])
+    login = close_open_login(turn, account, "The account was removed.", "account_deleted")
+    account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
-        await take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+        [account] = take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
     if account.account_id is not None:
-        turn.presence.pass_partings(account.id, _name_on_platform(account))
-    await notification_rows.remove_notifications_of(turn.connection, account.id)
-    await message_rows.remove_messages_of(turn.connection, account.id)
-    await login_rows.remove_logins_of(turn.connection, account.id)
-    await account_rows.remove_account(turn.connection, account.id)
-    # the room that it leaves may be what another account waits for, and only now it cannot be given to itself
-    if account.assigned_worker_id is not None:
-        await settle_loads(turn, {account.assigned_worker_id} | await place_waiting(turn))
-    elif login is not None:
-        await give_back_place(turn, login)
+        turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
+    if login is not None:
+        turn.draft.logins.remove(login.id)
+    turn.draft.accounts.remove(account.id)
+    place_what_waits(turn)  # the room that it leaves may be what another account waits for
     log.info("account_removed", account=account.id)
-    return show_row(replace(account, assigned_worker_id=None))
+    return show_row(account)
 
 
 def _name_on_platform(account: Account) -> str:
@@ -151,10 +120,10 @@ def _name_on_platform(account: Account) -> str:
     return f"{account.platform} {account.account_id}"
 
 
-def _inherit_partings(turn: Turn, account: Account) -> None:
+def _inherit_handovers(turn: Turn, account: Account) -> None:
     """Let an account wait for those who may still act on one that was removed, if it is the same on its platform."""
     if account.account_id is not None:
-        turn.presence.pass_partings(_name_on_platform(account), account.id)
+        turn.deadlines.pass_handovers(_name_on_platform(account), account.id)
 
 
 def _read_wishes(account: Account, body: AccountChange) -> Account:
@@ -198,44 +167,44 @@ def _is_outdated(body: AccountChange, account: Account) -> bool:
     return body.epoch < account.epoch or read_at < account.updated_at
 
 
-async def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:
+def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:
     """Return why the present worker may not keep the account as it is wanted, or None if it may."""
     if wanted.status is not AccountStatus.ACTIVE:
-        return f"account_{wanted.status.value}"
+        return f"account_{wanted.status}"
     if wanted.pinned_worker_id not in (None, holder):
         return "pinned_elsewhere"
-    worker = await worker_rows.find_worker(turn.connection, holder)
+    worker = turn.draft.workers.get(holder)
     if worker is None or not worker.supports(wanted.platform):
         return "platform_not_supported"
     return None
 
 
-async def _require_unique(turn: Turn, account: Account) -> None:
+def _require_unique(turn: Turn, account: Account) -> None:
     """Refuse a second row for one social-media account: watched twice, it gets banned."""
     if account.account_id is not None:
-        twin = await account_rows.find_twin(turn.connection, account.platform, account.account_id)
-        if twin not in (None, account.id):
+        twin = turn.draft.accounts.first("name", (account.platform, account.account_id))
+        if twin is not None and twin.id != account.id:
             raise AlreadyExists(
-                "There is an account with this platform and account_id already.", details=[{"id": twin}]
+                "There is an account with this platform and account_id already.", details=[{"id": twin.id}]
             )
 
 
-async def _require_fit(turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id") -> None:
+def _require_fit(turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id") -> None:
     """Refuse to pin an account to a worker that is unknown, cannot do its platform, or is full."""
-    worker = await worker_rows.find_worker(turn.connection, worker_id)
+    worker = turn.draft.workers.get(worker_id)
     if worker is None:
         raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
     if not worker.supports(account.platform):
         raise WorkerUnfit
     if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
-        login = await login_rows.find_open_login(turn.connection, account.id)
+        login = turn.draft.logins.first("account", account.id)
         kept = login is not None and login.worker_id == worker_id  # this account may take what its own login keeps
-        if (await count_reserved(turn, [worker]))[0].room + kept <= 0:
+        if count_reserved(turn, [worker])[0].room + kept <= 0:
             raise WorkerFull
 
 
-async def _find(turn: Turn, account_id: str) -> Account:
-    account = await account_rows.find_account(turn.connection, account_id)
+def _find(turn: Turn, account_id: str) -> Account:
+    account = turn.draft.accounts.get(account_id)
     if account is None:
         raise UnknownAccount
     return account

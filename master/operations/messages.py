@@ -11,13 +11,11 @@ from master.decisions.notification import announce_message
 from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
-from master.operations.notifications import tell_people
+from master.operations.notifications import notify
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
 from master.protocol.wire import decode
 from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
-from master.store import accounts as account_rows
 from master.store import messages as message_rows
-from master.store import notifications as notification_rows
 from master.turn import Bulk, Caller, Turn
 
 KINDS = {
@@ -41,14 +39,13 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     Reports are facts: they count whoever owns the account by now, and before a returning worker has registered again.
     A bad item is refused by name, the others are kept.
     """
-    account_ids = sorted({event.account_id for event, _ in batch})
-    known = await account_rows.find_known(turn.connection, account_ids)
+    known = turn.draft.accounts
     replies: list[Any] = []
     found: list[list[Message]] = []
     for event, _ in batch:
         messages: list[Message] = []
         details: list[JsonObject] = []
-        if event.account_id not in known:
+        if known.get(event.account_id) is None:
             replies.append(UnknownAccount())
         else:
             messages, details = await _read_items(event, turn)
@@ -64,7 +61,7 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
             counts = {"inserted": inserted, "duplicates": len(messages) - inserted}
             details = replies[position]["details"]
             replies[position] = counts | ({"refused": len(details), "details": details} if details else {})
-    await _tell_people(new, turn)
+    _tell_people(new, turn)
     return replies
 
 
@@ -124,17 +121,14 @@ def _refuse_whole(details: list[JsonObject]) -> Invalid:
     return Invalid("None of these messages can be kept.", details=details)
 
 
-async def _tell_people(new: Sequence[Message], turn: Turn) -> None:
+def _tell_people(new: Sequence[Message], turn: Turn) -> None:
     """Make one notification per new message, each with its place in the clients' sequence."""
-    if not new:
-        return
-    first = await notification_rows.take_places(turn.connection, len(new))
-    notifications = [
-        announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)
-    ]
-    for part in portion(notifications, AT_ONCE):
-        await notification_rows.add_notifications(turn.connection, part)
-    tell_people(turn, notifications)
+    if new:
+        first = turn.draft.take_places(len(new))
+        notify(
+            turn,
+            [announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)],
+        )
 
 
 async def list_comments(event: Request[CommentsQuery, None], turn: Turn) -> Listing:
@@ -188,7 +182,7 @@ def show_message(message: Message) -> JsonObject:
             "content": message.content,
             "sender_name": message.author_name,
             "sender_id": message.author_id,
-            "direction": message.direction.value if message.direction else None,
+            "direction": message.direction,
         }
     return shown | {
         "is_read": message.is_read,

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from master.errors import Missing, NotRegistered, NotYours
+from master.memory import Memory
 from master.model import Device, JsonObject, Notification, NotificationType, Priority
-from master.presence import Presence
-from master.protocol.admin import show_notification
-from master.protocol.client import SYNC_LIMIT, ConfirmNotification, DeviceHeartbeat, RegisterDevice, SyncRequest
+from master.protocol.admin import NotificationConfirmed, show_notification
+from master.protocol.client import (
+    SYNC_LIMIT,
+    ConfirmNotification,
+    DeviceHeartbeat,
+    DeviceRegistered,
+    RegisterDevice,
+    SyncRequest,
+    SyncResponse,
+)
 from master.protocol.http import Listing, NotificationsQuery, Request
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Turn, clients_of
@@ -23,37 +31,40 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
     A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
     """
     accounts, key = turn.caller.accounts, _name_device(turn.caller, event.device_id)
-    device = await rows.find_device(turn.connection, key)
-    last_seq = await rows.find_last_place(turn.connection, accounts)
-    if device is None:
+    known = turn.draft.devices.get(key)
+    last_seq = await _find_last_place(turn)
+    if known is None:
         unsent = await rows.find_first_unsent(turn.connection, accounts)
         seen = last_seq if unsent is None else unsent - 1
         device = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
-    await rows.put_device(
-        turn.connection,
-        Device(key, event.device_type, event.device_name, device.seen_seq, turn.at, device.created_at),
-    )
+    else:
+        device = replace(
+            known,
+            device_type=event.device_type or known.device_type,
+            device_name=event.device_name or known.device_name,
+            last_seen_at=turn.at,
+        )
     device = await _pass_confirmed(turn, device, last_seq)
     owed, total = await rows.find_owed(turn.connection, device, limit=SYNC_LIMIT, accounts=accounts)
     sid = turn.caller.sid
     assert sid is not None, "only sockets register devices"
-    reply = {
-        "session_id": sid,
-        "device_id": event.device_id,
-        "connected_at": turn.at,
-        "owed": total,
-        "last_seq": last_seq,
-    }
-    turn.answer("client:register:success", reply)
+    reply = DeviceRegistered(sid, event.device_id, turn.at, total, last_seq)
+    turn.answer(reply)
     turn.join()
     _push(turn, owed)
 
     def remember() -> None:
-        if sid in turn.presence.clients:
-            turn.presence.clients[sid] = event.device_id
+        if sid in turn.sessions.clients:
+            turn.sessions.clients[sid] = event.device_id
 
     turn.after_commit(remember)
-    return reply
+    return reply.show()
+
+
+async def _find_last_place(turn: Turn) -> int:
+    """Return the newest place in the sequence, or the newest of the accounts that the caller may hear of."""
+    accounts = turn.caller.accounts
+    return turn.draft.last_seq if accounts is None else await rows.find_last_of(turn.connection, accounts)
 
 
 def _name_device(caller: Caller, device_id: str) -> str:
@@ -67,49 +78,56 @@ async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> Device:
     Else a device that confirms one by one, and never syncs, would have all that it has ever seen looked through.
     """
     first = await rows.find_first_owed(turn.connection, device, turn.caller.accounts)
-    seq = max(device.seen_seq, newest if first is None else first - 1)
-    await rows.raise_seen(turn.connection, device, seq, turn.at)
-    return replace(device, seen_seq=seq)
+    return await _raise_seen(turn, device, newest if first is None else first - 1)
 
 
-def hear_device(event: DeviceHeartbeat, caller: Caller, presence: Presence, now: float, monotonic: float) -> JsonObject:
+async def _raise_seen(turn: Turn, device: Device, seq: int) -> Device:
+    """Note that a device needs nothing up to `seq` any more; what it has passed already stays passed."""
+    if seq > device.seen_seq:
+        device = replace(device, seen_seq=seq, last_seen_at=turn.at)
+        await rows.forget_confirmed(turn.connection, device.device_id, seq)
+    turn.draft.devices.put(device)
+    return device
+
+
+def hear_device(event: DeviceHeartbeat, caller: Caller, memory: Memory, now: float, monotonic: float) -> JsonObject:
     """Answer a device's sign of life."""
-    return {"client_id": presence.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
+    return {"client_id": memory.sessions.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
 
 
 async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonObject:
     """Note that a device has shown a notification, and tell administrators the first time."""
-    device_id, accounts = turn.presence.clients.get(turn.caller.sid or ""), turn.caller.accounts
+    device_id, accounts = turn.sessions.clients.get(turn.caller.sid or ""), turn.caller.accounts
     if device_id is None:
         raise NotRegistered("Register this device first.")
     notification = await rows.find_notification(turn.connection, event.notification_id)
     if notification is None or (accounts is not None and notification.account_id not in accounts):
         raise Missing("There is no such notification.")
     key = _name_device(turn.caller, device_id)
-    device = await rows.find_device(turn.connection, key)
+    device = turn.draft.devices.get(key)
     passed = device is not None and notification.seq <= device.seen_seq
     new = not passed and await rows.confirm_delivery(turn.connection, key, notification.id, turn.at)
-    reply = {"notification_id": notification.id, "confirmed_by": device_id, "confirmed_at": turn.at}
+    reply = NotificationConfirmed(notification.id, device_id, turn.at)
     if new:
         if not notification.is_sent:
             await rows.mark_sent(turn.connection, [notification.id], turn.at)
         if device is not None:
             await _pass_confirmed(turn, device, notification.seq)
-        turn.tell(ADMINS, "notification:confirmed", reply)
-    return reply
+        turn.tell(ADMINS, reply)
+    return reply.show()
 
 
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there."""
     accounts = turn.caller.accounts
-    registered = turn.presence.clients.get(turn.caller.sid or "")
+    registered = turn.sessions.clients.get(turn.caller.sid or "")
     if registered not in (None, event.device_id):
         raise NotYours("This connection speaks for another device.")
-    reached = min(event.after_seq or 0, await rows.find_last_place(turn.connection, accounts))
-    device = await rows.find_device(turn.connection, _name_device(turn.caller, event.device_id))
+    reached = min(event.after_seq or 0, await _find_last_place(turn))
+    device = turn.draft.devices.get(_name_device(turn.caller, event.device_id))
     if device is not None and reached > device.seen_seq:
         await rows.mark_passed(turn.connection, device.seen_seq, reached, turn.at, accounts)
-        await rows.raise_seen(turn.connection, device, reached, turn.at)
+        await _raise_seen(turn, device, reached)
     found, total = await rows.find_since(
         turn.connection,
         after_seq=event.after_seq,
@@ -118,24 +136,24 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
         offset=event.offset,
         accounts=accounts,
     )
-    reply = {
-        "device_id": event.device_id,
-        "notifications": [show_notification(one) for one in found],
-        "total_count": total,
-        "last_seq": found[-1].seq if found else reached,
-        "has_more": event.offset + len(found) < total,
-    }
-    turn.answer("client:sync:response", reply)
+    reply = SyncResponse(
+        device_id=event.device_id,
+        notifications=[show_notification(one) for one in found],
+        total_count=total,
+        last_seq=found[-1].seq if found else reached,
+        has_more=event.offset + len(found) < total,
+    )
+    turn.answer(reply)
     handed = dict.fromkeys(one.id for one in found if not one.is_sent)
-    turn.after_commit(lambda: turn.presence.delivered.update(handed))
-    return reply
+    turn.after_commit(lambda: turn.sessions.delivered.update(handed))
+    return reply.show()
 
 
-async def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
+def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
     """Tell everybody, urgently, that Master itself may be in trouble."""
     alarm = Notification(
         id=turn.new_id(),
-        seq=await rows.take_places(turn.connection, 1),
+        seq=turn.draft.take_places(1),
         type=NotificationType.SYSTEM,
         account_id=None,
         related_id=None,
@@ -147,16 +165,16 @@ async def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
         sent_at=None,
         created_at=turn.at,
     )
-    await rows.add_notifications(turn.connection, [alarm])
-    tell_people(turn, [alarm])
+    notify(turn, [alarm])
 
 
-def tell_people(turn: Turn, notifications: Sequence[Notification]) -> None:
-    """Send notifications to administrators and devices."""
+def notify(turn: Turn, notifications: Sequence[Notification]) -> None:
+    """Store notifications and send them to administrators and devices."""
+    turn.draft.notes += notifications
     for notification in notifications:
         shown = show_notification(notification)
-        turn.tell(ADMINS, "notification:new", shown)
-        turn.tell(clients_of(notification.account_id), "notification:new", shown)
+        turn.tell(ADMINS, shown)
+        turn.tell(clients_of(notification.account_id), shown)
 
 
 async def greet_admin(event: None, turn: Turn) -> None:
@@ -170,9 +188,9 @@ async def mark_sent(event: None, turn: Turn) -> int:
 
     A crash before it costs no delivery: what is not marked is sent once more.
     """
-    delivered = list(turn.presence.delivered)
+    delivered = list(turn.sessions.delivered)
     await rows.mark_sent(turn.connection, delivered, turn.at)
-    turn.after_commit(lambda: turn.presence.forget_delivered(delivered))
+    turn.after_commit(lambda: turn.sessions.forget_delivered(delivered))
     return len(delivered)
 
 
@@ -180,15 +198,17 @@ async def list_notifications(event: Request[NotificationsQuery, None], turn: Tur
     """List notifications, the newest first."""
     query = event.query
     filters = {
-        "type": query.type.value if query.type else None,
+        "type": query.type,
         "account_id": query.account_id,
         "is_sent": query.is_sent,
-        "priority": query.priority.value if query.priority else None,
+        "priority": query.priority,
     }
     found, total = await rows.list_notifications(turn.connection, filters, limit=query.limit, offset=query.offset)
-    return Listing([{**show_notification(one), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found], total)
+    return Listing(
+        [{**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found], total
+    )
 
 
 def _push(turn: Turn, notifications: Sequence[Notification]) -> None:
     for notification in notifications:
-        turn.answer("notification:new", show_notification(notification))
+        turn.answer(show_notification(notification))

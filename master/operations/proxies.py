@@ -2,84 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing
 from master.model import JsonObject, Proxy
 from master.protocol.admin import show_proxy as show_row
 from master.protocol.http import Listing, NewProxy, NoQuery, Page, ProxyChange, Request
-from master.store import proxies as rows
+from master.secret import Broken, Secret
+from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
 
+SHOWN_USERS = 20
+
 
 async def list_proxies(event: Request[Page, None], turn: Turn) -> Listing:
     """List proxies by name."""
-    found, total = await rows.list_proxies(turn.connection, limit=event.query.limit, offset=event.query.offset)
-    return Listing([show_row(proxy) for proxy in found], total)
+    proxies = sorted(turn.draft.proxies.all(), key=lambda proxy: (proxy.name, proxy.id))
+    page = proxies[event.query.offset : event.query.offset + event.query.limit]
+    secrets = await read_all_proxy_secrets(turn.connection, [proxy.id for proxy in page])
+    broken = {proxy_id for proxy_id, secret in secrets.items() if secret.broken}
+    return Listing([show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies))
 
 
 async def show_proxy(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Show one proxy."""
-    return show_row(await find_proxy(event, turn))
+    proxy = _find(turn, event.path["id"])
+    secrets = await read_proxy_secrets(turn.connection, proxy.id)
+    return show_row(proxy, password_unreadable=bool(secrets.broken))
 
 
-async def find_proxy(event: Request[NoQuery, None], turn: Turn) -> Proxy:
-    """Return one proxy with its password, for whoever connects to it."""
-    proxy = await rows.find_proxy(turn.connection, event.path["id"])
-    if proxy is None:
-        raise Missing("There is no such proxy.")
-    return proxy
+async def find_proxy(event: Request[NoQuery, None], turn: Turn) -> tuple[Proxy, Secret[str] | None]:
+    """Return one proxy and its password, for whoever connects to it."""
+    proxy = _find(turn, event.path["id"])
+    secrets = await read_proxy_secrets(turn.connection, proxy.id)
+    if secrets.broken:
+        return proxy, Broken(secrets.broken["password"])
+    password = secrets.opened["password"]
+    return proxy, None if password is None else Secret(password)
 
 
-async def add_proxy(event: Request[NoQuery, NewProxy], turn: Turn) -> JsonObject:
+def add_proxy(event: Request[NoQuery, NewProxy], turn: Turn) -> JsonObject:
     """Add a proxy; its name is its own."""
     body = event.body
-    await _require_free_name(turn, body.name, own_id=None)
+    _require_free_name(turn, body.name, own_id=None)
     proxy = Proxy(
         id=turn.new_id(),
         name=body.name,
         server=body.server,
         protocol=body.protocol,
         username=body.username,
-        password=body.password,
+        has_password=body.password is not None,
         status=body.status,
         created_at=turn.at,
         updated_at=turn.at,
     )
-    await rows.add_proxy(turn.connection, proxy)
+    turn.draft.proxies.put(proxy)
+    if body.password is not None:
+        turn.draft.keep("proxies", proxy.id, {"password": body.password})
     log.info("proxy_added", proxy=proxy.id)
-    return show_row(proxy)
+    return show_row(proxy, password_unreadable=False)
 
 
-async def change_proxy(event: Request[NoQuery, ProxyChange], turn: Turn) -> JsonObject:
+def change_proxy(event: Request[NoQuery, ProxyChange], turn: Turn) -> JsonObject:
     """Change what was given of a proxy; workers get it with their next login or assignment."""
-    lookup = Request(NoQuery(), None, event.path)
-    proxy = await find_proxy(lookup, turn)
+    proxy = _find(turn, event.path["id"])
     values = {name: getattr(event.body, name) for name in sorted(event.body.model_fields_set)}
     if "name" in values:
-        await _require_free_name(turn, values["name"], own_id=proxy.id)
+        _require_free_name(turn, values["name"], own_id=proxy.id)
+    unreadable = False
+    if "password" in values:
+        password = values.pop("password")
+        turn.draft.keep("proxies", proxy.id, {"password": password})
+        proxy = replace(proxy, has_password=password is not None, updated_at=turn.at)
+    elif proxy.has_password and not turn.draft.has_kept("proxies", proxy.id):
+        unreadable = bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
     if values:
-        await rows.change_proxy(turn.connection, proxy.id, values, turn.at)
-    return await show_proxy(lookup, turn)
+        proxy = replace(proxy, **values, updated_at=turn.at)
+    turn.draft.proxies.put(proxy)
+    return show_row(proxy, password_unreadable=unreadable)
 
 
-async def remove_proxy(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+def remove_proxy(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Remove a proxy that no worker's configuration names."""
-    proxy = await find_proxy(event, turn)
-    users = await rows.find_users_of_proxy(turn.connection, proxy.id)
+    proxy = _find(turn, event.path["id"])
+    users = sorted(config.worker_id for config in turn.draft.configs.find("proxy", proxy.id))
     if users:
         raise Conflict(
             "Worker configurations use this proxy; change them first.",
-            details=[{"worker_id": worker_id} for worker_id in users],
+            details=[{"worker_id": worker_id} for worker_id in users[:SHOWN_USERS]],
         )
-    await rows.remove_proxy(turn.connection, proxy.id)
+    unreadable = proxy.has_password and bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
+    turn.draft.proxies.remove(proxy.id)
     log.info("proxy_removed", proxy=proxy.id)
-    return show_row(proxy)
+    return show_row(proxy, password_unreadable=unreadable)
 
 
-async def _require_free_name(turn: Turn, name: str, *, own_id: str | None) -> None:
-    twin = await rows.find_proxy_named(turn.connection, name)
+def _find(turn: Turn, proxy_id: str) -> Proxy:
+    proxy = turn.draft.proxies.get(proxy_id)
+    if proxy is None:
+        raise Missing("There is no such proxy.")
+    return proxy
+
+
+def _require_free_name(turn: Turn, name: str, *, own_id: str | None) -> None:
+    twin = turn.draft.proxies.first("name", name)
     if twin is not None and twin.id != own_id:
         raise AlreadyExists("There is a proxy with this name already.", details=[{"id": twin.id}])

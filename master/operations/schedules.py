@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from master.decisions.schedule import find_due
-from master.model import WorkerStatus
+from master.model import Worker
 from master.operations.assignments import hand_out
-from master.store import accounts as account_rows
-from master.turn import Turn
+from master.turn import PORTION, Turn
 
 
-async def hand_out_due(event: None, turn: Turn) -> int:
+def hand_out_due(event: str | None, turn: Turn) -> int:
     """Hand out every account whose interval has passed to its worker, if that is connected; return how many.
 
-    It takes a turn like any change of hands, so that no account is announced to a worker that has just lost it.
+    It takes a turn like any change of hands, so that no account is announced to a worker that has just lost it. Of many
+    accounts a portion is handed out; the next turn goes on behind the worker `event`.
     """
-    accounts = await account_rows.find_watchable(turn.connection)
-    due = find_due(accounts, turn.presence.handed_out, turn.monotonic)
-    present = {worker_id: due[worker_id] for worker_id in sorted(due) if _is_connected(turn, worker_id)}
-    await hand_out(turn, present)
-    return sum(map(len, present.values()))
+    handed = 0
+    for worker in _list_present(turn, event or ""):
+        due = find_due(turn.draft.held_by(worker.id), turn.deadlines.handed_out, turn.monotonic)
+        hand_out(turn, due)
+        handed += sum(map(len, due.values()))
+        if handed >= PORTION:
+            turn.go_on(hand_out_due, worker.id)
+            break
+    return handed
 
 
-def _is_connected(turn: Turn, worker_id: str) -> bool:
-    seat = turn.presence.seats.get(worker_id)
-    return seat is not None and seat.sid is not None and seat.status is WorkerStatus.CONNECTED
+def _list_present(turn: Turn, after: str) -> list[Worker]:
+    """Return the connected workers with a live socket, by id, behind one of them."""
+    seats = turn.sessions.seats
+    present = [one for one in turn.draft.list_connected() if one.id > after and seats[one.id].sid is not None]
+    return sorted(present, key=lambda worker: worker.id)

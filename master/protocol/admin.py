@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from master.model import Account, JsonObject, Login, Notification, Proxy, Worker, WorkerConfig
-from master.protocol.wire import Id, Payload
+from master.protocol.wire import Id, Outbound, Payload
 
 SECRET = re.compile(
     r"cookie|credential|fingerprint|passw|passwd|secret|token|storage|authorization|^headers$|session_?key|api_?key",
@@ -41,9 +42,11 @@ class CancelLogin(Payload):
     session_id: Id
 
 
-class StatusResponse(Payload):
+@dataclass(frozen=True, slots=True)
+class StatusResponse(Outbound):
     """Counts of everything, by state. `timestamp` is milliseconds."""
 
+    event: ClassVar[str] = "admin:status:response"
     workers: dict[str, int]
     accounts: dict[str, int]
     loginSessions: dict[str, int]  # noqa: N815 - the field's spelling
@@ -51,22 +54,28 @@ class StatusResponse(Payload):
     timestamp: int
 
 
-class AuthSuccess(Payload):
+@dataclass(frozen=True, slots=True)
+class AuthSuccess(Outbound):
     """The administrator is known."""
 
+    event: ClassVar[str] = "admin:auth:success"
     userId: str  # noqa: N815
     timestamp: int
 
 
-class AuthFailed(Payload):
+@dataclass(frozen=True, slots=True)
+class AuthFailed(Outbound):
     """The token is wrong."""
 
+    event: ClassVar[str] = "admin:auth:failed"
     error: str
 
 
-class LoginStarted(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginStarted(Outbound):
     """The login was handed to the worker."""
 
+    event: ClassVar[str] = "admin:login:start:ack"
     account_id: str
     worker_id: str
     session_id: str
@@ -75,41 +84,52 @@ class LoginStarted(Payload):
     timestamp: int
 
 
-class AdminError(Payload):
+@dataclass(frozen=True, slots=True)
+class AdminError(Outbound):
     """Something was refused: `error` is the code, `message` says it in words."""
 
+    event: ClassVar[str] = "admin:error"
     error: str
     message: str
 
 
-class UserInputRelayed(Payload):
+@dataclass(frozen=True, slots=True)
+class UserInputRelayed(Outbound):
     """What was typed went to the worker."""
 
+    event: ClassVar[str] = "admin:login:user_input:ack"
     session_id: str
     timestamp: int
 
 
-class LoginList(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginList(Outbound):
     """Login sessions, the newest first."""
 
+    event: ClassVar[str] = "admin:login_sessions:list:response"
     sessions: list[dict[str, Any]]
     timestamp: int
 
 
-class QrCodeReady(Payload):
+@dataclass(frozen=True, slots=True)
+class QrCodeReady(Outbound):
     """A code is ready to be scanned until `expires_at` (seconds)."""
 
+    event: ClassVar[str] = "login:qrcode:ready"
+    may_lack: ClassVar[frozenset[str]] = frozenset({"qr_code_url"})
     session_id: str
     account_id: str
     worker_id: str | None
-    qr_code_data: str
-    qr_code_url: str | None = None
-    expires_at: int
+    qr_code_data: str = field(repr=False)
+    qr_code_url: str | None = field(default=None, repr=False)
+    expires_at: int = 0
 
 
-class LoginSucceeded(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginSucceeded(Outbound):
     """The account is logged in."""
 
+    event: ClassVar[str] = "login:success"
     session_id: str
     account_id: str
     worker_id: str | None
@@ -117,9 +137,11 @@ class LoginSucceeded(Payload):
     logged_in_at: int
 
 
-class LoginFailed(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginFailed(Outbound):
     """The login ended without success."""
 
+    event: ClassVar[str] = "login:failed"
     session_id: str
     account_id: str
     worker_id: str | None
@@ -127,28 +149,34 @@ class LoginFailed(Payload):
     error_type: str
 
 
-class QrCodeExpired(Payload):
+@dataclass(frozen=True, slots=True)
+class QrCodeExpired(Outbound):
     """The login's time is up."""
 
+    event: ClassVar[str] = "login:qrcode:expired"
     session_id: str
     account_id: str
     worker_id: str | None
 
 
-class LoginStatusUpdate(Payload):
-    """What the worker reported, without secrets."""
+@dataclass(frozen=True, slots=True)
+class LoginStatusUpdate(Outbound):
+    """What the worker reported, without secrets; its own words stand beside these fields."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
-
+    event: ClassVar[str] = "login:status:update"
+    beside: ClassVar[str] = "words"
     session_id: str
     account_id: str
     worker_id: str | None
     status: str
+    words: dict[str, Any] = field(default_factory=dict)
 
 
-class NewNotification(Payload):
+@dataclass(frozen=True, slots=True)
+class NewNotification(Outbound):
     """Something that people should know. `created_at` is seconds, `timestamp` milliseconds."""
 
+    event: ClassVar[str] = "notification:new"
     id: str
     notification_id: str
     seq: int
@@ -162,29 +190,71 @@ class NewNotification(Payload):
     created_at: int
     timestamp: int
 
+    @property
+    def delivery(self) -> str | None:
+        """Return the notification that this delivers."""
+        return self.id
 
-class WorkerChanged(Payload):
+
+@dataclass(frozen=True, slots=True)
+class WorkerChanged(Outbound):
     """A worker's row after it changed."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
-
+    event: ClassVar[str] = "worker:status"
     id: str
+    host: str
+    port: int
     status: str
+    capabilities: list[str]
+    max_accounts: int
+    assigned_accounts: int
+    last_heartbeat: int | None
+    started_at: int
+    version: str | None
+    metadata: dict[str, Any]
+    created_at: int
+    updated_at: int
+
+    @property
+    def state_key(self) -> str | None:
+        """Return the worker whose state this shows."""
+        return f"worker {self.id}"
 
 
-class AccountChanged(Payload):
+@dataclass(frozen=True, slots=True)
+class AccountChanged(Outbound):
     """An account's row after it changed, without secrets."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, allow_inf_nan=False)
-
+    event: ClassVar[str] = "account:status"
     id: str
+    platform: str
+    account_name: str
+    account_id: str | None
+    platform_user_id: str | None
+    user_info: dict[str, Any] | None
     status: str
     login_status: str
+    monitor_interval: int
+    last_login_time: int | None
+    cookies_valid_until: int | None
+    has_credentials: bool
+    assigned_worker_id: str | None
+    pinned_worker_id: str | None
+    epoch: int
+    created_at: int
+    updated_at: int
+
+    @property
+    def state_key(self) -> str | None:
+        """Return the account whose state this shows."""
+        return f"account {self.id}"
 
 
-class NotificationConfirmed(Payload):
+@dataclass(frozen=True, slots=True)
+class NotificationConfirmed(Outbound):
     """A device has seen a notification."""
 
+    event: ClassVar[str] = "notification:confirmed"
     notification_id: str
     confirmed_by: str
     confirmed_at: int
@@ -219,8 +289,8 @@ def show_account(account: Account) -> JsonObject:
         "account_id": account.account_id,
         "platform_user_id": account.platform_user_id,
         "user_info": remove_secrets(account.user_info),
-        "status": account.status.value,
-        "login_status": account.login_status.value,
+        "status": account.status,
+        "login_status": account.login_status,
         "monitor_interval": account.monitor_interval,
         "last_login_time": account.last_login_time,
         "cookies_valid_until": account.cookies_valid_until,
@@ -233,17 +303,17 @@ def show_account(account: Account) -> JsonObject:
     }
 
 
-def show_worker(worker: Worker) -> JsonObject:
-    """Return a worker as people may see it."""
+def show_worker(worker: Worker, last_heartbeat: int | None) -> JsonObject:
+    """Return a worker as people may see it; `last_heartbeat` is when it was last heard (Unix seconds)."""
     return {
         "id": worker.id,
         "host": worker.host,
         "port": worker.port,
-        "status": worker.status.value,
+        "status": worker.status,
         "capabilities": list(worker.capabilities),
         "max_accounts": worker.max_accounts,
         "assigned_accounts": worker.assigned_accounts,
-        "last_heartbeat": worker.last_heartbeat,
+        "last_heartbeat": last_heartbeat,
         "started_at": worker.started_at,
         "version": worker.version,
         "metadata": remove_secrets(worker.metadata),
@@ -252,46 +322,42 @@ def show_worker(worker: Worker) -> JsonObject:
     }
 
 
-def show_login(login: Login, *, with_code: bool = False) -> JsonObject:
-    """Return a login session; its QR code lets whoever scans it in, so it is shown only where asked for."""
-    shown: JsonObject = {
+def show_login(login: Login) -> JsonObject:
+    """Return a login session without its QR code, which lets whoever scans it in."""
+    return {
         "id": login.id,
         "session_id": login.id,
         "account_id": login.account_id,
         "worker_id": login.worker_id,
-        "status": login.status.value,
+        "status": login.status,
         "login_method": login.login_method,
-        "has_qr_code": login.qr_code_data is not None,
+        "has_qr_code": login.has_qr_code,
         "error_message": login.error_message,
         "expires_at": login.expires_at,
         "logged_in_at": login.logged_in_at,
         "created_at": login.created_at,
     }
-    if with_code:
-        shown["qr_code_data"] = login.qr_code_data
-        shown["qr_code_url"] = login.qr_code_url
-    return shown
 
 
-def show_notification(notification: Notification) -> JsonObject:
+def show_notification(notification: Notification) -> NewNotification:
     """Return a notification as /admin, /client and HTTP carry it."""
-    return {
-        "id": notification.id,
-        "notification_id": notification.id,
-        "seq": notification.seq,
-        "type": notification.type.value,
-        "account_id": notification.account_id,
-        "related_id": notification.related_id,
-        "title": notification.title,
-        "content": notification.content,
-        "data": notification.data,
-        "priority": notification.priority.value,
-        "created_at": notification.created_at,
-        "timestamp": notification.created_at * 1000,
-    }
+    return NewNotification(
+        id=notification.id,
+        notification_id=notification.id,
+        seq=notification.seq,
+        type=notification.type,
+        account_id=notification.account_id,
+        related_id=notification.related_id,
+        title=notification.title,
+        content=notification.content,
+        data=notification.data,
+        priority=notification.priority,
+        created_at=notification.created_at,
+        timestamp=notification.created_at * 1000,
+    )
 
 
-def show_proxy(proxy: Proxy) -> JsonObject:
+def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> JsonObject:
     """Return a proxy without its password."""
     return {
         "id": proxy.id,
@@ -299,8 +365,8 @@ def show_proxy(proxy: Proxy) -> JsonObject:
         "server": proxy.server,
         "protocol": proxy.protocol,
         "username": proxy.username,
-        "has_password": proxy.password is not None,
-        "password_unreadable": proxy.password is not None and not proxy.password.can_be_read(),
+        "has_password": proxy.has_password,
+        "password_unreadable": password_unreadable,
         "status": proxy.status,
         "created_at": proxy.created_at,
         "updated_at": proxy.updated_at,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import AliasChoices, Field
 
-from master.protocol.wire import Id, Milliseconds, Payload, Seconds, ShortText
+from master.protocol.admin import NewNotification
+from master.protocol.wire import Id, Milliseconds, Outbound, Payload, Seconds, ShortText
 
 SYNC_LIMIT = 500
 
@@ -44,9 +46,11 @@ class SyncRequest(Payload):
     offset: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
-class DeviceRegistered(Payload):
+@dataclass(frozen=True, slots=True)
+class DeviceRegistered(Outbound):
     """The device is known; `owed` notifications follow, `last_seq` is the newest place in the sequence."""
 
+    event: ClassVar[str] = "client:register:success"
     session_id: str
     device_id: str
     connected_at: int
@@ -54,17 +58,21 @@ class DeviceRegistered(Payload):
     last_seq: int
 
 
-class DeviceRefused(Payload):
+@dataclass(frozen=True, slots=True)
+class DeviceRefused(Outbound):
     """The device was refused."""
 
+    event: ClassVar[str] = "client:register:error"
     error: str
 
 
-class SyncResponse(Payload):
+@dataclass(frozen=True, slots=True)
+class SyncResponse(Outbound):
     """Notifications in the order of their `seq`; ask again with `after_seq: last_seq` for what follows."""
 
+    event: ClassVar[str] = "client:sync:response"
     device_id: str
-    notifications: list[dict[str, Any]]
+    notifications: list[NewNotification]
     total_count: int
     last_seq: int
     has_more: bool

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -98,6 +99,57 @@ class Body(Payload):
     """A route's JSON body; an unknown field is an error of the caller, so that no misspelt value is lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", **READING)
+
+
+class Outbound:
+    """What Master sends: a frozen dataclass whose fields are the event's payload.
+
+    `event` is its name. `may_lack` are fields that are left out where they are None; what the field `beside` holds
+    stands beside the others. A value with a `state_key` shows a whole state: an older one with the same key that still
+    waits to be sent is worth nothing. `delivery` is the notification that whoever is reached has been given.
+    """
+
+    __slots__ = ()
+    event: ClassVar[str]
+    may_lack: ClassVar[frozenset[str]] = frozenset()
+    beside: ClassVar[str] = ""
+
+    @property
+    def state_key(self) -> str | None:
+        """Return what this shows the state of, or None."""
+        return None
+
+    @property
+    def delivery(self) -> str | None:
+        """Return the notification that this delivers, or None."""
+        return None
+
+    @property
+    def is_void(self) -> bool:
+        """Tell whether nothing is left to be said."""
+        return False
+
+    def show(self) -> dict[str, Any]:
+        """Return the payload as an object."""
+        shown = {name: getattr(self, name) for name in _field_names(self)}
+        if self.beside:
+            shown = {**shown.pop(self.beside), **shown}
+        return {name: value for name, value in shown.items() if value is not None or name not in self.may_lack}
+
+    def to_wire(self) -> Any:
+        """Return what the encoder writes: this value itself, or an object of what is left of it."""
+        return self.show() if self.may_lack or self.beside else self
+
+
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _field_names(content: Any) -> tuple[str, ...]:
+    kind = type(content)
+    names = _FIELD_NAMES.get(kind)
+    if names is None:
+        names = _FIELD_NAMES[kind] = tuple(one.name for one in fields(kind))
+    return names
 
 
 class Empty(Payload):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AliasChoices,
@@ -13,6 +14,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -25,7 +27,7 @@ from master.protocol.wire import (
     Id,
     ImageData,
     Json,
-    Milliseconds,
+    Outbound,
     Payload,
     Platform,
     Port,
@@ -81,12 +83,34 @@ class Stats(Payload):
     )
 
 
+STATS = ("activeAccounts", "memoryUsage", "cpuUsage")
+LONGEST_FIGURE = 64
+
+
+def _keep_figures(value: Any) -> dict[str, Any] | None:
+    """Return the figures of a heartbeat that may be shown one day; they are read when somebody asks for them."""
+    if not isinstance(value, dict):
+        return None
+    return {
+        name: figure
+        for name in STATS
+        if isinstance(figure := value.get(name), (int, float, str)) and len(str(figure)) <= LONGEST_FIGURE
+    }
+
+
+def read_stats(figures: Mapping[str, Any]) -> JsonObject:
+    """Return how a worker feels, as far as it can be read."""
+    return Stats.model_validate(figures).model_dump() if figures else {}
+
+
 class Heartbeat(Payload):
     """A worker's sign of life; its own timestamp is information, Master's clock decides."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
-    stats: Annotated[Stats | None, Forgiven] = None
-    timestamp: Annotated[Milliseconds | None, Forgiven] = None
+    stats: Annotated[
+        dict[str, Any] | None, BeforeValidator(_keep_figures), WithJsonSchema(Stats.model_json_schema())
+    ] = None
+    timestamp: Annotated[Any, BeforeValidator(lambda _: None), WithJsonSchema({"type": "number"})] = None
 
 
 class Goodbye(Payload):
@@ -181,65 +205,96 @@ class UserInput(Payload):
     value: Annotated[str, Field(max_length=4_096)] = Field(repr=False)
 
 
-class Registered(Payload):
+@dataclass(frozen=True, slots=True)
+class UserInputTyped(Outbound):
+    """What a person typed for a login (an SMS code, say)."""
+
+    event: ClassVar[str] = "master:login:user_input"
+    session_id: str
+    input_type: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Outbound):
     """Master's answer to a registration; `success` is false with `error` where it was refused."""
 
+    event: ClassVar[str] = "worker:registered"
+    may_lack: ClassVar[frozenset[str]] = frozenset(
+        {"workerId", "heartbeatInterval", "heartbeatTimeout", "accounts", "timestamp", "error"}
+    )
     success: bool
     workerId: str | None = None  # noqa: N815 - the source document's spelling
     heartbeatInterval: float | None = None  # noqa: N815
     heartbeatTimeout: float | None = None  # noqa: N815
-    accounts: list[dict[str, Any]] | None = None
+    accounts: list[dict[str, Any]] | None = field(default=None, repr=False)
     timestamp: int | None = None
     error: dict[str, Any] | None = None
 
 
-class TaskAssign(Payload):
+@dataclass(frozen=True, slots=True)
+class TaskAssign(Outbound):
     """Accounts to watch, at most 100 per event.
 
     `start_after_ms` in an account: who did not hold it in this epoch waits so long, for another may still act on it.
     """
 
-    accounts: list[dict[str, Any]]
+    event: ClassVar[str] = "master:task:assign"
+    accounts: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def is_void(self) -> bool:
+        """Tell whether all of these accounts have changed hands since."""
+        return not self.accounts
 
 
-class TaskRevoke(Payload):
+@dataclass(frozen=True, slots=True)
+class TaskRevoke(Outbound):
     """Accounts not to touch any more."""
 
+    event: ClassVar[str] = "master:task:revoke"
     accountIds: list[str]  # noqa: N815 - the source document's spelling
     reason: str
 
 
-class ProxyForWorker(Payload):
-    """The way out to the network that a login must take."""
+@dataclass(frozen=True, slots=True)
+class ProxyForWorker:
+    """The way out to the network that a worker's browsers must take."""
 
     server: str
     protocol: str
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
-class LoginStart(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginStart(Outbound):
     """Open a browser and fetch a QR code; told again to a worker that comes back before the login has shown one."""
 
+    event: ClassVar[str] = "master:login:start"
     account_id: str
     session_id: str
     platform: str
     proxy: ProxyForWorker | None
 
 
-class LoginCancel(Payload):
+@dataclass(frozen=True, slots=True)
+class LoginCancel(Outbound):
     """Stop working on a login."""
 
+    event: ClassVar[str] = "master:login:cancel"
     session_id: str
     account_id: str
     reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
 
 
-def show_account_to_worker(account: Account, proxy: JsonObject | None, wait_s: float) -> JsonObject:
+def show_account_to_worker(
+    account: Account, credentials: Any, fingerprint: Any, proxy: ProxyForWorker | None, wait_s: float
+) -> JsonObject:
     """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
 
-    `proxy` is as the worker gets it. `start_after_ms` is there if another worker may still act on the account: whoever
-    did not hold it in this epoch waits so long. Errors: SealBroken.
+    `credentials` and `fingerprint` are as they are sent; None where there are none. `start_after_ms` is there if
+    another worker may still act on the account: whoever did not hold it in this epoch waits so long.
     """
     shown: JsonObject = {
         "id": account.id,
@@ -248,10 +303,10 @@ def show_account_to_worker(account: Account, proxy: JsonObject | None, wait_s: f
         "account_id": account.account_id,
         "platform_user_id": account.platform_user_id,
         "monitor_interval": account.monitor_interval,
-        "status": account.status.value,
-        "login_status": account.login_status.value,
-        "credentials": account.credentials.reveal() if account.credentials is not None else {"cookies": []},
-        "fingerprint": account.fingerprint.reveal() if account.fingerprint is not None else None,
+        "status": account.status,
+        "login_status": account.login_status,
+        "credentials": credentials if credentials is not None else {"cookies": []},
+        "fingerprint": fingerprint,
         "user_info": account.user_info,
         "cookies_valid_until": account.cookies_valid_until,
         "proxy": proxy,

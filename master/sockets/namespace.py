@@ -15,9 +15,9 @@ from master.errors import Conflict, Refusal, Stopping, Unauthorized
 from master.model import Grant, Scope
 from master.operations.notifications import greet_admin
 from master.operations.workers import note_disconnect
-from master.presence import Presence
 from master.protocol.admin import Auth
 from master.reception import Lane
+from master.sessions import Sessions
 from master.sockets.server import SocketServer
 from master.turn import Caller, Operation
 from master.writer import Turns
@@ -35,11 +35,11 @@ class Namespace(socketio.AsyncNamespace):
     does the socket hears nothing and may ask nothing.
     """
 
-    def __init__(self, name: str, turns: Turns, presence: Presence, sockets: SocketServer, access: Access) -> None:
+    def __init__(self, name: str, turns: Turns, sessions: Sessions, sockets: SocketServer, access: Access) -> None:
         super().__init__(f"/{name}")
         self._kind = name
         self._turns = turns
-        self._presence = presence
+        self._sessions = sessions
         self._sockets = sockets
         self._access = access
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,12 +66,12 @@ class Namespace(socketio.AsyncNamespace):
         """Note who has come; an administrator hears from here on, beginning with what has reached nobody."""
         self._sockets.welcome(sid, self._kind)
         if self._kind == "worker":
-            self._presence.worker_sockets.add(sid)
+            self._sessions.worker_sockets.add(sid)
         elif self._kind == "admin":
-            self._presence.admins[sid] = caller.name or "admin"
-            self._insist(greet_admin, None, caller, lambda: sid in self._presence.admins)
+            self._sessions.admins[sid] = caller.name or "admin"
+            self._insist(greet_admin, None, caller, lambda: sid in self._sessions.admins)
         elif self._kind == "client":
-            self._presence.clients[sid] = None
+            self._sessions.clients[sid] = None
 
     def _authenticate(self, sid: str, address: str, event: Auth) -> str:
         """Take an administrator's token and return their name. Errors: Unauthorized, Forbidden, Conflict, Throttled.
@@ -96,15 +96,13 @@ class Namespace(socketio.AsyncNamespace):
         if lane is not None:
             lane.close()
         self._sockets.expected.pop(sid, None)
-        self._presence.admins.pop(sid, None)
-        self._presence.clients.pop(sid, None)
+        self._sessions.admins.pop(sid, None)
+        self._sessions.clients.pop(sid, None)
         if self._kind == "worker":
-            worker_id = self._presence.leave(sid)
+            worker_id = self._sessions.leave(sid)
             if worker_id is not None:
-                claims = self._presence.claims
-                self._insist(
-                    note_disconnect, (worker_id, sid), Caller("worker", sid), lambda: claims.get(worker_id) == sid
-                )
+                seats = self._sessions.seats
+                self._insist(note_disconnect, worker_id, Caller("worker", sid), lambda: seats[worker_id].sid is None)
 
     def _insist(self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]) -> None:
         """Give an operation its turn, and another as soon as the database takes it while it is still `wanted`."""

@@ -6,12 +6,11 @@ Engine.IO's own queue has no bound: one reader that stopped reading can hold Mas
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from engineio.packet import Packet
+from engineio.packet import MESSAGE, Packet
 
 PACKET_BYTES = 200
 """About what one queued packet costs beside its text."""
@@ -25,8 +24,23 @@ A worker that takes a thousand accounts is told of them in some ten packets, and
 HARD_FACTOR = 16
 """At this many times the limit even a few packets are too much."""
 
-TELEMETRY = re.compile(r'^2/admin,\["(?:worker|account):status",\{"id":"[^"]*"')
-"""Events that show a whole state: an older one that still waits is worth nothing once there is a newer one."""
+
+class Frame(Packet):
+    """A message's packet whose text is encoded once, for however many connections.
+
+    One with a `state_key` shows a whole state: an older one that still waits is worth nothing beside a newer one.
+    """
+
+    def __init__(self, text: str, state_key: str | None = None) -> None:
+        self.packet_type = MESSAGE
+        self.data = text
+        self.binary = False
+        self.text = text
+        self.state_key = state_key
+
+    def encode(self, b64: bool = False) -> str:
+        """Return the packet as it travels."""
+        return self.text
 
 
 class OutboundQueue(asyncio.Queue[Any]):
@@ -87,5 +101,4 @@ def _weigh(item: Packet) -> int:
 
 
 def _find_state_key(item: Packet) -> str | None:
-    found = TELEMETRY.match(item.data) if isinstance(item.data, str) else None
-    return found[0] if found else None
+    return item.state_key if isinstance(item, Frame) else None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
-from master.presence import Presence
 from master.protocol.wire import FastJson
-from master.sockets.outbound import PACKET_BYTES
+from master.sessions import Sessions
+from master.sockets.outbound import PACKET_BYTES, Frame
 from master.sockets.server import SocketServer
-from master.turn import Parcel, name_account_room
+from master.turn import HangUp, Join, Parcel, name_account_room
 
 log = structlog.get_logger(__name__)
 
@@ -25,38 +26,41 @@ It is bytes that are counted because it is bytes that the queues are bounded in,
 class Rooms:
     """Publishes over Socket.IO and notes which notifications were handed to at least one person."""
 
-    def __init__(self, sockets: SocketServer, presence: Presence) -> None:
+    def __init__(self, sockets: SocketServer, sessions: Sessions) -> None:
         self._sockets = sockets
-        self._presence = presence
+        self._sessions = sessions
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
         """Send every parcel; one that cannot be delivered harms no other."""
-        before, text, queued = None, "", 0
+        before: Any = None
+        text, queued = "", 0
         for parcel in parcels:
             while queued >= YIELD_BYTES:
                 queued -= YIELD_BYTES
                 await asyncio.sleep(0)
             try:
-                target = self._find_room(parcel)
+                target, content = self._find_room(parcel), parcel.content
                 if target is None:
                     continue
                 namespace, room = target
-                if parcel.kind != "event":
-                    await self._act(parcel, namespace, room)
+                if isinstance(content, (Join, HangUp)):
+                    await self._act(content, namespace, room)
                     continue
-                if parcel.payload is not before:  # administrators and devices are told the same
-                    before, text = parcel.payload, FastJson.dumps(parcel.payload)
-                frame = f'2{namespace},["{parcel.event}",{text}]'
+                if content.is_void:
+                    continue
+                if content is not before:  # administrators and devices are told the same
+                    before, text = content, FastJson.dumps(content.to_wire())
+                frame = Frame(f'42{namespace},["{content.event}",{text}]', content.state_key)
                 reached = self._sockets.tell(frame, namespace, room)
                 if room == "clients" and parcel.address.id:
                     limited = name_account_room(parcel.address.id)
                     reached = self._sockets.tell(frame, namespace, limited) or reached
                 if reached:
-                    queued += PACKET_BYTES + len(frame)
-                if reached and parcel.event == "notification:new":
-                    self._presence.delivered[parcel.payload["id"]] = None
+                    queued += PACKET_BYTES + len(frame.text)
+                    if content.delivery is not None:
+                        self._sessions.delivered[content.delivery] = None
             except Exception:
-                log.exception("parcel_failed", event_name=parcel.event)
+                log.exception("parcel_failed", event_name=type(parcel.content).__name__)
 
     def _find_room(self, parcel: Parcel) -> tuple[str, str] | None:
         """Return the namespace and room that a parcel is for, or None where nobody is there."""
@@ -66,14 +70,14 @@ class Rooms:
         if to == "clients":
             return "/client", to
         if to == "worker":
-            seat = self._presence.seats.get(name)
+            seat = self._sessions.seats.get(name)
             return ("/worker", seat.sid) if seat is not None and seat.sid is not None else None
         namespace = "/" + to.removesuffix("_socket")
         return (namespace, name) if self._sockets.manager.is_connected(name, namespace) else None
 
-    async def _act(self, parcel: Parcel, namespace: str, sid: str) -> None:
-        if parcel.kind == "hang_up":
+    async def _act(self, content: Join | HangUp, namespace: str, sid: str) -> None:
+        if isinstance(content, HangUp):
             await self._sockets.disconnect(sid, namespace=namespace)
         else:
-            for name in parcel.payload["rooms"]:
+            for name in content.rooms:
                 await self._sockets.enter_room(sid, name, namespace=namespace)

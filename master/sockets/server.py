@@ -12,7 +12,6 @@ from aiohttp import StreamReader
 from aiohttp.web import Request, RequestPayloadError
 from engineio.async_drivers.aiohttp import translate_request
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
-from engineio.packet import MESSAGE, Packet
 from socketio import packet
 
 from master.clock import Clock
@@ -21,7 +20,7 @@ from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import BACKLOG_BYTES, Lane, Reception
 from master.sockets.lean import LeanSocket, PlainWebSocket
-from master.sockets.outbound import OutboundQueue
+from master.sockets.outbound import Frame, OutboundQueue
 
 log = structlog.get_logger(__name__)
 
@@ -168,13 +167,13 @@ class SocketServer(socketio.AsyncServer):
         for connection in list(self.eio.sockets.values()):
             await connection.close()
 
-    def tell(self, frame: str, namespace: str, room: str) -> bool:
+    def tell(self, frame: Frame, namespace: str, room: str) -> bool:
         """Queue one encoded event for everybody in a room (a socket's own id is a room); return whether anybody was."""
-        packet_, reached = Packet(MESSAGE, frame), False
+        reached = False
         for _, eio_sid in self.manager.get_participants(namespace, room):
             connection = self.eio.sockets.get(eio_sid)
             if connection is not None and not connection.closed:
-                connection.queue.put_nowait(packet_)
+                connection.queue.put_nowait(frame)
                 reached = True
         return reached
 
@@ -263,7 +262,7 @@ class SocketServer(socketio.AsyncServer):
         connection = self.eio.sockets.get(eio_sid)
         if id is not None and connection is not None and not connection.closed:
             place = f"{namespace}," if namespace and namespace != "/" else ""
-            connection.queue.put_nowait(Packet(MESSAGE, f"3{place}{id}{FastJson.dumps([answer])}"))
+            connection.queue.put_nowait(Frame(f"43{place}{id}{FastJson.dumps([answer])}"))
 
 
 def _read_event(frame: str) -> tuple[str, int | None, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, event, insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
 
 from master.store.schema import counters
 from master.store.sealing import VAULT
@@ -22,6 +22,65 @@ READERS = 4
 LOCK_TIMEOUT_S = 5
 PROOF = "proof" * 13_000
 """The name of a row that is written only to be removed again: as long as 16 pages."""
+
+
+class CommitInDoubt(Exception):
+    """The commit failed: whether the file has what was to be stored, nobody knows."""
+
+
+def is_about_values(fault: BaseException) -> bool:
+    """Tell whether a database's word is about what was to be stored, and not about the disk."""
+    return isinstance(fault, (IntegrityError, DataError))
+
+
+class Transaction:
+    """One write transaction. It begins when its connection is first asked for: what writes nothing costs nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._begun: AsyncTransaction | None = None
+
+    async def connect(self) -> AsyncConnection:
+        """Return the connection, inside the transaction."""
+        if self._connection is None:
+            connection = await self._database.connect_writer()
+            self._connection = connection
+            self._begun = await connection.begin()
+            if self._database.trouble is not None:
+                await connection.execute(insert(counters).values(name=PROOF, value=0))
+                await connection.execute(delete(counters).where(counters.c.name == PROOF))
+        return self._connection
+
+    async def commit(self) -> None:
+        """Commit, if anything was begun. Errors: CommitInDoubt."""
+        if self._connection is None or self._begun is None:
+            return
+        try:
+            await self._begun.commit()
+        except DBAPIError as fault:
+            await self.abandon(fault)
+            raise CommitInDoubt from fault
+        await self._connection.close()
+        self._database.trouble = None
+
+    async def abandon(self, fault: BaseException) -> None:
+        """Undo everything. A connection that has failed is thrown away: it may go on failing for ever."""
+        if isinstance(fault, DBAPIError):
+            self._database.note_trouble(fault)
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            if isinstance(fault, DBAPIError) and not is_about_values(fault):
+                await connection.invalidate()
+            elif self._begun is not None:
+                await self._begun.rollback()
+        except DBAPIError as further:
+            self._database.note_trouble(further)
+            await connection.invalidate()
+        finally:
+            await connection.close()
 
 
 class Database:
@@ -37,7 +96,11 @@ class Database:
         self._vault = vault
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True)
-        self._spare_engine = self._make_engine(connect, "BEGIN", pool_size=1, query_only=True)
+        self._readers = {
+            "anybody": self._reader_engine,
+            "writer": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
+            "health": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
+        }
 
     def _make_engine(
         self, connect: Connect | None, begin: str, *, pool_size: int, query_only: bool = False
@@ -49,7 +112,7 @@ class Database:
             pool_timeout=30,
             hide_parameters=True,
             execution_options={VAULT: self._vault},  # rows and records meet where there is only a connection
-            pool_reset_on_return=None,  # `_lend` ends every transaction itself; asking again is another step per turn
+            pool_reset_on_return=None,  # every transaction is ended here; asking again is another step per turn
             **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
         )
 
@@ -68,41 +131,52 @@ class Database:
 
         return engine
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Give the writing connection in a transaction; commit at the end, roll back on any exception."""
-        async with self._lend(self._writer_engine) as connection:
-            if self.trouble is not None:
-                await connection.execute(insert(counters).values(name=PROOF, value=0))
-                await connection.execute(delete(counters).where(counters.c.name == PROOF))
-            yield connection
-        self.trouble = None
+    async def connect_writer(self) -> AsyncConnection:
+        """Return the writing connection. Errors: DBAPIError."""
+        return await self._writer_engine.connect()
 
     @asynccontextmanager
-    async def read(self, *, apart: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection with a consistent view of what is committed; `apart`, one that nobody else uses."""
-        async with self._lend(self._spare_engine if apart else self._reader_engine) as connection:
-            yield connection
+    async def write(self) -> AsyncIterator[Transaction]:
+        """Give a write transaction that begins when it is first needed; commit at the end, roll back on any exception.
 
-    @asynccontextmanager
-    async def _lend(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction. One that has failed is thrown away: it may go on failing for ever."""
+        Errors: CommitInDoubt if the commit failed.
+        """
+        transaction = Transaction(self)
         try:
-            async with engine.connect() as connection:
+            yield transaction
+        except BaseException as fault:
+            await transaction.abandon(fault)
+            raise
+        await transaction.commit()
+
+    @asynccontextmanager
+    async def read(self, *, by: str = "anybody") -> AsyncIterator[AsyncConnection]:
+        """Give a reading connection with a consistent view of what is committed.
+
+        The writer and whoever asks for health have one that nobody else uses, however many readers wait.
+        """
+        try:
+            async with self._readers[by].connect() as connection:
                 try:
                     async with connection.begin():
                         yield connection
-                except DBAPIError:
-                    await connection.invalidate()
+                except DBAPIError as fault:
+                    if not is_about_values(fault):
+                        await connection.invalidate()
                     raise
         except DBAPIError as fault:
-            self.trouble = str(fault.orig)
+            self.note_trouble(fault)
             raise
+
+    def note_trouble(self, fault: DBAPIError) -> None:
+        """Note what the disk said, if it was the disk that said it."""
+        if not is_about_values(fault):
+            self.trouble = str(fault.orig)
 
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
-        await self._spare_engine.dispose()
-        await self._reader_engine.dispose()
+        for engine in self._readers.values():
+            await engine.dispose()
         await self._writer_engine.dispose()
 
 

@@ -1,114 +1,54 @@
-"""Login sessions' rows. A session that has ended can never be written again: every change is guarded by its state."""
+"""Login sessions' rows where memory is not enough: ended ones, lists, and codes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from master.model import OPEN_SESSION, Login, SessionStatus
-from master.store.rows import count_by, find_by, find_page, find_row, find_rows
-from master.store.schema import accounts
+from master.model import OPEN_SESSION, Login
+from master.store.mapping import LOGINS
+from master.store.rows import chunk_ids, count_by, equals, find_page, find_record
 from master.store.schema import login_sessions as logins
 
-_OPEN = sorted(status.value for status in OPEN_SESSION)
-
-
-def _to_record(row: RowMapping) -> Login:
-    return Login(
-        id=row["id"],
-        account_id=row["account_id"],
-        worker_id=row["worker_id"],
-        status=SessionStatus(row["status"]),
-        login_method=row["login_method"],
-        qr_code_data=row["qr_code_data"],
-        qr_code_url=row["qr_code_url"],
-        error_message=row["error_message"],
-        expires_at=row["expires_at"],
-        logged_in_at=row["logged_in_at"],
-        created_at=row["created_at"],
-    )
+_OPEN = sorted(OPEN_SESSION)
 
 
 async def find_login(connection: AsyncConnection, session_id: str) -> Login | None:
-    """Return one login session, or None."""
-    row = await find_by(connection, logins.c.id, session_id)
-    return _to_record(row) if row else None
-
-
-async def find_open_login(connection: AsyncConnection, account_id: str) -> Login | None:
-    """Return the account's open login session, or None."""
-    query = select(logins).where(logins.c.account_id == account_id, logins.c.status.in_(_OPEN))
-    row = await find_row(connection, query)
-    return _to_record(row) if row else None
-
-
-async def find_open_logins(connection: AsyncConnection, *, worker_id: str | None = None) -> list[Login]:
-    """Return the open login sessions, all or one worker's, the oldest first."""
-    query = select(logins).where(logins.c.status.in_(_OPEN))
-    if worker_id is not None:
-        query = query.where(logins.c.worker_id == worker_id)
-    rows = await find_rows(connection, query.order_by(logins.c.created_at, logins.c.id))
-    return [_to_record(row) for row in rows]
+    """Return one login session, ended or not, or None."""
+    return await find_record(connection, LOGINS, session_id)
 
 
 async def list_logins(
-    connection: AsyncConnection, filters: Mapping[str, str | None], *, limit: int, offset: int
+    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
 ) -> tuple[list[Login], int]:
     """Return a page of login sessions, the newest first, and how many there are; `filters` are column = value."""
-    conditions: list[ColumnElement[bool]] = [
-        logins.c[name] == value for name, value in filters.items() if value is not None
-    ]
     order = [logins.c.created_at.desc(), logins.c.id]
-    rows, total = await find_page(connection, logins, conditions, order, limit, offset)
-    return [_to_record(row) for row in rows], total
+    return await find_page(connection, LOGINS, equals(LOGINS, filters), order, limit, offset)
 
 
-async def add_login(connection: AsyncConnection, login: Login) -> None:
-    """Insert a new login session."""
-    await connection.execute(
-        insert(logins).values(
-            id=login.id,
-            account_id=login.account_id,
-            worker_id=login.worker_id,
-            status=login.status.value,
-            login_method=login.login_method,
-            expires_at=login.expires_at,
-            created_at=login.created_at,
-        )
-    )
+async def read_codes(connection: AsyncConnection, session_ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`; an ended one has none."""
+    found: dict[str, dict[str, str | None]] = {}
+    for chunk in chunk_ids(session_ids):
+        query = select(logins.c.id, logins.c.qr_code_data, logins.c.qr_code_url).where(logins.c.id.in_(chunk))
+        for session_id, data, url in await connection.execute(query):
+            found[session_id] = {"qr_code_data": data, "qr_code_url": url}
+    return found
 
 
-async def change_open_login(connection: AsyncConnection, session_id: str, values: Mapping[str, Any]) -> bool:
-    """Set columns of a session that is still open; return False if it has ended."""
-    result = await connection.execute(
-        update(logins).where(logins.c.id == session_id, logins.c.status.in_(_OPEN)).values(**values)
-    )
-    return result.rowcount == 1
-
-
-async def remove_logins_of(connection: AsyncConnection, account_id: str) -> None:
-    """Remove every login session of an account."""
-    await connection.execute(delete(logins).where(logins.c.account_id == account_id))
+async def find_open(connection: AsyncConnection) -> dict[str, int]:
+    """Return when each open login session ends (Unix seconds), as the file has it."""
+    query = select(logins.c.id, logins.c.expires_at).where(logins.c.status.in_(_OPEN))
+    return {session_id: int(expires_at) for session_id, expires_at in await connection.execute(query)}
 
 
 async def remove_old_logins(connection: AsyncConnection, before: int) -> int:
     """Remove ended login sessions created before the Unix second `before`; return how many."""
     result = await connection.execute(delete(logins).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN)))
     return result.rowcount
-
-
-async def count_reserved(connection: AsyncConnection) -> dict[str, int]:
-    """Return, per worker, how many open logins it has of accounts that it does not hold."""
-    query = (
-        select(logins.c.worker_id, func.count())
-        .join(accounts, accounts.c.id == logins.c.account_id)
-        .where(logins.c.status.in_(_OPEN), accounts.c.assigned_worker_id.is_distinct_from(logins.c.worker_id))
-        .group_by(logins.c.worker_id)
-    )
-    return {worker_id: int(count) for worker_id, count in await connection.execute(query)}
 
 
 async def count_logins(connection: AsyncConnection) -> dict[str, int]:

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Text, delete, func, insert, literal_column, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from master.model import Device, Notification, NotificationType, Priority
-from master.store.rows import chunk_ids, count_by, find_by, find_page, find_rows
-from master.store.schema import client_deliveries, client_devices, counters, notifications
-
-SEQUENCE = "notification_seq"
-
-
-def _to_record(row: RowMapping) -> Notification:
-    return Notification(
-        id=row["id"],
-        seq=row["seq"],
-        type=NotificationType(row["type"]),
-        account_id=row["account_id"],
-        related_id=row["related_id"],
-        title=row["title"],
-        content=row["content"],
-        data=row["data"] or {},
-        priority=Priority(row["priority"]),
-        is_sent=bool(row["is_sent"]),
-        sent_at=row["sent_at"],
-        created_at=row["created_at"],
-    )
-
-
-async def take_places(connection: AsyncConnection, count: int) -> int:
-    """Return the first of `count` new places in the clients' sequence; a place is never given twice."""
-    last = await connection.scalar(
-        update(counters)
-        .where(counters.c.name == SEQUENCE)
-        .values(value=counters.c.value + count)
-        .returning(counters.c.value)
-    )
-    assert last is not None, "the first migration makes the counter"
-    return int(last) - count + 1
+from master.model import Device, Notification
+from master.store.mapping import NOTIFICATIONS
+from master.store.rows import chunk_ids, count_by, equals, find_page, find_record
+from master.store.schema import client_deliveries, notifications
 
 
 def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -52,42 +23,14 @@ def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
 def _limit_in_order(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
     """Return the same condition for whoever follows the sequence and ends early.
 
-    The plus keeps SQLite to the sequence's index: by their accounts it would find all of them first.
+    An expression keeps the database to the sequence's index: by their accounts it would find all of them first.
     """
-    return [] if accounts is None else [literal_column("+notifications.account_id", Text).in_(sorted(accounts))]
+    return [] if accounts is None else [func.coalesce(notifications.c.account_id, "").in_(sorted(accounts))]
 
 
-async def find_last_place(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int:
-    """Return the newest place given in the clients' sequence, or the newest of `accounts`; 0 if there is none."""
-    if accounts is not None:
-        newest = select(func.max(notifications.c.seq)).where(*_limit(accounts))
-        return int(await connection.scalar(newest) or 0)
-    return int(await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE)) or 0)
-
-
-async def add_notifications(connection: AsyncConnection, new: Sequence[Notification]) -> None:
-    """Insert notifications, all in one statement."""
-    if new:
-        await connection.execute(
-            insert(notifications),
-            [
-                {
-                    "id": one.id,
-                    "seq": one.seq,
-                    "type": one.type.value,
-                    "account_id": one.account_id,
-                    "related_id": one.related_id,
-                    "title": one.title,
-                    "content": one.content,
-                    "data": one.data,
-                    "priority": one.priority.value,
-                    "is_sent": one.is_sent,
-                    "sent_at": one.sent_at,
-                    "created_at": one.created_at,
-                }
-                for one in new
-            ],
-        )
+async def find_last_of(connection: AsyncConnection, accounts: Collection[str]) -> int:
+    """Return the newest place in the clients' sequence that is about one of these accounts; 0 if there is none."""
+    return int(await connection.scalar(select(func.max(notifications.c.seq)).where(*_limit(accounts))) or 0)
 
 
 async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str], now: int) -> None:
@@ -118,19 +61,15 @@ async def mark_passed(
 
 async def find_notification(connection: AsyncConnection, notification_id: str) -> Notification | None:
     """Return one notification, or None."""
-    row = await find_by(connection, notifications.c.id, notification_id)
-    return _to_record(row) if row else None
+    return await find_record(connection, NOTIFICATIONS, notification_id)
 
 
 async def list_notifications(
-    connection: AsyncConnection, filters: Mapping[str, str | bool | None], *, limit: int, offset: int
+    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
 ) -> tuple[list[Notification], int]:
     """Return a page of notifications, the newest first, and how many there are; `filters` are column = value."""
-    conditions: list[ColumnElement[bool]] = [
-        notifications.c[name] == value for name, value in filters.items() if value is not None
-    ]
-    rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq.desc()], limit, offset)
-    return [_to_record(row) for row in rows], total
+    conditions = equals(NOTIFICATIONS, filters)
+    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq.desc()], limit, offset)
 
 
 async def find_since(
@@ -152,13 +91,7 @@ async def find_since(
         conditions.append(notifications.c.seq > after_seq)
     if since is not None:
         conditions.append(notifications.c.created_at >= since)
-    rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq], limit, offset)
-    return [_to_record(row) for row in rows], total
-
-
-async def remove_notifications_of(connection: AsyncConnection, account_id: str) -> None:
-    """Remove every notification of an account."""
-    await connection.execute(delete(notifications).where(notifications.c.account_id == account_id))
+    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq], limit, offset)
 
 
 async def remove_old_notifications(connection: AsyncConnection, before: int) -> int:
@@ -175,58 +108,20 @@ async def count_notifications(connection: AsyncConnection) -> dict[str, int]:
 # -- devices ---------------------------------------------------------------------------------------------------------
 
 
-def _to_device(row: RowMapping) -> Device:
-    return Device(**{name: row[name] for name in Device.__dataclass_fields__})
-
-
-async def find_device(connection: AsyncConnection, device_id: str) -> Device | None:
-    """Return one device, or None."""
-    row = await find_by(connection, client_devices.c.device_id, device_id)
-    return _to_device(row) if row else None
-
-
-async def put_device(connection: AsyncConnection, device: Device) -> None:
-    """Insert the device, or renew its names and when it was last seen; what it has seen never shrinks."""
-    statement = upsert(client_devices).values(**{name: getattr(device, name) for name in Device.__dataclass_fields__})
-    new = statement.excluded
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["device_id"],
-            set_={
-                "device_type": func.coalesce(new.device_type, client_devices.c.device_type),
-                "device_name": func.coalesce(new.device_name, client_devices.c.device_name),
-                "last_seen_at": new.last_seen_at,
-            },
-        )
-    )
-
-
-async def raise_seen(connection: AsyncConnection, device: Device, seq: int, now: int) -> None:
-    """Note that a device needs nothing up to `seq` any more, nor that single confirmations up to there are kept.
-
-    What it has passed already stays passed: a lower `seq` changes nothing.
-    """
-    if seq <= device.seen_seq:
-        return
-    await connection.execute(
-        update(client_devices)
-        .where(client_devices.c.device_id == device.device_id, client_devices.c.seen_seq < seq)
-        .values(seen_seq=seq, last_seen_at=now)
-    )
+async def forget_confirmed(connection: AsyncConnection, device_id: str, seq: int) -> None:
+    """Keep no single confirmations of a device up to `seq` any more: it needs nothing up to there."""
     covered = (  # looked up by each confirmation's id: a list of what is covered would hold nearly every notification
         select(notifications.c.id)
         .where(notifications.c.id == client_deliveries.c.notification_id, notifications.c.seq <= seq)
         .exists()
     )
-    await connection.execute(
-        delete(client_deliveries).where(client_deliveries.c.device_id == device.device_id, covered)
-    )
+    await connection.execute(delete(client_deliveries).where(client_deliveries.c.device_id == device_id, covered))
 
 
 async def confirm_delivery(connection: AsyncConnection, device_id: str, notification_id: str, now: int) -> bool:
     """Note that a device has seen a notification; return whether that is new."""
     statement = (
-        upsert(client_deliveries)
+        insert(client_deliveries)
         .values(device_id=device_id, notification_id=notification_id, confirmed_at=now)
         .on_conflict_do_nothing()
     )
@@ -251,8 +146,7 @@ async def find_owed(
 ) -> tuple[list[Notification], int]:
     """Return what this device has neither confirmed nor passed, in order, and how many there are in all."""
     conditions = [*_owed_to(device), *_limit(accounts)]
-    rows, total = await find_page(connection, notifications, conditions, [notifications.c.seq], limit, 0)
-    return [_to_record(row) for row in rows], total
+    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq], limit, 0)
 
 
 async def find_first_owed(
@@ -274,8 +168,5 @@ async def find_first_unsent(connection: AsyncConnection, accounts: Collection[st
 
 async def list_unsent(connection: AsyncConnection, *, limit: int) -> list[Notification]:
     """Return notifications that have reached nobody yet, in order."""
-    rows = await find_rows(
-        connection,
-        select(notifications).where(notifications.c.is_sent.is_(False)).order_by(notifications.c.seq).limit(limit),
-    )
-    return [_to_record(row) for row in rows]
+    unsent = NOTIFICATIONS.query.where(notifications.c.is_sent.is_(False)).order_by(notifications.c.seq).limit(limit)
+    return NOTIFICATIONS.to_records((await connection.execute(unsent)).all())

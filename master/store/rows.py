@@ -1,54 +1,44 @@
-"""What every store file needs: one row, a page of rows, and how to chunk long id lists."""
+"""What every store file needs: one record, a page of records, and how to chunk long id lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, bindparam, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from master.store.mapping import Rows
+
+R = TypeVar("R")
 
 ID_CHUNK = 5_000
 """Ids per `IN (...)`: well under SQLite's limit of 32,766 variables."""
 
 
-async def find_row(connection: AsyncConnection, query: Select[Any]) -> RowMapping | None:
-    """Return the first row of `query`, or None."""
-    row: RowMapping | None = (await connection.execute(query)).mappings().first()
-    return row
-
-
-@cache
-def _select_by(column: Column[Any]) -> Select[Any]:
-    return select(column.table).where(column == bindparam("value"))
-
-
-async def find_by(connection: AsyncConnection, column: Column[Any], value: Any) -> RowMapping | None:
-    """Return the first row whose `column` is `value`, or None; the statement is built once, not per call."""
-    found = await connection.execute(_select_by(column), {"value": value})
-    row: RowMapping | None = found.mappings().first()
-    return row
-
-
-async def find_rows(connection: AsyncConnection, query: Select[Any]) -> Sequence[RowMapping]:
-    """Return all rows of `query`."""
-    rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
-    return rows
+async def find_record(connection: AsyncConnection, rows: Rows[R], key: str) -> R | None:
+    """Return the record with this key, or None."""
+    row = (await connection.execute(rows.query.where(rows.table.c[rows.key] == key))).first()
+    return rows.to_record(row) if row is not None else None
 
 
 async def find_page(
     connection: AsyncConnection,
-    table: Table,
+    rows: Rows[R],
     conditions: Sequence[ColumnElement[bool]],
     order: Sequence[Any],
     limit: int,
     offset: int,
-) -> tuple[Sequence[RowMapping], int]:
-    """Return one page of a table's rows that meet all `conditions`, and how many there are in all."""
-    rows = await find_rows(connection, select(table).where(*conditions).order_by(*order).limit(limit).offset(offset))
-    total = await connection.scalar(select(func.count()).select_from(table).where(*conditions))
-    return rows, int(total or 0)
+) -> tuple[list[R], int]:
+    """Return one page of the records that meet all `conditions`, and how many there are in all."""
+    found = await connection.execute(rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset))
+    total = await connection.scalar(select(func.count()).select_from(rows.table).where(*conditions))
+    return rows.to_records(found.all()), int(total or 0)
+
+
+def equals(rows: Rows[Any], filters: dict[str, Any]) -> list[ColumnElement[bool]]:
+    """Return the conditions of filters that are column = value; None filters nothing."""
+    return [rows.table.c[name] == value for name, value in filters.items() if value is not None]
 
 
 async def count_by(connection: AsyncConnection, column: Any) -> dict[str, int]:

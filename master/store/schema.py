@@ -54,6 +54,11 @@ SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",)}
 """The columns, by table, whose values are sealed by the vault."""
 
 
+def _where(sqlite: str, postgresql: str = "") -> dict[str, Any]:
+    """Return the condition of an index of few among many, in each database's own words."""
+    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
+
+
 accounts = Table(
     "accounts",
     metadata,
@@ -81,7 +86,7 @@ accounts = Table(
     Index("idx_accounts_worker", "assigned_worker_id"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
-    Index("idx_accounts_waiting", "status", "created_at", "id", sqlite_where=text("assigned_worker_id IS NULL")),
+    Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),
 )
 
 workers = Table(
@@ -122,7 +127,7 @@ login_sessions = Table(
         "uq_login_sessions_open",
         "account_id",
         unique=True,
-        sqlite_where=text("status IN ('pending', 'scanning')"),
+        **_where("status IN ('pending', 'scanning')"),
     ),
 )
 
@@ -144,7 +149,7 @@ comments = Table(
     Index("idx_comments_detected", text("detected_at DESC")),
     Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
     # a new message is not in it, so that it costs nothing to store one
-    Index("idx_comments_read", "account_id", sqlite_where=text("is_read = 1")),
+    Index("idx_comments_read", "account_id", **_where("is_read = 1", "is_read")),
 )
 
 direct_messages = Table(
@@ -164,7 +169,7 @@ direct_messages = Table(
     Index("idx_direct_messages_detected", text("detected_at DESC")),
     Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
     # a new message is not in it, so that it costs nothing to store one
-    Index("idx_direct_messages_read", "account_id", sqlite_where=text("is_read = 1")),
+    Index("idx_direct_messages_read", "account_id", **_where("is_read = 1", "is_read")),
 )
 
 notifications = Table(

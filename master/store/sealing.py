@@ -1,19 +1,30 @@
-"""Where rows meet the vault: secrets are sealed on their way into a column, and opened long after they left it."""
+"""Where rows meet the vault: secrets are sealed on their way into a column, and opened where they are sent."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, or_, select
+from sqlalchemy import Table, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from master.secret import SealBroken, Sealed, Secret
+from master.secret import SealBroken, Secret
+from master.store.rows import chunk_ids
 from master.store.schema import SEALED
 from master.vault import Vault
 
 VAULT = "vault"
 """The name under which a connection knows the vault of its database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What one row's sealed columns hold, by column; `broken` says of those that do not open why."""
+
+    opened: dict[str, Any] = field(repr=False)
+    broken: dict[str, str]
+
 
 CHUNK = 500
 """Rows whose values are in memory at once while all of them are opened."""
@@ -29,17 +40,33 @@ def vault_of(connection: AsyncConnection) -> Vault:
 def seal_values(connection: AsyncConnection, table: str, row_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row's values with its secrets sealed, as the columns take them."""
     kept = dict(values)
-    for column in SEALED[table]:
+    for column in SEALED.get(table, ()):
         if kept.get(column) is not None:
             assert isinstance(kept[column], Secret), f"{table}.{column} takes secrets only"
             kept[column] = vault_of(connection).seal(f"{table}.{column}", row_id, kept[column].reveal())
     return kept
 
 
-def open_later(vault: Vault, row: RowMapping, table: str, column: str) -> Sealed | None:
-    """Return a row's sealed value, which is opened when it is asked for; None if there is none."""
-    stored = row[column]
-    return None if stored is None else Sealed(vault, f"{table}.{column}", row["id"], stored)
+async def read_secrets(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> dict[str, Secrets]:
+    """Return, by row, what is stored of its secrets, opened; what does not open is named."""
+    vault, columns = vault_of(connection), SEALED[table.name]
+    found: dict[str, Secrets] = {}
+    for chunk in chunk_ids(row_ids):
+        query = select(table.c.id, *(table.c[column] for column in columns)).where(table.c.id.in_(chunk))
+        for row_id, *stored in await connection.execute(query):
+            found[row_id] = _open_all(vault, table.name, row_id, dict(zip(columns, stored, strict=True)))
+    return found
+
+
+def _open_all(vault: Vault, table: str, row_id: str, stored: Mapping[str, Any]) -> Secrets:
+    opened: dict[str, Any] = {}
+    broken: dict[str, str] = {}
+    for column, value in stored.items():
+        try:
+            opened[column] = None if value is None else vault.open(f"{table}.{column}", row_id, value)
+        except SealBroken as fault:
+            opened[column], broken[column] = None, str(fault)
+    return Secrets(opened, broken)
 
 
 async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:

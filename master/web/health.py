@@ -13,7 +13,7 @@ from master.clock import Clock
 from master.endpoints import ROOT, Endpoint
 from master.errors import Refusal, StorageTrouble
 from master.model import JsonObject
-from master.operations.reports import count_workers, show_status
+from master.operations.reports import look_at_health, show_status
 from master.turn import Caller, Turn
 from master.web.answers import answer_json, answer_one
 from master.web.reading import read_request
@@ -131,7 +131,7 @@ class Health:
         try:
             if self._turns.trouble is not None:
                 await self._turns.run(_try_again, None, HTTP)
-            return Finding(None, await self._turns.look(count_workers, None, HTTP, apart=True))
+            return Finding(None, await self._turns.look(look_at_health, None, HTTP, by="health"))
         except StorageTrouble:
             return Finding(_word_trouble(self._turns.trouble or "it has just failed"))
         except Refusal as refusal:

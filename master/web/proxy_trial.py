@@ -16,13 +16,14 @@ from master.endpoints import Endpoint
 from master.model import JsonObject, Proxy
 from master.operations.proxies import find_proxy
 from master.protocol.http import ProxyTrial, split_address
-from master.secret import SealBroken
+from master.secret import SealBroken, Secret
 from master.turn import Caller
 from master.web.answers import answer_one
 from master.web.reading import read_request
 from master.writer import Turns
 
 HTTP = Caller("http")
+Password = Secret[str] | None
 LONGEST_ANSWER = 16_384
 
 SOCKS_FAULTS = {
@@ -53,17 +54,17 @@ class ProxyTrials:
     async def run(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Try the proxy and say whether its target was reached. Errors: Missing."""
         event = await read_request(request, endpoint)
-        proxy: Proxy = await self._turns.look(find_proxy, event, HTTP)
-        return answer_one(endpoint.singular, await try_proxy(proxy, event.body, self._clock))
+        proxy, password = await self._turns.look(find_proxy, event, HTTP)
+        return answer_one(endpoint.singular, await try_proxy(proxy, password, event.body, self._clock))
 
 
-async def try_proxy(proxy: Proxy, trial: ProxyTrial, clock: Clock) -> JsonObject:
+async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock) -> JsonObject:
     """Return `{reachable, latency_ms, error?}` of one connection to `trial.target` through the proxy."""
     started = clock.monotonic()
     error = None
     try:
         async with asyncio.timeout(trial.timeout_s):
-            await _reach(proxy, trial.target)
+            await _reach(proxy, password, trial.target)
     except TrialFault as fault:
         error = str(fault)
     except TimeoutError:
@@ -88,7 +89,7 @@ async def try_proxy(proxy: Proxy, trial: ProxyTrial, clock: Clock) -> JsonObject
     return result if error is None else result | {"error": error}
 
 
-async def _reach(proxy: Proxy, target: str) -> None:
+async def _reach(proxy: Proxy, password: Password, target: str) -> None:
     """Connect to the proxy and have it connect to the target. Errors: TrialFault, OSError, IncompleteReadError."""
     host, port = split_address(proxy.server)
     reader, writer = await asyncio.open_connection(
@@ -97,20 +98,22 @@ async def _reach(proxy: Proxy, target: str) -> None:
         ssl=ssl.create_default_context() if proxy.protocol == "https" else None,
         limit=LONGEST_ANSWER,
     )
-    handshake: Callable[[Proxy, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    handshake: Callable[[Proxy, Password, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     handshake = _shake_socks if proxy.protocol == "socks5" else _shake_connect
     try:
-        await handshake(proxy, target, reader, writer)
+        await handshake(proxy, password, target, reader, writer)
     finally:
         # nothing more is wanted from it: no polite goodbye that could wait for ever
         writer.transport.abort()
 
 
-async def _shake_connect(proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _shake_connect(
+    proxy: Proxy, password: Password, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
-        pair = base64.b64encode(f"{proxy.username}:{_read_password(proxy)}".encode()).decode()
+        pair = base64.b64encode(f"{proxy.username}:{_read_password(password)}".encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {pair}")
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     await writer.drain()
@@ -124,14 +127,16 @@ async def _shake_connect(proxy: Proxy, target: str, reader: asyncio.StreamReader
         raise TrialFault(f"the proxy answered {status}")
 
 
-async def _shake_socks(proxy: Proxy, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _shake_socks(
+    proxy: Proxy, password: Password, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Ask a SOCKS5 proxy for a connection (RFC 1928), with username and password (RFC 1929) if it has them."""
     writer.write(b"\x05\x02\x00\x02" if proxy.username is not None else b"\x05\x01\x00")
     version, method = await reader.readexactly(2)
     if version != 5:
         raise TrialFault("the proxy speaks another protocol")
     if method == 2 and proxy.username is not None:
-        await _log_in(proxy, reader, writer)
+        await _log_in(proxy, password, reader, writer)
     elif method != 0:
         raise TrialFault("the proxy wants a way to log in that this proxy's entry does not have")
     host, port = split_address(target)
@@ -143,8 +148,8 @@ async def _shake_socks(proxy: Proxy, target: str, reader: asyncio.StreamReader, 
         raise TrialFault(SOCKS_FAULTS.get(reply, "the proxy refused"))
 
 
-def _read_password(proxy: Proxy) -> str:
-    return proxy.password.reveal() if proxy.password is not None else ""
+def _read_password(password: Password) -> str:
+    return password.reveal() if password is not None else ""
 
 
 def _write_host(host: str) -> bytes:
@@ -159,8 +164,8 @@ def _write_host(host: str) -> bytes:
     return (b"\x01" if address.version == 4 else b"\x04") + address.packed
 
 
-async def _log_in(proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    name, word = (proxy.username or "").encode(), _read_password(proxy).encode()
+async def _log_in(proxy: Proxy, password: Password, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    name, word = (proxy.username or "").encode(), _read_password(password).encode()
     if len(name) > 255 or len(word) > 255:
         raise TrialFault("username or password is too long for SOCKS5")
     writer.write(b"\x01" + bytes([len(name)]) + name + bytes([len(word)]) + word)

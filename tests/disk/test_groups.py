@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from master.operations.silence import audit_workers, give_up_silent
+from master.operations.audit import audit_workers
+from master.operations.silence import give_up_silent
 from master.sockets import namespace
 from tests.conftest import PATIENCE_S, Peer, registration
 from tests.disk.disk import Step

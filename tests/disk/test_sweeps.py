@@ -127,9 +127,9 @@ async def test_an_alarm_that_could_not_be_raised_is_raised_after_all(scene: Scen
         await scene.bench.worker(f"other-{number}")
     scene.bench.clock.advance(31)
     await broom.fail("liveness")
-    assert scene.bench.master.presence.brake_until is None
+    assert scene.bench.master.memory.watch.brake_until is None
     await broom.sweep("liveness")
-    assert scene.bench.master.presence.brake_until is not None
+    assert scene.bench.master.memory.watch.brake_until is not None
     assert broom.ask_file("SELECT count(*) FROM notifications WHERE priority = 'urgent'") == [(1,)]
     assert broom.ask_file("SELECT assigned_worker_id FROM accounts") == [("worker-1",)]
 

@@ -180,7 +180,7 @@ async def test_what_a_limited_device_passes_is_sent_of_its_own_accounts_alone(gu
     await prepare(guarded)
     limited = await guarded.register_device(LIMITED)
     newest = (await limited.hear("notification:new", 2))["seq"]
-    guarded.master.presence.delivered.clear()
+    guarded.master.memory.sessions.delivered.clear()
     await limited.ask("client:sync:request", {"device_id": "device-1", "after_seq": newest})
     sent = guarded.rows("SELECT account_id FROM notifications WHERE is_sent")
     assert sent == [(MINE,), (MINE,)]

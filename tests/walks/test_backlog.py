@@ -30,12 +30,12 @@ async def emit(peer: Peer, event: str, payload: dict[str, Any]) -> None:
 
 async def beat_twice_and_look(bench: Bench, worker: Peer) -> list[asyncio.Future[Any]]:
     """Send two signs of life, 20 s apart, each of which must be noted when it comes; return what they wait for."""
-    seat, asked = bench.master.presence.seats["worker-1"], []
+    seat, asked = bench.master.memory.sessions.seats["worker-1"], []
     for _ in range(2):
         bench.clock.advance(20)
         asked.append(asyncio.ensure_future(worker.ask("worker:heartbeat", {"workerId": "worker-1"})))
         await wait_until(lambda: seat.heard == bench.clock.monotonic())
-    assert find_silent_workers(bench.master.presence, bench.clock.monotonic(), 30) == []
+    assert find_silent_workers(bench.master.memory, bench.clock.monotonic(), 30) == []
     return asked
 
 
@@ -60,7 +60,7 @@ async def test_an_old_sign_of_life_that_is_answered_late_hides_no_silence(bench)
         asked = await beat_twice_and_look(bench, worker)
         bench.clock.advance(31)
     await asyncio.gather(*asked)
-    assert find_silent_workers(bench.master.presence, bench.clock.monotonic(), 30) == ["worker-1"]
+    assert find_silent_workers(bench.master.memory, bench.clock.monotonic(), 30) == ["worker-1"]
 
 
 async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, monkeypatch):
@@ -91,7 +91,7 @@ async def test_who_says_goodbye_and_closes_behind_a_report_has_left(bench):
         (lane,) = bench.master.sockets.lanes.values()
         await wait_until(lambda: lane.backlog is not None and len(lane.pending) == 1)
         await worker.close()
-    await wait_until(lambda: bench.master.presence.seats["worker-1"].status == "offline")
+    await wait_until(lambda: bench.master.memory.farm.workers.get("worker-1").status == "offline")
 
 
 async def test_a_group_takes_so_many_messages_and_one_larger_report_in_any_case(bench, monkeypatch):

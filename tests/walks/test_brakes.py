@@ -59,7 +59,7 @@ async def test_after_a_stall_of_our_own_loop_nobody_is_given_up_for_one_further_
     first = await bench.worker("worker-1")
     second = await bench.worker("worker-2")
     bench.clock.advance(25)
-    bench.master.presence.stalled_at = bench.clock.monotonic()
+    bench.master.memory.sessions.stalled_at = bench.clock.monotonic()
     await beat(bench, (second, "worker-2"))
     await bench.advance(5.1)
     assert (await read_worker(bench, "worker-1"))["status"] == "connected"
@@ -77,4 +77,4 @@ async def test_one_of_many_is_given_up_without_a_brake(bench):
     await beat(bench, *peers[1:])
     await bench.advance(10.1)
     assert (await read_worker(bench, "worker-1"))["status"] == "offline"
-    assert bench.master.presence.brakes == 0
+    assert bench.master.memory.watch.brakes == 0

@@ -48,7 +48,7 @@ async def test_what_a_device_says_it_holds_is_sent_even_if_nobody_remembers_hand
     device = await bench.device()
     await detect(bench, 3)
     await device.hear("notification:new", 3)
-    bench.master.presence.delivered.clear()  # as a crash before the sweep would
+    bench.master.memory.sessions.delivered.clear()  # as a crash before the sweep would
     await device.ask("client:sync:request", {"device_id": "device-1", "after_seq": 2})
     assert await list_sent(bench) == [False, True, True]
 

@@ -45,7 +45,7 @@ async def test_a_socket_that_was_replaced_does_not_come_back_by_its_late_heartbe
     await old.client.emit("worker:heartbeat", {"workerId": "worker-1"}, namespace="/worker")
     new = await bench.worker()
     assert (await new.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
-    seat = bench.master.presence.seats["worker-1"]
+    seat = bench.master.memory.sessions.seats["worker-1"]
     assert seat.sid == new.client.get_sid("/worker")
     assert (await read_worker(bench, "worker-1"))["status"] == "connected"
 

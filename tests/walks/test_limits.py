@@ -98,7 +98,7 @@ class TestStalledReader:
         joining = b"40/admin,"
         writer.write(bytes([0x81, 0x80 | len(joining)]) + struct.pack("4x") + joining)
         await writer.drain()
-        while len(bench.master.presence.admins) < 2:
+        while len(bench.master.memory.sessions.admins) < 2:
             await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
         dropped, number = bench.master.metrics.slow_consumers, 0
         while not dropped._value.get() and number < 200:
@@ -112,7 +112,7 @@ class TestStalledReader:
             number += 1
         assert dropped._value.get() == 1
         await admin.hear("notification:new", number * 100)
-        assert len(bench.master.presence.admins) == 1
+        assert len(bench.master.memory.sessions.admins) == 1
         writer.close()
 
 

@@ -159,9 +159,9 @@ async def ask_while_it_leaves(bench: Any, worker: Any, operation: Operation, eve
     async def leave_and_perform(event: Any, turn: Turn) -> Any:
         await worker.close()
         async with asyncio.timeout(PATIENCE_S):
-            while turn.presence.seats["worker-1"].sid is not None:  # noqa: ASYNC110 - nobody tells when it is so
+            while turn.sessions.seats["worker-1"].sid is not None:  # noqa: ASYNC110 - nobody tells when it is so
                 await asyncio.sleep(0)
-        return await operation(event, turn)
+        return operation(event, turn)
 
     return await bench.run(leave_and_perform, event)
 

@@ -56,7 +56,7 @@ async def test_an_account_that_is_removed_is_not_given_the_place_that_its_own_lo
     await remove(bench, account["id"])
     assert (await second.ask("worker:heartbeat", {"workerId": "worker-2"}))["accountIds"] == []
     assert second.all("master:task:assign") == []
-    assert bench.master.presence.handed_out == {}
+    assert bench.master.memory.deadlines.handed_out == {}
     assert (await read_worker(bench, "worker-2"))["assigned_accounts"] == 0
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from master.model import Device
 from master.operations.reports import show_accounts_status, show_statistics
-from master.operations.silence import audit_workers
+from master.operations.audit import audit_workers
 from master.protocol.http import AccountsQuery, Request
 from master.store.notifications import find_first_owed, mark_passed
 from tests.conftest import registration
@@ -127,7 +127,7 @@ async def test_where_nobody_has_room_only_the_first_that_waits_is_read(bench):
     looks = [(statement, values) for statement, values in asked if "assigned_worker_id IS NULL" in statement]
     assert [("LIMIT" in statement, values[-2]) for statement, values in looks] == [(True, 1)]
     assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
-    assert len(bench.master.presence.seats["worker-1"].owned) == 3
+    assert len(bench.master.memory.sessions.seats["worker-1"].owned) == 3
 
 
 async def test_counts_of_messages_look_at_no_message_of_others(bench):

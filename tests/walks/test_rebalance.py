@@ -60,10 +60,10 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     bench.clock.advance(31)
     await beat(bench, first=first, second=second)
     await bench.advance(1)
-    assert bench.master.presence.brake_until is not None
+    assert bench.master.memory.watch.brake_until is not None
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
-    bench.master.presence.brake_until = None
-    for seat in bench.master.presence.seats.values():
+    bench.master.memory.watch.brake_until = None
+    for seat in bench.master.memory.sessions.seats.values():
         bench.master.presence.hear(seat, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
     await bench.advance(1)
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 1, "there was something to move"

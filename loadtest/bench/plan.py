@@ -1,0 +1,208 @@
+"""What a bench measures: which figures, how many of whom, against which peer."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.target import ROOT
+
+IN_PROCESS, CONNECT, REGISTER = "inprocess", "connect", "register"
+HEARTBEATS, MESSAGES, SCALE = "heartbeats", "messages", "scale"
+PARTS = (IN_PROCESS, CONNECT, REGISTER, HEARTBEATS, MESSAGES, SCALE)
+
+LOST_SHARE = 0.15
+
+SIZES: dict[str, tuple[float, float, str]] = {
+    "rounds": (3, 1, "rounds; figures are medians over them"),
+    "connect-workers": (2_000, 300, "workers that connect, register and stay idle"),
+    "register-workers": (600, 100, "workers that register while accounts wait"),
+    "register-accounts": (10, 10, "accounts that each of them is given"),
+    "heartbeat-workers": (100, 50, "workers that send heartbeats"),
+    "heartbeat-depth": (8, 8, "unacknowledged heartbeats of each"),
+    "report-workers": (50, 20, "workers that report messages"),
+    "report-depth": (4, 4, "unacknowledged reports of each"),
+    "batch": (3, 3, "messages per report"),
+    "admins": (3, 3, "administrators that are told of each message"),
+    "seconds": (3, 1, "measured seconds of heartbeats and of reports"),
+    "warm": (1, 0.5, "seconds of load before them"),
+    "settle": (2, 0.5, "seconds between the last registration and the reading of memory"),
+}
+"""Option -> its default, its default with --quick, and what it means."""
+
+SCALES = ("1000:10,10000:100,20000:400:72,100000:1000", "1000:10,4000:40")
+FRACTIONS = ("seconds", "warm", "settle")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One row of the table of scale: so many accounts on so many workers, of which some are lost."""
+
+    accounts: int
+    workers: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPlan:
+    """One bench. `peer` is None, `auto` or a URL; `root` is the checkout whose Master is measured."""
+
+    root: Path
+    python: str
+    peer: str | None
+    parts: tuple[str, ...]
+    json: bool
+    generators: int
+    in_flight: int
+    rounds: int
+    connect_workers: int
+    register_workers: int
+    register_accounts: int
+    heartbeat_workers: int
+    heartbeat_depth: int
+    report_workers: int
+    report_depth: int
+    batch: int
+    admins: int
+    seconds: float
+    warm: float
+    settle: float
+    scales: tuple[Scale, ...]
+    secrets: bool
+    limit_s: float
+
+
+def read_bench_plan(arguments: Sequence[str] | None = None) -> BenchPlan:
+    """Return the plan of the command line; on a wrong value, say which and exit with code 2."""
+    options = _make_parser().parse_args(arguments)
+    quick = int(options.quick)
+    sizes: dict[str, float] = {}
+    for name, defaults in SIZES.items():
+        key = name.replace("-", "_")
+        given = getattr(options, key)
+        value: float = float(defaults[quick]) if given is None else given
+        sizes[key] = value if name in FRACTIONS else int(value)
+    return BenchPlan(
+        root=options.root.resolve(),
+        python=options.python,
+        peer=options.peer,
+        parts=options.only,
+        json=options.json,
+        generators=options.generators,
+        in_flight=options.in_flight,
+        scales=options.scale or read_scales(SCALES[quick]),
+        secrets=options.secrets,
+        limit_s=options.limit,
+        **sizes,  # type: ignore[arg-type]  # counts are ints by now
+    )
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m loadtest bench", description=__doc__)
+    add = parser.add_argument
+    add(
+        "--peer",
+        metavar="URL|auto",
+        help="compare with a Node peer: install and start it, or one that runs",
+    )
+    add("--json", action="store_true", help="print one JSON object as the last line")
+    add(
+        "--only", type=_read_parts, default=PARTS, metavar="NAME,...", help=f"of {', '.join(PARTS)}"
+    )
+    add("--quick", action="store_true", help="small sizes, one round")
+    add(
+        "--root",
+        type=Path,
+        default=ROOT,
+        help="the checkout whose Master is measured (default: this one)",
+    )
+    add(
+        "--python",
+        default=sys.executable,
+        help="the interpreter that has its packages (default: this one)",
+    )
+    generators = 1 if (os.cpu_count() or 1) < 4 else 2
+    add(
+        "--generators",
+        type=_count,
+        default=generators,
+        help="load generator processes (default: %(default)s)",
+    )
+    add(
+        "--in-flight",
+        type=_count,
+        default=50,
+        help="arrivals under way per generator (default: %(default)s)",
+    )
+    for name, (full, quick, meaning) in SIZES.items():
+        kind = _seconds if name in FRACTIONS else _count
+        add(f"--{name}", type=kind, help=f"{meaning} (default: {full:g}, quick: {quick:g})")
+    meaning = (
+        f"rows of the table of scale (default: {SCALES[0]}; lost: {LOST_SHARE:.0%} of the workers)"
+    )
+    add(
+        "--scale",
+        type=read_scales,
+        metavar="ACCOUNTS:WORKERS[:LOST],...",
+        help=meaning.replace("%", "%%"),
+    )
+    add(
+        "--no-secrets",
+        dest="secrets",
+        action="store_false",
+        help="leave the accounts of the table of scale without sealed cookies and fingerprints",
+    )
+    add(
+        "--limit",
+        type=_seconds,
+        default=1_200.0,
+        help="longest seconds of one child (default: %(default)s)",
+    )
+    return parser
+
+
+def read_scales(text: str) -> tuple[Scale, ...]:
+    """Return the rows that `accounts:workers[:lost]`, separated by commas, asks for."""
+    scales = []
+    for part in text.split(","):
+        numbers = [_count(number) for number in part.split(":")]
+        if len(numbers) not in (2, 3):
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is not accounts:workers or accounts:workers:lost"
+            )
+        accounts, workers = numbers[:2]
+        lost = numbers[2] if len(numbers) == 3 else math.ceil(workers * LOST_SHARE)
+        if accounts % workers or 2 * lost >= workers:
+            fault = f"{part!r}: workers must divide the accounts, and fewer than half of them can be lost"
+            raise argparse.ArgumentTypeError(fault)
+        scales.append(Scale(accounts, workers, lost))
+    return tuple(scales)
+
+
+def _read_parts(text: str) -> tuple[str, ...]:
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown) or 'nothing'} is none of {', '.join(PARTS)}"
+        )
+    return parts
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("not a positive number")
+    return value

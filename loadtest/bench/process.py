@@ -1,0 +1,97 @@
+"""Processor time and memory of a process, as Linux counts them under /proc."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+PROC = Path("/proc")
+
+
+class BenchFailed(Exception):
+    """A measurement could not be made, or its result is wrong; the message is readable."""
+
+
+def parse_cpu_s(stat: str) -> float:
+    """Return user and system seconds of all threads from the text of /proc/PID/stat."""
+    fields = stat.rpartition(")")[2].split()  # the program's name may contain anything
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def parse_rss_bytes(status: str) -> int:
+    """Return the resident memory from the text of /proc/PID/status."""
+    for line in status.splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise BenchFailed("/proc tells no VmRSS: the process has ended.")
+
+
+def read_cpu_s(pid: int | None) -> float | None:
+    """Return the seconds of processor time that a process has used; None where nobody counts them."""
+    try:
+        return None if pid is None else parse_cpu_s((PROC / str(pid) / "stat").read_text())
+    except OSError:
+        return None
+
+
+def read_rss_bytes(pid: int | None) -> int | None:
+    """Return the resident memory of a process; None where nobody counts it."""
+    try:
+        return None if pid is None else parse_rss_bytes((PROC / str(pid) / "status").read_text())
+    except OSError:
+        return None
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as this process and its children may have: each socket is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def ask_version(*command: str) -> str | None:
+    """Return the first line that a command prints; None if it cannot be run."""
+    if shutil.which(command[0]) is None:
+        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    lines = done.stdout.splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else None
+
+
+def run_child(
+    command: list[str], environment: dict[str, str], cwd: Path, limit_s: float
+) -> dict[str, Any]:
+    """Run a program that prints a JSON object as its last line, and return that. Errors: BenchFailed."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"{command[1:]} took longer than {limit_s:.0f} s.") from None
+    if done.returncode != 0:
+        raise BenchFailed(f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4_000:]}")
+    lines = done.stdout.strip().splitlines()
+    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    return found
+
+
+def describe_cpu() -> str:
+    """Return the processor's model name."""
+    try:
+        lines = (PROC / "cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"

@@ -1,0 +1,220 @@
+"""The two sides that are compared: the Master of a checkout, and the Node peer."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from loadtest.bench.farm import PEER, copy_file, fill_accounts, make_master_file, make_peer_file
+from loadtest.bench.loads import PLATFORM
+from loadtest.bench.process import BenchFailed, ask_version
+from loadtest.target import REQUEST_TIMEOUT_S, Target, TargetFailed
+
+OURS, NODE = "ours", "node"
+INSTALL_TIMEOUT_S = 900
+"""better-sqlite3 is compiled where no ready-made binary can be fetched, which takes minutes."""
+
+START_TIMEOUT_S = 300.0
+PEER_FILES = ("package.json", ".npmrc", "server.js", "schema.sql")
+
+SETTINGS = {
+    "LOG_LEVEL": "warning",
+    "SOCKET_EVENTS_PER_S": "0",
+    "REGISTRATION_RATE": "0",
+    "HTTP_REQUESTS_PER_S": "0",
+    "WRITE_QUEUE_ITEMS": "1000000",
+}
+"""Master's settings under load: no limits; durability is its own, synchronous=FULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that can be loaded; `pid` is None where it is not ours to look at."""
+
+    host: str
+    port: int
+    pid: int | None
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send one HTTP request and return its JSON. Errors: BenchFailed."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=REQUEST_TIMEOUT_S)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read().decode()
+        except (OSError, http.client.HTTPException) as fault:
+            raise BenchFailed(f"{method} {path}: {fault}") from fault
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise BenchFailed(f"{method} {path}: {response.status} {text[:500]}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def count_comments(self) -> int:
+        """Return how many comments the server lists."""
+        return int(self.ask("GET", "/api/v1/comments?limit=1")["total"])
+
+
+class Side(Protocol):
+    """One side: each measurement gets a server of its own where that is possible."""
+
+    name: str
+
+    def open(self, accounts: int) -> AbstractContextManager[Running]:
+        """Give a running server in which so many accounts wait, as a context manager."""
+        ...
+
+
+class Ours:
+    """The Master of a checkout, each time a new process with a new database."""
+
+    name = OURS
+
+    def __init__(self, root: Path, python: str, folder: Path) -> None:
+        self.root, self.python = root, python
+        self.template = folder / "master.db"
+        make_master_file(self.template, python, root)
+
+    def make_target(self) -> Target:
+        """Return a Master that is not started yet; its database file is empty."""
+        target = Target(
+            settings=SETTINGS,
+            root=self.root,
+            python=self.python,
+            ready_timeout_s=START_TIMEOUT_S,
+        )
+        copy_file(self.template, target.db_path)
+        return target
+
+    @contextmanager
+    def open(self, accounts: int) -> Iterator[Running]:
+        """Give a Master in which so many accounts wait. Errors: BenchFailed."""
+        target = self.make_target()
+        try:
+            fill_accounts(target.db_path, accounts)
+            target.start()
+            yield Running("127.0.0.1", target.port, target.pid)
+        except TargetFailed as fault:
+            raise BenchFailed(str(fault)) from fault
+        finally:
+            target.stop()
+
+
+class NodeTarget(Target):
+    """One process of the Node peer."""
+
+    name = "The Node peer"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(settings={"NODE_ENV": "production"})
+        self._program = folder / "server.js"
+
+    def make_command(self) -> list[str]:
+        """Return the command line of the process."""
+        return ["node", str(self._program)]
+
+
+class NodePeer:
+    """The peer of loadtest/peer, installed outside the checkout; each time a new process."""
+
+    name = NODE
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def open(self, accounts: int) -> Iterator[Running]:
+        """Give a peer in which so many accounts wait. Errors: BenchFailed."""
+        target = NodeTarget(self._folder)
+        try:
+            make_peer_file(target.db_path)
+            fill_accounts(target.db_path, accounts)
+            target.start()
+            yield Running("127.0.0.1", target.port, target.pid)
+        except TargetFailed as fault:
+            raise BenchFailed(str(fault)) from fault
+        finally:
+            target.stop()
+
+
+class RemotePeer:
+    """A peer that somebody else has started: its memory and processor time are not known."""
+
+    name = NODE
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise BenchFailed(f"--peer {url}: an address such as http://127.0.0.1:3100 is needed.")
+        self._running = Running(parts.hostname, parts.port or 80, None)
+
+    @contextmanager
+    def open(self, accounts: int) -> Iterator[Running]:
+        """Add so many accounts to the peer, and give it. Errors: BenchFailed."""
+        for number in range(accounts):
+            body = {"platform": PLATFORM, "account_name": f"Account {number}"}
+            self._running.ask("POST", "/api/v1/accounts", body)
+        yield self._running
+
+
+def find_cache() -> Path:
+    """Return the folder of what this user's programs may fetch again."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else Path.home() / ".cache"
+
+
+def install_peer(cache: Path | None = None) -> Path:
+    """Install the Node peer with npm unless this version of it is there; return its folder.
+
+    Errors: BenchFailed if there is no Node, or npm fails.
+    """
+    node = ask_version("node", "--version")
+    if node is None or shutil.which("npm") is None:
+        raise BenchFailed("--peer auto needs node and npm.")
+    wanted = (PEER / "package.json").read_text(encoding="utf-8") + node
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+    folder = (cache or find_cache()) / "master-bench" / f"peer-{digest}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="new-", dir=folder.parent))
+        try:
+            _install_into(draft)
+            draft.rename(folder)  # whole or not at all
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    for name in PEER_FILES:  # the packages stay, the program may have changed
+        shutil.copy(PEER / name, folder)
+    return folder
+
+
+def _install_into(folder: Path) -> None:
+    for name in PEER_FILES:
+        shutil.copy(PEER / name, folder)
+    command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(
+            [*command, "--no-update-notifier"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"npm took longer than {INSTALL_TIMEOUT_S} s.") from None
+    if done.returncode != 0:
+        raise BenchFailed(f"npm installs no peer:\n{done.stderr[-2_000:]}")

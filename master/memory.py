@@ -1,0 +1,59 @@
+"""All that Master knows while it runs: the farm, who is here, what has its time, and the draft under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from master.deadlines import Deadlines
+from master.farm import Farm
+from master.model import WorkerStatus
+from master.sessions import Sessions
+
+if TYPE_CHECKING:
+    from master.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How silence is judged: the brake, and when workers were lately given up for their silence.
+
+    Moments are monotonic seconds. Until `brake_until` nobody is given up; None while no brake is on.
+    """
+
+    brake_until: float | None = None
+    brakes: int = 0
+    given_up: tuple[float, ...] = ()
+
+
+@dataclass(slots=True)
+class Memory:
+    """The one state. `pending` is the draft of the group that is being decided and committed, if there is one."""
+
+    farm: Farm = field(default_factory=Farm)
+    sessions: Sessions = field(default_factory=Sessions)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    watch: Watch = field(default_factory=Watch)
+    pending: Draft | None = None
+    login_outcomes: Counter[str] = field(default_factory=Counter)
+
+    def find_heard(self) -> Iterator[tuple[str, float]]:
+        """Yield (worker id, monotonic second last heard) of every worker that is not offline, as committed."""
+        workers = self.farm.workers
+        for worker_id, seat in self.sessions.seats.items():
+            worker = workers.get(worker_id)
+            if worker is not None and worker.status is not WorkerStatus.OFFLINE:
+                yield worker_id, seat.heard
+
+    def is_pending(self, worker_id: str) -> bool:
+        """Tell whether the group under way changes a worker or what it holds: what is committed may not hold on."""
+        return self.pending is not None and self.pending.touches(worker_id)
+
+    def is_being_lost(self, worker_id: str) -> bool:
+        """Tell whether the group under way gives a worker up."""
+        if self.pending is None:
+            return False
+        worker = self.pending.workers.get(worker_id)
+        return worker is not None and worker.status is WorkerStatus.OFFLINE

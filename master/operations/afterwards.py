@@ -1,0 +1,173 @@
+"""What follows a commit: memory applies the draft, and people are told what changed; and what follows a doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from master.clock import Clock
+from master.draft import Draft, changes_of
+from master.farm import Committed, is_open
+from master.memory import Memory
+from master.model import Account, Login, SessionStatus
+from master.operations.assignments import hand_out, revoke
+from master.operations.workers import note_disconnect
+from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.settings import Settings
+from master.turn import ADMINS, Parcel, Turn
+
+log = structlog.get_logger(__name__)
+
+Follow = tuple[Any, Any]
+"""An operation that is to have a turn, and its event."""
+
+
+def announce(draft: Draft) -> list[Parcel]:
+    """Return what administrators are told of rows that a group's draft changes: each once, as it is after the group."""
+    if not draft.memory.sessions.admins:
+        return []
+    farm = draft.memory.farm
+    told = []
+    for before, account in changes_of(farm.accounts, draft.accounts):
+        if account is None and before is not None and before.assigned_worker_id is not None:
+            account = replace(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: nobody holds it any more
+        if account is not None:
+            told.append(Parcel(ADMINS, AccountChanged(**show_account(account))))
+    for _, worker in changes_of(farm.workers, draft.workers):
+        if worker is not None:
+            told.append(Parcel(ADMINS, WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id)))))
+    return told
+
+
+def find_last_heartbeat(draft: Draft, worker_id: str) -> int | None:
+    """Return when a worker was last heard, in Unix seconds."""
+    seat = draft.memory.sessions.seats.get(worker_id)
+    known = seat.heard_at if seat is not None else None
+    signed = draft.signs.get(worker_id)
+    return known if signed is None else max(signed, known or 0)
+
+
+def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
+    """Let memory be what a group's draft says, now that it is stored; return what is to be done about it next."""
+    memory, last = draft.memory, turns[-1] if turns else None
+    _apply_logins(draft, last)
+    for _, account in changes_of(memory.farm.accounts, draft.accounts):
+        if account is not None and account.assigned_worker_id is None:
+            memory.deadlines.handed_out.pop(account.id, None)
+    for account_id, changed in draft.accounts.changed.items():
+        if changed is None:
+            memory.deadlines.handed_out.pop(account_id, None)
+    for table, changes in zip(memory.farm.tables, draft.tables, strict=True):
+        for key, record in changes.changed.items():
+            if record is None or not table.kind.is_kept(record):
+                table.remove(key)
+            else:
+                table.put(record)
+    memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
+    follow = _apply_sessions(draft, last)
+    for turn in turns:
+        for effect in turn.effects:
+            try:
+                effect()
+            except Exception:
+                log.exception("effect_failed")
+    return follow
+
+
+def _apply_logins(draft: Draft, turn: Turn | None) -> None:
+    memory = draft.memory
+    for before, login in changes_of(memory.farm.logins, draft.logins):
+        if login is not None and is_open(login):
+            assert turn is not None, "a turn has opened it"
+            _note_login(memory, login, turn.now, turn.monotonic, turn.settings)
+            continue
+        ended = login or before
+        assert ended is not None, "one of the two is there"
+        memory.deadlines.forget_login(ended.id)
+        memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
+
+
+def _note_login(memory: Memory, login: Login, now: float, monotonic: float, settings: Settings) -> None:
+    if memory.deadlines.expiries.get(login.id) != login.expires_at:
+        most_s = settings.login_max_s
+        memory.deadlines.note_login(login.id, login.expires_at, now=now, monotonic=monotonic, most_s=most_s)
+
+
+def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
+    sessions, follow = draft.memory.sessions, list[Follow]()
+    for worker_id, worker in draft.workers.changed.items():
+        if worker is not None and worker_id not in sessions.seats:
+            assert turn is not None, "a turn has added it"
+            sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
+    for worker_id, owed in draft.owed.items():
+        sessions.seats[worker_id].owed = set(owed)
+    for worker_id, sid in draft.bound.items():
+        if sid in sessions.worker_sockets:
+            sessions.bind(worker_id, sid)
+        elif sid:
+            follow.append((note_disconnect, worker_id))  # closed during the commit: it speaks for nobody
+    return follow
+
+
+# -- after a doubt ---------------------------------------------------------------------------------------------------
+
+
+def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]) -> None:
+    """Give what was loaded its place beside the farm: a seat per worker, and when each login ends.
+
+    `heard` is when each worker was last heard, as the file has it (Unix seconds).
+    """
+    now, monotonic = clock.now(), clock.monotonic()
+    for worker in memory.farm.workers.all():
+        memory.sessions.seat(worker.id, heard=monotonic, heard_at=heard.get(worker.id))
+    for login in memory.farm.logins.all():
+        _note_login(memory, login, now, monotonic, settings)
+    for login_id in [known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None]:
+        memory.deadlines.forget_login(login_id)
+
+
+def take_over(memory: Memory, before: Committed[Account], clock: Clock, settings: Settings) -> Follow | None:
+    """Go on with a farm that was loaded anew; return what tells workers what they may not have heard.
+
+    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout.
+    """
+    restore(memory, clock, settings, {})
+    accounts = memory.farm.accounts
+    moved: dict[str, str | None] = {}
+    for account in before.all():
+        now = accounts.get(account.id)
+        owner = now.assigned_worker_id if now is not None else None
+        if account.assigned_worker_id != owner or (now is not None and now.epoch != account.epoch):
+            moved[account.id] = account.assigned_worker_id
+    for account in accounts.all():
+        if before.get(account.id) is None and account.assigned_worker_id is not None:
+            moved[account.id] = None
+    if not moved:
+        return None
+    memory.deadlines.unsure_until = clock.monotonic() + settings.heartbeat_timeout_s
+    log.warning("farm_differed", accounts=len(moved))
+    return tell_moved, moved
+
+
+def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
+    """Tell workers of accounts that changed hands in a commit that nobody was sure of; `event` is account -> before."""
+    lost: dict[str, list[str]] = {}
+    gained: dict[str, list[Account]] = {}
+    for account_id, former in event.items():
+        account = turn.draft.accounts.get(account_id)
+        owner = account.assigned_worker_id if account is not None else None
+        if former is not None and former != owner:
+            lost.setdefault(former, []).append(account_id)
+        if account is not None and owner is not None:
+            gained.setdefault(owner, []).append(account)
+    for worker_id, account_ids in lost.items():
+        revoke(turn, worker_id, account_ids, "reassigned", reachable=True)
+    hand_out(turn, gained)
+    return len(event)
+
+
+def do_nothing(event: None, turn: Turn) -> None:
+    """Have a turn."""

@@ -1,0 +1,43 @@
+"""The audit: memory and file are held against each other, and whatever a sweep has missed is done."""
+
+from __future__ import annotations
+
+import structlog
+
+from master.operations.assignments import place_what_waits
+from master.operations.silence import find_silent, find_waited_for, give_up_some, judge_silence
+from master.operations.workers import FLUSH_INTERVAL_S
+from master.store.farm import find_difference
+from master.turn import Turn
+
+log = structlog.get_logger(__name__)
+
+
+async def audit_workers(event: None, turn: Turn) -> int:
+    """Compare farm and file, and look for silent workers and for accounts that fit but wait; return what was found.
+
+    The source document's check: it is the outer bound and should find nothing. Where the file says otherwise than
+    memory, somebody else wrote it, and the farm is loaded anew.
+    """
+    difference = await find_difference(turn.connection, turn.draft.memory.farm)
+    if difference is not None:
+        log.error("audit_found_difference", what=difference)
+        turn.in_doubt = True
+        turn.go_on(look_over)
+        return 1
+    return look_over(None, turn)
+
+
+def look_over(event: None, turn: Turn) -> int:
+    """Give up whoever a sweep has missed, place what waits and fits; return how many there were."""
+    overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
+    seats = turn.sessions.seats
+    missed = [name for name in find_silent(turn) if (seats[name].heard_at or 0) < overdue]
+    missed, found = find_waited_for(turn, missed) or missed, 0
+    if missed and not judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
+        log.warning("audit_found_silent_workers", workers=missed)
+        return give_up_some(turn, missed)
+    placed = place_what_waits(turn)
+    if placed:
+        log.warning("audit_placed_accounts", workers=sorted({str(one.assigned_worker_id) for one in placed}))
+    return found + len(placed)

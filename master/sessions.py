@@ -1,0 +1,109 @@
+"""Who is here right now: live sockets, last signs of life, and what has been handed to whom.
+
+These are facts of this process and never come from the database, but for when a worker was last heard. A sign of life
+counts when it arrives; which socket speaks for a worker changes after the commit of the turn that binds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STALL_S = 2.0
+"""A loop that is so late may have left workers' heartbeats unread."""
+
+
+@dataclass(slots=True)
+class Seat:
+    """One known worker as this process sees it. `heard` is monotonic seconds, `heard_at` Unix seconds."""
+
+    worker_id: str
+    heard: float
+    heard_at: int | None = None
+    sid: str | None = None
+    owed: set[str] = field(default_factory=set)
+    """Accounts taken away while nobody could be told."""
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Sessions:
+    """Everything that lives only as long as the process and its sockets."""
+
+    def __init__(self) -> None:
+        self.seats: dict[str, Seat] = {}
+        self.worker_of_socket: dict[str, str] = {}
+        self.worker_sockets: set[str] = set()
+        """Every live socket of /worker, whether or not it speaks for a worker."""
+        self.unwritten: dict[str, int] = {}
+        """Signs of life (Unix seconds) that the next batch stores."""
+        self.pulse: float | None = None
+        """Monotonic second at which the loop was last seen to run on time; None before its first beat."""
+        self.stalled_at: float | None = None
+        self.admins: dict[str, str] = {}
+        self.clients: dict[str, str | None] = {}
+        self.delivered: dict[str, None] = {}
+        """Notifications handed to somebody whose rows do not say so yet, in order."""
+
+    def seat(self, worker_id: str, *, heard: float, heard_at: int | None) -> Seat:
+        """Return a worker's seat; make one, without a socket, for a worker that has none."""
+        seat = self.seats.get(worker_id)
+        if seat is None:
+            seat = self.seats[worker_id] = Seat(worker_id, heard, heard_at)
+        return seat
+
+    def bind(self, worker_id: str, sid: str) -> str | None:
+        """Let a live socket speak for a worker; return the one that did before, if that was another."""
+        former = self.worker_of_socket.get(sid)
+        if former is not None and former != worker_id:
+            self.seats[former].sid = None
+        seat = self.seats[worker_id]
+        older = seat.sid if seat.sid != sid else None
+        if older is not None:
+            self.worker_of_socket.pop(older, None)
+        seat.sid = sid
+        self.worker_of_socket[sid] = worker_id
+        return older
+
+    def leave(self, sid: str) -> str | None:
+        """Forget a worker's socket; return the worker that it spoke for, if any."""
+        self.worker_sockets.discard(sid)
+        worker_id = self.worker_of_socket.pop(sid, None)
+        if worker_id is not None:
+            self.seats[worker_id].sid = None
+        return worker_id
+
+    def hear(self, worker_id: str, *, monotonic: float, at: int) -> None:
+        """Note a sign of life of a known worker, to be stored with the next batch."""
+        seat = self.seats.get(worker_id)
+        if seat is not None and monotonic >= seat.heard:
+            seat.heard, seat.heard_at = monotonic, at
+            self.unwritten[worker_id] = at
+
+    def begin_grace(self, now: float, *, grace_s: float) -> None:
+        """Count the silence of those who have no socket from now on, when they can first be heard."""
+        for seat in self.seats.values():
+            if seat.sid is None:
+                seat.heard = now + grace_s
+
+    def find_seat(self, sid: str | None) -> Seat | None:
+        """Return the worker that this socket speaks for, or None."""
+        worker_id = self.worker_of_socket.get(sid) if sid else None
+        return self.seats[worker_id] if worker_id else None
+
+    def forget_written(self, written: Mapping[str, int]) -> None:
+        """Forget signs of life that are stored now; newer ones stay."""
+        for worker_id, at in written.items():
+            if self.unwritten.get(worker_id) == at:
+                del self.unwritten[worker_id]
+
+    def forget_delivered(self, marked: Iterable[str]) -> None:
+        """Forget notifications whose rows say by now that they were sent."""
+        for notification_id in marked:
+            self.delivered.pop(notification_id, None)
+
+    def find_stall(self, now: float) -> float | None:
+        """Return the monotonic second at which the loop's latest stall ended, which may be this one; None of none."""
+        if self.pulse is not None and now - self.pulse > 2 * STALL_S:
+            return now  # a turn that was begun before the stall may be the first to run after it
+        return self.stalled_at

@@ -1,0 +1,238 @@
+"""The farm's durable form: all of it read at a start, and what a group has changed written, a statement per table.
+
+Every update is guarded: an account's by the epoch that it was decided on, a login's by its being open. Where a guard
+counts fewer rows than it should, somebody else has written into the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Delete, Insert, Table, Update, bindparam, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from master.draft import Changes, Draft
+from master.farm import Committed, Farm
+from master.model import OPEN_SESSION, Notification
+from master.store.accounts import count_holdings
+from master.store.logins import find_open
+from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, Rows
+from master.store.rows import chunk_ids
+from master.store.schema import (
+    accounts,
+    comments,
+    counters,
+    direct_messages,
+    login_sessions,
+    metadata,
+    notifications,
+    workers,
+)
+from master.store.sealing import seal_values
+
+SEQUENCE = "notification_seq"
+CHUNK = 5_000
+"""Rows that are read at once: the loop is given up in between, and they are in memory twice for so long."""
+
+SHOWN = 5
+"""How many differences a line names at most."""
+
+DEPENDENTS = (notifications, comments, direct_messages, login_sessions)
+"""The tables whose rows go with their account."""
+
+
+class Overtaken(Exception):
+    """A guard found another row than memory has: somebody else wrote into the file."""
+
+
+async def load(connection: AsyncConnection) -> Farm:
+    """Return all that memory holds, as the file has it. A start and a doubt read it in this one way."""
+    farm = Farm()
+    for rows, table in zip(FARM, farm.tables, strict=True):
+        await _load_table(connection, rows, table)
+    last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
+    farm.last_seq = int(last_seq or 0)
+    return farm
+
+
+async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Committed[Any]) -> None:
+    key = rows.table.c[rows.key]
+    query = rows.query.order_by(key).limit(CHUNK)
+    if rows is LOGINS:
+        query = query.where(login_sessions.c.status.in_(sorted(OPEN_SESSION)))
+    last = ""
+    while True:
+        found = (await connection.execute(query.where(key > last))).all()
+        for row in found:
+            table.put(rows.to_record(row))
+        if len(found) < CHUNK:
+            return
+        last = getattr(found[-1], rows.key)
+        await asyncio.sleep(0)
+
+
+async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
+    """Store what a group's draft changes of the farm. Errors: Overtaken."""
+    for rows, committed, changes in reversed(list(zip(FARM, farm.tables, draft.tables, strict=True))):
+        await _remove(connection, rows, committed, changes)
+    for rows, committed, changes in zip(FARM, farm.tables, draft.tables, strict=True):
+        await _change(connection, rows, committed, changes)
+        await _add(connection, rows, committed, changes)
+    await _write_kept(connection, draft)
+    if draft.signs:
+        heard = [{"key": worker_id, "at": at} for worker_id, at in sorted(draft.signs.items())]
+        await connection.execute(_SIGNS, heard)
+    await add_notifications(connection, draft.notes)
+    if draft.last_seq != farm.last_seq:
+        counter = update(counters).where(counters.c.name == SEQUENCE, counters.c.value == farm.last_seq)
+        if (await connection.execute(counter.values(value=draft.last_seq))).rowcount != 1:
+            raise Overtaken("the clients' sequence has gone on")
+
+
+_SIGNS = (
+    update(workers)
+    .where(
+        workers.c.id == bindparam("key"),
+        or_(workers.c.last_heartbeat.is_(None), workers.c.last_heartbeat < bindparam("at")),
+    )
+    .values(last_heartbeat=bindparam("at"))
+)
+"""When workers were last heard (Unix seconds); a row never goes back in time."""
+
+
+async def _remove(
+    connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
+) -> None:
+    gone = [old for key, new in changes.changed.items() if new is None and (old := committed.get(key)) is not None]
+    if gone:
+        if rows is ACCOUNTS:
+            for some in chunk_ids([one.id for one in gone]):
+                for table in DEPENDENTS:
+                    await connection.execute(delete(table).where(table.c.account_id.in_(some)))
+        await _execute_all(connection, _remove_from(rows.table, rows.key), [_guard(rows, old) for old in gone])
+
+
+async def _change(
+    connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
+) -> None:
+    """Update the rows that differ: one statement for each set of columns, whatever the number of rows."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for key, new in changes.changed.items():
+        old = committed.get(key)
+        if old is None or new is None or not (columns := rows.find_changed(old, new)):
+            continue
+        values = {column: rows.columns[column][1](new) for column in columns}
+        by_columns.setdefault(columns, []).append(values | _guard(rows, old))
+    for columns, some in by_columns.items():
+        await _execute_all(connection, _update_of(rows.table, rows.key, columns), some)
+
+
+async def _add(connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]) -> None:
+    new = [one for key, one in changes.changed.items() if one is not None and committed.get(key) is None]
+    if new:
+        await connection.execute(_insert_into(rows.table), [rows.to_row(one) for one in new])
+
+
+def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
+    guard = {"guarded_key": getattr(old, rows.key)}
+    return guard | {"guarded_epoch": old.epoch} if rows.table is accounts else guard
+
+
+async def _execute_all(connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]) -> None:
+    """Execute a guarded statement for all of these rows. Errors: Overtaken unless each of them was still as known."""
+    result = await connection.execute(statement, values)
+    if result.rowcount != len(values):
+        raise Overtaken(f"{len(values) - result.rowcount} of {len(values)} rows are not as memory has them")
+
+
+def _conditions(table: Table, key: str) -> list[Any]:
+    conditions = [table.c[key] == bindparam("guarded_key")]
+    if table is accounts:
+        conditions.append(table.c.epoch == bindparam("guarded_epoch"))
+    if table is login_sessions:
+        conditions.append(table.c.status.in_(sorted(OPEN_SESSION)))
+    return conditions
+
+
+@cache
+def _update_of(table: Table, key: str, columns: tuple[str, ...]) -> Update:
+    return update(table).where(*_conditions(table, key)).values({column: bindparam(column) for column in columns})
+
+
+@cache
+def _remove_from(table: Table, key: str) -> Delete:
+    return delete(table).where(*_conditions(table, key))
+
+
+@cache
+def _insert_into(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _update_kept(table: str, columns: tuple[str, ...]) -> Update:
+    kept = metadata.tables[table]
+    return (
+        update(kept)
+        .where(kept.c.id == bindparam("kept_key"))
+        .values({column: bindparam(f"kept_{column}") for column in columns})
+    )
+
+
+async def _write_kept(connection: AsyncConnection, draft: Draft) -> None:
+    """Store what memory does not hold, secrets sealed."""
+    by_columns: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
+    removed = {
+        (changes.kind.name, key) for changes in draft.tables for key, one in changes.changed.items() if one is None
+    }
+    for (table, key), values in draft.kept.items():
+        if (table, key) not in removed:
+            sealed = seal_values(connection, table, key, values)
+            row = {"kept_key": key, **{f"kept_{column}": value for column, value in sealed.items()}}
+            by_columns.setdefault((table, tuple(values)), []).append(row)
+    for (table, columns), some in by_columns.items():
+        await connection.execute(_update_kept(table, columns), some)
+
+
+async def add_notifications(connection: AsyncConnection, new: Sequence[Notification]) -> None:
+    """Insert notifications, all in one statement."""
+    if new:
+        await connection.execute(_insert_into(notifications), [NOTIFICATIONS.to_row(one) for one in new])
+
+
+async def touch(connection: AsyncConnection) -> None:
+    """Read something: whether the file can be read at all."""
+    await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
+
+
+async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None:
+    """Return in what the file says otherwise than the farm of who holds what and what is open; None if in nothing.
+
+    Accounts are compared by their owners' sums: a hundred thousand rows are not read again and again.
+    """
+    found = await connection.execute(select(workers.c.id, workers.c.status, workers.c.assigned_accounts))
+    rows = {worker_id: (status, int(load or 0)) for worker_id, status, load in found}
+    known = {one.id: (one.status.value, one.assigned_accounts) for one in farm.workers.all()}
+    if rows != known:
+        return f"workers {sorted({*rows.items()} ^ {*known.items()})[:SHOWN]}"
+    holdings = await count_holdings(connection)
+    sums: dict[str | None, tuple[int, int]] = {}
+    for account in farm.accounts.all():
+        count, epochs = sums.get(account.assigned_worker_id, (0, 0))
+        sums[account.assigned_worker_id] = count + 1, epochs + account.epoch
+    if holdings != sums:
+        differing = [str(owner) for owner in {**holdings, **sums} if holdings.get(owner) != sums.get(owner)]
+        return f"accounts of {sorted(differing)[:SHOWN]}"
+    ends, expiries = await find_open(connection), {one.id: one.expires_at for one in farm.logins.all()}
+    if ends != expiries:
+        return f"open logins {sorted({*ends.items()} ^ {*expiries.items()})[:SHOWN]}"
+    return None
+
+
+async def read_last_heartbeats(connection: AsyncConnection) -> dict[str, int | None]:
+    """Return when each worker was last heard, as far as the file knows (Unix seconds)."""
+    found = await connection.execute(select(workers.c.id, workers.c.last_heartbeat))
+    return {worker_id: at for worker_id, at in found}  # noqa: C416 - rows are no pairs to mypy

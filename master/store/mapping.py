@@ -1,0 +1,201 @@
+"""A record is its row: one mapping between dataclass and table for every noun, read and written the same way.
+
+A field is the column of its name, unless a mapping says otherwise. A new column is a field here, and a migration.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from sqlalchemy import ColumnElement, Row, Select, Table, select
+
+from master.farm import share
+from master.model import (
+    Account,
+    Device,
+    Login,
+    Message,
+    MessageKind,
+    Notification,
+    Proxy,
+    Worker,
+    WorkerConfig,
+)
+from master.store import schema
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Rows(Generic[R]):
+    """How records of one kind stand in their table.
+
+    `derived` fields are read from an expression and never written. `read` turns a column's value into a field's;
+    `written` says, for a column that is not the field of its name, which fields it depends on and what it holds.
+    `fixed` are fields whose value every record of the table has.
+    """
+
+    record: type[R]
+    table: Table
+    key: str = "id"
+    derived: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    written: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _fields(self) -> list[str]:
+        return [one.name for one in fields(self.record)]  # type: ignore[arg-type]
+
+    @cached_property
+    def _columns(self) -> list[ColumnElement[Any]]:
+        columns: list[ColumnElement[Any]] = []
+        for name in self._fields:
+            if name in self.fixed:
+                continue
+            source = self.derived.get(name, self.table.c.get(self.renamed.get(name, name)))
+            if source is None:  # a field that is packed into a column of another name
+                source = next(self.table.c[column] for column, (parts, _) in self.written.items() if name in parts)
+            columns.append(source.label(name))
+        return columns
+
+    @cached_property
+    def _converters(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        hints = get_type_hints(self.record)
+        found = []
+        for place, name in enumerate(one for one in self._fields if one not in self.fixed):
+            kinds = (hints[name], *getattr(hints[name], "__args__", ()))
+            enum = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)), None)
+            convert = self.read.get(name) or (bool if hints[name] is bool else None)
+            if convert is None and enum is not None:
+                convert = _find_member(enum)
+            if convert is not None:
+                found.append((place, convert))
+        return found
+
+    @cached_property
+    def columns(self) -> dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]]:
+        """Return what is written: column -> the fields it depends on, and what it holds of a record."""
+        packed = {name for parts, _ in self.written.values() for name in parts}
+        plain = {
+            self.renamed.get(name, name): ((name,), attrgetter(name))
+            for name in self._fields
+            if name not in packed and name not in self.derived and name not in self.fixed
+        }
+        return {**plain, **self.written}
+
+    @cached_property
+    def query(self) -> Select[Any]:
+        """Return the query of all records."""
+        return select(*self._columns)
+
+    def to_record(self, row: Row[Any] | Sequence[Any]) -> R:
+        """Return the record of a row of `query`."""
+        values = list(row)
+        for place, convert in self._converters:
+            values[place] = convert(values[place])
+        if self.fixed:
+            known = iter(values)
+            return self.record(*(self.fixed[name] if name in self.fixed else next(known) for name in self._fields))
+        return self.record(*values)
+
+    def to_records(self, rows: Sequence[Row[Any]]) -> list[R]:
+        """Return the records of rows of `query`."""
+        return [self.to_record(row) for row in rows]
+
+    def to_row(self, record: R) -> dict[str, Any]:
+        """Return everything that is written of a record, by column."""
+        return {column: value(record) for column, (_, value) in self.columns.items()}
+
+    def find_changed(self, old: R, new: R) -> tuple[str, ...]:
+        """Return the columns whose values differ between two records."""
+        return tuple(
+            column
+            for column, (parts, _) in self.columns.items()
+            if any(
+                getattr(old, name) is not (now := getattr(new, name)) and getattr(old, name) != now for name in parts
+            )
+        )
+
+
+def _find_member(enum: type[StrEnum]) -> Callable[[Any], StrEnum | None]:
+    """Return what finds an enum's member, and None for None. Errors: KeyError for a value that is none of them."""
+    members: dict[Any, StrEnum | None] = {member.value: member for member in enum}
+    return (members | {None: None}).__getitem__
+
+
+def _pack_worker(worker: Worker) -> dict[str, Any]:
+    return {**worker.metadata, "capabilities": list(worker.capabilities), "maxAccounts": worker.max_accounts}
+
+
+def _unpack_capabilities(stored: dict[str, Any] | None) -> tuple[str, ...]:
+    return tuple(sys.intern(str(one)) for one in (stored or {}).get("capabilities", ()))
+
+
+def _unpack_metadata(stored: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (stored or {}).items() if name not in ("capabilities", "maxAccounts")}
+
+
+WORKERS = Rows(
+    Worker,
+    schema.workers,
+    read={
+        "id": share,
+        "assigned_accounts": lambda stored: int(stored or 0),
+        "capabilities": _unpack_capabilities,
+        "max_accounts": lambda stored: int((stored or {}).get("maxAccounts", 0)),
+        "metadata": _unpack_metadata,
+    },
+    written={"metadata": (("metadata", "capabilities", "max_accounts"), _pack_worker)},
+)
+ACCOUNTS = Rows(
+    Account,
+    schema.accounts,
+    derived={
+        "has_credentials": schema.accounts.c.credentials.is_not(None),
+        "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
+    },
+    read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
+)
+LOGINS = Rows(
+    Login,
+    schema.login_sessions,
+    derived={"has_qr_code": schema.login_sessions.c.qr_code_data.is_not(None)},
+)
+PROXIES = Rows(Proxy, schema.proxies, derived={"has_password": schema.proxies.c.password.is_not(None)})
+CONFIGS = Rows(
+    WorkerConfig,
+    schema.worker_configs,
+    key="worker_id",
+    read={"args": lambda stored: tuple(stored or ()), "env": lambda stored: dict(stored or {})},
+    written={"args": (("args",), lambda config: list(config.args))},
+)
+DEVICES = Rows(Device, schema.client_devices, key="device_id")
+NOTIFICATIONS = Rows(Notification, schema.notifications, read={"data": lambda stored: stored or {}})
+COMMENTS = Rows(
+    Message,
+    schema.comments,
+    renamed={"platform_id": "platform_comment_id"},
+    fixed={"kind": MessageKind.COMMENT, "direction": None},
+)
+DIRECT_MESSAGES = Rows(
+    Message,
+    schema.direct_messages,
+    renamed={"platform_id": "platform_message_id", "author_name": "sender_name", "author_id": "sender_id"},
+    fixed={"kind": MessageKind.DIRECT_MESSAGE, "post_id": None, "post_title": None},
+)
+MESSAGES: Mapping[MessageKind, Rows[Message]] = {
+    MessageKind.COMMENT: COMMENTS,
+    MessageKind.DIRECT_MESSAGE: DIRECT_MESSAGES,
+}
+"""Two tables of one shape, each stored once per (account, platform id)."""
+
+FARM: tuple[Rows[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES)
+"""The nouns that memory holds, in the order of `Farm.tables`."""
