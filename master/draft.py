@@ -38,20 +38,26 @@ class Changes(Generic[R]):
     def find(self, index: str, key: Hashable) -> Iterator[R]:
         """Yield the records that an index holds under a key, in its order.
 
-        What is written while this is read counts for records that are still to come, but adds none.
+        Iterate over a list of it where the draft is written meanwhile, unless it is only what was yielded already.
         """
-        moved = self._moved.get(index, {}).get(key)
-        if moved is None:
-            yield from self._below.find(index, key)
+        moved = self._moved.get(index, {}).get(key, {})
+        if not moved:
+            yield from self._renew(self._below.find(index, key))
             return
         record_key = self.kind.key
-        kept = (record for record in self._below.find(index, key) if record_key(record) not in moved)
+        kept = self._renew(record for record in self._below.find(index, key) if record_key(record) not in moved)
         come = [record for name, here in moved.items() if here and (record := self.changed[name]) is not None]
         if index in self.kind.ordered:
             yield from heapq.merge(kept, sorted(come, key=self.kind.rank), key=self.kind.rank)
         else:
             yield from kept
             yield from come
+
+    def _renew(self, records: Iterable[R]) -> Iterator[R]:
+        """Yield records of the table below as they are in this draft."""
+        changed, record_key = self.changed, self.kind.key
+        for record in records:
+            yield changed.get(record_key(record)) or record
 
     def list_groups(self, index: str) -> list[Hashable]:
         """Return the keys under which an index may hold something."""
