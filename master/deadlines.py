@@ -79,9 +79,11 @@ class Deadlines:
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
         """Return the seconds until a worker that did not hold an account may act on it."""
-        formers = self.handovers.get(account_id, {})
-        until = [at for former, at in formers.items() if former != worker_id]
-        return max(0.0, self.unsure_until - now, *(at - now for at in until))
+        until = self.unsure_until
+        for former, at in self.handovers.get(account_id, {}).items():
+            if former != worker_id and at > until:
+                until = at
+        return max(0.0, until - now)
 
     def _note_handover(self, account_id: str, worker_id: str, until: float) -> None:
         self.handovers.setdefault(account_id, {})[worker_id] = until

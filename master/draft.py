@@ -9,12 +9,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from master.farm import Committed, Kind, Table
 from master.memory import Memory, Watch
-from master.model import Account, Device, Login, Notification, Proxy, Worker, WorkerConfig, WorkerStatus
+from master.model import Account, Device, Login, Notification, Proxy, Worker, WorkerConfig, WorkerStatus, change
 
 R = TypeVar("R")
 
@@ -22,7 +21,7 @@ R = TypeVar("R")
 class Changes(Generic[R]):
     """One table of a draft: what it changes (None: removed), over the table below it."""
 
-    __slots__ = ("_below", "_moved", "changed", "kind")
+    __slots__ = ("_below", "_gone", "_moved", "changed", "kind")
 
     def __init__(self, below: Table[R]) -> None:
         self.kind: Kind[R] = below.kind
@@ -30,34 +29,56 @@ class Changes(Generic[R]):
         self.changed: dict[str, R | None] = {}
         self._moved: dict[str, dict[Hashable, dict[str, bool]]] = {}
         """Index -> key -> record's key -> whether the index holds it there now."""
+        self._gone: dict[tuple[str, Hashable], Any] = {}
+        """Ordered index and key -> the rank up to which nothing of the table below is left there."""
 
     def get(self, key: str) -> R | None:
         """Return one record, or None."""
         return self.changed[key] if key in self.changed else self._below.get(key)
 
-    def find(self, index: str, key: Hashable) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order.
+    def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
+        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`.
 
         Iterate over a list of it where the draft is written meanwhile, unless it is only what was yielded already.
         """
-        moved = self._moved.get(index, {}).get(key, {})
-        if not moved:
-            yield from self._renew(self._below.find(index, key))
-            return
-        record_key = self.kind.key
-        kept = self._renew(record for record in self._below.find(index, key) if record_key(record) not in moved)
-        come = [record for name, here in moved.items() if here and (record := self.changed[name]) is not None]
+        moved = self._moved.get(index, {}).get(key)
         if index in self.kind.ordered:
-            yield from heapq.merge(kept, sorted(come, key=self.kind.rank), key=self.kind.rank)
-        else:
-            yield from kept
-            yield from come
-
-    def _renew(self, records: Iterable[R]) -> Iterator[R]:
-        """Yield records of the table below as they are in this draft."""
+            yield from self._find_ranked(index, key, moved or {}, after)
+            return
         changed, record_key = self.changed, self.kind.key
-        for record in records:
-            yield changed.get(record_key(record)) or record
+        for record in self._below.find(index, key):
+            name = record_key(record)
+            if moved is None or name not in moved:
+                yield changed.get(name) or record
+        if moved:
+            yield from [come for name, here in moved.items() if here and (come := changed[name]) is not None]
+
+    def _find_ranked(self, index: str, key: Hashable, moved: dict[str, bool], after: Any) -> Iterator[R]:
+        rank = self.kind.rank
+        come = [record for name, here in moved.items() if here and (record := self.changed[name]) is not None]
+        if after is not None:
+            come = [record for record in come if rank(record) > after]
+        kept = self._find_kept(index, key, moved, after)
+        yield from heapq.merge(kept, sorted(come, key=rank), key=rank) if come else kept
+
+    def _find_kept(self, index: str, key: Hashable, moved: dict[str, bool], after: Any) -> Iterator[R]:
+        """Yield what an ordered index of the table below holds and this draft leaves there.
+
+        What is taken from it is taken from its beginning: how far all of it is gone is kept, or each item of a group
+        would look through what the items before it have taken.
+        """
+        changed, record_key, rank = self.changed, self.kind.key, self.kind.rank
+        gone_to = self._gone.get((index, key))
+        start = gone_to if after is None or (gone_to is not None and gone_to > after) else after
+        at_beginning = start is gone_to
+        for record in self._below.find(index, key, start):
+            name = record_key(record)
+            if name in moved:
+                if at_beginning:
+                    self._gone[index, key] = rank(record)
+                continue
+            at_beginning = False
+            yield changed.get(name) or record
 
     def list_groups(self, index: str) -> list[Hashable]:
         """Return the keys under which an index may hold something."""
@@ -100,7 +121,7 @@ class Changes(Generic[R]):
     def _write(self, key: str, record: R | None) -> None:
         old = self.get(key)
         self.changed[key] = record
-        for index, keys in self.kind.indexes.items():
+        for index, keys in self.kind.indexes:
             was, now = keys(old) if old is not None else (), keys(record) if record is not None else ()
             if was == now:
                 continue
@@ -191,9 +212,9 @@ class Draft:
         worker = self.workers.get(worker_id)
         assert worker is not None, "only a known worker is given something"
         assert account.assigned_worker_id is None, "what somebody holds is taken first"
-        given = replace(account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now)
+        given = change(account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now)
         self.accounts.put(given)
-        self.workers.put(replace(worker, assigned_accounts=worker.assigned_accounts + 1))
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + 1))
         if account.id in (owed := self.owed_to(worker_id)):
             self.owed[worker_id] = owed - {account.id}
         return given
@@ -202,9 +223,9 @@ class Draft:
         """Take an account from its worker; return it as it is now. Its epoch stays until somebody gets it."""
         worker = self.workers.get(account.assigned_worker_id or "")
         assert worker is not None, "what somebody holds is held by a known worker"
-        taken = replace(account, assigned_worker_id=None, updated_at=now)
+        taken = change(account, assigned_worker_id=None, updated_at=now)
         self.accounts.put(taken)
-        self.workers.put(replace(worker, assigned_accounts=worker.assigned_accounts - 1))
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts - 1))
         return taken
 
     def held_by(self, worker_id: str) -> list[Account]:

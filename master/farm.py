@@ -48,11 +48,12 @@ class Kind(Generic[R]):
     rank: Callable[[R], Any] = attrgetter("id")
     tallies: Mapping[str, Callable[[R], str]] = field(default_factory=dict)
     is_kept: Callable[[R], bool] = lambda _: True
+    indexes: tuple[tuple[str, Keys], ...] = field(init=False)
+    """Every index, by its name."""
 
-    @property
-    def indexes(self) -> dict[str, Keys]:
-        """Return every index by its name."""
-        return {**self.groups, **self.unique, **self.ordered}
+    def __post_init__(self) -> None:
+        """Put the indexes together."""
+        object.__setattr__(self, "indexes", (*self.groups.items(), *self.unique.items(), *self.ordered.items()))
 
 
 def _owner(account: Account) -> tuple[Hashable, ...]:
@@ -115,8 +116,8 @@ class Table(Protocol[R]):
         """Return one record, or None."""
         ...
 
-    def find(self, index: str, key: Hashable) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order."""
+    def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
+        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`."""
         ...
 
     def list_groups(self, index: str) -> Iterable[Hashable]:
@@ -149,21 +150,24 @@ class Committed(Generic[R]):
         """Return one record, or None."""
         return self._records.get(key)
 
-    def find(self, index: str, key: Hashable) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order."""
+    def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
+        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`."""
         records = self._records
+        if index in self._ordered:
+            ranked = self._ordered[index].get(key)
+            if ranked is not None:
+                for rank in ranked.irange(after, inclusive=(after is None, True)):
+                    yield records[ranked[rank]]
+            return
         for name in self.list_keys(index, key):
             yield records[name]
 
     def list_keys(self, index: str, key: Hashable) -> Iterable[str]:
-        """Return the keys of these records: a live view, or a new tuple."""
+        """Return the keys of these records, of an index that is not ordered: a live view, or a new tuple."""
         if index in self._groups:
             return self._groups[index].get(key, ())
-        if index in self._unique:
-            found = self._unique[index].get(key)
-            return () if found is None else (found,)
-        ranked = self._ordered[index].get(key)
-        return () if ranked is None else ranked.values()
+        found = self._unique[index].get(key)
+        return () if found is None else (found,)
 
     def list_groups(self, index: str) -> Iterable[Hashable]:
         """Return the keys under which an index holds something."""

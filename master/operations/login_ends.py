@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -17,7 +16,7 @@ from master.decisions.login import (
 )
 from master.errors import LoginClosed
 from master.farm import is_open
-from master.model import Account, AccountStatus, Login, LoginStatus, SessionStatus
+from master.model import Account, AccountStatus, Login, LoginStatus, SessionStatus, change
 from master.operations.assignments import give_account, hand_out, place_what_waits, take_accounts
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired, remove_secrets
 from master.protocol.worker import LoginCancel, LoginReport
@@ -38,7 +37,7 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
     stored = _read_secrets(turn, [account])
     opens = bool(event.cookies) or not stored[account.id].broken
     kept: dict[str, object] = {}
-    changed = replace(
+    changed = change(
         account,
         login_status=LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE,
         last_login_time=turn.at,
@@ -46,18 +45,18 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
     )
     if event.cookies:
         kept["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
-        changed = replace(changed, has_credentials=True)
+        changed = change(changed, has_credentials=True)
     if opens:  # whoever gets in without new cookies has shown that the stored ones hold
-        changed = replace(changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now))
+        changed = change(changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now))
     if event.user_info is not None:
         user_id = find_platform_user_id(event.user_info) or account.platform_user_id
-        changed = replace(changed, user_info=event.user_info, platform_user_id=user_id)
+        changed = change(changed, user_info=event.user_info, platform_user_id=user_id)
     if event.fingerprint is not None:
         kept["fingerprint"] = event.fingerprint
-        changed = replace(changed, has_fingerprint=True)
+        changed = change(changed, has_fingerprint=True)
     elif event.cookies and "fingerprint" in stored[account.id].broken:
         kept["fingerprint"] = None  # a new login repairs, and what nobody can open helps nobody
-        changed = replace(changed, has_fingerprint=False)
+        changed = change(changed, has_fingerprint=False)
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
@@ -150,7 +149,7 @@ def _end(
     """Close a session for good; a code is worth a login and does not outlive it. Errors: LoginClosed."""
     if not is_open(login):
         raise LoginClosed
-    ended = replace(login, status=status, has_qr_code=False, error_message=error_message, logged_in_at=logged_in_at)
+    ended = change(login, status=status, has_qr_code=False, error_message=error_message, logged_in_at=logged_in_at)
     turn.draft.logins.put(ended)
     if login.has_qr_code:
         turn.draft.keep("login_sessions", login.id, {"qr_code_data": None, "qr_code_url": None})
@@ -179,7 +178,7 @@ def close_open_login(turn: Turn, account: Account, message: str, why: CancelReas
 
 def set_login_status(turn: Turn, account: Account, status: LoginStatus) -> Account:
     """Set what is known of an account's login; return the account as it is then."""
-    changed = replace(account, login_status=status, updated_at=turn.at)
+    changed = change(account, login_status=status, updated_at=turn.at)
     turn.draft.accounts.put(changed)
     return changed
 

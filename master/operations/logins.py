@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -32,7 +31,7 @@ from master.errors import (
     WorkerNotConnected,
 )
 from master.farm import is_open as is_unended
-from master.model import Account, JsonObject, Login, LoginStatus, Scope, SessionStatus, Worker, WorkerStatus
+from master.model import Account, JsonObject, Login, LoginStatus, Scope, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import count_reserved, place_what_waits
 from master.operations.login_ends import (
     close_open_login,
@@ -154,7 +153,7 @@ def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worke
 def _judge_live(turn: Turn, worker: Worker) -> Worker:
     """Return a worker as disconnected if it has no live socket: its row says so only once its disconnect is noted."""
     if worker.status is WorkerStatus.CONNECTED and turn.draft.socket_of(worker.id) is None:
-        return replace(worker, status=WorkerStatus.DISCONNECTED)
+        return change(worker, status=WorkerStatus.DISCONNECTED)
     return worker
 
 
@@ -197,7 +196,7 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
     """Show a worker's QR code to administrators; each one starts the five minutes again, up to the hard end."""
     login = _find_own(turn, event.session_id, event.account_id)
     limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
-    shown = replace(
+    shown = change(
         login,
         status=follow(login.status, LoginEvent.QRCODE),
         has_qr_code=True,
@@ -232,7 +231,7 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
             turn,
         )
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):
-        turn.draft.logins.put(replace(login, status=follow(login.status, LoginEvent.PROGRESS)))
+        turn.draft.logins.put(change(login, status=follow(login.status, LoginEvent.PROGRESS)))
     _relay(turn, login, event)
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
-from master.model import Device, JsonObject, Notification, NotificationType, Priority
+from master.model import Device, JsonObject, Notification, NotificationType, Priority, change
 from master.protocol.admin import NotificationConfirmed, show_notification
 from master.protocol.client import (
     SYNC_LIMIT,
@@ -38,7 +37,7 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
         seen = last_seq if unsent is None else unsent - 1
         device = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
     else:
-        device = replace(
+        device = change(
             known,
             device_type=event.device_type or known.device_type,
             device_name=event.device_name or known.device_name,
@@ -84,7 +83,7 @@ async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> Device:
 async def _raise_seen(turn: Turn, device: Device, seq: int) -> Device:
     """Note that a device needs nothing up to `seq` any more; what it has passed already stays passed."""
     if seq > device.seen_seq:
-        device = replace(device, seen_seq=seq, last_seen_at=turn.at)
+        device = change(device, seen_seq=seq, last_seen_at=turn.at)
         await rows.forget_confirmed(turn.connection, device.device_id, seq)
     turn.draft.devices.put(device)
     return device

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from master.errors import AlreadyExists, Invalid, Missing
-from master.model import JsonObject, WorkerConfig
+from master.model import JsonObject, WorkerConfig, change
 from master.protocol.admin import show_worker_config
 from master.protocol.http import Listing, NewWorkerConfig, NoQuery, Page, Request, WorkerConfigChange
 from master.turn import Turn
@@ -69,7 +68,7 @@ def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> Js
     if "args" in values:
         values["args"] = tuple(values["args"])
     if values:
-        config = replace(config, **values, updated_at=turn.at)
+        config = change(config, **values, updated_at=turn.at)
         turn.draft.configs.put(config)
     return show_worker_config(config)
 

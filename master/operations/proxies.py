@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing
-from master.model import JsonObject, Proxy
+from master.model import JsonObject, Proxy, change
 from master.protocol.admin import show_proxy as show_row
 from master.protocol.http import Listing, NewProxy, NoQuery, Page, ProxyChange, Request
 from master.secret import Broken, Secret
@@ -77,11 +75,11 @@ def change_proxy(event: Request[NoQuery, ProxyChange], turn: Turn) -> JsonObject
     if "password" in values:
         password = values.pop("password")
         turn.draft.keep("proxies", proxy.id, {"password": password})
-        proxy = replace(proxy, has_password=password is not None, updated_at=turn.at)
+        proxy = change(proxy, has_password=password is not None, updated_at=turn.at)
     elif proxy.has_password and not turn.draft.has_kept("proxies", proxy.id):
         unreadable = bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
     if values:
-        proxy = replace(proxy, **values, updated_at=turn.at)
+        proxy = change(proxy, **values, updated_at=turn.at)
     turn.draft.proxies.put(proxy)
     return show_row(proxy, password_unreadable=unreadable)
 

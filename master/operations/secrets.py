@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
-from master.model import LoginStatus
+from master.model import LoginStatus, change
 from master.operations.assignments import SHOWN
 from master.store.accounts import find_unreadable_accounts, read_account_secrets
 from master.store.proxies import find_unreadable_proxies
@@ -52,7 +50,7 @@ def mark_unreadable(event: set[str], turn: Turn) -> int:
         else:
             after = status
         if after is not status:
-            turn.draft.accounts.put(replace(account, login_status=after, updated_at=turn.at))
+            turn.draft.accounts.put(change(account, login_status=after, updated_at=turn.at))
     if broken:
         log.error("credentials_unreadable", count=len(broken), accounts=broken[:SHOWN])
     return len(broken)

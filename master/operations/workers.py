@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -12,7 +11,7 @@ from master.decisions import liveness
 from master.decisions.assignment import find_misplaced
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
-from master.model import Account, JsonObject, Worker, WorkerStatus
+from master.model import Account, JsonObject, Worker, WorkerStatus, change
 from master.operations.assignments import fill_worker, hand_out, place_what_waits, take_accounts
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
@@ -164,7 +163,7 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
     returns = worker.status is not WorkerStatus.CONNECTED
     if returns:
         status = liveness.follow(worker.status, liveness.SIGN_OF_LIFE)
-        draft.workers.put(replace(worker, status=status, updated_at=turn.at))
+        draft.workers.put(change(worker, status=status, updated_at=turn.at))
         draft.signs[worker.id] = turn.at
         fill_worker(turn, worker.id)
     if not was_bound or returns:
@@ -190,7 +189,7 @@ def note_disconnect(event: str, turn: Turn) -> None:
     if worker is None or worker.status is not WorkerStatus.CONNECTED or turn.draft.socket_of(event) is not None:
         return
     status = liveness.follow(worker.status, liveness.SOCKET_CLOSED)
-    turn.draft.workers.put(replace(worker, status=status, updated_at=turn.at))
+    turn.draft.workers.put(change(worker, status=status, updated_at=turn.at))
     log.info("worker_disconnected", worker=event)
 
 
@@ -212,7 +211,7 @@ def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool)
     lost = [worker for name in names if (worker := draft.workers.get(name)) is not None]
     for worker in lost:
         if worker.status is not WorkerStatus.OFFLINE:
-            draft.workers.put(replace(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
+            draft.workers.put(change(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
     end_logins_of(turn, [worker.id for worker in lost])
     freed: list[Account] = []
     for worker in lost:
@@ -235,7 +234,7 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
     """Note at a start that nobody is connected; return how much memory holds."""
     draft = turn.draft
     for worker in draft.list_connected():
-        draft.workers.put(replace(worker, status=WorkerStatus.DISCONNECTED, updated_at=turn.at))
+        draft.workers.put(change(worker, status=WorkerStatus.DISCONNECTED, updated_at=turn.at))
     owned = sum(worker.assigned_accounts for worker in draft.workers.all())
     return {"workers": len(draft.workers), "accounts": owned, "logins": len(draft.logins)}
 

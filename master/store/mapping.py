@@ -114,15 +114,21 @@ class Rows(Generic[R]):
         """Return everything that is written of a record, by column."""
         return {column: value(record) for column, (_, value) in self.columns.items()}
 
+    @cached_property
+    def _parts(self) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+        """Return what reads every field that is written, and the column of each."""
+        pairs = [(name, column) for column, (parts, _) in self.columns.items() for name in parts]
+        return attrgetter(*(name for name, _ in pairs)), tuple(column for _, column in pairs)
+
     def find_changed(self, old: R, new: R) -> tuple[str, ...]:
         """Return the columns whose values differ between two records."""
-        return tuple(
+        read, columns = self._parts
+        differing = [
             column
-            for column, (parts, _) in self.columns.items()
-            if any(
-                getattr(old, name) is not (now := getattr(new, name)) and getattr(old, name) != now for name in parts
-            )
-        )
+            for column, was, now in zip(columns, read(old), read(new), strict=True)
+            if was is not now and was != now
+        ]
+        return tuple(dict.fromkeys(differing))
 
 
 def _find_member(enum: type[StrEnum]) -> Callable[[Any], StrEnum | None]:
