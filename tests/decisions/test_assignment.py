@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,26 +15,17 @@ from master.decisions.assignment import choose_login_worker, find_moves, place_a
 from master.decisions.schedule import find_due, portion
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
 from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
+from tests.records import make_account, make_worker
 
 
-def make_worker(worker_id: str, load: int = 0, **changes: Any) -> Worker:
-    fields: dict[str, Any] = {
-        "id": worker_id, "host": "h", "port": 1, "status": WorkerStatus.CONNECTED, "capabilities": ("douyin",),
-        "max_accounts": 3, "assigned_accounts": load, "last_heartbeat": 0, "started_at": 0, "version": None,
-        "metadata": {}, "created_at": 0, "updated_at": 0,
-    }  # fmt: skip
-    return Worker(**fields | changes)
-
-
-def make_account(account_id: str, **changes: Any) -> Account:
-    fields: dict[str, Any] = {
-        "id": account_id, "platform": "douyin", "account_name": "n", "account_id": None, "credentials": None,
-        "user_info": None, "fingerprint": None, "status": AccountStatus.ACTIVE,
-        "login_status": LoginStatus.LOGGED_IN, "monitor_interval": 20, "last_login_time": None,
-        "cookies_valid_until": None, "assigned_worker_id": None, "pinned_worker_id": None, "platform_user_id": None,
-        "epoch": 0, "created_at": 0, "updated_at": 0,
-    }  # fmt: skip
-    return Account(**fields | changes)
+def place(
+    accounts: Iterable[Account], workers: Iterable[Worker], kept: Mapping[str, str], **options: Any
+) -> list[tuple[Account, str]]:
+    """Place accounts as memory gives them: in queues by platform and pinned worker, each the longest known first."""
+    queues: dict[tuple[str, str | None], list[Account]] = {}
+    for account in sorted(accounts, key=lambda one: (one.created_at, one.id)):
+        queues.setdefault((account.platform, account.pinned_worker_id), []).append(account)
+    return place_accounts([iter(queue) for queue in queues.values()], workers, kept, **options)
 
 
 @pytest.mark.parametrize(
@@ -50,20 +42,20 @@ def make_account(account_id: str, **changes: Any) -> Account:
     ],
 )
 def test_accounts_go_to_the_least_loaded_fitting_worker(workers, accounts, placed):
-    found = place_accounts([make_account(one) for one in accounts], workers, {})
+    found = place([make_account(one) for one in accounts], workers, {})
     assert [worker for _, worker in found] == placed
 
 
 def test_two_platforms_share_a_workers_room():
     both = make_worker("a", 1, capabilities=("douyin", "xiaohongshu"))
     accounts = [make_account("1"), make_account("2", platform="xiaohongshu"), make_account("3")]
-    assert [account.id for account, _ in place_accounts(accounts, [both], {})] == ["1", "2"]
+    assert [account.id for account, _ in place(accounts, [both], {})] == ["1", "2"]
 
 
 def test_a_pinned_account_goes_nowhere_else():
     pinned = make_account("1", pinned_worker_id="b")
-    assert place_accounts([pinned], [make_worker("a")], {}) == []
-    assert place_accounts([pinned], [make_worker("a"), make_worker("b", 2)], {})[0][1] == "b"
+    assert place([pinned], [make_worker("a")], {}) == []
+    assert place([pinned], [make_worker("a"), make_worker("b", 2)], {})[0][1] == "b"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +71,34 @@ def test_a_pinned_account_goes_nowhere_else():
     ],
 )
 def test_who_is_pinned_takes_the_place_that_is_kept_for_its_own_login(kept, load, placed):
-    accounts = [make_account("pinned", pinned_worker_id="b"), make_account("free")]
-    found = place_accounts(accounts, [make_worker("b", load)], kept)
+    accounts = [make_account("pinned", pinned_worker_id="b"), make_account("free", created_at=1)]
+    found = place(accounts, [make_worker("b", load)], kept)
     assert [(account.id, worker_id) for account, worker_id in found] == [(one, "b") for one in placed]
+
+
+def test_of_two_queues_the_longest_known_goes_first_whichever_it_waits_in():
+    accounts = [
+        make_account("1", created_at=3),
+        make_account("2", created_at=2, platform="xiaohongshu"),
+        make_account("3", created_at=1, pinned_worker_id="a"),
+    ]
+    worker = make_worker("a", capabilities=("douyin", "xiaohongshu"))
+    assert [account.id for account, _ in place(accounts, [worker], {})] == ["3", "2", "1"]
+    assert [account.id for account, _ in place(accounts, [worker], {}, limit=2)] == ["3", "2"]
+
+
+def test_a_pinned_account_that_fits_nowhere_holds_up_nobody_but_a_free_one_nobody_behind_it_is_looked_at():
+    looked_at: list[str] = []
+
+    def look(*account_ids: str, **changes: Any) -> Iterator[Account]:
+        for account_id in account_ids:
+            looked_at.append(account_id)
+            yield make_account(account_id, **changes)
+
+    queues = [look("1", "3", "5"), look("2", "4", "6", pinned_worker_id="b")]
+    placed = place_accounts(queues, [make_worker("a", 2), make_worker("b", 3)], {"4": "b"})
+    assert [(account.id, worker_id) for account, worker_id in placed] == [("1", "a"), ("4", "b")]
+    assert looked_at == ["1", "2", "3", "4", "6"]
 
 
 def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:

@@ -9,7 +9,8 @@ import pytest
 from master.decisions import liveness, login
 from master.decisions.login import LoginEvent
 from master.errors import LoginClosed
-from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
+from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
+from tests.records import make_account
 
 LEADS_TO = {
     LoginEvent.QRCODE: SessionStatus.SCANNING,
@@ -44,3 +45,18 @@ def test_a_worker_follows_every_event_in_every_state(status, event):
 @pytest.mark.parametrize(("silence", "silent"), [(0, False), (29.9, False), (30, False), (30.1, True), (3600, True)])
 def test_a_worker_last_heard_exactly_the_timeout_ago_is_alive(silence, silent):
     assert liveness.find_silent([("w", 1000.0)], 1000.0 + silence, 30) == (["w"] if silent else [])
+
+
+@pytest.mark.parametrize(
+    ("stored", "opens", "before", "after_failure"),
+    [
+        (False, True, LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED),
+        (False, False, LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED),  # a fingerprint alone logs nobody in
+        (True, True, LoginStatus.LOGGED_IN, LoginStatus.LOGGED_IN),
+        (True, False, LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.CREDENTIALS_UNREADABLE),
+    ],
+)
+def test_an_account_goes_back_to_what_its_stored_credentials_say(stored, opens, before, after_failure):
+    account = make_account("a", login_status=LoginStatus.LOGGING_IN, has_credentials=stored)
+    assert login.login_status_before(account, opens=opens) is before
+    assert login.login_status_after_failure(account, opens=opens) is after_failure

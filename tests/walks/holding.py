@@ -1,4 +1,4 @@
-"""A writer that is held inside a turn, so that what is sent meanwhile makes one group."""
+"""A writer that is held, so that what is sent meanwhile makes one group: inside a turn, or before it stores a group."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
+from master import writer
 from master.turn import Turn
 from tests.conftest import PATIENCE_S, Bench
 
 
-class Hold:
-    """One turn that ends when it is let go."""
+class Gate:
+    """Where the writer stays until it is let go."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._entered, self._free = asyncio.Event(), asyncio.Event()
-        self._turn: asyncio.Future[Any] = asyncio.ensure_future(bench.run(self._stay))
 
-    async def _stay(self, event: None, turn: Turn) -> None:
+    async def stay(self) -> None:
+        """Be the writer: stay here until it is let go."""
         self._entered.set()
         await self._free.wait()
 
     async def wait(self) -> None:
-        """Wait until the writer is in this turn, and with it everything before it in the same group is done."""
+        """Wait until the writer is here."""
         await asyncio.wait_for(self._entered.wait(), PATIENCE_S)
 
     async def wait_for(self, items: int) -> None:
@@ -34,17 +37,49 @@ class Hold:
                 await asyncio.sleep(0)
 
     async def let_go(self) -> None:
-        """Let the turn end, and wait for its group's commit."""
+        """Let the writer go on."""
         self._free.set()
+
+
+class Hold(Gate):
+    """One turn that ends when it is let go. It works on rows, so the plain operations of its group come after it."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench)
+        self._turn: asyncio.Future[Any] = asyncio.ensure_future(bench.run(self._perform))
+
+    async def _perform(self, event: None, turn: Turn) -> None:
+        await self.stay()
+
+    async def let_go(self) -> None:
+        """Let the turn end, and wait for its group's commit."""
+        await super().let_go()
         await self._turn
 
 
 @asynccontextmanager
 async def holding(bench: Bench) -> AsyncIterator[Hold]:
-    """Hold the writer from here on, at the latest until the end."""
+    """Hold the writer inside a turn from here on, at the latest until the end."""
     hold = Hold(bench)
     await hold.wait()
     try:
         yield hold
     finally:
         await hold.let_go()
+
+
+@asynccontextmanager
+async def holding_what_is_decided(bench: Bench) -> AsyncIterator[Gate]:
+    """Hold the next group that changes something: all of it is decided, and nothing of it is stored yet."""
+    gate, store = Gate(bench), writer.write
+
+    async def stay_and_store(*args: Any) -> None:
+        await gate.stay()
+        await store(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "write", stay_and_store)
+        try:
+            yield gate
+        finally:
+            await gate.let_go()

@@ -92,8 +92,8 @@ async def test_a_file_full_of_single_confirmations_is_passed_at_the_next_registr
     device = await bench.device()
     await detect(bench, 3)
     await device.hear("notification:new", 3)
-    async with bench.master.database.write() as connection:
-        await connection.exec_driver_sql(
+    async with bench.master.database.write() as transaction:
+        await (await transaction.connect()).exec_driver_sql(
             "INSERT INTO client_deliveries SELECT 'device-1', id, 1 FROM notifications WHERE seq < 3"
         )
     again = await bench.connect("client")

@@ -9,11 +9,14 @@ from typing import Any
 
 import orjson
 import pytest
-from engineio.packet import MESSAGE, Packet
 
 from master.decisions.pace import fill, take
-from master.sockets.outbound import FEW, OutboundQueue
+from master.model import WorkerStatus
+from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.sockets.outbound import FEW, Frame, OutboundQueue
 from tests.conftest import PATIENCE_S, registration
+from tests import records
+from tests.records import make_worker
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account
 
@@ -35,8 +38,14 @@ def test_a_bucket_of_two_fills_by_two_a_second(taken_at, waits):
     assert found == waits
 
 
-def say(event: str, payload: dict[str, Any]) -> Packet:
-    return Packet(MESSAGE, "2/admin," + json.dumps([event, payload], separators=(",", ":")))
+def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Frame:
+    return Frame("42/admin," + json.dumps([event, payload], separators=(",", ":")), state_key)
+
+
+def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
+    """Return what says the whole state of one worker, as it is said."""
+    changed = WorkerChanged(**show_worker(make_worker(worker_id, number, status=status), None))
+    return say("worker:status", changed.show(), changed.state_key)
 
 
 async def test_many_small_packets_past_the_limit_overflow_once_and_are_forgotten():
@@ -68,15 +77,22 @@ async def test_what_a_worker_is_told_that_takes_a_thousand_accounts_may_wait():
 
 async def test_of_a_things_state_only_the_newest_waits():
     queue = OutboundQueue(10_000, lambda: None)
-    queue.put_nowait(say("worker:status", {"id": "a", "status": "connected"}))
-    queue.put_nowait(say("worker:status", {"id": "b", "status": "connected"}))
+    queue.put_nowait(say_status("a", WorkerStatus.CONNECTED))
+    queue.put_nowait(say_status("b", WorkerStatus.CONNECTED))
     queue.put_nowait(say("notification:new", {"id": "a"}))
     for number in range(1_000):
-        queue.put_nowait(say("worker:status", {"id": "a", "status": "offline", "n": number}))
+        queue.put_nowait(say_status("a", WorkerStatus.OFFLINE, number))
     waiting = [queue.get_nowait().data for _ in range(queue.qsize())]
     assert [text.split('"')[5] for text in waiting] == ["a", "b", "a"]
-    assert '"n":999' in waiting[0]
+    assert '"assigned_accounts":999' in waiting[0]
     assert queue.waiting_bytes == 0
+
+
+def test_a_workers_state_is_not_an_accounts_even_if_they_have_one_id():
+    worker = WorkerChanged(**show_worker(make_worker("same"), None))
+    account = AccountChanged(**show_account(records.make_account("same")))
+    assert None not in (worker.state_key, account.state_key)
+    assert worker.state_key != account.state_key
 
 
 class TestStalledReader:
@@ -142,12 +158,13 @@ class TestBurst:
 
     async def test_a_worker_that_takes_a_thousand_accounts_is_told_of_all(self, bench):
         values = [(f"account-{number:04}", orjson.dumps({"about": "x" * 300}).decode()) for number in range(1_000)]
-        async with bench.master.database.write() as connection:
-            await connection.exec_driver_sql(
+        async with bench.master.database.write() as transaction:
+            await (await transaction.connect()).exec_driver_sql(
                 "INSERT INTO accounts (id, platform, account_name, user_info, created_at, updated_at) "
                 "VALUES (?, 'douyin', 'n', ?, 0, 0)",
                 values,
             )
+        await bench.master.turns.load_farm()
         worker = await bench.connect("worker")
         answer = await worker.ask("worker:register", registration(maxAccounts=1_000))
         assert len(answer["accounts"]) == 1_000

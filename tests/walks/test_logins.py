@@ -195,9 +195,9 @@ async def test_a_worker_that_registers_in_the_same_group_hears_of_the_login(benc
     account = await make_account(bench)
     worker = await bench.connect("worker")
 
-    async def register_and_start(event: None, turn: Turn) -> Any:
-        await register_worker(Register.model_validate(registration()), turn)
-        return await start_login(StartLogin(account_id=account["id"], worker_id="worker-1"), turn)
+    def register_and_start(event: None, turn: Turn) -> Any:
+        register_worker(Register.model_validate(registration()), turn)
+        return start_login(StartLogin(account_id=account["id"], worker_id="worker-1"), turn)
 
     caller = Caller("worker", worker.client.get_sid("/worker"))
     started = await bench.master.turns.run(register_and_start, None, caller)

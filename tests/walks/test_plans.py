@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import event
 
 from master.model import Device
-from master.operations.reports import show_accounts_status, show_statistics
+from master.operations.accounts import remove_account
 from master.operations.audit import audit_workers
-from master.protocol.http import AccountsQuery, Request
+from master.operations.reports import show_accounts_status, show_statistics
+from master.protocol.http import AccountsQuery, NoQuery, Request
 from master.store.notifications import find_first_owed, mark_passed
 from tests.conftest import registration
 from tests.walks.test_messages import comment
@@ -29,7 +30,7 @@ def watch_statements(bench) -> Iterator[list[tuple[str, Any]]]:
     """Collect every statement with its parameters."""
     asked: list[tuple[str, Any]] = []
     database = bench.master.database
-    engines = [engine.sync_engine for engine in (database._writer_engine, database._reader_engine)]
+    engines = [engine.sync_engine for engine in (database._writer_engine, *database._readers.values())]
 
     def note(connection, cursor, statement, parameters, context, executemany) -> None:
         asked.append((statement, parameters[0] if executemany else parameters))
@@ -93,7 +94,8 @@ async def test_a_registration_and_a_confirmation_of_a_device_look_through_none(b
 async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_well(bench):
     device, accounts = Device("phone", None, None, 0, 0, 0), ["mine", "also-mine"]
     with watch_plans(bench) as plans:
-        async with bench.master.database.write() as connection:
+        async with bench.master.database.write() as transaction:
+            connection = await transaction.connect()
             await find_first_owed(connection, device, accounts)
             await mark_passed(connection, 0, 5, 0, accounts)
     found = [plan for plan in plans if "notifications USING" in plan]
@@ -102,32 +104,43 @@ async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_wel
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
 
 
-def find_looks_at_waiting(plans: list[str]) -> list[str]:
-    """Return how the accounts that wait were looked for, where it was not one by its id."""
-    return [plan for plan in plans if plan.startswith(("SEARCH accounts", "SCAN accounts")) and "(status=?)" in plan]
-
-
-async def test_accounts_that_wait_are_found_among_those_that_wait(bench):
-    await bench.worker("worker-1", maxAccounts=1)
-    for name in ("a", "b", "c", "d"):
-        await make_account(bench, name)
+async def test_what_a_group_changes_is_found_by_its_key(bench):
+    """Whatever a table holds: an owner, a login, a device's place and a sign of life are one look each."""
+    worker, admin = await bench.worker("worker-1", maxAccounts=1), await bench.connect("admin")
+    first = await make_account(bench, "first")
+    await make_account(bench, "second")
     with watch_plans(bench) as plans:
-        await bench.worker("worker-2", maxAccounts=2)
-        await bench.run(audit_workers)
-    assert find_looks_at_waiting(plans)
-    assert set(find_looks_at_waiting(plans)) == {"SEARCH accounts USING INDEX idx_accounts_waiting (status=?)"}
+        assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
+        assert (await admin.ask("master:login:start", {"account_id": first["id"]}))["success"]
+        assert (await worker.ask("worker:goodbye", {"workerId": "worker-1"}))["released"] == 2
+        await bench.run(remove_account, Request(NoQuery(), None, {"id": first["id"]}))
+    assert [plan for plan in plans if plan.startswith("SEARCH accounts USING INDEX sqlite_autoindex_accounts_1 (id=?)")]
+    assert find_scanned(plans) == set()
 
 
-async def test_where_nobody_has_room_only_the_first_that_waits_is_read(bench):
+async def test_a_registration_asks_the_file_as_often_for_one_account_as_for_many(bench):
+    asked_for = []
+    for number, count in enumerate((1, 9)):
+        for name in range(count):
+            await make_account(bench, f"{number}-{name}")
+        worker = await bench.connect("worker")
+        with watch_statements(bench) as asked:
+            answer = await worker.ask("worker:register", registration(f"worker-{number}", maxAccounts=count))
+        assert len(answer["accounts"]) == count
+        asked_for.append([statement for statement, _ in asked])
+    assert asked_for[0] == asked_for[1]
+    assert [statement.split()[0] for statement in asked_for[0]] == ["BEGIN", "INSERT", "UPDATE", "UPDATE"]
+
+
+async def test_where_nobody_has_room_the_audit_reads_no_account_that_waits(bench):
     worker = await bench.worker("worker-1", maxAccounts=1)
     for name in ("a", "b", "c"):
         await make_account(bench, name)
     with watch_statements(bench) as asked:
         await bench.run(audit_workers)
-    looks = [(statement, values) for statement, values in asked if "assigned_worker_id IS NULL" in statement]
-    assert [("LIMIT" in statement, values[-2]) for statement, values in looks] == [(True, 1)]
+    assert [statement for statement, _ in asked if "accounts.platform" in statement] == []
     assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
-    assert len(bench.master.memory.sessions.seats["worker-1"].owned) == 3
+    assert len(list(bench.master.memory.farm.accounts.find("owner", "worker-1"))) == 3
 
 
 async def test_counts_of_messages_look_at_no_message_of_others(bench):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from master.operations.accounts import change_account
@@ -62,9 +64,9 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     await bench.advance(1)
     assert bench.master.memory.watch.brake_until is not None
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
-    bench.master.memory.watch.brake_until = None
-    for seat in bench.master.memory.sessions.seats.values():
-        bench.master.presence.hear(seat, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
+    bench.master.memory.watch = replace(bench.master.memory.watch, brake_until=None)
+    for worker_id in bench.master.memory.sessions.seats:
+        bench.master.memory.sessions.hear(worker_id, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
     await bench.advance(1)
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 1, "there was something to move"
 
