@@ -26,6 +26,7 @@ from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
 from master.reception import Reception
 from master.settings import Settings
+from master.sockets.manager import RoomManager
 from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
@@ -74,6 +75,7 @@ def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics) -> SocketS
         outbound_bytes=settings.outbound_queue_bytes,
         metrics=metrics,
         clock=clock,
+        client_manager=RoomManager(),
         http_compression=False,
         monitor_clients=True,
     )

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Events(Collector):
+    """Acknowledged events as plain numbers: they are counted thousands of times a second, and shown now and then."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._seconds: dict[str, list[float]] = {}
+        """Namespace -> how many took at most so long, per bound and beyond all of them; and the sum of seconds."""
+
+    def count(self, namespace: str, event: str, result: str, seconds: float) -> None:
+        """Count one event, and how long its acknowledgement took."""
+        key = namespace, event, result
+        self._counts[key] = self._counts.get(key, 0) + 1
+        took = self._seconds.get(namespace)
+        if took is None:
+            took = self._seconds[namespace] = [0.0] * (len(FAST_S) + 2)
+        took[bisect_left(FAST_S, seconds)] += 1
+        took[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both figures as Prometheus shows them."""
+        counted = CounterMetricFamily(
+            "master_events",
+            "Events that arrived, by what became of them (ok or the refusal's code).",
+            labels=["namespace", "event", "result"],
+        )
+        for labels, count in self._counts.items():
+            counted.add_metric(labels, count)
+        yield counted
+        seconds = HistogramMetricFamily(
+            "master_ack_seconds", "From an event's arrival to its acknowledgement.", labels=["namespace"]
+        )
+        for namespace, took in self._seconds.items():
+            bounds = [*(f"{bound:g}" for bound in FAST_S), "+Inf"]
+            seconds.add_metric([namespace], list(zip(bounds, accumulate(took[:-1]), strict=True)), took[-1])
+        yield seconds
 
 
 class Metrics:
@@ -16,20 +57,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._by_event: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
-        self.events = Counter(
-            "master_events",
-            "Events that arrived, by what became of them (ok or the refusal's code).",
-            ["namespace", "event", "result"],
-            registry=self.registry,
-        )
-        self.ack_seconds = Histogram(
-            "master_ack_seconds",
-            "From an event's arrival to its acknowledgement.",
-            ["namespace"],
-            buckets=FAST_S,
-            registry=self.registry,
-        )
+        self.events = Events()
+        self.registry.register(self.events)
         self.group_items = Histogram(
             "master_group_items",
             "Items per write transaction.",
@@ -69,12 +98,7 @@ class Metrics:
 
     def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
         """Count one acknowledged event. Its label values must come from the tables of routes and refusals."""
-        found = self._by_event.get((namespace, event, result))
-        if found is None:
-            found = (self.events.labels(namespace, event, result), self.ack_seconds.labels(namespace))
-            self._by_event[namespace, event, result] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        self.events.count(namespace, event, result, seconds)
 
     def set_all(self, gauge: Gauge, figures: Mapping[str, float]) -> None:
         """Set a gauge's labels to these figures and to no others."""

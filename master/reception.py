@@ -39,7 +39,7 @@ EVENT_BYTES = 512
 """What an event that waits takes beside its own bytes, about."""
 
 
-Acknowledge = Callable[[dict[str, Any]], Awaitable[None]]
+Acknowledge = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +157,31 @@ class Reception:
         Returns as soon as the socket may be read on: a sign of life must not be read late because something else of the
         same socket waits for the disk, or for its pace.
         """
-        arrival = Arrival(event, args, acknowledge, size + EVENT_BYTES, self._clock.now(), self._clock.monotonic())
-        wait_s = 0.0
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        arrival = Arrival(event, args, acknowledge, size + EVENT_BYTES, now, monotonic)
         if lane.backlog is None:
             wait_s = self._take_pace(lane)
-            if not wait_s and not lane.pending and await self._answer_live(arrival, lane):
-                return
             lane.backlog = Backlog()
             lane.backlog.task = asyncio.create_task(self._work_off(lane, lane.backlog, arrival, wait_s))
         else:
             lane.backlog.put(arrival)
-        self._look_live(arrival, lane)
+        self._look_live(event, args, lane.caller, now, monotonic)
         if lane.backlog.bytes > BACKLOG_BYTES:
             await lane.backlog.room.wait()
+
+    def answer_live(self, data: Sequence[Any], lane: Lane, acknowledge: Acknowledge) -> bool:
+        """Answer an event from memory, if nothing of its socket waits and memory alone can; return whether it was."""
+        if lane.backlog is not None or lane.pending:
+            return False
+        caller, event = lane.caller, data[0]
+        if not isinstance(event, str) or (route := NAMESPACES[caller.kind].get(event)) is None or route.live is None:
+            return False
+        reply = self._look_live(event, data[1:], caller, self._clock.now(), self._clock.monotonic())
+        if reply is None or not self._has_pace(lane):
+            return False
+        acknowledge({"success": True, **reply})
+        self._metrics.count_event(caller.kind, event, "ok", 0.0)
+        return True
 
     async def _work_off(self, lane: Lane, backlog: Backlog, first: Arrival, wait_s: float) -> None:
         """Give each event of a socket its place, until nothing waits.
@@ -227,28 +239,16 @@ class Reception:
             self._admit()
         return route, payload
 
-    async def _answer_live(self, arrival: Arrival, lane: Lane) -> bool:
-        """Answer an event that memory alone can answer; return whether it was."""
-        reply = self._look_live(arrival, lane)
-        if reply is None:
-            return False
-        errand = Errand(arrival, lane.caller, _find_route(arrival, lane.caller))
-        await arrival.acknowledge(accept(reply))
-        self._count(errand, "ok")
-        return True
-
-    def _look_live(self, arrival: Arrival, lane: Lane) -> Any:
+    def _look_live(self, event: Any, args: Sequence[Any], caller: Caller, now: float, monotonic: float) -> Any:
         """Note what memory notes of an event, as soon as it comes; return the reply, or None if memory has none.
 
         Whatever is wrong with the event is said when it has its place.
         """
-        caller = lane.caller
-        route = _find_route(arrival, caller)
+        route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
         if route is None or route.live is None or caller.scope < route.scope:
             return None
         try:
-            payload = decode(route.payload, first_object(arrival.args))
-            return route.live(payload, caller, self._memory, arrival.now, arrival.monotonic)
+            return route.live(args[0] if args else {}, caller, self._memory, now, monotonic)
         except Exception:
             return None
 
@@ -260,6 +260,14 @@ class Reception:
         now = self._clock.monotonic()
         lane.bucket, wait_s = take(lane.bucket or fill(rate * BURST, now), now, rate, rate * BURST)
         return wait_s
+
+    def _has_pace(self, lane: Lane) -> bool:
+        """Tell whether the next event of a socket need not wait; it is counted then, and else where it waits."""
+        before = lane.bucket
+        if self._take_pace(lane) == 0.0:
+            return True
+        lane.bucket = before
+        return False
 
     def _admit(self) -> None:
         """Let so many registrations in per second; the others are told when to come again. Errors: Overloaded."""
@@ -282,7 +290,7 @@ class Reception:
             await self._send(caller, known)
             return known.show()
         if route.live is not None:
-            reply = route.live(payload, caller, self._memory, arrival.now, arrival.monotonic)
+            reply = self._look_live(route.event, arrival.args, caller, arrival.now, arrival.monotonic)
             if reply is not None:
                 return reply
         if route.speaks_for:
@@ -302,7 +310,7 @@ class Reception:
             log.exception("event_failed", event_name=errand.route.event if errand.route else "")
             await self._refuse(errand, None)
         else:
-            await errand.arrival.acknowledge(accept(done))
+            errand.arrival.acknowledge(accept(done))
             self._count(errand, "ok")
             if isinstance(done, dict) and "inserted" in done:
                 self._metrics.messages.labels("stored").inc(done["inserted"])
@@ -319,7 +327,7 @@ class Reception:
             named = None  # who is not known gets the acknowledgement and no event
         if named is not None:
             await self._send(errand.caller, named(error))
-        await errand.arrival.acknowledge(wire)
+        errand.arrival.acknowledge(wire)
         self._count(errand, error["code"])
 
     def _count(self, errand: Errand, result: str) -> None:

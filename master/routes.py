@@ -28,7 +28,7 @@ from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
 
 Live = Callable[[Any, Caller, Memory, float, float], Any]
-"""Answers from memory: (event, caller, memory, now, monotonic) -> reply, or None to take a turn instead."""
+"""Answers from memory: (what was sent, caller, memory, now, monotonic) -> reply, or None to take a turn instead."""
 
 Refused = Callable[[dict[str, Any]], Outbound]
 """Makes the event that says a refusal from its error object."""

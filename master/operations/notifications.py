@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
@@ -18,6 +19,7 @@ from master.protocol.client import (
     SyncResponse,
 )
 from master.protocol.http import Listing, NotificationsQuery, Request
+from master.protocol.wire import decode
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Turn, clients_of
 
@@ -89,8 +91,9 @@ async def _raise_seen(turn: Turn, device: Device, seq: int) -> Device:
     return device
 
 
-def hear_device(event: DeviceHeartbeat, caller: Caller, memory: Memory, now: float, monotonic: float) -> JsonObject:
-    """Answer a device's sign of life."""
+def hear_device(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> JsonObject:
+    """Answer a device's sign of life. Errors: Refusal."""
+    decode(DeviceHeartbeat, sent)
     return {"client_id": memory.sessions.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
 
 

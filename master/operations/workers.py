@@ -18,7 +18,16 @@ from master.operations.logins import tell_pending_logins
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.http import Listing, NoQuery, Request, WorkersQuery
-from master.protocol.worker import Goodbye, Heartbeat, Register, Registered, TaskRevoke, read_stats
+from master.protocol.worker import (
+    Goodbye,
+    Heartbeat,
+    Register,
+    Registered,
+    TaskRevoke,
+    find_worker_id,
+    keep_figures,
+    read_stats,
+)
 from master.turn import Caller, HandOut, Turn, worker_address
 
 log = structlog.get_logger(__name__)
@@ -112,14 +121,15 @@ def _tell_losses(turn: Turn, worker_id: str) -> None:
         turn.draft.owed[worker_id] = set()
 
 
-def hear_heartbeat(event: Heartbeat, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:
+def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:
     """Note a sign of life that came at this moment, and answer it from the farm.
 
-    Returns None where the worker must first be taken in again, and while a group is being committed that changes the
-    worker or what it holds: what is committed may not be true any more. It is answered after that.
+    What was sent is not decoded: to name the worker that the socket speaks for is enough. Returns None where the worker
+    must first be taken in again, and while a group is being committed that changes the worker or what it holds: what is
+    committed may not be true any more. It is answered after that.
     """
     seat = memory.sessions.find_seat(caller.sid)
-    if seat is None or seat.worker_id != event.worker_id:
+    if seat is None or not isinstance(sent, dict) or find_worker_id(sent) != seat.worker_id:
         return None
     worker = memory.farm.workers.get(seat.worker_id)
     if worker is None or worker.status is not WorkerStatus.CONNECTED:
@@ -128,9 +138,10 @@ def hear_heartbeat(event: Heartbeat, caller: Caller, memory: Memory, now: float,
     if pending and memory.is_being_lost(seat.worker_id):
         return None
     if monotonic >= seat.heard:  # one that waited behind others was noted when it came, and newer ones may have come
-        memory.sessions.hear(seat.worker_id, monotonic=monotonic, at=int(now))
-        if event.stats is not None:
-            seat.stats = event.stats
+        seat.heard, seat.heard_at = monotonic, int(now)
+        memory.sessions.unwritten[seat.worker_id] = seat.heard_at
+        if (stats := sent.get("stats")) is not None:
+            seat.stats = keep_figures(stats) or {}
     if pending:
         return None
     held = list(memory.farm.accounts.list_keys("owner", seat.worker_id))

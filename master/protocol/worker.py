@@ -87,15 +87,22 @@ STATS = ("activeAccounts", "memoryUsage", "cpuUsage")
 LONGEST_FIGURE = 64
 
 
-def _keep_figures(value: Any) -> dict[str, Any] | None:
+def find_worker_id(sent: dict[str, Any]) -> Any:
+    """Return which worker an event says it is of, under either of the names."""
+    name = sent.get("workerId")
+    return sent.get("worker_id") if name is None else name
+
+
+def keep_figures(value: Any) -> dict[str, Any] | None:
     """Return the figures of a heartbeat that may be shown one day; they are read when somebody asks for them."""
     if not isinstance(value, dict):
         return None
-    return {
-        name: figure
-        for name in STATS
-        if isinstance(figure := value.get(name), (int, float, str)) and len(str(figure)) <= LONGEST_FIGURE
-    }
+    figures = {}
+    for name in STATS:
+        figure = value.get(name)
+        if type(figure) is float or (isinstance(figure, (int, str)) and len(str(figure)) <= LONGEST_FIGURE):
+            figures[name] = figure
+    return figures
 
 
 def read_stats(figures: Mapping[str, Any]) -> JsonObject:
@@ -108,7 +115,7 @@ class Heartbeat(Payload):
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     stats: Annotated[
-        dict[str, Any] | None, BeforeValidator(_keep_figures), WithJsonSchema(Stats.model_json_schema())
+        dict[str, Any] | None, BeforeValidator(keep_figures), WithJsonSchema(Stats.model_json_schema())
     ] = None
     timestamp: Annotated[Any, BeforeValidator(lambda _: None), WithJsonSchema({"type": "number"})] = None
 

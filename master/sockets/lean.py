@@ -7,7 +7,7 @@ coroutine reads and one writes. Who has gone silent is found by the library's ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,6 +28,12 @@ FROM_PEERS = frozenset({CLOSE, PONG, MESSAGE, UPGRADE})
 
 PACKETS_PER_POST = 10_000
 """What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
+
+AT_ONCE = 64
+"""Frames that are handed to the transport in one piece."""
+
+DRAIN_BYTES = 64 * 1024
+"""What may wait in the transport's own buffer; past it the connection's writer waits for its reader."""
 
 SEPARATOR = "\x1e"
 
@@ -59,6 +65,27 @@ class PlainWebSocket(WebSocket):
             await self._sock.send_str(frame)
         else:
             await self._sock.send_bytes(frame)
+
+    async def send_all(self, frames: Sequence[str]) -> None:
+        """Send what waits at once: one piece for the transport, however many frames. Errors: ConnectionError."""
+        assert self._sock is not None, "called only while served"
+        request = self.environ["aiohttp.request"]
+        transport = request.transport
+        if transport is None or transport.is_closing() or self._sock.closed:
+            raise ConnectionResetError("the peer has gone")
+        transport.write(b"".join([_frame(frame.encode()) for frame in frames]))
+        if transport.get_write_buffer_size() > DRAIN_BYTES:
+            await request.protocol._drain_helper()
+
+
+def _frame(text: bytes) -> bytes:
+    """Return a text as one unmasked WebSocket frame (RFC 6455, section 5.2)."""
+    length = len(text)
+    if length < 126:
+        return b"\x81" + length.to_bytes(1, "big") + text
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big") + text
+    return b"\x81\x7f" + length.to_bytes(8, "big") + text
 
 
 class LeanSocket(AsyncSocket):
@@ -177,9 +204,17 @@ class LeanSocket(AsyncSocket):
     async def _write(self, ws: Any) -> None:
         queue = self.queue
         try:
-            while (packet := await queue.get()) is not None:
-                queue.task_done()
-                await ws.send(packet.encode())
+            ending = False
+            while not ending:
+                packets = [await queue.get()]
+                while len(packets) < AT_ONCE and not queue.empty():
+                    packets.append(queue.get_nowait())
+                for _ in packets:
+                    queue.task_done()
+                ending = None in packets
+                frames = [packet.encode() for packet in packets[: packets.index(None) if ending else None]]
+                if frames:
+                    await ws.send_all(frames)
         except (OSError, RuntimeError):
             pass  # the reader has gone; the reading side ends with it
         await ws.close()

@@ -56,7 +56,7 @@ class Namespace(socketio.AsyncNamespace):
         except Refusal as refusal:
             raise ConnectionRefusedError(refusal.message, refusal.to_wire()) from None
         caller = _make_caller(grant, sid)
-        self._sockets.lanes[sid] = Lane(caller, lambda event: self._authenticate(sid, address, event))
+        self._sockets.open_lane(sid, self._kind, Lane(caller, lambda event: self._authenticate(sid, address, event)))
         if grant.scope is Scope.NONE:
             self._sockets.expect(sid, self._kind)
         else:
@@ -92,9 +92,7 @@ class Namespace(socketio.AsyncNamespace):
 
     async def on_disconnect(self, sid: str, reason: Any = None) -> None:
         """Forget a socket; a worker whose newest one it was may return."""
-        lane = self._sockets.lanes.pop(sid, None)
-        if lane is not None:
-            lane.close()
+        self._sockets.close_lane(sid, self._kind)
         self._sockets.expected.pop(sid, None)
         self._sessions.admins.pop(sid, None)
         self._sessions.clients.pop(sid, None)

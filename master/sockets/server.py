@@ -93,6 +93,8 @@ class SocketServer(socketio.AsyncServer):
         """
         self.reception: Reception | None = None
         self.lanes: dict[str, Lane] = {}
+        self._lane_at: dict[tuple[str, str], Lane] = {}
+        """Connection and namespace -> the lane of the socket there."""
         self._closing: set[asyncio.Task[None]] = set()
 
     async def _handle_eio_connect(  # type: ignore[override]  # the base class names the blocking server's
@@ -113,6 +115,18 @@ class SocketServer(socketio.AsyncServer):
     ) -> None:
         self.expected.pop(eio_sid, None)
         await super()._handle_eio_disconnect(eio_sid, reason)
+
+    def open_lane(self, sid: str, kind: str, lane: Lane) -> None:
+        """Let a new socket's events come in."""
+        self.lanes[sid] = lane
+        self._lane_at[self.manager.eio_sid_from_sid(sid, f"/{kind}"), f"/{kind}"] = lane
+
+    def close_lane(self, sid: str, kind: str) -> None:
+        """Drop what a socket has sent that waits, and take nothing more."""
+        lane = self.lanes.pop(sid, None)
+        if lane is not None:
+            lane.close()
+            self._lane_at.pop((self.manager.eio_sid_from_sid(sid, f"/{kind}"), f"/{kind}"), None)
 
     def expect(self, sid: str, kind: str) -> None:
         """Note a socket that is in its namespace, and has yet to say who it is."""
@@ -183,7 +197,7 @@ class SocketServer(socketio.AsyncServer):
         pending = self._binary_packet.get(eio_sid)
         if pending is not None and isinstance(data, str):
             del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
-            await self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
+            self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
         if len(data) > STRANGER_BYTES and eio_sid in self.expected:
             await self._turn_away(eio_sid, data)
             return
@@ -198,7 +212,7 @@ class SocketServer(socketio.AsyncServer):
         except Exception:
             broken = self._binary_packet.pop(eio_sid, None)
             namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
-            await self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
+            self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         """Refuse a namespace that is none of ours as every refusal looks: the library sends bare words."""
@@ -215,7 +229,7 @@ class SocketServer(socketio.AsyncServer):
         """Refuse, unread, what somebody sends who has not said who they are."""
         (namespace, id), refusal = _read_prefix(data), Unauthorized("Say who you are first, in fewer words.")
         if data[:1] != "0":
-            await self._answer(eio_sid, namespace, id, refusal)
+            self._answer(eio_sid, namespace, id, refusal)
             return
         await self._refuse_connect(eio_sid, namespace, refusal)
 
@@ -226,14 +240,14 @@ class SocketServer(socketio.AsyncServer):
             return
         del self._binary_packet[eio_sid]
         if waiting.attachment_count:
-            await self._answer(eio_sid, waiting.namespace, waiting.id, Unreadable("Too many attachments."))
+            self._answer(eio_sid, waiting.namespace, waiting.id, Unreadable("Too many attachments."))
         elif waiting.packet_type == packet.BINARY_EVENT:
             await self._handle_event(eio_sid, waiting.namespace, waiting.id, waiting.data)
 
     async def settle(self, eio_sid: str) -> None:
         """Wait until everything that was read from a connection has had its place."""
         for namespace in self.namespace_handlers:
-            lane = self.lanes.get(self.manager.sid_from_eio_sid(eio_sid, namespace))
+            lane = self._lane_at.get((eio_sid, namespace))
             if lane is not None:
                 await lane.settle()
 
@@ -241,24 +255,24 @@ class SocketServer(socketio.AsyncServer):
         self, eio_sid: str, namespace: str | None, id: int | None, data: Any, size: int = BACKLOG_BYTES
     ) -> None:
         """Take an event of so many bytes; one with attachments, which nobody counts, fills the backlog."""
-        sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
-        lane = self.lanes.get(sid)
+        lane = self._lane_at.get((eio_sid, namespace or "/"))
         if lane is None or self.reception is None:
-            await self._answer(eio_sid, namespace, id, NotJoined())
+            self._answer(eio_sid, namespace, id, NotJoined())
             return
         if not isinstance(data, list) or not data:
-            await self._answer(eio_sid, namespace, id, Unreadable())
+            self._answer(eio_sid, namespace, id, Unreadable())
             return
 
-        async def reply(answer: dict[str, Any]) -> None:
-            await self._acknowledge(eio_sid, namespace, id, answer)
+        def reply(answer: dict[str, Any]) -> None:
+            self._acknowledge(eio_sid, namespace, id, answer)
 
-        await self.reception.receive(data[0], data[1:], lane, reply, size)
+        if not self.reception.answer_live(data, lane, reply):
+            await self.reception.receive(data[0], data[1:], lane, reply, size)
 
-    async def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
-        await self._acknowledge(eio_sid, namespace, id, refuse(refusal))
+    def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
+        self._acknowledge(eio_sid, namespace, id, refuse(refusal))
 
-    async def _acknowledge(self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]) -> None:
+    def _acknowledge(self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]) -> None:
         connection = self.eio.sockets.get(eio_sid)
         if id is not None and connection is not None and not connection.closed:
             place = f"{namespace}," if namespace and namespace != "/" else ""
