@@ -64,7 +64,7 @@ def _serve(settings: Settings) -> int:
     from master.logs import configure_logs
 
     require_guard(settings)
-    configure_logs(settings.log_level, settings.log_dir, development=settings.app_env == "development")
+    configure_logs(settings.log_level, settings.log_dir, development=settings.app_env == "development", for_good=True)
     try:
         import uvloop
 
@@ -77,7 +77,7 @@ def _serve(settings: Settings) -> int:
 
 
 async def _serve_until_told(settings: Settings) -> None:
-    from master.app import Master
+    from master.app import Master, tune_process
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,6 +86,7 @@ async def _serve_until_told(settings: Settings) -> None:
     master = Master(settings)
     try:
         await master.start()
+        tune_process()
         await told.wait()
     finally:
         await master.close()

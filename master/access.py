@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 import structlog
@@ -154,6 +155,7 @@ def name_place(address: str) -> str:
     return str(ipaddress.ip_network((peer, 64), strict=False))
 
 
+@lru_cache(maxsize=MOST_ADDRESSES)
 def _read_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return an address; one of IPv4 that a socket of IPv6 shows as `::ffff:a.b.c.d` is one of IPv4."""
     try:

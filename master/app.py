@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import sys
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -53,6 +55,24 @@ RETRY_S = 1.0
 
 class ListenFault(Exception):
     """The address cannot be listened on; the message is one readable line."""
+
+
+SWITCH_S = 0.0002
+"""How long one of Python's threads may keep another waiting: the one that writes needs the interpreter for each row."""
+
+
+def tune_process() -> None:
+    """Set up the interpreter for a process that is a Master and nothing else.
+
+    The garbage collector looks less often, and never again at what is in memory now: by default it goes through
+    everything that lives once for so many new objects, which among a hundred thousand accounts takes a tenth of a
+    second in which nobody is answered. And the loop gives the interpreter up sooner when the database's thread asks:
+    that asks once per row, and by default would wait 5 ms each time while the loop is busy.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 20)
+    sys.setswitchinterval(SWITCH_S)
 
 
 def require_guard(settings: Settings) -> None:
@@ -163,7 +183,12 @@ class Master:
             access=self.access,
         )
         self.sockets.attach(application)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            tcp_keepalive=False,  # Engine.IO's pings and HTTP's own time-outs find who is gone
+        )
         await self._runner.setup()
         self.begin_grace()
         if listen:

@@ -34,10 +34,11 @@ class LogFault(Exception):
     """The log directory cannot be used; the message is one readable line."""
 
 
-def configure_logs(level: str, log_dir: Path | None, *, development: bool) -> None:
+def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_good: bool = False) -> None:
     """Send log lines to the console, and as JSON to `log_dir`/master.log; replaces an earlier set-up.
 
-    In development the console is for people, otherwise it gets JSON as well. Errors: LogFault.
+    In development the console is for people, otherwise it gets JSON as well. A set-up that is there `for_good` makes
+    every line cheaper, also those that LOG_LEVEL drops: modules keep their loggers. Errors: LogFault.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -68,7 +69,7 @@ def configure_logs(level: str, log_dir: Path | None, *, development: bool) -> No
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,  # loggers live in modules: a cached one would keep an earlier set-up
+        cache_logger_on_first_use=for_good,  # loggers live in modules: a cached one keeps this set-up
     )
 
 

@@ -172,7 +172,7 @@ class Turns:
         Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
         StorageTrouble.
         """
-        if inspect.iscoroutinefunction(operation):
+        if is_on_rows(operation):
             async with self._lend_reader(by) as connection:
                 turn = self._make_turn(Draft(self._memory), caller, connection)
                 reply = await operation(event, turn)
@@ -352,7 +352,7 @@ class Turns:
         for item in group.items:
             if isinstance(item.operation, Bulk):
                 bulks.setdefault(id(item.operation), []).append(item)
-            elif inspect.iscoroutinefunction(item.operation):
+            elif is_on_rows(item.operation):
                 on_rows.append(item)
             else:
                 plain.append(item)
@@ -450,6 +450,12 @@ class Turns:
 
 def _weigh(item: Item) -> int:
     return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
+
+
+def is_on_rows(operation: Any) -> bool:
+    """Tell whether an operation works on rows that memory does not hold: whether it is a coroutine function."""
+    code = getattr(operation, "__code__", None)
+    return bool(code.co_flags & inspect.CO_COROUTINE) if code is not None else inspect.iscoroutinefunction(operation)
 
 
 def settle(answer: asyncio.Future[Any], reply: Any) -> None:

@@ -60,7 +60,8 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         updated_at=turn.at,
     )
     draft.workers.put(worker)
-    draft.signs[worker.id] = turn.at
+    if before is None:
+        draft.signs[worker.id] = turn.at
     was_bound = draft.speaker_of(turn.caller.sid) == worker.id
     misplaced = take_accounts(
         turn, find_misplaced(worker, draft.held_by(worker.id)), worker.id, "platform_not_supported"
@@ -175,7 +176,6 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
     if returns:
         status = liveness.follow(worker.status, liveness.SIGN_OF_LIFE)
         draft.workers.put(change(worker, status=status, updated_at=turn.at))
-        draft.signs[worker.id] = turn.at
         fill_worker(turn, worker.id)
     if not was_bound or returns:
         _bind_socket(turn, worker.id)

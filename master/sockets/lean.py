@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 
 import structlog
 from aiohttp import WSMsgType
-from aiohttp.web import Response, StreamResponse, WebSocketResponse
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web import BaseRequest, Response, StreamResponse, WebSocketResponse
 from engineio.async_drivers.aiohttp import WebSocket
 from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, SocketIsClosedError
@@ -38,12 +39,27 @@ DRAIN_BYTES = 64 * 1024
 SEPARATOR = "\x1e"
 
 
+class _Handshake(WebSocketResponse):
+    """A WebSocket whose handshake is not sent at once: it leaves together with the first frames (`head`)."""
+
+    head = b""
+
+    async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
+        self._req = request
+        writer = self._payload_writer = request._payload_writer
+        lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in self.headers.items())]
+        self.head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        return writer
+
+
 class PlainWebSocket(WebSocket):
     """The library's driver without compression, which costs four times the memory of a connection without it."""
 
     async def __call__(self, environ: dict[str, Any]) -> StreamResponse:
         """Shake hands and serve until the end; a peer that is gone already is served nothing."""
-        self._sock = WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
+        # one that takes over from long-polling is answered at once: nobody sends it a frame before it has spoken
+        kind = WebSocketResponse if "sid=" in environ["QUERY_STRING"] else _Handshake
+        self._sock = kind(max_msg_size=self.server.max_http_buffer_size, compress=False)
         try:
             await self._sock.prepare(environ["aiohttp.request"])
         except ConnectionError:
@@ -73,7 +89,11 @@ class PlainWebSocket(WebSocket):
         transport = request.transport
         if transport is None or transport.is_closing() or self._sock.closed:
             raise ConnectionResetError("the peer has gone")
-        transport.write(b"".join([_frame(frame.encode()) for frame in frames]))
+        pieces = [_frame(frame.encode()) for frame in frames]
+        if isinstance(self._sock, _Handshake) and self._sock.head:
+            pieces.insert(0, self._sock.head)
+            self._sock.head = b""
+        transport.write(b"".join(pieces))
         if transport.get_write_buffer_size() > DRAIN_BYTES:
             await request.protocol._drain_helper()
 

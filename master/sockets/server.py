@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import socketio
 import structlog
 from aiohttp import StreamReader
 from aiohttp.web import Request, RequestPayloadError
-from engineio.async_drivers.aiohttp import translate_request
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
 from socketio import packet
 
@@ -66,10 +67,36 @@ class _WholeBody:
         return bytes(body)
 
 
-def _translate_whole(request: Request) -> dict[str, Any]:
-    environ: dict[str, Any] = translate_request(request)
-    environ["wsgi.input"] = _WholeBody(request.content)
+PASSED_ON = ("Authorization", "Connection", "Content-Length", "Cookie", "Host", "Origin", "Upgrade")
+"""The headers that anybody behind this reads."""
+
+
+def _translate(request: Request) -> dict[str, Any]:
+    """Return a request as Engine.IO takes it: what it reads, and nothing else."""
+    environ: dict[str, Any] = {
+        "wsgi.input": _WholeBody(request.content),
+        "wsgi.url_scheme": request.headers.get("X-Forwarded-Proto", "http"),
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.query_string,
+        "PATH_INFO": request.path,
+        "aiohttp.request": request,
+    }
+    for name in PASSED_ON:
+        value = request.headers.get(name)
+        if value is not None:
+            environ[_WSGI_NAMES[name]] = value
     return environ
+
+
+_WSGI_NAMES = {
+    name: name.upper().replace("-", "_") if name.startswith("Content") else "HTTP_" + name.upper().replace("-", "_")
+    for name in PASSED_ON
+}
+
+
+def make_connection_id() -> str:
+    """Return a connection's or socket's name: 120 random bits, as text that fits into a query string."""
+    return urlsafe_b64encode(os.urandom(15)).decode()
 
 
 class SocketServer(socketio.AsyncServer):
@@ -82,7 +109,8 @@ class SocketServer(socketio.AsyncServer):
 
     def __init__(self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, **options: Any) -> None:
         super().__init__(async_handlers=False, json=FastJson, **options)
-        self.eio._async = {**self.eio._async, "translate_request": _translate_whole, "websocket": PlainWebSocket}
+        self.eio._async = {**self.eio._async, "translate_request": _translate, "websocket": PlainWebSocket}
+        self.eio.generate_id = make_connection_id
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self._clock = clock

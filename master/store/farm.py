@@ -7,7 +7,7 @@ counts fewer rows than it should, somebody else has written into the file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification
 from master.store.accounts import count_holdings
 from master.store.logins import find_open
-from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, Rows
+from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.rows import chunk_ids
 from master.store.schema import (
     accounts,
@@ -80,10 +80,11 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await _remove(connection, rows, committed, changes)
     for rows, committed, changes in zip(FARM, farm.tables, draft.tables, strict=True):
         await _change(connection, rows, committed, changes)
-        await _add(connection, rows, committed, changes)
+        await _add(connection, rows, committed, changes, draft.signs)
     await _write_kept(connection, draft)
-    if draft.signs:
-        heard = [{"key": worker_id, "at": at} for worker_id, at in sorted(draft.signs.items())]
+    known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
+    if known:
+        heard = [{"key": worker_id, "at": draft.signs[worker_id]} for worker_id in known]
         await connection.execute(_SIGNS, heard)
     await add_notifications(connection, draft.notes)
     if draft.last_seq != farm.last_seq:
@@ -130,10 +131,20 @@ async def _change(
         await _execute_all(connection, _update_of(rows.table, rows.key, columns), some)
 
 
-async def _add(connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]) -> None:
+async def _add(
+    connection: AsyncConnection,
+    rows: Rows[Any],
+    committed: Committed[Any],
+    changes: Changes[Any],
+    signs: Mapping[str, int],
+) -> None:
     new = [one for key, one in changes.changed.items() if one is not None and committed.get(key) is None]
     if new:
-        await connection.execute(_insert_into(rows.table), [rows.to_row(one) for one in new])
+        values = [rows.to_row(one) for one in new]
+        if rows is WORKERS:
+            for row in values:
+                row["last_heartbeat"] = signs.get(row["id"])
+        await connection.execute(_insert_into(rows.table), values)
 
 
 def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
