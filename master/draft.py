@@ -198,7 +198,9 @@ class Draft:
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to be stored."""
-        return not (self.kept or self.notes or self.signs or any(table.changed for table in self.tables))
+        if self.kept or self.notes or self.signs or self.last_seq != self.memory.farm.last_seq:
+            return False
+        return not any(table.changed for table in self.tables)
 
     @property
     def weight(self) -> int:

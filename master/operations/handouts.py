@@ -46,8 +46,10 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
     shown = 0
     for turn in turns:
         for handout in turn.handouts:
-            for account_id in handout.epochs:
-                if (account := opened.accounts.get(account_id)) is None:
+            for account_id, epoch in handout.epochs.items():
+                account = opened.accounts.get(account_id)
+                # another turn of this group may have handed it out to somebody else: that one is shown
+                if account is None or (account.epoch, account.assigned_worker_id) != (epoch, handout.worker_id):
                     continue
                 secret = opened.secrets.get(account_id, NO_SECRETS)
                 if secret.broken:

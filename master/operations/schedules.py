@@ -28,5 +28,7 @@ def hand_out_due(event: str | None, turn: Turn) -> int:
 def _list_present(turn: Turn, after: str) -> list[Worker]:
     """Return the connected workers with a live socket, by id, behind one of them."""
     seats = turn.sessions.seats
-    present = [one for one in turn.draft.list_connected() if one.id > after and seats[one.id].sid is not None]
+    connected = [one for one in turn.draft.list_connected() if one.id > after]
+    # one that registers in this very group has no seat yet, and gets everything as its answer
+    present = [one for one in connected if (seat := seats.get(one.id)) is not None and seat.sid is not None]
     return sorted(present, key=lambda worker: worker.id)
