@@ -11,21 +11,25 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
 import simulator.worker
-from master import routes
+from master import routes, writer
+from master.deadlines import Deadlines
 from master.decisions import assignment, liveness
 from master.decisions.login import require_open
+from master.draft import Draft
 from master.errors import NotRegistered
+from master.memory import Memory
 from master.model import Login, Worker
-from master.operations import logins
-from master.presence import Presence
-from master.store import accounts as account_rows
-from master.store import logins as login_rows
-from master.turn import Turn
-from master.writer import Turns, _settle
+from master.operations import afterwards, logins, silence, workers
+from master.protocol.admin import NewNotification
+from master.sessions import Sessions
+from master.store import farm as stored
+from master.turn import Fetch, Turn
+from master.writer import Turns
 from simulator.virtual.database import InlineConnection
 from simulator.virtual.house import House
 
@@ -46,18 +50,20 @@ class Ablation:
 
 
 def _without_epochs(stack: ExitStack) -> None:
-    """Take reports of state whatever epoch they are of."""
-    change, report = account_rows.change_account, logins.take_report
+    """Take reports of state whatever epoch they are of, and store an account whatever epoch its row is in."""
+    report = logins.take_report
 
-    async def change_anyway(
-        connection: Any, account_id: str, values: Any, now: int, *, epoch: int | None = None
-    ) -> Any:
-        return await change(connection, account_id, values, now)
+    def take_anyway(event: Any, turn: Turn) -> Any:
+        return report(event.model_copy(update={"epoch": None}), turn)
 
-    async def take_anyway(event: Any, turn: Turn) -> Any:
-        return await report(event.model_copy(update={"epoch": None}), turn)
+    def require_key_only(table: Any, key: str) -> list[Any]:
+        return [one for one in conditions(table, key) if "epoch" not in str(one)]
 
-    stack.enter_context(patch.object(account_rows, "change_account", change_anyway))
+    conditions = stored._conditions
+    stack.enter_context(patch.object(stored, "_conditions", require_key_only))
+    stack.enter_context(patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)}))
+    for name in ("_update_of", "_remove_from"):  # what they have made with the guard is not to be used
+        stack.enter_context(patch.object(stored, name, getattr(stored, name).__wrapped__))
     _replace_operation(stack, "worker:login:status", take_anyway)
 
 
@@ -73,12 +79,12 @@ def _without_lease(stack: ExitStack) -> None:
 
 def _without_grace(stack: ExitStack) -> None:
     """After a start, count the silence from before it."""
-    begin = Presence.begin_grace
+    begin = Sessions.begin_grace
 
-    def begin_late(self: Presence, now: float, *, grace_s: float, timeout_s: float) -> None:
-        begin(self, now, grace_s=grace_s - 90.0, timeout_s=timeout_s)
+    def begin_late(self: Sessions, now: float, *, grace_s: float) -> None:
+        begin(self, now, grace_s=grace_s - 90.0)
 
-    stack.enter_context(patch.object(Presence, "begin_grace", begin_late))
+    stack.enter_context(patch.object(Sessions, "begin_grace", begin_late))
 
 
 def _without_brake(stack: ExitStack) -> None:
@@ -98,18 +104,27 @@ def _without_transactions(stack: ExitStack) -> None:
     stack.enter_context(patch.object(InlineConnection, "_execute", execute_alone))
 
 
+def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None:
+    """Let something be done with a group that is decided and not yet stored."""
+    decide = Turns._decide
+
+    async def decide_and_do(self: Turns, group: Any, transaction: Any) -> None:
+        await decide(self, group, transaction)
+        await then(self, group)
+
+    stack.enter_context(patch.object(Turns, "_decide", decide_and_do))
+
+
 def _ack_before_commit(stack: ExitStack) -> None:
-    """Answer what was asked before it is stored."""
-    perform = Turns._perform
+    """Answer what was asked before it is stored, but for what is answered with secrets."""
 
-    async def perform_and_answer(self: Turns, group: Any, connection: Any) -> Any:
-        done = await perform(self, group, connection)
-        for _, answers in done:
-            for item, reply in answers:
-                _settle(item.answer, reply)
-        return done
+    async def answer(_: Turns, group: Any) -> None:
+        for done in group.done:
+            if not done.turn.handouts:
+                for item, reply in zip(done.items, done.replies, strict=True):
+                    writer.settle(item.answer, reply)
 
-    stack.enter_context(patch.object(Turns, "_perform", perform_and_answer))
+    _after_deciding(stack, answer)
 
 
 def _without_capacity(stack: ExitStack) -> None:
@@ -120,75 +135,100 @@ def _without_capacity(stack: ExitStack) -> None:
 def _without_supersede(stack: ExitStack) -> None:
     """Let a login begin beside one that is open."""
 
-    async def find_none(*_: Any) -> None:
-        return None
-
     _drop_indexes(stack, "uq_login_sessions_open")
-    stack.enter_context(patch.object(login_rows, "find_open_login", find_none))
+    stack.enter_context(patch.object(logins, "close_open_login", lambda *_: None))
 
 
 def _without_stale_sockets(stack: ExitStack) -> None:
     """Take the close of any socket of a worker for the close of its newest."""
-    seat, leave = Presence.seat, Presence.leave
+    bind, leave = Sessions.bind, Sessions.leave
     spoke_for: dict[str, str] = {}
 
-    def seat_and_remember(self: Presence, worker_id: str, sid: str, *, monotonic: float, at: int) -> str | None:
+    def bind_and_remember(self: Sessions, worker_id: str, sid: str) -> str | None:
         spoke_for[sid] = worker_id
-        return seat(self, worker_id, sid, monotonic=monotonic, at=at)
+        return bind(self, worker_id, sid)
 
-    def leave_anyhow(self: Presence, sid: str) -> str | None:
-        left = leave(self, sid)
-        worker_id = spoke_for.get(sid)
+    def leave_anyhow(self: Sessions, sid: str) -> str | None:
+        left, worker_id = leave(self, sid), spoke_for.get(sid)
         if left is None and worker_id in self.seats:
             self.seats[worker_id].sid = None
-            self.claims[worker_id] = sid
             return worker_id
         return left
 
-    stack.enter_context(patch.object(Presence, "seat", seat_and_remember))
-    stack.enter_context(patch.object(Presence, "leave", leave_anyhow))
+    stack.enter_context(patch.object(Sessions, "bind", bind_and_remember))
+    stack.enter_context(patch.object(Sessions, "leave", leave_anyhow))
 
 
 def _without_handover(stack: ExitStack) -> None:
     """Let a new owner act at once, whatever the former one has heard."""
-    stack.enter_context(patch.object(Presence, "find_wait", lambda *_: 0.0))
+    stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
-def _effects_before_commit(stack: ExitStack) -> None:
-    """Change memory before the commit, whether or not the file takes it."""
-    perform = Turns._perform
+class _Behind:
+    """The farm as it was before a draft, of which nothing is asked but the records that the draft changes."""
 
-    async def perform_and_apply(self: Turns, group: Any, connection: Any) -> Any:
-        done = await perform(self, group, connection)
-        for turn, _ in done:
-            self._apply(turn.effects)
-            turn.effects.clear()
-        return done
+    def __init__(self, draft: Draft) -> None:
+        farm = draft.memory.farm
+        self.last_seq = farm.last_seq
+        self.tables = [
+            {key: table.get(key) for key in changes.changed}
+            for table, changes in zip(farm.tables, draft.tables, strict=True)
+        ]
 
-    stack.enter_context(patch.object(Turns, "_perform", perform_and_apply))
+    def restore(self, draft: Draft) -> None:
+        """Let the farm be again what it was."""
+        for table, records in zip(draft.memory.farm.tables, self.tables, strict=True):
+            _put(table, records)
+
+
+def _put(table: Any, records: dict[str, Any]) -> None:
+    for key, record in records.items():
+        if record is None or not table.kind.is_kept(record):
+            table.remove(key)
+        else:
+            table.put(record)
+
+
+def _apply_before_commit(stack: ExitStack) -> None:
+    """Let the farm be what a group says before the commit, whether or not the file takes it."""
+    write, announce, behind = stored.write, afterwards.announce, dict[int, _Behind]()
+
+    async def run_ahead(_: Turns, group: Any) -> None:
+        behind[id(group.draft)] = _Behind(group.draft)
+        for table, changes in zip(group.draft.memory.farm.tables, group.draft.tables, strict=True):
+            _put(table, changes.changed)
+
+    async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
+        await write(connection, behind[id(draft)], draft)  # type: ignore[arg-type]
+
+    def announce_difference(draft: Draft) -> Any:  # comes after the commit, before the draft is applied once more
+        behind.pop(id(draft)).restore(draft)
+        return announce(draft)
+
+    _after_deciding(stack, run_ahead)
+    stack.enter_context(patch.object(writer, "write", write_difference))
+    stack.enter_context(patch.object(writer, "announce", announce_difference))
 
 
 def _without_deadline(stack: ExitStack) -> None:
     """Let logins stay open for ever."""
-    stack.enter_context(patch.object(Presence, "find_overdue", lambda *_: []))
+    stack.enter_context(patch.object(Deadlines, "find_overdue", lambda *_: []))
 
 
 def _without_stall_check(stack: ExitStack) -> None:
     """Take no notice of a stall of one's own."""
-    stack.enter_context(patch.object(Presence, "find_stall", lambda *_: None))
+    stack.enter_context(patch.object(Sessions, "find_stall", lambda *_: None))
 
 
 def _without_brake_end(stack: ExitStack) -> None:
     """Once the brake is on, never take it off."""
 
-    def read(self: Presence) -> float | None:
-        return vars(self).get("brake")
+    def replace_for_ever(one: Any, **changes: Any) -> Any:
+        if "brake_until" in changes:
+            changes["brake_until"] = one.brake_until if changes["brake_until"] is None else math.inf
+        return replace(one, **changes)
 
-    def put_on(self: Presence, until: float | None) -> None:
-        if until is not None:
-            vars(self)["brake"] = math.inf
-
-    stack.enter_context(patch.object(Presence, "brake_until", property(read, put_on), create=True))
+    stack.enter_context(patch.object(silence, "replace", replace_for_ever))
 
 
 def _without_deadline_check(stack: ExitStack) -> None:
@@ -203,10 +243,10 @@ def _without_deadline_check(stack: ExitStack) -> None:
 def _without_login_owner(stack: ExitStack) -> None:
     """Take reports of a login from any worker."""
 
-    async def find_anyone_s(turn: Turn, session_id: str, account_id: str | None) -> Login:
-        if turn.presence.seat_of_socket(turn.caller.sid) is None:
+    def find_anyone_s(turn: Turn, session_id: str, _: str | None) -> Login:
+        if turn.draft.speaker_of(turn.caller.sid) is None:
             raise NotRegistered
-        login = await logins._find(turn, session_id)
+        login = logins._find(turn, session_id)
         require_open(login, turn.now)
         return login
 
@@ -215,18 +255,62 @@ def _without_login_owner(stack: ExitStack) -> None:
 
 def _publish_before_commit(stack: ExitStack) -> None:
     """Tell people before what they are told is stored."""
-    perform = Turns._perform
 
-    async def perform_and_publish(self: Turns, group: Any, connection: Any) -> Any:
-        done = await perform(self, group, connection)
-        parcels = [parcel for turn, _ in done for parcel in turn.parcels if parcel.kind == "event"]
-        if any(parcel.event == "notification:new" for parcel in parcels):
-            await self._publisher.publish([parcel for parcel in parcels if parcel.event == "notification:new"])
-            for turn, _ in done:
-                turn.parcels[:] = [parcel for parcel in turn.parcels if parcel.event != "notification:new"]
-        return done
+    async def publish(self: Turns, group: Any) -> None:
+        for done in group.done:
+            early = [parcel for parcel in done.turn.parcels if isinstance(parcel.content, NewNotification)]
+            if early:
+                done.turn.parcels[:] = [parcel for parcel in done.turn.parcels if parcel not in early]
+                await self._publisher.publish(early)
 
-    stack.enter_context(patch.object(Turns, "_perform", perform_and_publish))
+    _after_deciding(stack, publish)
+
+
+def _refused_is_kept(stack: ExitStack) -> None:
+    """Keep what an item has written into its draft before it was refused."""
+    perform = Turns._perform_plain
+
+    async def perform_and_keep(self: Turns, item: Any, draft: Draft, transaction: Any) -> Any:
+        @wraps(item.operation)
+        def keep(event: Any, turn: Turn) -> Any:
+            try:
+                return item.operation(event, turn)
+            except Fetch:
+                raise
+            except Exception:
+                draft.absorb(turn.draft)
+                raise
+
+        return await perform(self, replace(item, operation=keep), draft, transaction)
+
+    stack.enter_context(patch.object(Turns, "_perform_plain", perform_and_keep))
+
+
+def _heartbeats_do_not_wait(stack: ExitStack) -> None:
+    """Answer heartbeats from the farm, whatever the group under way does to their worker."""
+    stack.enter_context(patch.object(Memory, "is_pending", lambda *_: False))
+
+
+def _plan_one_by_one(stack: ExitStack) -> None:
+    """Give workers up one after another: the accounts of each are placed before the next one is known to be lost."""
+
+    def give_up(turn: Turn, worker_ids: Any, why: str, *, reachable: bool) -> int:
+        freed = 0
+        for worker_id in list(worker_ids):
+            turn.is_placed = False
+            freed += workers.give_up(turn, [worker_id], why, reachable=reachable)
+        return freed
+
+    stack.enter_context(patch.object(silence, "give_up", give_up))
+
+
+def _without_loading(stack: ExitStack) -> None:
+    """Go on with the farm as it is, whatever a commit that failed has stored."""
+
+    async def forget_doubt(self: Turns) -> None:
+        self._in_doubt = False
+
+    stack.enter_context(patch.object(Turns, "_load_anew", forget_doubt))
 
 
 def _without_balance(stack: ExitStack) -> None:
@@ -282,7 +366,7 @@ ABLATIONS: dict[str, Ablation] = {
     "supersede": Ablation("one open login per account", _without_supersede),
     "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
     "handover_wait": Ablation("a new owner waits until the former one has heard of it", _without_handover),
-    "memory_after_commit": Ablation("memory never runs ahead of the file", _effects_before_commit),
+    "memory_after_commit": Ablation("memory never runs ahead of the file", _apply_before_commit),
     "login_deadline": Ablation("every login ends", _without_deadline),
     "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
     "may_move": Ablation("what is pinned or being logged in is not moved to make loads even", _without_rest),
@@ -291,5 +375,9 @@ ABLATIONS: dict[str, Ablation] = {
     "deadline_check": Ablation("nothing is taken of a login whose time is up", _without_deadline_check),
     "login_owner_check": Ablation("only the worker that was given a login reports of it", _without_login_owner),
     "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
+    "thrown_away_draft": Ablation("what is refused changes nothing", _refused_is_kept),
+    "heartbeat_waits": Ablation("nobody acts on for an answer that is wrong a moment later", _heartbeats_do_not_wait),
+    "one_plan": Ablation("an account is never given to a worker that the same turn gives up", _plan_one_by_one),
+    "loaded_anew": Ablation("memory is what a commit that failed may have stored", _without_loading),
 }
-"""Name -> a safeguard; the first ten are those of simulation.md."""
+"""Name -> a safeguard."""

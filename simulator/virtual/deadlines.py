@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from master.clock import Clock
 from master.model import SessionStatus, WorkerStatus
-from master.presence import Presence
+from master.sessions import Sessions
 from master.settings import Settings
 from simulator.virtual.house import House
 from simulator.virtual.view import LoginRow, WorkerRow
@@ -180,7 +180,7 @@ class Silence:
             earliest < then < moment and (name != worker_id or then < self._resumed_at) for then, name in self._chances
         )
 
-    def check_links(self, presence: Presence, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
+    def check_links(self, sessions: Sessions, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
         """Check that each worker's socket stands in the network, and that whoever stays connected has one.
 
         A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
@@ -188,7 +188,7 @@ class Silence:
         """
         at, once_s = self._clock.monotonic(), self._timeout_s + DETECTION_S
         found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
-        for worker_id, seat in presence.seats.items():
+        for worker_id, seat in sessions.seats.items():
             link = self._house.find_link(seat.sid) if seat.sid is not None else None
             ghost, limit_s = "", GHOST_S
             if seat.sid is not None and (link is None or link.ended_for_master):

@@ -16,8 +16,9 @@ TROUBLES = {
     "io_execute": "disk I/O error",
     "io_commit": "disk I/O error",
 }
-"""Trouble -> what SQLite says in it."""
+"""Trouble -> what SQLite says in it. A commit that meets `io_commit` fails before it takes place, or after."""
 
+AFTER_SHARE = 0.5
 
 LOOKED_AT = {
     "accounts": ("assigned_worker_id", "epoch", "platform"),
@@ -29,17 +30,21 @@ LOOKED_AT = {
 class Disk:
     """Hook of all database connections of one Master after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, sides: Random) -> None:
         self.trouble: str | None = None
         self.slow: Random | None = None
         self.dirty: set[str] = set()
         """Tables written to since somebody looked, in columns that are looked at."""
+        self.on_doubt: Callable[[], None] = lambda: None
+        """Hears of each commit that took place and then failed, before whoever made it does."""
+        self._sides = sides
         self.commits = 0
         self._connections: list[InlineConnection] = []
         self._tables: dict[str, str | None] = {}
         self._touched: dict[str, str | None] = {}
         self._strike: Callable[[], None] | None = None
         self._moment: tuple[str, int] = ("", 0)
+        self._fails_after = False
 
     @property
     def hinders(self) -> bool:
@@ -71,7 +76,8 @@ class Disk:
             await self._count_down(f"before_{step}")
         if self.slow is not None and step == "commit":
             await asyncio.sleep(self.slow.expovariate(2.0))
-        if self.trouble is not None:
+        self._fails_after = step == "commit" and self.trouble == "io_commit" and self._sides.random() < AFTER_SHARE
+        if self.trouble is not None and not self._fails_after:
             self._fail(step, statement)
         if step != "commit":
             self._note_table(statement)
@@ -82,6 +88,9 @@ class Disk:
             self.commits += 1
         if self._strike is not None:
             await self._count_down(f"after_{step}")
+        if step == "commit" and self._fails_after:
+            self.on_doubt()
+            raise sqlite3.OperationalError(TROUBLES["io_commit"])
 
     def _fail(self, step: str, statement: str) -> None:
         trouble = self.trouble

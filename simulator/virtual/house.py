@@ -13,7 +13,7 @@ from typing import Any
 from master.app import Master
 from master.clock import Clock
 from master.periodic import PULSE_S
-from master.presence import STALL_S
+from master.sessions import STALL_S
 from master.settings import Settings
 from simulator.chance import open_stream
 from simulator.transport import LinkDown
@@ -31,7 +31,7 @@ class House:
     """One Master's place. `master` is None while none answers; `on_open` hears of each new one."""
 
     def __init__(self, loop: VirtualLoop, clock: Clock, settings: Settings, seed: int) -> None:
-        self.disk = Disk()
+        self.disk = Disk(open_stream(seed, "disk"))
         self.master: Master | None = None
         self.life: Life | None = None
         self.started_at = 0.0

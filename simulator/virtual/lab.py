@@ -294,7 +294,7 @@ class Lab:
     def _count_open_logins(self) -> int:
         """Return how many logins are open: some were begun for administrators who never heard of it."""
         master = self.house.master
-        return 0 if master is None else len(master.presence.deadlines)
+        return 0 if master is None else len(master.memory.farm.logins)
 
     def _count_waiting(self) -> int:
         return sum(worker.waiting_reports for worker in self.workers)

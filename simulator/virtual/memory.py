@@ -31,32 +31,35 @@ class Memory:
         for name, (size, bound) in _measure(master, workers, accounts, links).items():
             if size > bound:
                 yield f"{name} holds {size}, more than {bound}"
-        oldest = next(iter(master.presence.delivered), None)
+        delivered = master.memory.sessions.delivered
+        oldest = next(iter(delivered), None)
         if oldest != self._undelivered[0]:
             self._undelivered = oldest, now
         elif oldest is not None and min(calm_s, now - self._undelivered[1]) > DELIVERED_S:
-            yield f"delivered keeps {oldest}, and {len(master.presence.delivered) - 1} more"
+            yield f"delivered keeps {oldest}, and {len(delivered) - 1} more"
             self._undelivered = None, now
 
 
 def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping[str, tuple[int, float]]:
     """Return the size and the bound of each structure. No actor is in more than one namespace of a connection."""
-    presence, sockets = master.presence, master.sockets
+    memory, sockets = master.memory, master.sockets
+    farm, sessions, deadlines = memory.farm, memory.sessions, memory.deadlines
     return {
-        "seats": (len(presence.seats), workers),
-        "claims": (len(presence.claims), workers),
-        "unwritten": (len(presence.unwritten), workers),
-        "doubted": (len(presence.doubted), workers),
-        "given_up": (len(presence.given_up), 2 * workers),
-        "handed_out": (len(presence.handed_out), accounts),
-        "deadlines": (len(presence.deadlines), accounts),
-        "ends": (len(presence.ends), accounts),
-        "last_ends": (len(presence.last_ends), accounts),
-        "partings": (len(presence.partings), accounts),
-        "former owners": (sum(len(former) for former in presence.partings.values()), accounts * workers),
-        "owed_revocations": (sum(len(seat.owed_revocations) for seat in presence.seats.values()), accounts * workers),
-        "worker_of_socket": (len(presence.worker_of_socket), len(presence.worker_sockets)),
-        "sockets": (len(presence.worker_sockets) + len(presence.admins) + len(presence.clients), links),
+        "workers": (len(farm.workers), workers),
+        "accounts": (len(farm.accounts), accounts),
+        "logins": (len(farm.logins), accounts),
+        "seats": (len(sessions.seats), workers),
+        "unwritten": (len(sessions.unwritten), workers),
+        "given_up": (len(memory.watch.given_up), 2 * workers),
+        "handed_out": (len(deadlines.handed_out), accounts),
+        "expiries": (len(deadlines.expiries), accounts),
+        "ends": (len(deadlines.ends), accounts),
+        "last_ends": (len(deadlines.last_ends), accounts),
+        "handovers": (len(deadlines.handovers), accounts),
+        "former owners": (sum(len(former) for former in deadlines.handovers.values()), accounts * workers),
+        "owed": (sum(len(seat.owed) for seat in sessions.seats.values()), accounts * workers),
+        "worker_of_socket": (len(sessions.worker_of_socket), len(sessions.worker_sockets)),
+        "sockets": (len(sessions.worker_sockets) + len(sessions.admins) + len(sessions.clients), links),
         "lanes": (len(sockets.lanes), links),
         "expected": (len(sockets.expected), 2 * links),
         "connections": (len(sockets.eio.sockets), links),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from simulator.virtual.life import OUTSIDE
@@ -163,6 +163,11 @@ class ServerEnd:
         if self._link.ended:
             raise ConnectionError("the link has ended")
         self._link.down.put(frame)
+
+    async def send_all(self, frames: Sequence[Frame]) -> None:
+        """Send frames that waited together; Master may die before any of them. Errors: ConnectionError."""
+        for frame in frames:
+            await self.send(frame)
 
     async def close(self) -> None:
         """End the link; whoever waits here learns of it even if nothing gets through any more."""

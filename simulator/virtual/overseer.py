@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from master.app import Master
 from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
 from master.settings import Settings
+from master.turn import Parcel
+from master.writer import Group
 from simulator.ledger import Ledger
 from simulator.virtual.deadlines import Moment, Signs, Silence, find_taken_late
 from simulator.virtual.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.house import House
+from simulator.virtual.parcels import find_misassigned, find_mishandled, list_closed
 from simulator.virtual.view import AccountRow, LoginRow, Reader, View, WorkerRow
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
@@ -48,11 +52,14 @@ class Overseer:
         self._new = False
         """Whether Master's memory has yet to be looked at for the first time."""
         self._reported: dict[str, int | None] = {}
+        self._closed: set[str] | None = None
+        """The logins of which the group that is looked at tells that they have ended; None: not known."""
         self._together = False
         """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
         self.checks = 0
         self.brakes = 0
         house.on_birth = self._look_unseen  # what the Master before has written last
+        house.disk.on_doubt = self._look_in_doubt
 
     @property
     def signs(self) -> dict[str, Signs]:
@@ -66,14 +73,22 @@ class Overseer:
 
     def adopt(self, master: Master) -> None:
         """Look after every turn of a new Master, and at what it has done to the file before anybody could look."""
-        commit = master.turns._commit
 
-        async def commit_and_look(group: Any) -> None:
-            self._together, self._began = len(group) > 1, Moment.read(self._clock)
-            await commit(group)
+        def look(group: Group) -> None:
+            self._together, self._began, self._closed = len(group.items) > 1, _find_beginning(group), list_closed(group)
+            for rule, detail in find_mishandled(group, self._view.accounts):
+                self._complain(rule, detail)
             self.look(master)
 
-        master.turns._commit = commit_and_look  # type: ignore[method-assign]  # the laboratory's only hold on a turn
+        publish = master.rooms.publish
+
+        async def look_and_publish(parcels: Sequence[Parcel]) -> None:
+            for rule, detail in find_misassigned(parcels, master.memory.farm):
+                self._complain(rule, detail)
+            await publish(parcels)
+
+        master.turns.on_commit = look
+        master.rooms.publish = look_and_publish  # type: ignore[method-assign]  # secrets are filled in after the commit
         before = self._view
         self._look_unseen()
         self._silence.check_given_up(before.workers, self._view.workers, None)
@@ -82,11 +97,18 @@ class Overseer:
     def _look_unseen(self) -> None:
         """Look at what was written when nobody was looking: in how many turns, and when, is not known any more."""
         if self._house.path.exists():
-            before, self._together, self._began = self._view, True, None
+            before, self._together, self._began, self._closed = self._view, True, None, None
             self._view = self._reader.read(before, LOOKED_AT)
             self._check_hands(before, self._view)
             self._check_sessions(before, self._view)
             self._new = True
+
+    def _look_in_doubt(self) -> None:
+        """Look at what a commit that failed has stored all the same: Master does not know it until it reads it."""
+        before = self._view
+        self._look_unseen()
+        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at when it has been loaded anew
 
     def close(self) -> None:
         """Close the file."""
@@ -128,9 +150,7 @@ class Overseer:
             self._silence.check_given_up(before.workers, now.workers, began)
         if "login_sessions" in dirty:
             self._check_sessions(before, now)
-            if set(master.presence.deadlines) != set(now.logins):
-                apart = sorted(set(master.presence.deadlines) ^ set(now.logins))
-                self._complain("memory_differs", f"deadlines and open logins differ in {apart}")
+            self._check_logins(master, now)
         self._view = now
 
     def _check_hands(self, before: View, now: View) -> None:
@@ -219,22 +239,33 @@ class Overseer:
         return any(login.account_id == account_id and login.status in OPEN_SESSION for login in now.logins.values())
 
     def _check_memory(self, master: Master, now: View) -> None:
-        presence = master.presence
-        owned: dict[str, dict[str, int]] = {worker_id: {} for worker_id in now.workers}
+        farm, sessions = master.memory.farm, master.memory.sessions
+        known = {one.id: (one.assigned_worker_id, one.epoch) for one in farm.accounts.all()}
+        rows = {account_id: (account.owner, account.epoch) for account_id, account in now.accounts.items()}
+        states = {one.id: (one.status.value, one.assigned_accounts) for one in farm.workers.all()}
+        worker_rows = {worker_id: (worker.status, worker.load) for worker_id, worker in now.workers.items()}
+        for what, remembered, stored in (("account", known, rows), ("worker", states, worker_rows)):
+            if remembered != stored:
+                apart = sorted({*remembered.items()} ^ {*stored.items()}, key=str)
+                self._complain("memory_differs", f"{what}s of memory or file alone: {apart}")
         for account_id, account in now.accounts.items():
-            if account.owner is not None:
-                owned[account.owner][account_id] = account.epoch
-        for worker_id, worker in now.workers.items():
-            seat = presence.seats.get(worker_id)
-            if seat is None or seat.owned != owned[worker_id] or seat.status != worker.status:
-                remembered = None if seat is None else (seat.status, sorted(seat.owned))
-                row = (worker.status, sorted(owned[worker_id]))
-                self._complain("memory_differs", f"{worker_id}: memory {remembered}, file {row}")
-        for sid, worker_id in presence.worker_of_socket.items():
-            if presence.seats[worker_id].sid != sid:
+            if account.owner is not None and account_id not in farm.accounts.list_keys("owner", account.owner):
+                self._complain("memory_differs", f"{account_id} is not listed among those of {account.owner}")
+        for sid, worker_id in sessions.worker_of_socket.items():
+            if sessions.seats[worker_id].sid != sid:
                 self._complain("ghost_socket", f"{sid} speaks for {worker_id}, whose socket is another")
-        if len({seat.sid for seat in presence.seats.values() if seat.sid}) != len(presence.worker_of_socket):
+        if len({seat.sid for seat in sessions.seats.values() if seat.sid}) != len(sessions.worker_of_socket):
             self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
+
+    def _check_logins(self, master: Master, now: View) -> None:
+        memory = master.memory
+        known = {one.id: (one.account_id, one.status.value, one.expires_at) for one in memory.farm.logins.all()}
+        rows = {name: (login.account_id, login.status, login.expires_at) for name, login in now.logins.items()}
+        if known != rows:
+            apart = sorted({*known.items()} ^ {*rows.items()})
+            self._complain("memory_differs", f"logins of memory or file alone: {apart}")
+        if memory.deadlines.expiries != {name: login.expires_at for name, login in now.logins.items()}:
+            self._complain("memory_differs", f"open logins end at {memory.deadlines.expiries}, by the file {rows}")
 
     def _check_sessions(self, before: View, now: View) -> None:
         """Check what became of the login sessions; ended ones are forgotten."""
@@ -255,6 +286,8 @@ class Overseer:
                     "old_epoch_taken", f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}"
                 )
             if status not in OPEN_SESSION:
+                if self._closed is not None and session_id not in self._closed:
+                    self._complain("login_untold", f"{session_id} of {account_id} is {status}, and nobody is told")
                 del now.logins[session_id]
                 continue
             if account_id in opened:
@@ -268,10 +301,10 @@ class Overseer:
         master = self._house.master
         if master is None:
             return
-        presence = master.presence
-        self.brakes = max(self.brakes, presence.brakes)
-        self._silence.check_late(self._view.workers, undisturbed_s, braked=presence.brake_until is not None)
-        self._silence.check_links(presence, self._view.workers, undisturbed_s)
+        watch = master.memory.watch
+        self.brakes = max(self.brakes, watch.brakes)
+        self._silence.check_late(self._view.workers, undisturbed_s, braked=watch.brake_until is not None)
+        self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:
         """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
@@ -292,3 +325,9 @@ class Overseer:
 
     def _complain(self, rule: str, detail: str) -> None:
         self._ledger.complain(rule, detail)
+
+
+def _find_beginning(group: Group) -> Moment:
+    """Return the moment at which a group decided first; what it waited for before, each of its turns knew."""
+    first = min((done.turn for done in group.done), key=lambda turn: turn.monotonic)
+    return Moment(first.monotonic, first.now)

@@ -19,7 +19,7 @@ from simulator.tally import WorkerState
 from simulator.virtual.view import Reader, View, snapshot
 
 if TYPE_CHECKING:
-    from master.presence import Presence
+    from master.memory import Memory
     from simulator.virtual.lab import Lab
 
 NEWS_S = 5.0
@@ -93,12 +93,13 @@ def _find_absent(lab: Lab) -> Iterator[Late]:
     assert master is not None, "Master was opened when all was healed"
     for worker in lab.workers:
         worker_id = worker.profile.id
-        state, seat = lab.tally.worker_states[worker_id], master.presence.seats.get(worker_id)
+        state, seat = lab.tally.worker_states[worker_id], master.memory.sessions.seats.get(worker_id)
+        known = master.memory.farm.workers.get(worker_id)
         if state is not WorkerState.CONNECTED:
             yield ("not_reconnected", worker_id), f"{worker_id} is {state}: {worker.trouble}"
-        elif seat is None or seat.status is not WorkerStatus.CONNECTED or seat.sid is None:
-            known = "unknown" if seat is None else f"{seat.status}, socket {seat.sid}"
-            yield ("not_reconnected", worker_id), f"{worker_id} is connected, for Master it is {known}"
+        elif seat is None or known is None or known.status is not WorkerStatus.CONNECTED or seat.sid is None:
+            said = "unknown" if seat is None or known is None else f"{known.status}, socket {seat.sid}"
+            yield ("not_reconnected", worker_id), f"{worker_id} is connected, for Master it is {said}"
 
 
 def _find_waiting(lab: Lab, view: View) -> Iterator[Late]:
@@ -188,7 +189,7 @@ def _read_metrics(text: str) -> dict[tuple[str, str], float]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class _Known:
     """What a Master knows. `owned`, `statuses` and `deadlines` are equal after a restart, but for who is connected.
 
     Of `heard_at` (Unix seconds per worker) what is older than a batch is. `until` (monotonic seconds), until when
@@ -206,17 +207,17 @@ async def _check_rebuilt(lab: Lab) -> None:
     """Stop Master, start another on the same file, and check that it knows what the first one knew."""
     house = lab.house
     assert house.master is not None
-    before, rows = _describe(house.master.presence), snapshot(house.path)
+    before, rows = _describe(house.master.memory), snapshot(house.path)
     house.kill("rebuilt")
     await lab.open_master()
-    after = _describe(house.master.presence)
+    after = _describe(house.master.memory)
     for difference in find_differences(before, after, lab.clock.now()):
         lab.ledger.complain("rebuilt_differs", difference)
     if snapshot(house.path) != rows:
         lab.ledger.complain("rebuilt_differs", "the rows of accounts are others")
 
 
-def find_differences(before: _Memory, after: _Memory, now: float) -> Iterator[str]:
+def find_differences(before: _Known, after: _Known, now: float) -> Iterator[str]:
     """Yield what a Master that was started on another's file does not know as that one did."""
     gone = {WorkerStatus.CONNECTED.value: WorkerStatus.DISCONNECTED.value}
     statuses = {worker_id: gone.get(status, status) for worker_id, status in before.statuses.items()}
@@ -234,13 +235,16 @@ def find_differences(before: _Memory, after: _Memory, now: float) -> Iterator[st
         yield f"former owners were waited for until {before.until:.3f}, are until {after.until:.3f}"
 
 
-def _describe(presence: Presence) -> _Memory:
-    seats = sorted(presence.seats.items())
-    until = [at for former in presence.partings.values() for at in former.values()]
-    return _Memory(
-        {worker_id: dict(sorted(seat.owned.items())) for worker_id, seat in seats},
-        {worker_id: seat.status.value for worker_id, seat in seats},
-        dict(sorted(presence.deadlines.items())),
-        {worker_id: seat.heard_at for worker_id, seat in seats if seat.heard_at is not None},
-        max(presence.unsure_until, *until, float("-inf")),
+def _describe(memory: Memory) -> _Known:
+    farm, deadlines = memory.farm, memory.deadlines
+    until = [at for former in deadlines.handovers.values() for at in former.values()]
+    return _Known(
+        {
+            worker.id: {account.id: account.epoch for account in farm.accounts.find("owner", worker.id)}
+            for worker in farm.workers.all()
+        },
+        {worker.id: worker.status.value for worker in farm.workers.all()},
+        dict(deadlines.expiries),
+        {name: seat.heard_at for name, seat in sorted(memory.sessions.seats.items()) if seat.heard_at is not None},
+        max(deadlines.unsure_until, *until, float("-inf")),
     )

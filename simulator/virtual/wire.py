@@ -29,7 +29,7 @@ class _LinkSocket:
     async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve one connection until its end."""
         end = ServerEnd(environ["simulator.link"])
-        self.wait, self.send, self.close = end.wait, end.send, end.close
+        self.wait, self.send, self.send_all, self.close = end.wait, end.send, end.send_all, end.close
         await self._handler(self)
         return ""
 

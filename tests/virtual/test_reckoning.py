@@ -9,15 +9,17 @@ from unittest.mock import patch
 import pytest
 
 import simulator.connection
+from master.memory import Memory
 from master.model import WorkerStatus
 from master.operations import reports
-from master.presence import Presence
+from master.sessions import Sessions
 from master.sockets.namespace import Namespace
 from master.sockets.server import SocketServer
 from simulator.outbox import Outbox
 from simulator.virtual.plan import DAY, Plan
 from simulator.virtual.reckoning import _describe, find_differences
 from simulator.virtual.run import play
+from tests.records import make_account, make_worker
 
 FARM = replace(DAY, seed=5, workers=2, accounts=4, rate_per_s=0.3, client_drop_rate_per_min=0.0, ramp_s=0.0)
 FARM = replace(FARM, scan_delay_s=(1.0, 5.0), never_scan_rate=0.0, login_failure_rate=0.0)
@@ -38,9 +40,9 @@ def test_a_calm_run_and_one_with_storms_break_nothing():
 def test_every_twentieth_acknowledgement_that_is_missing_is_noticed():
     acknowledge, numbers = SocketServer._acknowledge, itertools.count(1)
 
-    async def lose_some(self, *args):
+    def lose_some(self, *args):
         if next(numbers) % 20:
-            await acknowledge(self, *args)
+            acknowledge(self, *args)
 
     with patch.object(SocketServer, "_acknowledge", lose_some):
         assert "never_answered" in find_rules(CALM)
@@ -65,7 +67,7 @@ def test_an_outbox_that_tries_again_only_after_the_specified_time_is_late():
 
 
 def test_what_master_keeps_for_ever_is_noticed():
-    with patch.object(Presence, "forget_delivered", lambda *_: None):
+    with patch.object(Sessions, "forget_delivered", lambda *_: None):
         assert find_rules(CALM) == {"memory_grows"}
 
     leave = Namespace.on_disconnect
@@ -82,46 +84,47 @@ def test_what_master_keeps_for_ever_is_noticed():
 def test_figures_that_are_not_those_of_the_laboratory_are_noticed():
     count = reports.count_workers
 
-    async def count_one_more(event, turn):
-        told = await count(event, turn)
+    def count_one_more(turn):
+        told = count(turn)
         return {**told, "online": told["online"] + 1}
 
     with patch.object(reports, "count_workers", count_one_more):
         assert find_rules(CALM) == {"counter_differs"}
 
 
-def show_presence(*, status=WorkerStatus.CONNECTED, heard_at=1_000, owned=1) -> Presence:
+def show_memory(*, status=WorkerStatus.CONNECTED, heard_at=1_000, epoch=1) -> Memory:
     """Return what a Master knows that has one worker with one account."""
-    presence = Presence()
-    presence.restore("w", status, heard=0.0, heard_at=heard_at)
-    presence.give("a", "w", owned)
-    return presence
+    memory = Memory()
+    memory.farm.workers.put(make_worker("w", 1, status=status))
+    memory.farm.accounts.put(make_account("a", assigned_worker_id="w", epoch=epoch))
+    memory.sessions.seat("w", heard=0.0, heard_at=heard_at)
+    return memory
 
 
 @pytest.mark.parametrize(
     ("after", "found"),
     [
-        (show_presence(status=WorkerStatus.DISCONNECTED), []),
-        (show_presence(status=WorkerStatus.CONNECTED), ["statuses"]),
-        (show_presence(status=WorkerStatus.OFFLINE), ["statuses"]),
-        (show_presence(status=WorkerStatus.DISCONNECTED, heard_at=990), ["w was heard"]),
-        (show_presence(status=WorkerStatus.DISCONNECTED, owned=2), ["owned"]),
+        (show_memory(status=WorkerStatus.DISCONNECTED), []),
+        (show_memory(status=WorkerStatus.CONNECTED), ["statuses"]),
+        (show_memory(status=WorkerStatus.OFFLINE), ["statuses"]),
+        (show_memory(status=WorkerStatus.DISCONNECTED, heard_at=990), ["w was heard"]),
+        (show_memory(status=WorkerStatus.DISCONNECTED, epoch=2), ["owned"]),
     ],
 )
 def test_a_master_started_anew_must_know_what_the_one_before_knew(after, found):
-    differences = list(find_differences(_describe(show_presence()), _describe(after), 1_010.0))
+    differences = list(find_differences(_describe(show_memory()), _describe(after), 1_010.0))
     assert [difference[: len(name)] for difference, name in zip(differences, found, strict=True)] == found
 
 
 def test_a_sign_of_life_of_the_last_batch_may_be_lost_with_master():
-    after = show_presence(status=WorkerStatus.DISCONNECTED, heard_at=990)
-    assert list(find_differences(_describe(show_presence()), _describe(after), 1_004.0)) == []
+    after = show_memory(status=WorkerStatus.DISCONNECTED, heard_at=990)
+    assert list(find_differences(_describe(show_memory()), _describe(after), 1_004.0)) == []
 
 
 def test_a_master_started_anew_must_wait_for_former_owners_as_long_as_the_one_before():
-    before, after = show_presence(), show_presence(status=WorkerStatus.DISCONNECTED)
-    before.part(["a"], "v", now=0.0, until=30.0)
-    after.begin_grace(0.0, grace_s=0.0, timeout_s=20.0)
+    before, after = show_memory(), show_memory(status=WorkerStatus.DISCONNECTED)
+    before.deadlines.part(["a"], "v", now=0.0, until=30.0)
+    after.deadlines.unsure_until = 20.0
     assert "until" in "".join(find_differences(_describe(before), _describe(after), 1_000.0))
-    after.begin_grace(0.0, grace_s=0.0, timeout_s=30.0)
+    after.deadlines.unsure_until = 30.0
     assert list(find_differences(_describe(before), _describe(after), 1_000.0)) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -145,7 +147,7 @@ def test_a_master_killed_around_a_commit_has_stored_all_or_nothing(tmp_path, mom
         with pytest.raises(LinkDown):
             await worker.call("worker:register", REGISTRATION, 10)
         assert await house.open()
-        return list(house.master.presence.seats)
+        return [worker.id for worker in house.master.memory.farm.workers.all()]
 
     assert play(tmp_path, script) == (["w"] if moment == "after_commit" else [])
 
@@ -191,7 +193,7 @@ def test_a_full_disk_refuses_and_stores_nothing_until_it_has_room(tmp_path):
         house.disk.trouble = "full"
         refused = await worker.call("worker:register", REGISTRATION, 10)
         assert refused["error"]["retryable"] is True
-        assert house.master.presence.seats == {}
+        assert len(house.master.memory.farm.workers) == 0
         house.disk.trouble = None
         assert (await worker.call("worker:register", REGISTRATION, 10))["success"]
 
@@ -269,6 +271,34 @@ def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path)
     assert 30 <= play(tmp_path, script) <= 31.1
 
 
+@pytest.mark.parametrize("side", [0.0, 1.0])
+def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_knows_what_the_file_knows(
+    tmp_path, monkeypatch, side
+):
+    monkeypatch.setattr("simulator.virtual.disk.AFTER_SHARE", side)
+
+    async def script(loop, house, open_transport) -> list[int]:
+        _, worker = open_transport("/worker")
+        await worker.connect()
+        doubts = []
+        house.disk.on_doubt = lambda: doubts.append(count_workers(house.path))
+        house.disk.trouble = "io_commit"
+        refused = await worker.call("worker:register", REGISTRATION, 10)
+        assert refused["error"]["code"] == "storage_trouble"
+        house.disk.trouble = None
+        assert (await worker.call("worker:register", {**REGISTRATION, "workerId": "v"}, 10))["success"]
+        known = [one.id for one in house.master.memory.farm.workers.all()]
+        assert len(known) == count_workers(house.path)
+        return doubts[:1]
+
+    assert play(tmp_path, script) == ([1] if side else [])
+
+
+def count_workers(path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM workers").fetchone()[0]
+
+
 def test_both_ends_learn_of_a_severed_link(tmp_path):
     async def script(loop, house, open_transport) -> str:
         link, worker = open_transport("/worker")
@@ -280,6 +310,6 @@ def test_both_ends_learn_of_a_severed_link(tmp_path):
         with pytest.raises(LinkDown):
             await asking
         await asyncio.sleep(1)
-        return house.master.presence.seats["w"].status.value
+        return house.master.memory.farm.workers.get("w").status.value
 
     assert play(tmp_path, script) == "disconnected"

@@ -6,6 +6,7 @@ replaced, by what it was like before; there are no switches for this.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,88 +14,87 @@ from types import FunctionType
 from typing import Any
 from unittest.mock import patch
 
-from master import periodic
-from master.decisions.assignment import may_take
-from master.operations import assignments, login_ends, silence, workers
-from master.operations.assignments import settle_loads
-from master.presence import Presence
+from master.deadlines import Deadlines
+from master.decisions import assignment, liveness
+from master.operations import accounts, assignments, audit, login_ends, logins, rebalance, silence, workers
+from master.sessions import Sessions
 from simulator.virtual.deadlines import Silence
 from simulator.virtual.lab import Lab
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
     """Let the audit, and nobody else, call other functions than its module's."""
-    known = silence.audit_workers
-    audit = FunctionType(known.__code__, {**vars(silence), **others}, known.__name__)
-    sweeps = [replace(one, operation=audit) if one.operation is known else one for one in periodic.SWEEPS]
-    stack.enter_context(patch.object(periodic, "SWEEPS", tuple(sweeps)))
+    known = audit.look_over
+    look_over = FunctionType(known.__code__, {**vars(audit), **others}, known.__name__)
+    stack.enter_context(patch.object(audit, "look_over", look_over))
 
 
 def _audit_does_not_count(stack: ExitStack) -> None:
     """Whom the audit gives up does not count when the brake is judged."""
 
-    async def give_up_uncounted(turn: Any, missed: list[str]) -> int:
-        return await workers.give_up(turn, missed, silence.liveness.SILENCE, reachable=False)
+    def give_up_uncounted(turn: Any, missed: list[str]) -> int:
+        return workers.give_up(turn, missed, liveness.SILENCE, reachable=False)
 
-    _audit_with(stack, _give_up=give_up_uncounted)
+    _audit_with(stack, give_up_some=give_up_uncounted)
 
 
 def _audit_knows_no_brake(stack: ExitStack) -> None:
     """The audit does not ask whether the brake is on, or would be put on."""
-    judge = silence._judge_silence
-    _audit_with(stack, _judge_silence=lambda turn, silent: replace(judge(turn, silent), held=False))
+    judge = silence.judge_silence
+    _audit_with(stack, judge_silence=lambda turn, silent: replace(judge(turn, silent), held=False))
 
 
 def _brake_covers_others(stack: ExitStack) -> None:
     """A brake whose time is over was put on for whoever is silent by then."""
 
     def find_all(turn: Any, silent: list[str]) -> list[str]:
-        brake_until = turn.presence.brake_until
+        brake_until = turn.draft.watch.brake_until
         return [] if brake_until is None or turn.monotonic < brake_until else silent
 
-    stack.enter_context(patch.object(silence, "_find_waited_for", find_all))
+    for module in (audit, silence):
+        stack.enter_context(patch.object(module, "find_waited_for", find_all))
 
 
 def _grace_begins_early(stack: ExitStack) -> None:
     """The grace after a start begins when the file is read, not when somebody can connect."""
 
-    def begin_early(self: Presence, now: float, *, grace_s: float, timeout_s: float) -> None:
+    def begin_early(self: Sessions, _: float, *, grace_s: float) -> None:
         for seat in self.seats.values():
-            seat.heard += grace_s  # since `wake_up`
-        self.unsure_until = now + timeout_s
+            seat.heard += grace_s  # since the farm was loaded
 
-    stack.enter_context(patch.object(Presence, "begin_grace", begin_early))
+    stack.enter_context(patch.object(Sessions, "begin_grace", begin_early))
 
 
 def _assigned_keeps_place(stack: ExitStack) -> None:
-    """Nobody looks whether an assignment has made a place free that was kept for a login."""
-    for module in (assignments, workers):
-        stack.enter_context(patch.object(module, "kept_place", lambda _: False))
+    """The place kept for a login stays kept when its worker is given the account."""
+
+    def count_all(turn: Any, some: Any) -> list[Any]:
+        kept = Counter(assignments.find_kept(turn).values())
+        return [replace(worker, assigned_accounts=worker.assigned_accounts + kept[worker.id]) for worker in some]
+
+    for module in (accounts, assignments, logins, rebalance):
+        stack.enter_context(patch.object(module, "count_reserved", count_all))
 
 
 def _failed_keeps_place(stack: ExitStack) -> None:
     """The place that a failed login kept on its worker is given on by the next audit only."""
-
-    async def give_nothing_back(turn: Any, *_: Any) -> None:
-        await settle_loads(turn, set())
-
-    stack.enter_context(patch.object(login_ends, "give_back_place", give_nothing_back))
+    stack.enter_context(patch.object(login_ends, "place_what_waits", lambda _: []))
 
 
 def _wall_clock_alone(stack: ExitStack) -> None:
     """A login ends by the wall clock alone."""
 
-    def find_overdue(self: Presence, now: float, monotonic: float) -> list[str]:
-        return [login_id for login_id, expires_at in self.deadlines.items() if expires_at <= now]
+    def find_overdue(self: Deadlines, now: float, monotonic: float) -> list[str]:
+        return [login_id for login_id, expires_at in self.expiries.items() if expires_at <= now]
 
-    stack.enter_context(patch.object(Presence, "find_overdue", find_overdue))
+    stack.enter_context(patch.object(Deadlines, "find_overdue", find_overdue))
 
 
 def _login_asks_no_platform(stack: ExitStack) -> None:
     """A login gives its account to its worker, whether or not that still serves the platform."""
 
     def may_take_anything(worker: Any, account: Any) -> bool:
-        return may_take(replace(worker, capabilities=(*worker.capabilities, account.platform)), account)
+        return assignment.may_take(replace(worker, capabilities=(*worker.capabilities, account.platform)), account)
 
     stack.enter_context(patch.object(login_ends, "may_take", may_take_anything))
 
@@ -104,15 +104,16 @@ def _registration_is_no_sign(stack: ExitStack) -> None:
     bind = workers._bind_socket
 
     def bind_unheard(turn: Any, worker_id: str) -> None:
-        with patch.object(Presence, "hear", lambda *_, **__: None):
+        with patch.object(Sessions, "hear", lambda *_, **__: None):
             bind(turn, worker_id)
+        turn.after_commit(lambda: turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at))
 
     stack.enter_context(patch.object(workers, "_bind_socket", bind_unheard))
 
 
 def _no_handover(stack: ExitStack) -> None:
     """A new owner acts at once, whatever the former one has heard."""
-    stack.enter_context(patch.object(Presence, "find_wait", lambda *_: 0.0))
+    stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
 def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
