@@ -12,10 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from master.memory import Memory
 from master.model import AccountStatus
 from master.operations.accounts import change_account
 from master.operations.logins import start_login
-from master.presence import Presence
 from master.protocol.admin import StartLogin
 from master.protocol.http import AccountChange, NoQuery, Request
 from tests.conftest import PATIENCE_S, Bench, Peer, registration
@@ -130,42 +130,41 @@ def introduction(namespace: str) -> tuple[str, dict[str, Any]] | None:
 class Witness:
     """Looks at the file through a connection of its own, and at memory, for what a refusal may not have changed."""
 
-    def __init__(self, connection: sqlite3.Connection, presence: Presence) -> None:
+    def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
         self._connection = connection
-        self._presence = presence
+        self._memory = memory
         self.look()
 
     def look(self) -> None:
         """Remember how things are."""
-        self._version, self._memory = self._read_version(), self._read_memory()
+        self._version, self._known = self._read_version(), self._read_memory()
 
     def nothing_changed(self) -> bool:
         """Tell whether nobody has written into the file, and memory is as it was."""
-        return (self._version, self._memory) == (self._read_version(), self._read_memory())
+        return (self._version, self._known) == (self._read_version(), self._read_memory())
 
     def _read_version(self) -> int:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _read_memory(self) -> Any:
-        presence = self._presence
-        seats = {
-            seat.worker_id: (seat.status, seat.sid, dict(seat.owned), set(seat.owed_revocations))
-            for seat in presence.seats.values()
-        }
-        return copy.deepcopy((seats, presence.worker_of_socket, presence.claims, presence.deadlines, presence.clients))
+        farm, sessions, deadlines = self._memory.farm, self._memory.sessions, self._memory.deadlines
+        tables = {table.kind.name: {table.kind.key(one): one for one in table.all()} for table in farm.tables}
+        seats = {seat.worker_id: (seat.sid, set(seat.owed)) for seat in sessions.seats.values()}
+        sockets = (sessions.worker_of_socket, sessions.clients)
+        return copy.deepcopy((tables, farm.last_seq, self._memory.watch, seats, sockets, deadlines.expiries))
 
 
 @contextmanager
 def watch(bench: Bench) -> Iterator[Witness]:
     """Give a witness of the bench's file and memory."""
     with closing(sqlite3.connect(bench.master.settings.db_path)) as connection:
-        yield Witness(connection, bench.master.presence)
+        yield Witness(connection, bench.master.memory)
 
 
 def take_census(bench: Bench) -> dict[str, int]:
     """Count everything that is kept per connection."""
     master = bench.master
-    sockets, manager, presence = master.sockets, master.sockets.manager, master.presence
+    sockets, manager, sessions = master.sockets, master.sockets.manager, master.memory.sessions
     return {
         "lanes": len(sockets.lanes),
         "connections": len(sockets.eio.sockets),
@@ -173,9 +172,9 @@ def take_census(bench: Bench) -> dict[str, int]:
         "unfinished packets": len(sockets._binary_packet),
         "half connected": sum(map(len, manager.pending_connect.values())),
         "joined": sum(len(rooms.get(None, ())) for rooms in manager.rooms.values()),
-        "workers": len(presence.worker_sockets),
-        "admins": len(presence.admins),
-        "devices": len(presence.clients),
+        "workers": len(sessions.worker_sockets),
+        "admins": len(sessions.admins),
+        "devices": len(sessions.clients),
     }
 
 

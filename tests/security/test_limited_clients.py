@@ -159,8 +159,8 @@ async def test_nothing_of_logins_accounts_and_alarms_reaches_a_limited_device(gu
     session_id = await guarded.start_login(admin, worker, FOREIGN)
     await worker.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{"a": 1}]})
 
-    async def alarm(event: None, turn: Any) -> None:
-        await raise_alarm(turn, "something is wrong", {"silent": ["worker-1"]})
+    def alarm(event: None, turn: Any) -> None:
+        raise_alarm(turn, "something is wrong", {"silent": ["worker-1"]})
 
     await guarded.run(alarm)
     await everything.hear("notification:new", 6)

@@ -18,6 +18,7 @@ from master.settings import load_settings
 from master.store.keyring import prepare_database
 from master.store.upgrade import DatabaseFault, check
 from master.vault import Vault, open_vault
+from tests.conftest import PATIENCE_S
 from tests.security.crew import ask_file, cookies, find_planted, plant, run_master, side_files
 from tests.walks.test_logins import start
 from tests.walks.test_workers import make_account, read_account
@@ -58,6 +59,7 @@ async def read_states(path: Path) -> dict[str, str]:
     master = Master(settings_of(path), clock=ManualClock())
     try:
         await master.start(sweeps=False)
+        await master.check_secrets()  # as a start does it beside everything else
     finally:
         await master.close()
     return dict(ask_file(path, "SELECT id, login_status FROM accounts"))
@@ -156,6 +158,28 @@ async def test_two_rows_with_each_others_values_are_both_unreadable(database):
     for row_id, text in ("account-1", other), ("account-2", one):
         ask_file(database, "UPDATE accounts SET credentials = ? WHERE id = ?", text, row_id)
     assert set((await read_states(database)).values()) == {"credentials_unreadable"}
+
+
+async def test_a_start_looks_at_every_stored_secret_once_its_port_is_open(database):
+    ask_file(database, "UPDATE accounts SET credentials = substr(credentials, 1, 40) WHERE id = 'account-1'")
+    master = Master(settings_of(database))
+    looked_at_port = []
+    found = "SELECT id FROM accounts WHERE login_status = 'credentials_unreadable'"
+
+    async def check_secrets() -> None:
+        looked_at_port.append(master.port)
+        await Master.check_secrets(master)
+
+    master.check_secrets = check_secrets
+    await master.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while ask_file(database, found) == []:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+    finally:
+        await master.close()
+    assert ask_file(database, found) == [("account-1",)]
+    assert 0 not in looked_at_port
 
 
 SUCCESS = {"status": "success", "cookies": cookies("new")}
@@ -280,6 +304,7 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
     await asyncio.to_thread(
         ask_file, path, "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0)"
     )
+    await bench.master.turns.load_farm()
     refused = await admin.ask("master:login:start", {"account_id": account["id"]})
     assert refused["error"]["code"] == "proxy_unreadable"
     worker = await bench.connect("worker")

@@ -9,7 +9,7 @@ import pytest
 
 from master.app import Master
 from master.operations.workers import write_heartbeats
-from tests.conftest import Bench
+from tests.conftest import Bench, registration
 from tests.walks.test_logins import start
 from tests.walks.test_workers import make_account, read_account, read_worker
 
@@ -49,6 +49,26 @@ async def test_a_worker_that_does_not_return_is_lost_after_the_timeout_and_the_g
     async with again() as after:
         await after.advance(60.1)
         assert (await read_worker(after, "worker-1"))["status"] == "offline"
+        assert (await read_account(after, account["id"]))["assigned_worker_id"] is None
+
+
+@pytest.mark.parametrize("event", ["worker:register", "worker:heartbeat"])
+async def test_who_returns_inside_the_grace_is_heard_from_then_on(bench, again, event):
+    account = await make_account(bench)
+    await bench.worker()
+    async with again() as after:
+        after.clock.advance(5)
+        back = await after.connect("worker")
+        assert (await back.ask(event, registration()))["success"]
+        assert (await read_worker(after, "worker-1"))["last_heartbeat"] == int(after.clock.now())
+        after.clock.advance(5)
+        await back.ask("worker:heartbeat", {"workerId": "worker-1", "stats": {"memoryUsage": 256}})
+        shown = await read_worker(after, "worker-1")
+        assert (shown["last_heartbeat"], shown["stats"]["memory_usage"]) == (int(after.clock.now()), 256)
+        await after.advance(30)
+        assert (await read_worker(after, "worker-1"))["status"] == "connected"
+        await after.advance(0.1)
+        assert (await read_worker(after, "worker-1"))["status"] == "offline", "one timeout after it was last heard"
         assert (await read_account(after, account["id"]))["assigned_worker_id"] is None
 
 

@@ -17,12 +17,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from master.access import Access
 from master.clock import ManualClock
 from master.keys import make_key
+from master.memory import Memory
 from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
 from master.operations.messages import keep_detected
 from master.operations.workers import register_worker
-from master.presence import Presence
 from master.protocol.worker import LoginQrCode, MessagesDetected, Register
 from master.settings import Settings, load_settings
 from master.store.database import Database
@@ -51,7 +51,7 @@ class Site:
 
     def __init__(self, settings: Settings) -> None:
         self.clock = ManualClock()
-        self.presence = Presence()
+        self.memory = Memory()
         self.parcels = Parcels()
         self.supervisor = Supervisor(
             log_dir=settings.log_dir,
@@ -67,14 +67,14 @@ class Site:
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
         self.turns = Turns(
-            self.database, self.clock, self.presence, settings, lambda: f"id-{next(numbers)}", self.parcels
+            self.database, self.clock, self.memory, settings, lambda: f"id-{next(numbers)}", self.parcels
         )
         self.app = build_web(
             turns=self.turns,
             supervisor=self.supervisor,
             settings=settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.presence, Metrics(), lambda: 0),
+            figures=Figures(self.turns, self.memory, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
             access=Access(settings, self.clock, os.urandom),
         )
@@ -106,7 +106,7 @@ class Site:
 
     async def register_worker(self, worker_id: str = "worker-1", **fields: Any) -> Caller:
         caller = Caller("worker", f"socket-of-{worker_id}")
-        self.presence.worker_sockets.add(f"socket-of-{worker_id}")
+        self.memory.sessions.worker_sockets.add(f"socket-of-{worker_id}")
         await self.turns.run(register_worker, Register(worker_id=worker_id, capabilities=["douyin"], **fields), caller)
         return caller
 
@@ -128,6 +128,7 @@ def settings(tmp_path: Path) -> Settings:
 async def site(settings: Settings) -> AsyncIterator[Site]:
     await asyncio.to_thread(upgrade, settings.db_path)
     site = Site(settings)
+    await site.turns.load_farm()
     site.turns.start()
     await site.client.start_server()
     yield site
