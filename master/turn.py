@@ -15,8 +15,8 @@ from master.protocol.wire import Outbound
 from master.sessions import Sessions
 from master.settings import Settings
 
-PORTION = 2_000
-"""Accounts that one turn deals with: the loop is given up in between, and the next portion is the next turn."""
+PORTION = 250
+"""Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
 
 
 @dataclass(frozen=True, slots=True)

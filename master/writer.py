@@ -34,7 +34,7 @@ from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.database import CommitInDoubt, Database, Transaction, is_about_values
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
-from master.turn import PORTION, SWEEP, Bulk, Caller, Fetch, Operation, Parcel, Publisher, Read, Turn
+from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Parcel, Publisher, Read, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,9 @@ GROUP_LIMIT = 200
 
 WEIGHT_LIMIT = 5_000
 """Rows that the events of one transaction may make together: as many as one event by contract."""
+
+GROUP_WEIGHT = 1_000
+"""Rows that the plain operations of one group change together, after which the rest is the next group."""
 
 FETCHES = 16
 """How often one operation may ask for what memory does not hold."""
@@ -367,7 +370,7 @@ class Turns:
         for number, item in enumerate(plain):
             done = await self._perform_plain(item, group.draft, transaction)
             group.done.append(done)
-            if group.draft.weight > PORTION and number + 1 < len(plain):
+            if group.draft.weight > GROUP_WEIGHT and number + 1 < len(plain):
                 self._put_back(group, plain[number + 1 :])
                 return
             if number % BREATH == BREATH - 1 or done.turn.draft.weight > 100 * BREATH:

@@ -72,11 +72,13 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     for account, worker_id in placed:
         given.setdefault(worker_id, []).append(give_account(turn, account, worker_id))
     hand_out(turn, given)
-    for worker_id, accounts in given.items():
-        _log_moved("accounts_assigned", worker_id, accounts)
     if len(placed) == PORTION:
         turn.go_on(place_more)
-    return [account for accounts in given.values() for account in accounts]
+    accounts = [account for some in given.values() for account in some]
+    if accounts:
+        shown = {account.id: account.assigned_worker_id for account in accounts[:SHOWN]}
+        log.info("accounts_placed", count=len(accounts), workers=len(given), accounts=shown)
+    return accounts
 
 
 def place_more(event: None, turn: Turn) -> int:
