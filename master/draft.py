@@ -312,6 +312,11 @@ class Draft:
         """Tell whether this changes a worker, what it holds, or which socket speaks for it."""
         return worker_id in self.workers.changed or worker_id in self.bound or self.accounts.touches("owner", worker_id)
 
+    def gives_up(self, worker_id: str) -> bool:
+        """Tell whether a worker is offline by this."""
+        worker = self.workers.get(worker_id)
+        return worker is not None and worker.status is WorkerStatus.OFFLINE
+
 
 def changes_of(committed: Committed[R], changes: Changes[R]) -> Iterator[tuple[R | None, R | None]]:
     """Yield (before, after) of each record that a group's draft changes; one that came and went is not named."""

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from master.deadlines import Deadlines
 from master.farm import Farm
 from master.model import WorkerStatus
 from master.sessions import Sessions
 
-if TYPE_CHECKING:
-    from master.draft import Draft
+
+class Pending(Protocol):
+    """What is asked of the draft of a group that is being committed; draft.py has it."""
+
+    def touches(self, worker_id: str) -> bool:
+        """Tell whether this changes a worker, what it holds, or which socket speaks for it."""
+        ...
+
+    def gives_up(self, worker_id: str) -> bool:
+        """Tell whether a worker is offline by this."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
-    pending: Draft | None = None
+    pending: Pending | None = None
     login_outcomes: Counter[str] = field(default_factory=Counter)
 
     def find_heard(self) -> Iterator[tuple[str, float]]:
@@ -53,7 +62,4 @@ class Memory:
 
     def is_being_lost(self, worker_id: str) -> bool:
         """Tell whether the group under way gives a worker up."""
-        if self.pending is None:
-            return False
-        worker = self.pending.workers.get(worker_id)
-        return worker is not None and worker.status is WorkerStatus.OFFLINE
+        return self.pending is not None and self.pending.gives_up(worker_id)

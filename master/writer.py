@@ -12,21 +12,19 @@ nothing to undo. Whether such a commit happened nobody knows, so the farm is loa
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.clock import Clock
 from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
+from master.group import Done, Group, Item, is_on_rows, settle, weigh
+from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
 from master.operations.afterwards import announce, apply, do_nothing, take_over
@@ -34,7 +32,7 @@ from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.database import CommitInDoubt, Database, Transaction, is_about_values
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
-from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Parcel, Publisher, Read, Turn
+from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 
 log = structlog.get_logger(__name__)
 
@@ -54,37 +52,7 @@ BREATH = 25
 """Items, or as many hundreds of rows, after which the loop is given up."""
 
 
-@dataclass(slots=True)
-class Item:
-    """One event that waits for its turn."""
-
-    operation: Operation | Bulk
-    event: Any
-    caller: Caller
-    answer: asyncio.Future[Any]
-
-
-@dataclass(slots=True)
-class Done:
-    """One turn that was taken: its items, and what each of them is answered."""
-
-    turn: Turn
-    items: Sequence[Item]
-    replies: Sequence[Any]
-
-
-@dataclass(slots=True)
-class Group:
-    """What is decided and committed together."""
-
-    items: list[Item]
-    draft: Draft
-    began: float
-    done: list[Done] = field(default_factory=list)
-    parcels: list[Parcel] = field(default_factory=list)
-
-
-class Turns:
+class Turns(Looks):
     """The single writer, and a look beside it. `on_commit` sees each group once it is committed, before it is told."""
 
     def __init__(
@@ -99,13 +67,7 @@ class Turns:
         *,
         queue_limit: int = 10_000,
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._memory = memory
-        self._settings = settings
-        self._new_id = new_id
-        self._publisher = publisher
-        self._metrics = metrics or Metrics()
+        super().__init__(database, clock, memory, settings, new_id, publisher, metrics or Metrics())
         self._queue_limit = queue_limit
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
@@ -169,43 +131,6 @@ class Turns:
         """Give an operation its turn and return its reply after the commit."""
         return await self.submit(operation, event, caller)
 
-    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody") -> Any:
-        """Let an operation read what is committed; what it writes into its draft is thrown away.
-
-        Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
-        StorageTrouble.
-        """
-        if is_on_rows(operation):
-            async with self._lend_reader(by) as connection:
-                turn = self._make_turn(Draft(self._memory), caller, connection)
-                reply = await operation(event, turn)
-        else:
-            turn, reply = await self._look_plainly(operation, event, caller)
-        if turn.parcels:
-            await self._publisher.publish(turn.parcels)
-        return reply
-
-    async def _look_plainly(self, operation: Operation, event: Any, caller: Caller) -> tuple[Turn, Any]:
-        fetched: dict[tuple[Read, Hashable], Any] = {}
-        while True:
-            turn = self._make_turn(Draft(self._memory), caller, fetched=fetched)
-            try:
-                return turn, operation(event, turn)
-            except Fetch as need:
-                async with self._lend_reader("anybody") as connection:
-                    fetched[need.read, need.key] = await need.read(connection, need.key)
-
-    @asynccontextmanager
-    async def _lend_reader(self, by: str) -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection. Errors: Overloaded, StorageTrouble."""
-        try:
-            async with self._database.read(by=by) as connection:
-                yield connection
-        except PoolTimeout as fault:
-            raise Overloaded("Too many readers wait for the database.", retry_after_ms=1_000) from fault
-        except DBAPIError as fault:
-            raise self._report_trouble(fault) from fault
-
     # -- the writer ----------------------------------------------------------------------------------------------
 
     async def _write_for_ever(self) -> None:
@@ -220,9 +145,9 @@ class Turns:
     def _take_group(self) -> list[Item]:
         """Take what waits, in order, until one of the limits of a group is reached."""
         group = [self._waiting.popleft()]
-        weight = _weigh(group[0])
+        weight = weigh(group[0])
         while self._waiting and len(group) < GROUP_LIMIT:
-            weight += _weigh(self._waiting[0])
+            weight += weigh(self._waiting[0])
             if weight > WEIGHT_LIMIT:
                 break
             group.append(self._waiting.popleft())
@@ -432,41 +357,3 @@ class Turns:
         if not isinstance(fault, Refusal):
             log.error("turn_failed", operation=item.operation.__name__, exc_info=fault)
         return fault
-
-    def _make_turn(
-        self,
-        draft: Draft,
-        caller: Caller,
-        rows: AsyncConnection | None = None,
-        fetched: dict[tuple[Read, Hashable], Any] | None = None,
-    ) -> Turn:
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        return Turn(
-            now, monotonic, caller, draft, self._settings, self._new_id, rows, {} if fetched is None else fetched
-        )
-
-    def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
-        self._metrics.storage_troubles.inc()
-        log.error("storage_trouble", reason=str(fault.orig))
-        return StorageTrouble(retry_after_ms=1_000)
-
-
-def _weigh(item: Item) -> int:
-    return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
-
-
-def is_on_rows(operation: Any) -> bool:
-    """Tell whether an operation works on rows that memory does not hold: whether it is a coroutine function."""
-    code = getattr(operation, "__code__", None)
-    return bool(code.co_flags & inspect.CO_COROUTINE) if code is not None else inspect.iscoroutinefunction(operation)
-
-
-def settle(answer: asyncio.Future[Any], reply: Any) -> None:
-    """Give an answer to whoever still waits for it."""
-    if answer.done():
-        return
-    if isinstance(reply, Exception):
-        answer.set_exception(reply)
-        answer.exception()  # nobody may be waiting any more: an unread exception is no news
-    else:
-        answer.set_result(reply)

@@ -1,0 +1,100 @@
+"""A look beside the writer: what is committed is answered from memory, and what memory does not hold from the file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from master.clock import Clock
+from master.draft import Draft
+from master.errors import Overloaded, StorageTrouble
+from master.group import is_on_rows
+from master.memory import Memory
+from master.metrics import Metrics
+from master.settings import Settings
+from master.store.database import Database
+from master.turn import SWEEP, Caller, Fetch, Operation, Publisher, Read, Turn
+
+log = structlog.get_logger(__name__)
+
+
+class Looks:
+    """Lets operations read, and makes the turns that they work with."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        memory: Memory,
+        settings: Settings,
+        new_id: Callable[[], str],
+        publisher: Publisher,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._memory = memory
+        self._settings = settings
+        self._new_id = new_id
+        self._publisher = publisher
+        self._metrics = metrics
+
+    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody") -> Any:
+        """Let an operation read what is committed; what it writes into its draft is thrown away.
+
+        Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
+        StorageTrouble.
+        """
+        if is_on_rows(operation):
+            async with self._lend_reader(by) as connection:
+                turn = self._make_turn(Draft(self._memory), caller, connection)
+                reply = await operation(event, turn)
+        else:
+            turn, reply = await self._look_plainly(operation, event, caller)
+        if turn.parcels:
+            await self._publisher.publish(turn.parcels)
+        return reply
+
+    async def _look_plainly(self, operation: Operation, event: Any, caller: Caller) -> tuple[Turn, Any]:
+        fetched: dict[tuple[Read, Hashable], Any] = {}
+        while True:
+            turn = self._make_turn(Draft(self._memory), caller, fetched=fetched)
+            try:
+                return turn, operation(event, turn)
+            except Fetch as need:
+                async with self._lend_reader("anybody") as connection:
+                    fetched[need.read, need.key] = await need.read(connection, need.key)
+
+    @asynccontextmanager
+    async def _lend_reader(self, by: str) -> AsyncIterator[AsyncConnection]:
+        """Give a reading connection. Errors: Overloaded, StorageTrouble."""
+        try:
+            async with self._database.read(by=by) as connection:
+                yield connection
+        except PoolTimeout as fault:
+            raise Overloaded("Too many readers wait for the database.", retry_after_ms=1_000) from fault
+        except DBAPIError as fault:
+            raise self._report_trouble(fault) from fault
+
+    def _make_turn(
+        self,
+        draft: Draft,
+        caller: Caller,
+        rows: AsyncConnection | None = None,
+        fetched: dict[tuple[Read, Hashable], Any] | None = None,
+    ) -> Turn:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        return Turn(
+            now, monotonic, caller, draft, self._settings, self._new_id, rows, {} if fetched is None else fetched
+        )
+
+    def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:
+        self._metrics.storage_troubles.inc()
+        log.error("storage_trouble", reason=str(fault.orig))
+        return StorageTrouble(retry_after_ms=1_000)
