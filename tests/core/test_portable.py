@@ -1,0 +1,210 @@
+"""The store speaks SQLAlchemy Core that PostgreSQL understands as well: each statement is compiled for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from master.draft import Draft
+from master.keys import make_key
+from master.memory import Memory
+from master.model import (
+    Account,
+    AccountStatus,
+    Device,
+    Direction,
+    Login,
+    LoginStatus,
+    Message,
+    MessageKind,
+    Notification,
+    NotificationType,
+    Priority,
+    Proxy,
+    SessionStatus,
+    Worker,
+    WorkerConfig,
+    WorkerStatus,
+    change,
+)
+from master.secret import Secret
+from master.store import accounts, farm, logins, messages, notifications, proxies
+from master.store.schema import counters, metadata
+from master.vault import Vault
+
+POSTGRESQL = postgresql.dialect()
+
+
+class Store:
+    """A file, the farm that it holds, and what was asked of it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.memory = Memory()
+        self.compiled: list[str] = []
+
+    def note(self, connection: Any, clause: Any, *_: Any) -> None:
+        """Compile a statement for PostgreSQL. Errors: CompileError."""
+        self.compiled.append(str(clause.compile(dialect=POSTGRESQL)))
+
+    async def commit(self, decide: Callable[[Draft], None]) -> None:
+        """Store a draft, let the farm apply it, and check that the file holds the farm."""
+        draft, known = Draft(self.memory), self.memory.farm
+        decide(draft)
+        async with self.engine.begin() as connection:
+            await farm.write(connection, known, draft)
+        for table, changes in zip(known.tables, draft.tables, strict=True):
+            for key, record in changes.changed.items():
+                if record is None or not table.kind.is_kept(record):
+                    table.remove(key)
+                else:
+                    table.put(record)
+        known.last_seq = draft.last_seq
+        async with self.engine.begin() as connection:
+            stored = await farm.load(connection)
+            assert await farm.find_difference(connection, known) is None
+        for mine, theirs in zip(known.tables, stored.tables, strict=True):
+            assert sorted(map(repr, mine.all())) == sorted(map(repr, theirs.all()))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    vault = Vault(os.urandom)
+    vault.use([make_key(os.urandom)])
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'm.db'}", execution_options={"vault": vault})
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(insert(counters).values(name=farm.SEQUENCE, value=0))
+    store = Store(engine)
+    event.listen(engine.sync_engine, "before_execute", store.note)
+    yield store
+    await engine.dispose()
+
+
+def worker(number: int) -> Worker:
+    return Worker(f"w{number}", "h", 1, WorkerStatus.CONNECTED, ("douyin",), 10, 0, 1, None, {"a": 1}, 1, 1)
+
+
+def account(number: int) -> Account:
+    status, login = AccountStatus.ACTIVE, LoginStatus.NOT_LOGGED_IN
+    return Account(
+        f"a{number}", "douyin", "n", f"p{number}", False, False, {"x": 1}, status, login,
+        20, None, None, None, None, None, 0, 1, 1,
+    )  # fmt: skip
+
+
+def login(number: int) -> Login:
+    return Login(f"s{number}", "a1", "w1", SessionStatus.PENDING, "qrcode", False, None, 99, None, 1)
+
+
+async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store) -> None:
+    def begin(draft: Draft) -> None:
+        for number in range(5):
+            draft.workers.put(worker(number))
+            draft.signs[f"w{number}"] = 5
+        for number in range(10):
+            draft.accounts.put(account(number))
+            draft.assign(account(number), f"w{number % 5}", 7)
+        draft.proxies.put(Proxy("p", "p", "h:1", "http", None, True, "active", 1, 1))
+        draft.keep("proxies", "p", {"password": Secret("x")})
+        draft.configs.put(WorkerConfig("w1", None, ("a",), {"E": "1"}, "p", None, False, True, 1, 1))
+        draft.devices.put(Device("d", "t", "n", 0, 1, 1))
+
+    def go_on(draft: Draft) -> None:
+        mine = draft.accounts.get("a1")
+        assert mine is not None
+        draft.keep("accounts", "a1", {"credentials": Secret({"cookies": [1]}), "fingerprint": None})
+        draft.accounts.put(change(mine, has_credentials=True, login_status=LoginStatus.LOGGING_IN))
+        draft.logins.put(login(1))
+        draft.signs["w1"] = 9
+        for name in ("a2", "a3"):
+            one = draft.accounts.get(name)
+            assert one is not None
+            draft.release(one, 8)
+        draft.accounts.remove("a3")
+        draft.last_seq += 3
+
+    def end(draft: Draft) -> None:
+        draft.logins.put(change(login(1), status=SessionStatus.FAILED, error_message="x"))
+        draft.logins.put(login(2))
+
+    for decide in (begin, go_on, end):
+        await store.commit(decide)
+    assert any(text.startswith("UPDATE accounts") for text in store.compiled)
+
+
+async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understood(store: Store) -> None:
+    await store.commit(lambda draft: draft.workers.put(worker(1)))
+    await store.commit(lambda draft: draft.accounts.put(account(1)))
+    await store.commit(lambda draft: draft.devices.put(Device("d", None, None, 0, 1, 1)))
+    device = store.memory.farm.devices.get("d")
+    assert device is not None
+    async with store.engine.begin() as connection:
+        await ask_for_messages(connection)
+        await ask_for_notifications(connection, device)
+        await accounts.list_accounts(connection, {"platform": "douyin", "status": None}, limit=5, offset=0)
+        await accounts.read_account_secrets(connection, ("a1",))
+        assert await accounts.find_unreadable_accounts(connection) == set()
+        assert await proxies.find_unreadable_proxies(connection) == set()
+        await proxies.read_proxy_secrets(connection, "p")
+        await logins.list_logins(connection, {"status": SessionStatus.FAILED}, limit=5, offset=0)
+        await logins.read_codes(connection, ["s1"])
+        assert await logins.find_login(connection, "s1") is None
+        await logins.remove_old_logins(connection, 5)
+        await logins.count_logins(connection)
+        await farm.read_last_heartbeats(connection)
+        await farm.touch(connection)
+    assert len(store.compiled) > 30
+
+
+async def ask_for_messages(connection: AsyncConnection) -> None:
+    new = [
+        Message("m1", "a1", MessageKind.COMMENT, "x", "c", "n", "i", "p", "t", None, False, 1, 1),
+        Message("m2", "a1", MessageKind.DIRECT_MESSAGE, "x", "c", "n", "i", None, None, Direction.INBOUND, False, 1, 1),
+    ]
+    assert await messages.keep_messages(connection, new) == new
+    assert await messages.keep_messages(connection, [change(one, id=one.id + "-again") for one in new]) == []
+    await messages.summarise_messages(connection, ["a1"])
+    for kind in MessageKind:
+        assert (await messages.count_messages(connection, kind))["total"] == 1
+        await messages.list_messages(
+            connection, kind, account_id="a1", is_read=False, since=1, direction=None, limit=5, offset=0
+        )
+    assert (await messages.mark_message_read(connection, MessageKind.COMMENT, "m1")) == change(new[0], is_read=True)
+
+
+async def ask_for_notifications(connection: AsyncConnection, device: Device) -> None:
+    kind, urgency = NotificationType.COMMENT, Priority.NORMAL
+    new = [
+        Notification(f"n{seq}", seq, kind, "a1", None, "t", "c", {"k": 1}, urgency, False, None, 1) for seq in (1, 2, 3)
+    ]
+    await farm.add_notifications(connection, new)
+    assert await notifications.find_owed(connection, device, limit=5) == (new, 3)
+    assert await notifications.confirm_delivery(connection, "d", "n1", 1)
+    assert not await notifications.confirm_delivery(connection, "d", "n1", 1)
+    assert await notifications.find_first_owed(connection, device, ["a1"]) == 2
+    await notifications.forget_confirmed(connection, "d", 2)
+    await notifications.mark_passed(connection, 0, 2, 5, ["a1"])
+    await notifications.mark_sent(connection, ["n1"], 5)
+    assert await notifications.list_unsent(connection, limit=5) == [new[2]]
+    assert await notifications.find_first_unsent(connection) == 3
+    assert await notifications.find_last_of(connection, ["a1"]) == 3
+    await notifications.find_since(connection, after_seq=1, since=0, limit=5, offset=0, accounts=["a1"])
+    await notifications.list_notifications(connection, {"type": kind, "is_sent": True}, limit=5, offset=0)
+    await notifications.count_notifications(connection)
+    assert await notifications.remove_old_notifications(connection, 0) == 0
+
+
+def test_the_tables_are_understood() -> None:
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=POSTGRESQL))
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=POSTGRESQL))
