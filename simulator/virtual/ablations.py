@@ -22,6 +22,7 @@ from master.decisions import assignment, liveness
 from master.decisions.login import require_open
 from master.draft import Draft
 from master.errors import NotRegistered
+from master.group import settle
 from master.memory import Memory
 from master.model import Login, Worker
 from master.operations import afterwards, logins, silence, workers
@@ -122,7 +123,7 @@ def _ack_before_commit(stack: ExitStack) -> None:
         for done in group.done:
             if not done.turn.handouts:
                 for item, reply in zip(done.items, done.replies, strict=True):
-                    writer.settle(item.answer, reply)
+                    settle(item.answer, reply)
 
     _after_deciding(stack, answer)
 

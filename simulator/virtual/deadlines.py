@@ -30,16 +30,6 @@ Complain = Callable[[str, str], None]
 """Takes a rule that was broken, and how."""
 
 
-@dataclass(slots=True)
-class Signs:
-    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
-
-    answered: float = float("-inf")
-    arrived: float = float("-inf")
-    """When the latest one arrived at Master's door, answered or not; if it stood still, when it could be read."""
-    left: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When a group of turns began: by the monotonic clock, and by the wall clock in Unix seconds."""
@@ -51,6 +41,18 @@ class Moment:
     def read(cls, clock: Clock) -> Moment:
         """Return this moment."""
         return cls(clock.monotonic(), clock.now())
+
+
+@dataclass(slots=True)
+class Signs:
+    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
+
+    answered: float = float("-inf")
+    arrived: float = float("-inf")
+    """When the latest one arrived at Master's door, answered or not; if it stood still, when it could be read."""
+    left: bool = False
+    lost: tuple[Moment, Moment] | None = None
+    """When a turn decided last that it is given up, and when that was stored."""
 
 
 class Silence:
@@ -74,6 +76,18 @@ class Silence:
     def of(self, worker_id: str) -> Signs:
         """Return a worker's signs of life."""
         return self.signs.setdefault(worker_id, Signs())
+
+    def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
+        """Note that a sign of life that was sent then was answered; Master's wall clock said `said_at` milliseconds.
+
+        Nobody may be answered while a turn that gives it up is being stored: it would act on, and so would who gets its
+        accounts.
+        """
+        signs = self.of(worker_id)
+        signs.answered = max(signs.answered, sent)
+        lost = signs.lost
+        if lost and sent < lost[1].monotonic and int(lost[0].wall * 1000) < said_at < int(lost[1].wall * 1000):
+            self._complain("answered_while_lost", f"{worker_id} was answered at {said_at}, while it was given up")
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
@@ -110,6 +124,10 @@ class Silence:
         if not lost:
             return
         at = self._clock.monotonic()
+        if began is not None:
+            ended = Moment.read(self._clock)
+            for worker_id in lost:
+                self.of(worker_id).lost = Moment(began, ended.wall - (at - began)), ended
         for worker_id in lost:
             silent_s = at - self.signs[worker_id].answered
             if silent_s <= self._timeout_s:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from master.app import Master
+from master.group import Group
 from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
 from master.settings import Settings
 from master.turn import Parcel
-from master.writer import Group
 from simulator.ledger import Ledger
 from simulator.virtual.deadlines import Moment, Signs, Silence, find_taken_late
 from simulator.virtual.evenness import Gain, find_overloaded, find_uneven
@@ -114,10 +114,9 @@ class Overseer:
         """Close the file."""
         self._reader.close()
 
-    def note_answered(self, worker_id: str, sent: float) -> None:
-        """Note that a worker heard that its sign of life, sent then, was taken."""
-        signs = self._silence.of(worker_id)
-        signs.answered = max(signs.answered, sent)
+    def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
+        """Note that a worker heard that its sign of life, sent then, was taken, by Master's clock at `said_at` ms."""
+        self._silence.note_answered(worker_id, sent, said_at)
 
     def note_success(self, session_id: str, epoch: int | None) -> None:
         """Note in which epoch of its account, as far as it knew, a worker reported a login's success.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from master.farm import Farm
+from master.group import Group
 from master.model import WorkerStatus
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.worker import Registered, TaskAssign
 from master.turn import Parcel
-from master.writer import Group
 from simulator.virtual.view import AccountRow
 
 CLOSINGS = (LoginSucceeded, LoginFailed, QrCodeExpired)

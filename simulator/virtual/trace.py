@@ -113,7 +113,7 @@ class TracedTransport:
         actor: str,
         trace: Trace,
         clock: Clock,
-        sign: Callable[[str, float], None] | None,
+        sign: Callable[[str, float, int], None] | None,
         success: Callable[[str, int | None], None] | None = None,
     ) -> None:
         self._inner = inner
@@ -153,7 +153,7 @@ class TracedTransport:
         if answer.get("success") is not True:
             self._trace.note_refusal(answer)
         elif self._sign is not None and event in SIGNS_OF_LIFE:
-            self._sign(data["workerId"], sent)
+            self._sign(data["workerId"], sent, answer["timestamp"])
         return answer
 
     async def disconnect(self) -> None:
