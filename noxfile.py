@@ -7,6 +7,7 @@
     nox -s browser              the page of a run, looked at in a real browser
     nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
     nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
+    nox -s bench -- --peer auto Master's costs beside a small Node server; not part of CI
 
 What follows `--` goes to the program that the session runs.
 """
@@ -144,5 +145,15 @@ def load(session: nox.Session) -> None:
     install(session, "load")
     session.run(
         "python", "-m", "loadtest", *session.posargs,
+        interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
+    )  # fmt: skip
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure Master's costs, with `-- --peer auto` beside a small Node server; judges nothing."""
+    install(session)
+    session.run(
+        "python", "-m", "loadtest", "bench", *session.posargs,
         interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
     )  # fmt: skip

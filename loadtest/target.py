@@ -102,7 +102,7 @@ class Target:
             **self._settings,
         }
         with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 self.make_command(),
                 cwd=folder,
                 env=environment,

@@ -54,19 +54,16 @@ def add_spans(spans: Sequence[Span]) -> Measured:
     begun = [span.cpu_from_s for span in spans if span.cpu_from_s is not None]
     ended = [span.cpu_to_s for span in spans if span.cpu_to_s is not None]
     us = 1e6 * (max(ended) - min(begun)) / count if begun and ended and count else None
-    busy = max(
-        span.own_s / (span.to_s - span.from_s) if span.to_s > span.from_s else 0.0 for span in spans
-    )
+    busy = max(span.own_s / max(span.to_s - span.from_s, 1e-9) for span in spans)
     return Measured(count, seconds, us, busy)
 
 
 def add_outcomes(outcomes: Sequence[Outcome]) -> Total:
-    """Return what all generators found; the server's memory is not added, each has read the same."""
+    """Add up what all generators found; of the server's memory, which each has read, keep one."""
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.spans)
-    spans = {
-        name: add_spans([outcome.spans[name] for outcome in outcomes if name in outcome.spans])
-        for name in names
-    }
+    spans = {}
+    for name in names:
+        spans[name] = add_spans([found.spans[name] for found in outcomes if name in found.spans])
     figures: dict[str, float] = {}
     for name in dict.fromkeys(name for outcome in outcomes for name in outcome.figures):
         found = [outcome.figures[name] for outcome in outcomes if name in outcome.figures]
@@ -78,7 +75,7 @@ def add_outcomes(outcomes: Sequence[Outcome]) -> Total:
 
 
 class Crew:
-    """Generator processes with one job each; as a context manager they are ended, whatever happens."""
+    """Generator processes with one job each; leaving the context manager ends them."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
@@ -117,7 +114,7 @@ class Crew:
                 process.communicate()
 
     def order(self, order: str) -> Total:
-        """Let all generators carry out an order at the same time. Errors: BenchFailed if one fails."""
+        """Let all generators carry out one order at the same time. Errors: BenchFailed."""
         for process in self._processes:
             self._tell(process, order)
         watchdog = threading.Timer(STEP_LIMIT_S, self._kill)
@@ -140,7 +137,7 @@ class Crew:
             process.stdin.write(line + "\n")
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended; whoever waits for its answer finds out
+            pass  # it has ended; reading its answer reports that
 
     def _hear(self, process: subprocess.Popen[str]) -> Outcome:
         assert process.stdout is not None

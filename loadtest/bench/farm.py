@@ -1,4 +1,4 @@
-"""Database files filled before a server starts: accounts that wait, or that workers hold already."""
+"""Database files filled before a server starts: with waiting accounts, or with assigned ones."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def name_worker(number: int) -> str:
 
 
 def fill_accounts(path: Path, accounts: int, workers: int = 0) -> None:
-    """Add accounts to a database of either side; `workers` hold them in equal shares, 0 lets them wait.
+    """Add accounts to a database of either side, in equal shares of `workers`; 0 lets them wait.
 
-    Only columns of the source document are written, and the epoch where workers hold accounts: a
-    Master has given each account once.
+    Only columns of the source document are written, and the epoch of assigned accounts, which
+    only Master's table has.
     """
     with closing(sqlite3.connect(path)) as connection, connection:
         metadata = json.dumps({"capabilities": [PLATFORM], "maxAccounts": 2 * accounts})
         connection.executemany(
-            "INSERT INTO workers (id, host, port, status, assigned_accounts, last_heartbeat, started_at, "
-            "version, metadata, created_at, updated_at) "
+            "INSERT INTO workers (id, host, port, status, assigned_accounts, last_heartbeat, "
+            "started_at, version, metadata, created_at, updated_at) "
             "VALUES (?, '127.0.0.1', 4000, 'connected', ?, ?, ?, '1.0.0', ?, ?, ?)",
             (
                 (
@@ -50,8 +50,8 @@ def fill_accounts(path: Path, accounts: int, workers: int = 0) -> None:
         )
         holders = [name_worker(number % workers) if workers else None for number in range(accounts)]
         connection.executemany(
-            "INSERT INTO accounts (id, platform, account_name, assigned_worker_id, created_at, updated_at) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO accounts (id, platform, account_name, assigned_worker_id, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (f"a-{number:06d}", PLATFORM, f"Account {number}", holder, CREATED_AT, CREATED_AT)
                 for number, holder in enumerate(holders)
@@ -62,7 +62,9 @@ def fill_accounts(path: Path, accounts: int, workers: int = 0) -> None:
 
 
 def make_master_file(path: Path, python: str, root: Path) -> None:
-    """Make an empty database of the Master of a checkout, with its key file. Errors: BenchFailed."""
+    """Make an empty database and its key file by a checkout's Master. Errors: BenchFailed."""
+    if not (root / "master" / "app.py").is_file():  # the interpreter may have another one installed
+        raise BenchFailed(f"{root} is no checkout of Master.")
     environment = {**os.environ, "PYTHONPATH": str(root), "DB_PATH": str(path)}
     done = subprocess.run(  # noqa: S603
         [python, "-m", "master", "db", "upgrade"],
@@ -84,7 +86,7 @@ def make_peer_file(path: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a database that nobody has open, and the key file beside it where there is one."""
+    """Copy a closed database, and the key file beside it if there is one."""
     for suffix in ("", ".keys"):
         beside = source.with_name(source.name + suffix)
         if beside.exists():

@@ -1,4 +1,4 @@
-"""WebSocket frames and Socket.IO packets as a client writes and reads them, without a library."""
+"""WebSocket frames and Socket.IO packets, encoded and decoded without a library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MASK_TABLE = bytes(byte ^ MASK[0] for byte in range(256))
 
 
 class BrokenStream(Exception):
-    """What arrived is no WebSocket stream of whole messages."""
+    """The bytes are no WebSocket stream of whole messages."""
 
 
 def encode_frame(payload: bytes, kind: int = TEXT) -> bytes:

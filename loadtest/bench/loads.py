@@ -13,9 +13,6 @@ from loadtest.bench.process import read_cpu_s, read_rss_bytes
 from loadtest.bench.wire import Wire, connect
 
 PLATFORM = "douyin"
-WARM_WORKERS = 20
-"""Workers that come before the measured ones: neither side's first connections count."""
-
 HEARD = b'["notification:new"'
 PUSH_TIMEOUT_S = 20.0
 CONTENT = "这个多少钱?可以发货到上海吗?"
@@ -23,7 +20,10 @@ CONTENT = "这个多少钱?可以发货到上海吗?"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one generator process does. `name` makes its workers and messages unique."""
+    """The work of one generator process; `name` makes its workers and messages unique.
+
+    The arrivals and registrations of `warm_workers` are not measured.
+    """
 
     load: str
     name: str
@@ -31,6 +31,7 @@ class Job:
     port: int
     pid: int | None = None
     workers: int = 10
+    warm_workers: int = 0
     in_flight: int = 50
     depth: int = 1
     max_accounts: int = 0
@@ -47,7 +48,7 @@ class Job:
 
 @dataclass(slots=True)
 class Span:
-    """What happened between two moments. Moments are monotonic seconds of this machine.
+    """A count between two moments, which are monotonic seconds of this machine.
 
     `cpu_from_s` and `cpu_to_s` are the server's processor seconds, `own_s` the generator's.
     """
@@ -74,7 +75,7 @@ class Span:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a load found: spans by name, other figures by name, and what went wrong."""
+    """The result of a load: spans and other figures by name, and faults in words."""
 
     spans: dict[str, Span] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Outcome:
 
 
 class Load:
-    """One load: `prepare` unmeasured, `run` measured, `finish` checks; the base connects workers."""
+    """One load: `prepare` is not measured, `run` is, `finish` checks the result."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -96,13 +97,13 @@ class Load:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def prepare(self) -> None:
-        """Bring what the measurement needs and is no part of."""
+        """Connect what the measurement needs."""
 
     async def run(self) -> None:
         """Measure."""
 
     async def finish(self, expected: int) -> None:
-        """Check what can be checked only now; `expected` messages were stored by all generators."""
+        """Check the result; all generators together stored `expected` messages."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -110,18 +111,18 @@ class Load:
             wire.close()
 
     def fail(self, fault: Exception) -> None:
-        """End the measurement: a connection is lost, or an answer is wrong."""
+        """End the measurement: a connection was lost, or an answer is wrong."""
         if not self._failure.done():
             self._failure.set_exception(fault)
 
     async def wait(self, seconds: float) -> None:
-        """Wait so long. Errors: whatever `fail` was called with meanwhile."""
+        """Sleep. Errors: those that `fail` is called with meanwhile."""
         await asyncio.wait([self._failure], timeout=seconds)
         if self._failure.done():
             self._failure.result()
 
     async def join(self, namespace: str, heard: Callable[[bytes], None] | None = None) -> Wire:
-        """Connect, and keep the connection until the end."""
+        """Open a connection that stays open until the end."""
         wire = await connect(self.job.host, self.job.port, namespace, heard)
         wire.on_failure = self.fail
         self.wires.append(wire)
@@ -149,6 +150,11 @@ class Load:
         await self.register(wire, worker_id)
         return wire
 
+    async def warm_up(self) -> None:
+        """Connect and register the workers that are not measured."""
+        names = self.name_workers(self.job.warm_workers, "warm")
+        await self.do_all(self.come(name) for name in names)
+
     def name_workers(self, count: int, kind: str = "w") -> list[str]:
         """Return ids that no other generator uses."""
         return [f"{self.job.name}-{kind}{number:05d}" for number in range(count)]
@@ -161,7 +167,7 @@ class Load:
             self.outcome.faults.append(f"{short} workers were not given {wanted} accounts each")
 
     async def do_all(self, tasks: Iterator[Coroutine[Any, Any, Any]]) -> None:
-        """Run these with as many in flight as the job says. Errors: those of the first that fails."""
+        """Run coroutines, `in_flight` at a time. Errors: those of the first that fails."""
 
         async def work() -> None:
             for task in tasks:
@@ -173,14 +179,14 @@ class Load:
 
 
 class Arrivals(Load):
-    """Workers connect and register as fast as they are answered; then they do nothing."""
+    """Workers connect and register as fast as they are answered, then stay idle."""
 
     async def prepare(self) -> None:
-        """Let a few come first."""
-        await self.do_all(self.come(name) for name in self.name_workers(WARM_WORKERS, "warm"))
+        """Let a few workers register first."""
+        await self.warm_up()
 
     async def run(self) -> None:
-        """Let all come."""
+        """Register all workers."""
         self._note_memory("rss_before")
         span = self.outcome.spans["arrive"] = Span(self.job.workers)
         span.begin(self.job.pid)
@@ -197,11 +203,11 @@ class Arrivals(Load):
 
 
 class Registrations(Load):
-    """Workers connect first, all of them; then all register."""
+    """All workers connect first, then all register."""
 
     async def prepare(self) -> None:
-        """Let a few come first."""
-        await self.do_all(self.come(name) for name in self.name_workers(WARM_WORKERS, "warm"))
+        """Let a few workers register first."""
+        await self.warm_up()
 
     async def run(self) -> None:
         """Connect all, then register all."""
@@ -227,16 +233,19 @@ class Heartbeats(Load):
     """Each worker keeps `depth` heartbeats unacknowledged."""
 
     async def prepare(self) -> None:
-        """Let all come."""
+        """Register all workers."""
         self._stopping = False
         self._count = 0
         self._open = 0
-        self._names = self.name_workers(self.job.workers)
-        await self.do_all(self.come(name) for name in self._names)
+        self._beating: list[tuple[Wire, str]] = []
+        await self.do_all(self._come_to_beat(name) for name in self.name_workers(self.job.workers))
+
+    async def _come_to_beat(self, worker_id: str) -> None:
+        self._beating.append((await self.come(worker_id), worker_id))
 
     async def run(self) -> None:
         """Warm up, then count acknowledgements for some seconds."""
-        for wire, name in zip(self.wires, self._names, strict=True):
+        for wire, name in self._beating:
             self._beat_on(wire, name)
         await self.wait(self.job.warm_s)
         span = self.outcome.spans["heartbeat"] = Span()
@@ -275,16 +284,15 @@ class Reports(Load):
     """Each worker keeps `depth` reports of new comments unacknowledged; administrators listen."""
 
     async def prepare(self) -> None:
-        """Let administrators and workers come; each worker reports on an account of its own."""
+        """Connect administrators and workers; each worker has an account of its own."""
         self._stopping = False
         self._sent = self._open = self._acknowledged = self._inserted = 0
         self._heard = [0] * self.job.admins
         for place in range(self.job.admins):
             await self.join("/admin", self._listen(place))
         self._reporters: list[tuple[Wire, str]] = []
-        await self.do_all(
-            self._come_to_report(name) for name in self.name_workers(self.job.workers)
-        )
+        names = self.name_workers(self.job.workers)
+        await self.do_all(self._come_to_report(name) for name in names)
 
     async def _come_to_report(self, worker_id: str) -> None:
         wire = await self.join("/worker")
@@ -301,7 +309,7 @@ class Reports(Load):
         return heard
 
     async def run(self) -> None:
-        """Warm up, count acknowledged reports for some seconds, let the rest be acknowledged."""
+        """Warm up, count acknowledged reports for some seconds, wait for the open ones."""
         for number, (wire, account_id) in enumerate(self._reporters):
             self._report_on(wire, account_id, f"{self.job.name}-{number}")
         await self.wait(self.job.warm_s)
@@ -324,14 +332,14 @@ class Reports(Load):
             )
 
     async def finish(self, expected: int) -> None:
-        """Wait until every administrator was told of every message."""
+        """Wait until every administrator has received a notification of every message."""
         until = time.monotonic() + PUSH_TIMEOUT_S
         while min(self._heard, default=expected) < expected and time.monotonic() < until:
             await self.wait(0.05)
         for place, heard in enumerate(self._heard):
             self.outcome.figures[f"heard_{place}"] = heard
             if heard != expected:
-                fault = f"administrator {place} was told of {heard} of {expected} messages"
+                fault = f"administrator {place} received {heard} of {expected} notifications"
                 self.outcome.faults.append(fault)
 
     def _report_on(self, wire: Wire, account_id: str, name: str) -> None:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from loadtest.bench.crew import Crew, Measured, Total
-from loadtest.bench.loads import WARM_WORKERS, Job
+from loadtest.bench.loads import Job
 from loadtest.bench.plan import CONNECT, HEARTBEATS, MESSAGES, REGISTER, BenchPlan
 from loadtest.bench.process import BenchFailed
 from loadtest.bench.report import Findings, Sample
@@ -18,11 +18,12 @@ ON_WIRE = (CONNECT, REGISTER, HEARTBEATS, MESSAGES)
 def make_job(part: str, plan: BenchPlan) -> Job:
     """Return what all generators together do for one part; whom they load is not known yet."""
     base = Job("", "", "", 0, in_flight=plan.in_flight, warm_s=plan.warm, seconds=plan.seconds)
+    warm = replace(base, warm_workers=plan.warm_workers, settle_s=plan.settle)
     if part == CONNECT:
-        return replace(base, load="arrivals", workers=plan.connect_workers, settle_s=plan.settle)
+        return replace(warm, load="arrivals", workers=plan.connect_workers)
     if part == REGISTER:
         workers, accounts = plan.register_workers, plan.register_accounts
-        return replace(base, load="registrations", workers=workers, max_accounts=accounts)
+        return replace(warm, load="registrations", workers=workers, max_accounts=accounts)
     if part == HEARTBEATS:
         workers, depth = plan.heartbeat_workers, plan.heartbeat_depth
         return replace(base, load="heartbeats", workers=workers, depth=depth)
@@ -57,8 +58,7 @@ def share_job(job: Job, generators: int, server: Running) -> list[Job]:
 
 def count_accounts(job: Job, generators: int) -> int:
     """Return how many accounts must wait so that every worker of a job gets what it takes."""
-    warm = WARM_WORKERS * generators if job.load == "registrations" else 0
-    return (job.workers + warm) * job.max_accounts
+    return (job.workers + job.warm_workers * generators) * job.max_accounts
 
 
 def measure_on_wire(part: str, side: Side, plan: BenchPlan, findings: Findings) -> None:
@@ -74,9 +74,8 @@ def measure_on_wire(part: str, side: Side, plan: BenchPlan, findings: Findings) 
                 crew.order(f"finish {inserted}")
                 listed = server.count_comments() - before
                 if listed != inserted:
-                    raise BenchFailed(
-                        f"{inserted} comments were acknowledged, {listed} are listed."
-                    )
+                    fault = f"{inserted} comments were acknowledged, {listed} are listed."
+                    raise BenchFailed(fault)
     for name, span in total.spans.items():
         findings.add(name, side.name, _to_sample(span))
     if part == CONNECT:

@@ -1,4 +1,4 @@
-"""What a bench measures: which figures, how many of whom, against which peer."""
+"""The options of a bench: which figures, which sizes, which peer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ IN_PROCESS, CONNECT, REGISTER = "inprocess", "connect", "register"
 HEARTBEATS, MESSAGES, SCALE = "heartbeats", "messages", "scale"
 PARTS = (IN_PROCESS, CONNECT, REGISTER, HEARTBEATS, MESSAGES, SCALE)
 
+ABOUT = "Measure Master's costs, beside a Node server if --peer is given. No time is judged."
 LOST_SHARE = 0.15
 
 SIZES: dict[str, tuple[float, float, str]] = {
@@ -23,14 +24,15 @@ SIZES: dict[str, tuple[float, float, str]] = {
     "connect-workers": (2_000, 300, "workers that connect, register and stay idle"),
     "register-workers": (600, 100, "workers that register while accounts wait"),
     "register-accounts": (10, 10, "accounts that each of them is given"),
+    "warm-workers": (200, 20, "workers that connect and register before those are measured"),
     "heartbeat-workers": (100, 50, "workers that send heartbeats"),
     "heartbeat-depth": (8, 8, "unacknowledged heartbeats of each"),
     "report-workers": (50, 20, "workers that report messages"),
     "report-depth": (4, 4, "unacknowledged reports of each"),
     "batch": (3, 3, "messages per report"),
-    "admins": (3, 3, "administrators that are told of each message"),
+    "admins": (3, 3, "administrators that get a notification of each message"),
     "seconds": (3, 1, "measured seconds of heartbeats and of reports"),
-    "warm": (1, 0.5, "seconds of load before them"),
+    "warm": (2, 0.5, "seconds of load before them"),
     "settle": (2, 0.5, "seconds between the last registration and the reading of memory"),
 }
 """Option -> its default, its default with --quick, and what it means."""
@@ -41,7 +43,7 @@ FRACTIONS = ("seconds", "warm", "settle")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One row of the table of scale: so many accounts on so many workers, of which some are lost."""
+    """One row of the table of scale; `lost` of the workers fall silent."""
 
     accounts: int
     workers: int
@@ -50,7 +52,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """One bench. `peer` is None, `auto` or a URL; `root` is the checkout whose Master is measured."""
+    """One bench. `peer` is None, `auto` or a URL; `root` is the measured checkout."""
 
     root: Path
     python: str
@@ -63,6 +65,7 @@ class BenchPlan:
     connect_workers: int
     register_workers: int
     register_accounts: int
+    warm_workers: int
     heartbeat_workers: int
     heartbeat_depth: int
     report_workers: int
@@ -103,67 +106,44 @@ def read_bench_plan(arguments: Sequence[str] | None = None) -> BenchPlan:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m loadtest bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m loadtest bench", description=ABOUT)
+    _add_choices(parser)
+    _add_sizes(parser)
+    return parser
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is measured."""
     add = parser.add_argument
-    add(
-        "--peer",
-        metavar="URL|auto",
-        help="compare with a Node peer: install and start it, or one that runs",
-    )
+    meaning = "compare with a Node peer: install and start one (auto), or use a running one"
+    add("--peer", metavar="URL|auto", help=meaning)
     add("--json", action="store_true", help="print one JSON object as the last line")
-    add(
-        "--only", type=_read_parts, default=PARTS, metavar="NAME,...", help=f"of {', '.join(PARTS)}"
-    )
+    meaning = f"of {', '.join(PARTS)}"
+    add("--only", type=_read_parts, default=PARTS, metavar="NAME,...", help=meaning)
     add("--quick", action="store_true", help="small sizes, one round")
-    add(
-        "--root",
-        type=Path,
-        default=ROOT,
-        help="the checkout whose Master is measured (default: this one)",
-    )
-    add(
-        "--python",
-        default=sys.executable,
-        help="the interpreter that has its packages (default: this one)",
-    )
+    meaning = "the checkout whose Master is measured (default: this one)"
+    add("--root", type=Path, default=ROOT, help=meaning)
+    meaning = "the interpreter that has its packages (default: this one)"
+    add("--python", default=sys.executable, help=meaning)
+    meaning = "leave the accounts of the table of scale without sealed cookies and fingerprints"
+    add("--no-secrets", dest="secrets", action="store_false", help=meaning)
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how much is measured."""
+    add = parser.add_argument
     generators = 1 if (os.cpu_count() or 1) < 4 else 2
-    add(
-        "--generators",
-        type=_count,
-        default=generators,
-        help="load generator processes (default: %(default)s)",
-    )
-    add(
-        "--in-flight",
-        type=_count,
-        default=50,
-        help="arrivals under way per generator (default: %(default)s)",
-    )
+    meaning = f"load generator processes (default: {generators})"
+    add("--generators", type=_count, default=generators, help=meaning)
+    meaning = "arrivals under way per generator (default: 50)"
+    add("--in-flight", type=_count, default=50, help=meaning)
     for name, (full, quick, meaning) in SIZES.items():
         kind = _seconds if name in FRACTIONS else _count
         add(f"--{name}", type=kind, help=f"{meaning} (default: {full:g}, quick: {quick:g})")
-    meaning = (
-        f"rows of the table of scale (default: {SCALES[0]}; lost: {LOST_SHARE:.0%} of the workers)"
-    )
-    add(
-        "--scale",
-        type=read_scales,
-        metavar="ACCOUNTS:WORKERS[:LOST],...",
-        help=meaning.replace("%", "%%"),
-    )
-    add(
-        "--no-secrets",
-        dest="secrets",
-        action="store_false",
-        help="leave the accounts of the table of scale without sealed cookies and fingerprints",
-    )
-    add(
-        "--limit",
-        type=_seconds,
-        default=1_200.0,
-        help="longest seconds of one child (default: %(default)s)",
-    )
-    return parser
+    meaning = f"rows of the table of scale (default: {SCALES[0]}; LOST: 15 %% of the workers)"
+    add("--scale", type=read_scales, metavar="ACCOUNTS:WORKERS[:LOST],...", help=meaning)
+    meaning = "longest seconds of one child process (default: 1200)"
+    add("--limit", type=_seconds, default=1_200.0, help=meaning)
 
 
 def read_scales(text: str) -> tuple[Scale, ...]:
@@ -172,13 +152,12 @@ def read_scales(text: str) -> tuple[Scale, ...]:
     for part in text.split(","):
         numbers = [_count(number) for number in part.split(":")]
         if len(numbers) not in (2, 3):
-            raise argparse.ArgumentTypeError(
-                f"{part!r} is not accounts:workers or accounts:workers:lost"
-            )
+            fault = f"{part!r} is not accounts:workers or accounts:workers:lost"
+            raise argparse.ArgumentTypeError(fault)
         accounts, workers = numbers[:2]
         lost = numbers[2] if len(numbers) == 3 else math.ceil(workers * LOST_SHARE)
         if accounts % workers or 2 * lost >= workers:
-            fault = f"{part!r}: workers must divide the accounts, and fewer than half of them can be lost"
+            fault = f"{part!r}: WORKERS must divide ACCOUNTS, LOST be less than half of WORKERS"
             raise argparse.ArgumentTypeError(fault)
         scales.append(Scale(accounts, workers, lost))
     return tuple(scales)
@@ -188,9 +167,8 @@ def _read_parts(text: str) -> tuple[str, ...]:
     parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts:
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(unknown) or 'nothing'} is none of {', '.join(PARTS)}"
-        )
+        fault = f"{', '.join(unknown) or 'nothing'} is none of {', '.join(PARTS)}"
+        raise argparse.ArgumentTypeError(fault)
     return parts
 
 

@@ -34,7 +34,7 @@ def parse_rss_bytes(status: str) -> int:
 
 
 def read_cpu_s(pid: int | None) -> float | None:
-    """Return the seconds of processor time that a process has used; None where nobody counts them."""
+    """Return the processor seconds that a process has used; None if they are not known."""
     try:
         return None if pid is None else parse_cpu_s((PROC / str(pid) / "stat").read_text())
     except OSError:
@@ -42,7 +42,7 @@ def read_cpu_s(pid: int | None) -> float | None:
 
 
 def read_rss_bytes(pid: int | None) -> int | None:
-    """Return the resident memory of a process; None where nobody counts it."""
+    """Return the resident memory of a process; None if it is not known."""
     try:
         return None if pid is None else parse_rss_bytes((PROC / str(pid) / "status").read_text())
     except OSError:
@@ -65,9 +65,12 @@ def ask_version(*command: str) -> str | None:
 
 
 def run_child(
-    command: list[str], environment: dict[str, str], cwd: Path, limit_s: float
+    command: list[str],
+    environment: dict[str, str],
+    cwd: Path,
+    limit_s: float,
 ) -> dict[str, Any]:
-    """Run a program that prints a JSON object as its last line, and return that. Errors: BenchFailed."""
+    """Run a program and return the JSON object of its last line. Errors: BenchFailed."""
     try:
         done = subprocess.run(  # noqa: S603
             command,

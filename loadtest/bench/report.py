@@ -1,4 +1,4 @@
-"""What a bench found: medians over its rounds, ratios, and the tables that show them."""
+"""The results of a bench: medians over its rounds, ratios, tables, JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ScaleRow:
-    """What the state costs at one scale. Bytes are per account, beyond those of an empty Master."""
+    """One row of the table of scale; bytes per account are beyond those of an empty Master."""
 
     scale: Scale
     start_s: float
@@ -47,21 +47,23 @@ class ScaleRow:
     objects_per_account: float
     placed_s: float
     place_block_ms: float
+    place_cpu_ms: float
     moved: int
     replaced_s: float
     replace_block_ms: float
+    replace_cpu_ms: float
 
 
 @dataclass(slots=True)
 class Findings:
-    """Everything that a bench has found so far."""
+    """All results of a bench so far."""
 
     samples: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
     scales: list[ScaleRow] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     machine: dict[str, str | int | None] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
-    """Takes a line for each figure, for whoever waits for the end."""
+    """Takes a line of progress for each figure."""
 
     def add(self, name: str, side: str, sample: Sample) -> None:
         """Add one round's figure of one side."""
@@ -81,7 +83,7 @@ def find_median(values: Iterable[float | None]) -> float | None:
 
 
 def find_ratio(ours: Sequence[Sample], node: Sequence[Sample]) -> tuple[float, float, float] | None:
-    """Return ours through Node's of the medians, and the least and greatest of any round."""
+    """Return ours divided by Node's: of the medians, and the least and greatest of a round."""
     rounds = [mine.value / its.value for mine, its in zip(ours, node, strict=False) if its.value]
     middle = median(sample.value for sample in node) if node else 0
     if not rounds or not middle:
@@ -102,26 +104,23 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def show_number(value: float | None) -> str:
-    """Return a number with as many digits as mean something; a dash where there is none."""
+    """Return a number with as many digits as mean something; a dash for None."""
     if value is None:
         return "-"
-    return (
-        f"{value:,.0f}"
-        if abs(value) >= 100
-        else f"{value:.1f}"
-        if abs(value) >= 1
-        else f"{value:.2f}"
-    )
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    return f"{value:,.{digits}f}"
 
 
 def show_figures(findings: Findings) -> str:
     """Return the table that compares the sides."""
-    rows = [("figure", "unit", "ours", "Node", "ratio", "(rounds)", "ours us/op", "Node us/op")]
+    head = ("figure", "unit", "ours", "Node", "ratio", "(rounds)")
+    rows = [(*head, "ours us/op", "Node us/op", "us ratio")]
     for name, (title, unit) in FIGURES.items():
         ours, node = findings.of(name, OURS), findings.of(name, NODE)
         if not ours and not node:
             continue
         ratio = find_ratio(ours, node)
+        us, node_us = (find_median(sample.us for sample in side) for side in (ours, node))
         rows.append(
             (
                 title,
@@ -130,8 +129,9 @@ def show_figures(findings: Findings) -> str:
                 show_number(find_median(sample.value for sample in node)),
                 f"{ratio[0]:.2f}" if ratio else "-",
                 f"{ratio[1]:.2f}-{ratio[2]:.2f}" if ratio else "-",
-                show_number(find_median(sample.us for sample in ours)),
-                show_number(find_median(sample.us for sample in node)),
+                show_number(us),
+                show_number(node_us),
+                f"{us / node_us:.2f}" if us and node_us else "-",
             )
         )
     return align(rows, left=2) if len(rows) > 1 else ""
@@ -150,11 +150,11 @@ def show_scales(rows: Sequence[ScaleRow]) -> str:
         "objects B/acc",
         "placed s",
         "acc/s",
-        "block ms",
+        "block ms (cpu)",
         "moved",
         "moved s",
         "acc/s",
-        "block ms",
+        "block ms (cpu)",
     )
     lines = [
         (
@@ -166,11 +166,11 @@ def show_scales(rows: Sequence[ScaleRow]) -> str:
             f"{row.objects_per_account:.0f}",
             f"{row.placed_s:.2f}",
             show_number(row.scale.accounts / row.placed_s),
-            f"{row.place_block_ms:.0f}",
+            f"{row.place_block_ms:.0f} ({row.place_cpu_ms:.0f})",
             str(row.moved),
             f"{row.replaced_s:.2f}",
             show_number(row.moved / row.replaced_s),
-            f"{row.replace_block_ms:.0f}",
+            f"{row.replace_block_ms:.0f} ({row.replace_cpu_ms:.0f})",
         )
         for row in rows
     ]
@@ -178,20 +178,19 @@ def show_scales(rows: Sequence[ScaleRow]) -> str:
 
 
 def show_machine(machine: Mapping[str, str | int | None]) -> str:
-    """Return the line that says on what was measured."""
+    """Return the line about machine and versions."""
     return "; ".join(f"{name} {value}" for name, value in machine.items() if value is not None)
 
 
 def find_limited(findings: Findings) -> list[str]:
-    """Return which figures the generator has limited, in words."""
+    """Return in words which figures the generator has limited."""
     found = []
     for name, sides in findings.samples.items():
         for side, samples in sides.items():
             busy = median(sample.busy for sample in samples)
             if busy > BUSY:
-                found.append(
-                    f"{FIGURES[name][0]}, {side}: the generator was busy {busy:.0%} of the time"
-                )
+                title = f"{FIGURES[name][0]}, {side}"
+                found.append(f"{title}: the generator was busy {busy:.0%} of the time")
     return found
 
 

@@ -1,13 +1,15 @@
-"""`python -m loadtest bench`: what Master costs, beside a Node server of the source document's design.
+"""`python -m loadtest bench`: Master's costs, beside a Node server of the source document's design.
 
-Both sides are measured in turn (A B A B ...) under the same load in the same run, and medians over the
-rounds are shown. No time is judged: the exit code is 0 unless a measurement broke or found a wrong result.
+Both sides are measured in turn (A B A B ...) under the same load in the same run; the tables show
+medians over the rounds. No time is judged: the exit code is 0 unless a measurement breaks or its
+result is wrong.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -33,7 +35,7 @@ VERSIONS = "import platform, sqlite3; print(platform.python_version(), sqlite3.s
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Show progress."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = read_bench_plan(arguments)
     raise_file_limit()
     findings = Findings(tell=say)
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the children too
     try:
         with tempfile.TemporaryDirectory(prefix="master-bench-") as folder:
             run_bench(plan, Path(folder), findings)
@@ -49,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings.faults.append(str(fault))
     except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, former)
     print(show_findings(findings))
     if plan.json:
         print(json.dumps(to_json(findings)))
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_bench(plan: BenchPlan, folder: Path, findings: Findings) -> None:
-    """Measure everything that the plan names. Errors: BenchFailed if a side cannot be brought up at all."""
+    """Measure everything that the plan names. Errors: BenchFailed if a side is missing."""
     ours = Ours(plan.root, plan.python, folder)
     peer = find_peer(plan)
     sides: list[Side] = [ours, peer] if peer is not None else [ours]
@@ -79,7 +84,7 @@ def run_bench(plan: BenchPlan, folder: Path, findings: Findings) -> None:
 
 
 def attempt(findings: Findings, title: str, measure: Callable[[], None]) -> None:
-    """Measure something; what breaks is a fault, and the bench goes on with the next."""
+    """Run one measurement; if it breaks, note the fault and go on."""
     try:
         measure()
     except BenchFailed as fault:
@@ -88,7 +93,7 @@ def attempt(findings: Findings, title: str, measure: Callable[[], None]) -> None
 
 
 def find_peer(plan: BenchPlan) -> Side | None:
-    """Return the peer that the plan names, installed if it must be; None without one. Errors: BenchFailed."""
+    """Return the plan's peer, installed if need be; None without one. Errors: BenchFailed."""
     if plan.peer is None or not set(plan.parts) & set(ON_WIRE):
         return None
     if plan.peer != "auto":

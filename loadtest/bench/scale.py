@@ -1,4 +1,4 @@
-"""The figures that are measured inside Master: registrations without sockets, and the table of scale."""
+"""Figures from inside Master: registrations without sockets, and the table of scale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Inside:
         return run_child(command, environment, self._folder, self._plan.limit_s)
 
     def measure_empty(self) -> tuple[int, int]:
-        """Return the memory of a Master without accounts: of the process, and of Python's objects; measured once."""
+        """Return resident and traced bytes of a Master without accounts, measured once."""
         if self._empty is None:
             with tempfile.TemporaryDirectory(prefix="master-bench-") as folder:
                 path = self.make_file(folder, 0)
@@ -66,7 +66,7 @@ def measure_in_process(inside: Inside, plan: BenchPlan, findings: Findings) -> N
 
 
 def measure_start(ours: Ours, path: Path) -> tuple[float, int]:
-    """Return seconds until a Master on this database is ready, and its memory then. Errors: BenchFailed."""
+    """Return seconds until Master is ready, and its memory then. Errors: BenchFailed."""
     target = ours.make_target()
     try:
         copy_file(path, target.db_path)
@@ -101,9 +101,11 @@ def measure_scale(inside: Inside, ours: Ours, scale: Scale, findings: Findings) 
         (traced - empty_traced) / accounts,
         placed_s=found["placed_s"],
         place_block_ms=found["place_block_ms"],
+        place_cpu_ms=found["place_cpu_ms"],
         moved=int(found["moved"]),
         replaced_s=found["replaced_s"],
         replace_block_ms=found["replace_block_ms"],
+        replace_cpu_ms=found["replace_cpu_ms"],
     )
     findings.tell(f"  scale {accounts}: start {start_s:.1f} s, placed in {row.placed_s:.1f} s")
     findings.scales.append(row)

@@ -40,7 +40,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that can be loaded; `pid` is None where it is not ours to look at."""
+    """A running server; `pid` is None if the bench has not started it."""
 
     host: str
     port: int
@@ -74,7 +74,7 @@ class Side(Protocol):
     name: str
 
     def open(self, accounts: int) -> AbstractContextManager[Running]:
-        """Give a running server in which so many accounts wait, as a context manager."""
+        """Give a running server with so many waiting accounts, as a context manager."""
         ...
 
 
@@ -101,7 +101,7 @@ class Ours:
 
     @contextmanager
     def open(self, accounts: int) -> Iterator[Running]:
-        """Give a Master in which so many accounts wait. Errors: BenchFailed."""
+        """Give a Master with so many waiting accounts. Errors: BenchFailed."""
         target = self.make_target()
         try:
             fill_accounts(target.db_path, accounts)
@@ -137,7 +137,7 @@ class NodePeer:
 
     @contextmanager
     def open(self, accounts: int) -> Iterator[Running]:
-        """Give a peer in which so many accounts wait. Errors: BenchFailed."""
+        """Give a peer with so many waiting accounts. Errors: BenchFailed."""
         target = NodeTarget(self._folder)
         try:
             make_peer_file(target.db_path)
@@ -151,7 +151,7 @@ class NodePeer:
 
 
 class RemotePeer:
-    """A peer that somebody else has started: its memory and processor time are not known."""
+    """A peer that is running already: its memory and processor time are not known."""
 
     name = NODE
 
@@ -171,13 +171,13 @@ class RemotePeer:
 
 
 def find_cache() -> Path:
-    """Return the folder of what this user's programs may fetch again."""
+    """Return the user's cache folder."""
     given = os.environ.get("XDG_CACHE_HOME")
     return Path(given) if given else Path.home() / ".cache"
 
 
 def install_peer(cache: Path | None = None) -> Path:
-    """Install the Node peer with npm unless this version of it is there; return its folder.
+    """Install the Node peer with npm, once per version; return its folder.
 
     Errors: BenchFailed if there is no Node, or npm fails.
     """
@@ -206,7 +206,7 @@ def _install_into(folder: Path) -> None:
         shutil.copy(PEER / name, folder)
     command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             [*command, "--no-update-notifier"],
             cwd=folder,
             capture_output=True,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from loadtest.bench.frames import (
     CLOSE,
@@ -25,8 +26,13 @@ from loadtest.bench.frames import (
     read_acknowledgement,
 )
 
+JOIN_TIMEOUT_S = 60.0
+
 Answered = Callable[[Any], None]
 """Takes what an event was acknowledged with."""
+
+Heard = Callable[[bytes], None]
+"""Takes an event's packet: what follows its namespace."""
 
 
 class ConnectionFailed(Exception):
@@ -34,11 +40,9 @@ class ConnectionFailed(Exception):
 
 
 class Wire(asyncio.Protocol):
-    """One connection. `heard` takes each event's packet, `["name",...]` after its namespace."""
+    """One connection to one namespace."""
 
-    def __init__(
-        self, host: str, port: int, namespace: str, heard: Callable[[bytes], None] | None = None
-    ) -> None:
+    def __init__(self, host: str, port: int, namespace: str, heard: Heard | None) -> None:
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._host, self._port, self._namespace = host, port, namespace
         self._heard = heard
@@ -80,12 +84,11 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Shake hands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(encode_handshake(self._host, self._port))
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio's
+        self._transport.write(encode_handshake(self._host, self._port))
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived; whatever is sent meanwhile leaves in one write."""
+        """Handle arrived frames; what is sent meanwhile leaves in one write."""
         self._corked = True
         try:
             if self._http is not None:
@@ -101,7 +104,7 @@ class Wire(asyncio.Protocol):
                 self._out.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever still waits."""
+        """Fail what still waits."""
         self._fail(ConnectionFailed(f"The server closed {self._namespace}: {exc}"))
 
     def _shake_hands(self, data: bytes) -> bytes:
@@ -131,7 +134,7 @@ class Wire(asyncio.Protocol):
             raise ConnectionFailed(f"The server closes {self._namespace}.")
 
     def _take_control(self, payload: bytes) -> None:
-        """Deal with what is neither event nor acknowledgement: open, ping, joined, refused, closed."""
+        """Handle open, ping, joined, refused and closed."""
         if payload[:1] == b"0":
             self._send(encode_join(self._namespace))
         elif payload[:1] == b"2":
@@ -157,18 +160,21 @@ class Wire(asyncio.Protocol):
         self.failed = fault
         if not self.joined.done():
             self.joined.set_exception(fault)
-            self.joined.exception()  # `connect` may have been given up: an unread exception is no news
+            self.joined.exception()  # read it here: `connect` may have timed out
         if self.on_failure is not None:
             self.on_failure(fault)
         if self._transport is not None:
             self._transport.abort()
 
 
-async def connect(
-    host: str, port: int, namespace: str, heard: Callable[[bytes], None] | None = None
-) -> Wire:
-    """Return a connection that has joined its namespace. Errors: ConnectionFailed, OSError."""
+async def connect(host: str, port: int, namespace: str, heard: Heard | None = None) -> Wire:
+    """Open a connection and join its namespace.
+
+    Errors: ConnectionFailed, OSError, TimeoutError.
+    """
     loop = asyncio.get_running_loop()
-    _, wire = await loop.create_connection(lambda: Wire(host, port, namespace, heard), host, port)
-    await wire.joined
+    async with asyncio.timeout(JOIN_TIMEOUT_S):
+        make = partial(Wire, host, port, namespace, heard)
+        _, wire = await loop.create_connection(make, host, port)
+        await wire.joined
     return wire

@@ -43,7 +43,7 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
     """
     opened = await _open(turns, database)
     broken: dict[str, str] = {}
-    shown = 0
+    known: dict[str, Any] = {}
     for turn in turns:
         for handout in turn.handouts:
             for account_id, epoch in handout.epochs.items():
@@ -54,10 +54,11 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
                 secret = opened.secrets.get(account_id, NO_SECRETS)
                 if secret.broken:
                     broken[account_id] = next(iter(secret.broken.values()))
-                handout.shown.append(_show(turn, handout, account, secret, opened.proxies[handout.worker_id]))
-                shown += 1
-                if shown % AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                if account_id not in known:  # who registers is shown an account twice: as its own, and to watch
+                    known[account_id] = _show(turn, handout, account, secret, opened.proxies[handout.worker_id])
+                    if len(known) % AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                handout.shown.append(known[account_id])
             if handout.is_task:
                 handed = (account["id"] for account in handout.shown)
                 turn.deadlines.handed_out.update(dict.fromkeys(handed, turn.monotonic))

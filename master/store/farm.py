@@ -19,6 +19,7 @@ from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification
 from master.store.accounts import count_holdings
 from master.store.logins import find_open
+from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.rows import chunk_ids
 from master.store.schema import (
@@ -85,7 +86,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:
         heard = [{"key": worker_id, "at": draft.signs[worker_id]} for worker_id in known]
-        await connection.execute(_SIGNS, heard)
+        await execute_many(connection, _SIGNS, heard)
     await add_notifications(connection, draft.notes)
     if draft.last_seq != farm.last_seq:
         counter = update(counters).where(counters.c.name == SEQUENCE, counters.c.value == farm.last_seq)
@@ -144,7 +145,7 @@ async def _add(
         if rows is WORKERS:
             for row in values:
                 row["last_heartbeat"] = signs.get(row["id"])
-        await connection.execute(_insert_into(rows.table), values)
+        await execute_many(connection, _insert_into(rows.table, tuple(values[0])), values)
 
 
 def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
@@ -154,9 +155,9 @@ def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
 
 async def _execute_all(connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]) -> None:
     """Execute a guarded statement for all of these rows. Errors: Overtaken unless each of them was still as known."""
-    result = await connection.execute(statement, values)
-    if result.rowcount != len(values):
-        raise Overtaken(f"{len(values) - result.rowcount} of {len(values)} rows are not as memory has them")
+    changed = await execute_many(connection, statement, values)
+    if changed != len(values):
+        raise Overtaken(f"{len(values) - changed} of {len(values)} rows are not as memory has them")
 
 
 def _conditions(table: Table, key: str) -> list[Any]:
@@ -179,8 +180,8 @@ def _remove_from(table: Table, key: str) -> Delete:
 
 
 @cache
-def _insert_into(table: Table) -> Insert:
-    return insert(table)
+def _insert_into(table: Table, columns: tuple[str, ...]) -> Insert:
+    return insert(table).values({column: bindparam(column) for column in columns})
 
 
 @cache
@@ -205,13 +206,14 @@ async def _write_kept(connection: AsyncConnection, draft: Draft) -> None:
             row = {"kept_key": key, **{f"kept_{column}": value for column, value in sealed.items()}}
             by_columns.setdefault((table, tuple(values)), []).append(row)
     for (table, columns), some in by_columns.items():
-        await connection.execute(_update_kept(table, columns), some)
+        await execute_many(connection, _update_kept(table, columns), some)
 
 
 async def add_notifications(connection: AsyncConnection, new: Sequence[Notification]) -> None:
     """Insert notifications, all in one statement."""
     if new:
-        await connection.execute(_insert_into(notifications), [NOTIFICATIONS.to_row(one) for one in new])
+        rows = [NOTIFICATIONS.to_row(one) for one in new]
+        await execute_many(connection, _insert_into(notifications, tuple(rows[0])), rows)
 
 
 async def touch(connection: AsyncConnection) -> None:

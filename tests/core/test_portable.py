@@ -37,6 +37,7 @@ from master.model import (
 )
 from master.secret import Secret
 from master.store import accounts, farm, logins, messages, notifications, proxies
+from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
 
@@ -138,7 +139,8 @@ async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store)
 
     for decide in (begin, go_on, end):
         await store.commit(decide)
-    assert any(text.startswith("UPDATE accounts") for text in store.compiled)
+    many = [str(statement.compile(dialect=POSTGRESQL)) for statement, _ in list(_prepared.values())]
+    assert any(text.startswith("UPDATE accounts") for text in many)
 
 
 async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understood(store: Store) -> None:
