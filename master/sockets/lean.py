@@ -229,8 +229,6 @@ class LeanSocket(AsyncSocket):
                 packets = [await queue.get()]
                 while len(packets) < AT_ONCE and not queue.empty():
                     packets.append(queue.get_nowait())
-                for _ in packets:
-                    queue.task_done()
                 ending = None in packets
                 frames = [packet.encode() for packet in packets[: packets.index(None) if ending else None]]
                 if frames:

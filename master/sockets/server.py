@@ -111,6 +111,7 @@ class SocketServer(socketio.AsyncServer):
         super().__init__(async_handlers=False, json=FastJson, **options)
         self.eio._async = {**self.eio._async, "translate_request": _translate, "websocket": PlainWebSocket}
         self.eio.generate_id = make_connection_id
+        self.eio.create_queue = lambda: OutboundQueue(outbound_bytes)
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self._clock = clock
@@ -128,14 +129,11 @@ class SocketServer(socketio.AsyncServer):
     async def _handle_eio_connect(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, environ: dict[str, Any]
     ) -> None:
-        """Give a new connection a bounded queue before anybody but the library has written to it."""
+        """Note a new connection, which is nobody's yet, and take it over."""
         await super()._handle_eio_connect(eio_sid, environ)
         self.expected[eio_sid] = ("", self._clock.monotonic())
         connection = self.eio.sockets[eio_sid]
-        queue = OutboundQueue(self._outbound_bytes, lambda: self._drop_slow(eio_sid))
-        while not connection.queue.empty():
-            queue.put_nowait(connection.queue.get_nowait())
-        connection.queue = queue
+        connection.queue.overflow = lambda: self._drop_slow(eio_sid)
         LeanSocket.take_over(connection, self._clock, lambda: self.settle(eio_sid))
 
     async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
