@@ -1,0 +1,84 @@
+"""The private seams of libraries that Master uses, by name: a new version that lacks one fails here first.
+
+pyproject.toml bounds these libraries from above; whoever raises a bound reads this list.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import aiohttp.web
+import engineio.async_server
+import engineio.async_socket
+import engineio.packet
+import pytest
+import socketio
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.web_request import BaseRequest
+from engineio.async_drivers import aiohttp as driver
+
+SEAMS = {
+    aiohttp.web.WebSocketResponse: ("_start", "prepare", "receive", "close", "closed"),
+    BaseProtocol: ("_drain_helper",),
+    engineio.async_server.AsyncServer: (
+        "create_queue",
+        "generate_id",
+        "handle_request",
+        "_handle_connect",
+        "_service_task",
+        "_trigger_event",
+    ),
+    engineio.async_socket.AsyncSocket: (
+        "check_ping_timeout",
+        "close",
+        "handle_get_request",
+        "handle_post_request",
+        "poll",
+        "receive",
+        "schedule_ping",
+        "send",
+        "_upgrade_websocket",
+        "_websocket_handler",
+    ),
+    engineio.packet.Packet: ("encode",),
+    driver.WebSocket: ("__call__", "send", "wait"),
+    socketio.AsyncServer: (
+        "_handle_connect",
+        "_handle_eio_connect",
+        "_handle_eio_disconnect",
+        "_handle_eio_message",
+        "_send_packet",
+    ),
+    socketio.AsyncManager: (
+        "basic_disconnect",
+        "basic_enter_room",
+        "basic_leave_room",
+        "eio_sid_from_sid",
+        "get_participants",
+        "is_connected",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SEAMS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_seam_is_there(kind: type) -> None:
+    assert [name for name in SEAMS[kind] if not hasattr(kind, name)] == []
+
+
+def test_what_instances_have_is_there() -> None:
+    server = socketio.AsyncServer(async_mode="aiohttp")
+    assert {"translate_request", "websocket"} <= set(server.eio._async)
+    assert (server._binary_packet, server.environ, server.packet_class.__name__) == ({}, {}, "Packet")
+    assert {"connect", "message", "disconnect"} <= set(server.eio.handlers)
+    assert server.eio.sockets == {}
+    assert (
+        "_payload_writer" in BaseRequest.__slots__
+        or hasattr(BaseRequest, "_payload_writer")
+        or ("payload_writer" in inspect.signature(BaseRequest.__init__).parameters)
+    )
+
+
+def test_the_library_makes_its_queue_by_the_server_and_its_socket_by_itself() -> None:
+    source = inspect.getsource(engineio.base_socket.BaseSocket.__init__)
+    assert "self.server.create_queue()" in source
+    assert "AsyncSocket(self, sid)" in inspect.getsource(engineio.async_server.AsyncServer._handle_connect)
