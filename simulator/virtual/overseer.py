@@ -20,7 +20,7 @@ from simulator.ledger import Ledger
 from simulator.virtual.deadlines import Moment, Signs, Silence, find_taken_late
 from simulator.virtual.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.house import House
-from simulator.virtual.parcels import find_misassigned, find_mishandled, list_closed
+from simulator.virtual.parcels import find_misassigned, find_mishandled, find_turned_away, list_closed
 from simulator.virtual.view import AccountRow, LoginRow, Reader, View, WorkerRow
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
@@ -76,7 +76,7 @@ class Overseer:
 
         def look(group: Group) -> None:
             self._together, self._began, self._closed = len(group.items) > 1, _find_beginning(group), list_closed(group)
-            for rule, detail in find_mishandled(group, self._view.accounts):
+            for rule, detail in (*find_mishandled(group, self._view.accounts), *find_turned_away(group)):
                 self._complain(rule, detail)
             self.look(master)
 

@@ -11,7 +11,7 @@ from master.farm import Farm
 from master.group import Group
 from master.model import WorkerStatus
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
-from master.protocol.worker import Registered, TaskAssign
+from master.protocol.worker import Goodbye, Registered, TaskAssign
 from master.turn import Parcel
 from simulator.virtual.view import AccountRow
 
@@ -39,6 +39,18 @@ def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[
             if handout.epochs and worker is not None and worker.status is WorkerStatus.OFFLINE:
                 given = ", ".join(sorted(handout.epochs))
                 yield "assigned_to_lost", f"{given} handed out to {handout.worker_id}, which the same turn gives up"
+
+
+def find_turned_away(group: Group) -> Iterator[Broken]:
+    """Yield the workers that a group takes in and gives up as well, though they did not say goodbye in it."""
+    came, left = set[str | None](), set[str]()
+    for done in group.done:
+        came |= {one.content.workerId for one in done.turn.parcels if isinstance(one.content, Registered)}
+        left |= {item.event.worker_id for item in done.items if isinstance(item.event, Goodbye)}
+    for worker_id in came - left - {None}:
+        worker = group.draft.workers.changed.get(worker_id or "")
+        if worker is not None and worker.status is WorkerStatus.OFFLINE:
+            yield "given_up_as_it_came", f"{worker_id} registered and was given up for its silence at once"
 
 
 def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
