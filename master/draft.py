@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from master.farm import Committed, Kind, Table
@@ -21,7 +21,7 @@ R = TypeVar("R")
 class Changes(Generic[R]):
     """One table of a draft: what it changes (None: removed), over the table below it."""
 
-    __slots__ = ("_below", "_gone", "_moved", "changed", "kind")
+    __slots__ = ("_below", "_come", "_gone", "_moved", "changed", "kind")
 
     def __init__(self, below: Table[R]) -> None:
         self.kind: Kind[R] = below.kind
@@ -29,6 +29,8 @@ class Changes(Generic[R]):
         self.changed: dict[str, R | None] = {}
         self._moved: dict[str, dict[Hashable, dict[str, bool]]] = {}
         """Index -> key -> record's key -> whether the index holds it there now."""
+        self._come: dict[tuple[str, Hashable], dict[str, None]] = {}
+        """Ordered index and key -> the records that this draft has put there."""
         self._gone: dict[tuple[str, Hashable], Any] = {}
         """Ordered index and key -> the rank up to which nothing of the table below is left there."""
 
@@ -55,7 +57,7 @@ class Changes(Generic[R]):
 
     def _find_ranked(self, index: str, key: Hashable, moved: dict[str, bool], after: Any) -> Iterator[R]:
         rank = self.kind.rank
-        come = [record for name, here in moved.items() if here and (record := self.changed[name]) is not None]
+        come = [record for name in self._come.get((index, key), ()) if (record := self.changed[name]) is not None]
         if after is not None:
             come = [record for record in come if rank(record) > after]
         kept = self._find_kept(index, key, moved, after)
@@ -128,8 +130,12 @@ class Changes(Generic[R]):
             moved = self._moved.setdefault(index, {})
             for one in was:
                 moved.setdefault(one, {})[key] = False
+                if (index, one) in self._come:
+                    self._come[index, one].pop(key, None)
             for one in now:
                 moved.setdefault(one, {})[key] = True
+                if index in self.kind.ordered:
+                    self._come.setdefault((index, one), {})[key] = None
 
     def touches(self, index: str, key: Hashable) -> bool:
         """Tell whether what an index holds under a key has changed."""
@@ -142,6 +148,12 @@ class Changes(Generic[R]):
             moved = self._moved.setdefault(index, {})
             for key, names in keys.items():
                 moved.setdefault(key, {}).update(names)
+                if (index, key) in self._come:
+                    for name, here in names.items():
+                        if not here:
+                            self._come[index, key].pop(name, None)
+        for place, come in other._come.items():
+            self._come.setdefault(place, {}).update(come)
 
 
 class Draft:
@@ -211,23 +223,38 @@ class Draft:
 
     def assign(self, account: Account, worker_id: str, now: int) -> Account:
         """Give an account that nobody holds to a worker and raise its epoch; return it as it is now."""
+        return self.assign_all([account], worker_id, now)[0]
+
+    def assign_all(self, accounts: Sequence[Account], worker_id: str, now: int) -> list[Account]:
+        """Give accounts that nobody holds to a worker and raise their epochs; return them as they are now."""
         worker = self.workers.get(worker_id)
         assert worker is not None, "only a known worker is given something"
-        assert account.assigned_worker_id is None, "what somebody holds is taken first"
-        given = change(account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now)
-        self.accounts.put(given)
-        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + 1))
-        if account.id in (owed := self.owed_to(worker_id)):
-            self.owed[worker_id] = owed - {account.id}
+        owed, given = self.owed_to(worker_id), []
+        for account in accounts:
+            assert account.assigned_worker_id is None, "what somebody holds is taken first"
+            mine = change(account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now)
+            self.accounts.put(mine)
+            given.append(mine)
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + len(given)))
+        if owed:
+            self.owed[worker_id] = owed - {account.id for account in given}
         return given
 
     def release(self, account: Account, now: int) -> Account:
         """Take an account from its worker; return it as it is now. Its epoch stays until somebody gets it."""
-        worker = self.workers.get(account.assigned_worker_id or "")
+        return self.release_all([account], account.assigned_worker_id or "", now)[0]
+
+    def release_all(self, accounts: Sequence[Account], worker_id: str, now: int) -> list[Account]:
+        """Take accounts from the worker that holds them; return them as they are now."""
+        worker = self.workers.get(worker_id)
         assert worker is not None, "what somebody holds is held by a known worker"
-        taken = change(account, assigned_worker_id=None, updated_at=now)
-        self.accounts.put(taken)
-        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts - 1))
+        taken = []
+        for account in accounts:
+            assert account.assigned_worker_id == worker_id, "nobody loses what another holds"
+            free = change(account, assigned_worker_id=None, updated_at=now)
+            self.accounts.put(free)
+            taken.append(free)
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts - len(taken)))
         return taken
 
     def held_by(self, worker_id: str) -> list[Account]:

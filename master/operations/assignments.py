@@ -37,7 +37,7 @@ def take_accounts(
     assert not turn.is_placed, "what a turn takes it takes before it places what waits"
     if not accounts:
         return []
-    taken = [turn.draft.release(account, turn.at) for account in accounts]
+    taken = turn.draft.release_all(accounts, worker_id, turn.at)
     account_ids = [account.id for account in taken]
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
@@ -68,9 +68,10 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
         return []
     workers = count_reserved(turn, turn.draft.list_connected())
     placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION)
-    given: dict[str, list[Account]] = {}
+    chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
-        given.setdefault(worker_id, []).append(give_account(turn, account, worker_id))
+        chosen.setdefault(worker_id, []).append(account)
+    given = {worker_id: turn.draft.assign_all(some, worker_id, turn.at) for worker_id, some in chosen.items()}
     hand_out(turn, given)
     if len(placed) == PORTION:
         turn.go_on(place_more)
@@ -98,7 +99,7 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
         for pinned in (None, worker.id)
     ]
     placed = place_accounts(queues, [worker], find_kept(turn))
-    given = [give_account(turn, account, worker_id) for account, _ in placed]
+    given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []
     if given:
         _log_moved("accounts_assigned", worker_id, given)
     return given
