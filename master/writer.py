@@ -42,14 +42,14 @@ GROUP_LIMIT = 200
 WEIGHT_LIMIT = 5_000
 """Rows that the events of one transaction may make together: as many as one event by contract."""
 
-GROUP_WEIGHT = 1_000
+GROUP_WEIGHT = 500
 """Rows that the plain operations of one group change together, after which the rest is the next group."""
 
 FETCHES = 16
 """How often one operation may ask for what memory does not hold."""
 
-BREATH = 25
-"""Items, or as many hundreds of rows, after which the loop is given up."""
+BREATH = 100
+"""Rows that a group's operations may change before the loop is given up."""
 
 
 class Turns(Looks):
@@ -292,13 +292,16 @@ class Turns(Looks):
         alone = len(group.items) == 1
         for item in on_rows:
             group.done.append(await self._perform_on_rows(item, group.draft, await transaction.connect(), alone=alone))
+        since = 0
         for number, item in enumerate(plain):
             done = await self._perform_plain(item, group.draft, transaction)
             group.done.append(done)
             if group.draft.weight > GROUP_WEIGHT and number + 1 < len(plain):
                 self._put_back(group, plain[number + 1 :])
                 return
-            if number % BREATH == BREATH - 1 or done.turn.draft.weight > 100 * BREATH:
+            since += 1 + done.turn.draft.weight
+            if since > BREATH:
+                since = 0
                 await asyncio.sleep(0)
 
     def _put_back(self, group: Group, items: Sequence[Item]) -> None:

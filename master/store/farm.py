@@ -38,6 +38,9 @@ SEQUENCE = "notification_seq"
 CHUNK = 5_000
 """Rows that are read at once: the loop is given up in between, and they are in memory twice for so long."""
 
+BREATH = 200
+"""Rows that are looked at in one stretch."""
+
 SHOWN = 5
 """How many differences a line names at most."""
 
@@ -122,7 +125,9 @@ async def _change(
 ) -> None:
     """Update the rows that differ: one statement for each set of columns, whatever the number of rows."""
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for key, new in changes.changed.items():
+    for number, (key, new) in enumerate(changes.changed.items(), 1):
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
         old = committed.get(key)
         if old is None or new is None or not (columns := rows.find_changed(old, new)):
             continue
