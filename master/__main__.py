@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from master.app import ListenFault
     from master.keys import KeyFault
     from master.logs import LogFault
-    from master.store.upgrade import DatabaseFault
+    from master.store.sqlite.upgrade import DatabaseFault
 
     try:
         settings = load_settings(os.environ)
@@ -105,9 +105,9 @@ def _document_protocol(path: Path, *, write: bool) -> int:
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
-    from master.store.backup import back_up, restore
-    from master.store.keyring import prepare_database
-    from master.store.upgrade import check, hold, reset
+    from master.store.sqlite.backup import back_up, restore
+    from master.store.sqlite.keyring import prepare_database
+    from master.store.sqlite.upgrade import check, hold, reset
     from master.vault import Vault
 
     path = settings.db_path
@@ -134,8 +134,8 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _look_after_keys(settings: Settings, action: str) -> int:
     from master.keys import place_key_file
-    from master.store.keyring import describe_keys
-    from master.store.rotation import describe_rotation, rotate_key_file, rotate_to_first
+    from master.store.sqlite.keyring import describe_keys
+    from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
 
     path, keys = settings.db_path, settings.read_keys()
     key_file = None if keys else place_key_file(path)

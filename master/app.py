@@ -32,9 +32,9 @@ from master.sockets.manager import RoomManager
 from master.sockets.namespace import Namespace
 from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
-from master.store.database import Connect, Database
-from master.store.keyring import prepare_database
-from master.store.upgrade import DatabaseFault, hold
+from master.store.sqlite.database import Connect, Database
+from master.store.sqlite.keyring import prepare_database
+from master.store.sqlite.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
 from master.vault import Vault
 from master.web.figures import Figures

@@ -18,7 +18,7 @@ from master.group import is_on_rows
 from master.memory import Memory
 from master.metrics import Metrics
 from master.settings import Settings
-from master.store.database import Database
+from master.store.sqlite.database import Database
 from master.turn import SWEEP, Caller, Fetch, Operation, Publisher, Read, Turn
 
 log = structlog.get_logger(__name__)

@@ -30,8 +30,8 @@ from master.metrics import Metrics
 from master.operations.afterwards import announce, apply, do_nothing, take_over
 from master.operations.handouts import fill_handouts
 from master.settings import Settings
-from master.store.database import CommitInDoubt, Database, Transaction, is_about_values
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
+from master.store.sqlite.database import CommitInDoubt, Database, Transaction, is_about_values
 from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from master.store.upgrade import DatabaseFault, check, reset, upgrade
+from master.store.sqlite.upgrade import DatabaseFault, check, reset, upgrade
 
 
 def test_a_new_database_is_made_and_in_order(tmp_path: Path):

@@ -13,9 +13,9 @@ from master.farm import Farm
 from master.model import Account, LoginStatus, change
 from master.protocol.worker import ProxyForWorker, show_account_to_worker
 from master.store.accounts import read_account_secrets
-from master.store.database import Database
 from master.store.proxies import read_all_proxy_secrets
 from master.store.sealing import Secrets
+from master.store.sqlite.database import Database
 from master.turn import HandOut, Turn
 
 log = structlog.get_logger(__name__)

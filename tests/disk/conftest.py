@@ -28,6 +28,7 @@ async def bench(disk: Disk, environ: dict[str, str]) -> AsyncIterator[Bench]:
     bench = Bench(Master(settings, clock=clock, connect=disk.connect), clock)
     await bench.master.start(sweeps=False)
     yield bench
+    disk.go_on()  # a test that fails while it hangs must not hang itself
     for peer in bench.peers:
         await peer.close()
     await bench.master.close()

@@ -12,6 +12,7 @@ import aiohttp
 from master.endpoints import ROOT
 from tests.conftest import Bench, Peer
 from tests.disk.disk import Disk, dump
+from tests.stored import check_farm
 from tests.walks.test_workers import make_account
 
 LONG = "x" * 60_000
@@ -110,17 +111,12 @@ class Scene:
         return dump(self.disk.path)
 
     def check_memory(self) -> None:
-        """What Master remembers of workers and accounts is what the file says."""
-        with closing(sqlite3.connect(self.disk.path)) as connection:
-            workers = dict(connection.execute("SELECT id, status FROM workers"))
-            holders = "SELECT id, epoch FROM accounts WHERE assigned_worker_id = ?"
-            owned = {worker: dict(connection.execute(holders, [worker])) for worker in workers}
-            sessions = "SELECT id, expires_at FROM login_sessions WHERE status IN ('pending', 'scanning')"
-            deadlines = dict(connection.execute(sessions))
-        presence = self.bench.master.presence
-        assert {seat.worker_id: seat.status.value for seat in presence.seats.values()} == workers
-        assert {seat.worker_id: seat.owned for seat in presence.seats.values()} == owned
-        assert presence.deadlines == deadlines
+        """What Master remembers is what the file says, to the column; beside it stands nothing of what was undone."""
+        memory = self.bench.master.memory
+        check_farm(memory.farm, self.disk.path)
+        assert memory.pending is None or memory.pending.is_empty()
+        assert set(memory.sessions.seats) == {worker.id for worker in memory.farm.workers.all()}
+        assert memory.deadlines.expiries == {login.id: login.expires_at for login in memory.farm.logins.all()}
 
 
 def heard_of(peer: Peer) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 from master.app import Master
 from master.endpoints import ROOT
 from master.settings import load_settings
-from master.store.upgrade import DatabaseFault, check
+from master.store.sqlite.upgrade import DatabaseFault, check
 from tests.conftest import PATIENCE_S, Peer, registration
 from tests.disk.disk import Disk
 from tests.disk.scene import LONG, check_refused

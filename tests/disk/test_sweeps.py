@@ -76,19 +76,22 @@ async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom)
 async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being_given_up(
     scene: Scene, broom: Broom
 ) -> None:
-    """On a slow disk: it would act on, and so would who gets its accounts."""
+    """On a slow disk: it would act on, and so would who gets its accounts, which is answered then as well."""
     others = await let_it_be_silent(scene)
     scene.disk.steps.clear()
     scene.disk.fault = lambda step: scene.disk.hang() if step.starts("UPDATE workers") else None
     sweeping = asyncio.create_task(broom.sweep("liveness"))
     await scene.disk.saw("UPDATE workers")
     beating = asyncio.create_task(scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
-    assert (await others[0].ask("worker:heartbeat", {"workerId": "other-0"}))["success"], "later, and answered"
+    taking = asyncio.create_task(others[0].ask("worker:heartbeat", {"workerId": "other-0"}))
+    assert (await others[1].ask("worker:heartbeat", {"workerId": "other-1"}))["success"], "later, and answered"
     assert not beating.done()
+    assert not taking.done()
     scene.disk.fault = lambda step: None
     scene.disk.go_on()
     await sweeping
     assert (await beating)["accountIds"] == []
+    assert (await taking)["accountIds"] == [scene.account_id]
     assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("connected",)]
     scene.check_memory()
 

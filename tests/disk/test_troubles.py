@@ -115,16 +115,20 @@ async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_fi
 
 @pytest.mark.parametrize("failing", [TROUBLES[name] for name in READ_IN], ids=READ_IN, indirect=True)
 async def test_what_is_stored_can_be_read_as_long_as_the_readers_can(scene: Scene, failing: Failing) -> None:
+    """What memory holds is shown in any case; what only the file knows is refused while it cannot be read."""
     await failing.begin()
     check_refused(await scene.send(scene.make_report()))
-    status, headers, content = await scene.call("GET", f"{ROOT}/workers/worker-1")
+    status, _, content = await scene.call("GET", f"{ROOT}/workers/worker-1")
+    assert (status, content["worker"]["assigned_accounts"]) == (200, 1)
+    assert [one["id"] for one in content["worker"]["accounts"]] == await scene.beat() == [scene.account_id]
+    status, headers, content = await scene.call("GET", f"{ROOT}/accounts")
     asked = await scene.admin.ask("admin:status:request", {})
     if failing.readers:
         assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
         check_refused(asked)
     else:
-        assert [one["id"] for one in content["worker"]["accounts"]] == await scene.beat() == [scene.account_id]
+        assert [one["id"] for one in content["accounts"]] == [scene.account_id]
         assert asked["success"]
     await failing.end()
-    assert (await scene.call("GET", f"{ROOT}/workers/worker-1"))[0] == 200
+    assert (await scene.call("GET", f"{ROOT}/accounts"))[0] == 200
     assert (await scene.admin.ask("admin:status:request", {}))["success"]

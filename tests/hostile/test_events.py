@@ -11,7 +11,7 @@ import pytest
 
 from master.endpoints import ENDPOINTS, ROOT
 from master.routes import NAMESPACES, Route
-from master.store.upgrade import check
+from master.store.sqlite.upgrade import check
 from tests.conftest import Bench
 from tests.hostile.peers import RawPeer, join
 from tests.hostile.world import Bystanders, Stage, introduction, read_example, watch

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from master.keys import KeyFault, KeyFile
-from master.store.backup import back_up, restore
-from master.store.keyring import prepare_database
-from master.store.rotation import rotate_key_file
-from master.store.upgrade import DatabaseFault, check, hold
+from master.store.sqlite.backup import back_up, restore
+from master.store.sqlite.keyring import prepare_database
+from master.store.sqlite.rotation import rotate_key_file
+from master.store.sqlite.upgrade import DatabaseFault, check, hold
 from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all

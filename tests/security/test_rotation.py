@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from master.keys import KeyFault, KeyFile, make_key
-from master.store.keyring import hold_keys, prepare_database
-from master.store.rotation import describe_rotation, rotate_key_file, rotate_to_first
-from master.store.upgrade import DatabaseFault, upgrade
+from master.store.sqlite.keyring import hold_keys, prepare_database
+from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
+from master.store.sqlite.upgrade import DatabaseFault, upgrade
 from master.vault import Vault, open_vault, read_key_id
 from tests.security.crew import ask_file, cookies, find_planted, plant, run_child, run_master, side_files, start_command
 

@@ -15,8 +15,8 @@ from master.app import Master
 from master.clock import ManualClock
 from master.keys import KeyFault, KeyFile, make_key
 from master.settings import load_settings
-from master.store.keyring import prepare_database
-from master.store.upgrade import DatabaseFault, check
+from master.store.sqlite.keyring import prepare_database
+from master.store.sqlite.upgrade import DatabaseFault, check
 from master.vault import Vault, open_vault
 from tests.conftest import PATIENCE_S
 from tests.security.crew import ask_file, cookies, find_planted, plant, run_master, side_files
@@ -271,7 +271,7 @@ def test_a_migration_that_was_killed_before_the_file_was_written_anew_is_finishe
     path = tmp_path / "master.db"
     make_plain_database(path)
     with monkeypatch.context() as patch:
-        patch.setattr("master.store.upgrade._remove_plain_text", lambda path: None)
+        patch.setattr("master.store.sqlite.upgrade._remove_plain_text", lambda path: None)
         prepare_database(path, Vault(), None)
     assert find_planted(path)
     prepare_database(path, Vault(), None)
@@ -284,7 +284,7 @@ def test_a_reader_that_keeps_plain_text_alive_is_named(tmp_path, monkeypatch):
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM accounts").fetchone()
-        monkeypatch.setattr("master.store.upgrade.READERS_LEAVE_S", 0.1)
+        monkeypatch.setattr("master.store.sqlite.upgrade.READERS_LEAVE_S", 0.1)
         with pytest.raises(DatabaseFault, match="Another program reads"):
             prepare_database(path, Vault(), None)
     prepare_database(path, Vault(), None)

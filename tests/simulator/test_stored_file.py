@@ -13,7 +13,7 @@ import pytest
 
 from master.clock import ManualClock
 from master.model import MessageKind
-from master.store.keyring import prepare_database
+from master.store.sqlite.keyring import prepare_database
 from master.vault import Vault
 from simulator.ledger import SECRET_MARK, Ledger
 from simulator.platform import Platform

@@ -10,7 +10,7 @@ import aiohttp
 
 from master import reception, writer
 from master.operations.silence import find_silent_workers
-from master.store.database import READERS
+from master.store.sqlite.database import READERS
 from master.turn import Turn
 from tests.conftest import PATIENCE_S, Bench, Peer, registration
 from tests.walks.holding import holding

@@ -11,7 +11,7 @@ import pytest
 
 from master.app import Master
 from master.clock import ManualClock
-from master.store.upgrade import DatabaseFault
+from master.store.sqlite.upgrade import DatabaseFault
 from tests.conftest import PATIENCE_S, registration
 from tests.walks.test_logins import start
 from tests.walks.test_messages import comment

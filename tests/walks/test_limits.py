@@ -15,7 +15,7 @@ from master.model import WorkerStatus
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
 from master.sockets.outbound import FEW, Frame, OutboundQueue
 from tests import records
-from tests.conftest import PATIENCE_S, registration
+from tests.conftest import registration
 from tests.records import make_worker
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account

@@ -25,8 +25,8 @@ from master.operations.messages import keep_detected
 from master.operations.workers import register_worker
 from master.protocol.worker import LoginQrCode, MessagesDetected, Register
 from master.settings import Settings, load_settings
-from master.store.database import Database
-from master.store.upgrade import upgrade
+from master.store.sqlite.database import Database
+from master.store.sqlite.upgrade import upgrade
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel
 from master.vault import Vault

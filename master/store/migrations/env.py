@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `store.upgrade` opened."""
+"""Run migrations on the connection that `store.sqlite.upgrade` opened."""
 
 from __future__ import annotations
 

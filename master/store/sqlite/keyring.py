@@ -11,7 +11,7 @@ from pathlib import Path
 from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
 from master.secret import SealBroken
 from master.store.schema import SEALED
-from master.store.upgrade import lock_file, make_folder, open_file, require_current, upgrade
+from master.store.sqlite.upgrade import lock_file, make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
 
 PROOF_PLACE = "vault_keys.proof"

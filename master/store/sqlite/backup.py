@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from master.keys import PRIVATE, Key, KeyFault, name_file, sync_folder, take_owner
-from master.store.keyring import hold_keys, require_keys
-from master.store.upgrade import DatabaseFault, hold, inspect, open_file
+from master.store.sqlite.keyring import hold_keys, require_keys
+from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
 
 SIDE_FILES = ("-wal", "-shm")
 

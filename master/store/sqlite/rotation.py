@@ -18,8 +18,8 @@ from pathlib import Path
 
 from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
 from master.secret import SealBroken
-from master.store.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
-from master.store.upgrade import DatabaseFault, hold, open_file, require_current
+from master.store.sqlite.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
+from master.store.sqlite.upgrade import DatabaseFault, hold, open_file, require_current
 from master.vault import Vault, head_of
 
 BATCH = 50

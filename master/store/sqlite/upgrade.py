@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError
 from master.store.schema import metadata
 from master.vault import Vault
 
-SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 
 COMPARISON = {

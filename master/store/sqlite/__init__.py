@@ -1,0 +1,1 @@
+"""What only SQLite needs: the file, its connections, its versions, its keys, copies of it."""
