@@ -19,6 +19,8 @@ class Ownership:
         self._grace_s = grace_s
         self._owners: dict[str, dict[str, float]] = {}
         self._suspended: set[str] = set()
+        self._shared: set[str] = set()
+        """The accounts with more than one owner."""
         self.overlaps = 0
 
     def take(self, worker_id: str, account_id: str, now: float) -> None:
@@ -26,7 +28,9 @@ class Ownership:
         owners = self._owners.setdefault(account_id, {})
         if worker_id not in owners:
             owners[worker_id] = now
-            self.overlaps += len(owners) > 1
+            if len(owners) > 1:
+                self.overlaps += 1
+                self._shared.add(account_id)
 
     def drop(self, worker_id: str, account_id: str, now: float) -> None:
         """Note that a worker will not act on the account any more."""
@@ -34,6 +38,8 @@ class Ownership:
         if worker_id in owners:
             self._judge(account_id, now)
             del owners[worker_id]
+            if len(owners) < 2:
+                self._shared.discard(account_id)
             if not owners:
                 del self._owners[account_id]
 
@@ -58,9 +64,8 @@ class Ownership:
 
     def sweep(self, now: float) -> None:
         """Complain of every overlap that has lasted longer than the grace."""
-        for account_id, owners in self._owners.items():
-            if len(owners) > 1:
-                self._judge(account_id, now)
+        for account_id in sorted(self._shared):
+            self._judge(account_id, now)
 
     def _judge(self, account_id: str, now: float) -> None:
         owners = {name: since for name, since in self._owners[account_id].items() if name not in self._suspended}

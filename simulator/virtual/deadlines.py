@@ -75,7 +75,10 @@ class Silence:
 
     def of(self, worker_id: str) -> Signs:
         """Return a worker's signs of life."""
-        return self.signs.setdefault(worker_id, Signs())
+        signs = self.signs.get(worker_id)
+        if signs is None:
+            signs = self.signs[worker_id] = Signs()
+        return signs
 
     def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
         """Note that a sign of life that was sent then was answered; Master's wall clock said `said_at` milliseconds.
@@ -161,12 +164,12 @@ class Silence:
         may begin anew at its end: because it was put on for others, or because Master stood still meanwhile. Whatever
         disturbs Master lets it put a brake on anew.
         """
-        at = self._clock.monotonic()
-        once_s = self._timeout_s + DETECTION_S
+        at, offline = self._clock.monotonic(), WorkerStatus.OFFLINE.value
+        once_s, of, longest_s = self._timeout_s + DETECTION_S, self.of, self._timeout_s
         overdue = [
             worker_id
             for worker_id, worker in workers.items()
-            if worker.status != WorkerStatus.OFFLINE and at - self.of(worker_id).arrived > self._timeout_s
+            if worker.status != offline and at - of(worker_id).arrived > longest_s
         ]
         for worker_id in overdue:
             signs = self.signs[worker_id]
@@ -206,16 +209,19 @@ class Silence:
         """
         at, once_s = self._clock.monotonic(), self._timeout_s + DETECTION_S
         found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
+        find_link, connected = self._house.find_link, WorkerStatus.CONNECTED.value
         for worker_id, seat in sessions.seats.items():
-            link = self._house.find_link(seat.sid) if seat.sid is not None else None
-            ghost, limit_s = "", GHOST_S
-            if seat.sid is not None and (link is None or link.ended_for_master):
-                ghost = f"{seat.sid} speaks for {worker_id}, and its link has ended"
-            elif seat.sid is None and worker_id in workers and workers[worker_id].status == WorkerStatus.CONNECTED:
+            if seat.sid is not None:
+                link = find_link(seat.sid)
+                if link is not None and not link.ended_for_master:
+                    continue
+                ghost, limit_s = f"{seat.sid} speaks for {worker_id}, and its link has ended", GHOST_S
+            elif (worker := workers.get(worker_id)) is not None and worker.status == connected:
                 ghost, limit_s = f"{worker_id} is connected by no socket", once_s
-            if ghost:
-                limits_s[worker_id, ghost] = limit_s
-                found[worker_id, ghost] = self._ghosts.get((worker_id, ghost), at)
+            else:
+                continue
+            limits_s[worker_id, ghost] = limit_s
+            found[worker_id, ghost] = self._ghosts.get((worker_id, ghost), at)
         self._ghosts = found
         for (worker_id, ghost), since in found.items():
             if min(at - since, undisturbed_s) > limits_s[worker_id, ghost]:

@@ -57,6 +57,7 @@ class House:
         self._random_bytes = open_stream(seed, "vault").randbytes
         self._sids = itertools.count(1)
         self._links: dict[Link, None] = {}
+        self._link_of_socket: dict[str, Link] = {}
         self._being_born: tuple[Life, Master] | None = None
         self._send_strike: Callable[[], None] | None = None
         self._sends_left = 0
@@ -120,6 +121,7 @@ class House:
         self._send_strike = None
         bury(life, master)
         links, self._links = self._links, {}
+        self._link_of_socket.clear()
         for link in links:
             link.sever()
 
@@ -181,9 +183,14 @@ class House:
         """Return the link over which a worker's socket speaks to the Master that lives; None if there is none."""
         if self.master is None:
             return None
-        sockets = self.master.sockets
-        environ = sockets.environ.get(sockets.manager.eio_sid_from_sid(sid, "/worker"), {})
-        link: Link | None = environ.get("simulator.link")
+        sockets, link = self.master.sockets, self._link_of_socket.get(sid)
+        if link is None:
+            link = sockets.environ.get(sockets.manager.eio_sid_from_sid(sid, "/worker"), {}).get("simulator.link")
+            if link is not None:
+                self._link_of_socket[sid] = link
+        elif link not in self._links:
+            del self._link_of_socket[sid]
+            link = None
         return link
 
     async def _before_send(self, frame: Frame) -> None:

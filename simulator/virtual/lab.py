@@ -52,6 +52,9 @@ EVEN_S = 60.0
 """Virtual seconds in which Master has made loads even, where it is to; who got an account then may have to wait."""
 
 SWEEP_S = 1.0
+MEMORY_S = 5.0
+"""How often it is looked at how much Master keeps; what grows is there a little later as well."""
+
 SAMPLES = 400
 LAST_EVENTS = 40
 FILE_LOOKS = 6
@@ -306,7 +309,7 @@ class Lab:
     async def _watch(self) -> None:
         """Look at everything once a second, and take samples for the report."""
         sample_s = max(SWEEP_S, (self.plan.chaos_s + 2 * self.settings.heartbeat_timeout_s) / SAMPLES)
-        next_sample = 0.0
+        next_sample = next_measure = 0.0
         while True:
             now = self.clock.monotonic()
             self.ledger.ownership.sweep(now)
@@ -314,7 +317,9 @@ class Lab:
                 self.house.disturb()
             calm_s = now - self.house.undisturbed_since
             self.overseer.sweep(calm_s)
-            self._look_at_memory(now, calm_s)
+            if now >= next_measure:
+                next_measure = now + MEMORY_S
+                self._look_at_memory(now, calm_s)
             if now >= next_sample:
                 next_sample = now + sample_s
                 self.samples.take(

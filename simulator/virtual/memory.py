@@ -14,7 +14,7 @@ DELIVERED_S = 5.0
 
 
 class Memory:
-    """Looks at Master's memory once a second."""
+    """Looks at Master's memory every few seconds."""
 
     def __init__(self) -> None:
         self._undelivered: tuple[str | None, float] = (None, 0.0)

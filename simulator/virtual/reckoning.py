@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from master.model import OPEN_SESSION, WorkerStatus
 from simulator.api import ApiTrouble
-from simulator.invariants import check_all, read_stored
+from simulator.invariants import check_all, read_everything
 from simulator.stored_file import StoredFile, check_file, compare_owners, read_file
 from simulator.tally import WorkerState
 from simulator.virtual.view import Reader, View, snapshot
@@ -50,7 +50,7 @@ async def reckon(lab: Lab, account_ids: list[str]) -> None:
     """Hold lists, file and memory against what really happened; every difference is a violation."""
     facts = lab.ledger.freeze()
     try:
-        stored = await read_stored(lab.api, account_ids)
+        stored = await read_everything(lab.api, account_ids)
         await _check_counters(lab)
     except ApiTrouble as trouble:
         lab.ledger.complain("api", str(trouble))

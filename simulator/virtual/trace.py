@@ -20,6 +20,9 @@ KEPT = 20_000
 """Entries that are kept for whoever must find out how it came to a violation."""
 
 
+KEPT_BYTES = 2_000
+"""Of a payload that is longer its hash is kept in its place."""
+
 WORD = re.compile(r"[\w-]+")
 
 
@@ -29,8 +32,13 @@ class Entry(NamedTuple):
     at: float
     actor: str
     event: str
-    digest: str
+    payload: bytes
     detail: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the payload: whoever shows an entry asks for it, and most are never shown."""
+        return hashlib.blake2b(self.payload, digest_size=6).hexdigest()
 
 
 class Trace:
@@ -50,10 +58,9 @@ class Trace:
         """Add one entry."""
         at = self._clock.monotonic()
         raw = orjson.dumps(payload, default=str, option=orjson.OPT_SORT_KEYS)
-        digest = hashlib.blake2b(raw, digest_size=6).hexdigest()
-        self._hash.update(f"{at:.6f} {actor} {event} {digest}\n".encode())
-        detail = payload if isinstance(payload, str) else ""
-        entry = Entry(at, actor, event, digest, detail)
+        self._hash.update(b"%.6f %b %d\n%b" % (at, f"{actor} {event}".encode(), len(raw), raw))
+        kept = raw if len(raw) <= KEPT_BYTES else hashlib.blake2b(raw).digest()
+        entry = Entry(at, actor, event, kept, payload if isinstance(payload, str) else "")
         self.latest.append(entry)
         if self.record is not None:
             self.record(entry)

@@ -130,13 +130,13 @@ def make_trace(*entries: Entry) -> Trace:
 
 def test_what_led_to_a_violation_is_what_its_actors_said_and_masters_faults():
     trace = make_trace(
-        Entry(1.0, "v-worker-001", ">worker:heartbeat", "a"),
-        Entry(2.0, "v-worker-0010", ">worker:heartbeat", "b"),
-        Entry(3.0, "client", ">client:heartbeat", "c"),
-        Entry(4.0, "client", ">client:register", "d"),
-        Entry(5.0, "fault", "master_kill", "e", "idle 3"),
-        Entry(6.0, "fault", "worker_crash", "f", "v-worker-0010"),
-        Entry(7.0, "fault", "cut_link", "g", "v-worker-001"),
+        Entry(1.0, "v-worker-001", ">worker:heartbeat", b"a"),
+        Entry(2.0, "v-worker-0010", ">worker:heartbeat", b"b"),
+        Entry(3.0, "client", ">client:heartbeat", b"c"),
+        Entry(4.0, "client", ">client:register", b"d"),
+        Entry(5.0, "fault", "master_kill", b"e", "idle 3"),
+        Entry(6.0, "fault", "worker_crash", b"f", "v-worker-0010"),
+        Entry(7.0, "fault", "cut_link", b"g", "v-worker-001"),
     )
 
     def show(violation: str) -> list[float]:
