@@ -27,9 +27,9 @@ def make_worker(worker_id: str, load: int = 0, **changes: Any) -> Worker:
     return Worker(**fields | changes)
 
 
-def make_account(account_id: str, **changes: Any) -> Account:
+def make_account(key: str, **changes: Any) -> Account:
     fields: dict[str, Any] = {
-        "id": account_id, "platform": "douyin", "account_name": "n", "account_id": None, "has_credentials": False,
+        "id": key, "platform": "douyin", "account_name": "n", "account_id": None, "has_credentials": False,
         "has_fingerprint": False, "user_info": None, "status": AccountStatus.ACTIVE,
         "login_status": LoginStatus.LOGGED_IN, "monitor_interval": 20, "last_login_time": None,
         "cookies_valid_until": None, "assigned_worker_id": None, "pinned_worker_id": None, "platform_user_id": None,
