@@ -71,7 +71,9 @@ def _name_on_platform(account: Account) -> tuple[Hashable, ...]:
 
 
 def _platforms(worker: Worker) -> tuple[Hashable, ...]:
-    return worker.capabilities if worker.status is WorkerStatus.CONNECTED else ()
+    if worker.status is not WorkerStatus.CONNECTED:
+        return ()
+    return tuple(dict.fromkeys(worker.capabilities))  # an older version stored some twice
 
 
 def is_open(login: Login) -> bool:

@@ -74,9 +74,12 @@ class Sessions:
         return worker_id
 
     def hear(self, worker_id: str, *, monotonic: float, at: int) -> None:
-        """Note a sign of life of a known worker, to be stored with the next batch."""
+        """Note a sign of life of a known worker, to be stored with the next batch.
+
+        It never goes back in time, but for who comes back without a socket: its silence counts no more from a grace.
+        """
         seat = self.seats.get(worker_id)
-        if seat is not None and monotonic >= seat.heard:
+        if seat is not None and (monotonic >= seat.heard or seat.sid is None):
             seat.heard, seat.heard_at = monotonic, at
             self.unwritten[worker_id] = at
 

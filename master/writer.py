@@ -172,13 +172,20 @@ class Turns(Looks):
             self._memory.pending = None
             await self._fail(group, fault)
             return
-        group.parcels = [parcel for done in group.done for parcel in done.turn.parcels] + announce(group.draft)
-        for operation, event in apply(group.draft, [done.turn for done in group.done]):
-            self._queue(operation, event)
+        self._in_doubt = any(done.turn.in_doubt for done in group.done)
+        group.parcels = [parcel for done in group.done for parcel in done.turn.parcels]
+        try:
+            group.parcels += announce(group.draft)
+            for operation, event in apply(group.draft, [done.turn for done in group.done]):
+                self._queue(operation, event)
+        except Exception:
+            # it is stored: whoever waits is told so, and memory becomes what the file says
+            log.exception("applying_failed")
+            self._in_doubt = True
+            self._queue(do_nothing, None)
         self._memory.pending = None
         self._metrics.group_items.observe(len(group.items))
         self._metrics.commit_seconds.observe(self._clock.monotonic() - group.began)
-        self._in_doubt = any(done.turn.in_doubt for done in group.done)
         self._continue(group)
         await self._answer(group)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     ConfigDict,
@@ -50,7 +51,9 @@ class Register(Payload):
     """A worker introduces itself; again on the same socket means reload."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
-    capabilities: Annotated[list[Platform], BeforeValidator(_drop_repeats), Field(max_length=64)]
+    capabilities: Annotated[
+        list[Platform], BeforeValidator(_drop_repeats), Field(max_length=64), AfterValidator(_drop_repeats)
+    ]
     max_accounts: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=10, validation_alias=AliasChoices("maxAccounts", "max_accounts")
     )
