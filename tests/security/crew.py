@@ -99,6 +99,7 @@ class Child:
             "PYTHONPATH": str(ROOT),
             "APP_ENV": "test",
             "PORT": str(self.port),
+            "HEARTBEAT_TIMEOUT_S": "3600",  # its workers send none, and a busy machine takes its time
             "HOST": "127.0.0.1",
             **environ,
         }
