@@ -1,0 +1,292 @@
+"""Placing is one plan per turn, made last, in portions, and the same as placing one account after the other would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from master.draft import Changes
+from master.model import AccountStatus, Login, SessionStatus, WorkerStatus
+from master.operations.accounts import change_account
+from master.operations.assignments import place_more, place_what_waits, take_accounts
+from master.operations.audit import look_over
+from master.operations.logins import expire_logins
+from master.operations.silence import give_up_silent
+from master.operations.workers import say_goodbye
+from master.protocol.http import AccountChange, NoQuery, Request
+from master.protocol.worker import Goodbye
+from master.turn import PORTION, Caller, Turn
+from tests.core.core import Core, hold, told_to_stop, told_to_watch
+
+SILENT = ("w1", "w2", "w3")
+LIVE = ("w4", "w5", "w6", "w7", "w8")
+
+
+def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
+    """Nothing goes to whom this turn gives up, everything goes at most once, and all that went is told as it is."""
+    draft, farm = turn.draft, turn.draft.memory.farm
+    told, stopped = told_to_watch(turn), told_to_stop(turn)
+    assert set(told.values()).isdisjoint(given_up)
+    for account_id, after in draft.accounts.changed.items():
+        before = farm.accounts.get(account_id)
+        assert after is not None
+        assert before is not None
+        assert after.assigned_worker_id not in given_up
+        moved = after.assigned_worker_id is not None and after.assigned_worker_id != before.assigned_worker_id
+        assert after.epoch == before.epoch + moved, "it changes hands once, if at all"
+        assert told.get(account_id) == (after.assigned_worker_id if moved else None)
+        if before.assigned_worker_id is not None and before.assigned_worker_id != after.assigned_worker_id:
+            assert account_id in stopped[before.assigned_worker_id]
+    for worker_id in given_up:
+        assert draft.workers.get(worker_id).status is WorkerStatus.OFFLINE
+        assert list(draft.accounts.find("owner", worker_id)) == []
+        assert list(draft.logins.find("worker", worker_id)) == []
+        assert draft.workers.get(worker_id).assigned_accounts == 0
+    for handout in turn.handouts:
+        for account_id, epoch in handout.epochs.items():
+            account = draft.accounts.get(account_id)
+            assert (account.assigned_worker_id, account.epoch) == (handout.worker_id, epoch)
+
+
+def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
+    """Three of eight fall silent, and the second has an open login, whose end frees a place on the third."""
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a1", "a2", "a3"))
+    core.add_worker("w2", *hold("w2", "b1"))
+    core.add_worker("w3", max_accounts=1)  # the least loaded: whatever w1 and w2 lose would go there first
+    for worker_id in LIVE:
+        core.add_worker(worker_id, *hold(worker_id, *(f"{worker_id}-{number}" for number in range(4))))
+    core.add_account("waits")
+    core.add_account("scanned", status=AccountStatus.PAUSED)
+    core.add_login("scanned", "w2")
+    core.fall_silent(*SILENT)
+    turn, found = core.decide(give_up_silent)
+    assert found == 3
+    check_one_plan(turn, SILENT)
+    assert told_to_watch(turn) == dict(zip(("a1", "a2", "a3", "b1", "waits"), LIVE, strict=True))
+    assert told_to_stop(turn) == {"w1": ["a1", "a2", "a3"], "w2": ["b1"]}
+    assert turn.draft.logins.get("login of scanned").status is SessionStatus.FAILED
+    assert core.memory.deadlines.handovers == {}, "who was silent for the timeout may not act any more: nobody waits"
+    core.commit(turn)
+    core.check_loads()
+    assert [core.memory.farm.workers.get(worker_id).assigned_accounts for worker_id in LIVE] == [5] * 5
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_given_to_a_worker_that_the_same_turn_gives_up_whatever_they_hold(seed):
+    chance = random.Random(seed)
+    core = Core()
+    workers = [f"w{number}" for number in range(1, 9)]
+    for worker_id in workers:
+        held = [
+            account
+            for number in range(chance.randrange(6))
+            for account in hold(
+                worker_id,
+                f"{worker_id}-{number}",
+                platform=chance.choice(["douyin", "weibo"]),
+                pinned_worker_id=chance.choice([None, None, None, worker_id, "w2"]),
+            )
+        ]
+        platforms = chance.choice([("douyin", "weibo"), ("douyin",), ("weibo", "douyin")])
+        core.add_worker(worker_id, *held, capabilities=platforms, max_accounts=chance.choice([5, 6, 20]))
+    for number in range(chance.randrange(10)):
+        core.add_account(
+            f"waits-{number}", created_at=chance.randrange(3), pinned_worker_id=chance.choice([None, "w3"])
+        )
+    for account in chance.sample(list(core.memory.farm.accounts.all()), 3):
+        core.add_login(account.id, chance.choice(workers))
+    silent = tuple(chance.sample(workers, 3))
+    core.fall_silent(*silent)
+    turn, found = core.decide(give_up_silent)
+    assert found == 3
+    check_one_plan(turn, silent)
+    core.commit(turn)
+    core.check_loads()
+    assert core.decide(place_more)[1] == 0, "all that fits has been placed"
+
+
+def test_a_worker_that_says_goodbye_gets_nothing_back():
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a", "b"))
+    core.add_worker("w2", max_accounts=1)
+    core.add_login("a", "w1")
+    caller = Caller("worker", "socket of w1")
+    turn, reply = core.decide(say_goodbye, Goodbye(worker_id="w1"), caller)
+    assert reply == {"workerId": "w1", "released": 2}
+    check_one_plan(turn, ("w1",))
+    assert told_to_watch(turn) == {"a": "w2"}
+
+
+def test_what_a_turn_takes_it_takes_before_it_places():
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a"))
+    turn = core.begin()
+    place_what_waits(turn)
+    with pytest.raises(AssertionError, match="one plan"):
+        place_what_waits(turn)
+    with pytest.raises(AssertionError, match="before it places"):
+        take_accounts(turn, hold("w1", "a"), "w1", "reassigned")
+
+
+def test_whoever_was_not_silent_may_act_until_the_timeout_and_the_new_owner_waits():
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a"))
+    core.add_worker("w2")
+    change = Request(NoQuery(), AccountChange(pinned_worker_id="w2"), {"id": "a"})
+    turn, _ = core.decide(change_account, change)
+    assert told_to_watch(turn) == {"a": "w2"}
+    assert core.memory.deadlines.find_wait("a", "w2", core.monotonic) == core.settings.heartbeat_timeout_s
+    assert core.memory.deadlines.find_wait("a", "w1", core.monotonic) == 0
+
+
+def test_a_silent_worker_is_told_of_its_losses_when_it_returns_as_well_as_now():
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a"))
+    for worker_id in LIVE:
+        core.add_worker(worker_id)
+    core.fall_silent("w1")
+    [turn] = core.run(give_up_silent)
+    assert told_to_stop(turn) == {"w1": ["a"]}
+    assert core.memory.sessions.seats["w1"].owed == {"a"}
+
+
+# -- portions --------------------------------------------------------------------------------------------------------
+
+
+def test_twenty_thousand_waiting_accounts_are_placed_in_portions():
+    core = Core()
+    for number in range(400):
+        core.add_worker(f"w{number:03}", max_accounts=50)
+    for number in range(20_000):
+        core.add_account(f"a{number:05}", created_at=number % 7)
+    turns = core.run(place_more)
+    portions = [len(told_to_watch(turn)) for turn in turns]
+    assert sum(portions) == 20_000
+    assert max(portions) <= PORTION
+    assert len([some for some in portions if some]) == 20_000 // PORTION
+    assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {50}
+    core.check_loads()
+    assert all(len(handout.epochs) <= 100 for turn in turns for handout in turn.handouts)
+
+
+def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds():
+    core = Core()
+    for number in range(6):
+        worker_id = f"w{number}"
+        core.add_worker(worker_id, *hold(worker_id, *(f"{worker_id}-{one}" for one in range(900))), max_accounts=900)
+    for number in range(10):
+        core.add_worker(f"x{number}", max_accounts=540)
+    core.fall_silent(*(f"w{number}" for number in range(6)))
+    turns = core.run(give_up_silent)
+    for turn in turns:
+        assert len(told_to_watch(turn)) <= PORTION
+        assert sum(map(len, told_to_stop(turn).values())) < PORTION + 900
+    assert {core.memory.farm.workers.get(f"w{number}").status for number in range(6)} == {WorkerStatus.OFFLINE}
+    assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {0, 540}
+    assert core.memory.watch.brakes == 0, "those that wait for the next portion are no reason for a brake"
+    assert len(core.memory.watch.given_up) == 6
+    core.check_loads()
+
+
+@pytest.mark.parametrize("rooms", [0, 3])
+def test_no_more_waiting_accounts_are_looked_at_than_are_placed(rooms, monkeypatch):
+    core = Core()
+    core.add_worker("w1", max_accounts=rooms)
+    for number in range(500):
+        core.add_account(f"a{number:03}")
+    looked_at: list[str] = []
+    find = Changes.find
+
+    def watch(self: Any, index: str, key: Any, *after: Any) -> Iterator[Any]:
+        for record in find(self, index, key, *after):
+            if index == "waiting":
+                looked_at.append(record.id)
+            yield record
+
+    monkeypatch.setattr(Changes, "find", watch)
+    turn, placed = core.decide(look_over)
+    assert placed == len(told_to_watch(turn)) == rooms
+    assert looked_at == [f"a{number:03}" for number in range(rooms + 1)]
+
+
+# -- equality with a model -------------------------------------------------------------------------------------------
+
+
+def place_one_by_one(core: Core) -> dict[str, str]:
+    """Return who gets what if each waiting account, the longest known first, goes to whoever fits and has least."""
+    farm = core.memory.farm
+    logins: dict[str, Login] = {login.account_id: login for login in farm.logins.all()}
+    owners = {account.id: account.assigned_worker_id for account in farm.accounts.all()}
+    placed: dict[str, str] = {}
+
+    def load(worker_id: str) -> int:
+        kept = [one for one, login in logins.items() if login.worker_id == worker_id and owners[one] != worker_id]
+        return list(owners.values()).count(worker_id) + len(kept)
+
+    waiting = [
+        one for one in farm.accounts.all() if one.assigned_worker_id is None and one.status is AccountStatus.ACTIVE
+    ]
+    for account in sorted(waiting, key=lambda one: (one.created_at, one.id)):
+        login = logins.get(account.id)
+        fitting = []
+        for worker in farm.workers.all():
+            own_place = login is not None and login.worker_id == worker.id and account.pinned_worker_id == worker.id
+            if (
+                worker.status is WorkerStatus.CONNECTED
+                and account.platform in worker.capabilities
+                and account.pinned_worker_id in (None, worker.id)
+                and load(worker.id) - own_place < worker.max_accounts
+            ):
+                fitting.append(worker.id)
+        if fitting:
+            placed[account.id] = owners[account.id] = min(fitting, key=lambda name: (load(name), name))
+    return placed
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_plan_is_what_placing_one_by_one_would_have_been(seed):
+    chance = random.Random(seed)
+    core = Core()
+    workers = [f"w{number}" for number in range(chance.randrange(1, 7))]
+    for worker_id in workers:
+        core.add_worker(
+            worker_id,
+            *hold(worker_id, *(f"{worker_id}-{number}" for number in range(chance.randrange(4)))),
+            capabilities=tuple(chance.sample(["douyin", "weibo"], chance.randrange(1, 3))),
+            max_accounts=chance.randrange(8),
+            status=chance.choice([*[WorkerStatus.CONNECTED] * 4, WorkerStatus.DISCONNECTED]),
+        )
+    for number in range(chance.randrange(25)):
+        core.add_account(
+            f"a{number:02}",
+            created_at=chance.randrange(4),
+            platform=chance.choice(["douyin", "weibo"]),
+            pinned_worker_id=chance.choice([None, None, *workers]),
+            status=chance.choice([*[AccountStatus.ACTIVE] * 5, AccountStatus.PAUSED]),
+        )
+    everything = list(core.memory.farm.accounts.all())
+    for account in chance.sample(everything, min(len(everything), chance.randrange(4))):
+        core.add_login(account.id, chance.choice(workers))
+    wanted = place_one_by_one(core)
+    turn, placed = core.decide(place_more)
+    assert told_to_watch(turn) == wanted
+    assert placed == len(wanted)
+    core.commit(turn)
+    core.check_loads()
+    assert place_one_by_one(core) == {}, "nothing that fits is left waiting"
+
+
+def test_a_login_that_ends_gives_its_place_on_in_the_same_turn():
+    core = Core()
+    core.add_worker("w1", max_accounts=1)
+    core.add_account("scanned", status=AccountStatus.PAUSED)
+    core.add_account("waits")
+    core.add_login("scanned", "w1")
+    assert core.decide(place_more)[1] == 0, "the place is kept for the login"
+    core.advance(300)
+    [turn] = core.run(expire_logins)
+    assert told_to_watch(turn) == {"waits": "w1"}

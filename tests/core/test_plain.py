@@ -1,0 +1,187 @@
+"""Operations are plain: they decide on memory alone, without a database, a loop or a socket."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from master.draft import Draft
+from master.endpoints import ENDPOINTS
+from master.errors import Refusal
+from master.model import AccountStatus, Scope
+from master.operations import afterwards, handouts, logins, notifications, secrets, workers
+from master.protocol.http import Request
+from master.protocol.wire import decode
+from master.routes import NAMESPACES, SWEEPS
+from master.store.logins import find_login
+from master.store.sealing import Secrets
+from master.turn import Bulk, Caller, Fetch
+from tests.core.core import Core, hold
+from tests.records import make_config, make_device, make_proxy
+
+EXAMPLES = Path(__file__).parents[2] / "fixtures" / "protocol"
+
+BODIES: dict[str, dict[str, Any]] = {
+    "add_account": {"platform": "douyin", "account_name": "new"},
+    "change_account": {"status": "paused"},
+    "start_login_over_http": {},
+    "add_config": {"worker_id": "free", "auto_start": False},
+    "change_config": {"args": ["-v"]},
+    "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
+    "change_proxy": {"name": "other"},
+}
+"""A body for each operation over HTTP that takes one."""
+
+PATHS = {"accounts": "a", "workers": "w1", "worker-configs": "w1", "proxies": "p", "login-sessions": "login of scanned"}
+"""What exists, by the route that names one."""
+
+BESIDE: dict[Callable[..., Any], Any] = {
+    workers.wake_up: None,
+    workers.note_disconnect: "w1",
+    afterwards.do_nothing: None,
+    afterwards.tell_moved: {"a": "w2", "b": None},
+    handouts.note_unreadable: {"a": "why"},
+    secrets.mark_unreadable: {"a", "b"},
+}
+"""What Master gives a turn of its own accord, with an event."""
+
+
+def make_core() -> Core:
+    core = Core()
+    core.add_worker("w1", *hold("w1", "a"), capabilities=("douyin", "xiaohongshu"))
+    core.add_worker("w2", *hold("w2", "b"), capabilities=("douyin", "xiaohongshu"))
+    core.add_account("scanned", status=AccountStatus.PAUSED)
+    core.add_login("scanned", "w1")
+    core.add_account("waits", platform="xiaohongshu")
+    core.memory.farm.proxies.put(make_proxy("p", has_password=True))
+    core.memory.farm.configs.put(make_config("w1"))
+    core.memory.farm.proxies.put(make_proxy("q"))
+    core.memory.farm.configs.put(make_config("w2", proxy_id="q"))
+    core.memory.farm.devices.put(make_device("d"))
+    core.memory.sessions.worker_sockets.add("new socket")
+    core.stored = answer_nothing
+    return core
+
+
+def answer_nothing(read: Any, key: Hashable) -> Any:
+    """Return what is found where nothing sealed is stored and no login has ended."""
+    if read is find_login:
+        return None
+    nothing = Secrets({"credentials": None, "fingerprint": None, "password": None}, {})
+    return nothing if isinstance(key, str) else dict.fromkeys(key, nothing)  # type: ignore[union-attr]
+
+
+def is_plain(operation: Any) -> bool:
+    return operation is not None and not isinstance(operation, Bulk) and not inspect.iscoroutinefunction(operation)
+
+
+EVENTS = [
+    pytest.param(name, route, id=f"{name} {route.event}")
+    for name, routes in NAMESPACES.items()
+    for route in routes.values()
+    if is_plain(route.operation)
+]
+ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in ENDPOINTS if is_plain(one.operation)]
+OTHERS = [pytest.param(sweep.operation, None, id=sweep.name) for sweep in SWEEPS if is_plain(sweep.operation)]
+OTHERS += [pytest.param(operation, event, id=operation.__name__) for operation, event in BESIDE.items()]
+
+
+def perform(core: Core, operation: Any, event: Any, caller: Caller = Caller("http", scope=Scope.ADMIN)) -> None:  # noqa: B008
+    """Let an operation decide twice, and let memory be what it says: it changes nothing before that."""
+    before = [list(table.all()) for table in core.memory.farm.tables]
+    turn, reply = core.decide(operation, event, caller)
+    assert turn.rows is None
+    assert not inspect.isawaitable(reply)
+    assert [list(table.all()) for table in core.memory.farm.tables] == before, "it wrote past its draft"
+    assert core.decide(operation, event, caller)[1] is not None or reply is None
+    core.commit(turn)
+    core.check_loads()
+
+
+@pytest.mark.parametrize(("name", "route"), EVENTS)
+def test_an_event_is_decided_without_a_database(name, route):
+    core = make_core()
+    example = json.loads((EXAMPLES / name / f"{route.event}.json").read_text(encoding="utf-8"))
+    real = {"account_id": "a", "worker_id": "w1", "workerId": "w1", "session_id": "login of scanned"}
+    if "session_id" in example and "account_id" in example and name == "worker":
+        real["account_id"] = "scanned"
+    payload = decode(route.payload, example | {key: value for key, value in real.items() if key in example})
+    perform(
+        core, route.operation, payload, Caller(name, "socket of w1" if name == "worker" else name, scope=Scope.ADMIN)
+    )
+
+
+@pytest.mark.parametrize("endpoint", ROUTES)
+def test_a_request_is_decided_without_a_database(endpoint):
+    core = make_core()
+    body = decode(endpoint.body, BODIES[endpoint.operation.__name__]) if endpoint.body is not None else None
+    path = {"id": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
+    perform(core, endpoint.operation, Request(endpoint.query(), body, path))
+
+
+@pytest.mark.parametrize(("operation", "event"), OTHERS)
+def test_what_master_does_of_itself_is_decided_without_a_database(operation, event):
+    core = make_core()
+    core.fall_silent("w2")
+    perform(core, operation, event, Caller("sweep"))
+
+
+def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memory_does_not_hold():
+    on_rows = {route.operation for routes in NAMESPACES.values() for route in routes.values()}
+    on_rows |= {endpoint.operation for endpoint in ENDPOINTS} | {sweep.operation for sweep in SWEEPS}
+    named = {operation.__name__ for operation in on_rows if operation is not None and not is_plain(operation)}
+    assert named == ON_ROWS
+
+
+ON_ROWS = {
+    "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments", "list_direct_messages",
+    "list_logins", "list_notifications", "list_proxies", "mark_read", "mark_sent", "register_device",
+    "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login", "show_proxy",
+    "show_statistics", "sync_device",
+}  # fmt: skip
+
+
+def test_what_memory_does_not_hold_is_asked_for_and_the_operation_begins_anew():
+    core = make_core()
+    asked: list[Hashable] = []
+
+    def answer(read: Any, key: Hashable) -> Any:
+        asked.append(key)
+        return answer_nothing(read, key)
+
+    core.stored = answer
+    core.memory.farm.configs.put(make_config("w1", proxy_id="p"))
+    with pytest.raises(Fetch):
+        logins.start_login(logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678"), core.begin())
+    turn, reply = core.decide(
+        logins.start_login, logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678")
+    )
+    assert asked == ["p", "mine-12345678"]
+    assert reply["session_id"] == "mine-12345678"
+    assert len([one for one in turn.draft.logins.all() if one.account_id == "a"]) == 1, "what was begun before is gone"
+
+
+def test_a_refused_operation_leaves_a_draft_that_nobody_takes_over():
+    core = make_core()
+    group = Draft(core.memory)
+    cancel = logins.CancelLogin(session_id="login of scanned")
+    first, _ = core.decide(logins.cancel_login, cancel, draft=group)
+    group.absorb(first.draft)
+    with pytest.raises(Refusal):
+        core.decide(logins.cancel_login, cancel, draft=group)
+    assert [one.status.value for one in group.logins.changed.values()] == ["failed"]
+    assert len(core.memory.farm.logins) == 1
+
+
+def test_an_alarm_takes_its_place_in_the_sequence_without_a_database():
+    core = make_core()
+    turn = core.begin()
+    notifications.raise_alarm(turn, "something", {})
+    assert [note.seq for note in turn.draft.notes] == [1]
+    core.commit(turn)
+    assert core.memory.farm.last_seq == 1
