@@ -238,7 +238,9 @@ async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None
         return f"workers {sorted({*rows.items()} ^ {*known.items()})[:SHOWN]}"
     holdings = await count_holdings(connection)
     sums: dict[str | None, tuple[int, int]] = {}
-    for account in farm.accounts.all():
+    for number, account in enumerate(farm.accounts.all(), 1):
+        if number % CHUNK == 0:
+            await asyncio.sleep(0)  # only the writer changes the farm, and this is its turn
         count, epochs = sums.get(account.assigned_worker_id, (0, 0))
         sums[account.assigned_worker_id] = count + 1, epochs + account.epoch
     if holdings != sums:
