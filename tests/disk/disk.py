@@ -45,9 +45,14 @@ class Connection(aiosqlite.Connection):
         name = getattr(fn, "__name__", "")
         if statement == "PRAGMA query_only=ON":
             self._writer = False
-        if name in ("execute", "executemany", "commit", "rollback"):
-            await self._disk.before(Step(name, statement, self._writer))
-        return await super()._execute(fn, *args, **kwargs)
+        step = Step(name, statement, self._writer)
+        counts = name in ("execute", "executemany", "commit", "rollback")
+        if counts:
+            await self._disk.before(step)
+        done = await super()._execute(fn, *args, **kwargs)
+        if counts:
+            self._disk.after(step)
+        return done
 
 
 class Disk:
@@ -57,6 +62,8 @@ class Disk:
         self.path = path
         self.lock_timeout_s = 0.0
         self.fault: Fault = lambda step: None
+        self.late_fault: Fault = lambda step: None
+        """What SQLite says after a step that it has done."""
         self.opening_fault: str | None = None
         self.steps: list[Step] = []
         self._full = False
@@ -81,6 +88,12 @@ class Disk:
             self._news.notify_all()
         await self._free.wait()
         said = self.fault(step)
+        if said is not None:
+            raise sqlite3.OperationalError(said)
+
+    def after(self, step: Step) -> None:
+        """Come after a step that was done: fail all the same, as a disk that loses its answer."""
+        said = self.late_fault(step)
         if said is not None:
             raise sqlite3.OperationalError(said)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from itertools import count
 from typing import Any
 
 import aiohttp
 
 from master.endpoints import ROOT
+from master.operations.afterwards import do_nothing
 from tests.conftest import Bench, Peer
 from tests.disk.disk import Disk, dump
 from tests.stored import check_farm
@@ -85,6 +87,17 @@ class Scene:
         check_refused(await self.send(self.make_report()))
         self.disk.fault = lambda step: None
         assert await self.is_ready() == (200, None)
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[sqlite3.Connection]:
+        """Write into the file past Master; it is committed at the end."""
+        with closing(sqlite3.connect(self.disk.path)) as connection, connection:
+            yield connection
+
+    async def settle_doubts(self) -> None:
+        """Wait until Master has loaded the farm anew, where it must, and has told workers what differs."""
+        for _ in range(3):
+            await self.bench.run(do_nothing)
 
     async def is_ready(self) -> tuple[int, str | None]:
         """Return what `/health/ready` says: status, and the reason where there is one."""

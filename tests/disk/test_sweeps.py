@@ -212,6 +212,22 @@ async def test_the_audit_finds_what_somebody_else_has_written_and_memory_becomes
     assert (owner, epoch) == ("worker-1", 8), "it waited, and is placed by the look that follows"
 
 
+async def test_the_schedule_asks_nothing_of_the_disk(scene: Scene, broom: Broom) -> None:
+    with scene.elsewhere() as connection:
+        connection.execute("UPDATE accounts SET login_status = 'logged_in'")
+    await scene.bench.master.turns.load_farm()
+    scene.bench.clock.advance(21)
+    await scene.beat()
+    told = len(scene.worker.all("master:task:assign"))
+    scene.disk.fault = lambda step: IO_ERROR
+    scene.disk.steps.clear()
+    await broom.sweep("schedule")
+    [due] = (await scene.worker.hear("master:task:assign", told + 1))["accounts"]
+    assert due["id"] == scene.account_id
+    assert scene.disk.steps == []
+    scene.disk.fault = lambda step: None
+
+
 async def test_old_rows_are_removed_after_all(scene: Scene, broom: Broom) -> None:
     scene.bench.clock.advance(31 * 86_400)
     await broom.fail("retention")

@@ -1,0 +1,215 @@
+"""A commit that fails may have happened: everybody is refused, and memory becomes what the file says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from master.errors import StorageTrouble
+from master.operations.silence import give_up_silent
+from tests.conftest import Peer, registration
+from tests.disk.disk import Step
+from tests.disk.scene import Scene, check_refused, heard_of
+from tests.disk.troubles import IO_ERROR
+from tests.walks.test_workers import make_account
+
+WAIT_MS = 30_000
+"""For so long a former owner may act: one heartbeat timeout."""
+
+
+@contextmanager
+def losing_the_answer(scene: Scene) -> Iterator[None]:
+    """Let every commit take place, and say that it did not."""
+    scene.disk.late_fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    try:
+        yield
+    finally:
+        scene.disk.late_fault = lambda step: None
+
+
+async def test_a_report_that_was_stored_after_all_is_refused_and_then_a_duplicate(scene: Scene) -> None:
+    report = scene.make_report("short")
+    with losing_the_answer(scene):
+        check_refused(await scene.send(report))
+    await scene.settle_doubts()
+    assert scene.stored(report) == (1, 1)
+    scene.check_memory()
+    again = await scene.send(report)
+    assert (again["inserted"], again["duplicates"]) == (0, 1)
+    assert scene.stored(report) == (1, 1)
+    await scene.settle()
+    scene.check_memory()
+
+
+async def test_who_was_told_of_nothing_is_told_when_he_comes_or_asks(scene: Scene) -> None:
+    report = scene.make_report("short")
+    with losing_the_answer(scene):
+        check_refused(await scene.send(report))
+    await scene.settle()
+    name = report["messages"][0]["platform_comment_id"]
+    assert name not in heard_of(scene.admin) + heard_of(scene.device)
+    late: Peer = await scene.bench.connect("admin")
+    await late.ask("admin:status:request", {})
+    assert name in heard_of(late), "it has reached nobody yet"
+    seen = max(one["seq"] for one in scene.device.all("notification:new") if name != one["data"].get("platform_id"))
+    synced = await scene.device.ask("client:sync:request", {"device_id": "device-1", "after_seq": seen - 2})
+    assert name in [one["data"].get("platform_id") for one in synced["notifications"]]
+
+
+async def test_a_registration_that_was_stored_after_all_is_one_when_it_is_sent_again(scene: Scene) -> None:
+    newcomer = await scene.bench.connect("worker")
+    await make_account(scene.bench, "waits", platform="weibo")
+    with losing_the_answer(scene):
+        check_refused(await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"])))
+    await scene.settle_doubts()
+    scene.check_memory()
+    told = (await newcomer.ask("worker:heartbeat", {"workerId": "newcomer"}))["accountIds"]
+    assert len(told) == 1, "it is known, and holds what it was given"
+    answer = await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"]))
+    assert [one["id"] for one in answer["accounts"]] == told
+    assert [one["epoch"] for one in answer["accounts"]] == [1]
+    scene.check_memory()
+
+
+@pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
+async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_both_are_told(
+    scene: Scene, happened: bool
+) -> None:
+    other = await scene.bench.worker("other")
+    for _ in range(3):  # until everybody who may have held something before the start has stopped
+        scene.bench.clock.advance(15)
+        await scene.beat()
+        await other.ask("worker:heartbeat", {"workerId": "other"})
+    scene.worker.heard.clear()
+    path, wish = f"/api/v1/accounts/{scene.account_id}", {"pinned_worker_id": "other"}
+    if not happened:
+        scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    with losing_the_answer(scene):
+        status, headers, content = await scene.call("PATCH", path, json=wish)
+    scene.disk.fault = lambda step: None
+    assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+    await scene.settle_doubts()
+    scene.check_memory()
+    if happened:
+        assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
+        assert await scene.beat() == []
+    else:
+        assert await scene.beat() == [scene.account_id]
+        assert scene.worker.all("master:task:revoke") == other.all("master:task:assign") == []
+    assert (await scene.call("PATCH", path, json=wish))[0] == 200
+    [given] = (await other.hear("master:task:assign"))["accounts"]
+    assert (given["id"], given["epoch"]) == (scene.account_id, 2)
+    assert 0 < given["start_after_ms"] <= WAIT_MS, "whoever held it may not have heard of it yet"
+    assert (await other.ask("worker:heartbeat", {"workerId": "other"}))["accountIds"] == [scene.account_id]
+    assert (await scene.call("GET", path))[2]["account"]["epoch"] == 2, "it changed hands once"
+    scene.check_memory()
+
+
+async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_others_after_the_wait(
+    scene: Scene,
+) -> None:
+    others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
+    scene.bench.clock.advance(31)
+    for number, other in enumerate(others):
+        await other.ask("worker:heartbeat", {"workerId": f"other-{number}"})
+    with losing_the_answer(scene), pytest.raises(StorageTrouble):
+        await scene.bench.run(give_up_silent)
+    await scene.settle_doubts()
+    scene.check_memory()
+    [given] = (await others[0].hear("master:task:assign"))["accounts"]
+    assert (given["id"], given["epoch"], given["start_after_ms"]) == (scene.account_id, 2, WAIT_MS)
+    assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
+    assert await scene.beat() == [], "it returns, and what it lost stays lost"
+    scene.check_memory()
+
+
+async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(scene: Scene) -> None:
+    peers = [await scene.bench.connect("worker") for _ in range(3)]
+    reports = [scene.make_report("short") for _ in peers]
+    scene.disk.steps.clear()
+    scene.disk.hang()
+    first = asyncio.ensure_future(scene.send(scene.make_report("first")))
+    await scene.disk.saw("BEGIN IMMEDIATE")
+    asked = [
+        asyncio.ensure_future(peer.ask("worker:message:detected", report))
+        for peer, report in zip(peers, reports, strict=True)
+    ]
+    while scene.bench.master.turns.waiting < len(asked):  # noqa: ASYNC110 - nobody tells when it is so
+        await asyncio.sleep(0)
+    commits: list[Step] = []
+
+    def lose_the_second_answer(step: Step) -> str | None:
+        if not step.writer or step.name != "commit":
+            return None
+        commits.append(step)
+        return IO_ERROR if len(commits) == 2 else None
+
+    scene.disk.late_fault = lose_the_second_answer
+    scene.disk.go_on()
+    assert (await first)["inserted"] == 1
+    for answer in asked:
+        check_refused(await answer)
+    await scene.settle_doubts()
+    scene.disk.late_fault = lambda step: None
+    assert [scene.stored(report) for report in reports] == [(1, 1)] * 3
+    for peer, report in zip(peers, reports, strict=True):
+        assert (await peer.ask("worker:message:detected", report))["duplicates"] == 1
+    scene.check_memory()
+
+
+async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene) -> None:
+    with losing_the_answer(scene):
+        status, _, _ = await scene.add_account("new")
+        assert status == 503
+    async with asyncio.timeout(10):
+        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+    scene.check_memory()
+
+
+Act = Callable[[Scene], Awaitable[Any]]
+
+
+async def start_login(scene: Scene) -> Any:
+    return await scene.admin.ask("master:login:start", {"account_id": scene.account_id, "worker_id": "worker-1"})
+
+
+async def say_goodbye(scene: Scene) -> Any:
+    return await scene.worker.ask("worker:goodbye", {"workerId": "worker-1"})
+
+
+async def confirm(scene: Scene) -> Any:
+    told = scene.device.all("notification:new")[0]["id"]
+    return await scene.device.ask("client:notification:ack", {"notification_id": told})
+
+
+@pytest.mark.parametrize("act", [start_login, say_goodbye, confirm], ids=lambda act: act.__name__)
+async def test_whatever_was_stored_after_all_can_be_asked_again(scene: Scene, act: Act) -> None:
+    before = scene.dump()
+    with losing_the_answer(scene):
+        check_refused(await act(scene))
+    await scene.settle_doubts()
+    assert scene.dump() != before
+    scene.check_memory()
+    again = await act(scene)
+    assert again["success"] or again["error"]["code"] in ("not_registered", "login_closed"), again
+    scene.check_memory()
+
+
+async def test_the_file_that_went_on_without_memory_overtakes_it_once(scene: Scene) -> None:
+    """Somebody else has moved an account in the file: what is decided on old memory is refused, and then goes by it."""
+    with scene.elsewhere() as connection:
+        connection.execute("UPDATE accounts SET epoch = 5")
+    path = f"/api/v1/accounts/{scene.account_id}"
+    status, headers, content = await scene.call("PATCH", path, json={"monitor_interval": 99})
+    assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+    await scene.settle_doubts()
+    scene.check_memory()
+    status, _, content = await scene.call("PATCH", path, json={"monitor_interval": 99})
+    assert (status, content["account"]["monitor_interval"], content["account"]["epoch"]) == (200, 99, 5)
+    assert await scene.is_ready() == (200, None), "that was no trouble of the disk"
+    scene.check_memory()
