@@ -6,10 +6,20 @@ import asyncio
 
 import pytest
 
-from master.operations.accounts import change_account
-from master.protocol.http import AccountChange, NoQuery, Request
+from master.operations.accounts import change_account, remove_account
+from master.operations.processes import add_config, change_config
+from master.operations.proxies import add_proxy, remove_proxy
+from master.protocol.http import (
+    AccountChange,
+    NewProxy,
+    NewWorkerConfig,
+    NoQuery,
+    Request,
+    WorkerConfigChange,
+)
 from tests.conftest import registration
-from tests.walks.holding import holding_what_is_decided
+from tests.stored import check_farm
+from tests.walks.holding import holding, holding_what_is_decided
 from tests.walks.test_workers import make_account, read_account, read_worker
 
 
@@ -82,3 +92,60 @@ async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
         assert (await read_worker(bench, "worker-1"))["assigned_accounts"] == 1
     await paused
     assert (await read_account(bench, account["id"]))["status"] == "paused"
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench, how):
+    """The login's row goes with its account: that it has ended as well is nothing to be stored."""
+    account = await make_account(bench)
+    worker, admin = await bench.worker("worker-1"), await bench.connect("admin")
+    started = await admin.ask("master:login:start", {"account_id": account["id"]})
+    bystander = await make_account(bench, "other")
+    async with holding(bench) as hold:
+        if how == "cancelled":
+            ended = asyncio.ensure_future(admin.ask("master:login:cancel", {"session_id": started["session_id"]}))
+        else:
+            report = {"session_id": started["session_id"], "status": "failed"}
+            ended = asyncio.ensure_future(worker.ask("worker:login:status", report))
+        await hold.wait_for(1)
+        removed = asyncio.ensure_future(bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]})))
+        await hold.wait_for(2)
+        await hold.let_go()
+        assert (await ended)["success"]
+        assert (await removed)["id"] == account["id"]
+    check_farm(bench.master.memory.farm, bench.master.settings.db_path)
+    assert [one.id for one in bench.master.memory.farm.accounts.all()] == [bystander["id"]]
+    assert bench.master.memory.deadlines.expiries == {}
+
+
+async def test_a_name_that_one_item_gives_free_is_taken_by_another_of_its_group(bench):
+    first, second = [await make_account(bench, name, account_id=name) for name in "ab"]
+    async with holding(bench) as hold:
+        changes = [(second, "c"), (first, "b"), (second, "a")]
+        asked = [
+            asyncio.ensure_future(
+                bench.run(change_account, Request(NoQuery(), AccountChange(account_id=name), {"id": account["id"]}))
+            )
+            for account, name in changes
+        ]
+        await hold.wait_for(len(asked))
+        await hold.let_go()
+        assert [(await one)["account_id"] for one in asked] == ["c", "b", "a"]
+    check_farm(bench.master.memory.farm, bench.master.settings.db_path)
+
+
+async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more(bench):
+    proxy = await bench.run(add_proxy, Request(NoQuery(), NewProxy(name="p", server="h:1")))
+    config = NewWorkerConfig(worker_id="worker-1", proxy_id=proxy["id"])
+    await bench.run(add_config, Request(NoQuery(), config))
+    async with holding(bench) as hold:
+        freed = Request(NoQuery(), WorkerConfigChange(proxy_id=None), {"id": "worker-1"})
+        asked = [
+            asyncio.ensure_future(bench.run(change_config, freed)),
+            asyncio.ensure_future(bench.run(remove_proxy, Request(NoQuery(), None, {"id": proxy["id"]}))),
+        ]
+        await hold.wait_for(len(asked))
+        await hold.let_go()
+        assert (await asked[0])["proxy_id"] is None
+        assert (await asked[1])["id"] == proxy["id"]
+    check_farm(bench.master.memory.farm, bench.master.settings.db_path)
