@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.draft import Changes, Draft
 from master.farm import Committed, Farm
-from master.model import OPEN_SESSION, Notification
+from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import count_holdings
 from master.store.logins import find_open
 from master.store.many import execute_many
@@ -53,10 +53,16 @@ class Overtaken(Exception):
 
 
 async def load(connection: AsyncConnection) -> Farm:
-    """Return all that memory holds, as the file has it. A start and a doubt read it in this one way."""
+    """Return all that memory holds, as the file has it. A start and a doubt read it in this one way.
+
+    What workers hold is counted: a load that was stored may be another one where somebody else wrote into the file.
+    """
     farm = Farm()
     for rows, table in zip(FARM, farm.tables, strict=True):
         await _load_table(connection, rows, table)
+    for worker in list(farm.workers.all()):
+        if worker.assigned_accounts != (load := len(list(farm.accounts.list_keys("owner", worker.id)))):
+            farm.workers.put(change(worker, assigned_accounts=load))
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     return farm
@@ -231,9 +237,9 @@ async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None
 
     Accounts are compared by their owners' sums: a hundred thousand rows are not read again and again.
     """
-    found = await connection.execute(select(workers.c.id, workers.c.status, workers.c.assigned_accounts))
-    rows = {worker_id: (status, int(load or 0)) for worker_id, status, load in found}
-    known = {one.id: (one.status.value, one.assigned_accounts) for one in farm.workers.all()}
+    found = await connection.execute(select(workers.c.id, workers.c.status))
+    rows = {worker_id: status for worker_id, status in found}  # noqa: C416 - rows are no pairs to mypy
+    known = {one.id: one.status.value for one in farm.workers.all()}
     if rows != known:
         return f"workers {sorted({*rows.items()} ^ {*known.items()})[:SHOWN]}"
     holdings = await count_holdings(connection)
