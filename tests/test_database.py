@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from master.app import Master
+from master.clock import ManualClock
+from master.model import WorkerStatus
+from master.settings import load_settings
 from master.store.sqlite.upgrade import DatabaseFault, check, reset, upgrade
+from tests.conftest import Bench, registration
+from tests.stored import check_farm
 
 
 def test_a_new_database_is_made_and_in_order(tmp_path: Path):
@@ -39,3 +46,54 @@ def test_a_reset_removes_everything(tmp_path: Path):
     upgrade(path)
     reset(path)
     assert not path.exists()
+
+
+OLDER = Path(__file__).parent / "older"
+"""A file that a Master of an older version left when it was killed, and its keys."""
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    path = tmp_path / "master.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript((OLDER / "version-0003.sql").read_text(encoding="utf-8"))
+    keys = path.with_name("master.db.keys")
+    keys.write_bytes((OLDER / "version-0003.keys").read_bytes())
+    keys.chmod(0o600)
+    return path
+
+
+async def test_a_database_of_the_version_before_opens_and_goes_on(older: Path):
+    clock = ManualClock()
+    bench = Bench(Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock)
+    await bench.master.start(sweeps=False)
+    try:
+        await bench.master.check_secrets()
+        check_farm(bench.master.memory.farm, older)
+        assert bench.master.memory.farm.workers.get("worker-1").status is WorkerStatus.DISCONNECTED
+        statuses = {one.account_name: one.login_status for one in bench.master.memory.farm.accounts.all()}
+        assert statuses == {"a": "logged_in", "b": "logging_in"}
+        worker, admin, device = await bench.connect("worker"), await bench.connect("admin"), await bench.device()
+        answer = await worker.ask("worker:register", registration("worker-1"))
+        first, second = sorted(answer["accounts"], key=lambda account: account["account_name"])
+        assert (first["credentials"], first["fingerprint"]) == ({"cookies": [{"value": "v"}]}, {"x": 1})
+        assert first["proxy"] == {"server": "h:1", "protocol": "http", "username": "me", "password": "pw"}
+        assert (first["epoch"], second["epoch"], second["account_id"]) == (1, 1, "on-platform")
+        [login] = bench.master.memory.farm.logins.all()
+        report = {"session_id": login.id, "status": "success", "cookies": [{"value": "new"}]}
+        assert (await worker.ask("worker:login:status", report))["status"] == "success"
+        assert (await admin.hear("login:success"))["account_id"] == second["id"]
+        again = {"platform_comment_id": "c1", "content": "x"}
+        messages = [again, again | {"platform_comment_id": "c2"}]
+        report = {"type": "comment", "account_id": first["id"], "messages": messages}
+        stored = await worker.ask("worker:message:detected", report)
+        assert (stored["inserted"], stored["duplicates"]) == (1, 1)
+        await device.hear("notification:new", 2)
+        assert [one["seq"] for one in device.all("notification:new")] == [1, 2]
+        check_farm(bench.master.memory.farm, older)
+    finally:
+        for peer in bench.peers:
+            await peer.close()
+        await bench.master.close()
+    assert check(older) == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from master.draft import Draft
-from master.farm import ACCOUNTS, CONFIGS, DEVICES, Farm
+from master.farm import ACCOUNTS, CONFIGS, DEVICES, WORKERS, Farm
 from master.keys import make_key
 from master.memory import Memory
 from master.model import Notification, NotificationType, Priority, SessionStatus
@@ -112,6 +112,10 @@ async def test_what_is_loaded_is_what_was_written_whatever_it_was(store, seed):
             if chance.random.random() < 0.8:
                 draft.absorb(item)
                 model = decided
+        for worker in list(model.of(WORKERS).values()):
+            load = sum(one.assigned_worker_id == worker.id for one in model.of(ACCOUNTS).values())
+            model.of(WORKERS)[worker.id] = replace(worker, assigned_accounts=load)
+            draft.workers.put(model.of(WORKERS)[worker.id])
         draft.take_places(chance.random.randrange(3))
         await store.commit(draft)
         forget_ended(model)
@@ -285,6 +289,18 @@ async def test_of_a_thousand_rows_none_is_lost_where_the_file_is_read_in_portion
     loaded = await store.load()
     assert (len(loaded.accounts), len(loaded.logins)) == (50, 20)
     check(loaded, model_of(store.memory.farm))
+
+
+async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled):
+    filled.ask_file("UPDATE accounts SET assigned_worker_id = 'w2' WHERE id = 'held'")
+    filled.ask_file("UPDATE workers SET assigned_accounts = 7 WHERE id = 'w1'")
+    filled.memory.farm.replace(await filled.load())
+    assert [filled.memory.farm.workers.get(name).assigned_accounts for name in ("w1", "w2")] == [0, 1]
+    assert await filled.difference() is None, "or the farm would be loaded anew for ever"
+    draft = Draft(filled.memory)
+    draft.assign(draft.accounts.get("waits"), "w1", 0)
+    await filled.commit(draft)
+    assert filled.ask_file("SELECT assigned_accounts FROM workers WHERE id = 'w1'") == [(1,)]
 
 
 def model_of(farm: Farm) -> Model:
