@@ -175,6 +175,7 @@ class _Behind:
             {key: table.get(key) for key in changes.changed}
             for table, changes in zip(farm.tables, draft.tables, strict=True)
         ]
+        self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices = self.tables
 
     def restore(self, draft: Draft) -> None:
         """Let the farm be again what it was."""
