@@ -58,7 +58,7 @@ def find_rules() -> set[str]:
     """Return the names of everything that a run can complain of."""
     sources = [*(ROOT / "simulator").glob("*.py"), *(ROOT / "simulator" / "virtual").rglob("*.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(sources))
-    return set(re.findall(r'(?:complain\(|\(\(|return |yield \()\s*"([a-z]+(?:_[a-z]+)*)",', text))
+    return set(re.findall(r'(?:complain\(|\(\(|return |yield \(?)\s*"([a-z]+(?:_[a-z]+)*)",', text))
 
 
 def test_the_manual_names_only_rules_and_faults_that_there_are_and_every_fault():
