@@ -165,22 +165,30 @@ def _without_handover(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
+class _Before:
+    """A table of the farm as it was before a draft, of which nothing is asked but single records."""
+
+    def __init__(self, table: Any, changes: Any) -> None:
+        self._table = table
+        self.records = {key: table.get(key) for key in changes.changed}
+
+    def get(self, key: str) -> Any:
+        return self.records[key] if key in self.records else self._table.get(key)
+
+
 class _Behind:
-    """The farm as it was before a draft, of which nothing is asked but the records that the draft changes."""
+    """The farm as it was before a draft."""
 
     def __init__(self, draft: Draft) -> None:
         farm = draft.memory.farm
         self.last_seq = farm.last_seq
-        self.tables = [
-            {key: table.get(key) for key in changes.changed}
-            for table, changes in zip(farm.tables, draft.tables, strict=True)
-        ]
-        self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices = self.tables
+        self.tables = [_Before(*pair) for pair in zip(farm.tables, draft.tables, strict=True)]
+        self.workers = self.tables[0]
 
     def restore(self, draft: Draft) -> None:
         """Let the farm be again what it was."""
-        for table, records in zip(draft.memory.farm.tables, self.tables, strict=True):
-            _put(table, records)
+        for table, before in zip(draft.memory.farm.tables, self.tables, strict=True):
+            _put(table, before.records)
 
 
 def _put(table: Any, records: dict[str, Any]) -> None:
