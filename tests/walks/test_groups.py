@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from master import writer
 from master.operations.accounts import change_account, remove_account
+from master.operations.afterwards import do_nothing
 from master.operations.processes import add_config, change_config
 from master.operations.proxies import add_proxy, remove_proxy
 from master.protocol.http import (
@@ -149,3 +151,25 @@ async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more
         assert (await asked[0])["proxy_id"] is None
         assert (await asked[1])["id"] == proxy["id"]
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
+
+
+async def test_a_group_that_is_stored_is_answered_even_if_memory_cannot_follow(bench, monkeypatch):
+    """A bug of ours, once: whoever asked is told what is true, the writer lives, and memory goes by the file."""
+    apply, failures = writer.apply, ["once"]
+
+    def apply_half_way(draft, turns):
+        if failures:
+            failures.pop()
+            bench.master.memory.farm.accounts.put(next(iter(draft.accounts.changed.values())))
+            raise KeyError("a bug")
+        return apply(draft, turns)
+
+    worker = await bench.worker("worker-1")
+    monkeypatch.setattr(writer, "apply", apply_half_way)
+    account = await make_account(bench)
+    assert account["assigned_worker_id"] == "worker-1"
+    for _ in range(3):
+        await bench.run(do_nothing)
+    check_farm(bench.master.memory.farm, bench.master.settings.db_path)
+    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [account["id"]]
+    assert account["id"] in {one["id"] for told in worker.all("master:task:assign") for one in told["accounts"]}

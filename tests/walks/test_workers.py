@@ -129,3 +129,12 @@ async def test_an_account_that_was_removed_and_comes_back_waits_for_its_former_w
         await bench.run(change_account, Request(NoQuery(), change, {"id": twin["id"]}))
     told = (await other.hear("master:task:assign", 1 if how == "added" else 2))["accounts"][0]
     assert (told["account_id"], told["start_after_ms"]) == ("dy-1", 20_000)
+
+
+async def test_a_worker_that_names_a_platform_twice_serves_it_once_and_may_leave(bench):
+    account = await make_account(bench)
+    worker = await bench.worker("worker-1", capabilities=["douyin", " douyin", "douyin"])
+    assert (await read_worker(bench, "worker-1"))["capabilities"] == ["douyin"]
+    assert (await worker.ask("worker:goodbye", {"workerId": "worker-1"}))["released"] == 1
+    await bench.worker("worker-2")
+    assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"
