@@ -59,7 +59,7 @@ def older(tmp_path: Path) -> Path:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript((OLDER / "version-0003.sql").read_text(encoding="utf-8"))
     keys = path.with_name("master.db.keys")
-    keys.write_bytes((OLDER / "version-0003.keys").read_bytes())
+    keys.write_bytes((OLDER / "version-0003-keys.txt").read_bytes())
     keys.chmod(0o600)
     return path
 
