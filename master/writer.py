@@ -159,6 +159,7 @@ class Turns(Looks):
         self._memory.pending = group.draft
         try:
             if self._in_doubt:
+                await self._database.prove()  # a disk that goes on failing would have the farm loaded for each group
                 await self._load_anew()
                 group.draft = self._memory.pending = Draft(self._memory)
             async with self._database.write() as transaction:

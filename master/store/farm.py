@@ -98,8 +98,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await execute_many(connection, _SIGNS, heard)
     await add_notifications(connection, draft.notes)
     if draft.last_seq != farm.last_seq:
-        counter = update(counters).where(counters.c.name == SEQUENCE, counters.c.value == farm.last_seq)
-        if (await connection.execute(counter.values(value=draft.last_seq))).rowcount != 1:
+        moved = await execute_many(connection, _PLACES, [{"known": farm.last_seq, "reached": draft.last_seq}])
+        if moved != 1:
             raise Overtaken("the clients' sequence has gone on")
 
 
@@ -112,6 +112,14 @@ _SIGNS = (
     .values(last_heartbeat=bindparam("at"))
 )
 """When workers were last heard (Unix seconds); a row never goes back in time."""
+
+
+_PLACES = (
+    update(counters)
+    .where(counters.c.name == SEQUENCE, counters.c.value == bindparam("known"))
+    .values(value=bindparam("reached"))
+)
+"""How far the clients' sequence has gone."""
 
 
 async def _remove(

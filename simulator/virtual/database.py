@@ -23,7 +23,7 @@ class Hook(Protocol):
         ...
 
     async def before(self, step: str, statement: str) -> None:
-        """Come before a step (execute, executemany, commit, ...); may wait, or fail as a disk does."""
+        """Come before a step (execute, executemany, commit, read: the end of one); may wait, or fail as a disk does."""
         ...
 
     async def after(self, step: str, statement: str) -> None:
@@ -70,6 +70,7 @@ class InlineConnection(aiosqlite.Connection):
         self._tx = _InlineQueue()  # type: ignore[assignment]  # all that is asked of it is put_nowait
         self._thread = _NoThread()  # type: ignore[assignment]
         self._hook = hook
+        self._writes = False
 
     def __await__(self) -> Any:
         return self._connect().__await__()
@@ -83,6 +84,10 @@ class InlineConnection(aiosqlite.Connection):
         if self._hook is None or step not in WATCHED:
             return fn(*args, **kwargs)
         statement = args[0] if args and isinstance(args[0], str) else ""
+        if statement.startswith("BEGIN"):
+            self._writes = statement == "BEGIN IMMEDIATE"
+        elif step == "commit" and not self._writes:
+            step = "read"  # its end writes nothing: a disk can be slow there, but not fail
         await self._hook.before(step, statement)
         result = fn(*args, **kwargs)
         await self._hook.after(step, statement)

@@ -11,14 +11,17 @@ from random import Random
 from simulator.virtual.database import InlineConnection
 
 TROUBLES = {
-    "locked": "database is locked",
-    "full": "database or disk is full",
-    "io_execute": "disk I/O error",
-    "io_commit": "disk I/O error",
+    "locked": (sqlite3.SQLITE_BUSY, "database is locked"),
+    "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
+    "io_execute": (sqlite3.SQLITE_IOERR, "disk I/O error"),
+    "io_commit": (sqlite3.SQLITE_IOERR, "disk I/O error"),
 }
-"""Trouble -> what SQLite says in it. A commit that meets `io_commit` fails before it takes place, or after."""
+"""Trouble -> SQLite's code and words for it. A commit that meets `io_commit` fails before it takes place, or after."""
 
 AFTER_SHARE = 0.5
+
+ENDS = frozenset({"commit", "read"})
+"""The steps that end a transaction: where a slow disk is waited for."""
 
 LOOKED_AT = {
     "accounts": ("assigned_worker_id", "epoch", "platform"),
@@ -74,12 +77,12 @@ class Disk:
         """Come before a step."""
         if self._strike is not None:
             await self._count_down(f"before_{step}")
-        if self.slow is not None and step == "commit":
+        if self.slow is not None and step in ENDS:
             await asyncio.sleep(self.slow.expovariate(2.0))
         self._fails_after = step == "commit" and self.trouble == "io_commit" and self._sides.random() < AFTER_SHARE
-        if self.trouble is not None and not self._fails_after:
+        if self.trouble is not None and not self._fails_after and step != "read":
             self._fail(step, statement)
-        if step != "commit":
+        if step not in ENDS:
             self._note_table(statement)
 
     async def after(self, step: str, statement: str) -> None:
@@ -90,7 +93,7 @@ class Disk:
             await self._count_down(f"after_{step}")
         if step == "commit" and self._fails_after:
             self.on_doubt()
-            raise sqlite3.OperationalError(TROUBLES["io_commit"])
+            raise _make_fault("io_commit")
 
     def _fail(self, step: str, statement: str) -> None:
         trouble = self.trouble
@@ -103,7 +106,7 @@ class Disk:
             "io_commit": step == "commit",
         }[trouble]
         if hit:
-            raise sqlite3.OperationalError(TROUBLES[trouble])
+            raise _make_fault(trouble)
 
     def _note_table(self, statement: str) -> None:
         if statement not in self._touched:
@@ -140,3 +143,10 @@ class Disk:
         assert strike is not None
         strike()
         await asyncio.get_running_loop().create_future()  # whoever did this step is dead now
+
+
+def _make_fault(trouble: str) -> sqlite3.OperationalError:
+    code, words = TROUBLES[trouble]
+    fault = sqlite3.OperationalError(words)
+    fault.sqlite_errorcode = code
+    return fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY, SQLITE_FULL
 from typing import Any
 
 from sqlalchemy import Connection, delete, event, insert
@@ -33,6 +34,10 @@ def is_about_values(fault: BaseException) -> bool:
     return isinstance(fault, (IntegrityError, DataError))
 
 
+def _can_go_on(fault: DBAPIError) -> bool:
+    return is_about_values(fault) or getattr(fault.orig, "sqlite_errorcode", None) in (SQLITE_BUSY, SQLITE_FULL)
+
+
 class Transaction:
     """One write transaction. It begins when its connection is first asked for: what writes nothing costs nothing."""
 
@@ -59,20 +64,23 @@ class Transaction:
         try:
             await self._begun.commit()
         except DBAPIError as fault:
-            await self.abandon(fault)
+            await self.abandon(fault, ended=True)
             raise CommitInDoubt from fault
         await self._connection.close()
         self._database.trouble = None
 
-    async def abandon(self, fault: BaseException) -> None:
-        """Undo everything. A connection that has failed is thrown away: it may go on failing for ever."""
+    async def abandon(self, fault: BaseException, *, ended: bool = False) -> None:
+        """Undo everything. A connection that has failed is thrown away: it may go on failing for ever.
+
+        One that met another's lock or a full disk is fine once it is rolled back, unless it failed at its end.
+        """
         if isinstance(fault, DBAPIError):
             self._database.note_trouble(fault)
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
-            if isinstance(fault, DBAPIError) and not is_about_values(fault):
+            if ended or (isinstance(fault, DBAPIError) and not _can_go_on(fault)):
                 await connection.invalidate()
             elif self._begun is not None:
                 await self._begun.rollback()
@@ -148,6 +156,11 @@ class Database:
             await transaction.abandon(fault)
             raise
         await transaction.commit()
+
+    async def prove(self) -> None:
+        """Commit something that leaves nothing behind: whether the disk takes it. Errors: DBAPIError, CommitInDoubt."""
+        async with self.write() as transaction:
+            await transaction.connect()
 
     @asynccontextmanager
     async def read(self, *, by: str = "anybody") -> AsyncIterator[AsyncConnection]:
