@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from master.errors import StorageTrouble
+from master.operations.afterwards import do_nothing
 from master.operations.silence import give_up_silent
 from tests.conftest import Peer, registration
 from tests.disk.disk import Step
@@ -169,6 +170,76 @@ async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene)
         while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
             await asyncio.sleep(0)
     scene.check_memory()
+
+
+@contextmanager
+def unreadable(scene: Scene) -> Iterator[list[Step]]:
+    """Let the file be unreadable; yields what was tried."""
+    tried: list[Step] = []
+
+    def refuse(step: Step) -> str | None:
+        if step.writer or step.starts("PRAGMA"):
+            return None
+        tried.append(step)
+        return IO_ERROR
+
+    scene.disk.fault = refuse
+    try:
+        yield tried
+    finally:
+        scene.disk.fault = lambda step: None
+
+
+async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_though_nobody_asks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("master.writer.TRY_AGAIN_S", 0)
+    with unreadable(scene) as tried:
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        async with asyncio.timeout(10):
+            while len(tried) < 3:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+    await scene.settle()
+    scene.check_memory()
+
+
+async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(scene: Scene) -> None:
+    peers = [await scene.bench.connect("worker") for _ in range(4)]
+    with unreadable(scene) as tried:
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        with pytest.raises(StorageTrouble):
+            await scene.bench.run(do_nothing)
+        tried.clear()
+        scene.disk.hang()
+        first = asyncio.ensure_future(scene.send(scene.make_report("first")))
+        async with asyncio.timeout(10):
+            while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+        others = [asyncio.ensure_future(peer.ask("worker:message:detected", scene.make_report())) for peer in peers]
+        while scene.bench.master.turns.waiting < len(others):  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+        scene.disk.go_on()
+        for answer in (first, *others):
+            check_refused(await answer)
+    assert len(tried) == 2, "one for the first, one for all that waited"
+    await scene.settle_doubts()
+    scene.check_memory()
+
+
+async def test_a_master_that_cannot_load_its_farm_can_be_closed(scene: Scene) -> None:
+    with unreadable(scene):
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        with pytest.raises(StorageTrouble):
+            await scene.bench.run(do_nothing)
+        async with asyncio.timeout(10):
+            await scene.bench.master.turns.close()
+        assert scene.bench.master.turns._again is None, "nothing comes after the end"
 
 
 Act = Callable[[Scene], Awaitable[Any]]
