@@ -27,7 +27,7 @@ from master.group import Done, Group, Item, is_on_rows, settle, weigh
 from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
-from master.operations.afterwards import announce, apply, do_nothing, take_over
+from master.operations.afterwards import Before, announce, apply, do_nothing, take_over
 from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
@@ -286,7 +286,7 @@ class Turns(Looks):
     async def _load_anew(self) -> None:
         """Read the farm from the file, as a start does, and tell workers what they may have missed."""
         farm = self._memory.farm
-        before = farm.accounts
+        before = Before.of(farm)
         await self.load_farm()
         self._in_doubt = False
         event = take_over(self._memory, before, self._clock, self._settings)

@@ -128,6 +128,37 @@ async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_ot
     scene.check_memory()
 
 
+@pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
+async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(scene: Scene, happened: bool) -> None:
+    names = [f"other-{number}" for number in range(4)]
+    others = {name: await scene.bench.worker(name) for name in names}
+    for name in names:
+        await make_account(scene.bench, name, platform="douyin")
+
+    async def pass_on(seconds: float, *alive: str) -> None:
+        scene.bench.clock.advance(seconds)
+        for name in alive:
+            await others[name].ask("worker:heartbeat", {"workerId": name})
+
+    await pass_on(15, *names[1:])
+    await pass_on(16, *names[2:])
+    if not happened:
+        scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    with losing_the_answer(scene), pytest.raises(StorageTrouble):
+        await scene.bench.run(give_up_silent)  # the worker that was always here, and other-0: two of five
+    scene.disk.fault = lambda step: None
+    await scene.settle_doubts()
+    watch = scene.bench.master.memory.watch
+    assert (len(watch.given_up), watch.brakes) == (2 * happened, 0)
+    if not happened:
+        await scene.beat()
+        await pass_on(0, "other-0")
+    await pass_on(15, *names[2:])
+    await scene.bench.run(give_up_silent)
+    assert scene.bench.master.memory.watch.brakes == int(happened), "other-1 is the third of five within a timeout"
+    scene.check_memory()
+
+
 async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(scene: Scene) -> None:
     peers = [await scene.bench.connect("worker") for _ in range(3)]
     reports = [scene.make_report("short") for _ in peers]
