@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from master.draft import Draft
-from master.farm import ACCOUNTS, CONFIGS, DEVICES, WORKERS, Farm
+from master.farm import ACCOUNTS, CONFIGS, DEVICES, PROXIES, WORKERS, Farm
 from master.keys import make_key
 from master.memory import Memory
 from master.model import Notification, NotificationType, Priority, SessionStatus
@@ -27,7 +27,7 @@ from tests.core.growth import KINDS, Chance, Model, check
 from tests.records import make_account, make_config, make_device, make_login, make_proxy, make_worker
 from tests.stored import check_farm, describe_farm, describe_file
 
-REMOVED = (ACCOUNTS, CONFIGS, DEVICES)
+REMOVED = (ACCOUNTS, CONFIGS, DEVICES, PROXIES)
 """What operations remove while others of its group may have changed what refers to it."""
 
 
@@ -100,7 +100,7 @@ def forget_ended(model: Model) -> None:
         del logins[key]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(6), 12])
 async def test_what_is_loaded_is_what_was_written_whatever_it_was(store, seed):
     chance, model = Chance(seed, removes=REMOVED), Model()
     for _ in range(25):
@@ -249,6 +249,97 @@ async def test_an_account_that_is_removed_takes_all_that_belongs_to_it(filled):
         assert filled.ask_file(f"SELECT count(*) FROM {table}") == [(0,)], table  # noqa: S608
     assert filled.ask_file("SELECT id FROM accounts") == [("waits",)]
     check_farm(filled.memory.farm, filled.path)
+
+
+def free_the_proxy(draft):
+    draft.configs.put(make_config("w1"))
+    draft.proxies.remove("p")
+
+
+def replace_the_proxy(draft):
+    draft.proxies.put(make_proxy("another", name="p"))
+    draft.configs.put(make_config("w1", proxy_id="another"))
+    draft.proxies.remove("p")
+
+
+def remove_the_configuration_too(draft):
+    draft.configs.remove("w1")
+    draft.proxies.remove("p")
+
+
+def swap_the_names_of_proxies(draft):
+    draft.proxies.put(make_proxy("q", name="p"))
+    draft.proxies.put(make_proxy("p", name="q"))
+
+
+def name_a_proxy_as_one_that_goes(draft):
+    draft.proxies.put(make_proxy("q", name="p"))
+    free_the_proxy(draft)
+
+
+def pass_on_a_name(draft):
+    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))  # that of `held`, which gets another
+    draft.accounts.put(replace(draft.accounts.get("held"), account_id="z", monitor_interval=99))
+
+
+def swap_the_names_of_accounts(draft):
+    draft.accounts.put(replace(draft.accounts.get("held"), account_id="y"))
+    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x", epoch=1))
+
+
+def remove_the_held_account(draft):
+    draft.release(draft.accounts.get("held"), 1)
+    draft.logins.remove("login")
+    draft.accounts.remove("held")
+
+
+def name_an_account_as_one_that_goes(draft):
+    remove_the_held_account(draft)
+    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))
+
+
+def add_an_account_again(draft):
+    remove_the_held_account(draft)
+    draft.accounts.put(make_account("new", account_id="x"))
+
+
+def remove_a_worker_whose_accounts_move(draft):
+    account = draft.release(draft.accounts.get("held"), 1)
+    draft.logins.remove("login")
+    draft.assign(account, "w2", 2)
+    draft.workers.remove("w1")
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        free_the_proxy,
+        replace_the_proxy,
+        remove_the_configuration_too,
+        swap_the_names_of_proxies,
+        name_a_proxy_as_one_that_goes,
+        pass_on_a_name,
+        swap_the_names_of_accounts,
+        name_an_account_as_one_that_goes,
+        add_an_account_again,
+        remove_a_worker_whose_accounts_move,
+    ],
+    ids=lambda decide: decide.__name__,
+)
+async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it_was_decided(filled, decide):
+    named = Draft(filled.memory)
+    named.proxies.put(make_proxy("q"))
+    for key, name in (("held", "x"), ("waits", "y")):
+        named.accounts.put(replace(named.accounts.get(key), account_id=name))
+    await filled.commit(named)
+    filled.ask_file("DELETE FROM login_sessions WHERE id != 'login'")
+    draft = Draft(filled.memory)
+    if decide is remove_a_worker_whose_accounts_move:
+        filled.ask_file("UPDATE login_sessions SET worker_id = NULL")  # of ended ones memory knows nothing
+    decide(draft)
+    await filled.commit(draft)
+    assert describe_farm(filled.memory.farm) == describe_file(filled.path)
+    check(await filled.load(), model_of(filled.memory.farm))
 
 
 async def test_signs_of_life_never_go_back_in_the_file(filled):
