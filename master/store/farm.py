@@ -42,7 +42,7 @@ BREATH = 200
 """Rows that are looked at in one stretch."""
 
 ASIDE = "\x1f"
-"""How a name begins that stands for a part of a transaction only; were it somebody's, the group would be tried singly."""
+"""How a name begins that stands within a transaction only; were it somebody's, the group would be tried singly."""
 
 SHOWN = 5
 """How many differences a line names at most."""

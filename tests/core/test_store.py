@@ -2,96 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from master.draft import Draft
-from master.farm import ACCOUNTS, CONFIGS, DEVICES, PROXIES, WORKERS, Farm
-from master.keys import make_key
-from master.memory import Memory
+from master.farm import ACCOUNTS, CONFIGS, DEVICES, PROXIES, WORKERS
 from master.model import Notification, NotificationType, Priority, SessionStatus
 from master.secret import Secret
 from master.store.accounts import read_account_secrets
-from master.store.farm import Overtaken, find_difference, load, write
-from master.store.sqlite.database import Database
-from master.store.sqlite.upgrade import upgrade
-from master.vault import Vault
+from master.store.farm import Overtaken
 from tests.core.growth import KINDS, Chance, Model, check
+from tests.core.store import model_of
 from tests.records import make_account, make_config, make_device, make_login, make_proxy, make_worker
 from tests.stored import check_farm, describe_farm, describe_file
 
 REMOVED = (ACCOUNTS, CONFIGS, DEVICES, PROXIES)
 """What operations remove while others of its group may have changed what refers to it."""
-
-
-class Store:
-    """A database, and memory that is what it says."""
-
-    def __init__(self, path: Path) -> None:
-        vault = Vault()
-        vault.use([make_key(os.urandom)])
-        self.path = path
-        self.database = Database(path, vault)
-        self.memory = Memory()
-
-    async def commit(self, draft: Draft) -> None:
-        """Store a draft, and let the farm be what it says: open logins alone are kept."""
-        farm = self.memory.farm
-        async with self.database.write() as transaction:
-            await write(await transaction.connect(), farm, draft)
-        for table, changes in zip(farm.tables, draft.tables, strict=True):
-            for key, record in changes.changed.items():
-                if record is None or not table.kind.is_kept(record):
-                    table.remove(key)
-                else:
-                    table.put(record)
-        farm.last_seq = draft.last_seq
-
-    async def load(self) -> Farm:
-        """Return what a start would have."""
-        async with self.database.read() as connection:
-            return await load(connection)
-
-    async def difference(self) -> str | None:
-        """Return in what the audit finds file and farm to differ."""
-        async with self.database.read() as connection:
-            return await find_difference(connection, self.memory.farm)
-
-    def ask_file(self, question: str, *values: Any) -> list[Any]:
-        """Read or write past Master."""
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            return connection.execute(question, values).fetchall()
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    upgrade(tmp_path / "master.db")
-    store = Store(tmp_path / "master.db")
-    yield store
-    await store.database.close()
-
-
-@pytest.fixture
-async def filled(store: Store) -> Store:
-    """Two workers, an account of the first with an open login, one that waits, and one of every other noun."""
-    draft = Draft(store.memory)
-    for record in (make_worker("w1", 1), make_worker("w2")):
-        draft.workers.put(record)
-    draft.proxies.put(make_proxy("p"))
-    draft.configs.put(make_config("w1", proxy_id="p"))
-    draft.accounts.put(make_account("held", assigned_worker_id="w1", epoch=3))
-    draft.accounts.put(make_account("waits", created_at=1))
-    draft.logins.put(make_login("login", "held", "w1"))
-    draft.devices.put(make_device("d"))
-    await store.commit(draft)
-    return store
 
 
 def forget_ended(model: Model) -> None:
@@ -251,97 +178,6 @@ async def test_an_account_that_is_removed_takes_all_that_belongs_to_it(filled):
     check_farm(filled.memory.farm, filled.path)
 
 
-def free_the_proxy(draft):
-    draft.configs.put(make_config("w1"))
-    draft.proxies.remove("p")
-
-
-def replace_the_proxy(draft):
-    draft.proxies.put(make_proxy("another", name="p"))
-    draft.configs.put(make_config("w1", proxy_id="another"))
-    draft.proxies.remove("p")
-
-
-def remove_the_configuration_too(draft):
-    draft.configs.remove("w1")
-    draft.proxies.remove("p")
-
-
-def swap_the_names_of_proxies(draft):
-    draft.proxies.put(make_proxy("q", name="p"))
-    draft.proxies.put(make_proxy("p", name="q"))
-
-
-def name_a_proxy_as_one_that_goes(draft):
-    draft.proxies.put(make_proxy("q", name="p"))
-    free_the_proxy(draft)
-
-
-def pass_on_a_name(draft):
-    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))  # that of `held`, which gets another
-    draft.accounts.put(replace(draft.accounts.get("held"), account_id="z", monitor_interval=99))
-
-
-def swap_the_names_of_accounts(draft):
-    draft.accounts.put(replace(draft.accounts.get("held"), account_id="y"))
-    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x", epoch=1))
-
-
-def remove_the_held_account(draft):
-    draft.release(draft.accounts.get("held"), 1)
-    draft.logins.remove("login")
-    draft.accounts.remove("held")
-
-
-def name_an_account_as_one_that_goes(draft):
-    remove_the_held_account(draft)
-    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))
-
-
-def add_an_account_again(draft):
-    remove_the_held_account(draft)
-    draft.accounts.put(make_account("new", account_id="x"))
-
-
-def remove_a_worker_whose_accounts_move(draft):
-    account = draft.release(draft.accounts.get("held"), 1)
-    draft.logins.remove("login")
-    draft.assign(account, "w2", 2)
-    draft.workers.remove("w1")
-
-
-@pytest.mark.parametrize(
-    "decide",
-    [
-        free_the_proxy,
-        replace_the_proxy,
-        remove_the_configuration_too,
-        swap_the_names_of_proxies,
-        name_a_proxy_as_one_that_goes,
-        pass_on_a_name,
-        swap_the_names_of_accounts,
-        name_an_account_as_one_that_goes,
-        add_an_account_again,
-        remove_a_worker_whose_accounts_move,
-    ],
-    ids=lambda decide: decide.__name__,
-)
-async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it_was_decided(filled, decide):
-    named = Draft(filled.memory)
-    named.proxies.put(make_proxy("q"))
-    for key, name in (("held", "x"), ("waits", "y")):
-        named.accounts.put(replace(named.accounts.get(key), account_id=name))
-    await filled.commit(named)
-    filled.ask_file("DELETE FROM login_sessions WHERE id != 'login'")
-    draft = Draft(filled.memory)
-    if decide is remove_a_worker_whose_accounts_move:
-        filled.ask_file("UPDATE login_sessions SET worker_id = NULL")  # of ended ones memory knows nothing
-    decide(draft)
-    await filled.commit(draft)
-    assert describe_farm(filled.memory.farm) == describe_file(filled.path)
-    check(await filled.load(), model_of(filled.memory.farm))
-
-
 async def test_signs_of_life_never_go_back_in_the_file(filled):
     for at, expected in ((100, 100), (90, 100), (110, 110)):
         draft = Draft(filled.memory)
@@ -392,13 +228,6 @@ async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled)
     draft.assign(draft.accounts.get("waits"), "w1", 0)
     await filled.commit(draft)
     assert filled.ask_file("SELECT assigned_accounts FROM workers WHERE id = 'w1'") == [(1,)]
-
-
-def model_of(farm: Farm) -> Model:
-    model = Model()
-    for table in farm.tables:
-        model.records[table.kind.name] = {table.kind.key(one): one for one in table.all()}
-    return model
 
 
 @pytest.mark.parametrize(
