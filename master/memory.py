@@ -29,10 +29,12 @@ class Pending(Protocol):
 class Watch:
     """How silence is judged: the brake, and when workers were lately given up for their silence.
 
-    Moments are monotonic seconds. Until `brake_until` nobody is given up; None while no brake is on.
+    Moments are monotonic seconds. Until `brake_until` nobody is given up; None while no brake is on. It was `put_on_at`
+    for those that were silent for too long then.
     """
 
     brake_until: float | None = None
+    put_on_at: float = float("-inf")
     brakes: int = 0
     given_up: tuple[float, ...] = ()
 

@@ -27,7 +27,7 @@ from master.group import Done, Group, Item, is_on_rows, settle, weigh
 from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
-from master.operations.afterwards import announce, apply, do_nothing, take_over
+from master.operations.afterwards import Before, announce, apply, do_nothing, take_over
 from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
@@ -47,6 +47,9 @@ GROUP_WEIGHT = 500
 
 FETCHES = 16
 """How often one operation may ask for what memory does not hold."""
+
+TRY_AGAIN_S = 1.0
+"""How long after the farm could not be loaded it is tried again, whether or not anybody asks for anything."""
 
 BREATH = 100
 """Rows that a group's operations may change before the loop is given up."""
@@ -73,6 +76,7 @@ class Turns(Looks):
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer nobody would ever be answered
         self._in_doubt = False
+        self._again: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self.on_commit: Callable[[Group], None] = lambda group: None
 
@@ -98,6 +102,9 @@ class Turns(Looks):
         """Refuse what comes, finish what waits, stop the writer."""
         self._closing = True
         self._wake.set()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         if self._writer is not None:
             await self._writer
             self._writer = None
@@ -240,19 +247,29 @@ class Turns(Looks):
 
     async def _fail(self, group: Group, fault: Exception) -> None:
         """Answer a group that was undone; where a value was at fault, each of its items is tried alone."""
-        if isinstance(fault, (CommitInDoubt, Overtaken)):
-            if not self._in_doubt:
-                self._queue(do_nothing, None)  # so that the farm is loaded anew even if nobody asks for anything
+        if self._in_doubt:
+            self._try_again_later()  # the farm could not be loaded: nothing can be decided, whoever asks
+        elif isinstance(fault, (CommitInDoubt, Overtaken)):
             self._in_doubt = True
+            self._queue(do_nothing, None)  # so that the farm is loaded anew even if nobody asks for anything
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
         about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
-        if len(group.items) > 1 and not about_disk and not isinstance(fault, (CommitInDoubt, Overtaken)):
+        if len(group.items) > 1 and not about_disk and not self._in_doubt:
             for item in group.items:
                 await self._commit([item])
             return
         failure = self._judge_undone(fault, group)
         for item in group.items:
             settle(item.answer, failure)
+
+    def _try_again_later(self) -> None:
+        """Load the farm before long, even if nobody asks for anything until then."""
+        if self._again is None and not self._closing:
+            self._again = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._queue(do_nothing, None)
 
     def _judge_undone(self, fault: Exception, group: Group) -> Exception:
         """Return what everybody in a group that was undone is told."""
@@ -270,7 +287,7 @@ class Turns(Looks):
     async def _load_anew(self) -> None:
         """Read the farm from the file, as a start does, and tell workers what they may have missed."""
         farm = self._memory.farm
-        before = farm.accounts
+        before = Before.of(farm)
         await self.load_farm()
         self._in_doubt = False
         event = take_over(self._memory, before, self._clock, self._settings)

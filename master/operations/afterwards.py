@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from master.clock import Clock
+from master.decisions import liveness
 from master.draft import Draft, changes_of
-from master.farm import Committed, is_open
+from master.farm import Committed, Farm, is_open
 from master.memory import Memory
-from master.model import Account, Login, SessionStatus, change
+from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, revoke
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
@@ -114,6 +116,19 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
 # -- after a doubt ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What memory held until the farm was loaded anew."""
+
+    workers: Committed[Worker]
+    accounts: Committed[Account]
+
+    @classmethod
+    def of(cls, farm: Farm) -> Before:
+        """Return what a farm holds now: its tables, which loading replaces and does not change."""
+        return cls(farm.workers, farm.accounts)
+
+
 def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]) -> None:
     """Give what was loaded its place beside the farm: a seat per worker, and when each login ends.
 
@@ -128,27 +143,41 @@ def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str
         memory.deadlines.forget_login(login_id)
 
 
-def take_over(memory: Memory, before: Committed[Account], clock: Clock, settings: Settings) -> Follow | None:
+def take_over(memory: Memory, before: Before, clock: Clock, settings: Settings) -> Follow | None:
     """Go on with a farm that was loaded anew; return what tells workers what they may not have heard.
 
-    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout.
+    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout. Who is
+    given up by the file alone was so by the commit that nobody was sure of, and counts for the brake.
     """
     restore(memory, clock, settings, {})
+    _count_given_up(memory, before.workers, clock.monotonic(), settings.heartbeat_timeout_s)
     accounts = memory.farm.accounts
     moved: dict[str, str | None] = {}
-    for account in before.all():
+    for account in before.accounts.all():
         now = accounts.get(account.id)
         owner = now.assigned_worker_id if now is not None else None
         if account.assigned_worker_id != owner or (now is not None and now.epoch != account.epoch):
             moved[account.id] = account.assigned_worker_id
     for account in accounts.all():
-        if before.get(account.id) is None and account.assigned_worker_id is not None:
+        if before.accounts.get(account.id) is None and account.assigned_worker_id is not None:
             moved[account.id] = None
     if not moved:
         return None
     memory.deadlines.unsure_until = clock.monotonic() + settings.heartbeat_timeout_s
     log.warning("farm_differed", accounts=len(moved))
     return tell_moved, moved
+
+
+def _count_given_up(memory: Memory, before: Committed[Worker], monotonic: float, timeout_s: float) -> None:
+    seats, offline = memory.sessions.seats, WorkerStatus.OFFLINE
+    lost = [
+        (worker.id, seats[worker.id].heard)
+        for worker in memory.farm.workers.all()
+        if worker.status is offline and (was := before.get(worker.id)) is not None and was.status is not offline
+    ]
+    silent = liveness.find_silent(lost, monotonic, timeout_s)  # the others have said goodbye
+    if silent:
+        memory.watch = replace(memory.watch, given_up=(*memory.watch.given_up, *[monotonic] * len(silent)))
 
 
 def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:

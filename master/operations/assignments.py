@@ -90,7 +90,7 @@ def place_more(event: None, turn: Turn) -> int:
 def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     """Give a worker waiting accounts up to its room, the longest known first; return them as they are now.
 
-    It is not told of them here.
+    It is not told of them here. Of many it gets a portion; the next turn places what is left.
     """
     [worker] = count_reserved(turn, [_find_worker(turn, worker_id)])
     queues = [
@@ -98,7 +98,9 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
         for platform in worker.capabilities
         for pinned in (None, worker.id)
     ]
-    placed = place_accounts(queues, [worker], find_kept(turn))
+    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION)
+    if len(placed) == PORTION:
+        turn.go_on(place_more)
     given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []
     if given:
         _log_moved("accounts_assigned", worker_id, given)

@@ -12,7 +12,6 @@ from master.memory import Memory, Watch
 from master.model import WorkerStatus
 from master.operations.notifications import raise_alarm
 from master.operations.workers import give_up
-from master.sessions import Seat
 from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
@@ -73,16 +72,15 @@ def give_up_some(turn: Turn, silent: list[str]) -> int:
 
 
 def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
-    """Return those that a brake whose time is over was put on for; the others fell silent since."""
-    brake_until, timeout_s = turn.draft.watch.brake_until, turn.settings.heartbeat_timeout_s
-    if brake_until is None or turn.monotonic < brake_until:
+    """Return those that a brake whose time is over was put on for: silent for too long then, and ever since.
+
+    The others fell silent while it was on: whether that is their fault has yet to be judged.
+    """
+    watch, seats = turn.draft.watch, turn.sessions.seats
+    if watch.brake_until is None or turn.monotonic < watch.brake_until:
         return []
-    put_on_at = brake_until - timeout_s
-    return [name for name in silent if (seat := _seat(turn, name)) is None or seat.heard <= put_on_at]
-
-
-def _seat(turn: Turn, worker_id: str) -> Seat | None:
-    return turn.sessions.seats.get(worker_id)
+    heard = [(name, seats[name].heard) for name in silent]
+    return liveness.find_silent(heard, watch.put_on_at, turn.settings.heartbeat_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
     lost = len(silent) + sum(now - at <= timeout_s for at in watch.given_up)
     total = lost + len(find_heard(turn.draft)) - len(silent)
     if brake_until is not None:
-        if stalled_at is None or stalled_at <= brake_until - timeout_s:
+        if stalled_at is None or stalled_at <= watch.put_on_at:
             if now < brake_until or find_waited_for(turn, silent):
                 return Judgement(now < brake_until, False, stalled, lost, total)
         else:
@@ -135,7 +133,7 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
         },
     )
     watch = turn.draft.watch
-    turn.draft.watch = replace(watch, brake_until=now + timeout_s, brakes=watch.brakes + 1)
+    turn.draft.watch = replace(watch, brake_until=now + timeout_s, put_on_at=now, brakes=watch.brakes + 1)
     log.error("brake_put_on", silent=len(silent), workers=judged.total, stalled=judged.stalled)
     return True
 

@@ -41,6 +41,9 @@ CHUNK = 5_000
 BREATH = 200
 """Rows that are looked at in one stretch."""
 
+ASIDE = "\x1f"
+"""How a name begins that stands within a transaction only; were it somebody's, the group would be tried singly."""
+
 SHOWN = 5
 """How many differences a line names at most."""
 
@@ -85,12 +88,19 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
 
 
 async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
-    """Store what a group's draft changes of the farm. Errors: Overtaken."""
-    for rows, committed, changes in reversed(list(zip(FARM, farm.tables, draft.tables, strict=True))):
-        await _remove(connection, rows, committed, changes)
-    for rows, committed, changes in zip(FARM, farm.tables, draft.tables, strict=True):
+    """Store what a group's draft changes of the farm. Errors: Overtaken.
+
+    What is removed goes last: until its change is written, another row may still refer to it. So that no name stands in
+    the way of the row that takes it, whatever gives one up within the group steps aside first.
+    """
+    tables = list(zip(FARM, farm.tables, draft.tables, strict=True))
+    for rows, committed, changes in tables:
+        await _step_aside(connection, rows, committed, changes)
+    for rows, committed, changes in tables:
         await _change(connection, rows, committed, changes)
         await _add(connection, rows, committed, changes, draft.signs)
+    for rows, committed, changes in reversed(tables):
+        await _remove(connection, rows, committed, changes)
     await _write_kept(connection, draft)
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:
@@ -120,6 +130,24 @@ _PLACES = (
     .values(value=bindparam("reached"))
 )
 """How far the clients' sequence has gone."""
+
+
+async def _step_aside(
+    connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
+) -> None:
+    """Let rows that give up a name which another row of the group takes have one that nobody else can have."""
+    if rows.named_by is None:
+        return
+    find_names, aside = changes.kind.unique["name"], list[Any]()
+    for key, new in changes.changed.items():
+        old = committed.get(key)
+        if old is None or not (names := find_names(old)) or (new is not None and find_names(new) == names):
+            continue
+        if changes.first("name", names[0]) is not None:
+            aside.append(old)
+    if aside:
+        values = [_guard(rows, old) | {rows.named_by: f"{ASIDE}{getattr(old, rows.key)}"} for old in aside]
+        await _execute_all(connection, _update_of(rows.table, rows.key, (rows.named_by,)), values)
 
 
 async def _remove(

@@ -38,7 +38,8 @@ class Rows(Generic[R]):
 
     `derived` fields are read from an expression and never written. `read` turns a column's value into a field's;
     `written` says, for a column that is not the field of its name, which fields it depends on and what it holds.
-    `fixed` are fields whose value every record of the table has.
+    `fixed` are fields whose value every record of the table has. `named_by` is the column by which no two rows may have
+    the same name (the index "name" of the farm's table).
     """
 
     record: type[R]
@@ -49,6 +50,7 @@ class Rows(Generic[R]):
     read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     written: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    named_by: str | None = None
 
     @cached_property
     def _fields(self) -> list[str]:
@@ -169,13 +171,14 @@ ACCOUNTS = Rows(
         "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
     },
     read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
+    named_by="account_id",
 )
 LOGINS = Rows(
     Login,
     schema.login_sessions,
     derived={"has_qr_code": schema.login_sessions.c.qr_code_data.is_not(None)},
 )
-PROXIES = Rows(Proxy, schema.proxies, derived={"has_password": schema.proxies.c.password.is_not(None)})
+PROXIES = Rows(Proxy, schema.proxies, derived={"has_password": schema.proxies.c.password.is_not(None)}, named_by="name")
 CONFIGS = Rows(
     WorkerConfig,
     schema.worker_configs,

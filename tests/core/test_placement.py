@@ -15,9 +15,9 @@ from master.operations.assignments import place_more, place_what_waits, take_acc
 from master.operations.audit import look_over
 from master.operations.logins import expire_logins
 from master.operations.silence import give_up_silent
-from master.operations.workers import say_goodbye
+from master.operations.workers import register_worker, return_worker, say_goodbye
 from master.protocol.http import AccountChange, NoQuery, Request
-from master.protocol.worker import Goodbye
+from master.protocol.worker import Goodbye, Heartbeat, Register
 from master.turn import PORTION, Caller, Turn
 from tests.core.core import Core, hold, told_to_stop, told_to_watch
 
@@ -171,6 +171,28 @@ def test_twenty_thousand_waiting_accounts_are_placed_in_portions():
     assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {50}
     core.check_loads()
     assert all(len(handout.epochs) <= 100 for turn in turns for handout in turn.handouts)
+
+
+@pytest.mark.parametrize("returns", [False, True], ids=["registers", "returns"])
+def test_a_worker_with_room_for_ten_thousand_is_filled_in_portions(returns):
+    core = Core()
+    if returns:
+        core.add_worker("w", max_accounts=10_000, status=WorkerStatus.OFFLINE)
+    core.memory.sessions.worker_sockets.add("socket")
+    for number in range(1_100):
+        core.add_account(f"a{number:05}", created_at=number % 7)
+    caller = Caller("worker", "socket")
+    register = Register(worker_id="w", capabilities=["douyin"], max_accounts=10_000, host="h", port=1, version="1")
+    if returns:
+        turns = core.run(return_worker, Heartbeat(worker_id="w"), caller)
+    else:
+        turns = core.run(register_worker, register, caller)
+    given = [len(turn.draft.accounts.changed) for turn in turns]
+    assert given == [PORTION] * 4 + [100]
+    told = [account_id for turn in turns for account_id in told_to_watch(turn)]
+    assert sorted(told) == sorted(set(told)) == [f"a{number:05}" for number in range(1_100)]
+    assert core.memory.farm.workers.get("w").assigned_accounts == 1_100
+    core.check_loads()
 
 
 def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds():

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from master.errors import StorageTrouble
+from master.operations.afterwards import do_nothing
 from master.operations.silence import give_up_silent
 from tests.conftest import Peer, registration
 from tests.disk.disk import Step
@@ -127,6 +128,37 @@ async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_ot
     scene.check_memory()
 
 
+@pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
+async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(scene: Scene, happened: bool) -> None:
+    names = [f"other-{number}" for number in range(4)]
+    others = {name: await scene.bench.worker(name) for name in names}
+    for name in names:
+        await make_account(scene.bench, name, platform="douyin")
+
+    async def pass_on(seconds: float, *alive: str) -> None:
+        scene.bench.clock.advance(seconds)
+        for name in alive:
+            await others[name].ask("worker:heartbeat", {"workerId": name})
+
+    await pass_on(15, *names[1:])
+    await pass_on(16, *names[2:])
+    if not happened:
+        scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    with losing_the_answer(scene), pytest.raises(StorageTrouble):
+        await scene.bench.run(give_up_silent)  # the worker that was always here, and other-0: two of five
+    scene.disk.fault = lambda step: None
+    await scene.settle_doubts()
+    watch = scene.bench.master.memory.watch
+    assert (len(watch.given_up), watch.brakes) == (2 * happened, 0)
+    if not happened:
+        await scene.beat()
+        await pass_on(0, "other-0")
+    await pass_on(15, *names[2:])
+    await scene.bench.run(give_up_silent)
+    assert scene.bench.master.memory.watch.brakes == int(happened), "other-1 is the third of five within a timeout"
+    scene.check_memory()
+
+
 async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(scene: Scene) -> None:
     peers = [await scene.bench.connect("worker") for _ in range(3)]
     reports = [scene.make_report("short") for _ in peers]
@@ -169,6 +201,76 @@ async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene)
         while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
             await asyncio.sleep(0)
     scene.check_memory()
+
+
+@contextmanager
+def unreadable(scene: Scene) -> Iterator[list[Step]]:
+    """Let the file be unreadable; yields what was tried."""
+    tried: list[Step] = []
+
+    def refuse(step: Step) -> str | None:
+        if step.writer or step.starts("PRAGMA"):
+            return None
+        tried.append(step)
+        return IO_ERROR
+
+    scene.disk.fault = refuse
+    try:
+        yield tried
+    finally:
+        scene.disk.fault = lambda step: None
+
+
+async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_though_nobody_asks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("master.writer.TRY_AGAIN_S", 0)
+    with unreadable(scene) as tried:
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        async with asyncio.timeout(10):
+            while len(tried) < 3:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+    await scene.settle()
+    scene.check_memory()
+
+
+async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(scene: Scene) -> None:
+    peers = [await scene.bench.connect("worker") for _ in range(4)]
+    with unreadable(scene) as tried:
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        with pytest.raises(StorageTrouble):
+            await scene.bench.run(do_nothing)
+        tried.clear()
+        scene.disk.hang()
+        first = asyncio.ensure_future(scene.send(scene.make_report("first")))
+        async with asyncio.timeout(10):
+            while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - nobody tells when it is so
+                await asyncio.sleep(0)
+        others = [asyncio.ensure_future(peer.ask("worker:message:detected", scene.make_report())) for peer in peers]
+        while scene.bench.master.turns.waiting < len(others):  # noqa: ASYNC110 - nobody tells when it is so
+            await asyncio.sleep(0)
+        scene.disk.go_on()
+        for answer in (first, *others):
+            check_refused(await answer)
+    assert len(tried) == 2, "one for the first, one for all that waited"
+    await scene.settle_doubts()
+    scene.check_memory()
+
+
+async def test_a_master_that_cannot_load_its_farm_can_be_closed(scene: Scene) -> None:
+    with unreadable(scene):
+        with losing_the_answer(scene):
+            assert (await scene.add_account("new"))[0] == 503
+        with pytest.raises(StorageTrouble):
+            await scene.bench.run(do_nothing)
+        async with asyncio.timeout(10):
+            await scene.bench.master.turns.close()
+        assert scene.bench.master.turns._again is None, "nothing comes after the end"
 
 
 Act = Callable[[Scene], Awaitable[Any]]

@@ -1,0 +1,64 @@
+"""A real database file, and memory that is what it says."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from master.draft import Draft
+from master.farm import Farm
+from master.keys import make_key
+from master.memory import Memory
+from master.store.farm import find_difference, load, write
+from master.store.sqlite.database import Database
+from master.vault import Vault
+from tests.core.growth import Model
+
+
+class Store:
+    """A database, and memory that is what it says."""
+
+    def __init__(self, path: Path) -> None:
+        vault = Vault()
+        vault.use([make_key(os.urandom)])
+        self.path = path
+        self.database = Database(path, vault)
+        self.memory = Memory()
+
+    async def commit(self, draft: Draft) -> None:
+        """Store a draft, and let the farm be what it says: open logins alone are kept."""
+        farm = self.memory.farm
+        async with self.database.write() as transaction:
+            await write(await transaction.connect(), farm, draft)
+        for table, changes in zip(farm.tables, draft.tables, strict=True):
+            for key, record in changes.changed.items():
+                if record is None or not table.kind.is_kept(record):
+                    table.remove(key)
+                else:
+                    table.put(record)
+        farm.last_seq = draft.last_seq
+
+    async def load(self) -> Farm:
+        """Return what a start would have."""
+        async with self.database.read() as connection:
+            return await load(connection)
+
+    async def difference(self) -> str | None:
+        """Return in what the audit finds file and farm to differ."""
+        async with self.database.read() as connection:
+            return await find_difference(connection, self.memory.farm)
+
+    def ask_file(self, question: str, *values: Any) -> list[Any]:
+        """Read or write past Master."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(question, values).fetchall()
+
+
+def model_of(farm: Farm) -> Model:
+    model = Model()
+    for table in farm.tables:
+        model.records[table.kind.name] = {table.kind.key(one): one for one in table.all()}
+    return model
