@@ -33,6 +33,24 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def ask(host: str, port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
+    connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
+    try:
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+    except (OSError, http.client.HTTPException) as fault:
+        raise TargetFailed(f"{method} {path}: {fault}") from fault
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise TargetFailed(f"{method} {path}: {response.status} {text[:500]}")
+    reply: dict[str, Any] = json.loads(text)
+    return reply
+
+
 class Target:
     """One `python -m master` process; as a context manager it is stopped at the end, whatever happens.
 
@@ -140,20 +158,7 @@ class Target:
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
-        try:
-            content = None if body is None else json.dumps(body)
-            connection.request(method, path, content, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read().decode()
-        except (OSError, http.client.HTTPException) as fault:
-            raise TargetFailed(f"{method} {path}: {fault}") from fault
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise TargetFailed(f"{method} {path}: {response.status} {text[:500]}")
-        reply: dict[str, Any] = json.loads(text)
-        return reply
+        return ask("127.0.0.1", self.port, method, path, body)
 
     def read_metrics(self) -> dict[str, float]:
         """Return Master's Prometheus figures that have no labels."""

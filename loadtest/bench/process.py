@@ -71,6 +71,13 @@ def run_child(
     limit_s: float,
 ) -> dict[str, Any]:
     """Run a program and return the JSON object of its last line. Errors: BenchFailed."""
+    lines = run_limited(command, environment, cwd, limit_s).strip().splitlines()
+    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    return found
+
+
+def run_limited(command: list[str], environment: dict[str, str], cwd: Path, limit_s: float) -> str:
+    """Run a program to its end and return what it printed. Errors: BenchFailed, also after `limit_s` seconds."""
     try:
         done = subprocess.run(  # noqa: S603
             command,
@@ -82,12 +89,10 @@ def run_child(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise BenchFailed(f"{command[1:]} took longer than {limit_s:.0f} s.") from None
+        raise BenchFailed(f"{command} took longer than {limit_s:.0f} s.") from None
     if done.returncode != 0:
-        raise BenchFailed(f"{command[1:]} ended with {done.returncode}:\n{done.stderr[-4_000:]}")
-    lines = done.stdout.strip().splitlines()
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return found
+        raise BenchFailed(f"{command} ended with {done.returncode}:\n{done.stderr[-4_000:]}")
+    return done.stdout
 
 
 def describe_cpu() -> str:

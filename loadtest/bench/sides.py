@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -18,8 +15,8 @@ from urllib.parse import urlsplit
 
 from loadtest.bench.farm import PEER, copy_file, fill_accounts, make_master_file, make_peer_file
 from loadtest.bench.loads import PLATFORM
-from loadtest.bench.process import BenchFailed, ask_version
-from loadtest.target import REQUEST_TIMEOUT_S, Target, TargetFailed
+from loadtest.bench.process import BenchFailed, ask_version, run_limited
+from loadtest.target import Target, TargetFailed, ask
 
 OURS, NODE = "ours", "node"
 INSTALL_TIMEOUT_S = 900
@@ -48,20 +45,10 @@ class Running:
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one HTTP request and return its JSON. Errors: BenchFailed."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=REQUEST_TIMEOUT_S)
         try:
-            content = None if body is None else json.dumps(body)
-            connection.request(method, path, content, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read().decode()
-        except (OSError, http.client.HTTPException) as fault:
-            raise BenchFailed(f"{method} {path}: {fault}") from fault
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise BenchFailed(f"{method} {path}: {response.status} {text[:500]}")
-        found: dict[str, Any] = json.loads(text)
-        return found
+            return ask(self.host, self.port, method, path, body)
+        except TargetFailed as fault:
+            raise BenchFailed(str(fault)) from fault
 
     def count_comments(self) -> int:
         """Return how many comments the server lists."""
@@ -205,16 +192,4 @@ def _install_into(folder: Path) -> None:
     for name in PEER_FILES:
         shutil.copy(PEER / name, folder)
     command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(  # noqa: S603
-            [*command, "--no-update-notifier"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BenchFailed(f"npm took longer than {INSTALL_TIMEOUT_S} s.") from None
-    if done.returncode != 0:
-        raise BenchFailed(f"npm installs no peer:\n{done.stderr[-2_000:]}")
+    run_limited([*command, "--no-update-notifier"], {}, folder, INSTALL_TIMEOUT_S)
