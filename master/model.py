@@ -298,3 +298,11 @@ class Message:
     is_read: bool
     detected_at: int
     created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A time in which Master's own loop did not run, in monotonic seconds: nobody could be heard."""
+
+    began: float
+    ended: float

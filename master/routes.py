@@ -246,9 +246,7 @@ def _always(memory: Memory, settings: Settings, now: float, monotonic: float) ->
 
 
 def _somebody_is_silent(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
-    silence.release_brake(memory, monotonic, settings.heartbeat_timeout_s)
-    silent = silence.find_silent_workers(memory, monotonic, settings.heartbeat_timeout_s)
-    return bool(silent) and (memory.watch.brake_until is None or monotonic >= memory.watch.brake_until)
+    return silence.is_somebody_due(memory, monotonic, settings.heartbeat_timeout_s)
 
 
 def _a_login_is_overdue(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from master.model import Stall
+
 STALL_S = 2.0
 """A loop that is so late may have left workers' heartbeats unread."""
 
@@ -39,7 +41,8 @@ class Sessions:
         """Signs of life (Unix seconds) that the next batch stores."""
         self.pulse: float | None = None
         """Monotonic second at which the loop was last seen to run on time; None before its first beat."""
-        self.stalled_at: float | None = None
+        self.stalls: list[Stall] = []
+        """The loop's latest stalls, in order."""
         self.admins: dict[str, str] = {}
         self.clients: dict[str, str | None] = {}
         self.delivered: dict[str, None] = {}
@@ -105,8 +108,12 @@ class Sessions:
         for notification_id in marked:
             self.delivered.pop(notification_id, None)
 
-    def find_stall(self, now: float) -> float | None:
-        """Return the monotonic second at which the loop's latest stall ended, which may be this one; None of none."""
+    def note_stall(self, began: float, ended: float, *, keep_s: float) -> None:
+        """Note a stall (monotonic seconds); forget those that ended longer than `keep_s` before it did."""
+        self.stalls = [*(stall for stall in self.stalls if ended - stall.ended <= keep_s), Stall(began, ended)]
+
+    def list_stalls(self, now: float) -> list[Stall]:
+        """Return the loop's latest stalls, in order; the last may be this one, which is not noted yet."""
         if self.pulse is not None and now - self.pulse > 2 * STALL_S:
-            return now  # a turn that was begun before the stall may be the first to run after it
-        return self.stalled_at
+            return [*self.stalls, Stall(self.pulse, now)]  # a turn begun before it may be the first to run after it
+        return self.stalls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from master.model import WorkerStatus
+from master.model import Stall, WorkerStatus
 
 SIGN_OF_LIFE = "sign_of_life"
 SOCKET_CLOSED = "socket_closed"
@@ -36,13 +36,35 @@ def follow(status: WorkerStatus, event: str) -> WorkerStatus:
 BRAKE_FROM_WORKERS = 3
 
 
+HELD_TIMEOUTS = 3
+"""After so many timeouts of silence no brake holds a worker any more: outsiders can put one on again and again."""
+
+
+def longest_hold_s(timeout_s: float) -> float:
+    """Return for how long a worker may be silent until no brake holds it any more."""
+    return HELD_TIMEOUTS * timeout_s
+
+
 def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
     """Tell whether so much silence at once is more likely our own fault than the workers'.
 
-    `lost` workers are about to be given up or were within one timeout, of `total`. It is us if our own loop `stalled`,
-    or if more than half of at least three fall silent within one timeout.
+    Both numbers count those alone that hold something, accounts or an open login: anybody can bring others and let them
+    fall silent. `lost` workers are about to be given up or were within one timeout, of `total`. It is us if our own
+    loop `stalled`, or if more than half of at least three fall silent within one timeout.
     """
     return lost > 0 and (stalled or (total >= BRAKE_FROM_WORKERS and 2 * lost > total))
+
+
+def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Stall]) -> bool:
+    """Tell whether a brake may still hold a worker last heard then (monotonic seconds).
+
+    It may not for longer than three timeouts of silence, however often a stall puts it on anew. But a stall that began
+    before the worker was silent for too long leaves it a timeout from its end on, however long it was: before, Master
+    could not hear anybody.
+    """
+    if now - heard <= longest_hold_s(timeout_s):
+        return True
+    return any(stall.began <= heard + timeout_s and now - stall.ended <= timeout_s for stall in stalls)
 
 
 def find_silent(heard: Iterable[tuple[str, float]], now: float, timeout_s: float) -> list[str]:

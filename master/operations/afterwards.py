@@ -15,6 +15,7 @@ from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, revoke
+from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
 from master.settings import Settings
@@ -122,11 +123,12 @@ class Before:
 
     workers: Committed[Worker]
     accounts: Committed[Account]
+    logins: Committed[Login]
 
     @classmethod
     def of(cls, farm: Farm) -> Before:
         """Return what a farm holds now: its tables, which loading replaces and does not change."""
-        return cls(farm.workers, farm.accounts)
+        return cls(farm.workers, farm.accounts, farm.logins)
 
 
 def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]) -> None:
@@ -150,7 +152,7 @@ def take_over(memory: Memory, before: Before, clock: Clock, settings: Settings) 
     given up by the file alone was so by the commit that nobody was sure of, and counts for the brake.
     """
     restore(memory, clock, settings, {})
-    _count_given_up(memory, before.workers, clock.monotonic(), settings.heartbeat_timeout_s)
+    _count_given_up(memory, before, clock.monotonic(), settings.heartbeat_timeout_s)
     accounts = memory.farm.accounts
     moved: dict[str, str | None] = {}
     for account in before.accounts.all():
@@ -168,16 +170,16 @@ def take_over(memory: Memory, before: Before, clock: Clock, settings: Settings) 
     return tell_moved, moved
 
 
-def _count_given_up(memory: Memory, before: Committed[Worker], monotonic: float, timeout_s: float) -> None:
+def _count_given_up(memory: Memory, before: Before, monotonic: float, timeout_s: float) -> None:
     seats, offline = memory.sessions.seats, WorkerStatus.OFFLINE
     lost = [
         (worker.id, seats[worker.id].heard)
         for worker in memory.farm.workers.all()
-        if worker.status is offline and (was := before.get(worker.id)) is not None and was.status is not offline
+        if worker.status is offline and (was := before.workers.get(worker.id)) is not None and was.status is not offline
     ]
     silent = liveness.find_silent(lost, monotonic, timeout_s)  # the others have said goodbye
-    if silent:
-        memory.watch = replace(memory.watch, given_up=(*memory.watch.given_up, *[monotonic] * len(silent)))
+    counted = sum(holds_something(before, worker_id) for worker_id in silent)
+    memory.watch = replace(memory.watch, given_up=(*memory.watch.given_up, *[monotonic] * counted))
 
 
 def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:

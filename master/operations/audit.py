@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from master.operations.assignments import place_what_waits
-from master.operations.silence import find_silent, find_waited_for, give_up_some, judge_silence
+from master.operations.silence import choose_judged, find_silent, give_up_some, judge_silence
 from master.operations.workers import FLUSH_INTERVAL_S
 from master.store.farm import find_difference
 from master.turn import Turn
@@ -33,7 +33,7 @@ def look_over(event: None, turn: Turn) -> int:
     overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
     seats = turn.sessions.seats
     missed = [name for name in find_silent(turn) if (seats[name].heard_at or 0) < overdue]
-    missed, found = find_waited_for(turn, missed) or missed, 0
+    missed, found = choose_judged(turn, missed), 0
     if missed and not judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)
         return give_up_some(turn, missed)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
 from master.decisions import liveness
 from master.draft import Draft
+from master.farm import Table
 from master.memory import Memory, Watch
-from master.model import WorkerStatus
+from master.model import Login, Worker, WorkerStatus
 from master.operations.notifications import raise_alarm
 from master.operations.workers import give_up
+from master.sessions import Sessions
 from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
 
 SHOWN_WORKERS = 20
+
+
+class Holdings(Protocol):
+    """What a draft, and the farm, know of who holds what."""
+
+    @property
+    def workers(self) -> Table[Worker]:
+        """Return the workers."""
+        ...
+
+    @property
+    def logins(self) -> Table[Login]:
+        """Return the open logins."""
+        ...
 
 
 def find_silent_workers(memory: Memory, monotonic: float, timeout_s: float) -> list[str]:
@@ -38,21 +56,31 @@ def find_silent(turn: Turn) -> list[str]:
     return liveness.find_silent(find_heard(turn.draft), turn.monotonic, turn.settings.heartbeat_timeout_s)
 
 
+def holds_something(tables: Holdings, worker_id: str) -> bool:
+    """Tell whether a worker has accounts or an open login: whether anything is lost with it."""
+    worker = tables.workers.get(worker_id)
+    if worker is not None and worker.assigned_accounts > 0:
+        return True
+    return next(iter(tables.logins.find("worker", worker_id)), None) is not None
+
+
 def give_up_silent(event: None, turn: Turn) -> int:
     """Give up every worker silent for longer than the timeout and place its accounts elsewhere, in one turn.
 
     Where it is more likely us than them, nothing is revoked until one further timeout has passed; who is still silent
     then is given up after all.
     """
-    silent = find_silent(turn)
-    silent = find_waited_for(turn, silent) or silent
+    silent = choose_judged(turn, find_silent(turn))
     if silent and is_braked(turn, silent):
         return 0
     return give_up_some(turn, silent)
 
 
 def give_up_some(turn: Turn, silent: list[str]) -> int:
-    """Give these workers up, whichever look found them, a portion of accounts at a time: each counts for the brake."""
+    """Give these workers up, whichever look found them, a portion of accounts at a time.
+
+    Each that holds something counts for the brake.
+    """
     now, timeout_s = turn.monotonic, turn.settings.heartbeat_timeout_s
     lost, weight = [], 0
     for number, worker_id in enumerate(silent):
@@ -66,9 +94,28 @@ def give_up_some(turn: Turn, silent: list[str]) -> int:
         return 0
     watch = turn.draft.watch
     lately = tuple(at for at in watch.given_up if now - at <= timeout_s)
-    turn.draft.watch = replace(watch, given_up=(*lately, *[now] * len(lost)))
+    counted = sum(holds_something(turn.draft, worker_id) for worker_id in lost)
+    turn.draft.watch = replace(watch, given_up=(*lately, *[now] * counted))
     give_up(turn, lost, liveness.SILENCE, reachable=False)
     return len(lost)
+
+
+def choose_judged(turn: Turn, silent: list[str]) -> list[str]:
+    """Return those that are judged first, and together.
+
+    They are those whom no brake holds any more; else those that a brake whose time is over was put on for; else all.
+    """
+    return find_unheld(turn, silent) or find_waited_for(turn, silent) or silent
+
+
+def find_unheld(turn: Turn, silent: list[str]) -> list[str]:
+    """Return those whom no brake holds any more, whatever has put it on."""
+    return _find_unheld(turn.sessions, silent, turn.monotonic, turn.settings.heartbeat_timeout_s)
+
+
+def _find_unheld(sessions: Sessions, silent: list[str], now: float, timeout_s: float) -> list[str]:
+    stalls, seats = sessions.list_stalls(now), sessions.seats
+    return [name for name in silent if not liveness.may_be_held(seats[name].heard, now, timeout_s, stalls)]
 
 
 def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
@@ -85,7 +132,10 @@ def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the silence of some workers is taken for: theirs, or ours (`held`), and whether the brake `begins` now."""
+    """What the silence of some workers is taken for: theirs, or ours (`held`), and whether the brake `begins` now.
+
+    `lost` of `total` workers that hold something fell silent within a timeout.
+    """
 
     held: bool
     begins: bool
@@ -95,20 +145,28 @@ class Judgement:
 
 
 def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
-    """Judge whether the brake holds these workers' accounts; a brake was put on for all of them, or for none."""
+    """Judge whether the brake holds these workers' accounts; `silent` are judged together (`choose_judged`).
+
+    No brake is put on for those alone that hold nothing; after a stall they are left in peace like the others.
+    """
     watch, now, timeout_s = turn.draft.watch, turn.monotonic, turn.settings.heartbeat_timeout_s
-    stalled_at, brake_until = turn.sessions.find_stall(now), watch.brake_until
-    stalled = stalled_at is not None and now - stalled_at <= timeout_s
-    lost = len(silent) + sum(now - at <= timeout_s for at in watch.given_up)
-    total = lost + len(find_heard(turn.draft)) - len(silent)
-    if brake_until is not None:
-        if stalled_at is None or stalled_at <= watch.put_on_at:
-            if now < brake_until or find_waited_for(turn, silent):
-                return Judgement(now < brake_until, False, stalled, lost, total)
-        else:
+    stalls, seats = turn.sessions.list_stalls(now), turn.sessions.seats
+    stalled_at = stalls[-1].ended if stalls else -math.inf
+    stalled = now - stalled_at <= timeout_s
+    holding = {name for name, _ in find_heard(turn.draft) if holds_something(turn.draft, name)}
+    losing = sum(name in holding for name in silent)
+    lately = sum(now - at <= timeout_s for at in watch.given_up)
+    lost, total = losing + lately, len(holding) + lately
+    if find_unheld(turn, silent):
+        return Judgement(False, False, stalled, lost, total)
+    if watch.brake_until is not None:
+        if stalled_at <= watch.put_on_at:
+            if now < watch.brake_until or find_waited_for(turn, silent):
+                return Judgement(now < watch.brake_until, False, stalled, lost, total)
+        elif any(seats[name].heard < stalled_at for name in silent if name in holding):
             stalled = True  # while the brake was on nobody could be heard: it must begin anew
-    held = liveness.is_more_likely_us(lost, total, stalled)
-    return Judgement(held, held, stalled, lost, total)
+    begins = losing > 0 and liveness.is_more_likely_us(lost, total, stalled)
+    return Judgement(begins or stalled, begins, stalled, lost, total)
 
 
 def is_braked(turn: Turn, silent: list[str]) -> bool:
@@ -136,6 +194,15 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
     turn.draft.watch = replace(watch, brake_until=now + timeout_s, put_on_at=now, brakes=watch.brakes + 1)
     log.error("brake_put_on", silent=len(silent), workers=judged.total, stalled=judged.stalled)
     return True
+
+
+def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
+    """Tell whether a sweep should look at who is silent: the brake is not on, or does not hold somebody any more."""
+    release_brake(memory, monotonic, timeout_s)
+    silent, brake_until = find_silent_workers(memory, monotonic, timeout_s), memory.watch.brake_until
+    if silent and brake_until is not None and monotonic < brake_until:
+        return bool(_find_unheld(memory.sessions, silent, monotonic, timeout_s))
+    return bool(silent)
 
 
 def release_brake(memory: Memory, monotonic: float, timeout_s: float) -> None:

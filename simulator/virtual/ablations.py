@@ -50,6 +50,15 @@ class Ablation:
             yield
 
 
+def _replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], None]:
+    """Return what puts another function in the place of one."""
+
+    def replace_one(stack: ExitStack) -> None:
+        stack.enter_context(patch.object(owner, name, other))
+
+    return replace_one
+
+
 def _without_epochs(stack: ExitStack) -> None:
     """Take reports of state whatever epoch they are of, and store an account whatever epoch its row is in."""
     report = logins.take_report
@@ -220,16 +229,6 @@ def _apply_before_commit(stack: ExitStack) -> None:
     stack.enter_context(patch.object(writer, "announce", announce_difference))
 
 
-def _without_deadline(stack: ExitStack) -> None:
-    """Let logins stay open for ever."""
-    stack.enter_context(patch.object(Deadlines, "find_overdue", lambda *_: []))
-
-
-def _without_stall_check(stack: ExitStack) -> None:
-    """Take no notice of a stall of one's own."""
-    stack.enter_context(patch.object(Sessions, "find_stall", lambda *_: None))
-
-
 def _without_brake_end(stack: ExitStack) -> None:
     """Once the brake is on, never take it off."""
 
@@ -377,10 +376,19 @@ ABLATIONS: dict[str, Ablation] = {
     "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
     "handover_wait": Ablation("a new owner waits until the former one has heard of it", _without_handover),
     "memory_after_commit": Ablation("memory never runs ahead of the file", _apply_before_commit),
-    "login_deadline": Ablation("every login ends", _without_deadline),
+    "login_deadline": Ablation("every login ends", _replaced(Deadlines, "find_overdue", lambda *_: [])),
     "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
     "may_move": Ablation("what is pinned or being logged in is not moved to make loads even", _without_rest),
-    "stall_check": Ablation("nobody is lost because Master itself stood still", _without_stall_check),
+    "stall_check": Ablation(
+        "nobody is lost because Master itself stood still", _replaced(Sessions, "list_stalls", lambda *_: [])
+    ),
+    "hold_end": Ablation(
+        "no brake holds a dead worker for ever, however often it is put on anew",
+        _replaced(liveness, "may_be_held", lambda *_: True),
+    ),
+    "holders": Ablation(
+        "whoever holds nothing is no reason for a brake", _replaced(silence, "holds_something", lambda *_: True)
+    ),
     "brake_end": Ablation("who is still silent after the brake is given up", _without_brake_end),
     "deadline_check": Ablation("nothing is taken of a login whose time is up", _without_deadline_check),
     "login_owner_check": Ablation("only the worker that was given a login reports of it", _without_login_owner),

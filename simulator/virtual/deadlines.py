@@ -7,11 +7,12 @@ what Master remembers of it (simulation.md, invariants 7 to 10).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from master.clock import Clock
 from master.model import SessionStatus, WorkerStatus
+from master.periodic import PULSE_S
 from master.sessions import Sessions
 from master.settings import Settings
 from simulator.virtual.house import House
@@ -19,6 +20,9 @@ from simulator.virtual.view import LoginRow, WorkerRow
 
 DETECTION_S = 1.0
 """How late a silent worker may be given up by an undisturbed Master."""
+
+HELD_TIMEOUTS = 3
+"""For so many timeouts of silence a brake may hold a worker, however often it is put on anew."""
 
 EQUAL_S = 1e-6
 """Moments so close are one: a brake may end exactly a timeout after the stall that put it on."""
@@ -68,6 +72,8 @@ class Silence:
         self._chances: list[tuple[float, str]] = []
         """When Master may have put a brake on, and who was silent for too long then; the latest last."""
         self._resumed_at = -math.inf
+        self._brakes = self._holding = 0
+        """How many brakes there were, and how many workers that hold something, when it was last looked."""
         self._ghosts: dict[tuple[str, str], float] = {}
         self.signs: dict[str, Signs] = {}
         self._unread: set[str] = set()
@@ -109,12 +115,16 @@ class Silence:
     # -- after every turn ----------------------------------------------------------------------------------------
 
     def check_given_up(
-        self, before: Mapping[str, WorkerRow], now: Mapping[str, WorkerRow], began: float | None
+        self,
+        before: Mapping[str, WorkerRow],
+        now: Mapping[str, WorkerRow],
+        began: float | None,
+        holding: Collection[str] = (),
     ) -> None:
         """Check that nobody is given up before the time, nor what stall and brake must keep.
 
         `began` is when the group of turns began (monotonic), None for what a new Master did while it started: nobody
-        was looking then.
+        was looking then. `holding` are the workers that hold something when it is decided: they alone count.
         """
         lost = [
             worker_id
@@ -142,14 +152,29 @@ class Silence:
         if began is None:
             return
         stall_ended = self._house.stall_ended
-        if stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
-            detail = f"{lost} given up {at - stall_ended:.3f} s after Master's own stall"
+        held = [name for name in lost if at < self._find_hold_end(self.signs[name].answered) - EQUAL_S]
+        if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
+            detail = f"{held} given up {at - stall_ended:.3f} s after Master's own stall"
             self._complain("given_up_after_stall", detail)
-        self._check_brake(lost, sum(worker.status != WorkerStatus.OFFLINE for worker in now.values()), at, began)
+        alive = sum(now[name].status != WorkerStatus.OFFLINE for name in holding if name in now)
+        self._check_brake([name for name in lost if name in holding], alive, at, began)
+
+    def _find_hold_end(self, heard: float, *, slack_s: float = 0.0) -> float:
+        """Return until when a brake may hold a worker that was heard last then: for three timeouts of silence.
+
+        A stall that began before its time was up, or `slack_s` later, leaves it one timeout.
+        """
+        house, timeout_s = self._house, self._timeout_s
+        if heard < house.started_at:
+            heard = house.started_at + self._grace_s
+        ends = [one.ended for one in house.stalls if heard < one.ended and one.began <= heard + timeout_s + slack_s]
+        return max(heard + HELD_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
 
     def _check_brake(self, lost: list[str], alive: int, at: float, began: float) -> None:
         # whenever its turns were during this time, Master counts as lately lost what began so lately at least
         self._given_up = [then for then in self._given_up if at - then <= self._timeout_s] + [began] * len(lost)
+        if not lost:
+            return
         total = alive + len(self._given_up)
         longest = max(at - self.signs[worker_id].answered for worker_id in lost)
         if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * self._timeout_s:
@@ -187,6 +212,31 @@ class Silence:
                 )
                 signs.arrived = at
         self._note_chances(overdue, at)
+
+    def check_held(self, workers: Mapping[str, WorkerRow], holding: Collection[str], brakes: int) -> None:
+        """Check that outsiders neither put a brake on nor keep it on: what holds nothing is no reason for one.
+
+        No worker that holds something is held for longer than a brake may, however often it is put on anew; but a
+        Master that stands still gives nobody up, nor one that something else kept from its work within a timeout.
+        """
+        at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
+        alive = [name for name in holding if name in workers and workers[name].status != WorkerStatus.OFFLINE]
+        if brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
+            lately = sum(at - then <= once_s + DETECTION_S for then in self._given_up)
+            lost = lately + sum(at - self.of(name).answered > self._timeout_s for name in alive)
+            total = lately + min(len(alive), self._holding)
+            if not 2 * lost > total >= 3:
+                self._complain("brake_held", f"a brake is put on: {lost} of {total} that hold something are silent")
+        self._brakes, self._holding = brakes, len(alive)
+        if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
+            return
+        if at - house.hindered_at <= once_s + self._grace_s:
+            return
+        for name in alive:
+            signs = self.of(name)
+            if at > self._find_hold_end(signs.arrived, slack_s=PULSE_S) + 2 * DETECTION_S:
+                self._complain("brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s")
+                signs.arrived = at
 
     def _note_chances(self, overdue: list[str], at: float) -> None:
         stalled_since = self._house.stalled_since

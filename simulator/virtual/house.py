@@ -12,6 +12,7 @@ from typing import Any
 
 from master.app import Master
 from master.clock import Clock
+from master.model import Stall
 from master.periodic import PULSE_S
 from master.sessions import STALL_S
 from master.settings import Settings
@@ -26,6 +27,9 @@ from simulator.virtual.wire import DRIVER, make_environ
 
 START_LIMIT_S = 600.0
 
+STALLS = 200
+"""How many stalls are remembered: more than fit into three timeouts."""
+
 
 class House:
     """One Master's place. `master` is None while none answers; `on_open` hears of each new one."""
@@ -38,6 +42,10 @@ class House:
         self.undisturbed_since = 0.0
         self.stall_ended = -math.inf
         """When the latest stall ended that the Master which lives now cannot have overlooked."""
+        self.stalls: list[Stall] = []
+        """The latest of these stalls, in order."""
+        self.hindered_at = 0.0
+        """When something else than a stall last kept Master from its work."""
         self.stalled_since: float | None = None
         """When Master was stopped, if it is: it reads nothing then, and does nothing."""
         self.kills: Counter[str] = Counter()
@@ -95,8 +103,8 @@ class House:
             self._end(life, master)
             return False
         self.life, self.master = life, master
-        self.started_at = self.undisturbed_since = self._clock.monotonic()
-        self.stall_ended, self.stalled_since = -math.inf, None
+        self.started_at = self.undisturbed_since = self.hindered_at = self._clock.monotonic()
+        self.stall_ended, self.stalled_since, self.stalls = -math.inf, None, []
         self.on_open(master)
         return True
 
@@ -144,7 +152,8 @@ class House:
         """Let Master run nothing until `resume`."""
         if self.life is not None:
             self._loop.stop_life(self.life)
-            self.stalled_since = self._clock.monotonic()
+            if self.stalled_since is None:
+                self.stalled_since = self._clock.monotonic()
 
     def resume(self) -> None:
         """Let a stalled Master run on."""
@@ -153,12 +162,15 @@ class House:
         now, began, self.stalled_since = self._clock.monotonic(), self.stalled_since, None
         if began is not None and now - began > STALL_S + PULSE_S:
             self.stall_ended = now
+            self.stalls = [*self.stalls[1 - STALLS :], Stall(began, now)]
         self.on_resume(began is not None and self.life is not None)
         self.disturb()
 
     def disturb(self) -> None:
         """Note that something kept Master from its work until now."""
         self.undisturbed_since = self._clock.monotonic()
+        if self.master is None or self.disk.hinders:
+            self.hindered_at = self.undisturbed_since
 
     def arm_send(self, count: int, strike: Callable[[], None]) -> None:
         """Call `strike` before the `count`-th frame that Master sends from now."""

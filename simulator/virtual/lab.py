@@ -107,6 +107,8 @@ class Lab:
         self.workers: list[Worker] = []
         self.admins: list[Admin] = []
         self.clients: list[Client] = []
+        self.crowd: set[str] = set()
+        """Workers that came only to fall silent."""
         self.samples = Samples()
         self.last_events: list[str] = []
         """What led to the first violation."""
@@ -332,7 +334,7 @@ class Lab:
             return
         grown = self._memory.find_grown(
             self.house.master,
-            workers=len(self.workers),
+            workers=len(self.workers) + len(self.crowd),
             accounts=self.scenario.account_count,
             links=self.house.links,
             now=now,

@@ -146,7 +146,8 @@ class Overseer:
                 self._check_choice(before, now)
             self._check_memory(master, now)
             began = None if self._began is None else self._began.monotonic
-            self._silence.check_given_up(before.workers, now.workers, began)
+            holding = before.list_holding() | now.list_holding() if self._together else before.list_holding()
+            self._silence.check_given_up(before.workers, now.workers, began, holding)
         if "login_sessions" in dirty:
             self._check_sessions(before, now)
             self._check_logins(master, now)
@@ -303,6 +304,7 @@ class Overseer:
         watch = master.memory.watch
         self.brakes = max(self.brakes, watch.brakes)
         self._silence.check_late(self._view.workers, undisturbed_s, braked=watch.brake_until is not None)
+        self._silence.check_held(self._view.workers, self._view.list_holding(), watch.brakes)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:

@@ -57,6 +57,11 @@ class View:
     """Open sessions by their id."""
     last_row: int = 0
 
+    def list_holding(self) -> set[str]:
+        """Return the workers that hold something: accounts, or an open login."""
+        holding = {worker_id for worker_id, worker in self.workers.items() if worker.load > 0}
+        return holding | {login.worker_id for login in self.logins.values() if login.status in OPEN_SESSION}
+
     def show_takers(self) -> dict[str, Taker]:
         """Return the connected workers with what they hold and the places that they keep for logins."""
         kept = Counter(

@@ -201,14 +201,14 @@ def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds(
         worker_id = f"w{number}"
         core.add_worker(worker_id, *hold(worker_id, *(f"{worker_id}-{one}" for one in range(900))), max_accounts=900)
     for number in range(10):
-        core.add_worker(f"x{number}", max_accounts=540)
+        core.add_worker(f"x{number}", *hold(f"x{number}", f"x{number}-0"), max_accounts=541)
     core.fall_silent(*(f"w{number}" for number in range(6)))
     turns = core.run(give_up_silent)
     for turn in turns:
         assert len(told_to_watch(turn)) <= PORTION
         assert sum(map(len, told_to_stop(turn).values())) < PORTION + 900
     assert {core.memory.farm.workers.get(f"w{number}").status for number in range(6)} == {WorkerStatus.OFFLINE}
-    assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {0, 540}
+    assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {0, 541}
     assert core.memory.watch.brakes == 0, "those that wait for the next portion are no reason for a brake"
     assert len(core.memory.watch.given_up) == 6
     core.check_loads()

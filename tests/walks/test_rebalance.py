@@ -59,6 +59,7 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     first, second = await bench.worker("first"), await bench.worker("second")
     for name in ("third", "fourth", "fifth"):
         await bench.worker(name, capabilities=["weibo"])
+        await make_account(bench, f"of {name}", platform="weibo")
     bench.clock.advance(31)
     await beat(bench, first=first, second=second)
     await bench.advance(1)

@@ -23,6 +23,11 @@ FLOODS = {
     "/client": ("client:heartbeat", "client:sync:request", "no:such:event"),
 }
 
+CROWD = 8
+"""How many workers a crowd has at the most: they come again and again by the same names."""
+
+CROWD_PATIENCE_S = 5.0
+
 PATIENCE_S = 60.0
 
 WAIT_S = 10.0
@@ -112,4 +117,24 @@ async def resent_anyhow(lab: Lab, rng: Random) -> None:
     worker.shuffle_reports(rng)
 
 
-NUISANCE_FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (flood, mistaken_request, resent_anyhow)}
+async def silent_crowd(lab: Lab, rng: Random) -> None:
+    """Workers that nobody knows come, take nothing, and fall silent at once."""
+    names = [f"crowd-{number}" for number in range(rng.randint(3, CROWD))]
+    lab.note("silent_crowd", str(len(names)))
+    lines = [lab.open_stranger("/worker", name) for name in names]
+    lab.crowd.update(names)
+    for name, line in zip(names, lines, strict=True):
+        told = {"workerId": name, "capabilities": ["nothing"], "maxAccounts": 1, "host": "h", "port": 1, "version": "1"}
+        try:
+            await line.connect()
+            await line.call("worker:register", told, CROWD_PATIENCE_S)
+        except (LinkDown, AckLate):
+            continue
+    await asyncio.sleep(rng.uniform(0.0, 10.0))
+    for line in lines:
+        line.cut()
+
+
+NUISANCE_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault for fault in (flood, mistaken_request, resent_anyhow, silent_crowd)
+}

@@ -68,6 +68,17 @@ async def master_stall(lab: Lab, rng: Random) -> None:
     lab.house.resume()
 
 
+async def stalls_again(lab: Lab, rng: Random) -> None:
+    """Master's loop is kept busy for seconds, again and again: somebody sends what is dear to deal with."""
+    lab.note("stalls_again")
+    until = lab.clock.monotonic() + lab.settings.heartbeat_timeout_s * rng.uniform(2.0, 4.5)
+    while lab.clock.monotonic() < until:
+        lab.house.stall()
+        await asyncio.sleep(rng.uniform(2.6, 9.0))
+        lab.house.resume()
+        await asyncio.sleep(rng.uniform(1.5, 4.0))
+
+
 async def clock_step(lab: Lab, rng: Random) -> None:
     """Somebody sets the wall clock, an hour forward or back."""
     seconds = rng.choice((-3600.0, -60.0, 60.0, 3600.0))
@@ -105,7 +116,7 @@ def _make_trouble(kind: str) -> Fault:
 PROCESS_FAULTS: dict[str, Fault] = {
     **{
         fault.__name__: fault
-        for fault in (worker_crash, worker_freeze, master_kill, master_stall, clock_step, disk_slow)
+        for fault in (worker_crash, worker_freeze, master_kill, master_stall, clock_step, disk_slow, stalls_again)
     },
     **{f"disk_{kind}": _make_trouble(kind) for kind in TROUBLES},
 }
