@@ -51,6 +51,8 @@ FETCHES = 16
 TRY_AGAIN_S = 1.0
 """How long after the farm could not be loaded it is tried again, whether or not anybody asks for anything."""
 
+FETCHES_TOO_MUCH = "{} asks for too much that memory does not hold"
+
 BREATH = 100
 """Rows that a group's operations may change before the loop is given up."""
 
@@ -346,21 +348,30 @@ class Turns(Looks):
         return Done(turn, items, replies)
 
     async def _perform_on_rows(self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool) -> Done:
-        """Perform an operation on rows; beside others, inside a savepoint of its own. Errors: DBAPIError."""
-        turn = self._make_turn(draft.begin(), item.caller, connection)
-        try:
-            if alone:
-                reply = await item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
-            else:
-                async with connection.begin_nested():
-                    reply = await item.operation(item.event, turn)  # type: ignore[operator]
-        except Exception as fault:
-            if alone:
-                raise  # whatever it has written is undone with the transaction
-            failure = self._judge_failure(fault, item)
-            return Done(self._make_turn(draft, item.caller), [item], [failure])
-        draft.absorb(turn.draft)
-        return Done(turn, [item], [reply])
+        """Perform an operation on rows; beside others, inside a savepoint of its own. Errors: DBAPIError.
+
+        What it asks for beside its rows it asks for before it writes any: it begins anew then.
+        """
+        fetched: dict[tuple[Read, Hashable], Any] = {}
+        for _ in range(FETCHES):
+            turn = self._make_turn(draft.begin(), item.caller, connection, fetched=fetched)
+            try:
+                if alone:
+                    reply = await item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
+                else:
+                    async with connection.begin_nested():
+                        reply = await item.operation(item.event, turn)  # type: ignore[operator]
+            except Fetch as need:
+                fetched[need.read, need.key] = await need.read(connection, need.key)
+                continue
+            except Exception as fault:
+                if alone:
+                    raise  # whatever it has written is undone with the transaction
+                failure = self._judge_failure(fault, item)
+                return Done(self._make_turn(draft, item.caller), [item], [failure])
+            draft.absorb(turn.draft)
+            return Done(turn, [item], [reply])
+        raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
 
     async def _perform_plain(self, item: Item, draft: Draft, transaction: Transaction) -> Done:
         """Perform a plain operation on a draft of its own; begin anew with what it asks for."""
@@ -376,7 +387,7 @@ class Turns(Looks):
                 return Done(self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)])
             draft.absorb(turn.draft)
             return Done(turn, [item], [reply])
-        raise RuntimeError(f"{item.operation.__name__} asks for too much that memory does not hold")
+        raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
 
     def _judge_failure(self, fault: Exception, item: Item) -> Exception:
         """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's fault."""

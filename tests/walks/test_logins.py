@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from master.errors import NoWorker, WorkerNotConnected
+from master.operations.afterwards import do_nothing
+from master.operations.audit import audit_workers
 from master.operations.logins import expire_logins, relay_input, start_login
 from master.operations.workers import register_worker
 from master.protocol.admin import StartLogin
@@ -243,3 +245,18 @@ async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clo
         assert shown["success"]
     bench.clock.advance(5)
     assert await bench.run(expire_logins) == 1
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "in a group"])
+async def test_the_audit_gives_up_a_silent_worker_that_logs_in_an_account_with_cookies(bench, beside):
+    """What that login was worth before is asked of the file in the middle of an operation on rows."""
+    admin, worker, account, session = await start(bench)
+    good = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}
+    assert (await worker.ask("worker:login:status", good))["status"] == "success"
+    assert (await admin.ask("master:login:start", {"account_id": account["id"]}))["success"]
+    bench.clock.advance(40)
+    others = [bench.run(do_nothing)] if beside else []
+    found, *_ = await asyncio.gather(bench.run(audit_workers), *others)
+    assert found == 1
+    shown = await read_account(bench, account["id"])
+    assert (shown["assigned_worker_id"], shown["login_status"]) == (None, "logged_in")
