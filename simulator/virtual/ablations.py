@@ -40,7 +40,7 @@ class Ablation:
     """One safeguard: what it is there for, and how it is taken away."""
 
     purpose: str
-    apply: Callable[[ExitStack], None]
+    apply: Callable[[ExitStack], object]
 
     @contextmanager
     def off(self) -> Iterator[None]:
@@ -50,13 +50,9 @@ class Ablation:
             yield
 
 
-def _replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], None]:
+def _replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], object]:
     """Return what puts another function in the place of one."""
-
-    def replace_one(stack: ExitStack) -> None:
-        stack.enter_context(patch.object(owner, name, other))
-
-    return replace_one
+    return lambda stack: stack.enter_context(patch.object(owner, name, other))
 
 
 def _without_epochs(stack: ExitStack) -> None:

@@ -7,7 +7,7 @@ what Master remembers of it (simulation.md, invariants 7 to 10).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from master.clock import Clock
@@ -119,12 +119,13 @@ class Silence:
         before: Mapping[str, WorkerRow],
         now: Mapping[str, WorkerRow],
         began: float | None,
-        holding: Collection[str] = (),
+        *holdings: Collection[str],
     ) -> None:
         """Check that nobody is given up before the time, nor what stall and brake must keep.
 
         `began` is when the group of turns began (monotonic), None for what a new Master did while it started: nobody
-        was looking then. `holding` are the workers that hold something when it is decided: they alone count.
+        was looking then. `holdings` are the workers that hold something when it is decided: they alone count. Where it
+        is not known what the turns of a group before it had changed, there are several, and all must agree.
         """
         lost = [
             worker_id
@@ -152,33 +153,42 @@ class Silence:
         if began is None:
             return
         stall_ended = self._house.stall_ended
-        held = [name for name in lost if at < self._find_hold_end(self.signs[name].answered) - EQUAL_S]
+        started_at = self._house.started_at  # Master has heard somebody then at the earliest, or when it answered
+        ends = {name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost}
+        held = [name for name in lost if at < ends[name] - EQUAL_S]
         if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
             detail = f"{held} given up {at - stall_ended:.3f} s after Master's own stall"
             self._complain("given_up_after_stall", detail)
-        alive = sum(now[name].status != WorkerStatus.OFFLINE for name in holding if name in now)
-        self._check_brake([name for name in lost if name in holding], alive, at, began)
+        self._check_brake(lost, now, at, began, holdings)
 
     def _find_hold_end(self, heard: float, *, slack_s: float = 0.0) -> float:
         """Return until when a brake may hold a worker that was heard last then: for three timeouts of silence.
 
         A stall that began before its time was up, or `slack_s` later, leaves it one timeout.
         """
-        house, timeout_s = self._house, self._timeout_s
-        if heard < house.started_at:
-            heard = house.started_at + self._grace_s
-        ends = [one.ended for one in house.stalls if heard < one.ended and one.began <= heard + timeout_s + slack_s]
+        timeout_s, stalls = self._timeout_s, self._house.stalls
+        ends = [one.ended for one in stalls if heard < one.ended and one.began <= heard + timeout_s + slack_s]
         return max(heard + HELD_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
 
-    def _check_brake(self, lost: list[str], alive: int, at: float, began: float) -> None:
+    def _check_brake(
+        self,
+        lost: list[str],
+        now: Mapping[str, WorkerRow],
+        at: float,
+        began: float,
+        holdings: Sequence[Collection[str]],
+    ) -> None:
+        lately, found = [then for then in self._given_up if at - then <= self._timeout_s], list[tuple[int, int]]()
+        for holding in holdings:
+            counted = len(lately) + sum(name in holding for name in lost)
+            total = counted + sum(now[name].status != WorkerStatus.OFFLINE for name in holding if name in now)
+            if counted > len(lately) and total >= 3 and 2 * counted > total:
+                found.append((counted, total))
         # whenever its turns were during this time, Master counts as lately lost what began so lately at least
-        self._given_up = [then for then in self._given_up if at - then <= self._timeout_s] + [began] * len(lost)
-        if not lost:
-            return
-        total = alive + len(self._given_up)
+        self._given_up = lately + [began] * sum(any(name in holding for holding in holdings) for name in lost)
         longest = max(at - self.signs[worker_id].answered for worker_id in lost)
-        if total >= 3 and 2 * len(self._given_up) > total and longest < 2 * self._timeout_s:
-            self._complain("brake_missed", f"{len(self._given_up)} of {total} given up, one after {longest:.3f} s")
+        if found and len(found) == len(holdings) and longest < 2 * self._timeout_s:
+            self._complain("brake_missed", f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s")
 
     # -- once a second -------------------------------------------------------------------------------------------
 
@@ -225,7 +235,7 @@ class Silence:
             lately = sum(at - then <= once_s + DETECTION_S for then in self._given_up)
             lost = lately + sum(at - self.of(name).answered > self._timeout_s for name in alive)
             total = lately + min(len(alive), self._holding)
-            if not 2 * lost > total >= 3:
+            if not 2 * lost > total:
                 self._complain("brake_held", f"a brake is put on: {lost} of {total} that hold something are silent")
         self._brakes, self._holding = brakes, len(alive)
         if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
@@ -234,7 +244,8 @@ class Silence:
             return
         for name in alive:
             signs = self.of(name)
-            if at > self._find_hold_end(signs.arrived, slack_s=PULSE_S) + 2 * DETECTION_S:
+            heard = signs.arrived if signs.arrived >= house.started_at else house.started_at + self._grace_s
+            if at > self._find_hold_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
                 self._complain("brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s")
                 signs.arrived = at
 

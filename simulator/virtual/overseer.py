@@ -146,8 +146,8 @@ class Overseer:
                 self._check_choice(before, now)
             self._check_memory(master, now)
             began = None if self._began is None else self._began.monotonic
-            holding = before.list_holding() | now.list_holding() if self._together else before.list_holding()
-            self._silence.check_given_up(before.workers, now.workers, began, holding)
+            holdings = (before.list_holding(), now.list_holding()) if self._together else (before.list_holding(),)
+            self._silence.check_given_up(before.workers, now.workers, began, *holdings)
         if "login_sessions" in dirty:
             self._check_sessions(before, now)
             self._check_logins(master, now)

@@ -79,6 +79,20 @@ def test_those_that_a_brake_was_put_on_for_are_given_up_at_its_end():
     assert core.memory.watch.brakes == 1
 
 
+def test_who_was_given_up_by_the_audit_counts_for_the_brake():
+    core = make_core("w1", "w2", "w3", "w4", "w5")
+    core.advance(10)
+    hear(core, "w3", "w4", "w5")
+    core.advance(26)
+    hear(core, "w4", "w5")
+    core.run(look_over)
+    assert find_offline(core) == ["w1", "w2"]
+    core.advance(5)
+    core.run(give_up_silent)
+    assert find_offline(core) == ["w1", "w2"], "the third of five within a timeout"
+    assert core.memory.watch.brakes == 1
+
+
 # -- outsiders and the brake -----------------------------------------------------------------------------------------
 
 

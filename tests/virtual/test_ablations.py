@@ -23,6 +23,8 @@ SOON = (
     ("login_owner_check", ("impostor",), "success_of_another"),
     ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs"),
     ("restart_grace", ("master_kill",), "grace_missed"),
+    ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
+    ("holders", ("silent_crowd",), "brake_held"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
 )
 """Safeguards, faults under which they are missed soon, and a rule that says so."""

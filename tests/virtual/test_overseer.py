@@ -148,6 +148,87 @@ def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp
     assert watch(tmp_path, script) == []
 
 
+@pytest.mark.parametrize(
+    ("lost", "holding", "noticed"), [("ab", "abc", 1), ("a", "abc", 0), ("ab", "ab", 0), ("ab", "", 0)]
+)
+def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_given_up(tmp_path, lost, holding, noticed):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(30)
+        silence.check_given_up(HERE, lose(*lost), 1_030.0, set(holding))
+
+    assert watch(tmp_path, script) == ["brake_missed"] * noticed
+
+
+@pytest.mark.parametrize(
+    ("silent", "holding", "noticed"), [("ab", "abc", 0), ("a", "abc", 1), ("ab", "cd", 1), ("ab", "ab", 0)]
+)
+def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(tmp_path, silent, holding, noticed):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(30.5)
+        for name in set(HERE) - set(silent):
+            silence.of(name).answered = 1_030.0
+        silence.check_held(HERE, set(holding), 0)
+        silence.check_held(HERE, set(holding), 1)
+
+    assert watch(tmp_path, script) == ["brake_held"] * noticed
+
+
+def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
+    async def script(silence, house) -> None:
+        house.life = Life("master")
+        house.stall()
+        await asyncio.sleep(20)
+        house.resume()
+        await asyncio.sleep(20)
+        silence.check_held(HERE, {"a"}, 1)
+
+    assert watch(tmp_path, script) == []
+
+
+@pytest.mark.parametrize(
+    ("stalls", "until", "noticed"),
+    [
+        ([], 1_090, 0),
+        ([], 1_092, 1),
+        ([(1_005, 1_011), (1_050, 1_056), (1_080, 1_088)], 1_090, 0),
+        ([(1_005, 1_011), (1_050, 1_056), (1_080, 1_088)], 1_092, 1),
+        ([(1_029, 1_085)], 1_116, 0),
+        ([(1_029, 1_085)], 1_118, 1),
+        ([(1_031, 1_085)], 1_092, 1),
+        ([(1_085, 1_200)], 1_199, 0),  # it stands still: nobody can be given up
+    ],
+)
+def test_no_brake_holds_a_worker_for_longer_than_three_timeouts(tmp_path, stalls, until, noticed):
+    async def script(silence, house) -> None:
+        house.life, house.master, ends = Life("master"), "lives", dict(stalls)
+        for now in range(1_001, until + 1):
+            await asyncio.sleep(1)
+            if now in ends:
+                house.stall()
+            elif now in ends.values():
+                house.resume()
+            for name in set(HERE) - {"a"}:
+                silence.of(name).arrived = now
+            silence.check_held(HERE, {"a", "b"}, 0)
+
+    assert watch(tmp_path, script) == ["brake_held"] * noticed
+
+
+def test_after_a_stall_only_who_may_still_be_held_must_not_be_given_up(tmp_path):
+    async def script(silence, house) -> None:
+        house.life = Life("master")
+        await asyncio.sleep(83)
+        silence.of("b").answered = 1_040.0
+        house.stall()
+        await asyncio.sleep(5)
+        house.resume()
+        await asyncio.sleep(2)
+        silence.check_given_up(HERE, lose("a"), 1_090.0)
+        silence.check_given_up(HERE, lose("b"), 1_090.0)
+
+    assert watch(tmp_path, script) == ["given_up_after_stall"]
+
+
 LOGIN = LoginRow("account", "a", SessionStatus.PENDING, 1_300)
 CODE, SUCCESS = replace(LOGIN, status=SessionStatus.SCANNING), replace(LOGIN, status=SessionStatus.SUCCESS)
 

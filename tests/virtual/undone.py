@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from master.deadlines import Deadlines
-from master.decisions import assignment, liveness
+from master.decisions import assignment
 from master.operations import accounts, assignments, audit, login_ends, logins, rebalance, silence, workers
 from master.sessions import Sessions
 from simulator.virtual.deadlines import Silence
@@ -29,30 +29,10 @@ def _audit_with(stack: ExitStack, **others: Any) -> None:
     stack.enter_context(patch.object(audit, "look_over", look_over))
 
 
-def _audit_does_not_count(stack: ExitStack) -> None:
-    """Whom the audit gives up does not count when the brake is judged."""
-
-    def give_up_uncounted(turn: Any, missed: list[str]) -> int:
-        return workers.give_up(turn, missed, liveness.SILENCE, reachable=False)
-
-    _audit_with(stack, give_up_some=give_up_uncounted)
-
-
 def _audit_knows_no_brake(stack: ExitStack) -> None:
     """The audit does not ask whether the brake is on, or would be put on."""
     judge = silence.judge_silence
     _audit_with(stack, judge_silence=lambda turn, silent: replace(judge(turn, silent), held=False))
-
-
-def _brake_covers_others(stack: ExitStack) -> None:
-    """A brake whose time is over was put on for whoever is silent by then."""
-
-    def find_all(turn: Any, silent: list[str]) -> list[str]:
-        brake_until = turn.draft.watch.brake_until
-        return [] if brake_until is None or turn.monotonic < brake_until else silent
-
-    for module in (audit, silence):
-        stack.enter_context(patch.object(module, "find_waited_for", find_all))
 
 
 def _grace_begins_early(stack: ExitStack) -> None:
@@ -136,10 +116,8 @@ def _no_brake_begins_anew(stack: ExitStack) -> None:
 
 
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
-    "audit-counts-for-the-brake": _audit_does_not_count,
     "brake-anew-after-a-stall": _no_brake_begins_anew,
     "brake-and-audit": _audit_knows_no_brake,
-    "brake-of-others": _brake_covers_others,
     "grace-on-a-slow-disk": _grace_begins_early,
     "kept-place-of-an-assigned": _assigned_keeps_place,
     "kept-place": _failed_keeps_place,
