@@ -21,7 +21,7 @@ from master.protocol.admin import AuthSuccess
 from master.protocol.wire import Outbound, accept, decode, first_object
 from master.routes import NAMESPACES, Route
 from master.settings import Settings
-from master.turn import Bulk, Caller, Parcel, Publisher, socket_address
+from master.turn import Bulk, Caller, Onward, Parcel, Publisher, socket_address
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
@@ -299,7 +299,8 @@ class Reception:
         if route.writes:
             return await self._turns.run(route.operation, payload, caller)
         assert not isinstance(route.operation, Bulk)
-        return await self._turns.look(route.operation, payload, caller)
+        found = await self._turns.look(route.operation, payload, caller)
+        return await self._turns.run(found.operation, found.event, caller) if isinstance(found, Onward) else found
 
     async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:

@@ -219,6 +219,17 @@ notifications, messages, ended logins; it refuses before it writes any.
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """What an operation that only looked leaves to a turn: what is to be written, and what was found for that.
+
+    Whatever takes long to read is read beside the writer in this way. What was found may have changed by the turn.
+    """
+
+    operation: Operation
+    event: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Bulk:
     """An operation on rows that takes all waiting events of its kind at once, with one reply or refusal per event.
 

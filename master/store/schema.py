@@ -190,7 +190,7 @@ notifications = Table(
     Column("seq", Integer, nullable=False),
     Index("idx_notifications_type", "type"),
     Index("idx_notifications_account", "account_id"),
-    Index("idx_notifications_sent", "is_sent"),
+    Index("idx_notifications_sent", "is_sent", "seq"),
     Index("idx_notifications_created", "created_at"),
     Index("uq_notifications_seq", "seq", unique=True),
 )

@@ -189,11 +189,14 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
         Notification(f"n{seq}", seq, kind, "a1", None, "t", "c", {"k": 1}, urgency, False, None, 1) for seq in (1, 2, 3)
     ]
     await farm.add_notifications(connection, new)
-    assert await notifications.find_owed(connection, device, limit=5) == (new, 3)
+    assert await notifications.find_owed(connection, device, limit=5) == (new, False)
     assert await notifications.confirm_delivery(connection, "d", "n1", 1)
     assert not await notifications.confirm_delivery(connection, "d", "n1", 1)
-    assert await notifications.find_first_owed(connection, device, ["a1"]) == 2
-    await notifications.forget_confirmed(connection, "d", 2)
+    assert await notifications.find_owed(connection, device, limit=1, accounts=["a1"], after_seq=1) == ([new[1]], True)
+    assert await notifications.find_first_owed(connection, device, 3, ["a1"]) == 2
+    assert [await notifications.find_end(connection, 0, 3, limit) for limit in (1, 2, 3, 4)] == [1, 2, 3, 3]
+    await notifications.copy_confirmed(connection, "d", "d", 5)
+    await notifications.forget_confirmed(connection, "d", 0, 2)
     await notifications.mark_passed(connection, 0, 2, 5, ["a1"])
     await notifications.mark_sent(connection, ["n1"], 5)
     assert await notifications.list_unsent(connection, limit=5) == [new[2]]
