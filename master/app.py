@@ -118,7 +118,7 @@ class Master:
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.memory = Memory()
         self.metrics = Metrics()
-        self.access = Access(settings, self.clock, random_bytes)
+        self.access = Access(settings, self.clock, random_bytes, self._is_configured)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
@@ -154,6 +154,10 @@ class Master:
         self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
+
+    def _is_configured(self, worker_id: str) -> bool:
+        """Tell whether a configuration says how to run a worker as a process of ours."""
+        return self.memory.farm.configs.get(worker_id) is not None
 
     async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
         """Open the database, rebuild memory, listen. Errors: DatabaseFault, KeyFault, ListenFault.

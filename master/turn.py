@@ -14,6 +14,7 @@ from master.model import JsonObject, Scope
 from master.protocol.wire import Outbound
 from master.sessions import Sessions
 from master.settings import Settings
+from master.tokens import ANY_WORKER
 
 PORTION = 250
 """Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
@@ -31,6 +32,11 @@ class Caller:
     name: str = ""
     scope: Scope = Scope.NONE
     accounts: frozenset[str] | None = None
+
+    @property
+    def is_named_worker(self) -> bool:
+        """Tell whether a worker's token says which worker it is, and not only that it may be one of many."""
+        return self.kind == "worker" and self.name not in ("", ANY_WORKER)
 
     @property
     def rooms(self) -> tuple[str, ...]:

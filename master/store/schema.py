@@ -89,6 +89,17 @@ accounts = Table(
     Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),
 )
 
+account_holders = Table(
+    "account_holders",
+    metadata,
+    # who held an account before; a worker may be forgotten sooner than what it held
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("worker_id", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Index("idx_account_holders_until", "until"),
+)
+
 workers = Table(
     "workers",
     metadata,
@@ -145,6 +156,7 @@ comments = Table(
     Column("is_read", Boolean, server_default="0"),
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
+    Column("reported_by", Text),
     Index("idx_comments_account", "account_id"),
     Index("idx_comments_detected", text("detected_at DESC")),
     Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
@@ -165,6 +177,7 @@ direct_messages = Table(
     Column("is_read", Boolean, server_default="0"),
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
+    Column("reported_by", Text),
     Index("idx_direct_messages_account", "account_id"),
     Index("idx_direct_messages_detected", text("detected_at DESC")),
     Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
