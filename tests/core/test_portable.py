@@ -36,7 +36,7 @@ from master.model import (
     change,
 )
 from master.secret import Secret
-from master.store import accounts, farm, logins, messages, notifications, proxies
+from master.store import accounts, farm, holders, logins, messages, notifications, proxies
 from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
@@ -164,6 +164,8 @@ async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understo
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
         await farm.touch(connection)
+        assert await holders.find_former_holders(connection, ["a1"], 0) == set()
+        assert await holders.remove_old_holders(connection, 5, 10) == 0
     assert len(store.compiled) > 30
 
 
@@ -172,8 +174,10 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
         Message("m1", "a1", MessageKind.COMMENT, "x", "c", "n", "i", "p", "t", None, False, 1, 1),
         Message("m2", "a1", MessageKind.DIRECT_MESSAGE, "x", "c", "n", "i", None, None, Direction.INBOUND, False, 1, 1),
     ]
-    assert await messages.keep_messages(connection, new) == new
-    assert await messages.keep_messages(connection, [change(one, id=one.id + "-again") for one in new]) == []
+    assert await messages.keep_messages(connection, new) == (new, [])
+    again = [change(one, id=one.id + "-again", author_name="renamed") for one in new]
+    assert await messages.keep_messages(connection, again) == ([], [])
+    assert await messages.keep_messages(connection, [change(one, content=None) for one in again]) == ([], ["m1", "m2"])
     await messages.summarise_messages(connection, ["a1"])
     for kind in MessageKind:
         assert (await messages.count_messages(connection, kind))["total"] == 1
