@@ -19,7 +19,7 @@ from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, No
 from master.protocol.wire import decode
 from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
 from master.store import messages as message_rows
-from master.store.holders import ANYBODY, find_former_holders
+from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
 
 log = structlog.get_logger(__name__)
@@ -132,6 +132,15 @@ def require_holder(event: MessagesDetected, caller: Caller, former: set[tuple[st
 
 
 keep_detected = Bulk(_keep_detected, weigh=lambda event: len(event.messages))
+
+
+async def forget_former(event: None, turn: Turn) -> int:
+    """Forget who held accounts for so long ago that nothing is taken from them any more; return how many."""
+    before = find_cutoff(turn.now, turn.settings.late_reports_days)
+    removed = await remove_old_holders(turn.connection, before, AT_ONCE)
+    if removed == AT_ONCE:
+        turn.go_on(forget_former)
+    return removed
 
 
 async def _read_items(event: MessagesDetected, reporter: str, turn: Turn) -> tuple[list[Message], list[JsonObject]]:

@@ -9,11 +9,14 @@ import aiohttp
 import pytest
 
 from master.decisions.retention import DAY_S
+from master.operations import messages
 from master.operations.accounts import change_account, remove_account
 from master.operations.messages import list_comments, list_direct_messages
 from master.protocol.http import AccountChange, CommentsQuery, DirectMessagesQuery, NoQuery, Request
 from tests.conftest import Bench, Peer
+from tests.walks.test_devices import ask_file
 from tests.walks.test_messages import comment
+from tests.walks.test_portions import watch_turns
 from tests.walks.test_workers import make_account
 
 
@@ -73,6 +76,26 @@ async def test_whatever_took_the_account_its_former_owner_is_remembered(bench, h
     if how == "goodbye":
         await back.ask("worker:register", {"workerId": "worker-1", "capabilities": []})
     assert (await report(back, account, comment(1)))["inserted"] == 1
+
+
+async def test_former_owners_are_forgotten_in_portions(bench, monkeypatch):
+    monkeypatch.setattr(messages, "AT_ONCE", 2)
+    worker = await bench.worker("worker-1")
+    for name in "abcde":
+        await make_account(bench, name)
+    await worker.ask("worker:goodbye", {"workerId": "worker-1"})
+    count = "SELECT count(*) FROM account_holders"
+    await bench.run(messages.forget_former)
+    assert await ask_file(bench, count) == [5]
+    bench.clock.advance(7 * DAY_S + 1)
+    turns = watch_turns(bench)
+    await bench.run(messages.forget_former)
+    await bench.run(_nothing)
+    assert (turns.count("forget_former"), await ask_file(bench, count)) == (3, [0])
+
+
+async def _nothing(event: None, turn: Any) -> None:
+    """A turn after all others."""
 
 
 async def test_a_master_that_starts_anew_knows_who_held_what(bench):
