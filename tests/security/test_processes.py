@@ -47,22 +47,3 @@ async def test_an_id_is_free_again_without_its_configuration(guarded):
     await configure(guarded)
     assert (await guarded.ask("DELETE", f"{API}/worker-configs/ours")).status == 200
     await guarded.register("ours", ANY_WORKER)
-
-
-class TestWithoutTokens:
-    """An open Master knows its own processes all the same."""
-
-    @pytest.fixture
-    def given(self) -> dict[str, str]:
-        return {}
-
-    async def test_a_process_of_ours_is_known_by_its_token_and_others_are_not_taken_for_it(self, guarded):
-        body = {"worker_id": "ours", "command": "/bin/true"}
-        assert (await guarded.ask("POST", f"{API}/worker-configs", None, json=body)).status == 201
-        await refuse(await guarded.connect("worker"))
-        await refuse(await guarded.connect("worker", "nobodys-secret-token"))
-        token = guarded.master.access.issue_worker_token("ours")
-        process = await guarded.register("ours", token)
-        refused = await process.ask("worker:register", registration("another"))
-        assert refused["error"]["code"] == "forbidden", "its token is for one worker"
-        await guarded.register("another", None)
