@@ -19,7 +19,7 @@ from master.clock import Clock
 from master.decisions.attempts import Attempts, find_wait, note_wrong
 from master.decisions.pace import Bucket, fill, take
 from master.errors import Forbidden, TooManyAttempts, TooManyRequests, Unauthorized
-from master.model import Grant, Scope, Token
+from master.model import Grant, Scope, Token, WorkerConfig
 from master.settings import Settings
 from master.tokens import ANY_WORKER, hash_secret
 
@@ -43,7 +43,7 @@ class Access:
         settings: Settings,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
-        is_configured: Callable[[str], bool] = lambda _: False,
+        find_config: Callable[[str], WorkerConfig | None] = lambda _: None,
     ) -> None:
         tokens = (*settings.worker_tokens, *settings.admin_tokens, *settings.client_tokens)
         self.guarded = bool(tokens)
@@ -52,7 +52,9 @@ class Access:
         self._key = random_bytes(32)
         self._tokens = [Token(token.grant, self._seal(token.digest)) for token in tokens]
         self._issued: dict[str, Token] = {}
-        self._is_configured = is_configured
+        self._find_config = find_config
+        self._started: set[str] = set()
+        """The workers that were ever started as processes of ours, since Master's start."""
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
         self._trusted = settings.trusted_workers
         self._rate = settings.http_requests_per_s
@@ -88,13 +90,22 @@ class Access:
         """Refuse a worker id that the grant called `name` is not for. Errors: Forbidden.
 
         An id that has a token of its own is that token's, and one that has a configuration is the process's that Master
-        starts by it, also while that does not run; whoever may be any worker may be none of these.
+        starts by it, also while that does not run; whoever may be any worker may be none of these. Without tokens, a
+        configuration that names no program and was never started reserves nothing: it may be there for a proxy alone,
+        and a worker elsewhere could not be given a token.
         """
         if name == worker_id and name != ANY_WORKER:
             return
-        reserved = worker_id in self._reserved or self._is_configured(worker_id)
-        if name not in ("", ANY_WORKER) or reserved:
+        if name not in ("", ANY_WORKER) or self._is_reserved(worker_id):
             raise Forbidden("This worker id needs its own token.")
+
+    def _is_reserved(self, worker_id: str) -> bool:
+        if worker_id in self._reserved or worker_id in self._issued:
+            return True
+        config = self._find_config(worker_id)
+        if config is None:
+            return False
+        return self.guarded or config.command is not None or config.auto_start or worker_id in self._started
 
     def admit_request(self, address: str) -> None:
         """Let so many HTTP requests of an address in per second. Errors: TooManyRequests."""
@@ -114,6 +125,7 @@ class Access:
         """
         secret = self._random_bytes(32).hex()
         grant = Grant("worker", worker_id, Scope.READ)
+        self._started.add(worker_id)
         self._issued[worker_id] = Token(grant, self._seal(hash_secret(secret)))
         return secret
 

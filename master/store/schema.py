@@ -83,7 +83,8 @@ accounts = Table(
     Column("platform_user_id", Text),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
-    Index("idx_accounts_worker", "assigned_worker_id"),
+    # with the epoch, which lies behind cookies in its row: the audit adds up those of all accounts
+    Index("idx_accounts_worker", "assigned_worker_id", "epoch"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
     Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),

@@ -167,6 +167,14 @@ def test_what_memory_does_not_hold_is_asked_for_and_the_operation_begins_anew():
     assert len([one for one in turn.draft.logins.all() if one.account_id == "a"]) == 1, "what was begun before is gone"
 
 
+def test_what_does_not_open_is_noted_in_portions(monkeypatch):
+    core = make_core()
+    core.stored = answer_nothing
+    monkeypatch.setattr(secrets, "PORTION", 1)
+    turns = core.run(secrets.mark_unreadable, {"a", "b", "nobody"})
+    assert [len(turn.next_turns) for turn in turns] == [1, 1, 0]
+
+
 def test_a_refused_operation_leaves_a_draft_that_nobody_takes_over():
     core = make_core()
     group = Draft(core.memory)

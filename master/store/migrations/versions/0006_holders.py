@@ -1,4 +1,4 @@
-"""Who held an account before, and who reported a message."""
+"""Who held an account before, and who reported a message; whose accounts are of which epoch is read off an index."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ STATEMENTS = (
     "CREATE INDEX idx_account_holders_until ON account_holders(until)",
     "ALTER TABLE comments ADD COLUMN reported_by TEXT",
     "ALTER TABLE direct_messages ADD COLUMN reported_by TEXT",
+    "DROP INDEX idx_accounts_worker",
+    "CREATE INDEX idx_accounts_worker ON accounts(assigned_worker_id, epoch)",
     # who held these before nobody has written down: the empty name is anybody, until they last changed hands
     "INSERT INTO account_holders (account_id, worker_id, epoch, until) "
     "SELECT id, '', epoch, updated_at FROM accounts "
