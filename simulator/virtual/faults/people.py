@@ -38,8 +38,8 @@ async def impostor(lab: Lab, rng: Random) -> None:
                 lab.ledger.complain("forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's")
             else:
                 lab.trace.note_refusal(ack)
-        await _report_of_strangers(lab, transport, worker.profile.id)
         await asyncio.sleep(rng.uniform(0.0, 15.0))
+        await _report_of_strangers(lab, transport, worker.profile.id)
         if rng.random() < 0.5:
             await transport.disconnect()
     except (LinkDown, AckLate):
