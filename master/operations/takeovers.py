@@ -72,4 +72,4 @@ def note_takeover(turn: Turn, worker_id: str) -> None:
         f"Worker {worker_id} has taken its own place {lately} times within a minute: two processes use its id.",
         {"worker_id": worker_id, "takeovers": lately},
     )
-    log.error("worker_contested", worker=worker_id, takeovers=lately)
+    log.warning("worker_contested", worker=worker_id, takeovers=lately)
