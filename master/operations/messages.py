@@ -51,12 +51,13 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     """
     replies: list[Any] = []
     found: list[list[Message]] = []
-    former = await _find_former(batch, turn)
-    for event, caller in batch:
+    reporters = [_identify(caller, turn) for _, caller in batch]
+    former = await _find_former(batch, reporters, turn)
+    for (event, _), worker_id in zip(batch, reporters, strict=True):
         messages: list[Message] = []
         details: list[JsonObject] = []
         try:
-            reporter = require_holder(event, caller, former, turn)
+            reporter = require_holder(event, worker_id, former, turn)
         except Refusal as refusal:
             replies.append(refusal)
         else:
@@ -101,14 +102,15 @@ def _identify(caller: Caller, turn: Turn) -> str | None:
     return turn.draft.speaker_of(caller.sid) or (caller.name if caller.is_named_worker else None)
 
 
-async def _find_former(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> set[tuple[str, str]]:
+async def _find_former(
+    batch: Sequence[tuple[MessagesDetected, Caller]], reporters: Sequence[str | None], turn: Turn
+) -> set[tuple[str, str]]:
     """Return (account, worker) of who held one of these accounts lately; only where another reports is it looked up."""
     accounts = turn.draft.accounts
     others = {
         event.account_id
-        for event, caller in batch
-        if (account := accounts.get(event.account_id)) is not None
-        and account.assigned_worker_id != _identify(caller, turn)
+        for (event, _), reporter in zip(batch, reporters, strict=True)
+        if (account := accounts.get(event.account_id)) is not None and account.assigned_worker_id != reporter
     }
     if not others:
         return set()
@@ -116,12 +118,12 @@ async def _find_former(batch: Sequence[tuple[MessagesDetected, Caller]], turn: T
     return await find_former_holders(turn.connection, others, since)
 
 
-def require_holder(event: MessagesDetected, caller: Caller, former: set[tuple[str, str]], turn: Turn) -> str:
+def require_holder(event: MessagesDetected, reporter: str | None, former: set[tuple[str, str]], turn: Turn) -> str:
     """Return the worker that reports, which holds the account or held it lately.
 
     Errors: UnknownAccount, NotRegistered where nobody knows who reports, NotYours.
     """
-    account, reporter = turn.draft.accounts.get(event.account_id), _identify(caller, turn)
+    account = turn.draft.accounts.get(event.account_id)
     if account is None:
         raise UnknownAccount
     if reporter is None:

@@ -240,8 +240,8 @@ def _without_holders(stack: ExitStack) -> None:
     """Take messages of an account from any worker, as if nobody knew who held it."""
     require = messages.require_holder
 
-    def forgive(event: Any, caller: Any, _: Any, turn: Turn) -> str:
-        return require(event, caller, {(event.account_id, ANYBODY)}, turn)
+    def forgive(event: Any, reporter: Any, _: Any, turn: Turn) -> str:
+        return require(event, reporter, {(event.account_id, ANYBODY)}, turn)
 
     stack.enter_context(patch.object(messages, "require_holder", forgive))
 
