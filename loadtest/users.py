@@ -181,7 +181,9 @@ class WorkerUser(Peer):
     def report(self) -> None:
         """Report new comments of one account and check that each is counted as new, or the second time as known."""
         stage = self.environment
-        account_id = random.choice(self.owned or stage.accounts)
+        if not self.owned:
+            return
+        account_id = random.choice(self.owned)
         comments = self.make_comments()
         report = {"type": "comment", "account_id": account_id, "messages": comments}
         sent_at = time.perf_counter()

@@ -1,7 +1,7 @@
 """Who may: tokens and trusted addresses, and how fast an address may ask or guess.
 
 Without any token Master is open, but to this machine alone. With one it is guarded: everybody says who they are, once
-per connection or HTTP request.
+per connection or HTTP request. Open or not, a worker id that a configuration runs as a process is that process's alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from master.clock import Clock
 from master.decisions.attempts import Attempts, find_wait, note_wrong
 from master.decisions.pace import Bucket, fill, take
 from master.errors import Forbidden, TooManyAttempts, TooManyRequests, Unauthorized
-from master.model import Grant, Scope, Token
+from master.model import Grant, Scope, Token, WorkerConfig
 from master.settings import Settings
 from master.tokens import ANY_WORKER, hash_secret
 
@@ -38,7 +38,13 @@ V = TypeVar("V")
 class Access:
     """Knows every token by a hash with a random key, which makes the hashes worthless outside this process."""
 
-    def __init__(self, settings: Settings, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        find_config: Callable[[str], WorkerConfig | None] = lambda _: None,
+    ) -> None:
         tokens = (*settings.worker_tokens, *settings.admin_tokens, *settings.client_tokens)
         self.guarded = bool(tokens)
         self._clock = clock
@@ -46,6 +52,9 @@ class Access:
         self._key = random_bytes(32)
         self._tokens = [Token(token.grant, self._seal(token.digest)) for token in tokens]
         self._issued: dict[str, Token] = {}
+        self._find_config = find_config
+        self._started: set[str] = set()
+        """The workers that were ever started as processes of ours, since Master's start."""
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
         self._trusted = settings.trusted_workers
         self._rate = settings.http_requests_per_s
@@ -61,7 +70,8 @@ class Access:
         """
         if not self.guarded:
             self.require_near(address)
-            return Grant(kind, "", Scope.ADMIN if kind == "admin" else Scope.READ)
+            issued = self._find(self._seal(hash_secret(token))) if kind == "worker" and token else None
+            return issued or Grant(kind, "", Scope.ADMIN if kind == "admin" else Scope.READ)
         if not token:
             if kind == "worker" and self._is_trusted(address):
                 return Grant(kind, "", Scope.READ)
@@ -77,10 +87,25 @@ class Access:
             raise Forbidden("Without tokens Master serves its own machine alone.")
 
     def require_worker(self, name: str, worker_id: str) -> None:
-        """Refuse a worker id that the grant called `name` is not for. Errors: Forbidden."""
-        if name == worker_id or (name in ("", ANY_WORKER) and worker_id not in self._reserved):
+        """Refuse a worker id that the grant called `name` is not for. Errors: Forbidden.
+
+        An id that has a token of its own is that token's, and one that has a configuration is the process's that Master
+        starts by it, also while that does not run; whoever may be any worker may be none of these. Without tokens, a
+        configuration that names no program and was never started reserves nothing: it may be there for a proxy alone,
+        and a worker elsewhere could not be given a token.
+        """
+        if name == worker_id and name != ANY_WORKER:
             return
-        raise Forbidden("This worker id needs its own token.")
+        if name not in ("", ANY_WORKER) or self._is_reserved(worker_id):
+            raise Forbidden("This worker id needs its own token.")
+
+    def _is_reserved(self, worker_id: str) -> bool:
+        if worker_id in self._reserved or worker_id in self._issued:
+            return True
+        config = self._find_config(worker_id)
+        if config is None:
+            return False
+        return self.guarded or config.command is not None or config.auto_start or worker_id in self._started
 
     def admit_request(self, address: str) -> None:
         """Let so many HTTP requests of an address in per second. Errors: TooManyRequests."""
@@ -92,15 +117,15 @@ class Access:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
         _remember(self._buckets, place, bucket)
 
-    def issue_worker_token(self, worker_id: str) -> str | None:
-        """Return a new token for one worker process of ours, in the place of its former one; None where none is asked.
+    def issue_worker_token(self, worker_id: str) -> str:
+        """Return a new token for one worker process of ours, in the place of its former one.
 
-        It lives in memory only, and ends with `withdraw_worker_token` or with Master.
+        It lives in memory only, and ends with `withdraw_worker_token` or with Master. An open Master knows the process
+        by it as well: nobody else is given its id.
         """
-        if not self.guarded:
-            return None
         secret = self._random_bytes(32).hex()
         grant = Grant("worker", worker_id, Scope.READ)
+        self._started.add(worker_id)
         self._issued[worker_id] = Token(grant, self._seal(hash_secret(secret)))
         return secret
 
@@ -111,10 +136,7 @@ class Access:
     def _look_up(self, token: str, address: str) -> Grant:
         now, place = self._clock.monotonic(), name_place(address)
         digest = self._seal(hash_secret(token))
-        found = None
-        for known in (*self._tokens, *self._issued.values()):  # to the end, whichever it is
-            if hmac.compare_digest(known.digest, digest):
-                found = known.grant
+        found = self._find(digest)
         wait_s = find_wait(self._attempts.get(place), now)
         if wait_s and (found is None or (place, digest) not in self._accepted):
             # who was let in before from here is not locked out by a stranger behind the same address
@@ -125,6 +147,13 @@ class Access:
             log.warning("wrong_token", address=address, wrong=attempts.wrong)
             raise Unauthorized("This token is not known.")
         _remember(self._accepted, (place, digest), None)
+        return found
+
+    def _find(self, digest: bytes) -> Grant | None:
+        found = None
+        for known in (*self._tokens, *self._issued.values()):  # to the end, whichever it is
+            if hmac.compare_digest(known.digest, digest):
+                found = known.grant
         return found
 
     def _seal(self, digest: bytes) -> bytes:

@@ -20,6 +20,7 @@ from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
 from master.memory import Memory
 from master.metrics import Metrics
+from master.model import WorkerConfig
 from master.operations.afterwards import restore
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -118,7 +119,7 @@ class Master:
         self.new_id = new_id or (lambda: str(uuid.uuid4()))
         self.memory = Memory()
         self.metrics = Metrics()
-        self.access = Access(settings, self.clock, random_bytes)
+        self.access = Access(settings, self.clock, random_bytes, self._find_config)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
@@ -154,6 +155,10 @@ class Master:
         self._held = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
+
+    def _find_config(self, worker_id: str) -> WorkerConfig | None:
+        """Return how a worker is run as a process of ours, or None."""
+        return self.memory.farm.configs.get(worker_id)
 
     async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
         """Open the database, rebuild memory, listen. Errors: DatabaseFault, KeyFault, ListenFault.

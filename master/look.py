@@ -57,6 +57,8 @@ class Looks:
                 reply = await operation(event, turn)
         else:
             turn, reply = await self._look_plainly(operation, event, caller)
+        for effect in turn.effects:
+            effect()
         if turn.parcels:
             await self._publisher.publish(turn.parcels)
         return reply

@@ -49,6 +49,12 @@ class Memory:
     watch: Watch = field(default_factory=Watch)
     pending: Pending | None = None
     login_outcomes: Counter[str] = field(default_factory=Counter)
+    altered_duplicates: int = 0
+    """How many reports said something else of a message than what is stored of it."""
+
+    def count_altered(self, number: int) -> None:
+        """Count reports that said something else of a message."""
+        self.altered_duplicates += number
 
     def find_heard(self) -> Iterator[tuple[str, float]]:
         """Yield (worker id, monotonic second last heard) of every worker that is not offline, as committed."""

@@ -86,6 +86,16 @@ class Metrics:
         self.brakes = Gauge(
             "master_brakes", "Times that nothing was revoked because it was more likely us.", registry=self.registry
         )
+        self.takeovers = Gauge(
+            "master_takeovers",
+            "Workers' live sockets that another one of the same worker has replaced.",
+            registry=self.registry,
+        )
+        self.altered_duplicates = Gauge(
+            "master_altered_duplicates",
+            "Reports that said something else of a message than what was stored of it, which stayed.",
+            registry=self.registry,
+        )
         self.outbound_bytes = Gauge(
             "master_outbound_bytes", "The most that waits for one connection.", registry=self.registry
         )

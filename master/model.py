@@ -283,7 +283,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A detected comment or direct message. A direct message's `author_*` is its sender."""
+    """A detected comment or direct message. A direct message's `author_*` is its sender.
+
+    `reported_by` is the worker that reported it first; None of what an older version stored.
+    """
 
     id: str
     account_id: str
@@ -298,6 +301,7 @@ class Message:
     is_read: bool
     detected_at: int
     created_at: int
+    reported_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

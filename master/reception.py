@@ -13,7 +13,7 @@ import structlog
 from master.access import Access
 from master.clock import Clock
 from master.decisions.pace import Bucket, fill, take
-from master.errors import INTERNAL, Forbidden, Overloaded, Refusal, Unauthorized, UnknownEvent
+from master.errors import INTERNAL, Forbidden, NotRegistered, Overloaded, Refusal, Unauthorized, UnknownEvent
 from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
@@ -21,7 +21,7 @@ from master.protocol.admin import AuthSuccess
 from master.protocol.wire import Outbound, accept, decode, first_object
 from master.routes import NAMESPACES, Route
 from master.settings import Settings
-from master.turn import Bulk, Caller, Parcel, Publisher, socket_address
+from master.turn import Bulk, Caller, Onward, Parcel, Publisher, socket_address
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,9 @@ IN_FLIGHT_LIMIT = 64
 
 BACKLOG_BYTES = 1024 * 1024
 """What may be read from one socket and wait for its place; past it the socket is not read until some is dealt with."""
+
+EARLY_S = 5.0
+"""How long reports of a socket wait for the registration that says which worker they are of."""
 
 EVENT_BYTES = 512
 """What an event that waits takes beside its own bytes, about."""
@@ -101,6 +104,16 @@ class Lane:
         self.bucket: Bucket | None = None
         self.pending: set[asyncio.Future[Any]] = set()
         self.backlog: Backlog | None = None
+        self.early: list[tuple[Errand, Any]] = []
+        """Reports, with their payloads, that came before anybody knew which worker they are of."""
+        self.early_end: asyncio.Task[None] | None = None
+
+    def take_early(self) -> list[tuple[Errand, Any]]:
+        """Return the reports that were set aside, and keep none."""
+        if self.early_end is not None:
+            self.early_end.cancel()
+        early, self.early, self.early_end = self.early, [], None
+        return early
 
     async def settle(self) -> None:
         """Wait until everything that was read from the socket has had its place."""
@@ -109,6 +122,7 @@ class Lane:
 
     def close(self) -> None:
         """Forget what still waits for its place: the socket has closed."""
+        self.take_early()
         if self.backlog is not None:
             self.backlog.clear()
 
@@ -218,14 +232,53 @@ class Reception:
             await self._refuse(errand, None)
             return
         if isinstance(route.operation, Bulk):
-            await lane.drain(IN_FLIGHT_LIMIT - 1)
-            answer = self._turns.submit(route.operation, payload, caller)
-            task = asyncio.ensure_future(self._finish(errand, answer))
-            lane.pending.add(task)
-            task.add_done_callback(lane.pending.discard)
+            if self._is_known_worker(caller):
+                await self._submit(lane, errand, payload)
+            else:
+                await self._set_aside(lane, errand, payload)
             return
         await lane.drain()
         await self._finish(errand, self._answer(lane, errand, route, payload))
+        await self._take_early(lane)
+
+    async def _submit(self, lane: Lane, errand: Errand, payload: Any) -> None:
+        """Give a report to the writer, and do not wait for it."""
+        assert errand.route is not None, "what has been read has a route"
+        assert isinstance(errand.route.operation, Bulk), "other events wait for their answers"
+        await lane.drain(IN_FLIGHT_LIMIT - 1)
+        answer = self._turns.submit(errand.route.operation, payload, errand.caller)
+        task = asyncio.ensure_future(self._finish(errand, answer))
+        lane.pending.add(task)
+        task.add_done_callback(lane.pending.discard)
+
+    def _is_known_worker(self, caller: Caller) -> bool:
+        return caller.is_named_worker or caller.sid in self._memory.sessions.worker_of_socket
+
+    async def _set_aside(self, lane: Lane, errand: Errand, payload: Any) -> None:
+        """Let a report wait until its worker has registered.
+
+        A client library sends what it held back while there was no connection before the worker can say who it is.
+        """
+        size = sum(one.arrival.size for one, _ in lane.early) + errand.arrival.size
+        if len(lane.early) >= IN_FLIGHT_LIMIT or size > BACKLOG_BYTES:
+            await self._refuse(errand, NotRegistered())
+            return
+        lane.early.append((errand, payload))
+        if lane.early_end is None:
+            lane.early_end = asyncio.create_task(self._end_early(lane))
+
+    async def _end_early(self, lane: Lane) -> None:
+        await asyncio.sleep(EARLY_S)
+        lane.early_end = None
+        await self._take_early(lane)
+
+    async def _take_early(self, lane: Lane) -> None:
+        """Take the reports that were set aside; if nobody knows now whose they are, they are to be sent again."""
+        for errand, payload in lane.take_early():
+            if self._is_known_worker(errand.caller):
+                await self._submit(lane, errand, payload)
+            else:
+                await self._refuse(errand, NotRegistered())
 
     def _read(self, errand: Errand) -> tuple[Route, Any]:
         """Return the route and the payload. Errors: Refusal."""
@@ -299,7 +352,8 @@ class Reception:
         if route.writes:
             return await self._turns.run(route.operation, payload, caller)
         assert not isinstance(route.operation, Bulk)
-        return await self._turns.look(route.operation, payload, caller)
+        found = await self._turns.look(route.operation, payload, caller)
+        return await self._turns.run(found.operation, found.event, caller) if isinstance(found, Onward) else found
 
     async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:

@@ -54,10 +54,10 @@ def _refuse_device(error: dict[str, Any]) -> Outbound:
 class Route:
     """What an event leads to.
 
-    `live` is asked first where there is one; `writes` tells a turn from a look; `refused` makes the event that says
-    a refusal besides the acknowledgement; `admission` lets only so many in per second. `scope` is what the caller must
-    have; READ is anybody who is known. An event that `speaks_for` a worker names one that the caller's token must be
-    for; one that `authenticates` says who the caller is.
+    `live` is asked first where there is one; `writes` tells a turn from a look, which may go `Onward` to a turn;
+    `refused` makes the event that says a refusal besides the acknowledgement; `admission` lets only so many in per
+    second. `scope` is what the caller must have; READ is anybody who is known. An event that `speaks_for` a worker
+    names one that the caller's token must be for; one that `authenticates` says who the caller is.
     """
 
     event: str
@@ -196,8 +196,9 @@ FROM_CLIENT = _table(
     Route(
         "client:register",
         client.RegisterDevice,
-        notifications.register_device,
+        notifications.look_up_device,
         "A device introduces itself and is sent what it is owed.",
+        writes=False,
         refused=_refuse_device,
         scope=Scope.READ,
     ),
@@ -221,6 +222,7 @@ FROM_CLIENT = _table(
         client.SyncRequest,
         notifications.sync_device,
         "A part of the sequence, in order.",
+        writes=False,
         scope=Scope.READ,
     ),
 )
@@ -269,5 +271,6 @@ SWEEPS = (
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
+    Sweep("holders", messages.forget_former, lambda s: 3_600, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
 )

@@ -6,11 +6,15 @@ counts when it arrives; which socket speaks for a worker changes after the commi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from master.model import Stall
+
+MOST_TAKEOVERS = 1_000
+"""Takeovers that are remembered."""
 
 STALL_S = 2.0
 """A loop that is so late may have left workers' heartbeats unread."""
@@ -27,6 +31,8 @@ class Seat:
     owed: set[str] = field(default_factory=set)
     """Accounts taken away while nobody could be told."""
     stats: Mapping[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    """Where the socket came from that spoke for it last; None if none has since the start."""
 
 
 class Sessions:
@@ -37,6 +43,13 @@ class Sessions:
         self.worker_of_socket: dict[str, str] = {}
         self.worker_sockets: set[str] = set()
         """Every live socket of /worker, whether or not it speaks for a worker."""
+        self.addresses: dict[str, str] = {}
+        """Live socket of /worker -> where it comes from."""
+        self.takeovers: deque[tuple[float, str]] = deque(maxlen=MOST_TAKEOVERS)
+        """(monotonic second, worker) of live sockets that another one of their worker has replaced, the latest last."""
+        self.takeover_count = 0
+        self.contest_at: float | None = None
+        """When it was said last that two processes contend for one worker."""
         self.unwritten: dict[str, int] = {}
         """Signs of life (Unix seconds) that the next batch stores."""
         self.pulse: float | None = None
@@ -64,13 +77,14 @@ class Sessions:
         older = seat.sid if seat.sid != sid else None
         if older is not None:
             self.worker_of_socket.pop(older, None)
-        seat.sid = sid
+        seat.sid, seat.address = sid, self.addresses.get(sid, seat.address)
         self.worker_of_socket[sid] = worker_id
         return older
 
     def leave(self, sid: str) -> str | None:
         """Forget a worker's socket; return the worker that it spoke for, if any."""
         self.worker_sockets.discard(sid)
+        self.addresses.pop(sid, None)
         worker_id = self.worker_of_socket.pop(sid, None)
         if worker_id is not None:
             self.seats[worker_id].sid = None
@@ -85,6 +99,15 @@ class Sessions:
         if seat is not None and (monotonic >= seat.heard or seat.sid is None):
             seat.heard, seat.heard_at = monotonic, at
             self.unwritten[worker_id] = at
+
+    def note_takeover(self, worker_id: str, now: float) -> None:
+        """Note that a worker's live socket was replaced by another."""
+        self.takeovers.append((now, worker_id))
+        self.takeover_count += 1
+
+    def note_contest(self, now: float) -> None:
+        """Note that it was said that two processes contend for one worker."""
+        self.contest_at = now
 
     def begin_grace(self, now: float, *, grace_s: float) -> None:
         """Count the silence of those who have no socket from now on, when they can first be heard."""

@@ -156,6 +156,9 @@ class Settings(BaseModel):
     )
     retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
     retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
+    late_reports_days: Days = Field(
+        7, description="How long messages of an account are still taken from a worker that has lost it."
+    )
     restart_grace_s: float = Field(
         30,
         ge=0,

@@ -94,8 +94,8 @@ BACKOFF = Backoff()
 class WorkerTokens(Protocol):
     """Gives each worker process a token of its own, for as long as it runs; access.py does."""
 
-    def issue_worker_token(self, worker_id: str) -> str | None:
-        """Return a new token, or None where none is asked."""
+    def issue_worker_token(self, worker_id: str) -> str:
+        """Return a new token."""
         ...
 
     def withdraw_worker_token(self, worker_id: str) -> None:
@@ -321,9 +321,8 @@ class Supervisor:
             "MASTER_HOST": self._master_host,
             "MASTER_PORT": str(self.master_port),
         }
-        token = self._tokens.issue_worker_token(config.worker_id) if self._tokens is not None else None
-        if token is not None:
-            environment["MASTER_WORKER_TOKEN"] = token
+        if self._tokens is not None:
+            environment["MASTER_WORKER_TOKEN"] = self._tokens.issue_worker_token(config.worker_id)
         if config.max_accounts is not None:
             environment["MAX_ACCOUNTS"] = str(config.max_accounts)
         return environment

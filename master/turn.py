@@ -14,6 +14,7 @@ from master.model import JsonObject, Scope
 from master.protocol.wire import Outbound
 from master.sessions import Sessions
 from master.settings import Settings
+from master.tokens import ANY_WORKER
 
 PORTION = 250
 """Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
@@ -31,6 +32,11 @@ class Caller:
     name: str = ""
     scope: Scope = Scope.NONE
     accounts: frozenset[str] | None = None
+
+    @property
+    def is_named_worker(self) -> bool:
+        """Tell whether a worker's token says which worker it is, and not only that it may be one of many."""
+        return self.kind == "worker" and self.name not in ("", ANY_WORKER)
 
     @property
     def rooms(self) -> tuple[str, ...]:
@@ -216,6 +222,17 @@ Operation = Callable[[Any, Turn], Any]
 A plain function asks no database (but by `Turn.fetch`). A coroutine function works on rows that memory does not hold:
 notifications, messages, ended logins; it refuses before it writes any.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """What an operation that only looked leaves to a turn: what is to be written, and what was found for that.
+
+    Whatever takes long to read is read beside the writer in this way. What was found may have changed by the turn.
+    """
+
+    operation: Operation
+    event: Any
 
 
 @dataclass(frozen=True, slots=True)

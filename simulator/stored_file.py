@@ -98,8 +98,10 @@ def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault
         found.credentials[row_id] = _open_credentials(vault, row_id, credentials)
     query = "SELECT id, account_id, status FROM login_sessions ORDER BY rowid"
     found.logins = {row_id: (account_id, status) for row_id, account_id, status in connection.execute(query)}
-    found.seen = dict(connection.execute("SELECT device_id, seen_seq FROM client_devices"))
-    found.confirmed = set(connection.execute("SELECT device_id, notification_id FROM client_deliveries"))
+    device = "substr(device_id, instr(device_id, char(31)) + 1)"  # behind the name of its token
+    found.seen = dict(connection.execute(f"SELECT {device}, seen_seq FROM client_devices"))  # noqa: S608 - our own words
+    confirmed = f"SELECT {device}, notification_id FROM client_deliveries"  # noqa: S608
+    found.confirmed = set(connection.execute(confirmed))
     query = """SELECT id, assigned_accounts, (SELECT count(*) FROM accounts WHERE assigned_worker_id = workers.id)
                FROM workers"""
     found.loads = list(connection.execute(query))

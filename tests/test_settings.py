@@ -33,6 +33,7 @@ DEFAULTS = {
     "login_max_s": 600,
     "retention_login_sessions_days": 7,
     "retention_notifications_days": 30,
+    "late_reports_days": 7,
     "restart_grace_s": 30,
     "worker_stop_limit_s": 10,
     "max_body_bytes": 16 * 1024 * 1024,

@@ -6,17 +6,23 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from master.decisions.intake import drop_repeats
+import structlog
+
+from master.decisions.intake import believe_time, drop_repeats
 from master.decisions.notification import announce_message
+from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
-from master.errors import Invalid, Missing, Refusal, UnknownAccount
+from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
 from master.protocol.wire import decode
 from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
 from master.store import messages as message_rows
+from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
+
+log = structlog.get_logger(__name__)
 
 KINDS = {
     "comment": MessageKind.COMMENT,
@@ -29,6 +35,9 @@ KINDS = {
 """What the path of `messages/:kind/:id/read` may say."""
 
 
+SHOWN = 20
+"""How many ids a log line names at most."""
+
 AT_ONCE = 500
 """Messages that are dealt with in one stretch: heartbeats must not wait for the largest report."""
 
@@ -36,24 +45,26 @@ AT_ONCE = 500
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
     """Store all waiting reports at once; one reply or refusal per report.
 
-    Reports are facts: they count whoever owns the account by now, and before a returning worker has registered again.
-    A bad item is refused by name, the others are kept.
+    Reports are facts: they count also of an account that has changed hands since, and before a returning worker has
+    registered again if its token says who it is; never from workers that have not held the account. A bad item is
+    refused by name, the others are kept.
     """
-    known = turn.draft.accounts
     replies: list[Any] = []
     found: list[list[Message]] = []
-    for event, _ in batch:
+    reporters = [_identify(caller, turn) for _, caller in batch]
+    former = await _find_former(batch, reporters, turn)
+    for (event, _), worker_id in zip(batch, reporters, strict=True):
         messages: list[Message] = []
         details: list[JsonObject] = []
-        if known.get(event.account_id) is None:
-            replies.append(UnknownAccount())
+        try:
+            reporter = require_holder(event, worker_id, former, turn)
+        except Refusal as refusal:
+            replies.append(refusal)
         else:
-            messages, details = await _read_items(event, turn)
+            messages, details = await _read_items(event, reporter, turn)
             replies.append(_refuse_whole(details) if not messages else {"details": details})
         found.append(messages)
-    new: list[Message] = []
-    for part in portion(drop_repeats(m for some in found for m in some), AT_ONCE):
-        new += await message_rows.keep_messages(turn.connection, part)
+    new = await _store(found, turn)
     new_ids = {message.id for message in new}
     for position, messages in enumerate(found):
         if messages:
@@ -65,23 +76,89 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     return replies
 
 
+async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> list[Message]:
+    """Store what is new, and return it; say where something else is reported than what is stored, which stays."""
+    kept, altered = drop_repeats(message for some in found for message in some)
+    new: list[Message] = []
+    for part in portion(kept, AT_ONCE):
+        more, differing = await message_rows.keep_messages(turn.connection, part)
+        new += more
+        altered += len(differing)
+        if differing:
+            log.warning("duplicates_differ", stored=differing[:SHOWN], reported_by=_name_reporters(part, more))
+    if altered:
+        turn.after_commit(lambda: turn.draft.memory.count_altered(altered))
+    return new
+
+
+def _name_reporters(part: Sequence[Message], new: Sequence[Message]) -> list[str]:
+    """Return who reported, among these messages, something that is stored already."""
+    known = {message.id for message in new}
+    return sorted({str(message.reported_by) for message in part if message.id not in known})[:SHOWN]
+
+
+def _identify(caller: Caller, turn: Turn) -> str | None:
+    """Return which worker reports: the one that its socket speaks for, or the one that its token is for."""
+    return turn.draft.speaker_of(caller.sid) or (caller.name if caller.is_named_worker else None)
+
+
+async def _find_former(
+    batch: Sequence[tuple[MessagesDetected, Caller]], reporters: Sequence[str | None], turn: Turn
+) -> set[tuple[str, str]]:
+    """Return (account, worker) of who held one of these accounts lately; only where another reports is it looked up."""
+    accounts = turn.draft.accounts
+    others = {
+        event.account_id
+        for (event, _), reporter in zip(batch, reporters, strict=True)
+        if (account := accounts.get(event.account_id)) is not None and account.assigned_worker_id != reporter
+    }
+    if not others:
+        return set()
+    since = find_cutoff(turn.now, turn.settings.late_reports_days)
+    return await find_former_holders(turn.connection, others, since)
+
+
+def require_holder(event: MessagesDetected, reporter: str | None, former: set[tuple[str, str]], turn: Turn) -> str:
+    """Return the worker that reports, which holds the account or held it lately.
+
+    Errors: UnknownAccount, NotRegistered where nobody knows who reports, NotYours.
+    """
+    account = turn.draft.accounts.get(event.account_id)
+    if account is None:
+        raise UnknownAccount
+    if reporter is None:
+        raise NotRegistered
+    if reporter != account.assigned_worker_id and former.isdisjoint({(account.id, reporter), (account.id, ANYBODY)}):
+        raise NotYours("This worker has not held this account lately; its reports of it are not taken.")
+    return reporter
+
+
 keep_detected = Bulk(_keep_detected, weigh=lambda event: len(event.messages))
 
 
-async def _read_items(event: MessagesDetected, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
+async def forget_former(event: None, turn: Turn) -> int:
+    """Forget who held accounts for so long ago that nothing is taken from them any more; return how many."""
+    before = find_cutoff(turn.now, turn.settings.late_reports_days)
+    removed = await remove_old_holders(turn.connection, before, AT_ONCE)
+    if removed == AT_ONCE:
+        turn.go_on(forget_former)
+    return removed
+
+
+async def _read_items(event: MessagesDetected, reporter: str, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
     """Return the report's good items as messages and one `{index, code, message, details}` per bad one."""
     messages, details = [], []
     for index, raw in enumerate(event.messages):
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages.append(_read_item(event, raw, turn))
+            messages.append(_read_item(event, raw, reporter, turn))
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
     return messages, details
 
 
-def _read_item(event: MessagesDetected, raw: Any, turn: Turn) -> Message:
+def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn) -> Message:
     if event.type is MessageKind.COMMENT:
         comment = decode(CommentItem, raw)
         return Message(
@@ -96,8 +173,9 @@ def _read_item(event: MessagesDetected, raw: Any, turn: Turn) -> Message:
             post_title=comment.post_title,
             direction=None,
             is_read=False,
-            detected_at=turn.at if comment.detected_at is None else comment.detected_at,
-            created_at=turn.at if comment.created_at is None else comment.created_at,
+            detected_at=believe_time(comment.detected_at, turn.at),
+            created_at=believe_time(comment.created_at, turn.at),
+            reported_by=reporter,
         )
     direct = decode(DirectMessageItem, raw)
     return Message(
@@ -112,8 +190,9 @@ def _read_item(event: MessagesDetected, raw: Any, turn: Turn) -> Message:
         post_title=None,
         direction=direct.direction,
         is_read=False,
-        detected_at=turn.at if direct.detected_at is None else direct.detected_at,
-        created_at=turn.at if direct.created_at is None else direct.created_at,
+        detected_at=believe_time(direct.detected_at, turn.at),
+        created_at=believe_time(direct.created_at, turn.at),
+        reported_by=reporter,
     )
 
 
@@ -186,6 +265,7 @@ def show_message(message: Message) -> JsonObject:
         }
     return shown | {
         "is_read": message.is_read,
+        "reported_by": message.reported_by,
         "detected_at": message.detected_at,
         "created_at": message.created_at,
     }

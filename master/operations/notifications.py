@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from master.errors import Missing, NotRegistered, NotYours
@@ -21,45 +23,101 @@ from master.protocol.client import (
 from master.protocol.http import Listing, NotificationsQuery, Request
 from master.protocol.wire import decode
 from master.store import notifications as rows
-from master.turn import ADMINS, Caller, Turn, clients_of
+from master.turn import ADMINS, Caller, Onward, Turn, clients_of
 
 ALARM_TITLE = "系统告警"
 
+SEPARATOR = "\x1f"
+"""Stands between a token's name and its device's id; no id has a control character."""
 
-async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
+PASSED_AT_ONCE = 1_000
+"""Notifications that one turn marks for a device: others wait for it."""
+
+LOOKED_AHEAD = 100
+"""Notifications among which a confirmation looks for the first that is still owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introduced:
+    """What a look has found of a device that registers: all that is owed to it, however far back that lies.
+
+    `fresh` is its record if it has none. `newest` is the newest place that it may hear of, `read_to` the place up to
+    which it was looked, `seen` that up to which it is owed nothing. There is `more` than 500.
+    """
+
+    event: RegisterDevice
+    fresh: Device
+    inherits: str | None
+    owed: Sequence[Notification]
+    more: bool
+    newest: int
+    read_to: int
+    seen: int
+
+
+async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
     """Take a device in and send what it is owed.
 
     A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
     """
-    accounts, key = turn.caller.accounts, _name_device(turn.caller, event.device_id)
-    known = turn.draft.devices.get(key)
-    last_seq = await _find_last_place(turn)
+    accounts, read_to, connection = turn.caller.accounts, turn.draft.last_seq, turn.connection
+    key, newest = _name_device(turn.caller, event.device_id), await _find_last_place(turn)
+    known, inherits = turn.draft.devices.get(key), None
     if known is None:
-        unsent = await rows.find_first_unsent(turn.connection, accounts)
-        seen = last_seq if unsent is None else unsent - 1
-        device = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
-    else:
-        device = change(
-            known,
-            device_type=event.device_type or known.device_type,
-            device_name=event.device_name or known.device_name,
-            last_seen_at=turn.at,
-        )
-    device = await _pass_confirmed(turn, device, last_seq)
-    owed, total = await rows.find_owed(turn.connection, device, limit=SYNC_LIMIT, accounts=accounts)
-    sid = turn.caller.sid
+        known = _find_nameless(turn, event.device_id)
+        inherits = known.device_id if known is not None else None
+    if known is None:
+        unsent = await rows.find_first_unsent(connection, accounts)
+        seen = newest if unsent is None else unsent - 1
+        known = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
+    owed, more = await rows.find_owed(connection, known, limit=SYNC_LIMIT, accounts=accounts)
+    if owed:
+        read_to, newest = max(read_to, owed[-1].seq), max(newest, owed[-1].seq)
+    seen = owed[0].seq - 1 if owed else newest
+    fresh = change(known, device_id=key)
+    return Onward(register_device, Introduced(event, fresh, inherits, owed, more, newest, read_to, seen))
+
+
+async def register_device(event: Introduced, turn: Turn) -> JsonObject:
+    """Note a device, and push what it is owed: what was found, and what has come since."""
+    asked, sid, key = event.event, turn.caller.sid, event.fresh.device_id
     assert sid is not None, "only sockets register devices"
-    reply = DeviceRegistered(sid, event.device_id, turn.at, total, last_seq)
+    if turn.draft.devices.get(key) is None and event.inherits is not None:
+        turn.go_on(copy_confirmed, (event.inherits, key))
+    device = change(
+        known := turn.draft.devices.get(key) or event.fresh,
+        device_type=asked.device_type or known.device_type,
+        device_name=asked.device_name or known.device_name,
+        last_seen_at=turn.at,
+    )
+    device = await _pass(turn, Passage(key, event.seen, turn.caller.accounts), device)
+    late, more = ([], True) if event.more else await _find_late(turn, device, event)
+    owed = [*event.owed, *late][:SYNC_LIMIT]
+    newest = turn.draft.last_seq if turn.caller.accounts is None else max(event.newest, *(one.seq for one in late), 0)
+    reply = DeviceRegistered(sid, asked.device_id, turn.at, len(owed), newest, more or None)
     turn.answer(reply)
     turn.join()
     _push(turn, owed)
 
     def remember() -> None:
         if sid in turn.sessions.clients:
-            turn.sessions.clients[sid] = event.device_id
+            turn.sessions.clients[sid] = asked.device_id
 
     turn.after_commit(remember)
     return reply.show()
+
+
+async def _find_late(turn: Turn, device: Device, event: Introduced) -> tuple[list[Notification], bool]:
+    """Return what a device is owed of what has come since the look, and whether there is more than may be pushed."""
+    newest = turn.draft.last_seq
+    if newest <= event.read_to:
+        return [], False
+    end = await rows.find_end(turn.connection, event.read_to, newest, PASSED_AT_ONCE)
+    room = SYNC_LIMIT - len(event.owed)
+    late, more = await rows.find_owed(
+        turn.connection, device, limit=room, accounts=turn.caller.accounts, after_seq=event.read_to
+    )
+    return late, more or end < newest
 
 
 async def _find_last_place(turn: Turn) -> int:
@@ -69,26 +127,66 @@ async def _find_last_place(turn: Turn) -> int:
 
 
 def _name_device(caller: Caller, device_id: str) -> str:
-    """Return what a device is kept under. Who sees some accounts only names no device but their own token's."""
-    return device_id if caller.accounts is None else f"{caller.name}:{device_id}"
+    """Return what a device is kept under: it is its token's, and names no other token's."""
+    return f"{caller.name}{SEPARATOR}{device_id}"
 
 
-async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> Device:
-    """Let a device pass everything before the first that it is owed, or up to `newest` if it is owed nothing.
+def _find_nameless(turn: Turn, device_id: str) -> Device | None:
+    """Return what is kept of a device from when no name of a token was kept with it, or Master asked for none.
+
+    It is nobody's: whichever token comes with this device id begins where that one was, and changes nothing of it.
+    """
+    caller = turn.caller
+    former = device_id if caller.accounts is None else f"{caller.name}:{device_id}"
+    return turn.draft.devices.get(f"{SEPARATOR}{former}")
+
+
+async def copy_confirmed(event: tuple[str, str], turn: Turn) -> None:
+    """Let a device have confirmed what the one had that it goes on from; `event` is both keys."""
+    if turn.draft.devices.get(event[1]) is not None:
+        await rows.copy_confirmed(turn.connection, *event, limit=PASSED_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A device needs nothing up to a place any more. `marks`: whether what lies there has reached a person by that."""
+
+    key: str
+    seq: int
+    accounts: frozenset[str] | None
+    marks: bool = False
+
+
+async def pass_on(event: Passage, turn: Turn) -> None:
+    """Let a device pass the next portion."""
+    if (device := turn.draft.devices.get(event.key)) is not None:
+        await _pass(turn, event, device)
+
+
+async def _pass(turn: Turn, passage: Passage, device: Device) -> Device:
+    """Note that a device needs nothing up to a place any more, a portion at a time; what it has passed stays passed."""
+    seen = device.seen_seq
+    if passage.seq > seen:
+        end = await rows.find_end(turn.connection, seen, passage.seq, PASSED_AT_ONCE)
+        if passage.marks:
+            await rows.mark_passed(turn.connection, seen, end, turn.at, passage.accounts)
+        await rows.forget_confirmed(turn.connection, device.device_id, seen, end)
+        device = change(device, seen_seq=end, last_seen_at=turn.at)
+        if end < passage.seq:
+            turn.go_on(pass_on, passage)
+    turn.draft.devices.put(device)
+    return device
+
+
+async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> None:
+    """Let a device pass what lies before the first that it is owed, or up to `newest`; it is looked a little ahead.
 
     Else a device that confirms one by one, and never syncs, would have all that it has ever seen looked through.
     """
-    first = await rows.find_first_owed(turn.connection, device, turn.caller.accounts)
-    return await _raise_seen(turn, device, newest if first is None else first - 1)
-
-
-async def _raise_seen(turn: Turn, device: Device, seq: int) -> Device:
-    """Note that a device needs nothing up to `seq` any more; what it has passed already stays passed."""
-    if seq > device.seen_seq:
-        device = change(device, seen_seq=seq, last_seen_at=turn.at)
-        await rows.forget_confirmed(turn.connection, device.device_id, seq)
-    turn.draft.devices.put(device)
-    return device
+    end = await rows.find_end(turn.connection, device.seen_seq, turn.draft.last_seq, LOOKED_AHEAD)
+    first = await rows.find_first_owed(turn.connection, device, end, turn.caller.accounts)
+    passed = min(end, newest) if first is None else first - 1
+    await _pass(turn, Passage(device.device_id, passed, turn.caller.accounts), device)
 
 
 def hear_device(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> JsonObject:
@@ -119,18 +217,26 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
     return reply.show()
 
 
-async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
-    """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there."""
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A part of the sequence that a device was given, and what it has passed by asking for it."""
+
+    reply: SyncResponse
+    passage: Passage
+    handed: tuple[str, ...]
+
+
+async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
+    """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there.
+
+    That is taken from the device that has registered on this socket alone: whoever else asks is only given it.
+    """
     accounts = turn.caller.accounts
     registered = turn.sessions.clients.get(turn.caller.sid or "")
     if registered not in (None, event.device_id):
         raise NotYours("This connection speaks for another device.")
     reached = min(event.after_seq or 0, await _find_last_place(turn))
-    device = turn.draft.devices.get(_name_device(turn.caller, event.device_id))
-    if device is not None and reached > device.seen_seq:
-        await rows.mark_passed(turn.connection, device.seen_seq, reached, turn.at, accounts)
-        await _raise_seen(turn, device, reached)
-    found, total = await rows.find_since(
+    found, more = await rows.find_since(
         turn.connection,
         after_seq=event.after_seq,
         since=event.since_timestamp,
@@ -141,14 +247,31 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
     reply = SyncResponse(
         device_id=event.device_id,
         notifications=[show_notification(one) for one in found],
-        total_count=total,
+        total_count=event.offset + len(found) + more,
         last_seq=found[-1].seq if found else reached,
-        has_more=event.offset + len(found) < total,
+        has_more=more,
     )
-    turn.answer(reply)
-    handed = dict.fromkeys(one.id for one in found if not one.is_sent)
+    key = _name_device(turn.caller, event.device_id)
+    synced = Synced(
+        reply, Passage(key, reached, accounts, marks=True), tuple(one.id for one in found if not one.is_sent)
+    )
+    device = turn.draft.devices.get(key) if registered is not None else None
+    if device is not None and reached > device.seen_seq:
+        return Onward(finish_sync, synced)
+    return _answer_sync(synced, turn)
+
+
+async def finish_sync(event: Synced, turn: Turn) -> JsonObject:
+    """Note what a device has passed by its question, and answer it."""
+    await pass_on(event.passage, turn)
+    return _answer_sync(event, turn)
+
+
+def _answer_sync(synced: Synced, turn: Turn) -> JsonObject:
+    turn.answer(synced.reply)
+    handed = dict.fromkeys(synced.handed)
     turn.after_commit(lambda: turn.sessions.delivered.update(handed))
-    return reply.show()
+    return synced.reply.show()
 
 
 def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
@@ -190,9 +313,11 @@ async def mark_sent(event: None, turn: Turn) -> int:
 
     A crash before it costs no delivery: what is not marked is sent once more.
     """
-    delivered = list(turn.sessions.delivered)
+    delivered = list(islice(turn.sessions.delivered, PASSED_AT_ONCE))
     await rows.mark_sent(turn.connection, delivered, turn.at)
     turn.after_commit(lambda: turn.sessions.forget_delivered(delivered))
+    if len(delivered) < len(turn.sessions.delivered):
+        turn.go_on(mark_sent)
     return len(delivered)
 
 

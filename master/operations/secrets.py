@@ -8,7 +8,7 @@ from master.model import LoginStatus, change
 from master.operations.assignments import SHOWN
 from master.store.accounts import find_unreadable_accounts, read_account_secrets
 from master.store.proxies import find_unreadable_proxies
-from master.turn import Turn
+from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +32,12 @@ def mark_unreadable(event: set[str], turn: Turn) -> int:
     """Let login statuses say whose secrets do not open, and no longer say it of those that open again.
 
     An account that is being logged in keeps its status: it will have new ones, or be looked at when that ends. Returns
-    how many do not open.
+    how many of a portion do not open; the rest has the next turns.
     """
-    accounts = [account for name in sorted(event) if (account := turn.draft.accounts.get(name)) is not None]
+    names = sorted(event)
+    if left := names[PORTION:]:
+        turn.go_on(mark_unreadable, set(left))
+    accounts = [account for name in names[:PORTION] if (account := turn.draft.accounts.get(name)) is not None]
     if not accounts:
         return 0
     secrets = turn.fetch(read_account_secrets, tuple(account.id for account in accounts))

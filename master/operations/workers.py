@@ -15,6 +15,7 @@ from master.model import Account, JsonObject, Worker, WorkerStatus, change
 from master.operations.assignments import fill_worker, hand_out, place_what_waits, take_accounts
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
+from master.operations.takeovers import change_hands, is_elsewhere, note_takeover
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.http import Listing, NoQuery, Request, WorkersQuery
@@ -45,6 +46,9 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     draft = turn.draft
     before = draft.workers.get(event.worker_id)
     stays = before is not None and before.status is WorkerStatus.CONNECTED
+    if before is not None and is_elsewhere(turn, before, event.host, event.port):
+        change_hands(turn, before)
+        before = draft.workers.get(before.id)
     worker = Worker(
         id=before.id if before else event.worker_id,
         host=event.host,
@@ -110,6 +114,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
         note_disconnect(former, turn)
     older = draft.socket_of(worker_id)
     if older is not None and older != sid:
+        note_takeover(turn, worker_id)
         turn.hang_up("worker", older)
     draft.bound[worker_id] = sid
     turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
@@ -173,6 +178,9 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
     was_bound = _require_speaker(turn, event.worker_id)
     _require_live_socket(turn)
     returns = worker.status is not WorkerStatus.CONNECTED
+    if is_elsewhere(turn, worker, worker.host, worker.port):
+        change_hands(turn, worker)
+        worker, returns = draft.workers.get(worker.id) or worker, True
     if returns:
         status = liveness.follow(worker.status, liveness.SIGN_OF_LIFE)
         draft.workers.put(change(worker, status=status, updated_at=turn.at))

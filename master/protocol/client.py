@@ -48,14 +48,19 @@ class SyncRequest(Payload):
 
 @dataclass(frozen=True, slots=True)
 class DeviceRegistered(Outbound):
-    """The device is known; `owed` notifications follow, `last_seq` is the newest place in the sequence."""
+    """The device is known; `owed` notifications follow, `last_seq` is the newest place in the sequence.
+
+    They are 500 at the most; `has_more` says that there are others, which a sync gives.
+    """
 
     event: ClassVar[str] = "client:register:success"
+    may_lack: ClassVar[frozenset[str]] = frozenset({"has_more"})
     session_id: str
     device_id: str
     connected_at: int
     owed: int
     last_seq: int
+    has_more: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class DeviceRefused(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class SyncResponse(Outbound):
-    """Notifications in the order of their `seq`; ask again with `after_seq: last_seq` for what follows."""
+    """Notifications in the order of their `seq`; ask again with `after_seq: last_seq` for what follows.
+
+    Nothing is counted: `total_count` is how many there are at least, with those of the pages before.
+    """
 
     event: ClassVar[str] = "client:sync:response"
     device_id: str

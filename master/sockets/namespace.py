@@ -10,7 +10,7 @@ import socketio
 import structlog
 from socketio.exceptions import ConnectionRefusedError
 
-from master.access import Access, read_bearer
+from master.access import Access, is_loopback, name_place, read_bearer
 from master.errors import Conflict, Refusal, Stopping, Unauthorized
 from master.model import Grant, Scope
 from master.operations.notifications import greet_admin
@@ -61,6 +61,8 @@ class Namespace(socketio.AsyncNamespace):
             self._sockets.expect(sid, self._kind)
         else:
             self._welcome(caller, sid)
+        if self._kind == "worker":
+            self._sessions.addresses[sid] = "this machine" if is_loopback(address) else name_place(address)
 
     def _welcome(self, caller: Caller, sid: str) -> None:
         """Note who has come; an administrator hears from here on, beginning with what has reached nobody."""

@@ -18,11 +18,13 @@ from master.draft import Changes, Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import count_holdings
+from master.store.holders import keep_former_holders
 from master.store.logins import find_open
 from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.rows import chunk_ids
 from master.store.schema import (
+    account_holders,
     accounts,
     comments,
     counters,
@@ -47,7 +49,7 @@ ASIDE = "\x1f"
 SHOWN = 5
 """How many differences a line names at most."""
 
-DEPENDENTS = (notifications, comments, direct_messages, login_sessions)
+DEPENDENTS = (notifications, comments, direct_messages, login_sessions, account_holders)
 """The tables whose rows go with their account."""
 
 
@@ -99,6 +101,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
     for rows, committed, changes in tables:
         await _change(connection, rows, committed, changes)
         await _add(connection, rows, committed, changes, draft.signs)
+    await keep_former_holders(connection, farm, draft)
     for rows, committed, changes in reversed(tables):
         await _remove(connection, rows, committed, changes)
     await _write_kept(connection, draft)

@@ -6,7 +6,7 @@ A field is the column of its name, unless a mapping says otherwise. A new column
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
@@ -92,6 +92,10 @@ class Rows(Generic[R]):
             if name not in packed and name not in self.derived and name not in self.fixed
         }
         return {**plain, **self.written}
+
+    def name_columns(self, names: Iterable[str]) -> list[str]:
+        """Return the columns of those fields among `names` that this table has."""
+        return [self.renamed.get(name, name) for name in names if name not in self.fixed]
 
     @cached_property
     def query(self) -> Select[Any]:

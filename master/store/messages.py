@@ -6,28 +6,43 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, func, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.decisions.intake import SAID
 from master.model import Direction, Message, MessageKind
 from master.store.mapping import MESSAGES
 from master.store.rows import find_page, find_record
 
 
-async def keep_messages(connection: AsyncConnection, messages: Sequence[Message]) -> list[Message]:
-    """Store what is not stored yet, in one statement per kind; return the new ones in the given order."""
-    new: set[str] = set()
+async def keep_messages(connection: AsyncConnection, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
+    """Store what is not stored yet, in one statement per kind; return the new ones in the given order.
+
+    And the ids of the stored ones of which something else is said now; they stay as they are.
+    """
+    found: set[str] = set()
     for kind, rows in MESSAGES.items():
         values = [rows.to_row(message) for message in messages if message.kind is kind]
         if values:
-            new.update((await connection.execute(_keep_in(rows.table), values)).scalars())
-    return [message for message in messages if message.id in new]
+            found.update((await connection.execute(_keep_in(kind), values)).scalars())
+    new = [message for message in messages if message.id in found]
+    return new, sorted(found.difference(message.id for message in new))
 
 
 @cache
-def _keep_in(table: Table) -> Any:
-    return insert(table).on_conflict_do_nothing().returning(table.c.id)
+def _keep_in(kind: MessageKind) -> Any:
+    """Return the statement that stores a message, and names the stored one if that says something else.
+
+    A database names in RETURNING only what it has written: there a column is set to what it is.
+    """
+    rows = MESSAGES[kind]
+    table, new = rows.table, insert(rows.table)
+    platform_id = table.c[rows.renamed["platform_id"]]
+    differs = or_(*(table.c[name].is_distinct_from(new.excluded[name]) for name in rows.name_columns(SAID)))
+    return new.on_conflict_do_update(
+        index_elements=[table.c.account_id, platform_id], set_={"is_read": table.c.is_read}, where=differs
+    ).returning(table.c.id)
 
 
 async def list_messages(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,8 +80,8 @@ async def find_since(
     limit: int,
     offset: int,
     accounts: Collection[str] | None = None,
-) -> tuple[list[Notification], int]:
-    """Return notifications in the order of the sequence, and how many there are in all.
+) -> tuple[list[Notification], bool]:
+    """Return notifications in the order of the sequence, and whether there are more; nothing is counted.
 
     `after_seq` excludes places up to it; `since` (a Unix second) excludes what was created before it; `accounts`
     excludes what is not about one of them.
@@ -91,7 +91,15 @@ async def find_since(
         conditions.append(notifications.c.seq > after_seq)
     if since is not None:
         conditions.append(notifications.c.created_at >= since)
-    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq], limit, offset)
+    return await _find_in_order(connection, conditions, limit, offset)
+
+
+async def _find_in_order(
+    connection: AsyncConnection, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int = 0
+) -> tuple[list[Notification], bool]:
+    query = NOTIFICATIONS.query.where(*conditions).order_by(notifications.c.seq).limit(limit + 1).offset(offset)
+    rows = (await connection.execute(query)).all()
+    return NOTIFICATIONS.to_records(rows[:limit]), len(rows) > limit
 
 
 async def remove_old_notifications(connection: AsyncConnection, before: int) -> int:
@@ -108,14 +116,32 @@ async def count_notifications(connection: AsyncConnection) -> dict[str, int]:
 # -- devices ---------------------------------------------------------------------------------------------------------
 
 
-async def forget_confirmed(connection: AsyncConnection, device_id: str, seq: int) -> None:
-    """Keep no single confirmations of a device up to `seq` any more: it needs nothing up to there."""
-    covered = (  # looked up by each confirmation's id: a list of what is covered would hold nearly every notification
-        select(notifications.c.id)
-        .where(notifications.c.id == client_deliveries.c.notification_id, notifications.c.seq <= seq)
-        .exists()
+async def find_end(connection: AsyncConnection, after_seq: int, seq: int, limit: int) -> int:
+    """Return up to which place at most `limit` notifications lie behind `after_seq`: `seq`, or an earlier one."""
+    behind = select(notifications.c.seq).where(notifications.c.seq > after_seq, notifications.c.seq <= seq)
+    last = await connection.scalar(behind.order_by(notifications.c.seq).limit(1).offset(limit - 1))
+    return seq if last is None else int(last)
+
+
+async def forget_confirmed(connection: AsyncConnection, device_id: str, after_seq: int, seq: int) -> None:
+    """Keep no single confirmations of a device behind `after_seq` up to `seq` any more: it has passed these."""
+    passed = select(notifications.c.id).where(notifications.c.seq > after_seq, notifications.c.seq <= seq)
+    confirmed = client_deliveries.c
+    await connection.execute(
+        delete(client_deliveries).where(
+            confirmed.device_id == device_id, confirmed.notification_id.in_(passed.scalar_subquery())
+        )
     )
-    await connection.execute(delete(client_deliveries).where(client_deliveries.c.device_id == device_id, covered))
+
+
+async def copy_confirmed(connection: AsyncConnection, device_id: str, heir: str, limit: int) -> None:
+    """Let a device have confirmed what another one has, the newest `limit` of them."""
+    theirs = select(literal(heir), client_deliveries.c.notification_id, client_deliveries.c.confirmed_at).where(
+        client_deliveries.c.device_id == device_id
+    )
+    newest = theirs.order_by(client_deliveries.c.confirmed_at.desc()).limit(limit)
+    names = ["device_id", "notification_id", "confirmed_at"]
+    await connection.execute(insert(client_deliveries).from_select(names, newest).on_conflict_do_nothing())
 
 
 async def confirm_delivery(connection: AsyncConnection, device_id: str, notification_id: str, now: int) -> bool:
@@ -142,18 +168,29 @@ def _owed_to(device: Device) -> list[ColumnElement[bool]]:
 
 
 async def find_owed(
-    connection: AsyncConnection, device: Device, *, limit: int, accounts: Collection[str] | None = None
-) -> tuple[list[Notification], int]:
-    """Return what this device has neither confirmed nor passed, in order, and how many there are in all."""
-    conditions = [*_owed_to(device), *_limit(accounts)]
-    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq], limit, 0)
+    connection: AsyncConnection,
+    device: Device,
+    *,
+    limit: int,
+    accounts: Collection[str] | None = None,
+    after_seq: int | None = None,
+) -> tuple[list[Notification], bool]:
+    """Return what this device has neither confirmed nor passed, in order, and whether there is more.
+
+    With `after_seq`, only what lies behind it: the sequence is followed from there, which is for the newest few.
+    """
+    if after_seq is None:
+        return await _find_in_order(connection, [*_owed_to(device), *_limit(accounts)], limit)
+    newest = [*_owed_to(device), notifications.c.seq > after_seq, *_limit_in_order(accounts)]
+    return await _find_in_order(connection, newest, limit)
 
 
 async def find_first_owed(
-    connection: AsyncConnection, device: Device, accounts: Collection[str] | None = None
+    connection: AsyncConnection, device: Device, up_to: int, accounts: Collection[str] | None = None
 ) -> int | None:
-    """Return the place of the oldest notification that is owed to this device, or None."""
-    query = select(notifications.c.seq).where(*_owed_to(device), *_limit_in_order(accounts))
+    """Return the place of the oldest notification up to `up_to` that is owed to this device, or None."""
+    conditions = [*_owed_to(device), notifications.c.seq <= up_to, *_limit_in_order(accounts)]
+    query = select(notifications.c.seq).where(*conditions)
     seq: int | None = await connection.scalar(query.order_by(notifications.c.seq).limit(1))
     return seq
 

@@ -83,10 +83,22 @@ accounts = Table(
     Column("platform_user_id", Text),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
-    Index("idx_accounts_worker", "assigned_worker_id"),
+    # with the epoch, which lies behind cookies in its row: the audit adds up those of all accounts
+    Index("idx_accounts_worker", "assigned_worker_id", "epoch"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
     Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),
+)
+
+account_holders = Table(
+    "account_holders",
+    metadata,
+    # who held an account before; a worker may be forgotten sooner than what it held
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("worker_id", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Index("idx_account_holders_until", "until"),
 )
 
 workers = Table(
@@ -145,6 +157,7 @@ comments = Table(
     Column("is_read", Boolean, server_default="0"),
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
+    Column("reported_by", Text),
     Index("idx_comments_account", "account_id"),
     Index("idx_comments_detected", text("detected_at DESC")),
     Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
@@ -165,6 +178,7 @@ direct_messages = Table(
     Column("is_read", Boolean, server_default="0"),
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
+    Column("reported_by", Text),
     Index("idx_direct_messages_account", "account_id"),
     Index("idx_direct_messages_detected", text("detected_at DESC")),
     Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
@@ -190,7 +204,7 @@ notifications = Table(
     Column("seq", Integer, nullable=False),
     Index("idx_notifications_type", "type"),
     Index("idx_notifications_account", "account_id"),
-    Index("idx_notifications_sent", "is_sent"),
+    Index("idx_notifications_sent", "is_sent", "seq"),
     Index("idx_notifications_created", "created_at"),
     Index("uq_notifications_seq", "seq", unique=True),
 )

@@ -25,6 +25,8 @@ class Figures:
         metrics, memory, sessions = self._metrics, self._memory, self._memory.sessions
         metrics.write_queue.set(self._turns.waiting)
         metrics.brakes.set(memory.watch.brakes)
+        metrics.altered_duplicates.set(memory.altered_duplicates)
+        metrics.takeovers.set(sessions.takeover_count)
         metrics.outbound_bytes.set(self._measure_outbound())
         metrics.set_all(metrics.logins, memory.login_outcomes)
         metrics.set_all(metrics.workers, memory.farm.workers.count("status"))

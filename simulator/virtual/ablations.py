@@ -25,12 +25,16 @@ from master.errors import NotRegistered
 from master.group import settle
 from master.memory import Memory
 from master.model import Login, Worker
-from master.operations import afterwards, logins, silence, workers
+from master.operations import afterwards, logins, messages, silence, workers
 from master.protocol.admin import NewNotification
 from master.sessions import Sessions
 from master.store import farm as stored
+from master.store import messages as message_rows
+from master.store.holders import ANYBODY
+from master.store.mapping import MESSAGES
 from master.turn import Fetch, Turn
 from master.writer import Turns
+from simulator.virtual.behind import Behind, put_all
 from simulator.virtual.database import InlineConnection
 from simulator.virtual.house import House
 
@@ -76,6 +80,9 @@ def _without_epochs(stack: ExitStack) -> None:
 def _without_dedup(stack: ExitStack) -> None:
     """Forget that a message's id is unique."""
     _drop_indexes(stack, "uq_comments_platform", "uq_direct_messages_platform")
+    tables = {kind: rows.table for kind, rows in MESSAGES.items()}
+    keep_any = {kind: table.insert().returning(table.c.id) for kind, table in tables.items()}
+    stack.enter_context(patch.object(message_rows, "_keep_in", keep_any.get))
 
 
 def _without_lease(stack: ExitStack) -> None:
@@ -170,48 +177,14 @@ def _without_handover(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
-class _Before:
-    """A table of the farm as it was before a draft, of which nothing is asked but single records."""
-
-    def __init__(self, table: Any, changes: Any) -> None:
-        self._table = table
-        self.records = {key: table.get(key) for key in changes.changed}
-
-    def get(self, key: str) -> Any:
-        return self.records[key] if key in self.records else self._table.get(key)
-
-
-class _Behind:
-    """The farm as it was before a draft."""
-
-    def __init__(self, draft: Draft) -> None:
-        farm = draft.memory.farm
-        self.last_seq = farm.last_seq
-        self.tables = [_Before(*pair) for pair in zip(farm.tables, draft.tables, strict=True)]
-        self.workers = self.tables[0]
-
-    def restore(self, draft: Draft) -> None:
-        """Let the farm be again what it was."""
-        for table, before in zip(draft.memory.farm.tables, self.tables, strict=True):
-            _put(table, before.records)
-
-
-def _put(table: Any, records: dict[str, Any]) -> None:
-    for key, record in records.items():
-        if record is None or not table.kind.is_kept(record):
-            table.remove(key)
-        else:
-            table.put(record)
-
-
 def _apply_before_commit(stack: ExitStack) -> None:
     """Let the farm be what a group says before the commit, whether or not the file takes it."""
-    write, announce, behind = stored.write, afterwards.announce, dict[int, _Behind]()
+    write, announce, behind = stored.write, afterwards.announce, dict[int, Behind]()
 
     async def run_ahead(_: Turns, group: Any) -> None:
-        behind[id(group.draft)] = _Behind(group.draft)
+        behind[id(group.draft)] = Behind(group.draft)
         for table, changes in zip(group.draft.memory.farm.tables, group.draft.tables, strict=True):
-            _put(table, changes.changed)
+            put_all(table, changes.changed)
 
     async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
         await write(connection, behind[id(draft)], draft)  # type: ignore[arg-type]
@@ -256,6 +229,16 @@ def _without_login_owner(stack: ExitStack) -> None:
         return login
 
     stack.enter_context(patch.object(logins, "_find_own", find_anyone_s))
+
+
+def _without_holders(stack: ExitStack) -> None:
+    """Take messages of an account from any worker, as if nobody knew who held it."""
+    require = messages.require_holder
+
+    def forgive(event: Any, reporter: Any, _: Any, turn: Turn) -> str:
+        return require(event, reporter, {(event.account_id, ANYBODY)}, turn)
+
+    stack.enter_context(patch.object(messages, "require_holder", forgive))
 
 
 def _publish_before_commit(stack: ExitStack) -> None:
@@ -388,6 +371,7 @@ ABLATIONS: dict[str, Ablation] = {
     "brake_end": Ablation("who is still silent after the brake is given up", _without_brake_end),
     "deadline_check": Ablation("nothing is taken of a login whose time is up", _without_deadline_check),
     "login_owner_check": Ablation("only the worker that was given a login reports of it", _without_login_owner),
+    "holder_check": Ablation("messages are taken from workers that hold or held the account", _without_holders),
     "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
     "thrown_away_draft": Ablation("what is refused changes nothing", _refused_is_kept),
     "heartbeat_waits": Ablation("nobody acts on for an answer that is wrong a moment later", _heartbeats_do_not_wait),

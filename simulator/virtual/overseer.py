@@ -56,6 +56,8 @@ class Overseer:
         """The logins of which the group that is looked at tells that they have ended; None: not known."""
         self._together = False
         """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
+        self.held: set[tuple[str, str]] = set()
+        """Every (account, worker) that the file ever said: who holds an account, or held it before."""
         self.checks = 0
         self.brakes = 0
         house.on_birth = self._look_unseen  # what the Master before has written last
@@ -155,6 +157,7 @@ class Overseer:
 
     def _check_hands(self, before: View, now: View) -> None:
         gained = set()
+        self.held |= {(name, account.owner) for name, account in now.accounts.items() if account.owner is not None}
         for account_id, account in now.accounts.items():
             old = before.accounts.get(account_id)
             if old is not None and account.epoch < old.epoch:

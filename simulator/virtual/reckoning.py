@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,6 +28,9 @@ NEWS_S = 5.0
 
 BATCH_S = 6.0
 """Seconds after which a sign of life is in the file: Master writes them every five, and Unix seconds are whole."""
+
+REPORTED = ("comments", "direct_messages")
+"""The tables of what workers report."""
 
 ANSWER_S = 60.0
 """How long an acknowledgement may take where nothing is wrong."""
@@ -58,6 +62,7 @@ async def reckon(lab: Lab, account_ids: list[str]) -> None:
     check_all(stored, facts, lab.ledger, lab.platform, [client.seen for client in lab.clients])
     found = read_file(lab.house.path, thorough=True)
     check_file(found, facts, lab.ledger, lab.platform, lab.ledger.complain)
+    _check_reporters(lab)
     _check_liveness(lab, found)
     _check_answers(lab)
     await _check_rebuilt(lab)
@@ -120,6 +125,15 @@ def _find_waiting(lab: Lab, view: View) -> Iterator[Late]:
         if fitting:
             detail = f"{account_id} waits, though {', '.join(fitting)} would take it"
             yield ("not_assigned", f"{account_id} {account.epoch}"), detail
+
+
+def _check_reporters(lab: Lab) -> None:
+    """Check that every message was taken from a worker that holds its account, or held it before."""
+    query = " UNION ".join(f"SELECT account_id, reported_by FROM {table}" for table in REPORTED)  # noqa: S608
+    with closing(sqlite3.connect(lab.house.path)) as connection:
+        reported = set(connection.execute(query).fetchall())
+    for account_id, worker_id in sorted(reported - lab.overseer.held, key=str):
+        lab.ledger.complain("foreign_fact", f"{worker_id} reported of {account_id}, which it has never held")
 
 
 def _read_view(lab: Lab) -> View:

@@ -139,8 +139,9 @@ def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memor
 
 
 ON_ROWS = {
-    "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments", "list_direct_messages",
-    "list_logins", "list_notifications", "list_proxies", "mark_read", "mark_sent", "register_device",
+    "_keep_detected", "audit_workers", "confirm_notification", "forget_former", "list_accounts", "list_comments",
+    "list_direct_messages",
+    "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_read", "mark_sent",
     "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login", "show_proxy",
     "show_statistics", "sync_device",
 }  # fmt: skip
@@ -164,6 +165,14 @@ def test_what_memory_does_not_hold_is_asked_for_and_the_operation_begins_anew():
     assert asked == ["p", "mine-12345678"]
     assert reply["session_id"] == "mine-12345678"
     assert len([one for one in turn.draft.logins.all() if one.account_id == "a"]) == 1, "what was begun before is gone"
+
+
+def test_what_does_not_open_is_noted_in_portions(monkeypatch):
+    core = make_core()
+    core.stored = answer_nothing
+    monkeypatch.setattr(secrets, "PORTION", 1)
+    turns = core.run(secrets.mark_unreadable, {"a", "b", "nobody"})
+    assert [len(turn.next_turns) for turn in turns] == [1, 1, 0]
 
 
 def test_a_refused_operation_leaves_a_draft_that_nobody_takes_over():

@@ -36,7 +36,7 @@ from master.model import (
     change,
 )
 from master.secret import Secret
-from master.store import accounts, farm, logins, messages, notifications, proxies
+from master.store import accounts, farm, holders, logins, messages, notifications, proxies
 from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
@@ -164,6 +164,8 @@ async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understo
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
         await farm.touch(connection)
+        assert await holders.find_former_holders(connection, ["a1"], 0) == set()
+        assert await holders.remove_old_holders(connection, 5, 10) == 0
     assert len(store.compiled) > 30
 
 
@@ -172,8 +174,10 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
         Message("m1", "a1", MessageKind.COMMENT, "x", "c", "n", "i", "p", "t", None, False, 1, 1),
         Message("m2", "a1", MessageKind.DIRECT_MESSAGE, "x", "c", "n", "i", None, None, Direction.INBOUND, False, 1, 1),
     ]
-    assert await messages.keep_messages(connection, new) == new
-    assert await messages.keep_messages(connection, [change(one, id=one.id + "-again") for one in new]) == []
+    assert await messages.keep_messages(connection, new) == (new, [])
+    again = [change(one, id=one.id + "-again", author_name="renamed") for one in new]
+    assert await messages.keep_messages(connection, again) == ([], [])
+    assert await messages.keep_messages(connection, [change(one, content=None) for one in again]) == ([], ["m1", "m2"])
     await messages.summarise_messages(connection, ["a1"])
     for kind in MessageKind:
         assert (await messages.count_messages(connection, kind))["total"] == 1
@@ -189,11 +193,14 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
         Notification(f"n{seq}", seq, kind, "a1", None, "t", "c", {"k": 1}, urgency, False, None, 1) for seq in (1, 2, 3)
     ]
     await farm.add_notifications(connection, new)
-    assert await notifications.find_owed(connection, device, limit=5) == (new, 3)
+    assert await notifications.find_owed(connection, device, limit=5) == (new, False)
     assert await notifications.confirm_delivery(connection, "d", "n1", 1)
     assert not await notifications.confirm_delivery(connection, "d", "n1", 1)
-    assert await notifications.find_first_owed(connection, device, ["a1"]) == 2
-    await notifications.forget_confirmed(connection, "d", 2)
+    assert await notifications.find_owed(connection, device, limit=1, accounts=["a1"], after_seq=1) == ([new[1]], True)
+    assert await notifications.find_first_owed(connection, device, 3, ["a1"]) == 2
+    assert [await notifications.find_end(connection, 0, 3, limit) for limit in (1, 2, 3, 4)] == [1, 2, 3, 3]
+    await notifications.copy_confirmed(connection, "d", "d", 5)
+    await notifications.forget_confirmed(connection, "d", 0, 2)
     await notifications.mark_passed(connection, 0, 2, 5, ["a1"])
     await notifications.mark_sent(connection, ["n1"], 5)
     assert await notifications.list_unsent(connection, limit=5) == [new[2]]

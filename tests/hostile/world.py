@@ -81,12 +81,13 @@ class Stage:
     async def set_up(cls, bench: Bench) -> Stage:
         """Make an account with one message, and so one notification."""
         account = await make_account(bench, "bad")
-        reporter = await bench.connect("worker")
+        reporter = await bench.worker("reporter")
         device = await bench.device("other-device")
         message = {"platform_comment_id": "c", "content": "first"}
         report = {"type": "comment", "account_id": account["id"], "messages": [message]}
         assert (await reporter.ask("worker:message:detected", report))["inserted"] == 1
         told = await device.hear("notification:new")
+        await reporter.ask("worker:goodbye", {"workerId": "reporter"})
         await reporter.close()
         await device.close()
         return cls(bench, account["id"], told["id"])

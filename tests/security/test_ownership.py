@@ -27,8 +27,6 @@ from tests.security.conftest import (
     settle,
 )
 
-FACT = "a fact: it counts whoever reports it"
-
 EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     "worker:register": (registration("worker-1"), "forbidden"),
     "worker:heartbeat": ({"workerId": "worker-1"}, "forbidden"),
@@ -40,7 +38,7 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "worker:message:detected": (
         {"type": "comment", "account_id": MINE, "messages": [{"id": "1", "content": "c"}]},
-        FACT,
+        "not_yours",
     ),
 }
 """Event -> what worker-2 sends about worker-1's seat, login or account, and how it is refused."""
@@ -71,9 +69,6 @@ async def test_an_event_from_a_foreign_worker_changes_nothing(guarded, event: st
     payload, code = EVENTS[event]
     payload = {key: session_id if value == "SESSION" else value for key, value in payload.items()}
     answer = await foreign.ask(event, payload)
-    if code is FACT:
-        assert answer["success"]
-        return
     assert answer["error"]["code"] in ((code,) if registered else (code, "not_registered")), answer
     await settle(owner, admin)
     assert guarded.dump() == before

@@ -21,6 +21,7 @@ SOON = (
     ("stall_check", ("master_stall",), "given_up_after_stall"),
     ("deadline_check", ("edge_scans", "disk_slow", "slow_link", "clock_step"), "taken_after_deadline"),
     ("login_owner_check", ("impostor",), "success_of_another"),
+    ("holder_check", ("impostor",), "foreign_fact"),
     ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs"),
     ("restart_grace", ("master_kill",), "grace_missed"),
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),

@@ -94,7 +94,7 @@ async def test_a_file_full_of_single_confirmations_is_passed_at_the_next_registr
     await device.hear("notification:new", 3)
     async with bench.master.database.write() as transaction:
         await (await transaction.connect()).exec_driver_sql(
-            "INSERT INTO client_deliveries SELECT 'device-1', id, 1 FROM notifications WHERE seq < 3"
+            "INSERT INTO client_deliveries SELECT char(31) || 'device-1', id, 1 FROM notifications WHERE seq < 3"
         )
     again = await bench.connect("client")
     assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 1

@@ -50,11 +50,28 @@ async def test_a_socket_that_was_replaced_does_not_come_back_by_its_late_heartbe
     assert (await read_worker(bench, "worker-1"))["status"] == "connected"
 
 
-async def test_facts_are_kept_before_a_worker_has_registered(bench):
+async def test_facts_that_come_before_the_registration_are_kept_once_their_worker_is_known(bench):
+    """A client library sends what it held back before the worker can say who it is."""
     account = await make_account(bench)
+    await (await bench.worker()).close()
+    again = await bench.connect("worker")
+    reports = [{"type": "comment", "account_id": account["id"], "messages": [comment(number)]} for number in (1, 2)]
+    early = [asyncio.ensure_future(again.ask("worker:message:detected", report)) for report in reports]
+    await asyncio.sleep(0)
+    assert (await again.ask("worker:register", registration()))["success"]
+    assert [(await one)["inserted"] for one in early] == [1, 1]
+
+
+async def test_facts_of_nobody_are_to_be_sent_again_after_a_registration(bench):
+    account = await make_account(bench)
+    await bench.worker()
     stranger = await bench.connect("worker")
     report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
-    assert (await stranger.ask("worker:message:detected", report))["inserted"] == 1
+    early = asyncio.ensure_future(stranger.ask("worker:message:detected", report))
+    await asyncio.sleep(0)
+    assert not (await stranger.ask("worker:heartbeat", {"workerId": "nobody"}))["success"]
+    error = (await early)["error"]
+    assert (error["code"], error["retryable"]) == ("not_registered", True)
 
 
 async def test_a_place_is_kept_for_a_login_that_is_open(bench):

@@ -13,6 +13,7 @@ from simulator.virtual.faults.base import Fault, pick, pick_some
 
 if TYPE_CHECKING:
     from simulator.virtual.lab import Lab
+    from simulator.virtual.wire import LinkTransport
 
 PLATFORMS = ("douyin", "xiaohongshu")
 
@@ -38,12 +39,27 @@ async def impostor(lab: Lab, rng: Random) -> None:
             else:
                 lab.trace.note_refusal(ack)
         await asyncio.sleep(rng.uniform(0.0, 15.0))
+        await _report_of_strangers(lab, transport, worker.profile.id)
         if rng.random() < 0.5:
             await transport.disconnect()
     except (LinkDown, AckLate):
         pass
     finally:
         transport.cut()
+
+
+async def _report_of_strangers(lab: Lab, transport: LinkTransport, worker_id: str) -> None:
+    """Report a message of an account that this worker has never held."""
+    theirs = [name for name in sorted(lab.ledger.accounts) if (name, worker_id) not in lab.overseer.held]
+    if not theirs:
+        return
+    forged = {"platform_comment_id": "forged", "content": "forged"}
+    report = {"type": "comment", "account_id": theirs[0], "messages": [forged]}
+    ack = await transport.call("worker:message:detected", report, 10.0)
+    if ack.get("success") is True:
+        lab.ledger.complain("foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held")
+    else:
+        lab.trace.note_refusal(ack)
 
 
 async def hostile(lab: Lab, rng: Random) -> None:

@@ -1,0 +1,75 @@
+"""One worker id on two hosts: whoever comes from elsewhere while the other may still act is a new owner.
+
+What says on the wire which process a worker is: the address that its socket comes from, and the host and port that it
+registers with. The same of all three is the same worker, whose connection was cut; it waits for nothing.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from master.model import Worker, WorkerStatus
+from master.operations.notifications import raise_alarm
+from master.protocol.worker import TaskRevoke
+from master.turn import Address, Turn
+
+log = structlog.get_logger(__name__)
+
+MINUTE_S = 60.0
+MOST_TAKEOVERS = 5
+"""Live sockets of one worker that others may replace within a minute; more is two processes that contend for it."""
+
+ELSEWHERE = "\x1f"
+"""Follows a worker's id where its former process is meant; no id has a control character."""
+
+
+def is_elsewhere(turn: Turn, worker: Worker, host: str, port: int) -> bool:
+    """Tell whether a worker comes from another place than the process that may still act on what it holds.
+
+    Who is offline has said goodbye or was silent for so long that it has stopped by itself.
+    """
+    if worker.status is WorkerStatus.OFFLINE or turn.draft.speaker_of(turn.caller.sid) == worker.id:
+        return False
+    return (host, port) != (worker.host, worker.port) or _comes_from_elsewhere(turn, worker.id)
+
+
+def _comes_from_elsewhere(turn: Turn, worker_id: str) -> bool:
+    """Tell whether the caller's address is another than that of the socket that spoke last; False if that is unknown.
+
+    After a start of Master's it is: everybody waits then.
+    """
+    sessions = turn.sessions
+    older, seat = turn.draft.socket_of(worker_id), sessions.seats.get(worker_id)
+    former = sessions.addresses.get(older or "") or (seat.address if seat is not None else None)
+    return former is not None and former != sessions.addresses.get(turn.caller.sid or "")
+
+
+def change_hands(turn: Turn, worker: Worker) -> None:
+    """Give what a worker holds to its new process: in a new epoch, and only after the former one must have stopped."""
+    draft, held = turn.draft, turn.draft.held_by(worker.id)
+    older = draft.socket_of(worker.id)
+    log.warning("worker_elsewhere", worker=worker.id, accounts=len(held), connected=older is not None)
+    if not held:
+        return
+    account_ids = [account.id for account in held]
+    until = turn.monotonic + turn.settings.heartbeat_timeout_s
+    turn.deadlines.part(account_ids, f"{worker.id}{ELSEWHERE}", now=turn.monotonic, until=until)
+    draft.assign_all(draft.release_all(held, worker.id, turn.at), worker.id, turn.at)
+    if older is not None:
+        turn.tell(Address("worker_socket", older), TaskRevoke(account_ids, "registered_elsewhere"))
+
+
+def note_takeover(turn: Turn, worker_id: str) -> None:
+    """Count that a worker's live socket is replaced by another; where that goes on and on, say so to everybody."""
+    sessions, now = turn.sessions, turn.monotonic
+    lately = 1 + sum(name == worker_id and now - at < MINUTE_S for at, name in sessions.takeovers)
+    turn.after_commit(lambda: sessions.note_takeover(worker_id, now))
+    if lately <= MOST_TAKEOVERS or (sessions.contest_at is not None and now - sessions.contest_at < MINUTE_S):
+        return
+    turn.after_commit(lambda: sessions.note_contest(now))
+    raise_alarm(
+        turn,
+        f"Worker {worker_id} has taken its own place {lately} times within a minute: two processes use its id.",
+        {"worker_id": worker_id, "takeovers": lately},
+    )
+    log.warning("worker_contested", worker=worker_id, takeovers=lately)

@@ -1,0 +1,32 @@
+"""A device is its token's: its key begins with the token's name. What has reached nobody is found in order."""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import text
+
+revision = "0005"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+SEPARATOR = "\x1f"
+"""Stands between a token's name and the device's id; ids have no control characters."""
+
+
+def upgrade() -> None:
+    """Keep known devices under no token's name, as those of a Master without tokens are: nobody knows whose they are.
+
+    Whichever token comes with such a device's id goes on from what it had seen.
+    """
+    connection = op.get_bind()
+    for statement in (
+        "INSERT INTO client_devices (device_id, device_type, device_name, seen_seq, last_seen_at, created_at) "
+        "SELECT :separator || device_id, device_type, device_name, seen_seq, last_seen_at, created_at "
+        "FROM client_devices",
+        "UPDATE client_deliveries SET device_id = :separator || device_id",
+        "DELETE FROM client_devices WHERE substr(device_id, 1, 1) <> :separator",
+    ):
+        connection.execute(text(statement), {"separator": SEPARATOR})
+    op.execute("DROP INDEX idx_notifications_sent")
+    op.execute("CREATE INDEX idx_notifications_sent ON notifications(is_sent, seq)")

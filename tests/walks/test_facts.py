@@ -1,0 +1,168 @@
+"""Whose reports of messages count: those of workers that hold the account, or held it lately."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import aiohttp
+import pytest
+
+from master.decisions.retention import DAY_S
+from master.operations import messages
+from master.operations.accounts import change_account, remove_account
+from master.operations.messages import list_comments, list_direct_messages
+from master.protocol.http import AccountChange, CommentsQuery, DirectMessagesQuery, NoQuery, Request
+from tests.conftest import Bench, Peer
+from tests.walks.test_devices import ask_file
+from tests.walks.test_messages import comment
+from tests.walks.test_portions import watch_turns
+from tests.walks.test_workers import make_account
+
+
+async def report(worker: Peer, account: dict[str, Any], *messages: dict[str, Any], kind: str = "comment") -> Any:
+    words = {"type": kind, "account_id": account["id"], "messages": list(messages)}
+    return await worker.ask("worker:message:detected", words)
+
+
+async def list_all(bench: Bench) -> list[dict[str, Any]]:
+    """Return the comments as HTTP shows them."""
+    listing = await bench.master.turns.look(list_comments, Request(CommentsQuery(), None))
+    return list(listing.rows)
+
+
+async def move(bench: Bench, account: dict[str, Any], worker_id: str) -> None:
+    wish = AccountChange(pinned_worker_id=worker_id)
+    await bench.run(change_account, Request(NoQuery(), wish, {"id": account["id"]}))
+
+
+async def test_a_worker_that_never_held_the_account_reports_nothing_of_it(bench):
+    account = await make_account(bench)
+    owner, other, device = await bench.worker("worker-1"), await bench.worker("worker-2"), await bench.device()
+    refused = await report(other, account, *(comment(number) for number in range(50)))
+    assert (refused["error"]["code"], refused["error"]["retryable"]) == ("not_yours", False)
+    assert await list_all(bench) == []
+    assert (await report(owner, account, comment(1)))["inserted"] == 1, "nobody has taken its place before"
+    await device.hear("notification:new")
+    assert len(device.all("notification:new")) == 1
+
+
+async def test_a_former_owner_still_delivers_what_it_has_seen_for_some_days(bench):
+    account = await make_account(bench)
+    first, second = await bench.worker("worker-1"), await bench.worker("worker-2")
+    await move(bench, account, "worker-2")
+    bench.clock.advance(7 * DAY_S)
+    assert (await report(first, account, comment(1)))["inserted"] == 1
+    assert (await report(second, account, comment(2)))["inserted"] == 1
+    bench.clock.advance(1)
+    assert (await report(first, account, comment(3)))["error"]["code"] == "not_yours"
+    assert [one["reported_by"] for one in await list_all(bench)] == ["worker-1", "worker-2"][::-1]
+
+
+@pytest.mark.parametrize("how", ["silence", "goodbye", "pause"])
+async def test_whatever_took_the_account_its_former_owner_is_remembered(bench, how: str):
+    account = await make_account(bench)
+    worker = await bench.worker("worker-1")
+    if how == "silence":
+        await bench.advance(61)
+        await bench.advance(31)
+    elif how == "goodbye":
+        await worker.ask("worker:goodbye", {"workerId": "worker-1"})
+    else:
+        wish = AccountChange(status="paused")
+        await bench.run(change_account, Request(NoQuery(), wish, {"id": account["id"]}))
+    assert bench.master.memory.farm.accounts.get(account["id"]).assigned_worker_id is None
+    back = await bench.connect("worker") if how == "goodbye" else worker
+    if how == "goodbye":
+        await back.ask("worker:register", {"workerId": "worker-1", "capabilities": []})
+    assert (await report(back, account, comment(1)))["inserted"] == 1
+
+
+async def test_former_owners_are_forgotten_in_portions(bench, monkeypatch):
+    monkeypatch.setattr(messages, "AT_ONCE", 2)
+    worker = await bench.worker("worker-1")
+    for name in "abcde":
+        await make_account(bench, name)
+    await worker.ask("worker:goodbye", {"workerId": "worker-1"})
+    count = "SELECT count(*) FROM account_holders"
+    await bench.run(messages.forget_former)
+    assert await ask_file(bench, count) == [5]
+    bench.clock.advance(7 * DAY_S + 1)
+    turns = watch_turns(bench)
+    await bench.run(messages.forget_former)
+    await bench.run(_nothing)
+    assert (turns.count("forget_former"), await ask_file(bench, count)) == (3, [0])
+
+
+async def _nothing(event: None, turn: Any) -> None:
+    """A turn after all others."""
+
+
+async def test_a_master_that_starts_anew_knows_who_held_what(bench):
+    account = await make_account(bench)
+    first, _ = await bench.worker("worker-1"), await bench.worker("worker-2")
+    await move(bench, account, "worker-2")
+    await bench.master.turns.load_farm()
+    assert (await report(first, account, comment(1)))["inserted"] == 1
+
+
+async def test_what_is_reported_of_a_removed_account_is_of_an_unknown_one(bench):
+    account = await make_account(bench)
+    worker, _ = await bench.worker("worker-1"), await bench.worker("worker-2")
+    await move(bench, account, "worker-2")
+    await bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]}))
+    assert (await report(worker, account, comment(1)))["error"]["code"] == "unknown_account"
+
+
+async def test_a_repetition_with_other_words_is_counted_and_never_stored(bench, capsys):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    await report(worker, account, comment(1), comment(1) | {"content": "in the same report"})
+    assert (await report(worker, account, comment(1)))["duplicates"] == 1
+    renamed = comment(1) | {"author_name": "a new nickname"}
+    assert (await report(worker, account, renamed))["duplicates"] == 1
+    assert "master_altered_duplicates 1.0" in await scrape(bench)
+    other = await report(worker, account, comment(1) | {"content": "something else"})
+    assert (other["inserted"], other["duplicates"]) == (0, 1)
+    assert "master_altered_duplicates 2.0" in await scrape(bench)
+    [stored] = await list_all(bench)
+    assert stored["content"] == comment(1)["content"]
+    line = next(line for line in capsys.readouterr().out.splitlines() if "duplicates_differ" in line)
+    assert re.search(f"{stored['id']}.*worker-1|worker-1.*{stored['id']}", line)
+    assert "something else" not in line
+
+
+async def test_a_direct_message_that_turns_its_direction_is_another_story(bench):
+    account = await make_account(bench)
+    worker = await bench.worker()
+    message = {"platform_message_id": "m", "content": "c", "sender_id": "s", "direction": "inbound"}
+    await report(worker, account, message, kind="direct_message")
+    await report(worker, account, message | {"direction": "outbound"}, kind="direct_message")
+    assert "master_altered_duplicates 1.0" in await scrape(bench)
+    listing = await bench.master.turns.look(list_direct_messages, Request(DirectMessagesQuery(), None))
+    assert [(one["direction"], one["reported_by"]) for one in listing.rows] == [("inbound", "worker-1")]
+
+
+@pytest.mark.parametrize(
+    ("said", "believed"),
+    [(9_999_999_999, 3_600), (3_601, 3_600), (3_600, 3_600), (0, 0), (-40 * DAY_S, -40 * DAY_S)],
+)
+async def test_times_of_peers_are_believed_up_to_an_hour_ahead(bench, said: int, believed: int):
+    account = await make_account(bench)
+    worker, now = await bench.worker(), int(bench.clock.now())
+    time = said if said > 10**9 else now + said
+    await report(worker, account, comment(1) | {"detected_at": time, "created_at": time})
+    [stored] = await list_all(bench)
+    assert (stored["detected_at"] - now, stored["created_at"] - now) == (believed, believed)
+
+
+async def test_no_message_is_older_than_the_platforms(bench):
+    account = await make_account(bench)
+    await report(await bench.worker(), account, comment(1) | {"detected_at": 0, "created_at": 5})
+    [stored] = await list_all(bench)
+    assert (stored["detected_at"], stored["created_at"]) == (946_684_800, 946_684_800)
+
+
+async def scrape(bench: Bench) -> str:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer:
+        return await answer.text()
