@@ -8,6 +8,7 @@ from typing import Any
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
 from master.model import Device, JsonObject, Notification, NotificationType, Priority, change
+from master.operations.names import require_device_name
 from master.protocol.admin import NotificationConfirmed, show_notification
 from master.protocol.client import (
     SYNC_LIMIT,
@@ -35,6 +36,7 @@ async def register_device(event: RegisterDevice, turn: Turn) -> JsonObject:
     known = turn.draft.devices.get(key)
     last_seq = await _find_last_place(turn)
     if known is None:
+        require_device_name(turn, key.removesuffix(event.device_id))
         unsent = await rows.find_first_unsent(turn.connection, accounts)
         seen = last_seq if unsent is None else unsent - 1
         device = Device(key, event.device_type, event.device_name, seen, turn.at, turn.at)
