@@ -14,7 +14,6 @@ from master.decisions.pace import fill, take
 from master.model import WorkerStatus
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
 from master.sockets.outbound import FEW, Frame, OutboundQueue
-from master.turn import PORTION
 from tests import records
 from tests.conftest import registration
 from tests.records import make_worker
