@@ -22,6 +22,7 @@ from master.memory import Memory
 from master.metrics import Metrics
 from master.model import WorkerConfig
 from master.operations.afterwards import restore
+from master.operations.assignments import tell_more
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
 from master.operations.secrets import find_unreadable, mark_unreadable
@@ -37,6 +38,7 @@ from master.store.sqlite.database import Connect, Database
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
+from master.turn import SWEEP
 from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
@@ -134,6 +136,8 @@ class Master:
             self.metrics,
             queue_limit=settings.write_queue_items,
         )
+        self.memory.sessions.outlets = self.sockets
+        self.memory.sessions.tell_on = lambda worker_id: self.turns.submit(tell_more, worker_id, SWEEP)
         self.sockets.reception = Reception(
             self.turns, self.memory, self.clock, self.rooms, self.metrics, settings, self.access
         )

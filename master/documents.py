@@ -60,6 +60,11 @@ acknowledgement of something that changes stored data is sent after the commit. 
 `timestamp` is milliseconds; inbound numbers above 10^10 are taken as milliseconds. One socket's events are processed in
 the order in which they were sent.
 
+What a worker reports is kept whatever its size: of a field that is too large, the rest is cut or left out as its
+column says, and the acknowledgement has `notes`, a list of `{"field", "message"}` (of messages with their `index`).
+What people ask is refused instead, by name. Of the words that workers invent (`metadata`, `user_info`, what a login
+reports), people are shown those that docs/security.md names.
+
 Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."}` as the `auth` object of its CONNECT,
 or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
 whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
@@ -140,6 +145,8 @@ def _fields(kind: type[BaseModel] | type[Outbound]) -> str:
 
 
 def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if "budget" in field:
+        return f"{_kind({key: value for key, value in field.items() if key != 'budget'}, schema)} ({field['budget']})"
     if "$ref" in field:
         return _kind(schema["$defs"][field["$ref"].rsplit("/", 1)[1]], schema)
     if "anyOf" in field:

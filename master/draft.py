@@ -161,12 +161,13 @@ class Draft:
 
     `kept` are values that are stored and not held in memory (secrets, codes): (table, row) -> column -> value. `notes`
     are notifications to be stored. `bound` says which socket speaks for a worker from now on, `signs` when a worker was
-    heard (Unix seconds), `owed` all accounts that a worker has lost and could not be told of.
+    heard (Unix seconds), `owed` all accounts that a worker has lost and could not be told of, `told` about how many
+    bytes each worker is told of accounts.
     """
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory", "notes", "owed",
-        "proxies", "signs", "watch", "workers",
+        "proxies", "signs", "told", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -186,6 +187,7 @@ class Draft:
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
+        self.told: Counter[str] = Counter()
 
     @property
     def tables(self) -> tuple[Changes[Any], ...]:
@@ -207,6 +209,7 @@ class Draft:
         self.bound.update(other.bound)
         self.signs.update(other.signs)
         self.owed.update(other.owed)
+        self.told.update(other.told)
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to be stored."""
@@ -334,6 +337,18 @@ class Draft:
     def owe(self, worker_id: str, account_ids: Iterable[str]) -> None:
         """Note that a worker is to be told of losses when it returns."""
         self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
+
+    def measure_told(self, worker_id: str | None = None) -> int:
+        """Return about how many bytes of accounts a worker, or all workers together, are told by this and below."""
+        below = self._over.measure_told(worker_id) if self._over is not None else 0
+        return below + (self.told.total() if worker_id is None else self.told[worker_id])
+
+    def list_told(self) -> Counter[str]:
+        """Return about how many bytes of accounts each worker is told by this and below."""
+        told = Counter(self.told) if self._over is None else self._over.list_told()
+        if self._over is not None:
+            told.update(self.told)
+        return told
 
     def touches(self, worker_id: str) -> bool:
         """Tell whether this changes a worker, what it holds, or which socket speaks for it."""

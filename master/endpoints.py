@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from master.model import Scope
-from master.operations import accounts, logins, messages, notifications, processes, proxies, reports, workers
+from master.operations import accounts, logins, messages, names, notifications, processes, proxies, reports, workers
 from master.protocol.http import (
     AccountChange,
     AccountsQuery,
@@ -123,8 +123,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/workers", READ, workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery
     ),
     Endpoint(
-        "GET", "/workers/{id}", READ, workers.show_worker, "Show one worker with its accounts.", singular="worker"
+        "GET",
+        "/workers/{id}",
+        READ,
+        workers.show_worker,
+        "Show one worker with its accounts, the first 500.",
+        singular="worker",
     ),
+    _remove("/workers/{id}", names.remove_worker, "Forget a worker that is offline and without accounts.", "worker"),
     Endpoint(
         "POST",
         "/workers/{id}/lifecycle/start",

@@ -207,6 +207,18 @@ class WorkerFull(Conflict):
     code = "worker_full"
 
 
+class WorkerInUse(Conflict):
+    """Only a worker that is offline, and that no account names, can be removed."""
+
+    code = "worker_in_use"
+
+
+class TooManyNames(Conflict):
+    """This token has named as many workers or devices as it may."""
+
+    code = "too_many_names"
+
+
 class ProxyUnreadable(Conflict):
     """The password of this worker's proxy cannot be opened; set it again."""
 

@@ -174,7 +174,8 @@ class Worker:
 class Account:
     """One social-media account that is to be watched. Times are Unix seconds, `monitor_interval` seconds.
 
-    Its cookies and its fingerprint are secrets and no part of it: they are read where they are sent.
+    Its cookies, its fingerprint and its whole profile are secrets and no part of it: they are read where they are sent.
+    `user_info` is what people may see of the profile.
     """
 
     id: str
@@ -196,6 +197,10 @@ class Account:
     epoch: int
     created_at: int
     updated_at: int
+    has_profile: bool = False
+    """Whether its worker reported more of the person than `user_info` shows: that is sealed, for workers alone."""
+    stored_bytes: int = field(default=0, repr=False, compare=False)
+    """About how many bytes its worker is told of it beside its plain columns."""
 
 
 @dataclass(frozen=True, slots=True)

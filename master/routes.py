@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from master.memory import Memory
 from master.model import Scope
 from master.operations import (
+    assignments,
     audit,
     logins,
     messages,
+    names,
     notifications,
     rebalance,
     reports,
@@ -259,6 +261,10 @@ def _heartbeats_wait(memory: Memory, settings: Settings, now: float, monotonic: 
     return bool(memory.sessions.unwritten)
 
 
+def _somebody_can_be_told(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+    return bool(memory.sessions.untold) and bool(assignments.find_ready(memory.sessions))
+
+
 def _something_was_delivered(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
     return bool(memory.sessions.delivered)
 
@@ -268,9 +274,11 @@ SWEEPS = (
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
+    Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("holders", messages.forget_former, lambda s: 3_600, _always),
+    Sweep("forgetting", names.forget_unused, lambda s: 3_600, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
 )

@@ -7,9 +7,9 @@ counts when it arrives; which socket speaks for a worker changes after the commi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from master.model import Stall
 
@@ -18,6 +18,10 @@ MOST_TAKEOVERS = 1_000
 
 STALL_S = 2.0
 """A loop that is so late may have left workers' heartbeats unread."""
+
+
+TAKEN_BYTES = 16 * 1024
+"""A reader for whom no more than this waits has taken nearly all that it was sent."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,47 @@ class Seat:
     """Where the socket came from that spoke for it last; None if none has since the start."""
 
 
+class Outlets(Protocol):
+    """What waits to be sent to sockets; the sockets' server has it."""
+
+    def measure_waiting(self, sid: str) -> int:
+        """Return how many bytes wait for the connection of a worker's socket."""
+        ...
+
+    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+        """Call back once the reader of a worker's socket has taken nearly all that waits; not if it leaves before."""
+        ...
+
+
+class _NoOutlets:
+    def measure_waiting(self, sid: str) -> int:
+        return 0
+
+    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+        return
+
+
+class Untold:
+    """Accounts that a worker holds and is still to be told of, in order: account -> about how many bytes that takes."""
+
+    __slots__ = ("bytes", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, int] = {}
+        self.bytes = 0
+
+    def add(self, sizes: Mapping[str, int]) -> None:
+        """Put accounts behind the others; one that waits already keeps its place."""
+        for account_id, size in sizes.items():
+            self.bytes += size - self.sizes.get(account_id, 0)
+            self.sizes[account_id] = size
+
+    def remove(self, account_ids: Iterable[str]) -> None:
+        """Forget accounts that the worker has been told of, or holds no more."""
+        for account_id in account_ids:
+            self.bytes -= self.sizes.pop(account_id, 0)
+
+
 class Sessions:
     """Everything that lives only as long as the process and its sockets."""
 
@@ -50,6 +95,11 @@ class Sessions:
         self.takeover_count = 0
         self.contest_at: float | None = None
         """When it was said last that two processes contend for one worker."""
+        self.untold: dict[str, Untold] = {}
+        """Worker -> what it is still to be told of, at the pace at which it reads."""
+        self.outlets: Outlets = _NoOutlets()
+        self.tell_on: Callable[[str], object] = lambda _: None
+        """Has a worker told of more, now that its reader has taken what waited."""
         self.unwritten: dict[str, int] = {}
         """Signs of life (Unix seconds) that the next batch stores."""
         self.pulse: float | None = None
@@ -89,6 +139,41 @@ class Sessions:
         if worker_id is not None:
             self.seats[worker_id].sid = None
         return worker_id
+
+    def is_away(self, worker_id: str) -> bool:
+        """Tell whether a worker is known and has no live socket."""
+        return worker_id in self.seats and self.seats[worker_id].sid is None
+
+    def forget(self, worker_id: str) -> None:
+        """Forget a worker whose row is gone; a socket that spoke for it speaks for none."""
+        seat = self.seats.pop(worker_id, None)
+        if seat is not None and seat.sid is not None:
+            self.worker_of_socket.pop(seat.sid, None)
+        self.untold.pop(worker_id, None)
+        self.unwritten.pop(worker_id, None)
+
+    def leave_untold(self, worker_id: str, sizes: Mapping[str, int]) -> None:
+        """Note accounts that a worker is to be told of later."""
+        if worker_id in self.seats:
+            self.untold.setdefault(worker_id, Untold()).add(sizes)
+
+    def forget_untold(self, worker_id: str, account_ids: Iterable[str]) -> None:
+        """Forget accounts that a worker need not be told of any more."""
+        untold = self.untold.get(worker_id)
+        if untold is not None:
+            untold.remove(account_ids)
+            if not untold.sizes:
+                del self.untold[worker_id]
+
+    def measure_untold(self, worker_id: str) -> int:
+        """Return about how many bytes a worker is still to be told of."""
+        untold = self.untold.get(worker_id)
+        return untold.bytes if untold is not None else 0
+
+    def measure_waiting(self, worker_id: str) -> int:
+        """Return how many bytes wait to be sent to a worker."""
+        seat = self.seats.get(worker_id)
+        return self.outlets.measure_waiting(seat.sid) if seat is not None and seat.sid is not None else 0
 
     def hear(self, worker_id: str, *, monotonic: float, at: int) -> None:
         """Note a sign of life of a known worker, to be stored with the next batch.

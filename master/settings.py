@@ -159,6 +159,9 @@ class Settings(BaseModel):
     late_reports_days: Days = Field(
         7, description="How long messages of an account are still taken from a worker that has lost it."
     )
+    retention_workers_days: Days = Field(
+        1, description="How long an offline worker without accounts, pins and configuration is kept."
+    )
     restart_grace_s: float = Field(
         30,
         ge=0,
@@ -190,6 +193,19 @@ class Settings(BaseModel):
         le=1024**3,
         description="What may wait for one connection that does not read; past it the connection is closed. "
         "0 is no limit.",
+    )
+    worker_names_per_token: int = Field(
+        5_000,
+        ge=0,
+        le=1_000_000,
+        description="Worker ids that may be known beside those that a token or a configuration names; past it a new "
+        "one is refused. 0 is no limit.",
+    )
+    device_names_per_token: int = Field(
+        1_000,
+        ge=0,
+        le=1_000_000,
+        description="Device ids that one token of devices may have known; past it a new one is refused. 0 is no limit.",
     )
     write_queue_items: int = Field(
         10_000,

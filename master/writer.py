@@ -233,7 +233,7 @@ class Turns(Looks):
     def _withhold(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
         """Send no accounts whose secrets could not be read: whoever registered is asked to do it again.
 
-        The others are handed out again by the schedule.
+        The others are told later.
         """
         if isinstance(fault, DBAPIError):
             failure: Exception = self._report_trouble(fault)
@@ -243,6 +243,9 @@ class Turns(Looks):
         unread = {id(handout.shown) for done in handing for handout in done.turn.handouts}
         group.parcels = [one for one in group.parcels if id(getattr(one.content, "accounts", None)) not in unread]
         for done in handing:
+            for handout in done.turn.handouts:
+                if handout.is_task:
+                    done.turn.sessions.leave_untold(handout.worker_id, dict.fromkeys(handout.epochs, 0))
             done.replies = [
                 failure if isinstance(one, dict) and id(one.get("accounts")) in unread else one for one in done.replies
             ]

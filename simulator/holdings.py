@@ -124,11 +124,16 @@ class Holdings:
         self.begin_due()
         return not all(held.acts for held in self._held.values())
 
-    def replace(self, accounts: Collection[Any], told: WorkerProfile) -> list[str]:
-        """Hold exactly the accounts of a registration that `told` this profile; return their ids."""
+    def replace(self, accounts: Collection[Any], told: WorkerProfile, total: int | None = None) -> list[str]:
+        """Hold exactly the accounts of a registration that `told` this profile; return their ids.
+
+        Where it has a `total` that is more, the others follow: what is held of them stays, for heartbeats' answers to
+        judge.
+        """
         self._platforms = {*told.capabilities, *self._profile.capabilities}
         listed = {str(account["id"]) for account in accounts}
-        self.drop([account_id for account_id in self._held if account_id not in listed])
+        if total is None or total <= len(listed):
+            self.drop([account_id for account_id in self._held if account_id not in listed])
         self._missed.clear()
         return self.take(accounts)
 

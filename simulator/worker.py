@@ -277,7 +277,7 @@ class Worker:
             return
         self._interval_s = float(data.get("heartbeatInterval") or 10)
         self._lease_s = float(data.get("heartbeatTimeout") or 30) * LEASE_SHARE
-        self._watch.hurry(self._holdings.replace(data.get("accounts") or [], self._told))
+        self._watch.hurry(self._holdings.replace(data.get("accounts") or [], self._told, data.get("accountsTotal")))
         self._registered.set()
 
     def _take_assignment(self, data: JsonObject) -> None:

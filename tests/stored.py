@@ -17,6 +17,7 @@ from master.store.schema import JsonText
 SEALED_FLAGS = {
     "has_credentials": "credentials",
     "has_fingerprint": "fingerprint",
+    "has_profile": "profile",
     "has_qr_code": "qr_code_data",
     "has_password": "password",
 }

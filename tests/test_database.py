@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 from master.app import Master
@@ -97,3 +98,38 @@ async def test_a_database_of_the_version_before_opens_and_goes_on(older: Path):
             await peer.close()
         await bench.master.close()
     assert check(older) == []
+
+
+PROFILE = {"nickname": "N", "sessionid": "planted-secret", "cookies": [{"name": "a", "value": "planted-secret"}]}
+
+
+async def test_what_the_version_before_stored_too_large_is_cut_and_a_profile_is_sealed(older: Path):
+    large = orjson.dumps({"capabilities": ["douyin"], "maxAccounts": 9, "junk": ["x"] * 500_000}).decode()
+    whole = orjson.dumps({"nickname": "N", "junk": ["x"] * 500_000}).decode()
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("UPDATE workers SET metadata = ?", (large,))
+        connection.execute("UPDATE accounts SET user_info = ?", (whole,))
+        connection.execute("UPDATE accounts SET user_info = ? WHERE account_name = 'a'", (orjson.dumps(PROFILE),))
+        connection.commit()
+    clock = ManualClock()
+    bench = Bench(Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock)
+    await bench.master.start(sweeps=False)
+    try:
+        with closing(sqlite3.connect(older)) as connection:
+            sizes = "SELECT max(length(metadata)) FROM workers UNION SELECT max(length(user_info)) FROM accounts"
+            assert all(size < 1_000 for (size,) in connection.execute(sizes))
+        check_farm(bench.master.memory.farm, older)
+        assert bench.master.memory.farm.workers.get("worker-1").max_accounts == 9
+        profiles = {one.account_name: one.user_info for one in bench.master.memory.farm.accounts.all()}
+        assert profiles == {"a": {"nickname": "N"}, "b": {"nickname": "N"}}
+        worker = await bench.connect("worker")
+        answer = await worker.ask("worker:register", registration("worker-1"))
+        told = {one["account_name"]: one["user_info"] for one in answer["accounts"]}
+        assert told == {"a": PROFILE, "b": {"nickname": "N"}}
+    finally:
+        for peer in bench.peers:
+            await peer.close()
+        await bench.master.close()
+    assert check(older) == []
+    with closing(sqlite3.connect(older)) as connection:
+        assert "planted-secret" not in "\n".join(connection.iterdump())

@@ -34,12 +34,15 @@ DEFAULTS = {
     "retention_login_sessions_days": 7,
     "retention_notifications_days": 30,
     "late_reports_days": 7,
+    "retention_workers_days": 1,
     "restart_grace_s": 30,
     "worker_stop_limit_s": 10,
     "max_body_bytes": 16 * 1024 * 1024,
     "socket_events_per_s": 500,
     "registration_rate": 500,
     "outbound_queue_bytes": 1024 * 1024,
+    "worker_names_per_token": 5_000,
+    "device_names_per_token": 1_000,
     "write_queue_items": 10_000,
 }
 

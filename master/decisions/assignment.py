@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -36,13 +37,33 @@ def wants_worker(account: Account) -> bool:
     return account.status is AccountStatus.ACTIVE and account.assigned_worker_id is None
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """How many bytes of accounts, as `weigh` has them, a worker may be given before it is told of them.
+
+    `left` names the workers that may be given less than `most`.
+    """
+
+    most: int
+    left: Mapping[str, int]
+    weigh: Callable[[Account], int]
+
+
 class _Loads:
     """What connected workers hold and have room for while accounts are placed one after the other."""
 
-    def __init__(self, workers: Iterable[Worker]) -> None:
+    held_back = False
+    """Whether somebody with room has been given as much as it can be told of."""
+
+    def __init__(self, workers: Iterable[Worker], ahead: Ahead | None = None) -> None:
         self.workers = {worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED}
         self.load = {worker.id: worker.assigned_accounts for worker in self.workers.values()}
         self.room = {worker.id: worker.room for worker in self.workers.values()}
+        self.ahead = ahead
+        self.left = dict(ahead.left) if ahead is not None else {}
+        for worker_id, left in self.left.items():
+            if left <= 0 and self.room.get(worker_id, 0) > 0:
+                self.room[worker_id] = 0
         self._heaps: dict[str, list[tuple[int, str]]] = {}
 
     def has_room(self, worker_id: str, platform: str, *, kept: int = 0) -> bool:
@@ -71,7 +92,10 @@ class _Loads:
         return None
 
     def choose(self, account: Account, keeper: str | None) -> str | None:
-        """Return who takes an account, counted from now on, or None; `keeper` keeps a place for its login."""
+        """Return who takes an account, counted from now on, or None; `keeper` keeps a place for its login.
+
+        Who has been given as much as it can be told of has no room left.
+        """
         chosen = account.pinned_worker_id
         if chosen is None:
             chosen = self.find_least(account.platform)
@@ -79,6 +103,11 @@ class _Loads:
             chosen = None
         if chosen is not None and chosen != keeper:
             self.add(chosen)
+        if chosen is not None and self.ahead is not None:
+            left = self.left[chosen] = self.left.get(chosen, self.ahead.most) - self.ahead.weigh(account)
+            if left <= 0:
+                self.room[chosen] = min(self.room[chosen], 0)
+                self.held_back = True
         return chosen
 
     def add(self, worker_id: str) -> None:
@@ -95,6 +124,12 @@ class _Loads:
                 heapq.heappush(heap, (self.load[worker_id], worker_id))
 
 
+class Plan(list[tuple[Account, str]]):
+    """Which account goes to which worker. `is_held_back`: somebody may be given more once it was told of this."""
+
+    is_held_back = False
+
+
 def place_accounts(
     queues: Iterable[Iterable[Account]],
     workers: Iterable[Worker],
@@ -102,15 +137,16 @@ def place_accounts(
     *,
     limit: int | None = None,
     rank: Callable[[Account], Any] = attrgetter("created_at", "id"),
-) -> list[tuple[Account, str]]:
+    ahead: Ahead | None = None,
+) -> Plan:
     """Return (account, worker id) for what fits somewhere, at most `limit`: the longest known first, the least loaded.
 
     A queue holds, by `rank`, accounts of one platform that are pinned to the same worker or to none: once one of them
     fits nowhere, none behind it does, and so few are looked at however many wait. Loads grow with each placement.
     `kept` is account id -> the worker whose load counts a place for that account's login: there it takes that place.
     """
-    loads = _Loads(workers)
-    placed: list[tuple[Account, str]] = []
+    loads = _Loads(workers, ahead)
+    placed = Plan()
     heads: list[tuple[Any, int, Account, Iterator[Account]]] = []
 
     def move_on(number: int, queue: Iterator[Account]) -> None:
@@ -127,6 +163,7 @@ def place_accounts(
             placed.append((account, chosen))
         if chosen is not None or account.pinned_worker_id is not None:  # one behind it may have a place of its own
             move_on(number, queue)
+    placed.is_held_back = loads.held_back
     return placed
 
 

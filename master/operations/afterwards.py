@@ -101,12 +101,17 @@ def _note_login(memory: Memory, login: Login, now: float, monotonic: float, sett
 def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
     sessions, follow = draft.memory.sessions, list[Follow]()
     for worker_id, worker in draft.workers.changed.items():
-        if worker is not None and worker_id not in sessions.seats:
+        if worker is None:
+            sessions.forget(worker_id)
+        elif worker_id not in sessions.seats:
             assert turn is not None, "a turn has added it"
             sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
     for worker_id, owed in draft.owed.items():
-        sessions.seats[worker_id].owed = set(owed)
+        if worker_id in sessions.seats:
+            sessions.seats[worker_id].owed = set(owed)
     for worker_id, sid in draft.bound.items():
+        if worker_id not in sessions.seats:
+            continue  # forgotten in this very group
         if sid in sessions.worker_sockets:
             sessions.bind(worker_id, sid)
         elif sid:
@@ -139,6 +144,8 @@ def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str
     now, monotonic = clock.now(), clock.monotonic()
     for worker in memory.farm.workers.all():
         memory.sessions.seat(worker.id, heard=monotonic, heard_at=heard.get(worker.id))
+    for gone in memory.sessions.seats.keys() - {worker.id for worker in memory.farm.workers.all()}:
+        memory.sessions.forget(gone)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
     for login_id in [known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None]:

@@ -11,7 +11,9 @@ from master.decisions.assignment import place_accounts, wants_worker
 from master.decisions.schedule import portion
 from master.farm import is_open
 from master.model import Account, Worker, change
+from master.operations.telling import choose_told, find_ahead, measure_accounts
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
+from master.sessions import TAKEN_BYTES, Sessions
 from master.turn import PORTION, HandOut, Turn, worker_address
 
 log = structlog.get_logger(__name__)
@@ -67,13 +69,13 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     if not queues:
         return []
     workers = count_reserved(turn, turn.draft.list_connected())
-    placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION)
+    placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION, ahead=find_ahead(turn))
     chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
         chosen.setdefault(worker_id, []).append(account)
     given = {worker_id: turn.draft.assign_all(some, worker_id, turn.at) for worker_id, some in chosen.items()}
     hand_out(turn, given)
-    if len(placed) == PORTION:
+    if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
     accounts = [account for some in given.values() for account in some]
     if accounts:
@@ -98,8 +100,8 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
         for platform in worker.capabilities
         for pinned in (None, worker.id)
     ]
-    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION)
-    if len(placed) == PORTION:
+    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION, ahead=find_ahead(turn))
+    if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
     given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []
     if given:
@@ -150,12 +152,93 @@ def count_reserved(turn: Turn, workers: Iterable[Worker]) -> list[Worker]:
 
 
 def hand_out(turn: Turn, portions: Mapping[str, Sequence[Account]]) -> None:
-    """Tell workers, by their ids, to watch these accounts now, at most 100 per event."""
+    """Tell workers, by their ids, to watch these accounts, at most 100 per event.
+
+    As many as a worker's reader takes are told now, the others as it goes on reading, the newest last.
+    """
     for worker_id, accounts in portions.items():
-        for some in portion(accounts, ASSIGN_LIMIT):
-            handout = HandOut(worker_id, {account.id: account.epoch for account in some}, is_task=True)
-            turn.handouts.append(handout)
-            turn.tell(worker_address(worker_id), TaskAssign(handout.shown))
+        behind = worker_id in turn.sessions.untold
+        now = [] if behind else choose_told(turn, worker_id, accounts)
+        _tell_to_watch(turn, worker_id, now)
+        if len(now) < len(accounts):
+            leave_untold(turn, worker_id, accounts[len(now) :])
+
+
+def leave_untold(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:
+    """Let a worker be told of accounts that it holds as its reader takes what it was sent."""
+    sizes = measure_accounts(accounts)
+    turn.after_commit(lambda: turn.sessions.leave_untold(worker_id, sizes))
+    turn.go_on(tell_more, worker_id)
+
+
+def tell_more(event: str, turn: Turn) -> int:
+    """Tell the worker `event` of the next accounts that it is still to be told of; return how many.
+
+    What it holds no more is left out. Once its reader has taken them the next turn goes on.
+    """
+    untold, sid = turn.sessions.untold.get(event), turn.draft.socket_of(event)
+    if untold is None or sid is None:
+        return 0
+    held: list[Account] = []
+    gone: list[str] = []
+    for account_id in untold.sizes:
+        account = turn.draft.accounts.get(account_id)
+        if account is None or account.assigned_worker_id != event:
+            gone.append(account_id)
+        else:
+            held.append(account)
+        if len(held) == ASSIGN_LIMIT:
+            break
+    now = choose_told(turn, event, held) if not turn.draft.measure_told(event) else []
+    _tell_to_watch(turn, event, now)
+    sessions, settled = turn.sessions, [*gone, *(account.id for account in now)]
+    turn.after_commit(lambda: sessions.forget_untold(event, settled))
+    left = len(untold.sizes) - len(settled)
+    if left and now:
+        turn.go_on(tell_more, event)
+    elif left:
+        turn.after_commit(lambda: sessions.outlets.call_when_taken(sid, lambda: sessions.tell_on(event)))
+    if settled and _has_use_for(turn, event):
+        place_what_waits(turn)
+    return len(now)
+
+
+def _has_use_for(turn: Turn, worker_id: str) -> bool:
+    """Tell whether something waits that a worker has room for, now that it has been told of what it had."""
+    worker, accounts = turn.draft.workers.get(worker_id), turn.draft.accounts
+    return (
+        worker is not None
+        and worker.room > 0
+        and any(
+            accounts.first("waiting", (platform, pinned)) is not None
+            for platform in worker.capabilities
+            for pinned in (None, worker_id)
+        )
+    )
+
+
+def tell_all_more(event: None, turn: Turn) -> int:
+    """Let every worker that is still to be told of accounts, and whose reader has taken what it was sent, go on."""
+    ready = find_ready(turn.sessions)
+    for worker_id in ready:
+        turn.go_on(tell_more, worker_id)
+    return 0
+
+
+def find_ready(sessions: Sessions) -> list[str]:
+    """Return the workers that are to be told of more accounts and can be: a turn that was refused has missed them."""
+    return [
+        worker_id
+        for worker_id in sessions.untold
+        if sessions.seats[worker_id].sid is not None and sessions.measure_waiting(worker_id) <= TAKEN_BYTES
+    ]
+
+
+def _tell_to_watch(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:
+    for some in portion(accounts, ASSIGN_LIMIT):
+        handout = HandOut(worker_id, {account.id: account.epoch for account in some}, is_task=True)
+        turn.handouts.append(handout)
+        turn.tell(worker_address(worker_id), TaskAssign(handout.shown))
 
 
 def _log_moved(event: str, worker_id: str, accounts: Sequence[Account], **details: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 
 from master.farm import Farm
@@ -68,16 +69,23 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
 def _show(turn: Turn, handout: HandOut, account: Account, secret: Secrets, proxy: ProxyForWorker | None) -> Any:
     if secret.broken and account.login_status is not LoginStatus.LOGGING_IN:
         account = change(account, login_status=LoginStatus.CREDENTIALS_UNREADABLE)
-    opened = {} if secret.broken else secret.opened
+    # as text that is sent as it is: cookies are many small objects, and are told more than once
+    opened = (
+        {} if secret.broken else {name: _encode(value) for name, value in secret.opened.items() if value is not None}
+    )
     wait_s = turn.deadlines.find_wait(account.id, handout.worker_id, turn.monotonic)
-    return show_account_to_worker(account, opened.get("credentials"), opened.get("fingerprint"), proxy, wait_s)
+    return show_account_to_worker(account, opened, proxy, wait_s)
+
+
+def _encode(value: Any) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(value))
 
 
 async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
     handouts = [handout for turn in turns for handout in turn.handouts]
     farm = turns[0].draft.memory.farm
     accounts = _find_current(farm, handouts)
-    sealed = tuple(one.id for one in accounts.values() if one.has_credentials or one.has_fingerprint)
+    sealed = tuple(one.id for one in accounts.values() if one.has_credentials or one.has_fingerprint or one.has_profile)
     proxies = {handout.worker_id: turns[0].draft.proxy_of(handout.worker_id) for handout in handouts}
     locked = sorted({proxy.id for proxy in proxies.values() if proxy is not None and proxy.has_password})
     secrets: dict[str, Secrets] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -16,11 +16,14 @@ from master.decisions.login import (
 )
 from master.errors import LoginClosed
 from master.farm import is_open
-from master.model import Account, AccountStatus, Login, LoginStatus, SessionStatus, change
+from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, change
 from master.operations.assignments import give_account, hand_out, place_what_waits, take_accounts
-from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired, remove_secrets
+from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
+from master.protocol.budgets import measure
+from master.protocol.shown import show_profile
 from master.protocol.worker import LoginCancel, LoginReport
-from master.store.accounts import read_account_secrets
+from master.secret import Secret
+from master.store.accounts import judge_account_secrets
 from master.store.sealing import Secrets
 from master.turn import ADMINS, Turn, worker_address
 
@@ -34,29 +37,7 @@ NO_SECRETS = Secrets({}, {})
 def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store what the worker brought and make it the account's owner."""
     assert login.worker_id is not None
-    stored = _read_secrets(turn, [account])
-    opens = bool(event.cookies) or not stored[account.id].broken
-    kept: dict[str, object] = {}
-    changed = change(
-        account,
-        login_status=LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE,
-        last_login_time=turn.at,
-        updated_at=turn.at,
-    )
-    if event.cookies:
-        kept["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
-        changed = change(changed, has_credentials=True)
-    if opens:  # whoever gets in without new cookies has shown that the stored ones hold
-        changed = change(changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now))
-    if event.user_info is not None:
-        user_id = find_platform_user_id(event.user_info) or account.platform_user_id
-        changed = change(changed, user_info=event.user_info, platform_user_id=user_id)
-    if event.fingerprint is not None:
-        kept["fingerprint"] = event.fingerprint
-        changed = change(changed, has_fingerprint=True)
-    elif event.cookies and "fingerprint" in stored[account.id].broken:
-        kept["fingerprint"] = None  # a new login repairs, and what nobody can open helps nobody
-        changed = change(changed, has_fingerprint=False)
+    changed, kept = _take_what_came(turn, account, event)
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
@@ -70,12 +51,54 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
             session_id=login.id,
             account_id=account.id,
             worker_id=login.worker_id,
-            user_info=remove_secrets(event.user_info if event.user_info is not None else account.user_info),
+            user_info=show_profile(changed.user_info),
             logged_in_at=turn.at,
         ),
     )
     place_what_waits(turn)
     log.info("login_succeeded", session=login.id, account=account.id, worker=login.worker_id, epoch=after.epoch)
+
+
+Kept = dict[str, Secret[Any] | None]
+"""Sealed column -> what is stored there from now on."""
+
+
+def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[Account, Kept]:
+    """Return the account as a login leaves it, and what is sealed of what the login brought."""
+    broken = _read_secrets(turn, [account])[account.id].broken
+    opens = bool(event.cookies) or not broken
+    kept: Kept = {}
+    changed = change(
+        account,
+        login_status=LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE,
+        last_login_time=turn.at,
+        updated_at=turn.at,
+    )
+    if event.cookies:
+        kept["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
+        changed = change(changed, has_credentials=True)
+        for column in sorted({"fingerprint", "profile"} & broken.keys()):
+            kept[column] = None  # a new login repairs, and what nobody can open helps nobody
+            changed = change(changed, **{f"has_{column}": False})
+    if opens:  # whoever gets in without new cookies has shown that the stored ones hold
+        changed = change(changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now))
+    if event.user_info is not None:
+        changed = _take_profile(changed, event.user_info, kept)
+    if event.fingerprint is not None:
+        kept["fingerprint"] = event.fingerprint
+        changed = change(changed, has_fingerprint=True)
+    brought = sum(measure(secret.reveal()) for secret in kept.values() if secret is not None)
+    return change(changed, stored_bytes=brought + (0 if event.cookies else account.stored_bytes)), kept
+
+
+def _take_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
+    """Return the account with what people may see of a profile; the whole of it is sealed where it is more."""
+    user_id = find_platform_user_id(profile) or account.platform_user_id
+    shown = show_profile(profile)
+    more = shown != profile
+    if more or account.has_profile or "profile" in kept:
+        kept["profile"] = Secret(profile) if more else None
+    return change(account, user_info=shown, platform_user_id=user_id, has_profile=more)
 
 
 def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Account:
@@ -196,11 +219,11 @@ def _account_of(turn: Turn, login: Login) -> Account:
 
 
 def _read_secrets(turn: Turn, accounts: Iterable[Account]) -> dict[str, Secrets]:
-    """Return what is stored of these accounts' secrets, opened: what their login was worth before."""
+    """Return which of these accounts' stored secrets do not open: what their login was worth before."""
     found = {account.id: NO_SECRETS for account in accounts}
     stored = [account_id for account_id in found if _has_secrets(turn, account_id)]
     if stored:
-        found.update(turn.fetch(read_account_secrets, tuple(sorted(stored))))
+        found.update(turn.fetch(judge_account_secrets, tuple(sorted(stored))))
     return found
 
 
@@ -208,4 +231,4 @@ def _has_secrets(turn: Turn, account_id: str) -> bool:
     if turn.draft.has_kept("accounts", account_id):
         return False  # those of this very group were taken a moment ago, and open
     account = turn.draft.accounts.get(account_id)
-    return account is not None and (account.has_credentials or account.has_fingerprint)
+    return account is not None and (account.has_credentials or account.has_fingerprint or account.has_profile)

@@ -49,11 +49,10 @@ from master.protocol.admin import (
     QrCodeReady,
     StartLogin,
     UserInputRelayed,
-    remove_codes,
-    remove_secrets,
 )
 from master.protocol.admin import show_login as show_row
 from master.protocol.http import Listing, LoginsQuery, NewLogin, NoQuery, Request
+from master.protocol.shown import show_profile, show_words
 from master.protocol.wire import Empty
 from master.protocol.worker import (
     LoginQrCode,
@@ -215,7 +214,7 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
             expires_at=shown.expires_at,
         ),
     )
-    return {"session_id": login.id, "status": shown.status, "expires_at": shown.expires_at}
+    return {"session_id": login.id, "status": shown.status, "expires_at": shown.expires_at, **note_cut(event, login.id)}
 
 
 def take_report(event: LoginReport, turn: Turn) -> JsonObject:
@@ -239,7 +238,14 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
         fail(turn, login, event.error_message or "The login failed.", event.error_type or "failed")
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
-    return {"session_id": login.id, "status": _find(turn, login.id).status}
+    return {"session_id": login.id, "status": _find(turn, login.id).status, **note_cut(event, login.id)}
+
+
+def note_cut(event: LoginReport | LoginQrCode, session_id: str) -> JsonObject:
+    """Log what was cut of a report; return what its acknowledgement says of it."""
+    if event.notes:
+        log.warning("report_cut", session=session_id, notes=event.notes)
+    return event.show_notes()
 
 
 def expire_logins(event: None, turn: Turn) -> int:
@@ -342,9 +348,12 @@ def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
 
 
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
-    """Show administrators what the worker reported, without secrets."""
-    shown = remove_secrets(event.show_words()) | {"account_id": login.account_id, "worker_id": login.worker_id}
-    hidden = remove_codes(shown)
+    """Show administrators what the worker reported: of its words those that people may see."""
+    told = event.model_dump(mode="json", exclude={"cookies", "fingerprint", "user_info"}, exclude_none=True)
+    words = {**told, "account_id": login.account_id, "worker_id": login.worker_id}
+    profile = {"user_info": show_profile(event.user_info)} if event.user_info is not None else {}
+    hidden = show_words(words, codes=False) | profile
+    shown = show_words(words, codes=True) | profile
 
     def update(words: JsonObject) -> LoginStatusUpdate:
         return LoginStatusUpdate(login.id, login.account_id, login.worker_id, event.status, words)

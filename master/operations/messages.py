@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,8 +16,9 @@ from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
+from master.protocol.budgets import MOST_NOTES
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
-from master.protocol.wire import decode
+from master.protocol.wire import Fact, decode
 from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
@@ -56,22 +58,24 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     for (event, _), worker_id in zip(batch, reporters, strict=True):
         messages: list[Message] = []
         details: list[JsonObject] = []
+        notes: list[JsonObject] = []
         try:
             reporter = require_holder(event, worker_id, former, turn)
         except Refusal as refusal:
             replies.append(refusal)
         else:
-            messages, details = await _read_items(event, reporter, turn)
-            replies.append(_refuse_whole(details) if not messages else {"details": details})
+            messages, details = await _read_items(event, reporter, turn, notes)
+            replies.append(_refuse_whole(details) if not messages else {"details": details, "notes": notes})
         found.append(messages)
     new = await _store(found, turn)
     new_ids = {message.id for message in new}
     for position, messages in enumerate(found):
         if messages:
             inserted = sum(message.id in new_ids for message in messages)
-            counts = {"inserted": inserted, "duplicates": len(messages) - inserted}
-            details = replies[position]["details"]
-            replies[position] = counts | ({"refused": len(details), "details": details} if details else {})
+            counts: JsonObject = {"inserted": inserted, "duplicates": len(messages) - inserted}
+            details, notes = replies[position]["details"], replies[position]["notes"]
+            counts |= {"refused": len(details), "details": details} if details else {}
+            replies[position] = counts | ({"notes": notes} if notes else {})
     _tell_people(new, turn)
     return replies
 
@@ -145,22 +149,33 @@ async def forget_former(event: None, turn: Turn) -> int:
     return removed
 
 
-async def _read_items(event: MessagesDetected, reporter: str, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
-    """Return the report's good items as messages and one `{index, code, message, details}` per bad one."""
+async def _read_items(
+    event: MessagesDetected, reporter: str, turn: Turn, notes: list[JsonObject]
+) -> tuple[list[Message], list[JsonObject]]:
+    """Return the report's good items as messages and one `{index, code, message, details}` per bad one.
+
+    What was cut of the good ones is noted as `{index, field, message}`.
+    """
     messages, details = [], []
     for index, raw in enumerate(event.messages):
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages.append(_read_item(event, raw, reporter, turn))
+            messages.append(_read_item(event, raw, reporter, turn, partial(_note, notes, index)))
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
     return messages, details
 
 
-def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn) -> Message:
+def _note(notes: list[JsonObject], index: int, fact: Fact) -> None:
+    if fact.notes:
+        notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
+
+
+def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]) -> Message:
     if event.type is MessageKind.COMMENT:
         comment = decode(CommentItem, raw)
+        note(comment)
         return Message(
             id=turn.new_id(),
             account_id=event.account_id,
@@ -178,6 +193,7 @@ def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn) -> 
             reported_by=reporter,
         )
     direct = decode(DirectMessageItem, raw)
+    note(direct)
     return Message(
         id=turn.new_id(),
         account_id=event.account_id,

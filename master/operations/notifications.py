@@ -10,6 +10,7 @@ from typing import Any
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
 from master.model import Device, JsonObject, Notification, NotificationType, Priority, change
+from master.operations.names import require_device_name
 from master.protocol.admin import NotificationConfirmed, show_notification
 from master.protocol.client import (
     SYNC_LIMIT,
@@ -82,8 +83,10 @@ async def register_device(event: Introduced, turn: Turn) -> JsonObject:
     """Note a device, and push what it is owed: what was found, and what has come since."""
     asked, sid, key = event.event, turn.caller.sid, event.fresh.device_id
     assert sid is not None, "only sockets register devices"
-    if turn.draft.devices.get(key) is None and event.inherits is not None:
-        turn.go_on(copy_confirmed, (event.inherits, key))
+    if turn.draft.devices.get(key) is None:
+        require_device_name(turn, key.removesuffix(asked.device_id))
+        if event.inherits is not None:
+            turn.go_on(copy_confirmed, (event.inherits, key))
     device = change(
         known := turn.draft.devices.get(key) or event.fresh,
         device_type=asked.device_type or known.device_type,

@@ -19,7 +19,7 @@ def list_configs(event: Request[Page, None], turn: Turn) -> Listing:
     """List worker configurations by worker id."""
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
     page = configs[event.query.offset : event.query.offset + event.query.limit]
-    return Listing([show_worker_config(config) for config in page], len(configs))
+    return Listing([show_worker_config(config, turn.caller.scope) for config in page], len(configs))
 
 
 def find_config(event: Request[Any, None], turn: Turn) -> WorkerConfig | None:
@@ -34,7 +34,7 @@ def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
 
 def show_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     """Show how one worker is run."""
-    return show_worker_config(_find(turn, event.path["id"]))
+    return show_worker_config(_find(turn, event.path["id"]), turn.caller.scope)
 
 
 def add_config(event: Request[NoQuery, NewWorkerConfig], turn: Turn) -> JsonObject:
@@ -57,7 +57,7 @@ def add_config(event: Request[NoQuery, NewWorkerConfig], turn: Turn) -> JsonObje
     )
     turn.draft.configs.put(config)
     log.info("worker_config_added", worker=config.worker_id)
-    return show_worker_config(config)
+    return show_worker_config(config, turn.caller.scope)
 
 
 def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> JsonObject:
@@ -70,7 +70,7 @@ def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> Js
     if values:
         config = change(config, **values, updated_at=turn.at)
         turn.draft.configs.put(config)
-    return show_worker_config(config)
+    return show_worker_config(config, turn.caller.scope)
 
 
 def remove_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
@@ -78,7 +78,7 @@ def remove_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     config = _find(turn, event.path["id"])
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
-    return show_worker_config(config)
+    return show_worker_config(config, turn.caller.scope)
 
 
 def _require_proxy(turn: Turn, proxy_id: str | None) -> None:

@@ -6,7 +6,7 @@ import structlog
 
 from master.model import LoginStatus, change
 from master.operations.assignments import SHOWN
-from master.store.accounts import find_unreadable_accounts, read_account_secrets
+from master.store.accounts import find_unreadable_accounts, judge_account_secrets
 from master.store.proxies import find_unreadable_proxies
 from master.turn import PORTION, Turn
 
@@ -40,7 +40,7 @@ def mark_unreadable(event: set[str], turn: Turn) -> int:
     accounts = [account for name in names[:PORTION] if (account := turn.draft.accounts.get(name)) is not None]
     if not accounts:
         return 0
-    secrets = turn.fetch(read_account_secrets, tuple(account.id for account in accounts))
+    secrets = turn.fetch(judge_account_secrets, tuple(account.id for account in accounts))
     broken = []
     for account in accounts:
         secret = secrets.get(account.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -12,13 +12,15 @@ from master.decisions.assignment import find_misplaced
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
 from master.model import Account, JsonObject, Worker, WorkerStatus, change
-from master.operations.assignments import fill_worker, hand_out, place_what_waits, take_accounts
+from master.operations.assignments import fill_worker, hand_out, leave_untold, place_what_waits, take_accounts
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
+from master.operations.names import require_worker_name
 from master.operations.takeovers import change_hands, is_elsewhere, note_takeover
+from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
-from master.protocol.http import Listing, NoQuery, Request, WorkersQuery
+from master.protocol.http import PAGE_LIMIT, Listing, NoQuery, Request, WorkersQuery
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -45,6 +47,8 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     _require_live_socket(turn)
     draft = turn.draft
     before = draft.workers.get(event.worker_id)
+    if before is None:
+        require_worker_name(turn, event.worker_id)
     stays = before is not None and before.status is WorkerStatus.CONNECTED
     if before is not None and is_elsewhere(turn, before, event.host, event.port):
         change_hands(turn, before)
@@ -73,17 +77,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     given = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
     _bind_socket(turn, worker.id)
-    shown = HandOut(worker.id, {account.id: account.epoch for account in held})
-    turn.handouts.append(shown)
-    reply = Registered(
-        success=True,
-        workerId=worker.id,
-        heartbeatInterval=turn.settings.heartbeat_interval_s,
-        heartbeatTimeout=turn.settings.heartbeat_timeout_s,
-        accounts=shown.shown,
-        timestamp=turn.milliseconds,
-    )
-    turn.answer(reply)
+    reply = _answer_registration(turn, event, held, given)
     if given:
         hand_out(turn, {worker.id: given})
     if misplaced:
@@ -93,6 +87,36 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     _tell_losses(turn, worker.id)
     log.info("worker_registered", worker=worker.id, accounts=len(held), reload=stays)
     return reply.show()
+
+
+def _answer_registration(turn: Turn, event: Register, held: Sequence[Account], given: Sequence[Account]) -> Registered:
+    """Answer a registration with as many of the worker's accounts as are soon read; the others are told later.
+
+    What it is given by this very turn is told by an event of its own in any case.
+    """
+    worker_id = event.worker_id
+    first = choose_answer(turn, worker_id, held)
+    known = {account.id for account in (*first, *given)}
+    sessions = turn.sessions
+    turn.after_commit(lambda: sessions.forget_untold(worker_id, [account.id for account in first]))
+    if later := [account for account in held if account.id not in known]:
+        leave_untold(turn, worker_id, later)
+    shown = HandOut(worker_id, {account.id: account.epoch for account in first})
+    turn.handouts.append(shown)
+    reply = Registered(
+        success=True,
+        workerId=worker_id,
+        heartbeatInterval=turn.settings.heartbeat_interval_s,
+        heartbeatTimeout=turn.settings.heartbeat_timeout_s,
+        accounts=shown.shown,
+        accountsTotal=len(held),
+        timestamp=turn.milliseconds,
+        **event.show_notes(),
+    )
+    turn.answer(reply)
+    if event.notes:
+        log.warning("registration_cut", worker=worker_id, notes=event.notes)
+    return reply
 
 
 def _require_live_socket(turn: Turn) -> None:
@@ -268,11 +292,11 @@ def list_workers(event: Request[WorkersQuery, None], turn: Turn) -> Listing:
 
 
 def show_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Show one worker with the accounts that it holds."""
+    """Show one worker with the accounts that it holds, the first 500 of them."""
     worker = turn.draft.workers.get(event.path["id"])
     if worker is None:
         raise UnknownWorker
-    accounts = turn.draft.held_by(worker.id)
+    accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
 
 

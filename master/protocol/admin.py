@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from master.model import Account, JsonObject, Login, Notification, Proxy, Worker, WorkerConfig
+from master.model import Account, JsonObject, Login, Notification, Proxy, Scope, Worker, WorkerConfig
+from master.protocol.shown import show_arguments, show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
-
-SECRET = re.compile(
-    r"cookie|credential|fingerprint|passw|passwd|secret|token|storage|authorization|^headers$|session_?key|api_?key",
-    re.IGNORECASE,
-)
-"""Names of keys whose values never reach people: workers invent new ones, so the pattern is wide."""
-
-CODE = re.compile(r"qr|code_?(data|url|image)|image|screenshot|base64", re.IGNORECASE)
-"""The same for QR codes, which only those who may operate get."""
 
 
 class Auth(Payload):
@@ -124,6 +115,11 @@ class QrCodeReady(Outbound):
     qr_code_url: str | None = field(default=None, repr=False)
     expires_at: int = 0
 
+    @property
+    def state_key(self) -> str | None:
+        """Return the login whose code this is: a further one replaces the code shown."""
+        return f"code {self.session_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class LoginSucceeded(Outbound):
@@ -161,7 +157,7 @@ class QrCodeExpired(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class LoginStatusUpdate(Outbound):
-    """What the worker reported, without secrets; its own words stand beside these fields."""
+    """What the worker reported; of its own words those that docs/security.md names stand beside these fields."""
 
     event: ClassVar[str] = "login:status:update"
     beside: ClassVar[str] = "words"
@@ -260,26 +256,6 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def remove_secrets(value: Any) -> Any:
-    """Return `value` without any key that is known to carry a secret, however deeply nested."""
-    return _remove(SECRET, value, 0)
-
-
-def remove_codes(value: Any) -> Any:
-    """Return `value` without any key that may carry a QR code: whoever has the code of a login can log in."""
-    return _remove(CODE, value, 0)
-
-
-def _remove(names: re.Pattern[str], value: Any, depth: int) -> Any:
-    if depth > 32:
-        return None
-    if isinstance(value, dict):
-        return {key: _remove(names, inner, depth + 1) for key, inner in value.items() if not names.search(str(key))}
-    if isinstance(value, list):
-        return [_remove(names, inner, depth + 1) for inner in value]
-    return value
-
-
 def show_account(account: Account) -> JsonObject:
     """Return an account as people may see it."""
     return {
@@ -288,7 +264,7 @@ def show_account(account: Account) -> JsonObject:
         "account_name": account.account_name,
         "account_id": account.account_id,
         "platform_user_id": account.platform_user_id,
-        "user_info": remove_secrets(account.user_info),
+        "user_info": show_profile(account.user_info),
         "status": account.status,
         "login_status": account.login_status,
         "monitor_interval": account.monitor_interval,
@@ -316,7 +292,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> JsonObject:
         "last_heartbeat": last_heartbeat,
         "started_at": worker.started_at,
         "version": worker.version,
-        "metadata": remove_secrets(worker.metadata),
+        "metadata": show_machine(worker.metadata),
         "created_at": worker.created_at,
         "updated_at": worker.updated_at,
     }
@@ -373,13 +349,17 @@ def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> JsonObject:
     }
 
 
-def show_worker_config(config: WorkerConfig) -> JsonObject:
-    """Return how a worker is run; environment values may be secrets, so only their names are shown."""
+def show_worker_config(config: WorkerConfig, scope: Scope) -> JsonObject:
+    """Return how a worker is run, as somebody of this scope may see it.
+
+    Values of the environment may be secrets: only their names are shown. So may arguments be: below `admin`, who alone
+    may set them, the names of options are shown.
+    """
     return {
         "id": config.worker_id,
         "worker_id": config.worker_id,
         "command": config.command,
-        "args": list(config.args),
+        "args": show_arguments(config.args, scope),
         "env": sorted(config.env),
         "proxy_id": config.proxy_id,
         "max_accounts": config.max_accounts,

@@ -9,7 +9,16 @@ from dataclasses import fields
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+)
 
 from master.errors import Invalid, Refusal, Unreadable
 from master.secret import Secret
@@ -17,6 +26,7 @@ from master.secret import Secret
 MAX_ID = 128
 MAX_NAME = 256
 MAX_TEXT = 100_000
+MAX_TITLE = 10_000
 MAX_ITEMS = 5_000
 MAX_FAULTS = 50
 MILLISECONDS_FROM = 10**10
@@ -87,6 +97,21 @@ class Payload(BaseModel):
     """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", **READING)
+
+
+class Fact(Payload):
+    """What a peer has seen or done. It is kept whatever its size: `notes` are `{field, message}` of what was cut."""
+
+    _notes: list[dict[str, Any]] = PrivateAttr(default_factory=list)
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """Return what was cut or left out of it."""
+        return self._notes
+
+    def show_notes(self) -> dict[str, Any]:
+        """Return what the acknowledgement says of it: nothing, or `notes`."""
+        return {"notes": self._notes} if self._notes else {}
 
 
 class Query(BaseModel):
@@ -160,7 +185,7 @@ P = TypeVar("P", bound=BaseModel)
 
 
 def decode(kind: type[P], data: Any) -> P:
-    """Return `data` as `kind`.
+    """Return `data` as `kind`; what was cut of a fact it says itself.
 
     Errors: Unreadable if it is no object at all, Invalid with one detail per wrong field.
     """
@@ -172,7 +197,12 @@ def decode(kind: type[P], data: Any) -> P:
         # peers write null for what they do not know; only a body can mean something by it
         data = {name: value for name, value in data.items() if value is not None}
     try:
-        return kind.model_validate(data)
+        if not issubclass(kind, Fact):
+            return kind.model_validate(data)
+        notes: list[dict[str, Any]] = []
+        fact = kind.model_validate(data, context={"notes": notes})
+        fact._notes = notes
+        return fact
     except ValidationError as fault:
         raise Invalid(details=explain_faults(fault)) from None
     except RecursionError:

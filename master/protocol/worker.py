@@ -21,10 +21,23 @@ from pydantic import (
 )
 
 from master.model import Account, Direction, JsonObject, MessageKind
+from master.protocol.budgets import (
+    COOKIES_BYTES,
+    FINGERPRINT_BYTES,
+    METADATA_BYTES,
+    USER_INFO_BYTES,
+    cut_text,
+    drop_large,
+    drop_text,
+    thin_out,
+)
 from master.protocol.wire import (
     MAX_ITEMS,
+    MAX_TEXT,
+    MAX_TITLE,
     READING,
     Count,
+    Fact,
     Id,
     ImageData,
     Json,
@@ -34,7 +47,6 @@ from master.protocol.wire import (
     Port,
     Seconds,
     ShortText,
-    Text,
     bound_json,
 )
 from master.secret import Secret
@@ -47,7 +59,18 @@ def _drop_repeats(value: Any) -> Any:
     return list(dict.fromkeys(value)) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
-class Register(Payload):
+SHORT = 1_000
+MAX_IMAGE = 2_000_000
+MAX_URL = 4_096
+
+CutShort = Annotated[ShortText, cut_text(SHORT)]
+KnownId = Annotated[ShortText | None, drop_text(SHORT)]
+LongText = Annotated[str, cut_text(MAX_TEXT)]
+Title = Annotated[str, cut_text(MAX_TITLE)]
+Url = Annotated[str | None, drop_text(MAX_URL)]
+
+
+class Register(Fact):
     """A worker introduces itself; again on the same socket means reload."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
@@ -57,10 +80,10 @@ class Register(Payload):
     max_accounts: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=10, validation_alias=AliasChoices("maxAccounts", "max_accounts")
     )
-    host: Annotated[str, Field(min_length=1, max_length=255)] = "unknown"
+    host: Annotated[str, Field(min_length=1, max_length=255), cut_text(255)] = "unknown"
     port: Port = 0
-    version: ShortText | None = None
-    metadata: Json = Field(default_factory=dict)
+    version: CutShort | None = None
+    metadata: Annotated[Json, thin_out(METADATA_BYTES)] = Field(default_factory=dict)
 
 
 def _forgive(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -123,24 +146,24 @@ class Heartbeat(Payload):
     timestamp: Annotated[Any, BeforeValidator(lambda _: None), WithJsonSchema({"type": "number"})] = None
 
 
-class Goodbye(Payload):
+class Goodbye(Fact):
     """A worker leaves cleanly; its accounts move at once."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
-    reason: ShortText | None = None
+    reason: CutShort | None = None
 
 
-class LoginQrCode(Payload):
+class LoginQrCode(Fact):
     """A QR code is ready to be scanned; a further one replaces the code shown."""
 
     session_id: Id
     qr_code_data: ImageData
     account_id: Id | None = None
-    qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
+    qr_code_url: Url = None
     expires_at: Seconds | None = None
 
 
-class LoginReport(Payload):
+class LoginReport(Fact):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
     model_config = ConfigDict(frozen=True, extra="allow", **READING)
@@ -149,24 +172,21 @@ class LoginReport(Payload):
     status: Annotated[str, Field(min_length=1, max_length=64)]
     account_id: Id | None = None
     epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    cookies: Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None = None
-    user_info: Json | None = None
-    fingerprint: Secret[Json] | None = None
+    cookies: Annotated[
+        Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None, thin_out(COOKIES_BYTES, MAX_ITEMS)
+    ] = None
+    user_info: Annotated[Json | None, thin_out(USER_INFO_BYTES)] = None
+    fingerprint: Annotated[Secret[Json] | None, drop_large(FINGERPRINT_BYTES)] = None
     cookies_valid_until: Seconds | None = None
-    error_message: ShortText | None = None
-    error_type: Annotated[str, Field(max_length=64)] | None = None
-    qr_code_data: ImageData | None = None
-    qr_code_url: Annotated[str, Field(max_length=4_096)] | None = None
+    error_message: CutShort | None = None
+    error_type: Annotated[str, cut_text(64)] | None = None
+    qr_code_data: Annotated[ImageData | None, drop_text(MAX_IMAGE)] = None
+    qr_code_url: Url = None
     expires_at: Seconds | None = None
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Show only what names the login: a worker's own words may be secrets under any name."""
         return iter([("session_id", self.session_id), ("status", self.status)])
-
-    def show_words(self) -> JsonObject:
-        """Return what was reported, without cookies and fingerprint; further secrets may hide in the worker's words."""
-        told = self.model_dump(mode="json", exclude={"cookies", "fingerprint"})
-        return {key: value for key, value in told.items() if value is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -174,26 +194,26 @@ class LoginReport(Payload):
         return bound_json(data) if isinstance(data, dict) else data
 
 
-class CommentItem(Payload):
+class CommentItem(Fact):
     """One detected comment."""
 
     platform_comment_id: Id = Field(validation_alias=AliasChoices("platform_comment_id", "id"))
-    content: Text | None = None
-    author_name: ShortText | None = None
-    author_id: ShortText | None = None
-    post_id: ShortText | None = None
-    post_title: Text | None = None
+    content: LongText | None = None
+    author_name: CutShort | None = None
+    author_id: KnownId = None
+    post_id: KnownId = None
+    post_title: Title | None = None
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
 
-class DirectMessageItem(Payload):
+class DirectMessageItem(Fact):
     """One detected direct message."""
 
     platform_message_id: Id = Field(validation_alias=AliasChoices("platform_message_id", "id"))
-    content: Text | None = None
-    sender_name: ShortText | None = None
-    sender_id: ShortText | None = None
+    content: LongText | None = None
+    sender_name: CutShort | None = None
+    sender_id: KnownId = None
     direction: Direction = Direction.INBOUND
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
@@ -227,18 +247,27 @@ class UserInputTyped(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class Registered(Outbound):
-    """Master's answer to a registration; `success` is false with `error` where it was refused."""
+    """Master's answer to a registration; `success` is false with `error` where it was refused.
+
+    `accounts` are at most so many as are soon read; of `accountsTotal` that the worker holds, the others follow by
+    `master:task:assign`. `notes` say what was cut of what it said of itself.
+    """
 
     event: ClassVar[str] = "worker:registered"
     may_lack: ClassVar[frozenset[str]] = frozenset(
-        {"workerId", "heartbeatInterval", "heartbeatTimeout", "accounts", "timestamp", "error"}
-    )
+        {
+            "workerId", "heartbeatInterval", "heartbeatTimeout", "accounts", "accountsTotal", "timestamp", "notes",
+            "error",
+        }
+    )  # fmt: skip
     success: bool
     workerId: str | None = None  # noqa: N815 - the source document's spelling
     heartbeatInterval: float | None = None  # noqa: N815
     heartbeatTimeout: float | None = None  # noqa: N815
     accounts: list[dict[str, Any]] | None = field(default=None, repr=False)
+    accountsTotal: int | None = None  # noqa: N815
     timestamp: int | None = None
+    notes: list[dict[str, Any]] | None = None
     error: dict[str, Any] | None = None
 
 
@@ -299,12 +328,12 @@ class LoginCancel(Outbound):
 
 
 def show_account_to_worker(
-    account: Account, credentials: Any, fingerprint: Any, proxy: ProxyForWorker | None, wait_s: float
+    account: Account, secrets: Mapping[str, Any], proxy: ProxyForWorker | None, wait_s: float
 ) -> JsonObject:
     """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
 
-    `credentials` and `fingerprint` are as they are sent; None where there are none. `start_after_ms` is there if
-    another worker may still act on the account: whoever did not hold it in this epoch waits so long.
+    `secrets` are its credentials, fingerprint and profile as they are sent, where there are any. `start_after_ms` is
+    there if another worker may still act on the account: whoever did not hold it in this epoch waits so long.
     """
     shown: JsonObject = {
         "id": account.id,
@@ -315,9 +344,9 @@ def show_account_to_worker(
         "monitor_interval": account.monitor_interval,
         "status": account.status,
         "login_status": account.login_status,
-        "credentials": credentials if credentials is not None else {"cookies": []},
-        "fingerprint": fingerprint,
-        "user_info": account.user_info,
+        "credentials": {"cookies": []} if (kept := secrets.get("credentials")) is None else kept,
+        "fingerprint": secrets.get("fingerprint"),
+        "user_info": account.user_info if (profile := secrets.get("profile")) is None else profile,
         "cookies_valid_until": account.cookies_valid_until,
         "proxy": proxy,
         "epoch": account.epoch,

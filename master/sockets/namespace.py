@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import socketio
@@ -101,8 +102,8 @@ class Namespace(socketio.AsyncNamespace):
         if self._kind == "worker":
             worker_id = self._sessions.leave(sid)
             if worker_id is not None:
-                seats = self._sessions.seats
-                self._insist(note_disconnect, worker_id, Caller("worker", sid), lambda: seats[worker_id].sid is None)
+                caller, wanted = Caller("worker", sid), partial(self._sessions.is_away, worker_id)
+                self._insist(note_disconnect, worker_id, caller, wanted)
 
     def _insist(self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]) -> None:
         """Give an operation its turn, and another as soon as the database takes it while it is still `wanted`."""

@@ -19,7 +19,7 @@ PACKET_BYTES = 200
 FEW = 32
 """So many packets may pass the limit together: a few large ones are no sign of a reader that stopped.
 
-A worker that takes a thousand accounts is told of them in some ten packets, and twice more in its answers.
+An account with a whole browser state is one large packet; a worker is told of the next once its reader has taken it.
 """
 
 HARD_FACTOR = 16
@@ -54,6 +54,7 @@ class OutboundQueue:
         "_items",
         "_limit_bytes",
         "_newest",
+        "_taken",
         "_unfinished",
         "_waiter",
         "overflow",
@@ -69,6 +70,17 @@ class OutboundQueue:
         self._items: deque[Any] = deque()
         self._newest: dict[str, Packet] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._taken: tuple[int, Callable[[], object]] | None = None
+
+    def call_when_taken(self, most: int, callback: Callable[[], object]) -> None:
+        """Call back once, when no more than `most` bytes wait: at once, or when the reader has taken the others.
+
+        Whoever asks again takes the place of the one who asked before.
+        """
+        if self.waiting_bytes <= most:
+            callback()
+        else:
+            self._taken = most, callback
 
     def put_nowait(self, item: Packet | None) -> None:
         """Queue a packet; None ends the connection's writer. After an overflow only None is taken."""
@@ -108,6 +120,9 @@ class OutboundQueue:
             item = self._newest.pop(item)
         if item is not None:
             self.waiting_bytes -= _weigh(item)
+            if self._taken is not None and self.waiting_bytes <= self._taken[0] and not self.overflowed:
+                (_, callback), self._taken = self._taken, None
+                callback()
         return item  # type: ignore[no-any-return]
 
     async def get(self) -> Packet | None:

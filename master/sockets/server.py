@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
 
 import socketio
@@ -20,6 +21,7 @@ from master.errors import NotJoined, Refusal, Unauthorized, UnknownNamespace, Un
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, refuse
 from master.reception import BACKLOG_BYTES, Lane, Reception
+from master.sessions import TAKEN_BYTES
 from master.sockets.lean import LeanSocket, PlainWebSocket
 from master.sockets.outbound import Frame, OutboundQueue
 
@@ -201,6 +203,22 @@ class SocketServer(socketio.AsyncServer):
     def measure_outbound(self) -> int:
         """Return how many bytes wait for the connection for which the most waits."""
         return max((connection.queue.waiting_bytes for connection in self.eio.sockets.values()), default=0)
+
+    def measure_waiting(self, sid: str) -> int:
+        """Return how many bytes wait for the connection of a worker's socket."""
+        queue = self._find_queue(sid)
+        return queue.waiting_bytes if queue is not None else 0
+
+    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+        """Call back once the reader of a worker's socket has taken nearly all that waits; not if it leaves before."""
+        queue = self._find_queue(sid)
+        if queue is not None:
+            queue.call_when_taken(TAKEN_BYTES, callback)
+
+    def _find_queue(self, sid: str) -> OutboundQueue | None:
+        eio_sid = self.manager.eio_sid_from_sid(sid, "/worker")
+        connection = self.eio.sockets.get(eio_sid) if eio_sid is not None else None
+        return None if connection is None or connection.closed else connection.queue
 
     async def hang_up_all(self) -> None:
         """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""

@@ -11,7 +11,7 @@ from master.model import Account
 from master.store.mapping import ACCOUNTS
 from master.store.rows import equals, find_page
 from master.store.schema import accounts
-from master.store.sealing import Secrets, find_broken, read_secrets
+from master.store.sealing import Secrets, find_broken, judge_secrets, read_secrets
 
 
 async def list_accounts(
@@ -23,8 +23,13 @@ async def list_accounts(
 
 
 async def read_account_secrets(connection: AsyncConnection, account_ids: tuple[str, ...]) -> dict[str, Secrets]:
-    """Return credentials and fingerprint of these accounts, opened."""
+    """Return credentials, fingerprint and profile of these accounts, opened: for those that are handed out at once."""
     return await read_secrets(connection, accounts, account_ids)
+
+
+async def judge_account_secrets(connection: AsyncConnection, account_ids: tuple[str, ...]) -> dict[str, Secrets]:
+    """Return which secrets of these accounts do not open, however many and large; their values are not returned."""
+    return await judge_secrets(connection, accounts, account_ids)
 
 
 async def find_unreadable_accounts(connection: AsyncConnection) -> set[str]:

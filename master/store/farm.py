@@ -158,6 +158,10 @@ async def _remove(
 ) -> None:
     gone = [old for key, new in changes.changed.items() if new is None and (old := committed.get(key)) is not None]
     if gone:
+        if rows is WORKERS:
+            for some in chunk_ids([one.id for one in gone]):
+                named = update(login_sessions).where(login_sessions.c.worker_id.in_(some))
+                await connection.execute(named.values(worker_id=None))
         if rows is ACCOUNTS:
             for some in chunk_ids([one.id for one in gone]):
                 for table in DEPENDENTS:

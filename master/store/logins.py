@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import OPEN_SESSION, Login
@@ -30,13 +30,36 @@ async def list_logins(
 
 
 async def read_codes(connection: AsyncConnection, session_ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
-    """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`; an ended one has none."""
+    """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`; an ended one has none.
+
+    Of many large ones the first are returned, up to 4 MiB: the others are shown one by one.
+    """
     found: dict[str, dict[str, str | None]] = {}
+    session_ids = await _find_first(connection, session_ids)
     for chunk in chunk_ids(session_ids):
         query = select(logins.c.id, logins.c.qr_code_data, logins.c.qr_code_url).where(logins.c.id.in_(chunk))
         for session_id, data, url in await connection.execute(query):
             found[session_id] = {"qr_code_data": data, "qr_code_url": url}
     return found
+
+
+CODES_CHARACTERS = 4 * 1024 * 1024
+
+
+async def _find_first(connection: AsyncConnection, session_ids: Sequence[str]) -> list[str]:
+    """Return the first of these logins whose codes are not too large together, and at least one."""
+    sizes: dict[str, int] = {}
+    for chunk in chunk_ids(session_ids):
+        query = select(logins.c.id, func.length(logins.c.qr_code_data)).where(logins.c.id.in_(chunk))
+        sizes |= {session_id: size or 0 for session_id, size in await connection.execute(query)}
+    first: list[str] = []
+    left = CODES_CHARACTERS
+    for session_id in session_ids:
+        left -= sizes.get(session_id, 0)
+        if left < 0 and first:
+            break
+        first.append(session_id)
+    return first
 
 
 async def find_open(connection: AsyncConnection) -> dict[str, int]:

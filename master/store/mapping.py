@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from functools import cached_property
-from operator import attrgetter
+from functools import cached_property, reduce
+from operator import add, attrgetter
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from sqlalchemy import ColumnElement, Row, Select, Table, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, Table, func, select
 
 from master.farm import share
 from master.model import (
@@ -27,6 +27,7 @@ from master.model import (
     Worker,
     WorkerConfig,
 )
+from master.protocol.budgets import METADATA_BYTES, USER_INFO_BYTES
 from master.store import schema
 
 R = TypeVar("R")
@@ -36,8 +37,9 @@ R = TypeVar("R")
 class Rows(Generic[R]):
     """How records of one kind stand in their table.
 
-    `derived` fields are read from an expression and never written. `read` turns a column's value into a field's;
-    `written` says, for a column that is not the field of its name, which fields it depends on and what it holds.
+    `derived` fields are read from an expression and never written; `bounded` ones are read from one that leaves out
+    what is larger than anything that is written. `read` turns a column's value into a field's; `written` says, for a
+    column that is not the field of its name, which fields it depends on and what it holds.
     `fixed` are fields whose value every record of the table has. `named_by` is the column by which no two rows may have
     the same name (the index "name" of the farm's table).
     """
@@ -46,6 +48,7 @@ class Rows(Generic[R]):
     table: Table
     key: str = "id"
     derived: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    bounded: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     written: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = field(default_factory=dict)
@@ -62,7 +65,8 @@ class Rows(Generic[R]):
         for name in self._fields:
             if name in self.fixed:
                 continue
-            source = self.derived.get(name, self.table.c.get(self.renamed.get(name, name)))
+            read = {**self.derived, **self.bounded}
+            source = read.get(name, self.table.c.get(self.renamed.get(name, name)))
             if source is None:  # a field that is packed into a column of another name
                 source = next(self.table.c[column] for column, (parts, _) in self.written.items() if name in parts)
             columns.append(source.label(name))
@@ -148,32 +152,48 @@ def _pack_worker(worker: Worker) -> dict[str, Any]:
 
 
 def _unpack_capabilities(stored: dict[str, Any] | None) -> tuple[str, ...]:
-    return tuple(sys.intern(str(one)) for one in (stored or {}).get("capabilities", ()))
+    return tuple(sys.intern(str(one)) for one in (stored or {}).get("capabilities") or ())
 
 
 def _unpack_metadata(stored: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (stored or {}).items() if name not in ("capabilities", "maxAccounts")}
 
 
+PACKED_BYTES = 8 * 1024
+"""What stands in a worker's `metadata` column beside its metadata: at most 64 platforms, and a number."""
+
+_METADATA = schema.bound_text(schema.workers.c.metadata, METADATA_BYTES + PACKED_BYTES, "capabilities", "maxAccounts")
+
 WORKERS = Rows(
     Worker,
     schema.workers,
+    bounded={"capabilities": _METADATA, "max_accounts": _METADATA, "metadata": _METADATA},
     read={
         "id": share,
         "assigned_accounts": lambda stored: int(stored or 0),
         "capabilities": _unpack_capabilities,
-        "max_accounts": lambda stored: int((stored or {}).get("maxAccounts", 0)),
+        "max_accounts": lambda stored: int((stored or {}).get("maxAccounts") or 0),
         "metadata": _unpack_metadata,
     },
     written={"metadata": (("metadata", "capabilities", "max_accounts"), _pack_worker)},
 )
+
+
+def _measure_stored() -> ColumnElement[Any]:
+    sizes = [func.coalesce(func.length(schema.accounts.c[column]), 0) for column in schema.SEALED["accounts"]]
+    return reduce(add, sizes).cast(Integer)
+
+
 ACCOUNTS = Rows(
     Account,
     schema.accounts,
     derived={
+        "has_profile": schema.accounts.c.profile.is_not(None),
+        "stored_bytes": _measure_stored(),
         "has_credentials": schema.accounts.c.credentials.is_not(None),
         "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
     },
+    bounded={"user_info": schema.bound_text(schema.accounts.c.user_info, USER_INFO_BYTES)},
     read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
     named_by="account_id",
 )

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -16,10 +17,14 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    case,
     cast,
+    func,
     text,
     type_coerce,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 metadata = MetaData()
 
@@ -50,7 +55,41 @@ class SealedBytes(TypeDecorator[bytes]):
         return type_coerce(cast(column, LargeBinary), self)
 
 
-SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",)}
+class PickJson(FunctionElement[Any]):
+    """The JSON text of an object that holds only some members, `names`, of the one in a column."""
+
+    type = JsonText()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], *names: str) -> None:
+        super().__init__(type_coerce(column, Text))
+        self.names = names
+
+
+@compiles(PickJson)
+def _pick_json(element: PickJson, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    members = ", ".join(f"'{name}', json_extract({column}, '$.{name}')" for name in element.names)
+    return f"CASE WHEN json_valid({column}) THEN json_object({members}) END"
+
+
+@compiles(PickJson, "postgresql")
+def _pick_json_postgresql(element: PickJson, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    members = ", ".join(f"'{name}', CAST({column} AS JSON) -> '{name}'" for name in element.names)
+    return f"CAST(json_build_object({members}) AS TEXT)"
+
+
+def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElement[Any]:
+    """Return a column of JSON text as it is read: what is longer than anything that is written is not read whole.
+
+    Of such a text the members `names` are read, if any are named; else it is read as NULL.
+    """
+    shorter: Any = PickJson(column, *names) if names else None
+    return type_coerce(case((func.length(column) <= most, type_coerce(column, Text)), else_=shorter), JsonText())
+
+
+SEALED = {"accounts": ("credentials", "fingerprint", "profile"), "proxies": ("password",)}
 """The columns, by table, whose values are sealed by the vault."""
 
 
@@ -81,6 +120,8 @@ accounts = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("pinned_worker_id", Text, ForeignKey("workers.id")),
     Column("platform_user_id", Text),
+    # all that its worker reported of the person, where that is more than user_info holds
+    Column("profile", SealedBytes),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
     # with the epoch, which lies behind cookies in its row: the audit adds up those of all accounts
@@ -88,6 +129,8 @@ accounts = Table(
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
     Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),
+    # a worker that is removed must not be looked for in every account and login
+    Index("idx_accounts_pinned", "pinned_worker_id", **_where("pinned_worker_id IS NOT NULL")),
 )
 
 account_holders = Table(
@@ -134,6 +177,7 @@ login_sessions = Table(
     Column("created_at", Integer, nullable=False),
     Index("idx_login_sessions_status", "status"),
     Index("idx_login_sessions_account", "account_id"),
+    Index("idx_login_sessions_worker", "worker_id"),
     # one open login per account, whoever writes
     Index(
         "uq_login_sessions_open",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
-from sqlalchemy import Table, or_, select
+from sqlalchemy import Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.secret import SealBroken, Secret
@@ -27,7 +30,10 @@ class Secrets:
 
 
 CHUNK = 500
-"""Rows whose values are in memory at once while all of them are opened."""
+"""Rows that are looked at in one stretch while all of them are opened."""
+
+AT_ONCE_BYTES = 1024 * 1024
+"""Sealed bytes that are in memory at once meanwhile; a single larger value alone."""
 
 
 def vault_of(connection: AsyncConnection) -> Vault:
@@ -71,17 +77,38 @@ def _open_all(vault: Vault, table: str, row_id: str, stored: Mapping[str, Any]) 
 
 async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:
     """Yield the ids of the rows that have a sealed value which does not open."""
-    vault = vault_of(connection)
     columns = SEALED[table.name]
     stored = or_(*(table.c[column].is_not(None) for column in columns))
-    query = select(table.c.id, *(table.c[column] for column in columns)).where(stored).order_by(table.c.id)
+    query = select(table.c.id).where(stored).order_by(table.c.id)
     last = ""
-    while rows := (await connection.execute(query.where(table.c.id > last).limit(CHUNK))).all():
-        for row_id, *values in rows:
-            try:
-                for column, value in zip(columns, values, strict=True):
-                    if value is not None:
-                        vault.open(f"{table.name}.{column}", row_id, value)
-            except SealBroken:
+    while rows := (await connection.execute(query.where(table.c.id > last).limit(CHUNK))).scalars().all():
+        for row_id, secrets in (await judge_secrets(connection, table, rows)).items():
+            if secrets.broken:
                 yield row_id
-        last = rows[-1][0]
+        last = rows[-1]
+
+
+async def judge_secrets(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> dict[str, Secrets]:
+    """Return, by row, which of its secrets do not open. Values are opened a few at a time, and none is kept."""
+    found: dict[str, Secrets] = {}
+    for some in await _portion_by_size(connection, table, row_ids):
+        for row_id, secrets in (await read_secrets(connection, table, some)).items():
+            found[row_id] = Secrets({}, secrets.broken)
+        await asyncio.sleep(0)
+    return found
+
+
+async def _portion_by_size(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> list[list[str]]:
+    """Return these rows in runs whose values are in memory at once."""
+    size = reduce(add, (func.coalesce(func.length(table.c[column]), 0) for column in SEALED[table.name]))
+    runs: list[list[str]] = []
+    left = 0
+    for chunk in chunk_ids(row_ids):
+        query = select(table.c.id, size).where(table.c.id.in_(chunk)).order_by(table.c.id)
+        for row_id, stored in await connection.execute(query):
+            if stored > left or not runs:
+                runs.append([])
+                left = AT_ONCE_BYTES
+            runs[-1].append(row_id)
+            left -= stored
+    return runs

@@ -20,6 +20,9 @@ OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 
 log = structlog.get_logger(__name__)
 
+SCOPE = web.RequestKey("scope", Scope)
+"""Where a request says what its caller may do."""
+
 Scopes = Mapping[tuple[str, str], Scope]
 """What a caller must have, by method and path as the route writes it."""
 
@@ -36,6 +39,7 @@ def guard_requests(access: Access, scopes: Scopes) -> Middleware:
         address = request.remote or ""
         access.admit_request(address)
         grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), address)
+        request[SCOPE] = grant.scope
         if not access.guarded and may_be_rebound(request.headers.get("Host", "")):
             raise Forbidden("Without tokens Master answers to no domain's name; use localhost or an address.")
         if grant.scope < _find_scope(scopes, request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from aiohttp import web
@@ -10,10 +11,11 @@ from aiohttp.typedefs import Handler
 
 from master.access import Access
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
+from master.model import Scope
 from master.protocol.http import Listing, Page
 from master.settings import Settings
 from master.turn import Caller
-from master.web.access import guard_requests
+from master.web.access import SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
@@ -86,10 +88,11 @@ def _make_handler(turns: Turns, endpoint: Endpoint) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
+        caller = replace(HTTP, scope=request.get(SCOPE, Scope.NONE))
         if endpoint.writes:
-            reply = await turns.run(operation, event, HTTP)
+            reply = await turns.run(operation, event, caller)
         else:
-            reply = await turns.look(operation, event, HTTP)
+            reply = await turns.look(operation, event, caller)
         if isinstance(reply, Listing):
             page = event.query
             assert isinstance(page, Page), "a list is asked for by the page"

@@ -188,7 +188,7 @@ def test_a_worker_with_room_for_ten_thousand_is_filled_in_portions(returns):
     else:
         turns = core.run(register_worker, register, caller)
     given = [len(turn.draft.accounts.changed) for turn in turns]
-    assert given == [PORTION] * 4 + [100]
+    assert [some for some in given if some] == [PORTION] * 4 + [100]
     told = [account_id for turn in turns for account_id in told_to_watch(turn)]
     assert sorted(told) == sorted(set(told)) == [f"a{number:05}" for number in range(1_100)]
     assert core.memory.farm.workers.get("w").assigned_accounts == 1_100

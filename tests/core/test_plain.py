@@ -13,8 +13,8 @@ import pytest
 from master.draft import Draft
 from master.endpoints import ENDPOINTS
 from master.errors import Refusal
-from master.model import AccountStatus, Scope
-from master.operations import afterwards, handouts, logins, notifications, secrets, workers
+from master.model import AccountStatus, Scope, WorkerStatus
+from master.operations import afterwards, assignments, handouts, logins, names, notifications, secrets, workers
 from master.protocol.http import Request
 from master.protocol.wire import decode
 from master.routes import NAMESPACES, SWEEPS
@@ -37,6 +37,9 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 """A body for each operation over HTTP that takes one."""
 
+GONE = "gone"
+"""A worker that is offline and holds nothing."""
+
 PATHS = {"accounts": "a", "workers": "w1", "worker-configs": "w1", "proxies": "p", "login-sessions": "login of scanned"}
 """What exists, by the route that names one."""
 
@@ -45,6 +48,7 @@ BESIDE: dict[Callable[..., Any], Any] = {
     workers.note_disconnect: "w1",
     afterwards.do_nothing: None,
     afterwards.tell_moved: {"a": "w2", "b": None},
+    assignments.tell_more: "w1",
     handouts.note_unreadable: {"a": "why"},
     secrets.mark_unreadable: {"a", "b"},
 }
@@ -58,6 +62,7 @@ def make_core() -> Core:
     core.add_account("scanned", status=AccountStatus.PAUSED)
     core.add_login("scanned", "w1")
     core.add_account("waits", platform="xiaohongshu")
+    core.add_worker(GONE, status=WorkerStatus.OFFLINE)
     core.memory.farm.proxies.put(make_proxy("p", has_password=True))
     core.memory.farm.configs.put(make_config("w1"))
     core.memory.farm.proxies.put(make_proxy("q"))
@@ -121,6 +126,8 @@ def test_a_request_is_decided_without_a_database(endpoint):
     core = make_core()
     body = decode(endpoint.body, BODIES[endpoint.operation.__name__]) if endpoint.body is not None else None
     path = {"id": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
+    if endpoint.operation is names.remove_worker:
+        path = {"id": GONE}
     perform(core, endpoint.operation, Request(endpoint.query(), body, path))
 
 

@@ -142,8 +142,8 @@ async def test_secrets_are_sealed_on_their_way_and_opened_on_their_way_out(fille
     assert b"planted" not in filled.path.read_bytes() + filled.path.with_name("master.db-wal").read_bytes()
     async with filled.database.read() as connection:
         found = await read_account_secrets(connection, ("held", "waits"))
-    assert found["held"].opened == {"credentials": cookies, "fingerprint": agent}
-    assert found["waits"].opened == {"credentials": None, "fingerprint": None}
+    assert found["held"].opened == {"credentials": cookies, "fingerprint": agent, "profile": None}
+    assert found["waits"].opened == {"credentials": None, "fingerprint": None, "profile": None}
     loaded = await filled.load()
     held = loaded.accounts.get("held")
     assert (held.has_credentials, held.has_fingerprint, loaded.proxies.get("p").has_password) == (True, True, True)

@@ -60,9 +60,15 @@ class Crew:
 
     async def register(self) -> list[dict[str, Any]]:
         """Register and return the accounts as the worker gets them."""
+        before = len(self.worker.all("master:task:assign"))
         answer = await self.worker.ask("worker:register", registration(maxAccounts=1_000))
         assert answer["success"], answer
-        return answer["accounts"]
+        found = {account["id"]: account for account in answer["accounts"]}
+        while len(found) < answer["accountsTotal"]:
+            before += 1
+            told = await self.worker.hear("master:task:assign", before)
+            found |= {account["id"]: account for account in told["accounts"]}
+        return list(found.values())
 
     async def call(self, method: str, path: str, **body: Any) -> Any:
         async with self.session.request(method, self.url + path, json=body or None) as answer:

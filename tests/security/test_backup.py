@@ -35,7 +35,7 @@ def count(path: Path) -> int:
 
 def test_a_backup_is_private_whole_and_holds_no_key(path, tmp_path):
     target = tmp_path / "backup.db"
-    assert back_up(path, target) == "0006"
+    assert back_up(path, target) == "0007"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert check(target) == []
     assert find_planted(target) == []
@@ -62,12 +62,12 @@ def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_one(path, tmp_path
     ask_file(path, "PRAGMA journal_mode=WAL")
     ask_file(path, "DELETE FROM accounts WHERE id <> 'account-000'")
     version, aside = restore(path, tmp_path / "backup.db", None)
-    assert (version, count(path), count(aside)) == ("0006", 5, 1)
+    assert (version, count(path), count(aside)) == ("0007", 5, 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_all(path).total() == 5
     assert restore(path, tmp_path / "backup.db", None)[1] == tmp_path / "master.db.before-restore-2"
     path.unlink()
-    assert restore(path, tmp_path / "backup.db", None) == ("0006", None)
+    assert restore(path, tmp_path / "backup.db", None) == ("0007", None)
     assert not list(tmp_path.glob("*.part*"))
 
 

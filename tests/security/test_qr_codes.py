@@ -8,7 +8,7 @@ import pytest
 
 from master.endpoints import ENDPOINTS
 from master.endpoints import ROOT as API
-from master.protocol.admin import remove_codes
+from master.protocol.shown import show_words
 from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, READER, ROOT, WORKER_1, settle
 
 ENDINGS = {
@@ -86,9 +86,12 @@ async def test_a_code_is_gone_once_its_login_has_ended(guarded, ending):
     assert await guarded.code("GET", image, ROOT) == (404, "not_found")
 
 
-def test_every_key_that_may_carry_a_code_is_removed_for_readers():
+def test_a_code_is_shown_by_its_known_names_and_to_those_who_may_operate_alone():
     report = {
-        "status": "scanned", "qr_code_data": "x", "qrcode": "x", "QRCode": "x", "qr_url": "x", "code_image": "x",
-        "screenshot": "x", "inner": [{"qr": "x", "step": 1}],
+        "status": "scanned", "qr_code_data": "x", "qrcode": "x", "QRCode": "x", "login_url": "x", "code_image": "x",
+        "screenshot": "x", "scan": {"url": "x"}, "detail": {"qr": "x", "step": 1},
     }  # fmt: skip
-    assert remove_codes(report) == {"status": "scanned", "inner": [{"step": 1}]}
+    seen = {"status": "scanned", "detail": {"step": 1}}
+    assert show_words(report, codes=False) == seen
+    codes = dict.fromkeys(("qr_code_data", "qrcode", "login_url", "screenshot"), "x")
+    assert show_words(report, codes=True) == seen | codes

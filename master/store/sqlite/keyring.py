@@ -107,10 +107,20 @@ def hold_keys(path: Path) -> Iterator[None]:
         yield
 
 
+def list_places(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the sealed columns that this file has: one of an older version lacks the newest."""
+    known = {
+        (table, column)
+        for table in SEALED
+        for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    }
+    return [place for place in PLACES if place in known]
+
+
 def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; those that are no sealed values count for none."""
     counts: Counter[str] = Counter()
-    for table, column in PLACES:
+    for table, column in list_places(connection):
         head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
         for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
             key_id = read_key_id(stored)
@@ -121,7 +131,7 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
 
 def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield (table.column, row id, bytes) of every value that should be sealed."""
-    for table, column in PLACES:
+    for table, column in list_places(connection):
         query = f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
         for row_id, stored in connection.execute(query):
             yield f"{table}.{column}", row_id, stored

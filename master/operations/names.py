@@ -1,0 +1,126 @@
+"""Names that peers invent (workers, devices): how many each token may, and when they are forgotten."""
+
+from __future__ import annotations
+
+import structlog
+
+from master.decisions.retention import find_cutoff
+from master.errors import TooManyNames, UnknownWorker, WorkerInUse
+from master.model import Device, JsonObject, Worker, WorkerStatus
+from master.protocol.admin import show_worker
+from master.protocol.http import NoQuery, Request
+from master.turn import PORTION, Turn
+
+log = structlog.get_logger(__name__)
+
+
+def require_worker_name(turn: Turn, worker_id: str) -> None:
+    """Refuse one more worker id that its token does not name. Errors: TooManyNames.
+
+    Ids that a token names, or a configuration, are as many as people have written down. The others are counted
+    together: tokens of `*` and trusted addresses cannot be told apart by the workers that came with them.
+    """
+    most, draft = turn.settings.worker_names_per_token, turn.draft
+    if not most or len(draft.workers) < most:
+        return
+    written = {token.grant.name for token in turn.settings.worker_tokens}
+    written.update(config.worker_id for config in draft.configs.all())
+    if worker_id in written:
+        return
+    if len(draft.workers) - sum(draft.workers.get(name) is not None for name in written) >= most:
+        log.warning("too_many_workers", worker=worker_id, most=most)
+        raise TooManyNames(f"Master knows {most:,} workers already that no token names; remove some that are offline.")
+
+
+def require_device_name(turn: Turn, owner: str) -> None:
+    """Refuse one more device of a token. `owner` is what the keys of its devices begin with. Errors: TooManyNames."""
+    most, draft = turn.settings.device_names_per_token, turn.draft
+    if not most or len(draft.devices) < most:
+        return
+    if sum(device.device_id.startswith(owner) for device in draft.devices.all()) >= most:
+        log.warning("too_many_devices", token=turn.caller.name, most=most)
+        raise TooManyNames(f"This token has {most:,} devices already; those that do not come back are forgotten.")
+
+
+def remove_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+    """Forget a worker that is offline and that nothing names. Errors: UnknownWorker, WorkerInUse."""
+    worker = turn.draft.workers.get(event.path["id"])
+    if worker is None:
+        raise UnknownWorker
+    if worker.status is not WorkerStatus.OFFLINE:
+        timeout_s = turn.settings.heartbeat_timeout_s
+        raise WorkerInUse(f"This worker is {worker.status}; one that is silent is offline after {timeout_s:g} s.")
+    if reason := _find_use(turn, worker, _find_pinned(turn)):
+        raise WorkerInUse(reason)
+    shown = show_worker(worker, _find_last_heard(turn, worker))
+    turn.draft.workers.remove(worker.id)
+    log.info("worker_removed", worker=worker.id)
+    return shown
+
+
+def forget_unused(event: None, turn: Turn) -> int:
+    """Forget workers that are offline for long, and devices that have not come for long; return how many.
+
+    A worker that holds accounts, that accounts are pinned to, or that has a configuration, stays. Of many a portion is
+    forgotten; the next turn goes on.
+    """
+    workers = _list_unused_workers(turn)
+    for worker in workers[:PORTION]:
+        turn.draft.workers.remove(worker.id)
+    devices = _list_unseen_devices(turn)[: max(0, PORTION - len(workers))]
+    for device in devices:
+        turn.draft.devices.remove(device.device_id)
+    forgotten = min(len(workers), PORTION) + len(devices)
+    if forgotten == PORTION:
+        turn.go_on(forget_unused)
+    if forgotten:
+        log.info("names_forgotten", workers=forgotten - len(devices), devices=len(devices))
+    return forgotten
+
+
+def _list_unused_workers(turn: Turn) -> list[Worker]:
+    cutoff, pinned = find_cutoff(turn.now, turn.settings.retention_workers_days), _find_pinned(turn)
+    return [
+        worker
+        for worker in turn.draft.workers.all()
+        if worker.status is WorkerStatus.OFFLINE
+        and max(_find_last_heard(turn, worker) or 0, worker.updated_at) < cutoff
+        and turn.draft.configs.get(worker.id) is None
+        and _find_use(turn, worker, pinned) is None
+    ]
+
+
+def _find_use(turn: Turn, worker: Worker, pinned: set[str]) -> str | None:
+    """Return in words what still names a worker, or None."""
+    if worker.assigned_accounts:
+        return f"This worker holds {worker.assigned_accounts:,} accounts."
+    if worker.id in pinned:
+        return "Accounts are pinned to this worker; pin them elsewhere, or to none, first."
+    if turn.draft.logins.first("worker", worker.id) is not None:
+        return "A login is open on this worker; cancel it first."
+    return None
+
+
+def _find_pinned(turn: Turn) -> set[str]:
+    return {one.pinned_worker_id for one in turn.draft.accounts.all() if one.pinned_worker_id is not None}
+
+
+def _find_last_heard(turn: Turn, worker: Worker) -> int | None:
+    seat = turn.sessions.seats.get(worker.id)
+    return seat.heard_at if seat is not None else None
+
+
+def _list_unseen_devices(turn: Turn) -> list[Device]:
+    """Return the devices that have not come for as long as notifications are kept, and are not here now."""
+    cutoff = find_cutoff(turn.now, turn.settings.retention_notifications_days)
+    here = set(turn.sessions.clients.values())
+    return [
+        device
+        for device in turn.draft.devices.all()
+        if device.last_seen_at < cutoff and not here.intersection(_names_of(device))
+    ]
+
+
+def _names_of(device: Device) -> tuple[str, ...]:
+    """Return what a device may have called itself on its connection: its key may begin with its token's name."""
+    return device.device_id, *(device.device_id.partition(separator)[2] for separator in (":", "\x1f"))

@@ -1,0 +1,138 @@
+"""How large what peers report may be once it is kept, field by field, and how what is larger is cut.
+
+A fact is kept whatever its size: a text is cut, of an object or a list the largest members are left out, and what makes
+no sense in part is left out whole. What was done to which field is noted, for the acknowledgement and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+KIB = 1024
+METADATA_BYTES = 16 * KIB
+"""A worker's `metadata`."""
+
+USER_INFO_BYTES = 64 * KIB
+"""An account's `user_info`."""
+
+COOKIES_BYTES = 4 * KIB * KIB
+"""An account's cookies, whole browser states included."""
+
+FINGERPRINT_BYTES = 256 * KIB
+"""An account's `fingerprint`."""
+
+MOST_NOTES = 50
+"""So many notes of one event are told."""
+
+ODD = b"null"
+
+V = TypeVar("V", bound=dict[Any, Any] | list[Any])
+
+
+def measure(value: Any) -> int:
+    """Return how many bytes a value takes as JSON; what JSON cannot write is small, and is refused elsewhere."""
+    try:
+        return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    except (TypeError, RecursionError):
+        return len(ODD)
+
+
+def note(info: ValidationInfo, message: str) -> None:
+    """Note what was done to the field that is being read, where somebody wants to know."""
+    notes = info.context["notes"] if info.context else None
+    if notes is not None and len(notes) < MOST_NOTES:
+        notes.append({"field": info.field_name, "message": message})
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Makes a field that is too large fit, before it is read; `limit` is what documents say of it."""
+
+    fit: Callable[[Any, ValidationInfo], Any]
+    limit: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read what fits."""
+        return core_schema.with_info_before_validator_function(self.fit, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the field's schema with its limit in words."""
+        return {**handler(schema), "budget": self.limit}
+
+
+def cut_text(most: int) -> Budget:
+    """Cut a text to so many characters."""
+
+    def fit(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str) or len(value) <= most:
+            return value
+        note(info, f"cut from {len(value):,} to {most:,} characters")
+        return value[:most]
+
+    return Budget(fit, f"cut to {most:,} characters")
+
+
+def drop_text(most: int) -> Budget:
+    """Leave out a text of more characters: an id or an address is worth nothing in part."""
+
+    def fit(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str) or len(value) <= most:
+            return value
+        note(info, f"left out: {len(value):,} characters are more than {most:,}")
+        return None
+
+    return Budget(fit, f"left out past {most:,} characters")
+
+
+def drop_large(most: int) -> Budget:
+    """Leave out a value of more bytes, whose parts belong together."""
+
+    def fit(value: Any, info: ValidationInfo) -> Any:
+        if value is None or (size := measure(value)) <= most:
+            return value
+        note(info, f"left out: {size:,} bytes are more than {most:,}")
+        return None
+
+    return Budget(fit, f"left out past {_in_words(most)}")
+
+
+def thin_out(most: int, members: int | None = None) -> Budget:
+    """Leave out the largest members of an object or a list until it fits, and what is past so many `members`."""
+
+    def fit(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, (dict, list)):
+            return value
+        few = value[:members] if isinstance(value, list) else value
+        kept = leave_out_largest(few, most)
+        if len(kept) < len(value):
+            note(info, f"{len(value) - len(kept):,} of {len(value):,} members left out: at most {_in_words(most)}")
+        return kept
+
+    return Budget(fit, f"the largest members left out past {_in_words(most)}")
+
+
+def leave_out_largest(value: V, most: int) -> V:
+    """Return an object or a list that fits, without its largest members: a browser's small ones are what counts."""
+    if measure(value) <= most:
+        return value
+    pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+    sizes = [measure(inner) + measure(key) + 2 for key, inner in pairs]
+    left, kept = most, set()
+    for place in sorted(range(len(pairs)), key=sizes.__getitem__):
+        left -= sizes[place]
+        if left < 0:
+            break
+        kept.add(place)
+    chosen: list[tuple[Any, Any]] = [pair for place, pair in enumerate(pairs) if place in kept]
+    return dict(chosen) if isinstance(value, dict) else [inner for _, inner in chosen]  # type: ignore[return-value]
+
+
+def _in_words(size: int) -> str:
+    return f"{size // KIB // KIB} MiB" if size >= KIB * KIB else f"{size // KIB} KiB"

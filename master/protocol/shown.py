@@ -1,0 +1,121 @@
+"""What people are shown of the words that workers and people invent: what is named here, and nothing else.
+
+A name that nobody has thought of is not shown: it may be a cookie by another name. Only a number, a truth value or a
+text that is not too long is shown, or a list of such; an object only under a name that is meant to hold further words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from master.model import JsonObject, Scope
+from master.protocol.budgets import leave_out_largest
+
+SHOWN_BYTES = 4 * 1024
+"""What people are shown of one profile, machine or report, its code apart: it goes to many readers, also slow ones."""
+
+MOST_TEXT = 2_000
+MOST_CODE = 2_000_000
+DEEPEST = 4
+MOST_MEMBERS = 20
+
+PROFILE = frozenset(
+    {
+        "id", "uid", "sec_uid", "user_id", "userId", "platform_user_id", "douyin_id", "short_id", "unique_id", "red_id",
+        "nickname", "name", "display_name", "username", "account_name", "avatar", "avatar_url", "avatarUrl", "homepage",
+        "profile_url", "signature", "bio", "description", "gender", "birthday", "country", "province", "city", "region",
+        "location", "ip_location", "verified", "is_verified", "verify_info", "level", "followers", "followers_count",
+        "follower_count", "following", "following_count", "fans", "fans_count", "likes", "likes_count",
+        "total_favorited", "works", "works_count", "aweme_count", "notes_count", "posts", "video_count",
+    }
+)  # fmt: skip
+"""What a profile (`user_info`) tells of the person whom everybody on the platform sees."""
+
+MACHINE = frozenset(
+    {
+        "os", "os_version", "platform", "platform_version", "release", "arch", "kernel", "hostname", "pid", "cpus",
+        "cpu_count", "cpu_model", "memory", "memory_mb", "total_memory", "disk_mb", "runtime", "node", "node_version",
+        "nodeVersion", "python", "python_version", "browser", "browser_version", "chrome_version", "engine",
+        "image_tag", "build", "commit", "branch", "started_at", "uptime", "region", "zone", "datacenter", "rack",
+        "site", "cluster", "environment", "group", "role", "owner", "team", "label", "labels", "tags", "timezone",
+        "locale",
+        "language", "screen", "resolution", "headless", "simulated", "description",
+    }
+)  # fmt: skip
+"""What a worker's `metadata` tells of where and how it runs."""
+
+WORDS = frozenset(
+    {
+        "session_id", "account_id", "worker_id", "status", "step", "steps", "stage", "message", "progress", "percent",
+        "reason", "error", "error_message", "error_type", "error_code", "epoch", "expires_at", "cookies_valid_until",
+        "attempt", "attempts", "attempts_left", "retry_after", "remaining", "countdown", "input_type", "required",
+        "scanned", "confirmed", "platform", "detail", "details", "timestamp",
+    }
+)  # fmt: skip
+"""How a login goes, as its worker says it."""
+
+CODES = frozenset(
+    {
+        "qr_code_data", "qr_code_url", "qr_url", "qrcode", "qr_code", "qrcode_data", "qrcode_url", "login_url", "image",
+        "screenshot",
+    }
+)  # fmt: skip
+"""A login's code by its usual names: for those who may operate."""
+
+HOLDERS = frozenset({"detail", "details", "progress", "labels", "screen"})
+"""Names under which further words may stand, each judged by its own name."""
+
+
+def show_profile(user_info: Mapping[str, Any] | None) -> JsonObject | None:
+    """Return what people see of an account's `user_info`: also what is stored of it in plain text."""
+    return None if user_info is None else leave_out_largest(_pick(user_info, PROFILE), SHOWN_BYTES)
+
+
+def show_machine(metadata: Mapping[str, Any]) -> JsonObject:
+    """Return what people see of a worker's `metadata`."""
+    return leave_out_largest(_pick(metadata, MACHINE), SHOWN_BYTES)
+
+
+def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
+    """Return what people see of a login's report; its `codes` as well where they may operate."""
+    shown = leave_out_largest(_pick(report, WORDS), SHOWN_BYTES)
+    if codes:
+        shown |= {
+            name: value
+            for name, value in report.items()
+            if name in CODES and isinstance(value, str) and len(value) <= MOST_CODE
+        }
+    return shown
+
+
+def show_arguments(args: Sequence[str], scope: Scope) -> list[str]:
+    """Return a command's arguments; below `admin` the names of options alone, for a value may be a secret."""
+    return list(args) if scope >= Scope.ADMIN else [_name_option(one) for one in args]
+
+
+HIDDEN = "(hidden)"
+
+
+def _name_option(argument: str) -> str:
+    name, equals, _ = argument.partition("=")
+    if not name.startswith("--"):
+        return HIDDEN
+    return f"{name}={HIDDEN}" if equals else name
+
+
+def _pick(words: Mapping[str, Any], names: frozenset[str], depth: int = 1) -> JsonObject:
+    shown: JsonObject = {}
+    for name, value in words.items():
+        if name not in names:
+            continue
+        if isinstance(value, dict):
+            if name in HOLDERS and depth < DEEPEST:
+                shown[name] = _pick(value, names, depth + 1)
+        elif _is_short(value) or (isinstance(value, list) and all(map(_is_short, value[:MOST_MEMBERS]))):
+            shown[name] = value[:MOST_MEMBERS] if isinstance(value, list) else value
+    return shown
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= MOST_TEXT)
