@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 
 from master.store.schema import counters
 from master.store.sealing import VAULT
+from master.store.sqlite.upgrade import SAFE
 from master.vault import Vault
 
 Connect = Callable[..., Awaitable[Any]]
@@ -198,9 +199,8 @@ def _set_up(connection: Any, *, query_only: bool) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        *SAFE,
         "foreign_keys=ON",
-        "secure_delete=ON",  # what was replaced or removed does not stay in free pages: codes, values of older keys
         "temp_store=MEMORY",
         "cache_size=-16384",
         f"query_only={'ON' if query_only else 'OFF'}",

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from master.files import lock_file
 from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
 from master.secret import SealBroken
 from master.store.schema import SEALED
-from master.store.sqlite.upgrade import lock_file, make_folder, open_file, require_current, upgrade
+from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
 
 PROOF_PLACE = "vault_keys.proof"

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
+from master.keys import MAX_KEYS, MOST_READ, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
 from master.secret import SealBroken
 from master.store.sqlite.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
 from master.store.sqlite.upgrade import DatabaseFault, hold, open_file, require_current
@@ -31,9 +31,13 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named."""
+    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named.
+
+    `is_new` tells whether that key was made for it.
+    """
 
     to: str
+    is_new: bool = True
     resealed: int = 0
     broken: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -43,21 +47,25 @@ class Rotation:
 def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
     """Make a new key, seal every value of the database with it, and take the older keys out of the key file.
 
-    Errors: DatabaseFault; KeyFault, also if another rotation is under way.
+    A file that is full of keys, as rotations that were killed leave it, gets no further one: the one that writes
+    is used, which finishes what they began. Errors: DatabaseFault; KeyFault, also if another rotation is under way.
     """
     require_current(path)
     file = KeyFile(place_key_file(path))
     with hold_keys(path), open_file(path) as connection:
         unlock(path, Vault(random_bytes), None)  # makes the file where nothing is sealed yet
+        file.sweep()
+        KeyFile(place_retired(file.path)).sweep()
         older = file.read()
-        keys = [make_key(random_bytes), *older]
+        keys = [make_key(random_bytes), *older] if len(older) < MAX_KEYS else list(older)
         vault = Vault(random_bytes)
         vault.use(keys)
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
         connection.execute("COMMIT")
-        file.replace(keys)
-        done = Rotation(keys[0].id)
+        done = Rotation(keys[0].id, is_new=len(keys) > len(older))
+        if done.is_new:
+            file.replace(keys)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
         _settle(connection, path, vault, done)
@@ -105,12 +113,12 @@ def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
     known = retired.read() if retired.stamp() is not None else ()
     new = [key for key in dropped if key.id not in {one.id for one in known}]
     if new:
-        retired.replace([*new, *known][:MAX_KEYS])
+        retired.replace([*new, *known][:MOST_READ])
 
 
 def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
     """Return what to tell whoever asked for it; without a key file, keys are taken out by hand."""
-    source = f"the new writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
+    source = f"the {'new ' * done.is_new}writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
     lines = [f"{count_values(done.resealed)} sealed anew with key {done.to}, {source}."]
     if done.dropped:
         names = ", ".join(done.dropped)
@@ -119,6 +127,8 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
             if key_file
             else f"Nothing in the database needs {names} any more: take it out of MASTER_KEYS at the next start."
         )
+    if key_file and not done.is_new:
+        lines.append(f"No new key was made, as there were {MAX_KEYS} or more. Rotate again for one.")
     if done.broken:
         lines.append(f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps.")
     if done.kept:
