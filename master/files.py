@@ -1,7 +1,7 @@
 """Files that only their owner may read, whole before they have their names; what an interrupted one left is removed.
 
-A draft stands beside the file that it becomes, as `<name>.<process>.<kind>`. Its maker holds a shared lock on the folder,
-so that an exclusive one proves that every draft there is left over: the kernel ends a lock with its process.
+A draft stands beside the file that it becomes, as `<name>.<process>.<kind>`. Its maker holds a shared lock on the
+folder, so that an exclusive one proves that every draft there is left over: the kernel ends a lock with its process.
 """
 
 from __future__ import annotations

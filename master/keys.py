@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from master.files import make_draft, name_file, sweep_drafts, sync_folder, take_owner
+from master.files import make_draft, name_file, sync_folder, take_owner
 from master.secret import Secret
 
 KEY_BYTES = 32
@@ -75,6 +75,11 @@ def place_key_file(database: Path) -> Path:
     return database.with_name(database.name + ".keys")
 
 
+def place_retired(key_file: Path) -> Path:
+    """Return where the keys go that a key file has no more; only backups need them."""
+    return key_file.with_name(key_file.name + ".retired")
+
+
 class KeyFile:
     """A file of keys that only its owner may read. It is always whole: a new one takes the old one's place at once."""
 
@@ -115,10 +120,6 @@ class KeyFile:
     def replace(self, keys: Sequence[Key]) -> None:
         """Put these keys in the place of those that are there. Errors: KeyFault."""
         self._write(keys, replace=True)
-
-    def sweep(self) -> None:
-        """Remove what a process that was killed while it wrote the file has left beside it: keys, maybe."""
-        sweep_drafts(self.path, DRAFT)
 
     def _write(self, keys: Sequence[Key], *, replace: bool) -> None:
         try:

@@ -19,6 +19,10 @@ PORTION = 250
 """Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
 
 
+AGAIN = object()
+"""The reply of an operation that is to have its turn once more before anybody is answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one.

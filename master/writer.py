@@ -32,7 +32,7 @@ from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
 from master.store.sqlite.database import CommitInDoubt, Database, Transaction, is_about_values
-from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
+from master.turn import AGAIN, SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 
 log = structlog.get_logger(__name__)
 
@@ -200,10 +200,12 @@ class Turns(Looks):
         await self._answer(group)
 
     def _continue(self, group: Group) -> None:
-        """Queue what this group leaves to the next one, before everything else that waits."""
+        """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
         following = [one for done in group.done for one in done.turn.next_turns]
         for operation, event in reversed(following):
             self._queue(operation, event, first=True)
+        for done in group.done:
+            self._waiting += [item for item, reply in zip(done.items, done.replies, strict=True) if reply is AGAIN]
 
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())
@@ -223,7 +225,8 @@ class Turns(Looks):
                 self._queue(*broken)
         for done in group.done:
             for item, reply in zip(done.items, done.replies, strict=True):
-                settle(item.answer, reply)
+                if reply is not AGAIN:
+                    settle(item.answer, reply)
         if group.parcels:
             try:
                 await self._publisher.publish(group.parcels)

@@ -120,19 +120,26 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
 
 
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject:
-    """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there."""
+    """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there.
+
+    A place that was never given proves nothing: an older file has come back. The device gets what it has not passed.
+    """
     accounts = turn.caller.accounts
     registered = turn.sessions.clients.get(turn.caller.sid or "")
     if registered not in (None, event.device_id):
         raise NotYours("This connection speaks for another device.")
-    reached = min(event.after_seq or 0, await _find_last_place(turn))
     device = turn.draft.devices.get(_name_device(turn.caller, event.device_id))
+    seen, newest = device.seen_seq if device is not None else 0, await _find_last_place(turn)
+    after = event.after_seq
+    if after is not None and after > max(seen, newest):
+        after = seen
+    reached = min(after or 0, newest)
     if device is not None and reached > device.seen_seq:
         await rows.mark_passed(turn.connection, device.seen_seq, reached, turn.at, accounts)
         await _raise_seen(turn, device, reached)
     found, total = await rows.find_since(
         turn.connection,
-        after_seq=event.after_seq,
+        after_seq=after,
         since=event.since_timestamp,
         limit=event.limit,
         offset=event.offset,

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -50,7 +51,7 @@ class SealedBytes(TypeDecorator[bytes]):
         return type_coerce(cast(column, LargeBinary), self)
 
 
-SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",)}
+SEALED = {"accounts": ("credentials", "fingerprint"), "proxies": ("password",), "worker_configs": ("seal",)}
 """The columns, by table, whose values are sealed by the vault."""
 
 
@@ -122,6 +123,7 @@ login_sessions = Table(
     Column("created_at", Integer, nullable=False),
     Index("idx_login_sessions_status", "status"),
     Index("idx_login_sessions_account", "account_id"),
+    Index("idx_login_sessions_created", "created_at"),
     # one open login per account, whoever writes
     Index(
         "uq_login_sessions_open",
@@ -187,7 +189,7 @@ notifications = Table(
     Column("sent_at", Integer),
     Column("created_at", Integer, nullable=False),
     # its place in the clients' sequence; never given twice
-    Column("seq", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
     Index("idx_notifications_type", "type"),
     Index("idx_notifications_account", "account_id"),
     Index("idx_notifications_sent", "is_sent"),
@@ -199,7 +201,7 @@ counters = Table(
     "counters",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
 )
 
 client_devices = Table(
@@ -208,7 +210,7 @@ client_devices = Table(
     Column("device_id", Text, primary_key=True),
     Column("device_type", Text),
     Column("device_name", Text),
-    Column("seen_seq", Integer, nullable=False),
+    Column("seen_seq", BigInteger, nullable=False),
     Column("last_seen_at", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
 )
@@ -258,5 +260,7 @@ worker_configs = Table(
     Column("auto_restart", Boolean, nullable=False, server_default="0"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
+    # a digest of the row, sealed: who writes the file cannot make one, and so runs no program
+    Column("seal", SealedBytes),
     Index("idx_worker_configs_proxy", "proxy_id"),
 )

@@ -21,7 +21,6 @@ from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all
 
-
 NOW = 1_790_000_000.0
 
 

@@ -13,12 +13,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from master.files import make_draft, name_file, sweep_drafts, sync_file, sync_folder, take_owner, tighten
+from master.files import make_draft, name_file, sync_file, sync_folder, take_owner, tighten
 from master.keys import Key, KeyFault
-from master.store.sqlite.keyring import hold_keys, require_keys
+from master.store.sqlite.keyring import COPY_DRAFT, find_places, hold_keys, require_keys
 from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
-
-DRAFT = "part"
 
 FAR = 1_000_000_000
 """How far numbers are raised past the last one known, where the clock stands before it."""
@@ -130,8 +128,8 @@ def describe_restore(done: Restored, path: Path, source: Path) -> list[str]:
         lines.append("Another program still reads the old one: it sees the new one once it reads anew.")
     return [
         *lines,
-        "What was stored since the backup is not in it: messages and notifications, cookies of later logins, accounts and"
-        " settings. Workers send again only what was not acknowledged; accounts whose cookies are gone must log in anew.",
+        "What was stored since the backup is not in it: messages, notifications, cookies, accounts and settings.",
+        "Workers send again only what was not acknowledged; accounts whose newer cookies are gone must log in anew.",
         "Places of notifications and epochs of accounts go on far past all that were given.",
     ]
 
@@ -148,6 +146,9 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE counters SET value = ? WHERE name = 'notification_seq'", (seq,))
         connection.execute("UPDATE accounts SET epoch = ?", (epoch,))
+        if not any(place.table == "worker_configs" for place in find_places(connection)):
+            # of before they were authenticated: the upgrade must not do it for whatever stands there
+            connection.execute("INSERT OR REPLACE INTO counters VALUES ('configs_unproven', 1)")
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode=DELETE")  # the draft alone is copied on, without a log
     sync_file(draft)
@@ -249,15 +250,10 @@ def _name(draft: Path, target: Path) -> None:
         raise DatabaseFault(f"{target} cannot be written: {fault.strerror}.") from None
 
 
-def sweep(path: Path) -> None:
-    """Remove copies that a restore which was killed has left beside the database."""
-    sweep_drafts(path, DRAFT)
-
-
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
     """Give an empty file beside `target` that only its owner may read; what is left of it at the end is removed."""
-    with _say_what_cannot_be_made(target), make_draft(target, DRAFT) as draft:
+    with _say_what_cannot_be_made(target), make_draft(target, COPY_DRAFT) as draft:
         yield draft
 
 

@@ -7,20 +7,38 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from master.files import lock_file
-from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
+from master.files import lock_file, sweep_drafts
+from master.keys import DRAFT as KEY_DRAFT
+from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file, place_retired
 from master.secret import SealBroken
-from master.store.schema import SEALED
+from master.store.schema import SEALED, metadata
 from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
+
+COPY_DRAFT = "part"
+"""What a copy of the database is called while it is made."""
 
 PROOF_PLACE = "vault_keys.proof"
 PROOF = b'"master"'
 HEAD_BYTES = 40
 """The beginning of a sealed value that surely holds its key's id."""
 
-PLACES = tuple((table, column) for table, columns in SEALED.items() for column in columns)
+
+class Place(NamedTuple):
+    """Where sealed values stand: `key` is the column that names a row of the table."""
+
+    table: str
+    column: str
+    key: str
+
+
+PLACES = tuple(
+    Place(table, column, metadata.tables[table].primary_key.columns[0].name)
+    for table, columns in SEALED.items()
+    for column in columns
+)
 
 
 def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> str:
@@ -29,6 +47,7 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
     Errors: DatabaseFault; KeyFault if a key that the file needs is missing or is another one.
     """
     make_folder(path)
+    sweep_leftovers(path)
     unlock(path, vault, keys)
     version = upgrade(path, vault)
     with open_file(path) as connection:
@@ -37,6 +56,13 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
         forget_keys(connection, vault.key_ids)
         connection.execute("COMMIT")
     return version
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Remove what commands that were killed have left beside the database: keys, and copies of it."""
+    key_file = place_key_file(path)
+    for target, kind in ((key_file, KEY_DRAFT), (place_retired(key_file), KEY_DRAFT), (path, COPY_DRAFT)):
+        sweep_drafts(target, kind)
 
 
 def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> None:
@@ -111,7 +137,7 @@ def hold_keys(path: Path) -> Iterator[None]:
 def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; those that are no sealed values count for none."""
     counts: Counter[str] = Counter()
-    for table, column in PLACES:
+    for table, column, _ in find_places(connection):
         head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
         for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
             key_id = read_key_id(stored)
@@ -120,10 +146,18 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     return counts
 
 
+def find_places(connection: sqlite3.Connection) -> list[Place]:
+    """Return the places that this file has: an older one lacks some."""
+    known = {
+        place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")} for place in PLACES
+    }
+    return [place for place in PLACES if place.column in known[place.table]]
+
+
 def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield (table.column, row id, bytes) of every value that should be sealed."""
-    for table, column in PLACES:
-        query = f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+    for table, column, key in find_places(connection):
+        query = f"SELECT {key}, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
         for row_id, stored in connection.execute(query):
             yield f"{table}.{column}", row_id, stored
 

@@ -1,4 +1,4 @@
-"""The versions of the schema, and what a file holds beside it: a trigger of somebody else's runs with our statements."""
+"""The versions of the schema, and what a file holds beside it: somebody else's trigger runs with our statements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine
 SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 Shape = dict[str, str]
-"""What a file consists of: `table accounts`, `index ...`, `trigger ...`, `view ...` -> its statement, spelled plainly."""
+"""What a file consists of: `table accounts`, `index ...`, `trigger ...`, `view ...` -> its statement, spaceless."""
 
 OWN = {("table", name) for name in ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")}
 """Tables that SQLite makes. Its names alone prove nothing: whoever writes the bytes of a file uses them as well."""

@@ -17,8 +17,8 @@ from master.store.sqlite.shape import find_differences, make_config, read_versio
 from master.vault import Vault
 
 SAFE = ("synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
-"""How every connection works: what is committed survives a loss of power; what was replaced does not stay in free pages;
-and no function is called because the file's own schema says so."""
+"""How every connection works: what is committed survives a loss of power, what was replaced does not stay in free
+pages, and no function is called because the file's own schema says so."""
 
 SHOWN = 5
 """How many differences a line names at most."""
