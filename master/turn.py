@@ -152,6 +152,8 @@ class Turn:
     next_turns: list[tuple[Any, Any]] = field(default_factory=list)
     is_placed: bool = False
     """Whether this turn has placed what waits: nothing may be taken from anybody after that."""
+    folds_log: bool = False
+    """Whether the database's log is to be emptied after this turn."""
     in_doubt: bool = False
     """Whether memory and file were found to differ: the farm is loaded anew after this turn."""
 

@@ -198,6 +198,8 @@ class Turns(Looks):
         self._metrics.commit_seconds.observe(self._clock.monotonic() - group.began)
         self._continue(group)
         await self._answer(group)
+        if any(done.turn.folds_log for done in group.done):
+            await self._database.fold_log()
 
     def _continue(self, group: Group) -> None:
         """Queue what this group leaves to the next one: first what goes on, last what comes once more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -187,11 +188,35 @@ class Database:
         if not is_about_values(fault):
             self.trouble = str(fault.orig)
 
+    async def fold_log(self) -> bool:
+        """Write what the log holds into the file and empty it; return whether it is empty now.
+
+        What was replaced stays readable in the log until then. Whoever reads or writes is not waited for.
+        """
+        try:
+            async with self._writer_engine.connect() as connection:
+                raw: Any = (await connection.get_raw_connection()).driver_connection
+                patience = await _ask(raw, "PRAGMA busy_timeout")
+                await _ask(raw, "PRAGMA busy_timeout=0")
+                try:
+                    return await _ask(raw, "PRAGMA wal_checkpoint(TRUNCATE)") == 0
+                finally:
+                    await _ask(raw, f"PRAGMA busy_timeout={patience}")
+        except (DBAPIError, sqlite3.Error):  # whoever writes next hears what the disk says
+            return False
+
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
         for engine in self._readers.values():
             await engine.dispose()
         await self._writer_engine.dispose()
+
+
+async def _ask(raw: Any, pragma: str) -> int:
+    """Return what a pragma answers first. No transaction is begun for it, as the engine would."""
+    async with raw.execute(pragma) as cursor:
+        row = await cursor.fetchone()
+    return int(row[0])
 
 
 def _set_up(connection: Any, *, query_only: bool) -> None:
