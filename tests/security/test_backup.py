@@ -16,11 +16,13 @@ from master.keys import KeyFault, KeyFile
 from master.store.sqlite.backup import Restored, back_up, restore
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.rotation import rotate_key_file
+from master.store.sqlite.shape import read_versions
 from master.store.sqlite.upgrade import DatabaseFault, check, hold
 from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all
 
+NEWEST = read_versions()[-1]
 NOW = 1_790_000_000.0
 
 
@@ -37,7 +39,7 @@ def count(path: Path) -> int:
 
 def test_a_backup_is_private_whole_and_holds_no_key(path, tmp_path):
     target = tmp_path / "backup.db"
-    assert back_up(path, target) == "0003"
+    assert back_up(path, target) == NEWEST
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert check(target) == []
     assert find_planted(target) == []
@@ -64,12 +66,12 @@ def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_one(path, tmp_path
     ask_file(path, "PRAGMA journal_mode=WAL")
     ask_file(path, "DELETE FROM accounts WHERE id <> 'account-000'")
     done = restore(path, tmp_path / "backup.db", None, NOW)
-    assert (done.version, count(path), count(done.aside)) == ("0003", 5, 1)
+    assert (done.version, count(path), count(done.aside)) == (NEWEST, 5, 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_all(path).total() == 5
     assert restore(path, tmp_path / "backup.db", None, NOW).aside == tmp_path / "master.db.before-restore-2"
     path.unlink()
-    assert restore(path, tmp_path / "backup.db", None, NOW) == Restored("0003", None)
+    assert restore(path, tmp_path / "backup.db", None, NOW) == Restored(NEWEST, None)
     assert not list(tmp_path.glob("*.part*"))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from master.files import make_draft, name_file, sync_file, sync_folder, take_owner, tighten
 from master.keys import Key, KeyFault
-from master.store.sqlite.keyring import COPY_DRAFT, find_places, hold_keys, require_keys
+from master.store.sqlite.keyring import COPY, COPY_OF_LOG, COPY_OF_OLD, find_places, hold_keys, require_keys
 from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
 
 FAR = 1_000_000_000
@@ -97,7 +97,7 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
 def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
     """Put the draft in the place of the database that is there, which is kept."""
     log = _place_log(path)
-    with _draft(log) as kept_log:
+    with _draft(path, COPY_OF_LOG) as kept_log:
         if log.exists():  # SQLite removes the log of what it takes for no database
             shutil.copyfile(log, kept_log)
         if _opens(path):
@@ -195,6 +195,7 @@ def _put_into(path: Path, draft: Path) -> bool:
         if source.execute("PRAGMA page_size").fetchone()[0] != page_bytes:
             source.execute("VACUUM")  # pages are put in the place of pages of their length
         source.backup(connection, progress=_make_patience(path))
+        connection.execute("PRAGMA busy_timeout=0")  # who reads may go on: it is done
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
@@ -231,7 +232,7 @@ def _set_aside(path: Path, copy: Callable[[Path], object]) -> Path:
     number = 1
     while (aside := path.with_name(f"{path.name}.before-restore-{number}")).exists():
         number += 1
-    with _draft(aside) as draft:
+    with _draft(path, COPY_OF_OLD) as draft:
         try:
             copy(draft)
             take_owner(draft, path)
@@ -251,9 +252,9 @@ def _name(draft: Path, target: Path) -> None:
 
 
 @contextmanager
-def _draft(target: Path) -> Iterator[Path]:
+def _draft(target: Path, kind: str = COPY) -> Iterator[Path]:
     """Give an empty file beside `target` that only its owner may read; what is left of it at the end is removed."""
-    with _say_what_cannot_be_made(target), make_draft(target, COPY_DRAFT) as draft:
+    with _say_what_cannot_be_made(target), make_draft(target, kind) as draft:
         yield draft
 
 

@@ -17,8 +17,8 @@ from master.store.schema import SEALED, metadata
 from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
 
-COPY_DRAFT = "part"
-"""What a copy of the database is called while it is made."""
+COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
+"""What copies of a database are called while they are made: the one to be used, the one that is set aside, its log."""
 
 PROOF_PLACE = "vault_keys.proof"
 PROOF = b'"master"'
@@ -61,8 +61,10 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
 def sweep_leftovers(path: Path) -> None:
     """Remove what commands that were killed have left beside the database: keys, and copies of it."""
     key_file = place_key_file(path)
-    for target, kind in ((key_file, KEY_DRAFT), (place_retired(key_file), KEY_DRAFT), (path, COPY_DRAFT)):
-        sweep_drafts(target, kind)
+    for target in (key_file, place_retired(key_file)):
+        sweep_drafts(target, KEY_DRAFT)
+    for kind in COPY_DRAFTS:
+        sweep_drafts(path, kind)
 
 
 def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> None:

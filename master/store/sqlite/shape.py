@@ -19,6 +19,9 @@ Shape = dict[str, str]
 OWN = {("table", name) for name in ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")}
 """Tables that SQLite makes. Its names alone prove nothing: whoever writes the bytes of a file uses them as well."""
 
+ALEMBICS = "alembic_version"
+"""The table that the migrations' library makes in its own words."""
+
 SPELLING = re.compile(r"[\"`\[\]\s]+")
 
 
@@ -44,7 +47,7 @@ def read_shape(connection: Connection) -> Shape:
     """Return what a file consists of. What SQLite makes for itself is no part of it."""
     query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
     return {
-        f"{kind} {name}": SPELLING.sub("", sql).lower()
+        f"{kind} {name}": "" if (kind, name) == ("table", ALEMBICS) else SPELLING.sub("", sql).lower()
         for kind, name, sql in connection.exec_driver_sql(query).all()
         if (kind, name) not in OWN
     }
