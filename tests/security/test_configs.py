@@ -172,3 +172,27 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
         assert len(await house.alarms()) == 1
     async with running(path) as house:
         assert house.master.supervisor.statuses() == [], "a further start takes nothing over either"
+
+
+BACK = (
+    "DROP INDEX idx_login_sessions_created",
+    "ALTER TABLE worker_configs DROP COLUMN seal",
+    "UPDATE worker_configs SET command = '/bin/sh'",
+)
+WAYS = {
+    "0003": ["UPDATE alembic_version SET version_num = '0003'"],
+    "0003, its proofs removed": ["UPDATE alembic_version SET version_num = '0003'", "DELETE FROM vault_keys"],
+    "0001": [
+        "UPDATE alembic_version SET version_num = '0001'", "DROP TABLE vault_keys", "DROP INDEX idx_accounts_waiting",
+        "DROP INDEX idx_comments_read", "DROP INDEX idx_direct_messages_read",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_a_file_that_is_taken_back_to_an_older_version_is_not_taken_over_again(path, way):
+    for statement in (*BACK, *way):
+        ask_file(path, statement)
+    async with running(path) as house:
+        assert house.running == []
+        assert len(await house.alarms()) == 1

@@ -21,7 +21,10 @@ COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
 """What copies of a database are called while they are made: the one to be used, the one that is set aside, its log."""
 
 PROOF_PLACE = "vault_keys.proof"
-PROOF = b'"master"'
+PROOF = b'"master 0010"'
+OLDER_PROOF = b'"master"'
+"""What a key has sealed in the file's notes: of before version 0010, which authenticates worker configurations."""
+
 HEAD_BYTES = 40
 """The beginning of a sealed value that surely holds its key's id."""
 
@@ -48,8 +51,8 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
     """
     make_folder(path)
     sweep_leftovers(path)
-    unlock(path, vault, keys)
-    version = upgrade(path, vault)
+    is_first = unlock(path, vault, keys)
+    version = upgrade(path, vault, vouch=_may_vouch(path, vault, is_first=is_first))
     with open_file(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
@@ -67,19 +70,35 @@ def sweep_leftovers(path: Path) -> None:
         sweep_drafts(path, kind)
 
 
-def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> None:
+def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
     """Give the vault its keys: those of MASTER_KEYS, those of the key file, or a new one in a new key file.
+
+    Return whether that file was made.
 
     Errors: KeyFault; a new file is not made where values wait for a key that is gone.
     """
     if keys:
         vault.use(keys)
-        return
+        return False
     file = KeyFile(place_key_file(path))
-    if file.stamp() is None:
+    is_new = file.stamp() is None
+    if is_new:
         _refuse_lost_keys(path, file)
         file.create([make_key(vault.random_bytes)])
     vault.follow(file)
+    return is_new
+
+
+def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
+    """Tell whether an older file is one that nobody has taken back to an older version to have it taken over.
+
+    A file of before the vault comes without keys, one of after it with a proof that this program replaces.
+    """
+    with open_file(path) as connection:
+        if not _has_vault(connection):
+            return is_first
+        proofs = connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys").fetchall()
+        return any(_open(vault, PROOF_PLACE, key_id, proof) == OLDER_PROOF for key_id, proof in proofs)
 
 
 def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
@@ -96,8 +115,9 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
             if used[key_id]:
                 keys = place_key_file(path)
                 raise KeyFault(f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS.")
-        elif _opens(vault, PROOF_PLACE, key_id, proof):
-            proven.add(key_id)
+        elif (said := _open(vault, PROOF_PLACE, key_id, proof)) is not None:
+            if said == PROOF:
+                proven.add(key_id)
         elif used[key_id] and not _opens_any(connection, vault, key_id):
             raise KeyFault(f"Key {key_id} is not the one of that name that sealed {needed}: put that one back.")
     for key_id in vault.key_ids:
@@ -202,12 +222,15 @@ def _has_vault(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone() is not None
 
 
-def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
+def _open(vault: Vault, place: str, row_id: str, stored: bytes) -> bytes | None:
     try:
-        vault.open_content(place, row_id, stored)
+        return vault.open_content(place, row_id, stored)
     except SealBroken:
-        return False
-    return True
+        return None
+
+
+def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
+    return _open(vault, place, row_id, stored) is not None
 
 
 def _opens_any(connection: sqlite3.Connection, vault: Vault, key_id: str) -> bool:

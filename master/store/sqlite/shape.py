@@ -59,7 +59,7 @@ def _make_shape(version: str) -> Shape:
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as connection:
-            command.upgrade(make_config(connection=connection, vault=None, fresh=True), version)
+            command.upgrade(make_config(connection=connection, vault=None, vouch=False, fresh=True), version)
             return read_shape(connection)
     finally:
         engine.dispose()

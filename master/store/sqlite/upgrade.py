@@ -35,10 +35,11 @@ READERS_LEAVE_S = 5.0
 """How long such pages may still be read by somebody before that is a fault."""
 
 
-def upgrade(path: Path, vault: Vault | None = None) -> str:
+def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> str:
     """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault.
 
-    The vault seals what an older version kept in plain text; it is needed only where there is some.
+    The vault seals what an older version kept in plain text; it is needed only where there is some. `vouch` tells
+    whether worker configurations that no version has authenticated are taken for Master's own.
     """
     make_folder(path)
     _make_private(path)
@@ -46,7 +47,8 @@ def upgrade(path: Path, vault: Vault | None = None) -> str:
         _refuse_newer(connection, path)
         version, present = read_versions()[-1], _present(connection)
         if present != version:
-            command.upgrade(make_config(connection=connection, vault=vault, fresh=present is None), "head")
+            config = make_config(connection=connection, vault=vault, vouch=vouch, fresh=present is None)
+            command.upgrade(config, "head")
     _remove_plain_text(path)
     return version
 

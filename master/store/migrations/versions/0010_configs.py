@@ -20,12 +20,12 @@ UNPROVEN = "configs_unproven"
 
 
 def upgrade() -> None:
-    """Seal the configurations that are there, unless they come of a backup that anybody may have written."""
+    """Seal the configurations that are there, unless they come of a file that anybody may have written."""
     op.add_column("worker_configs", Column("seal", LargeBinary))
     op.create_index("idx_login_sessions_created", "login_sessions", ["created_at"])
     vault, connection = context.config.attributes["vault"], op.get_bind()
     is_unproven = connection.execute(delete(COUNTERS).where(COUNTERS.c.name == UNPROVEN)).rowcount
-    if vault is None or is_unproven:
+    if vault is None or is_unproven or not context.config.attributes["vouch"]:
         return
     for row in connection.execute(select(*(CONFIGS.c[name] for name in FIELDS))).all():
         seal = vault.seal("worker_configs.seal", row.worker_id, _digest(*row))
