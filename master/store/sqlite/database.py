@@ -196,14 +196,17 @@ class Database:
         try:
             async with self._writer_engine.connect() as connection:
                 raw: Any = (await connection.get_raw_connection()).driver_connection
-                patience = await _ask(raw, "PRAGMA busy_timeout")
-                await _ask(raw, "PRAGMA busy_timeout=0")
                 try:
-                    return await _ask(raw, "PRAGMA wal_checkpoint(TRUNCATE)") == 0
-                finally:
+                    patience = await _ask(raw, "PRAGMA busy_timeout")
+                    await _ask(raw, "PRAGMA busy_timeout=0")
+                    is_busy = await _ask(raw, "PRAGMA wal_checkpoint(TRUNCATE)")
                     await _ask(raw, f"PRAGMA busy_timeout={patience}")
-        except (DBAPIError, sqlite3.Error):  # whoever writes next hears what the disk says
+                except sqlite3.Error:  # whoever writes next hears what the disk says, over a connection as it should be
+                    await connection.invalidate()
+                    return False
+        except DBAPIError:
             return False
+        return not is_busy
 
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
