@@ -59,7 +59,10 @@ def back_up(path: Path, target: Path) -> str:
     with _draft(target) as draft:
         with open_file(path) as connection:
             connection.execute("VACUUM INTO ?", (str(draft),))
-        version = inspect(draft)
+        try:
+            version = inspect(draft)
+        except DatabaseFault as fault:
+            raise DatabaseFault(str(fault).replace(str(draft), str(path))) from None
         sync_file(draft)
         _name(draft, target)
     return version
