@@ -32,7 +32,7 @@ from master.operations.handouts import fill_handouts
 from master.settings import Settings
 from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
 from master.store.sqlite.database import CommitInDoubt, Database, Transaction, is_about_values
-from master.turn import AGAIN, SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
+from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 
 log = structlog.get_logger(__name__)
 
@@ -203,11 +203,9 @@ class Turns(Looks):
 
     def _continue(self, group: Group) -> None:
         """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
-        following = [one for done in group.done for one in done.turn.next_turns]
-        for operation, event in reversed(following):
+        for operation, event in reversed([one for done in group.done for one in done.turn.next_turns]):
             self._queue(operation, event, first=True)
-        for done in group.done:
-            self._waiting += [item for item, reply in zip(done.items, done.replies, strict=True) if reply is AGAIN]
+        self._waiting += group.list_again()
 
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())
@@ -227,8 +225,7 @@ class Turns(Looks):
                 self._queue(*broken)
         for done in group.done:
             for item, reply in zip(done.items, done.replies, strict=True):
-                if reply is not AGAIN:
-                    settle(item.answer, reply)
+                settle(item.answer, reply)
         if group.parcels:
             try:
                 await self._publisher.publish(group.parcels)
