@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,11 @@ from master.settings import Settings, SettingsFault, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 found something wrong, 2 could not start."""
+    """Run the command; return the exit code.
+
+    0 done, 1 found something wrong, 2 could not start, 3 could not start for a reason that may pass by itself.
+    """
+    os.umask(0o077)  # whatever is made here holds secrets, or names accounts
     parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="run the coordinator (the default)")
@@ -54,9 +60,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(settings)
     except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
         print(fault, file=sys.stderr)
+        return 3 if _may_pass(fault) else 2
     except OSError as fault:
         print(f"Master cannot run: {fault}.", file=sys.stderr)
-    return 2
+        return 3 if _may_pass(fault) else 2
+
+
+PASSING = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM
+}  # fmt: skip
+PASSING_SQLITE = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM
+}  # fmt: skip
+
+
+def _may_pass(fault: BaseException | None) -> bool:
+    """Tell whether a fault comes of the disk or the machine, so that a later start may succeed on the same settings."""
+    while fault is not None:
+        if isinstance(fault, OSError) and fault.errno in PASSING:
+            return True
+        said = getattr(fault, "orig", fault)  # what SQLAlchemy wraps
+        if isinstance(said, sqlite3.Error) and getattr(said, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE:
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def _serve(settings: Settings) -> int:
@@ -105,7 +132,8 @@ def _document_protocol(path: Path, *, write: bool) -> int:
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
-    from master.store.sqlite.backup import back_up, restore
+    from master.clock import SystemClock
+    from master.store.sqlite.backup import back_up, describe_restore, restore
     from master.store.sqlite.keyring import prepare_database
     from master.store.sqlite.upgrade import check, hold, reset
     from master.vault import Vault
@@ -119,8 +147,8 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
         print(f"{chosen.file} holds {path} as of now, at version {back_up(path, chosen.file)}. Its keys are not in it.")
         return 0
     if chosen.action == "restore":
-        version, aside = restore(path, chosen.file, settings.read_keys())
-        print(f"{path} is {chosen.file} now, at version {version}." + (f" The old one is {aside}." if aside else ""))
+        done = restore(path, chosen.file, settings.read_keys(), SystemClock().now())
+        print("\n".join(describe_restore(done, path, chosen.file)))
         return 0
     if chosen.action == "reset" and not chosen.yes and not _is_sure(f"Remove everything in {path}? Type yes: "):
         print("Nothing was changed.")

@@ -178,7 +178,7 @@ class Master:
             restore(self.memory, self.clock, self.settings, heard)
             self.turns.start()
             restored = await self.turns.run(wake_up, None)
-            auto_start = await self.turns.look(find_auto_start, None)
+            auto_start = await self.turns.run(find_auto_start, None)
         except StorageTrouble:
             fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
             raise DatabaseFault(fault) from None

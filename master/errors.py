@@ -237,6 +237,12 @@ class NotRunning(Conflict):
     code = "not_running"
 
 
+class Unverified(Conflict):
+    """Somebody else than Master has written this configuration; remove it and add it again."""
+
+    code = "config_unverified"
+
+
 class StartFailed(Conflict):
     """The worker process could not be started."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.draft import Draft
-from master.turn import Bulk, Caller, Operation, Parcel, Turn
+from master.turn import AGAIN, Bulk, Caller, Operation, Parcel, Turn
 
 
 @dataclass(slots=True)
@@ -41,6 +41,11 @@ class Group:
     done: list[Done] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
 
+    def list_again(self) -> list[Item]:
+        """Return the items that are to have their turn once more before they are answered."""
+        answered = [pair for done in self.done for pair in zip(done.items, done.replies, strict=True)]
+        return [item for item, reply in answered if reply is AGAIN]
+
 
 def weigh(item: Item) -> int:
     """Return how many rows an item may make."""
@@ -54,8 +59,8 @@ def is_on_rows(operation: Any) -> bool:
 
 
 def settle(answer: asyncio.Future[Any], reply: Any) -> None:
-    """Give an answer to whoever still waits for it."""
-    if answer.done():
+    """Give an answer to whoever still waits for it, unless the turn is to come once more."""
+    if answer.done() or reply is AGAIN:
         return
     if isinstance(reply, Exception):
         answer.set_exception(reply)

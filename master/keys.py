@@ -12,17 +12,20 @@ import os
 import re
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from master.files import make_draft, name_file, sync_folder, take_owner
 from master.secret import Secret
 
 KEY_BYTES = 32
 KEY_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}")
 MAX_KEYS = 100
-MAX_FILE_BYTES = 64 * 1024
-PRIVATE = 0o600
+MAX_FILE_BYTES = 128 * 1024
+MOST_READ = 900
+"""Keys that a file may hold all the same: what is there is read, whatever wrote it; so many fit into its bytes."""
+
+DRAFT = "new"
 HEADING = "# The keys of the database beside this file. Keep a copy, apart from the database's. The first one writes.\n"
 
 RandomBytes = Callable[[int], bytes]
@@ -46,7 +49,7 @@ def make_key(random_bytes: RandomBytes) -> Key:
     return Key(f"k-{random_bytes(4).hex()}", Secret(random_bytes(KEY_BYTES)))
 
 
-def parse_keys(text: str) -> tuple[Key, ...]:
+def parse_keys(text: str, most: int = MAX_KEYS) -> tuple[Key, ...]:
     """Return the keys of `id:base64`, separated by commas or line ends. Errors: ValueError, which quotes no key."""
     keys: dict[str, Key] = {}
     for number, entry in enumerate(filter(None, map(str.strip, re.split(r"[,\n]", text))), 1):
@@ -62,14 +65,19 @@ def parse_keys(text: str) -> tuple[Key, ...]:
         if name in keys:
             raise ValueError(f"two keys are called {name}")
         keys[name] = Key(name, Secret(secret))
-    if not 1 <= len(keys) <= MAX_KEYS:
-        raise ValueError(f"there must be 1 to {MAX_KEYS} keys")
+    if not 1 <= len(keys) <= most:
+        raise ValueError(f"there must be 1 to {most} keys")
     return tuple(keys.values())
 
 
 def place_key_file(database: Path) -> Path:
     """Return where the keys of this database are kept, unless MASTER_KEYS holds them."""
     return database.with_name(database.name + ".keys")
+
+
+def place_retired(key_file: Path) -> Path:
+    """Return where the keys go that a key file has no more; only backups need them."""
+    return key_file.with_name(key_file.name + ".retired")
 
 
 class KeyFile:
@@ -101,7 +109,7 @@ class KeyFile:
                 f"The key file {self.path} has mode {mode:04o}, others may read it; run: chmod 600 {self.path}"
             )
         try:
-            return parse_keys("\n".join(line for line in text.splitlines() if not line.startswith("#")))
+            return parse_keys("\n".join(line for line in text.splitlines() if not line.startswith("#")), MOST_READ)
         except ValueError as fault:
             raise KeyFault(f"The key file {self.path} cannot be used: {fault}.") from None
 
@@ -114,55 +122,18 @@ class KeyFile:
         self._write(keys, replace=True)
 
     def _write(self, keys: Sequence[Key], *, replace: bool) -> None:
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
-            draft.unlink(missing_ok=True)  # a process of this number was killed here once
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(HEADING)
-                file.writelines(f"{key.id}:{base64.b64encode(key.secret.reveal()).decode()}\n" for key in keys)
-                file.flush()
-                os.fsync(file.fileno())
-            take_owner(draft, self.path)
-            if replace:
-                draft.replace(self.path)
-            else:
-                name_file(draft, self.path)
-            sync_folder(self.path.parent)
+            with make_draft(self.path, DRAFT) as draft:
+                with draft.open("w", encoding="ascii") as file:
+                    file.write(HEADING)
+                    file.writelines(f"{key.id}:{base64.b64encode(key.secret.reveal()).decode()}\n" for key in keys)
+                    file.flush()
+                    os.fsync(file.fileno())
+                take_owner(draft, self.path)
+                if replace:
+                    draft.replace(self.path)
+                else:
+                    name_file(draft, self.path)
+                sync_folder(self.path.parent)
         except OSError as fault:
-            draft.unlink(missing_ok=True)
             raise KeyFault(f"The key file {self.path} cannot be written: {fault.strerror}.") from None
-
-
-def name_file(draft: Path, path: Path) -> None:
-    """Give a whole file its name, which must be free. Errors: OSError."""
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: the name is taken first, and is empty for a moment
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-        draft.replace(path)
-    else:
-        draft.unlink()
-
-
-def take_owner(draft: Path, path: Path) -> None:
-    """Let a new file belong to whom the one that it replaces belongs, or else the folder.
-
-    An administrator's command must not make files that Master, which runs as somebody else, cannot read.
-    """
-    like = (path if path.exists() else path.parent).stat()
-    if os.name == "posix":
-        with suppress(PermissionError):
-            os.chown(draft, like.st_uid, like.st_gid)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a loss of power."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from master.files import make_private, tighten
+
 SECRET = re.compile(
     r".*(cookie|credential|password|secret|token|fingerprint|qr_?code|authorization).*|value|env", re.IGNORECASE
 )
@@ -113,6 +115,8 @@ def _tidy(value: Any, depth: int) -> Any:
 def _open_file(log_dir: Path) -> logging.Handler:
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
+        make_private(log_dir / "master.log")
+        tighten(*log_dir.glob("master.log.*"))
         handler = logging.handlers.RotatingFileHandler(
             log_dir / "master.log",
             maxBytes=FILE_BYTES,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from master.deadlines import Deadlines
+from master.decisions.retention import Trust
 from master.farm import Farm
 from master.model import WorkerStatus
 from master.sessions import Sessions
@@ -48,6 +49,8 @@ class Memory:
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
     pending: Pending | None = None
+    trust: Trust | None = None
+    """How the clocks stood when they were last looked at; None until then."""
     login_outcomes: Counter[str] = field(default_factory=Counter)
     altered_duplicates: int = 0
     """How many reports said something else of a message than what is stored of it."""

@@ -239,7 +239,10 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """How to run one worker as a child process."""
+    """How to run one worker as a child process.
+
+    `verified`: whether the row is as Master has written it. A program is run by such a one only.
+    """
 
     worker_id: str
     command: str | None
@@ -251,6 +254,7 @@ class WorkerConfig:
     auto_restart: bool
     created_at: int
     updated_at: int
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from master.operations import (
     audit,
     logins,
     messages,
-    names,
     notifications,
     rebalance,
     reports,
@@ -278,7 +277,6 @@ SWEEPS = (
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),
     Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
-    Sweep("holders", messages.forget_former, lambda s: 3_600, _always),
-    Sweep("forgetting", names.forget_unused, lambda s: 3_600, _always),
+    Sweep("log", retention.fold_log, lambda s: retention.FOLD_INTERVAL_S, _always),
     Sweep("retention", retention.remove_old_rows, lambda s: 3_600, _always),
 )

@@ -29,6 +29,7 @@ import structlog
 
 from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
+from master.files import make_private
 from master.guard import Guard
 from master.model import JsonObject, WorkerConfig
 from master.settings import SECRET_SETTINGS
@@ -369,6 +370,7 @@ def _open_log(path: Path) -> BinaryIO:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_name(path.name + ".1"))
+        make_private(path)
         return path.open("ab")
     except OSError as fault:
         raise StartFailed(f"The worker's log {path} cannot be written: {fault.strerror}.") from None

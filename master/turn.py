@@ -20,6 +20,10 @@ PORTION = 250
 """Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
 
 
+AGAIN = object()
+"""The reply of an operation that is to have its turn once more before anybody is answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one.
@@ -154,6 +158,8 @@ class Turn:
     next_turns: list[tuple[Any, Any]] = field(default_factory=list)
     is_placed: bool = False
     """Whether this turn has placed what waits: nothing may be taken from anybody after that."""
+    folds_log: bool = False
+    """Whether the database's log is to be emptied after this turn."""
     in_doubt: bool = False
     """Whether memory and file were found to differ: the farm is loaded anew after this turn."""
 

@@ -198,12 +198,14 @@ class Turns(Looks):
         self._metrics.commit_seconds.observe(self._clock.monotonic() - group.began)
         self._continue(group)
         await self._answer(group)
+        if any(done.turn.folds_log for done in group.done):
+            await self._database.fold_log()
 
     def _continue(self, group: Group) -> None:
-        """Queue what this group leaves to the next one, before everything else that waits."""
-        following = [one for done in group.done for one in done.turn.next_turns]
-        for operation, event in reversed(following):
+        """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
+        for operation, event in reversed([one for done in group.done for one in done.turn.next_turns]):
             self._queue(operation, event, first=True)
+        self._waiting += group.list_again()
 
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())

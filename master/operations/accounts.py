@@ -14,7 +14,7 @@ from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
 from master.protocol.http import AccountChange, AccountsQuery, Listing, NewAccount, NoQuery, Request
 from master.store import accounts as account_rows
-from master.turn import Turn
+from master.turn import AGAIN, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -97,9 +97,15 @@ def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonOb
     return show_row(_find(turn, account.id))
 
 
-def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Remove an account with everything that belongs to it; its worker is told to stop."""
+def remove_account(event: Request[NoQuery, None], turn: Turn) -> Any:
+    """Remove an account with everything that belongs to it; its worker is told to stop.
+
+    Of an account with many messages these go first, a portion a turn; nothing is answered until all is done.
+    """
     account = _find(turn, event.path["id"])
+    if turn.fetch(account_rows.has_much, account.id):
+        turn.go_on(remove_messages, account.id)
+        return AGAIN
     close_open_login(turn, account, "The account was removed.", "account_deleted")
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
@@ -112,6 +118,11 @@ def remove_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     place_what_waits(turn)  # the room that it leaves may be what another account waits for
     log.info("account_removed", account=account.id)
     return show_row(account)
+
+
+async def remove_messages(event: str, turn: Turn) -> None:
+    """Remove a portion of an account's messages, and of what was told of them."""
+    await account_rows.remove_some(turn.connection, event)
 
 
 def _name_on_platform(account: Account) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from master.decisions.retention import STEP_S
 from master.operations.assignments import place_what_waits
 from master.operations.silence import choose_judged, find_silent, give_up_some, judge_silence
 from master.operations.workers import FLUSH_INTERVAL_S
@@ -32,7 +33,8 @@ def look_over(event: None, turn: Turn) -> int:
     """Give up whoever a sweep has missed, place what waits and fits; return how many there were."""
     overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
     seats = turn.sessions.seats
-    missed = [name for name in find_silent(turn) if (seats[name].heard_at or 0) < overdue]
+    # what was heard in the future was heard while the clock was wrong
+    missed = [name for name in find_silent(turn) if not overdue <= (seats[name].heard_at or 0) <= turn.at + STEP_S]
     missed, found = choose_judged(turn, missed), 0
     if missed and not judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)

@@ -232,16 +232,23 @@ class Synced:
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
     """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there.
 
-    That is taken from the device that has registered on this socket alone: whoever else asks is only given it.
+    That is taken from the device that has registered on this socket alone: whoever else asks is only given it. A place
+    that was never given proves nothing: an older file has come back. The device gets what it has not passed.
     """
     accounts = turn.caller.accounts
     registered = turn.sessions.clients.get(turn.caller.sid or "")
     if registered not in (None, event.device_id):
         raise NotYours("This connection speaks for another device.")
-    reached = min(event.after_seq or 0, await _find_last_place(turn))
+    key = _name_device(turn.caller, event.device_id)
+    device = turn.draft.devices.get(key)
+    seen, newest = device.seen_seq if device is not None else 0, await _find_last_place(turn)
+    after = event.after_seq
+    if after is not None and after > max(seen, newest):
+        after = seen
+    reached = min(after or 0, newest)
     found, more = await rows.find_since(
         turn.connection,
-        after_seq=event.after_seq,
+        after_seq=after,
         since=event.since_timestamp,
         limit=event.limit,
         offset=event.offset,
@@ -254,12 +261,10 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
         last_seq=found[-1].seq if found else reached,
         has_more=more,
     )
-    key = _name_device(turn.caller, event.device_id)
     synced = Synced(
         reply, Passage(key, reached, accounts, marks=True), tuple(one.id for one in found if not one.is_sent)
     )
-    device = turn.draft.devices.get(key) if registered is not None else None
-    if device is not None and reached > device.seen_seq:
+    if registered is not None and device is not None and reached > device.seen_seq:
         return Onward(finish_sync, synced)
     return _answer_sync(synced, turn)
 

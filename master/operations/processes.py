@@ -6,13 +6,17 @@ from typing import Any
 
 import structlog
 
-from master.errors import AlreadyExists, Invalid, Missing
+from master.errors import AlreadyExists, Invalid, Missing, Unverified
 from master.model import JsonObject, WorkerConfig, change
+from master.operations.notifications import raise_alarm
 from master.protocol.admin import show_worker_config
 from master.protocol.http import Listing, NewWorkerConfig, NoQuery, Page, Request, WorkerConfigChange
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
+
+SHOWN = 5
+"""Workers that an alarm names."""
 
 
 def list_configs(event: Request[Page, None], turn: Turn) -> Listing:
@@ -23,13 +27,34 @@ def list_configs(event: Request[Page, None], turn: Turn) -> Listing:
 
 
 def find_config(event: Request[Any, None], turn: Turn) -> WorkerConfig | None:
-    """Return how the named worker is run, with the values of its environment, or None: for the supervisor."""
+    """Return how the named worker is run, with the values of its environment, or None: for who asks if there is one."""
     return turn.draft.configs.get(event.path["id"])
 
 
+def find_runnable(event: Request[Any, None], turn: Turn) -> WorkerConfig | None:
+    """Return the same for the supervisor, which runs what it says. Errors: Unverified."""
+    config = find_config(event, turn)
+    if config is not None:
+        _require_verified(config)
+    return config
+
+
 def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
-    """Return the configurations of the workers that start with Master, by worker id: for the supervisor."""
-    return sorted((one for one in turn.draft.configs.all() if one.auto_start), key=lambda config: config.worker_id)
+    """Return the configurations of the workers that start with Master, by worker id: for the supervisor.
+
+    One that somebody else has written is none of them; an alarm tells of it.
+    """
+    configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
+    if strange := [config.worker_id for config in configs if not config.verified]:
+        log.error("worker_configs_unverified", count=len(strange), workers=strange[:SHOWN])
+        raise_alarm(
+            turn,
+            f"{len(strange)} worker configurations were not written by this Master ({', '.join(strange[:SHOWN])}): "
+            "their programs are not run. Find out who writes the database file or its backup, then remove these "
+            "configurations and add them again.",
+            {"workers": strange[:SHOWN], "count": len(strange)},
+        )
+    return [config for config in configs if config.auto_start and config.verified]
 
 
 def show_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
@@ -63,6 +88,7 @@ def add_config(event: Request[NoQuery, NewWorkerConfig], turn: Turn) -> JsonObje
 def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> JsonObject:
     """Change what was given of a worker's configuration; a running process keeps the old one until it is restarted."""
     config = _find(turn, event.path["id"])
+    _require_verified(config)
     values = {name: getattr(event.body, name) for name in sorted(event.body.model_fields_set)}
     _require_proxy(turn, values.get("proxy_id"))
     if "args" in values:
@@ -79,6 +105,13 @@ def remove_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
     return show_worker_config(config, turn.caller.scope)
+
+
+def _require_verified(config: WorkerConfig) -> None:
+    """Refuse what somebody else has written, also to change a part of it: the rest would be taken for Master's."""
+    if not config.verified:
+        log.error("worker_config_unverified", worker=config.worker_id)
+        raise Unverified
 
 
 def _require_proxy(turn: Turn, proxy_id: str | None) -> None:

@@ -1,29 +1,93 @@
-"""Old rows are removed."""
+"""Old rows are removed, a portion a turn, by a clock that is to be believed."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import structlog
 
-from master.decisions.retention import find_cutoff
+from master.decisions.retention import OWED_FOR, Trust, find_cutoff, find_passed, look_at_clocks
 from master.model import JsonObject
+from master.operations.messages import forget_former
+from master.operations.names import forget_unused
+from master.operations.notifications import raise_alarm
+from master.store.counters import read_counter, write_counter
 from master.store.logins import remove_old_logins
-from master.store.notifications import remove_old_notifications
+from master.store.notifications import remove_old_notifications, remove_passed_notifications
+from master.store.rows import ROWS
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
 
+LAST_LOOK = "retention_looked_at"
+"""The counter that says when the clocks were last looked at (Unix seconds)."""
 
-async def remove_old_rows(event: None, turn: Turn) -> JsonObject:
-    """Remove login sessions and notifications older than the settings allow; return how many of each."""
-    settings = turn.settings
+
+FOLD_INTERVAL_S = 60.0
+"""How long what has been replaced, such as the code of a login that ended, may stay in the database's log."""
+
+
+def fold_log(event: None, turn: Turn) -> int:
+    """Let the database's log be emptied, now that nobody writes."""
+    turn.folds_log = True
+    return 0
+
+
+async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
+    """Remove login sessions and notifications older than the settings allow; return how many of each.
+
+    Who held accounts long ago, and workers and devices that have not come for long, are forgotten in turns after it.
+    What is more than a portion has the next turns; `event` is what earlier ones have removed. What an active device is
+    still owed is kept for twice as long. Nothing is removed by a clock that is in doubt.
+    """
+    removed = event or {"login_sessions": 0, "notifications": 0}
+    if not (await _look_at_clocks(turn)).is_trusted:
+        return removed
+    if event is None:
+        turn.go_on(forget_former)
+        turn.go_on(forget_unused)
+    logins = await remove_old_logins(
+        turn.connection, find_cutoff(turn.now, turn.settings.retention_login_sessions_days), ROWS
+    )
+    notifications = await _remove_notifications(turn)
     removed = {
-        "login_sessions": await remove_old_logins(
-            turn.connection, find_cutoff(turn.now, settings.retention_login_sessions_days)
-        ),
-        "notifications": await remove_old_notifications(
-            turn.connection, find_cutoff(turn.now, settings.retention_notifications_days)
-        ),
+        "login_sessions": removed["login_sessions"] + logins,
+        "notifications": removed["notifications"] + notifications,
     }
-    if any(removed.values()):
+    if ROWS in (logins, notifications):
+        turn.go_on(remove_old_rows, removed)
+    elif any(removed.values()):
         log.info("old_rows_removed", **removed)
     return removed
+
+
+async def _remove_notifications(turn: Turn) -> int:
+    days = turn.settings.retention_notifications_days
+    cutoff, last_cutoff = find_cutoff(turn.now, days), find_cutoff(turn.now, OWED_FOR * days)
+    passed = find_passed(turn.draft.devices.all(), cutoff)
+    if passed is None:
+        return await remove_old_notifications(turn.connection, cutoff, ROWS)
+    removed = await remove_old_notifications(turn.connection, last_cutoff, ROWS)
+    return removed + await remove_passed_notifications(turn.connection, cutoff, passed, ROWS - removed)
+
+
+async def _look_at_clocks(turn: Turn) -> Trust:
+    """Judge the wall clock, note when that was, and raise an alarm if it has moved by itself."""
+    memory, before = turn.draft.memory, turn.draft.memory.trust
+    last_look = await read_counter(turn.connection, LAST_LOOK) if before is None else None
+    trust = look_at_clocks(before, last_look, turn.now, turn.monotonic)
+    await write_counter(turn.connection, LAST_LOOK, turn.at)
+    if trust.stepped_s:
+        log.error("clock_stepped", seconds=trust.stepped_s)
+        raise_alarm(
+            turn,
+            f"Master's clock says {datetime.fromtimestamp(turn.at, UTC):%Y-%m-%d %H:%M} UTC, {trust.stepped_s} s from "
+            "what was expected: set it if it is wrong. No old rows are removed for a day.",
+            {"stepped_s": trust.stepped_s},
+        )
+
+    def note() -> None:
+        memory.trust = trust
+
+    turn.after_commit(note)
+    return trust

@@ -365,6 +365,7 @@ def show_worker_config(config: WorkerConfig, scope: Scope) -> JsonObject:
         "max_accounts": config.max_accounts,
         "auto_start": config.auto_start,
         "auto_restart": config.auto_restart,
+        "verified": config.verified,
         "created_at": config.created_at,
         "updated_at": config.updated_at,
     }

@@ -37,7 +37,10 @@ class ConfirmNotification(Payload):
 
 
 class SyncRequest(Payload):
-    """Ask for notifications: after a place in the sequence, since a time, or all; oldest first."""
+    """Ask for notifications: after a place in the sequence, since a time, or all; oldest first.
+
+    An `after_seq` that was never given is no place: the answer begins at what this device has not passed.
+    """
 
     device_id: Id
     since_timestamp: Seconds | None = None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account
 from master.store.mapping import ACCOUNTS
-from master.store.rows import equals, find_page
-from master.store.schema import accounts
+from master.store.rows import ROWS, equals, find_page
+from master.store.schema import accounts, comments, direct_messages, notifications
 from master.store.sealing import Secrets, find_broken, judge_secrets, read_secrets
+
+DETECTED = (notifications, comments, direct_messages)
+"""The tables that may hold many rows of one account."""
 
 
 async def list_accounts(
@@ -42,3 +45,24 @@ async def count_holdings(connection: AsyncConnection) -> dict[str | None, tuple[
     owner = accounts.c.assigned_worker_id
     query = select(owner, func.count(), func.sum(accounts.c.epoch)).group_by(owner)
     return {worker_id: (int(count), int(epochs)) for worker_id, count, epochs in await connection.execute(query)}
+
+
+async def has_much(connection: AsyncConnection, account_id: str) -> bool:
+    """Tell whether some table has so many rows of an account that they are not to go with it in one turn."""
+    for table in DETECTED:
+        further = (
+            select(table.c.account_id).where(table.c.account_id == account_id).limit(1).offset(ROWS // len(DETECTED))
+        )
+        if await connection.scalar(further) is not None:
+            return True
+    return False
+
+
+async def remove_some(connection: AsyncConnection, account_id: str) -> None:
+    """Remove as many rows of an account as one turn may: messages, and what was told of them."""
+    left = ROWS
+    for table in DETECTED:
+        some = select(table.c.id).where(table.c.account_id == account_id).limit(left)
+        left -= (await connection.execute(delete(table).where(table.c.id.in_(some)))).rowcount
+        if left <= 0:
+            return

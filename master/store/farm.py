@@ -14,27 +14,26 @@ from typing import Any
 from sqlalchemy import Delete, Insert, Table, Update, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.decisions.retention import STEP_S
 from master.draft import Changes, Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
-from master.store.accounts import count_holdings
+from master.store.accounts import DETECTED, count_holdings
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
 from master.store.many import execute_many
-from master.store.mapping import ACCOUNTS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
+from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.rows import chunk_ids
 from master.store.schema import (
     account_holders,
     accounts,
-    comments,
     counters,
-    direct_messages,
     login_sessions,
     metadata,
     notifications,
     workers,
 )
-from master.store.sealing import seal_values
+from master.store.sealing import find_unverified, seal_config, seal_values
 
 SEQUENCE = "notification_seq"
 CHUNK = 5_000
@@ -49,7 +48,7 @@ ASIDE = "\x1f"
 SHOWN = 5
 """How many differences a line names at most."""
 
-DEPENDENTS = (notifications, comments, direct_messages, login_sessions, account_holders)
+DEPENDENTS = (*DETECTED, login_sessions, account_holders)
 """The tables whose rows go with their account."""
 
 
@@ -60,7 +59,8 @@ class Overtaken(Exception):
 async def load(connection: AsyncConnection) -> Farm:
     """Return all that memory holds, as the file has it. A start and a doubt read it in this one way.
 
-    What workers hold is counted: a load that was stored may be another one where somebody else wrote into the file.
+    What workers hold is counted: a load that was stored may be another one where somebody else wrote into the file. And
+    worker configurations are verified.
     """
     farm = Farm()
     for rows, table in zip(FARM, farm.tables, strict=True):
@@ -68,6 +68,9 @@ async def load(connection: AsyncConnection) -> Farm:
     for worker in list(farm.workers.all()):
         if worker.assigned_accounts != (load := len(list(farm.accounts.list_keys("owner", worker.id)))):
             farm.workers.put(change(worker, assigned_accounts=load))
+    for name in await find_unverified(connection, farm.configs.all()):
+        if (config := farm.configs.get(name)) is not None:
+            farm.configs.put(change(config, verified=False))
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     return farm
@@ -120,11 +123,15 @@ _SIGNS = (
     update(workers)
     .where(
         workers.c.id == bindparam("key"),
-        or_(workers.c.last_heartbeat.is_(None), workers.c.last_heartbeat < bindparam("at")),
+        or_(
+            workers.c.last_heartbeat.is_(None),
+            workers.c.last_heartbeat < bindparam("at"),
+            workers.c.last_heartbeat > bindparam("at") + STEP_S,
+        ),
     )
     .values(last_heartbeat=bindparam("at"))
 )
-"""When workers were last heard (Unix seconds); a row never goes back in time."""
+"""When workers were last heard (Unix seconds). A row goes back in time only from where no clock can have been."""
 
 
 _PLACES = (
@@ -181,6 +188,8 @@ async def _change(
         if old is None or new is None or not (columns := rows.find_changed(old, new)):
             continue
         values = {column: rows.columns[column][1](new) for column in columns}
+        if rows is CONFIGS:
+            columns, values = (*columns, "seal"), values | {"seal": seal_config(connection, new)}
         by_columns.setdefault(columns, []).append(values | _guard(rows, old))
     for columns, some in by_columns.items():
         await _execute_all(connection, _update_of(rows.table, rows.key, columns), some)
@@ -199,6 +208,9 @@ async def _add(
         if rows is WORKERS:
             for row in values:
                 row["last_heartbeat"] = signs.get(row["id"])
+        if rows is CONFIGS:
+            for row, config in zip(values, new, strict=True):
+                row["seal"] = seal_config(connection, config)
         await execute_many(connection, _insert_into(rows.table, tuple(values[0])), values)
 
 

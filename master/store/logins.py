@@ -68,10 +68,11 @@ async def find_open(connection: AsyncConnection) -> dict[str, int]:
     return {session_id: int(expires_at) for session_id, expires_at in await connection.execute(query)}
 
 
-async def remove_old_logins(connection: AsyncConnection, before: int) -> int:
-    """Remove ended login sessions created before the Unix second `before`; return how many."""
-    result = await connection.execute(delete(logins).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN)))
-    return result.rowcount
+async def remove_old_logins(connection: AsyncConnection, before: int, limit: int) -> int:
+    """Remove ended login sessions created before the Unix second `before`; return how many, up to `limit`."""
+    old = select(logins.c.id).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN))
+    some = old.order_by(logins.c.created_at).limit(limit)
+    return (await connection.execute(delete(logins).where(logins.c.id.in_(some)))).rowcount
 
 
 async def count_logins(connection: AsyncConnection) -> dict[str, int]:

@@ -207,6 +207,7 @@ CONFIGS = Rows(
     WorkerConfig,
     schema.worker_configs,
     key="worker_id",
+    derived={"verified": schema.worker_configs.c.seal.is_not(None)},  # whether it holds, `farm.load` says
     read={"args": lambda stored: tuple(stored or ()), "env": lambda stored: dict(stored or {})},
     written={"args": (("args",), lambda config: list(config.args))},
 )

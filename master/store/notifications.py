@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,10 +102,26 @@ async def _find_in_order(
     return NOTIFICATIONS.to_records(rows[:limit]), len(rows) > limit
 
 
-async def remove_old_notifications(connection: AsyncConnection, before: int) -> int:
-    """Remove notifications created before the Unix second `before`; return how many."""
-    result = await connection.execute(delete(notifications).where(notifications.c.created_at < before))
-    return result.rowcount
+async def remove_old_notifications(connection: AsyncConnection, before: int, limit: int) -> int:
+    """Remove the oldest notifications created before the Unix second `before`; return how many, up to `limit`."""
+    old = select(notifications.c.seq).where(notifications.c.created_at < before)
+    return await _remove(connection, old.order_by(notifications.c.created_at).limit(limit))
+
+
+async def remove_passed_notifications(connection: AsyncConnection, before: int, passed: int, limit: int) -> int:
+    """Remove the same of places up to `passed` alone; return how many, up to `limit`."""
+    old = select(notifications.c.seq).where(notifications.c.created_at < before)
+    last = await connection.scalar(old.order_by(notifications.c.created_at.desc()).limit(1))
+    if last is None or limit < 1:
+        return 0
+    # places and times grow together: so those that are too young are not looked through each time
+    return await _remove(
+        connection, old.where(notifications.c.seq <= min(passed, last)).order_by(notifications.c.seq).limit(limit)
+    )
+
+
+async def _remove(connection: AsyncConnection, places: Select[Any]) -> int:
+    return (await connection.execute(delete(notifications).where(notifications.c.seq.in_(places)))).rowcount
 
 
 async def count_notifications(connection: AsyncConnection) -> dict[str, int]:

@@ -15,6 +15,9 @@ R = TypeVar("R")
 ID_CHUNK = 5_000
 """Ids per `IN (...)`: well under SQLite's limit of 32,766 variables."""
 
+ROWS = 2_000
+"""Rows that one turn removes at most; the next portion is the next turn, so that others come in between."""
+
 
 async def find_record(connection: AsyncConnection, rows: Rows[R], key: str) -> R | None:
     """Return the record with this key, or None."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -89,7 +90,11 @@ def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElem
     return type_coerce(case((func.length(column) <= most, type_coerce(column, Text)), else_=shorter), JsonText())
 
 
-SEALED = {"accounts": ("credentials", "fingerprint", "profile"), "proxies": ("password",)}
+SEALED = {
+    "accounts": ("credentials", "fingerprint", "profile"),
+    "proxies": ("password",),
+    "worker_configs": ("seal",),
+}
 """The columns, by table, whose values are sealed by the vault."""
 
 
@@ -117,7 +122,7 @@ accounts = Table(
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     # protocol.md: fencing, the person's choice of worker, the account's id on its platform
-    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
     Column("pinned_worker_id", Text, ForeignKey("workers.id")),
     Column("platform_user_id", Text),
     # all that its worker reported of the person, where that is more than user_info holds
@@ -139,7 +144,7 @@ account_holders = Table(
     # who held an account before; a worker may be forgotten sooner than what it held
     Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("worker_id", Text, primary_key=True),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
     Column("until", Integer, nullable=False),
     Index("idx_account_holders_until", "until"),
 )
@@ -178,6 +183,7 @@ login_sessions = Table(
     Index("idx_login_sessions_status", "status"),
     Index("idx_login_sessions_account", "account_id"),
     Index("idx_login_sessions_worker", "worker_id"),
+    Index("idx_login_sessions_created", "created_at"),
     # one open login per account, whoever writes
     Index(
         "uq_login_sessions_open",
@@ -245,7 +251,7 @@ notifications = Table(
     Column("sent_at", Integer),
     Column("created_at", Integer, nullable=False),
     # its place in the clients' sequence; never given twice
-    Column("seq", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
     Index("idx_notifications_type", "type"),
     Index("idx_notifications_account", "account_id"),
     Index("idx_notifications_sent", "is_sent", "seq"),
@@ -257,7 +263,7 @@ counters = Table(
     "counters",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
 )
 
 client_devices = Table(
@@ -266,7 +272,7 @@ client_devices = Table(
     Column("device_id", Text, primary_key=True),
     Column("device_type", Text),
     Column("device_name", Text),
-    Column("seen_seq", Integer, nullable=False),
+    Column("seen_seq", BigInteger, nullable=False),
     Column("last_seen_at", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
 )
@@ -316,5 +322,7 @@ worker_configs = Table(
     Column("auto_restart", Boolean, nullable=False, server_default="0"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
+    # a digest of the row, sealed: who writes the file cannot make one, and so runs no program
+    Column("seal", SealedBytes),
     Index("idx_worker_configs_proxy", "proxy_id"),
 )

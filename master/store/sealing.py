@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any
 
+import orjson
 from sqlalchemy import Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.model import WorkerConfig
 from master.secret import SealBroken, Secret
 from master.store.rows import chunk_ids
-from master.store.schema import SEALED
+from master.store.schema import SEALED, worker_configs
 from master.vault import Vault
 
+CONFIG_SEAL = "worker_configs.seal"
 VAULT = "vault"
 """The name under which a connection knows the vault of its database."""
 
@@ -62,6 +66,47 @@ async def read_secrets(connection: AsyncConnection, table: Table, row_ids: Seque
         for row_id, *stored in await connection.execute(query):
             found[row_id] = _open_all(vault, table.name, row_id, dict(zip(columns, stored, strict=True)))
     return found
+
+
+def seal_config(connection: AsyncConnection, config: WorkerConfig) -> bytes:
+    """Return what shows that Master has written a worker configuration as it is."""
+    return vault_of(connection).seal(CONFIG_SEAL, config.worker_id, digest_config(config))
+
+
+async def find_unverified(connection: AsyncConnection, configs: Iterable[WorkerConfig]) -> set[str]:
+    """Return the workers of these configurations, as they are stored, that somebody else has written."""
+    known = {config.worker_id: digest_config(config) for config in configs}
+    if not known:
+        return set()
+    vault = vault_of(connection)
+    query = select(worker_configs.c.worker_id, worker_configs.c.seal)
+    return {
+        worker_id
+        for worker_id, stored in await connection.execute(query)
+        if worker_id in known and not _says(vault, worker_id, stored, known[worker_id])
+    }
+
+
+def _says(vault: Vault, worker_id: str, stored: bytes | None, digest: str) -> bool:
+    try:
+        return bool(vault.open(CONFIG_SEAL, worker_id, stored) == digest)
+    except SealBroken:
+        return False
+
+
+def digest_config(config: WorkerConfig) -> str:
+    """Return the SHA-256, in hexadecimal digits, of all that decides which program is run and how."""
+    content = [
+        config.worker_id,
+        config.command,
+        list(config.args),
+        config.env,
+        config.proxy_id,
+        config.max_accounts,
+        config.auto_start,
+        config.auto_restart,
+    ]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _open_all(vault: Vault, table: str, row_id: str, stored: Mapping[str, Any]) -> Secrets:

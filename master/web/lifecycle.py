@@ -10,9 +10,9 @@ from aiohttp import web
 from master.endpoints import ROOT, Endpoint
 from master.errors import Missing, NotRunning, Stopping
 from master.model import JsonObject, WorkerConfig
-from master.operations.processes import find_config
+from master.operations.processes import find_config, find_runnable
 from master.protocol.http import Request
-from master.turn import Caller
+from master.turn import Caller, Operation
 from master.web.answers import answer_one
 from master.web.health import Vitals
 from master.web.reading import read_request
@@ -63,13 +63,13 @@ class Lifecycle:
 
     async def start(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Start the worker's process as its configuration says. Errors: Missing, AlreadyRunning, StartFailed."""
-        config = await self._require_config(await read_request(request, endpoint))
+        config = await self._require_config(await read_request(request, endpoint), find_runnable)
         self._refuse_while_stopping()
         return answer_one(endpoint.singular, (await self._processes.start(config)).to_wire())
 
     async def restart(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Stop the worker's process and start it as its configuration says by now."""
-        config = await self._require_config(await read_request(request, endpoint))
+        config = await self._require_config(await read_request(request, endpoint), find_runnable)
         self._refuse_while_stopping()
         return answer_one(endpoint.singular, (await self._processes.restart(config)).to_wire())
 
@@ -107,8 +107,8 @@ class Lifecycle:
         if self._vitals.stopping:
             raise Stopping
 
-    async def _require_config(self, event: Request[Any, Any]) -> WorkerConfig:
-        config: WorkerConfig | None = await self._turns.look(find_config, event, HTTP)
+    async def _require_config(self, event: Request[Any, Any], find: Operation = find_config) -> WorkerConfig:
+        config: WorkerConfig | None = await self._turns.look(find, event, HTTP)
         if config is None:
             raise Missing(f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs.")
         return config

@@ -37,6 +37,7 @@ from master.model import (
 )
 from master.secret import Secret
 from master.store import accounts, farm, holders, logins, messages, notifications, proxies
+from master.store import counters as kept_counters
 from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
@@ -160,7 +161,9 @@ async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understo
         await logins.list_logins(connection, {"status": SessionStatus.FAILED}, limit=5, offset=0)
         await logins.read_codes(connection, ["s1"])
         assert await logins.find_login(connection, "s1") is None
-        await logins.remove_old_logins(connection, 5)
+        await logins.remove_old_logins(connection, 5, 10)
+        await accounts.has_much(connection, "a1")
+        await accounts.remove_some(connection, "a1")
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
         await farm.touch(connection)
@@ -209,7 +212,10 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
     await notifications.find_since(connection, after_seq=1, since=0, limit=5, offset=0, accounts=["a1"])
     await notifications.list_notifications(connection, {"type": kind, "is_sent": True}, limit=5, offset=0)
     await notifications.count_notifications(connection)
-    assert await notifications.remove_old_notifications(connection, 0) == 0
+    assert await notifications.remove_old_notifications(connection, 0, 10) == 0
+    assert await notifications.remove_passed_notifications(connection, 9, 2, 10) == 2
+    await kept_counters.write_counter(connection, "some", 1)
+    assert await kept_counters.read_counter(connection, "some") is not None
 
 
 def test_the_tables_are_understood() -> None:

@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 
 from master.keys import KeyFault, KeyFile
-from master.store.sqlite.backup import back_up, restore
+from master.store.sqlite.backup import Restored, back_up, restore
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.rotation import rotate_key_file
+from master.store.sqlite.shape import read_versions
 from master.store.sqlite.upgrade import DatabaseFault, check, hold
 from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all
+
+NEWEST = read_versions()[-1]
+NOW = 1_790_000_000.0
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def count(path: Path) -> int:
 
 def test_a_backup_is_private_whole_and_holds_no_key(path, tmp_path):
     target = tmp_path / "backup.db"
-    assert back_up(path, target) == "0007"
+    assert back_up(path, target) == NEWEST
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert check(target) == []
     assert find_planted(target) == []
@@ -61,13 +65,13 @@ def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_one(path, tmp_path
     back_up(path, tmp_path / "backup.db")
     ask_file(path, "PRAGMA journal_mode=WAL")
     ask_file(path, "DELETE FROM accounts WHERE id <> 'account-000'")
-    version, aside = restore(path, tmp_path / "backup.db", None)
-    assert (version, count(path), count(aside)) == ("0007", 5, 1)
+    done = restore(path, tmp_path / "backup.db", None, NOW)
+    assert (done.version, count(path), count(done.aside)) == (NEWEST, 5, 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_all(path).total() == 5
-    assert restore(path, tmp_path / "backup.db", None)[1] == tmp_path / "master.db.before-restore-2"
+    assert restore(path, tmp_path / "backup.db", None, NOW).aside == tmp_path / "master.db.before-restore-2"
     path.unlink()
-    assert restore(path, tmp_path / "backup.db", None) == ("0007", None)
+    assert restore(path, tmp_path / "backup.db", None, NOW) == Restored(NEWEST, None)
     assert not list(tmp_path.glob("*.part*"))
 
 
@@ -75,8 +79,9 @@ def test_a_damaged_database_is_kept_with_its_log(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
     path.write_bytes(b"nothing that SQLite knows" * 100)
     (tmp_path / "master.db-wal").write_bytes(b"some log")
-    _, aside = restore(path, tmp_path / "backup.db", None)
+    aside = restore(path, tmp_path / "backup.db", None, NOW).aside
     assert aside.read_bytes().startswith(b"nothing")
+    assert aside.with_name(aside.name + "-wal").read_bytes() == b"some log"
     assert count(path) == 5
     assert check(path) == []
 
@@ -125,7 +130,7 @@ def test_a_backup_that_would_not_serve_is_refused_and_nothing_changes(path, tmp_
     harm(backup)
     before = path.read_bytes()
     with pytest.raises(DatabaseFault, match=said) as caught:
-        restore(path, backup, None)
+        restore(path, backup, None, NOW)
     assert "\n" not in str(caught.value)
     assert ".part" not in str(caught.value)
     assert path.read_bytes() == before
@@ -136,10 +141,10 @@ def test_a_backup_of_before_a_rotation_needs_the_retired_key(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
     rotate_key_file(path, os.urandom)
     with pytest.raises(KeyFault, match=r"was not restored\. Key k-\w+ is missing"):
-        restore(path, tmp_path / "backup.db", None)
+        restore(path, tmp_path / "backup.db", None, NOW)
     keys, retired = KeyFile(tmp_path / "master.db.keys"), KeyFile(tmp_path / "master.db.keys.retired")
     keys.replace([*keys.read(), *retired.read()])
-    restore(path, tmp_path / "backup.db", None)
+    restore(path, tmp_path / "backup.db", None, NOW)
     prepare_database(path, Vault(), None)
     assert read_all(path).total() == 5
 
@@ -147,7 +152,7 @@ def test_a_backup_of_before_a_rotation_needs_the_retired_key(path, tmp_path):
 def test_a_restore_waits_for_no_master(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
     with hold(path), pytest.raises(DatabaseFault, match="Another Master is running"):
-        restore(path, tmp_path / "backup.db", None)
+        restore(path, tmp_path / "backup.db", None, NOW)
 
 
 async def test_a_backup_of_a_master_that_writes_is_consistent_and_can_be_restored(tmp_path):
@@ -197,7 +202,7 @@ def test_a_copy_by_hand_while_nothing_runs_can_be_restored_as_well(path, tmp_pat
     shutil.copy(path, tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    restore(path, tmp_path / "copy.db", None)
+    restore(path, tmp_path / "copy.db", None, NOW)
     assert read_all(path).total() == 5
 
 
@@ -207,7 +212,7 @@ def test_what_an_administrator_does_leaves_every_file_to_whom_it_belongs(path, t
         os.chown(file, 12_345, 12_346)
     rotate_key_file(path, os.urandom)
     back_up(path, tmp_path / "backup.db")
-    restore(path, tmp_path / "backup.db", None)
+    restore(path, tmp_path / "backup.db", None, NOW)
     for name in ("master.db", "master.db.keys"):
         found = (tmp_path / name).stat()
         assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12_345, 12_346, 0o600)

@@ -302,7 +302,7 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
         ask_file, path, "INSERT INTO proxies VALUES ('p', 'p', 'h:1', 'http', 'me', ?, 'active', 0, 0)", password
     )
     await asyncio.to_thread(
-        ask_file, path, "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0)"
+        ask_file, path, "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0, NULL)"
     )
     await bench.master.turns.load_farm()
     refused = await admin.ask("master:login:start", {"account_id": account["id"]})

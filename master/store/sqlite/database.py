@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 
 from master.store.schema import counters
 from master.store.sealing import VAULT
+from master.store.sqlite.upgrade import SAFE
 from master.vault import Vault
 
 Connect = Callable[..., Awaitable[Any]]
@@ -186,6 +188,26 @@ class Database:
         if not is_about_values(fault):
             self.trouble = str(fault.orig)
 
+    async def fold_log(self) -> bool:
+        """Write what the log holds into the file and empty it; return whether it is empty now.
+
+        What was replaced stays readable in the log until then. Whoever reads or writes is not waited for.
+        """
+        try:
+            async with self._writer_engine.connect() as connection:
+                raw: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    patience = await _ask(raw, "PRAGMA busy_timeout")
+                    await _ask(raw, "PRAGMA busy_timeout=0")
+                    is_busy = await _ask(raw, "PRAGMA wal_checkpoint(TRUNCATE)")
+                    await _ask(raw, f"PRAGMA busy_timeout={patience}")
+                except sqlite3.Error:  # whoever writes next hears what the disk says, over a connection as it should be
+                    await connection.invalidate()
+                    return False
+        except DBAPIError:
+            return False
+        return not is_busy
+
     async def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
         for engine in self._readers.values():
@@ -193,14 +215,20 @@ class Database:
         await self._writer_engine.dispose()
 
 
+async def _ask(raw: Any, pragma: str) -> int:
+    """Return what a pragma answers first. No transaction is begun for it, as the engine would."""
+    async with raw.execute(pragma) as cursor:
+        row = await cursor.fetchone()
+    return int(row[0])
+
+
 def _set_up(connection: Any, *, query_only: bool) -> None:
     connection.isolation_level = None  # transactions are begun by the engine's events, never by the driver
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        *SAFE,
         "foreign_keys=ON",
-        "secure_delete=ON",  # what was replaced or removed does not stay in free pages: codes, values of older keys
         "temp_store=MEMORY",
         "cache_size=-16384",
         f"query_only={'ON' if query_only else 'OFF'}",

@@ -7,19 +7,41 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file
+from master.files import lock_file, sweep_drafts
+from master.keys import DRAFT as KEY_DRAFT
+from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file, place_retired
 from master.secret import SealBroken
-from master.store.schema import SEALED
-from master.store.sqlite.upgrade import lock_file, make_folder, open_file, require_current, upgrade
+from master.store.schema import SEALED, metadata
+from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
 from master.vault import Vault, read_key_id
 
+COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
+"""What copies of a database are called while they are made: the one to be used, the one that is set aside, its log."""
+
 PROOF_PLACE = "vault_keys.proof"
-PROOF = b'"master"'
+PROOF = b'"master 0010"'
+OLDER_PROOF = b'"master"'
+"""What a key has sealed in the file's notes: of before version 0010, which authenticates worker configurations."""
+
 HEAD_BYTES = 40
 """The beginning of a sealed value that surely holds its key's id."""
 
-PLACES = tuple((table, column) for table, columns in SEALED.items() for column in columns)
+
+class Place(NamedTuple):
+    """Where sealed values stand: `key` is the column that names a row of the table."""
+
+    table: str
+    column: str
+    key: str
+
+
+PLACES = tuple(
+    Place(table, column, metadata.tables[table].primary_key.columns[0].name)
+    for table, columns in SEALED.items()
+    for column in columns
+)
 
 
 def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> str:
@@ -28,8 +50,9 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
     Errors: DatabaseFault; KeyFault if a key that the file needs is missing or is another one.
     """
     make_folder(path)
-    unlock(path, vault, keys)
-    version = upgrade(path, vault)
+    sweep_leftovers(path)
+    is_first = unlock(path, vault, keys)
+    version = upgrade(path, vault, vouch=_may_vouch(path, vault, is_first=is_first))
     with open_file(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
@@ -38,19 +61,44 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
     return version
 
 
-def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> None:
+def sweep_leftovers(path: Path) -> None:
+    """Remove what commands that were killed have left beside the database: keys, and copies of it."""
+    key_file = place_key_file(path)
+    for target in (key_file, place_retired(key_file)):
+        sweep_drafts(target, KEY_DRAFT)
+    for kind in COPY_DRAFTS:
+        sweep_drafts(path, kind)
+
+
+def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
     """Give the vault its keys: those of MASTER_KEYS, those of the key file, or a new one in a new key file.
+
+    Return whether that file was made.
 
     Errors: KeyFault; a new file is not made where values wait for a key that is gone.
     """
     if keys:
         vault.use(keys)
-        return
+        return False
     file = KeyFile(place_key_file(path))
-    if file.stamp() is None:
+    is_new = file.stamp() is None
+    if is_new:
         _refuse_lost_keys(path, file)
         file.create([make_key(vault.random_bytes)])
     vault.follow(file)
+    return is_new
+
+
+def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
+    """Tell whether an older file is one that nobody has taken back to an older version to have it taken over.
+
+    A file of before the vault comes without keys, one of after it with a proof that this program replaces.
+    """
+    with open_file(path) as connection:
+        if not _has_vault(connection):
+            return is_first
+        proofs = connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys").fetchall()
+        return any(_open(vault, PROOF_PLACE, key_id, proof) == OLDER_PROOF for key_id, proof in proofs)
 
 
 def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
@@ -67,8 +115,9 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
             if used[key_id]:
                 keys = place_key_file(path)
                 raise KeyFault(f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS.")
-        elif _opens(vault, PROOF_PLACE, key_id, proof):
-            proven.add(key_id)
+        elif (said := _open(vault, PROOF_PLACE, key_id, proof)) is not None:
+            if said == PROOF:
+                proven.add(key_id)
         elif used[key_id] and not _opens_any(connection, vault, key_id):
             raise KeyFault(f"Key {key_id} is not the one of that name that sealed {needed}: put that one back.")
     for key_id in vault.key_ids:
@@ -107,20 +156,10 @@ def hold_keys(path: Path) -> Iterator[None]:
         yield
 
 
-def list_places(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Return the sealed columns that this file has: one of an older version lacks the newest."""
-    known = {
-        (table, column)
-        for table in SEALED
-        for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-    }
-    return [place for place in PLACES if place in known]
-
-
 def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; those that are no sealed values count for none."""
     counts: Counter[str] = Counter()
-    for table, column in list_places(connection):
+    for table, column, _ in find_places(connection):
         head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
         for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
             key_id = read_key_id(stored)
@@ -129,10 +168,18 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     return counts
 
 
+def find_places(connection: sqlite3.Connection) -> list[Place]:
+    """Return the places that this file has: an older one lacks some."""
+    known = {
+        place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")} for place in PLACES
+    }
+    return [place for place in PLACES if place.column in known[place.table]]
+
+
 def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield (table.column, row id, bytes) of every value that should be sealed."""
-    for table, column in list_places(connection):
-        query = f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+    for table, column, key in find_places(connection):
+        query = f"SELECT {key}, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
         for row_id, stored in connection.execute(query):
             yield f"{table}.{column}", row_id, stored
 
@@ -175,12 +222,15 @@ def _has_vault(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone() is not None
 
 
-def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
+def _open(vault: Vault, place: str, row_id: str, stored: bytes) -> bytes | None:
     try:
-        vault.open_content(place, row_id, stored)
+        return vault.open_content(place, row_id, stored)
     except SealBroken:
-        return False
-    return True
+        return None
+
+
+def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
+    return _open(vault, place, row_id, stored) is not None
 
 
 def _opens_any(connection: sqlite3.Connection, vault: Vault, key_id: str) -> bool:

@@ -16,9 +16,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from master.keys import MAX_KEYS, Key, KeyFault, KeyFile, RandomBytes, make_key, place_key_file
+from master.keys import (
+    MAX_KEYS,
+    MOST_READ,
+    Key,
+    KeyFault,
+    KeyFile,
+    RandomBytes,
+    make_key,
+    place_key_file,
+    place_retired,
+)
 from master.secret import SealBroken
-from master.store.sqlite.keyring import PLACES, count_by_key, count_values, forget_keys, hold_keys, unlock, verify_keys
+from master.store.sqlite.keyring import (
+    PLACES,
+    Place,
+    count_by_key,
+    count_values,
+    forget_keys,
+    hold_keys,
+    sweep_leftovers,
+    unlock,
+    verify_keys,
+)
 from master.store.sqlite.upgrade import DatabaseFault, hold, open_file, require_current
 from master.vault import Vault, head_of
 
@@ -31,9 +51,13 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named."""
+    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named.
+
+    `is_new` tells whether that key was made for it.
+    """
 
     to: str
+    is_new: bool = True
     resealed: int = 0
     broken: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -43,21 +67,24 @@ class Rotation:
 def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
     """Make a new key, seal every value of the database with it, and take the older keys out of the key file.
 
-    Errors: DatabaseFault; KeyFault, also if another rotation is under way.
+    A file that is full of keys, as rotations that were killed leave it, gets no further one: the one that writes
+    is used, which finishes what they began. Errors: DatabaseFault; KeyFault, also if another rotation is under way.
     """
     require_current(path)
     file = KeyFile(place_key_file(path))
     with hold_keys(path), open_file(path) as connection:
         unlock(path, Vault(random_bytes), None)  # makes the file where nothing is sealed yet
+        sweep_leftovers(path)
         older = file.read()
-        keys = [make_key(random_bytes), *older]
+        keys = [make_key(random_bytes), *older] if len(older) < MAX_KEYS else list(older)
         vault = Vault(random_bytes)
         vault.use(keys)
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
         connection.execute("COMMIT")
-        file.replace(keys)
-        done = Rotation(keys[0].id)
+        done = Rotation(keys[0].id, is_new=len(keys) > len(older))
+        if done.is_new:
+            file.replace(keys)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
         _settle(connection, path, vault, done)
@@ -94,23 +121,18 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
         return done
 
 
-def place_retired(key_file: Path) -> Path:
-    """Return where the keys go that a key file has no more; only backups need them."""
-    return key_file.with_name(key_file.name + ".retired")
-
-
 def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
     """Keep these keys where no Master looks, the newest first. Errors: KeyFault."""
     retired = KeyFile(place_retired(file.path))
     known = retired.read() if retired.stamp() is not None else ()
     new = [key for key in dropped if key.id not in {one.id for one in known}]
     if new:
-        retired.replace([*new, *known][:MAX_KEYS])
+        retired.replace([*new, *known][:MOST_READ])
 
 
 def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
     """Return what to tell whoever asked for it; without a key file, keys are taken out by hand."""
-    source = f"the new writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
+    source = f"the {'new ' * done.is_new}writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
     lines = [f"{count_values(done.resealed)} sealed anew with key {done.to}, {source}."]
     if done.dropped:
         names = ", ".join(done.dropped)
@@ -119,6 +141,8 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
             if key_file
             else f"Nothing in the database needs {names} any more: take it out of MASTER_KEYS at the next start."
         )
+    if key_file and not done.is_new:
+        lines.append(f"No new key was made, as there were {MAX_KEYS} or more. Rotate again for one.")
     if done.broken:
         lines.append(f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps.")
     if done.kept:
@@ -131,25 +155,23 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
     for _ in range(ROUNDS):
         done.broken.clear()
         before = done.resealed
-        for table, column in PLACES:
-            for batch in _iterate_batches(connection, table, column, done.to):
-                _reseal_batch(connection, vault, (table, column), batch, done)
+        for place in PLACES:
+            for batch in _iterate_batches(connection, place, done.to):
+                _reseal_batch(connection, vault, place, batch, done)
                 connection.execute("COMMIT")
                 time.sleep(PAUSE_S)  # SQLite queues nobody: without it Master might find the file locked every time
         if done.resealed == before:
             return
 
 
-def _iterate_batches(
-    connection: sqlite3.Connection, table: str, column: str, to: str
-) -> Iterator[Sequence[tuple[str, bytes]]]:
+def _iterate_batches(connection: sqlite3.Connection, place: Place, to: str) -> Iterator[Sequence[tuple[str, bytes]]]:
     """Yield (row id, bytes) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
-    last, head = "", head_of(to)
+    (table, column, key), last, head = place, "", head_of(to)
     while True:
         connection.execute("BEGIN IMMEDIATE")
         batch = connection.execute(
-            f"SELECT id, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL AND id > ? "  # noqa: S608 - our own names
-            f"AND substr(CAST({column} AS BLOB), 1, ?) <> ? ORDER BY id LIMIT ?",
+            f"SELECT {key}, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL AND {key} > ? "  # noqa: S608 - our own names
+            f"AND substr(CAST({column} AS BLOB), 1, ?) <> ? ORDER BY {key} LIMIT ?",
             (last, len(head), head, BATCH),
         ).fetchall()
         yield batch
@@ -161,11 +183,11 @@ def _iterate_batches(
 def _reseal_batch(
     connection: sqlite3.Connection,
     vault: Vault,
-    place: tuple[str, str],
+    place: Place,
     batch: Sequence[tuple[str, bytes]],
     done: Rotation,
 ) -> None:
-    table, column = place
+    table, column, key = place
     for row_id, stored in batch:
         try:
             content = vault.open_content(f"{table}.{column}", row_id, stored)
@@ -173,7 +195,7 @@ def _reseal_batch(
             done.broken.append(f"{table}.{column} of {row_id}")
             continue
         sealed = vault.seal_with(done.to, f"{table}.{column}", row_id, content)
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (sealed, row_id))  # noqa: S608
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (sealed, row_id))  # noqa: S608
         done.resealed += 1
 
 

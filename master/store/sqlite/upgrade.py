@@ -5,30 +5,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
-from master.store.schema import metadata
+from master.files import SIDE_FILES, lock_file, make_private, tighten
+from master.store.sqlite.shape import find_differences, make_config, read_versions
 from master.vault import Vault
 
-SCRIPTS = Path(__file__).parent.parent / "migrations"
+SAFE = ("synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
+"""How every connection works: what is committed survives a loss of power, what was replaced does not stay in free
+pages, and no function is called because the file's own schema says so."""
 
-
-COMPARISON = {
-    "compare_type": False,
-    # SQLite does not tell an index's direction, so that one made with DESC always looks different
-    "include_object": lambda thing, name, kind, reflected, other: (
-        kind != "index" or name not in ("idx_comments_detected", "idx_direct_messages_detected")
-    ),
-}
+SHOWN = 5
+"""How many differences a line names at most."""
 
 
 class DatabaseFault(Exception):
@@ -42,21 +35,31 @@ READERS_LEAVE_S = 5.0
 """How long such pages may still be read by somebody before that is a fault."""
 
 
-def upgrade(path: Path, vault: Vault | None = None) -> str:
+def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> str:
     """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault.
 
-    The vault seals what an older version kept in plain text; it is needed only where there is some.
+    The vault seals what an older version kept in plain text; it is needed only where there is some. `vouch` tells
+    whether worker configurations that no version has authenticated are taken for Master's own.
     """
     make_folder(path)
+    _make_private(path)
     with _connect(path) as connection:
         _refuse_newer(connection, path)
-        version, present = _read_versions()[-1], _present(connection)
+        version, present = read_versions()[-1], _present(connection)
         if present != version:
-            config = _config()
-            config.attributes |= {"connection": connection, "vault": vault, "fresh": present is None}
+            config = make_config(connection=connection, vault=vault, vouch=vouch, fresh=present is None)
             command.upgrade(config, "head")
     _remove_plain_text(path)
     return version
+
+
+def _make_private(path: Path) -> None:
+    """Let only the owner read the database; what SQLite makes beside it gets the same mode. Errors: DatabaseFault."""
+    try:
+        make_private(path)
+    except OSError as fault:
+        raise DatabaseFault(f"{path} cannot be made: {fault.strerror}.") from None
+    tighten(*(path.with_name(path.name + suffix) for suffix in SIDE_FILES))
 
 
 def _remove_plain_text(path: Path) -> None:
@@ -77,7 +80,7 @@ def require_current(path: Path) -> None:
         raise DatabaseFault(f"There is no database at {path}.")
     with _connect(path) as connection:
         _refuse_newer(connection, path)
-        if (present := _present(connection)) != (newest := _read_versions()[-1]):
+        if (present := _present(connection)) != (newest := read_versions()[-1]):
             raise DatabaseFault(
                 f"{path} is at version {present or 'none'}, this program wants {newest}; "
                 "run `python -m master db upgrade`."
@@ -89,8 +92,8 @@ def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]
     """Give a connection without a transaction, for whole-file work beside a Master. Errors: DatabaseFault."""
     try:
         with closing(sqlite3.connect(path, timeout=wait_s, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA secure_delete=ON")
+            for pragma in SAFE:
+                connection.execute(f"PRAGMA {pragma}")
             yield connection
     except sqlite3.Error as fault:
         raise DatabaseFault(f"{path} cannot be used as a database: {fault}.") from None
@@ -110,25 +113,6 @@ def hold(path: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def lock_file(path: Path) -> Iterator[bool]:
-    """Say whether this lock could be taken; if so it is held for as long as this lasts.
-
-    It is the kernel's, and ends with the process, however that ends.
-    """
-    with path.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such lock on this system
-            yield True
-        except OSError:
-            yield False
-        else:
-            yield True
-
-
 def make_folder(path: Path) -> None:
     """Make the folder that this file is to be in. Errors: DatabaseFault."""
     try:
@@ -146,13 +130,12 @@ def check(path: Path) -> list[str]:
             _refuse_newer(connection, path)
         except DatabaseFault as fault:
             return [str(fault)]
-        present, newest = _present(connection), _read_versions()[-1]
+        present, newest = _present(connection), read_versions()[-1]
         faults = []
         if present != newest:
             faults.append(f"It is at version {present or 'none'}, this program wants {newest}; upgrade it.")
         else:
-            context = MigrationContext.configure(connection, opts=COMPARISON)
-            faults += [f"The tables differ: {difference}." for difference in compare_metadata(context, metadata)]
+            faults += find_differences(connection, newest)
         return faults + _find_damage(connection)
 
 
@@ -161,10 +144,12 @@ def inspect(path: Path) -> str:
     with _connect(path) as connection:
         _refuse_newer(connection, path)
         present, damage = _present(connection), _find_damage(connection)
-    if damage:
-        raise DatabaseFault(f"{path} is damaged. {damage[0]}")
-    if present is None:
-        raise DatabaseFault(f"{path} is no database of Master's.")
+        if damage:
+            raise DatabaseFault(f"{path} is damaged. {damage[0]}")
+        if present is None:
+            raise DatabaseFault(f"{path} is no database of Master's.")
+        if differences := find_differences(connection, present):
+            raise DatabaseFault(f"{path} is not as Master makes it. {' '.join(differences[:SHOWN])}")
     return present
 
 
@@ -180,7 +165,7 @@ def _find_damage(connection: Connection) -> list[str]:
 def reset(path: Path) -> None:
     """Remove the database at `path` with its side files. Errors: DatabaseFault."""
     try:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", *SIDE_FILES):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError as fault:
         raise DatabaseFault(f"{path} cannot be removed: {fault.strerror}.") from None
@@ -193,6 +178,8 @@ def _connect(path: Path) -> Iterator[Connection]:
     @event.listens_for(engine, "connect")
     def own_transactions(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        for pragma in SAFE:
+            connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -207,22 +194,6 @@ def _connect(path: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-@cache
-def _read_versions() -> tuple[str, ...]:
-    """Return the versions that this program knows, the newest last."""
-    scripts = ScriptDirectory.from_config(_config())
-    newest = scripts.get_current_head()  # one that is not the only one is an error here
-    assert newest is not None
-    return tuple(script.revision for script in scripts.walk_revisions("base", newest))[::-1]
-
-
 def _present(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
@@ -230,7 +201,7 @@ def _present(connection: Connection) -> str | None:
 def _refuse_newer(connection: Connection, path: Path) -> None:
     """Refuse a version that no script here knows: a newer program wrote it."""
     present = _present(connection)
-    known = _read_versions()
+    known = read_versions()
     if present is not None and present not in known:
         raise DatabaseFault(
             f"{path} is at version {present}, which is newer than this program (version {known[-1]}); "
