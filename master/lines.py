@@ -49,6 +49,11 @@ class Lines:
         """Return the line over which a request comes; None once it has ended."""
         return self._lines.get(request.protocol)
 
+    def is_known(self, request: Any) -> bool:
+        """Tell whether somebody known speaks on the line over which a request comes."""
+        line = self.find(request)
+        return line is None or line.is_known
+
     def welcome(self, request: Any) -> None:
         """Note that somebody known asks: their line may stand."""
         line = self.find(request)

@@ -12,114 +12,35 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
+from master.budgets import (
+    BURST,
+    FAREWELL_S,
+    MOST_PLACES,
+    PATIENCE_S,
+    STRANGER_S,
+    STRANGERS,
+    STRANGERS_PER_PLACE,
+    STRANGERS_PER_S,
+    Budget,
+    Kind,
+    Pace,
+)
 from master.clock import Clock
-from master.decisions import pace
-from master.decisions.pace import Bucket
 from master.errors import TooManyRequests
-
-STRANGER_S = 30.0
-"""How long a line, or a flow, may stand before somebody who is known speaks on it."""
-
-PATIENCE_S = 120.0
-"""How long somebody who is known may take to end what they began on a line: to send a body, to read an answer."""
-
-BURST = 4
-"""Seconds' worth of requests or events that may come at once."""
-
-STRANGERS_PER_PLACE = 256
-STRANGERS = 1_024
-"""Lines on which nobody is known, and as many flows: of one place, and in all. The oldest makes room for the newest."""
-
-MOST_PLACES = 10_000
-"""Places whose pace is remembered; the one not heard from for longest is forgotten first."""
-
-STRANGER_BYTES = 16 * 1024
-"""The largest packet or body taken from strangers: nothing that says who somebody is needs more."""
-
-LOOSE_PER_S = 50
-"""Packets per second of one flow that are no event of a socket in its namespace, and as many at once."""
-
-STRANGERS_PER_S = 500
-"""Packets per second of all strangers together, and half as many of one place; what makes somebody known is free."""
-
-
-class Kind(StrEnum):
-    """Who speaks, each with a larger budget than the one before."""
-
-    STRANGER = "stranger"
-    DEVICE = "client"
-    ADMINISTRATOR = "admin"
-    WORKER = "worker"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What one flow may cost. Rates are per second, with a burst of `BURST` seconds; a rate of 0 is no limit."""
-
-    packet_bytes: int
-    """The largest packet, or body of one POST, while it is read."""
-    post_packets: int
-    """Packets in the body of one POST."""
-    events_per_s: float
-    bytes_per_s: float
-    pending_bytes: int
-    """Bytes of events that are read and not dealt with, those at the writer among them; one event in any case."""
-
-
-def make_budgets(events_per_s: float, largest_bytes: int) -> Mapping[Kind, Budget]:
-    """Return what each kind of peer may cost, by the largest event that Master accepts of anybody."""
-    small = 1024 * 1024
-    most = min(largest_bytes, 8 * small)
-    return {
-        Kind.STRANGER: Budget(STRANGER_BYTES, 16, LOOSE_PER_S, STRANGER_BYTES, STRANGER_BYTES),
-        Kind.DEVICE: Budget(small, 10_000, events_per_s, small / 4, small),
-        Kind.ADMINISTRATOR: Budget(small, 10_000, events_per_s, small / 4, small),
-        Kind.WORKER: Budget(most, 10_000, events_per_s, small * 4, small * 4),
-    }
 
 
 class Line:
     """One TCP connection; `hang_up` ends it at once."""
 
-    __slots__ = ("hang_up", "has_ended", "is_known", "place")
+    __slots__ = ("flow", "hang_up", "has_ended", "is_known", "place")
 
     def __init__(self, place: str, hang_up: Callable[[], None]) -> None:
         self.place = place
         self.hang_up = hang_up
         self.is_known = False
         self.has_ended = False
-
-
-class Pace:
-    """How fast one thing comes, in a bucket that is full at first. A rate of 0 is no limit."""
-
-    __slots__ = ("_bucket",)
-
-    def __init__(self) -> None:
-        self._bucket: Bucket | None = None
-
-    def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much and return the seconds to wait until it is really there."""
-        if not rate:
-            return 0.0
-        self._bucket, wait_s = pace.take(self._bucket or pace.fill(burst, now), now, rate, burst, cost)
-        return wait_s
-
-    def ask(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much if it is there; return the seconds to wait if it is not."""
-        before = self._bucket
-        wait_s = self.take(now, rate, burst, cost)
-        if wait_s:
-            self._bucket = before
-        return wait_s
-
-    def give_back(self, cost: float = 1.0) -> None:
-        """Put back what was taken."""
-        if self._bucket is not None:
-            self._bucket = pace.give_back(self._bucket, cost)
+        self.flow: Flow | None = None
 
 
 class Flow:
@@ -135,6 +56,7 @@ class Flow:
         "_when_free",
         "hang_up",
         "kind",
+        "lines",
         "pending",
         "place",
     )
@@ -145,19 +67,29 @@ class Flow:
         self.place = place
         self.hang_up = hang_up
         self.kind = Kind.STRANGER
+        self.lines: set[Line] = set()
+        """TCP connections over which its packets come."""
         self.pending = 0
         self._strange = 0
         self._loose, self._events, self._bytes = Pace(), Pace(), Pace()
-        self._when_free: list[Callable[[], None]] = []
+        self._when_free: list[tuple[int, Callable[[], None]]] = []
 
     @property
     def budget(self) -> Budget:
         """Return what this flow may cost."""
         return self._meter.budgets[self.kind]
 
+    def grow(self, kind: Kind) -> None:
+        """Let the larger budget of two kinds hold; its paces begin anew."""
+        kinds = list(Kind)
+        if kinds.index(kind) > kinds.index(self.kind):
+            self.kind = kind
+            self._events, self._bytes = Pace(), Pace()
+
     def take_loose(self) -> float:
         """Take a packet that is no event of a socket in its namespace; return the seconds that it must wait."""
-        wait_s = self._loose.take(self._clock.monotonic(), LOOSE_PER_S, LOOSE_PER_S)
+        rate = self.budget.loose_per_s
+        wait_s = self._loose.take(self._clock.monotonic(), rate, rate)
         if self.kind is not Kind.STRANGER:
             return wait_s
         self._strange += 1
@@ -183,10 +115,9 @@ class Flow:
         rate = self.budget.bytes_per_s
         return self._bytes.take(self._clock.monotonic(), rate, rate * BURST, size)
 
-    @property
-    def is_full(self) -> bool:
-        """Tell whether nothing more is to be read until something is dealt with."""
-        return self.pending > self.budget.pending_bytes
+    def has_room(self, ahead: int = 0) -> bool:
+        """Tell whether so many bytes more may be read; one event may be in any case."""
+        return self.pending == 0 or self.pending + ahead <= self.budget.pending_bytes
 
     def hold(self, size: int) -> None:
         """Note an event that is read."""
@@ -195,14 +126,17 @@ class Flow:
     def release(self, size: int) -> None:
         """Note that one is dealt with."""
         self.pending -= size
-        if self._when_free and not self.is_full:
+        if self._when_free:
             waiting, self._when_free = self._when_free, []
-            for go_on in waiting:
-                go_on()
+            for ahead, go_on in waiting:
+                if self.has_room(ahead):
+                    go_on()
+                else:
+                    self._when_free.append((ahead, go_on))
 
-    def call_when_free(self, go_on: Callable[[], None]) -> None:
-        """Call back once, as soon as there is room again; for a flow that is full."""
-        self._when_free.append(go_on)
+    def call_when_free(self, go_on: Callable[[], None], ahead: int = 0) -> None:
+        """Call back once, as soon as there is room for so many bytes."""
+        self._when_free.append((ahead, go_on))
 
 
 Held = Line | Flow
@@ -299,6 +233,8 @@ class Meter:
         """Forget a TCP connection that has ended."""
         line.has_ended = True
         self._lines.drop(line)
+        if line.flow is not None:
+            line.flow.lines.discard(line)
         self._waiting.pop(line, None)
 
     def welcome(self, line: Line) -> None:
@@ -339,12 +275,27 @@ class Meter:
             for table, cost in ((self._packets, packets), (self._requests, 1)):
                 if flow.place in table:
                     table[flow.place].give_back(cost)
-        kinds = list(Kind)
-        flow.kind = max(flow.kind, kind, key=kinds.index)
+            for line in flow.lines:
+                self.welcome(line)
+        flow.grow(kind)
+
+    def attach(self, line: Line, flow: Flow) -> None:
+        """Note that a flow's packets come over a line: it is known as long as the flow is."""
+        if line.flow is not None:
+            line.flow.lines.discard(line)
+        line.flow = flow
+        flow.lines.add(line)
+        if flow.kind is not Kind.STRANGER and not line.is_known:
+            self.welcome(line)
 
     def close(self, flow: Flow) -> None:
-        """Forget an Engine.IO connection that has ended."""
+        """Forget an Engine.IO connection that has ended; nobody is known on its lines any more."""
         self._flows.drop(flow)
+        lines, flow.lines = flow.lines, set()
+        for line in lines:
+            line.flow = None
+            if line.is_known:
+                self.suspect(line)
 
     # -- places
 
@@ -366,7 +317,7 @@ class Meter:
     def hang_up_late(self) -> int:
         """End every line and flow whose time is over; return how many. To be called about once a second."""
         now = self._clock.monotonic()
-        late = [*self._lines.take_late(now - STRANGER_S), *self._flows.take_late(now - STRANGER_S)]
+        late = [*self._lines.take_late(now - STRANGER_S - FAREWELL_S), *self._flows.take_late(now - STRANGER_S)]
         while self._waiting:
             line, since = next(iter(self._waiting.items()))
             if since >= now - PATIENCE_S:

@@ -6,20 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from master.clock import ManualClock
-from master.errors import TooManyRequests
-from master.meter import (
+from master.budgets import (
+    FAREWELL_S,
     LOOSE_PER_S,
     MOST_PLACES,
     PATIENCE_S,
     STRANGER_S,
     STRANGERS_PER_S,
-    Flow,
     Kind,
-    Line,
-    Meter,
     make_budgets,
 )
+from master.clock import ManualClock
+from master.errors import TooManyRequests
+from master.meter import Flow, Line, Meter
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -27,7 +26,7 @@ HERE, THERE = "10.0.0.1", "10.0.0.2"
 class World:
     def __init__(self, **limits: int) -> None:
         self.clock = ManualClock()
-        self.meter = Meter(self.clock, make_budgets(500, 16 * 1024 * 1024), requests_per_s=10, **limits)
+        self.meter = Meter(self.clock, make_budgets(500, 7 * 1024 * 1024), requests_per_s=10, **limits)
         self.ended: list[str] = []
 
     def end(self, name: str) -> Callable[[], None]:
@@ -53,7 +52,8 @@ def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_sec
     getattr(world, kind)("first")
     world.wait(1)
     getattr(world, kind)("second")
-    assert world.wait(STRANGER_S - 1) == []
+    farewell = FAREWELL_S if kind == "connect" else 0
+    assert world.wait(STRANGER_S - 1 + farewell) == []
     assert world.wait(0.5) == ["first"]
     assert world.wait(STRANGER_S) == ["second"]
     assert world.wait(1_000) == []
@@ -65,7 +65,21 @@ def test_a_known_line_stands_until_nobody_is_known_on_it_any_more() -> None:
     world.meter.welcome(line)
     assert world.wait(1_000) == []
     world.meter.suspect(line)
-    assert world.wait(STRANGER_S + 1) == ["line"]
+    assert world.wait(STRANGER_S + FAREWELL_S + 1) == ["line"]
+
+
+def test_a_line_is_known_as_long_as_the_flow_that_comes_over_it() -> None:
+    world = World()
+    first, second, flow = world.connect("first"), world.connect("second"), world.open("flow")
+    world.meter.attach(first, flow)
+    world.meter.greet(flow, Kind.WORKER)
+    world.meter.attach(second, flow)
+    assert world.wait(1_000) == []
+    world.meter.leave(second)
+    world.meter.close(flow)
+    assert world.wait(STRANGER_S) == []
+    assert world.wait(FAREWELL_S + 1) == ["first"]
+    assert not flow.lines
 
 
 def test_what_somebody_known_begins_has_a_deadline_of_its_own() -> None:
@@ -148,7 +162,7 @@ def test_the_largest_budget_of_several_on_one_flow_holds() -> None:
     for kind in (Kind.DEVICE, Kind.WORKER, Kind.ADMINISTRATOR):
         world.meter.greet(flow, kind)
         sizes.append(flow.budget.packet_bytes)
-    assert sizes == [16 * 1024, 1024**2, 8 * 1024**2, 8 * 1024**2]
+    assert sizes == [16 * 1024, 1024**2, 7 * 1024**2, 7 * 1024**2]
 
 
 def test_a_flow_is_full_until_what_is_under_way_is_dealt_with() -> None:
@@ -156,16 +170,19 @@ def test_a_flow_is_full_until_what_is_under_way_is_dealt_with() -> None:
     flow = world.open("")
     world.meter.greet(flow, Kind.WORKER)
     freed: list[str] = []
+    assert flow.has_room(100 * 1024**2), "one event may be read in any case"
+    flow.hold(6 * 1024**2)
+    assert flow.has_room(2 * 1024**2)
     flow.hold(3 * 1024**2)
-    assert not flow.is_full
-    flow.hold(3 * 1024**2)
-    assert flow.is_full
-    flow.call_when_free(lambda: freed.append("now"))
-    flow.release(1024**2)
+    assert not flow.has_room()
+    flow.call_when_free(lambda: freed.append("room"))
+    flow.call_when_free(lambda: freed.append("room for more"), 7 * 1024**2)
+    flow.release(1024)
     assert freed == []
-    flow.release(1024**2)
-    flow.release(1024**2)
-    assert freed == ["now"]
+    flow.release(3 * 1024**2 - 1024)
+    assert freed == ["room"]
+    flow.release(6 * 1024**2)
+    assert freed == ["room", "room for more"]
 
 
 def test_requests_of_one_place_have_a_pace_and_say_when_to_return() -> None:

@@ -16,8 +16,7 @@ from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, Un
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
-from master.protocol.wire import decode
-from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
+from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
@@ -148,19 +147,23 @@ async def forget_former(event: None, turn: Turn) -> int:
 async def _read_items(event: MessagesDetected, reporter: str, turn: Turn) -> tuple[list[Message], list[JsonObject]]:
     """Return the report's good items as messages and one `{index, code, message, details}` per bad one."""
     messages, details = [], []
-    for index, raw in enumerate(event.messages):
+    for index, item in enumerate(event.messages):
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages.append(_read_item(event, raw, reporter, turn))
+            messages.append(_read_item(event, item, reporter, turn))
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
     return messages, details
 
 
 def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn) -> Message:
-    if event.type is MessageKind.COMMENT:
-        comment = decode(CommentItem, raw)
+    """Return an item of a report as a message. Errors: Refusal."""
+    item = read_item(event.type, raw)
+    if isinstance(item, Refusal):
+        raise item
+    if isinstance(item, CommentItem):
+        comment = item
         return Message(
             id=turn.new_id(),
             account_id=event.account_id,
@@ -177,7 +180,7 @@ def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn) -> 
             created_at=believe_time(comment.created_at, turn.at),
             reported_by=reporter,
         )
-    direct = decode(DirectMessageItem, raw)
+    direct = item
     return Message(
         id=turn.new_id(),
         account_id=event.account_id,

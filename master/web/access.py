@@ -33,7 +33,10 @@ def guard_requests(access: Access, scopes: Scopes, lines: Lines) -> Middleware:
         if belongs_to_sockets(request):
             return await _pass_to_sockets(access, request, handler)
         if request.path in OPEN:
-            return await handler(request)
+            answer = await handler(request)
+            if not lines.is_known(request):
+                answer.force_close()  # it would be hung up one day, in the middle of a later question maybe
+            return answer
         address = request.remote or ""
         access.admit_request(address)
         grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), address)

@@ -15,11 +15,12 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from master.access import Access
+from master.budgets import make_budgets
 from master.clock import ManualClock
 from master.keys import make_key
 from master.lines import Lines
 from master.memory import Memory
-from master.meter import Meter, make_budgets
+from master.meter import Meter
 from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
