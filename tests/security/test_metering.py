@@ -350,6 +350,7 @@ async def test_a_message_larger_than_its_senders_largest_event_ends_the_connecti
 
 async def test_a_report_of_very_many_values_is_refused_and_one_of_long_texts_is_not(guarded):
     await guarded.add_account(MINE)
+    await guarded.register("worker-1", WORKER_1)
     async with join(guarded, "worker", WORKER_1) as peer:
         start = f'{{"type":"comment","account_id":"{MINE}","messages":[{{"id":"1","content":'
         junk, text = "[" + "0," * MOST_VALUES + "0]", '"' + ",:[{" * (MOST_VALUES // 3) + '"'
