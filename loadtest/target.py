@@ -33,12 +33,15 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(host: str, port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def ask(
+    host: str, port: int, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = ""
+) -> dict[str, Any]:
     """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
     try:
         content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": "application/json"})
+        connection.request(method, path, content, headers)
         response = connection.getresponse()
         text = response.read().decode()
     except (OSError, http.client.HTTPException) as fault:

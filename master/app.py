@@ -15,10 +15,13 @@ from aiohttp import web
 
 from master import __version__
 from master.access import Access, is_loopback
+from master.budgets import make_budgets
 from master.clock import Clock, SystemClock
 from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
+from master.lines import Lines
 from master.memory import Memory
+from master.meter import Meter
 from master.metrics import Metrics
 from master.model import WorkerConfig
 from master.operations.afterwards import restore
@@ -29,6 +32,7 @@ from master.operations.secrets import find_unreadable, mark_unreadable
 from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
 from master.reception import Reception
+from master.routes import LARGEST_EVENT
 from master.settings import Settings
 from master.sockets.manager import RoomManager
 from master.sockets.namespace import Namespace
@@ -89,15 +93,16 @@ def require_guard(settings: Settings) -> None:
         )
 
 
-def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics) -> SocketServer:
+def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics, lines: Lines) -> SocketServer:
     return SocketServer(
         async_mode="aiohttp",
         cors_allowed_origins=list(settings.allowed_origins),
         cors_credentials=True,
-        max_http_buffer_size=settings.max_body_bytes,
+        max_http_buffer_size=LARGEST_EVENT,
         outbound_bytes=settings.outbound_queue_bytes,
         metrics=metrics,
         clock=clock,
+        lines=lines,
         client_manager=RoomManager(),
         http_compression=False,
         monitor_clients=True,
@@ -122,7 +127,13 @@ class Master:
         self.memory = Memory()
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, random_bytes, self._find_config)
-        self.sockets = _make_sockets(settings, self.clock, self.metrics)
+        self.meter = Meter(
+            self.clock,
+            make_budgets(settings.socket_events_per_s, LARGEST_EVENT),
+            requests_per_s=settings.http_requests_per_s,
+        )
+        self.lines = Lines(self.meter)
+        self.sockets = _make_sockets(settings, self.clock, self.metrics, self.lines)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
         self.rooms = Rooms(self.sockets, self.memory.sessions)
@@ -190,6 +201,7 @@ class Master:
             figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
             access=self.access,
+            lines=self.lines,
         )
         self.sockets.attach(application)
         self._runner = web.AppRunner(
@@ -199,6 +211,7 @@ class Master:
             tcp_keepalive=False,  # Engine.IO's pings and HTTP's own time-outs find who is gone
         )
         await self._runner.setup()
+        self.lines.watch(self._runner.server)
         self.begin_grace()
         if listen:
             await self._listen(self._runner)

@@ -68,8 +68,10 @@ reports), people are shown those that docs/security.md names.
 Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."}` as the `auth` object of its CONNECT,
 or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
 whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
-until then nothing is told and nothing else answered. The column `scope` says what an administrator's token must have;
-for workers and devices, `read` is whoever is known.
+until then nothing is told and nothing else answered. No event has binary parts, and Master asks for no acknowledgement.
+An event whose packet has more characters than the column `largest` says, or more than 150,000 values, is refused as
+`too_large` before it is parsed; split a report and send it again. The column `scope` says what an administrator's token
+must have; for workers and devices, `read` is whoever is known.
 """
 
 
@@ -81,9 +83,10 @@ def render_protocol(examples: Path) -> str:
 
 def _render_events(examples: Path) -> Iterator[str]:
     for name, routes in NAMESPACES.items():
-        yield f"## /{name}\n\n### To Master\n\n| event | scope | payload | |\n|---|---|---|---|"
+        yield f"## /{name}\n\n### To Master\n\n| event | scope | largest | payload | |\n|---|---|---|---|---|"
         for route in routes.values():
-            yield f"| `{route.event}` | {route.scope.name.lower()} | {_fields(route.payload)} | {route.summary} |"
+            scope, size = route.scope.name.lower(), f"{route.payload.largest // 1024:,} KiB"
+            yield f"| `{route.event}` | {scope} | {size} | {_fields(route.payload)} | {route.summary} |"
         yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
         for event, kind in TOLD[name].items():
             yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"

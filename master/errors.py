@@ -76,7 +76,7 @@ class UnknownParameter(Unreadable):
 
 
 class TooLarge(Unreadable):
-    """The body is larger than Master accepts."""
+    """The body or event is larger than Master accepts."""
 
     code = "too_large"
     status = 413

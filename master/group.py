@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from operator import itemgetter
 from typing import Any
 
 from master.draft import Draft
@@ -50,6 +53,59 @@ class Group:
 def weigh(item: Item) -> int:
     """Return how many rows an item may make."""
     return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
+
+
+class Waiting:
+    """What waits for the writer, by the kind of who asks: each kind has a share of its own and is taken in turn.
+
+    So whatever one kind of caller queues, the others find room and wait for one round at most.
+    """
+
+    def __init__(self, share: int) -> None:
+        self._share = share
+        self._first: deque[Item] = deque()
+        self._queues: dict[str, deque[tuple[int, Item]]] = {}
+        self._numbers = count()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def has_room(self, kind: str) -> bool:
+        """Tell whether a kind of caller may queue one more; a share of 0 is no limit."""
+        return not self._share or len(self._queues.get(kind, ())) < self._share
+
+    def put(self, item: Item) -> None:
+        """Put an item behind the others of its kind."""
+        self._queues.setdefault(item.caller.kind, deque()).append((next(self._numbers), item))
+        self._length += 1
+
+    def put_first(self, items: Sequence[Item]) -> None:
+        """Put items before everything else that waits."""
+        self._first.extendleft(reversed(items))
+        self._length += len(items)
+
+    def take_group(self, most: int, most_weight: int) -> list[Item]:
+        """Take at least one item, and no more than so many or of so much weight, in the order in which they came."""
+        group: list[Item] = []
+        weight = 0
+        while self._first and len(group) < most:
+            weight += weigh(self._first[0])
+            if group and weight > most_weight:
+                break
+            group.append(self._first.popleft())
+        taken: list[tuple[int, Item]] = []
+        while self._queues and not self._first and len(group) + len(taken) < most:
+            kind, queue = next(iter(self._queues.items()))
+            weight += weigh(queue[0][1])
+            if (group or taken) and weight > most_weight:
+                break
+            taken.append(queue.popleft())
+            del self._queues[kind]
+            if queue:
+                self._queues[kind] = queue  # behind the other kinds
+        self._length -= len(group) + len(taken)
+        return group + [item for _, item in sorted(taken, key=itemgetter(0))]
 
 
 def is_on_rows(operation: Any) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -14,131 +13,36 @@ from master.access import Access
 from master.clock import Clock
 from master.decisions.pace import Bucket, fill, take
 from master.errors import INTERNAL, Forbidden, NotRegistered, Overloaded, Refusal, Unauthorized, UnknownEvent
+from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
 from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
 from master.protocol.admin import AuthSuccess
-from master.protocol.wire import Outbound, accept, decode, first_object
+from master.protocol.wire import Empty, Outbound, Payload, accept, decode, first_object
 from master.routes import NAMESPACES, Route
 from master.settings import Settings
-from master.turn import Bulk, Caller, Onward, Parcel, Publisher, socket_address
+from master.turn import Bulk, Caller, Onward, Operation, Parcel, Publisher, socket_address
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 
-BURST = 4
-"""Seconds' worth of events that one socket may send at once."""
-
 IN_FLIGHT_LIMIT = 64
 """Uncommitted reports per socket; past it nothing more is given to the writer until some are stored."""
-
-BACKLOG_BYTES = 1024 * 1024
-"""What may be read from one socket and wait for its place; past it the socket is not read until some is dealt with."""
 
 EARLY_S = 5.0
 """How long reports of a socket wait for the registration that says which worker they are of."""
 
+SET_ASIDE_BYTES = 1024 * 1024
+"""What they may have together."""
+
 EVENT_BYTES = 512
 """What an event that waits takes beside its own bytes, about."""
 
+ITEM_BYTES = 1024
+"""The same for one message of a report, once that is read."""
 
-Acknowledge = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One event under way: what was said, how it is acknowledged, its bytes, and when it came by both clocks."""
-
-    event: Any
-    args: Sequence[Any]
-    acknowledge: Acknowledge
-    size: int
-    now: float
-    monotonic: float
-
-
-class Backlog:
-    """What a socket has sent and what is dealt with one by one; it exists only while something is."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[Arrival] = deque()
-        self.bytes = 0
-        self.room = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-
-    def put(self, arrival: Arrival) -> None:
-        """Put an event behind the others."""
-        self.waiting.append(arrival)
-        self.bytes += arrival.size
-        if self.bytes > BACKLOG_BYTES:
-            self.room.clear()
-
-    def take(self) -> Arrival | None:
-        """Take the first event, or None if there is no other."""
-        if not self.waiting:
-            return None
-        arrival = self.waiting.popleft()
-        self.bytes -= arrival.size
-        if self.bytes <= BACKLOG_BYTES:
-            self.room.set()
-        return arrival
-
-    def clear(self) -> None:
-        """Forget what waits: nobody would hear its answer."""
-        self.waiting.clear()
-        self.bytes = 0
-        self.room.set()
-
-
-class Lane:
-    """One socket: who speaks there, and its events in the order in which they came.
-
-    Reports of facts go to the writer without waiting for each other, so that one socket can fill a group; whatever else
-    follows waits for them. `authenticate` takes what an `admin:auth` says, makes `caller` who that is, and returns
-    their name.
-    """
-
-    def __init__(self, caller: Caller, authenticate: Callable[[Any], str]) -> None:
-        self.caller = caller
-        self.authenticate = authenticate
-        self.bucket: Bucket | None = None
-        self.pending: set[asyncio.Future[Any]] = set()
-        self.backlog: Backlog | None = None
-        self.early: list[tuple[Errand, Any]] = []
-        """Reports, with their payloads, that came before anybody knew which worker they are of."""
-        self.early_end: asyncio.Task[None] | None = None
-
-    def take_early(self) -> list[tuple[Errand, Any]]:
-        """Return the reports that were set aside, and keep none."""
-        if self.early_end is not None:
-            self.early_end.cancel()
-        early, self.early, self.early_end = self.early, [], None
-        return early
-
-    async def settle(self) -> None:
-        """Wait until everything that was read from the socket has had its place."""
-        while self.backlog is not None and self.backlog.task is not None:
-            await asyncio.wait([self.backlog.task])
-
-    def close(self) -> None:
-        """Forget what still waits for its place: the socket has closed."""
-        self.take_early()
-        if self.backlog is not None:
-            self.backlog.clear()
-
-    async def drain(self, limit: int = 0) -> None:
-        """Wait until at most `limit` reports are uncommitted."""
-        while len(self.pending) > limit:
-            await asyncio.wait(self.pending, return_when=asyncio.FIRST_COMPLETED)
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """An arrival that has its place now: who sent it, and where it leads (None: nowhere)."""
-
-    arrival: Arrival
-    caller: Caller
-    route: Route | None
+EARLY_BYTES = 4 * 1024
+"""An event that is larger is decoded as soon as it comes: what nobody asked for in it is dropped before it waits."""
 
 
 class Reception:
@@ -156,7 +60,6 @@ class Reception:
     ) -> None:
         self._turns = turns
         self._access = access
-        self._events_per_s = settings.socket_events_per_s
         self._registration_rate = settings.registration_rate
         self._registrations: Bucket | None = None
         self._turned_away = 0
@@ -168,20 +71,34 @@ class Reception:
     async def receive(self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int) -> None:
         """Take one event of so many bytes; `acknowledge` is called once, when it has had its place among the others.
 
-        Returns as soon as the socket may be read on: a sign of life must not be read late because something else of the
-        same socket waits for the disk, or for its pace.
+        The socket may be read on at once, for a sign of life must not be read late because something else of the same
+        socket waits for the disk, or for its pace; but not while its flow has no room.
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        arrival = Arrival(event, args, acknowledge, size + EVENT_BYTES, now, monotonic)
+        route = NAMESPACES[lane.caller.kind].get(event) if isinstance(event, str) else None
+        arrival = Arrival(event, args, acknowledge, size + EVENT_BYTES, now, monotonic, route)
+        if size > EARLY_BYTES:
+            arrival = await _read_early(arrival, lane.caller)
+            if lane.is_closed:
+                return
+        self._put(lane, arrival)
+        self._look_live(route, args, lane.caller, now, monotonic)
+
+    def greet(self, lane: Lane, operation: Operation, acknowledge: Acknowledge) -> None:
+        """Give an operation its turn at the beginning of a lane, before whatever the socket sends."""
+        route = Route("(greeting)", Empty, operation, "", scope=Scope.READ)
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._put(lane, Arrival(route.event, (), acknowledge, EVENT_BYTES, now, monotonic, route))
+
+    def _put(self, lane: Lane, arrival: Arrival) -> None:
+        """Put an event behind the others of its socket."""
+        lane.flow.hold(arrival.size)
         if lane.backlog is None:
-            wait_s = self._take_pace(lane)
-            lane.backlog = Backlog()
+            wait_s = lane.flow.take_event()
+            lane.backlog = Backlog(lane.flow)
             lane.backlog.task = asyncio.create_task(self._work_off(lane, lane.backlog, arrival, wait_s))
         else:
-            lane.backlog.put(arrival)
-        self._look_live(event, args, lane.caller, now, monotonic)
-        if lane.backlog.bytes > BACKLOG_BYTES:
-            await lane.backlog.room.wait()
+            lane.backlog.waiting.append(arrival)
 
     def answer_live(self, data: Sequence[Any], lane: Lane, acknowledge: Acknowledge) -> bool:
         """Answer an event from memory, if nothing of its socket waits and memory alone can; return whether it was."""
@@ -190,8 +107,8 @@ class Reception:
         caller, event = lane.caller, data[0]
         if not isinstance(event, str) or (route := NAMESPACES[caller.kind].get(event)) is None or route.live is None:
             return False
-        reply = self._look_live(event, data[1:], caller, self._clock.now(), self._clock.monotonic())
-        if reply is None or not self._has_pace(lane):
+        reply = self._look_live(route, data[1:], caller, self._clock.now(), self._clock.monotonic())
+        if reply is None or not lane.flow.has_event():
             return False
         acknowledge({"success": True, **reply})
         self._metrics.count_event(caller.kind, event, "ok", 0.0)
@@ -212,34 +129,35 @@ class Reception:
                 except Exception:
                     log.exception("event_failed", event_name=str(arrival.event)[:64])
                 if (arrival := backlog.take()) is not None:
-                    wait_s = self._take_pace(lane)
+                    wait_s = lane.flow.take_event()
         finally:
             lane.backlog = None
             backlog.clear()
 
     async def _deal(self, arrival: Arrival, lane: Lane) -> None:
-        """Deal with one event that has its place now."""
+        """Deal with one event that has its place now; its bytes are under way until it is answered."""
         caller = lane.caller
-        errand = Errand(arrival, caller, _find_route(arrival, caller))
+        errand = Errand(arrival, caller)
         try:
             route, payload = self._read(errand)
+            if isinstance(route.operation, Bulk):
+                arrival = replace(arrival, size=0)  # what is given on is released once it is answered
+                if self._is_known_worker(caller):
+                    await self._submit(lane, errand, payload)
+                else:
+                    await self._set_aside(lane, errand, payload)
+                return
+            await lane.drain()
+            await self._finish(errand, self._answer(lane, errand, route, payload))
+            await self._take_early(lane)
         except Refusal as refusal:
             await lane.drain()
             await self._refuse(errand, refusal)
-            return
         except Exception:
             log.exception("decoding_failed", event_name=str(arrival.event)[:64])
             await self._refuse(errand, None)
-            return
-        if isinstance(route.operation, Bulk):
-            if self._is_known_worker(caller):
-                await self._submit(lane, errand, payload)
-            else:
-                await self._set_aside(lane, errand, payload)
-            return
-        await lane.drain()
-        await self._finish(errand, self._answer(lane, errand, route, payload))
-        await self._take_early(lane)
+        finally:
+            lane.flow.release(arrival.size)
 
     async def _submit(self, lane: Lane, errand: Errand, payload: Any) -> None:
         """Give a report to the writer, and do not wait for it."""
@@ -250,6 +168,7 @@ class Reception:
         task = asyncio.ensure_future(self._finish(errand, answer))
         lane.pending.add(task)
         task.add_done_callback(lane.pending.discard)
+        task.add_done_callback(lambda _: lane.flow.release(errand.arrival.size))
 
     def _is_known_worker(self, caller: Caller) -> bool:
         return caller.is_named_worker or caller.sid in self._memory.sessions.worker_of_socket
@@ -260,8 +179,8 @@ class Reception:
         A client library sends what it held back while there was no connection before the worker can say who it is.
         """
         size = sum(one.arrival.size for one, _ in lane.early) + errand.arrival.size
-        if len(lane.early) >= IN_FLIGHT_LIMIT or size > BACKLOG_BYTES:
-            await self._refuse(errand, NotRegistered())
+        if len(lane.early) >= IN_FLIGHT_LIMIT or size > SET_ASIDE_BYTES:
+            await self._refuse_early(lane, errand)
             return
         lane.early.append((errand, payload))
         if lane.early_end is None:
@@ -278,49 +197,38 @@ class Reception:
             if self._is_known_worker(errand.caller):
                 await self._submit(lane, errand, payload)
             else:
-                await self._refuse(errand, NotRegistered())
+                await self._refuse_early(lane, errand)
+
+    async def _refuse_early(self, lane: Lane, errand: Errand) -> None:
+        lane.flow.release(errand.arrival.size)
+        await self._refuse(errand, NotRegistered())
 
     def _read(self, errand: Errand) -> tuple[Route, Any]:
         """Return the route and the payload. Errors: Refusal."""
-        route = errand.route
+        route, payload = errand.route, errand.arrival.payload
         if route is None:
             raise UnknownEvent(f"/{errand.caller.kind} knows no event of this name.")
         if errand.caller.scope < route.scope:
             raise Forbidden if errand.caller.scope else Unauthorized
-        payload = decode(route.payload, first_object(errand.arrival.args))
+        if isinstance(payload, Refusal):
+            raise payload
+        if payload is None:
+            payload = decode(route.payload, first_object(errand.arrival.args))
         if route.admission:
             self._admit()
         return route, payload
 
-    def _look_live(self, event: Any, args: Sequence[Any], caller: Caller, now: float, monotonic: float) -> Any:
+    def _look_live(self, route: Route | None, args: Sequence[Any], caller: Caller, now: float, monotonic: float) -> Any:
         """Note what memory notes of an event, as soon as it comes; return the reply, or None if memory has none.
 
         Whatever is wrong with the event is said when it has its place.
         """
-        route = NAMESPACES[caller.kind].get(event) if isinstance(event, str) else None
         if route is None or route.live is None or caller.scope < route.scope:
             return None
         try:
             return route.live(args[0] if args else {}, caller, self._memory, now, monotonic)
         except Exception:
             return None
-
-    def _take_pace(self, lane: Lane) -> float:
-        """Return the seconds that the next event of a socket must wait, because it is too fast."""
-        rate = self._events_per_s
-        if not rate:
-            return 0.0
-        now = self._clock.monotonic()
-        lane.bucket, wait_s = take(lane.bucket or fill(rate * BURST, now), now, rate, rate * BURST)
-        return wait_s
-
-    def _has_pace(self, lane: Lane) -> bool:
-        """Tell whether the next event of a socket need not wait; it is counted then, and else where it waits."""
-        before = lane.bucket
-        if self._take_pace(lane) == 0.0:
-            return True
-        lane.bucket = before
-        return False
 
     def _admit(self) -> None:
         """Let so many registrations in per second; the others are told when to come again. Errors: Overloaded."""
@@ -343,7 +251,7 @@ class Reception:
             await self._send(caller, known)
             return known.show()
         if route.live is not None:
-            reply = self._look_live(route.event, arrival.args, caller, arrival.now, arrival.monotonic)
+            reply = self._look_live(route, arrival.args, caller, arrival.now, arrival.monotonic)
             if reply is not None:
                 return reply
         if route.speaks_for:
@@ -393,5 +301,22 @@ class Reception:
             await self._publisher.publish([Parcel(socket_address(caller), content)])
 
 
-def _find_route(arrival: Arrival, caller: Caller) -> Route | None:
-    return NAMESPACES[caller.kind].get(arrival.event) if isinstance(arrival.event, str) else None
+async def _read_early(arrival: Arrival, caller: Caller) -> Arrival:
+    """Decode a large event at once, in portions, so that what waits is no larger than what its type asks for."""
+    route = arrival.route
+    if route is None or route.live is not None or caller.scope < route.scope:
+        return arrival
+    try:
+        payload = decode(route.payload, first_object(arrival.args))
+    except Refusal as refusal:
+        return replace(arrival, args=(), payload=refusal)
+    for _ in payload.unpack():
+        await asyncio.sleep(0)
+    rows = route.operation.weigh(payload) if isinstance(route.operation, Bulk) else 0
+    return replace(arrival, args=(), payload=payload, size=arrival.size + rows * ITEM_BYTES)
+
+
+def find_largest(kind: str, name: str | None) -> int:
+    """Return how many characters the packet of an event may have in a namespace; of one that is unknown, few."""
+    route = NAMESPACES[kind].get(name or "")
+    return route.payload.largest if route is not None else Payload.largest

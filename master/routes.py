@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-
 from master.memory import Memory
 from master.model import Scope
 from master.operations import (
@@ -24,7 +22,7 @@ from master.operations import (
     workers,
 )
 from master.protocol import admin, client, worker
-from master.protocol.wire import Empty, Outbound
+from master.protocol.wire import Empty, Outbound, Payload
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
 
@@ -62,7 +60,7 @@ class Route:
     """
 
     event: str
-    payload: type[BaseModel]
+    payload: type[Payload]
     operation: Operation | Bulk | None
     summary: str
     writes: bool = True
@@ -229,6 +227,9 @@ FROM_CLIENT = _table(
 )
 
 NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}
+
+LARGEST_EVENT = max(route.payload.largest for routes in NAMESPACES.values() for route in routes.values())
+"""Characters of the largest packet that anybody may send, which is a worker's."""
 
 
 @dataclass(frozen=True, slots=True)

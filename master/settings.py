@@ -172,7 +172,10 @@ class Settings(BaseModel):
         10, description="A worker process that ignores SIGTERM for so long gets SIGKILL."
     )
     max_body_bytes: int = Field(
-        16 * 1024 * 1024, ge=10 * 1024 * 1024, le=1024**3, description="The largest event or HTTP body accepted."
+        16 * 1024 * 1024,
+        ge=10 * 1024 * 1024,
+        le=1024**3,
+        description="The largest HTTP body accepted; events have largest sizes of their own, in docs/protocol.md.",
     )
     socket_events_per_s: float = Field(
         500,
@@ -211,7 +214,8 @@ class Settings(BaseModel):
         10_000,
         ge=0,
         le=10_000_000,
-        description="Writes that may wait; past it they are refused as overloaded. 0 is no limit.",
+        description="Writes of workers that may wait, and as many of administrators, of devices, of HTTP; past it they "
+        "are refused as overloaded. 0 is no limit.",
     )
 
     def read_keys(self) -> tuple[Key, ...] | None:

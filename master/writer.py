@@ -2,8 +2,9 @@
 
 The writer drains what waits into one group:
 
-    take a group -> keep its facts -> run its operations, each on a draft of its own -> store the group's draft
-    -> commit -> the farm applies it -> secrets are read for what is handed out -> answer -> publish
+    take a group, from each kind of caller in turn -> keep its facts -> run its operations, each on a draft of its own
+    -> store the group's draft -> commit -> the farm applies it -> secrets are read for what is handed out
+    -> answer -> publish
 
 An item that is refused throws its draft away and harms no other. A commit that fails drops the group's draft: there is
 nothing to undo. Whether such a commit happened nobody knows, so the farm is loaded anew before the next group.
@@ -12,7 +13,6 @@ nothing to undo. Whether such a commit happened nobody knows, so the farm is loa
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from master.clock import Clock
 from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
-from master.group import Done, Group, Item, is_on_rows, settle, weigh
+from master.group import Done, Group, Item, Waiting, is_on_rows, settle
 from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
@@ -73,8 +73,7 @@ class Turns(Looks):
         queue_limit: int = 10_000,
     ) -> None:
         super().__init__(database, clock, memory, settings, new_id, publisher, metrics or Metrics())
-        self._queue_limit = queue_limit
-        self._waiting: deque[Item] = deque()
+        self._waiting = Waiting(queue_limit)
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer nobody would ever be answered
         self._in_doubt = False
@@ -129,10 +128,10 @@ class Turns(Looks):
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._closing:
             settle(answer, Stopping())
-        elif self._queue_limit and len(self._waiting) >= self._queue_limit:
+        elif not self._waiting.has_room(caller.kind):
             settle(answer, Overloaded(retry_after_ms=1_000))
         else:
-            self._waiting.append(Item(operation, event, caller, answer))
+            self._waiting.put(Item(operation, event, caller, answer))
             self._wake.set()
         return answer
 
@@ -147,20 +146,9 @@ class Turns(Looks):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._commit(self._take_group())
+                await self._commit(self._waiting.take_group(GROUP_LIMIT, WEIGHT_LIMIT))
             if self._closing:
                 return
-
-    def _take_group(self) -> list[Item]:
-        """Take what waits, in order, until one of the limits of a group is reached."""
-        group = [self._waiting.popleft()]
-        weight = weigh(group[0])
-        while self._waiting and len(group) < GROUP_LIMIT:
-            weight += weigh(self._waiting[0])
-            if weight > WEIGHT_LIMIT:
-                break
-            group.append(self._waiting.popleft())
-        return group
 
     async def _commit(self, items: list[Item]) -> None:
         """Decide a group and store it in one transaction, then answer everybody and send what is to be told."""
@@ -209,7 +197,10 @@ class Turns(Looks):
 
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())
-        (self._waiting.appendleft if first else self._waiting.append)(item)
+        if first:
+            self._waiting.put_first([item])
+        else:
+            self._waiting.put(item)
         self._wake.set()
 
     async def _answer(self, group: Group) -> None:
@@ -340,7 +331,7 @@ class Turns(Looks):
         """Leave these items to the next group: this one writes enough."""
         left = {id(item) for item in items}
         group.items = [item for item in group.items if id(item) not in left]
-        self._waiting.extendleft(reversed(items))
+        self._waiting.put_first(items)
         self._wake.set()
 
     async def _perform_bulk(self, items: Sequence[Item], draft: Draft, connection: AsyncConnection) -> Done:

@@ -13,13 +13,18 @@ import engineio.async_socket
 import engineio.packet
 import pytest
 import socketio
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from engineio.async_drivers import aiohttp as driver
 
 SEAMS = {
-    aiohttp.web.WebSocketResponse: ("_start", "prepare", "receive", "close", "closed"),
-    BaseProtocol: ("_drain_helper",),
+    aiohttp.web.WebSocketResponse: ("_reader", "_start", "prepare", "receive", "pong", "close", "closed"),
+    aiohttp.web.Server: ("connection_made", "connection_lost"),
+    BaseProtocol: ("_drain_helper", "pause_reading", "resume_reading"),
+    WebSocketDataQueue: ("set_exception",),
+    WebSocketReader: ("feed_data", "feed_eof"),
     engineio.async_server.AsyncServer: (
         "create_queue",
         "generate_id",
@@ -67,10 +72,14 @@ def test_every_seam_is_there(kind: type) -> None:
 
 def test_what_instances_have_is_there() -> None:
     server = socketio.AsyncServer(async_mode="aiohttp")
-    assert {"translate_request", "websocket"} <= set(server.eio._async)
-    assert (server._binary_packet, server.environ, server.packet_class.__name__) == ({}, {}, "Packet")
+    assert {"create_route", "translate_request", "websocket"} <= set(server.eio._async)
+    assert (server.environ, server.packet_class.__name__) == ({}, "Packet")
     assert {"connect", "message", "disconnect"} <= set(server.eio.handlers)
     assert server.eio.sockets == {}
+    source = inspect.getsource(RequestHandler)
+    assert "self._payload_parser.feed_data(data)" in source, "master/sockets/plain.py stands before the parser"
+    assert "self._manager.connection_made(self, " in source, "master/lines.py notes connections there"
+    assert "self._manager.connection_lost(self, " in source
     assert (
         "_payload_writer" in BaseRequest.__slots__
         or hasattr(BaseRequest, "_payload_writer")

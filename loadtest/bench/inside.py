@@ -22,10 +22,11 @@ from typing import Any
 
 from master import app
 from master.app import Master
+from master.budgets import Kind
 from master.clock import ManualClock
+from master.lane import Lane
 from master.logs import configure_logs
 from master.model import Scope
-from master.reception import Lane
 from master.settings import load_settings
 from master.turn import Caller
 from master.vault import open_vault
@@ -153,7 +154,9 @@ async def register(master: Master, names: Sequence[str], max_accounts: int) -> N
             "port": 4000,
             "version": "1.0.0",
         }
-        lane = Lane(Caller(kind="worker", sid=sid, name="", scope=Scope.READ), refuse)
+        flow = master.meter.open("", lambda: None)
+        master.meter.greet(flow, Kind.WORKER)
+        lane = Lane(Caller(kind="worker", sid=sid, name="", scope=Scope.READ), refuse, flow)
         await reception.receive("worker:register", [payload], lane, acknowledge, 200)
     while not done.is_set():
         before = len(answers)

@@ -18,8 +18,8 @@ from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.budgets import MOST_NOTES
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
-from master.protocol.wire import Fact, decode
-from master.protocol.worker import CommentItem, DirectMessageItem, MessagesDetected
+from master.protocol.wire import Fact
+from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
@@ -157,11 +157,11 @@ async def _read_items(
     What was cut of the good ones is noted as `{index, field, message}`.
     """
     messages, details = [], []
-    for index, raw in enumerate(event.messages):
+    for index, item in enumerate(event.messages):
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages.append(_read_item(event, raw, reporter, turn, partial(_note, notes, index)))
+            messages.append(_read_item(event, item, reporter, turn, partial(_note, notes, index)))
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
     return messages, details
@@ -173,9 +173,13 @@ def _note(notes: list[JsonObject], index: int, fact: Fact) -> None:
 
 
 def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]) -> Message:
-    if event.type is MessageKind.COMMENT:
-        comment = decode(CommentItem, raw)
-        note(comment)
+    """Return an item of a report as a message. Errors: Refusal."""
+    item = read_item(event.type, raw)
+    if isinstance(item, Refusal):
+        raise item
+    note(item)
+    if isinstance(item, CommentItem):
+        comment = item
         return Message(
             id=turn.new_id(),
             account_id=event.account_id,
@@ -192,8 +196,7 @@ def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn, not
             created_at=believe_time(comment.created_at, turn.at),
             reported_by=reporter,
         )
-    direct = decode(DirectMessageItem, raw)
-    note(direct)
+    direct = item
     return Message(
         id=turn.new_id(),
         account_id=event.account_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from master.errors import Invalid, Refusal, Unreadable
+from master.errors import Invalid, Refusal, TooLarge, Unreadable
 from master.secret import Secret
 
 MAX_ID = 128
@@ -31,6 +31,9 @@ MAX_ITEMS = 5_000
 MAX_FAULTS = 50
 MILLISECONDS_FROM = 10**10
 LATEST_SECOND = 10**10
+MOST_VALUES = 150_000
+"""Values in one event, about: a report of the most items has two thirds, and each costs more than its bytes."""
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -94,9 +97,17 @@ READING = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False, hide_input
 
 
 class Payload(BaseModel):
-    """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master."""
+    """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master.
 
+    `largest` is how many characters an event's whole packet may have; more are refused before they are parsed.
+    """
+
+    largest: ClassVar[int] = 64 * 1024
     model_config = ConfigDict(frozen=True, extra="ignore", **READING)
+
+    def unpack(self) -> Iterator[None]:
+        """Read what the decoding has left, in portions that end with each step."""
+        return iter(())
 
 
 class Fact(Payload):
@@ -245,6 +256,31 @@ def first_object(args: Sequence[Any]) -> Any:
     return args[0] if args else {}
 
 
+def require_few_values(text: str) -> None:
+    """Refuse a JSON text of very many small values, which are thirty times as large in memory. Errors: TooLarge."""
+    if _count_marks(text) > MOST_VALUES and _count_marks(TEXTS.sub("", text)) > MOST_VALUES:
+        raise TooLarge(f"An event may hold {MOST_VALUES} values.")
+
+
+def _count_marks(text: str) -> int:
+    """Return how many marks begin or part values; those that stand inside texts count too."""
+    return sum(map(text.count, "[{,:"))
+
+
+TEXTS = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+
+LONE = re.compile(
+    r"((?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+)"
+    r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+"""What is no half of a surrogate pair alone, as far as it goes, and one that is."""
+
+GUARD = "\\ud800"
+
+ODD_CHARACTERS = 1024 * 1024
+"""A text of so many characters is also read by the standard library, which takes integers that orjson does not."""
+
+
 class FastJson:
     """The `json` module that python-socketio asks for, on orjson.
 
@@ -259,14 +295,31 @@ class FastJson:
 
     @staticmethod
     def loads(text: str | bytes, **_: Any) -> Any:
-        """Return the value of a JSON text."""
+        """Return the value of a JSON text. Errors: ValueError."""
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
+            text = text if isinstance(text, str) else text.decode()
+            if "\\ud" in text or "\\uD" in text:
+                text = _replace_lone_surrogates(text)
+            if len(text) > ODD_CHARACTERS:
+                return orjson.loads(text)
             try:
-                return _replace_surrogates(json.loads(text, parse_constant=_refuse_constant))
+                return json.loads(text, parse_constant=_refuse_constant)
             except RecursionError:
                 raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _replace_lone_surrogates(text: str) -> str:
+    """Return JSON text with each half of a surrogate pair that stands alone replaced by the replacement character.
+
+    A half is put behind the text so that every search ends at one: the text is gone through once.
+    """
+    return LONE.sub(r"\1\\ufffd", text + GUARD)[: -len(GUARD)]
 
 
 def _write_odd(value: Any) -> str:
@@ -274,17 +327,3 @@ def _write_odd(value: Any) -> str:
     if isinstance(value, Secret):
         raise TypeError("a secret is not written down")
     return str(value)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _replace_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_replace_surrogates(inner) for inner in value]
-    if isinstance(value, dict):
-        return {_replace_surrogates(key): _replace_surrogates(inner) for key, inner in value.items()}
-    return value

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from master.errors import Refusal
 from master.model import Account, Direction, JsonObject, MessageKind
 from master.protocol.budgets import (
     COOKIES_BYTES,
@@ -48,6 +49,7 @@ from master.protocol.wire import (
     Seconds,
     ShortText,
     bound_json,
+    decode,
 )
 from master.secret import Secret
 
@@ -156,6 +158,8 @@ class Goodbye(Fact):
 class LoginQrCode(Fact):
     """A QR code is ready to be scanned; a further one replaces the code shown."""
 
+    largest: ClassVar[int] = 3 * 1024 * 1024
+
     session_id: Id
     qr_code_data: ImageData
     account_id: Id | None = None
@@ -166,6 +170,7 @@ class LoginQrCode(Fact):
 class LoginReport(Fact):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
+    largest: ClassVar[int] = 5 * 1024 * 1024
     model_config = ConfigDict(frozen=True, extra="allow", **READING)
 
     session_id: Id
@@ -222,9 +227,38 @@ class DirectMessageItem(Fact):
 class MessagesDetected(Payload):
     """Messages that a worker saw; each item is judged alone, so that one bad item loses no other."""
 
+    largest: ClassVar[int] = 7 * 1024 * 1024
     type: MessageKind
     account_id: Id
     messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
+    """Raw, or read as its kind, or the refusal of it."""
+
+    def unpack(self) -> Iterator[None]:
+        """Read each item as its kind; nothing else of it is kept."""
+        for index, item in enumerate(self.messages):
+            self.messages[index] = read_item(self.type, item)
+            if index % PORTION == PORTION - 1:
+                yield
+
+
+PORTION = 250
+"""Items that are read in one stretch."""
+
+
+def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem | Refusal:
+    """Return an item of a report, or the refusal of it; one that has been read is itself."""
+    if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
+        return item
+    try:
+        return decode(ITEMS[kind], item)
+    except Refusal as refusal:
+        return refusal
+
+
+ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
+    MessageKind.COMMENT: CommentItem,
+    MessageKind.DIRECT_MESSAGE: DirectMessageItem,
+}
 
 
 class UserInput(Payload):

@@ -1,4 +1,4 @@
-"""A lean WebSocket path under python-engineio: no task, no timer and no log line per frame.
+"""A lean path under python-engineio: no task, no timer and no log line per frame, and each frame at its sender's pace.
 
 The library waits for each frame in a task of its own under a timer, and for each packet to send under another. Here one
 coroutine reads and one writes. Who has gone silent is found by the library's own pings, which go on as before.
@@ -7,105 +7,42 @@ coroutine reads and one writes. Who has gone silent is found by the library's ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
-from urllib.parse import parse_qs
+from collections import deque
+from typing import Any, Protocol
 
 import structlog
-from aiohttp import WSMsgType
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web import BaseRequest, Response, StreamResponse, WebSocketResponse
-from engineio.async_drivers.aiohttp import WebSocket
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import ContentTooLongError, SocketIsClosedError
+from engineio.exceptions import ContentTooLongError, SocketIsClosedError, UnknownPacketError
 from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
 
+from master.budgets import STRANGER_BYTES, Kind
 from master.clock import Clock
+from master.meter import Flow
 
 log = structlog.get_logger(__name__)
 
 FROM_PEERS = frozenset({CLOSE, PONG, MESSAGE, UPGRADE})
 """Kinds of packets that a peer may send; the others are Master's own."""
 
-PACKETS_PER_POST = 10_000
-"""What one long-polling POST may hold; its bytes are bounded as well. The library drops all of a POST past 16."""
-
 AT_ONCE = 64
 """Frames that are handed to the transport in one piece."""
 
-DRAIN_BYTES = 64 * 1024
-"""What may wait in the transport's own buffer; past it the connection's writer waits for its reader."""
+BREATH = 20
+"""Frames of one peer that are taken before the loop is given up, however many are there."""
 
 SEPARATOR = "\x1e"
 
 
-class _Handshake(WebSocketResponse):
-    """A WebSocket whose handshake is not sent at once: it leaves together with the first frames (`head`)."""
+class Owner(Protocol):
+    """The server of a connection, as the connection needs it."""
 
-    head = b""
+    async def settle(self, eio_sid: str) -> None:
+        """Wait until everything that was read from a connection has been dealt with."""
+        ...
 
-    async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
-        self._req = request
-        writer = self._payload_writer = request._payload_writer
-        lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in self.headers.items())]
-        self.head = ("\r\n".join(lines) + "\r\n\r\n").encode()
-        return writer
-
-
-class PlainWebSocket(WebSocket):
-    """The library's driver without compression, which costs four times the memory of a connection without it."""
-
-    async def __call__(self, environ: dict[str, Any]) -> StreamResponse:
-        """Shake hands and serve until the end; a peer that is gone already is served nothing."""
-        # one that takes over from long-polling is answered at once: nobody sends it a frame before it has spoken
-        kind = WebSocketResponse if "sid=" in environ["QUERY_STRING"] else _Handshake
-        self._sock = kind(max_msg_size=self.server.max_http_buffer_size, compress=False)
-        try:
-            await self._sock.prepare(environ["aiohttp.request"])
-        except ConnectionError:
-            return Response()
-        self.environ = environ
-        await self.handler(self)
-        return self._sock
-
-    async def wait(self) -> str | bytes | None:
-        """Return the next frame; None at the end."""
-        assert self._sock is not None, "called only while served"
-        message = await self._sock.receive()
-        return message.data if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
-
-    async def send(self, frame: str | bytes) -> None:
-        """Send a frame; wait while the transport's own buffer is full."""
-        assert self._sock is not None, "called only while served"
-        if isinstance(frame, str):
-            await self._sock.send_str(frame)
-        else:
-            await self._sock.send_bytes(frame)
-
-    async def send_all(self, frames: Sequence[str]) -> None:
-        """Send what waits at once: one piece for the transport, however many frames. Errors: ConnectionError."""
-        assert self._sock is not None, "called only while served"
-        request = self.environ["aiohttp.request"]
-        transport = request.transport
-        if transport is None or transport.is_closing() or self._sock.closed:
-            raise ConnectionResetError("the peer has gone")
-        pieces = [_frame(frame.encode()) for frame in frames]
-        if isinstance(self._sock, _Handshake) and self._sock.head:
-            pieces.insert(0, self._sock.head)
-            self._sock.head = b""
-        transport.write(b"".join(pieces))
-        if transport.get_write_buffer_size() > DRAIN_BYTES:
-            await request.protocol._drain_helper()
-
-
-def _frame(text: bytes) -> bytes:
-    """Return a text as one unmasked WebSocket frame (RFC 6455, section 5.2)."""
-    length = len(text)
-    if length < 126:
-        return b"\x81" + length.to_bytes(1, "big") + text
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + text
-    return b"\x81\x7f" + length.to_bytes(8, "big") + text
+    def adopt(self, eio_sid: str, request: Any) -> None:
+        """Note the request over which a connection speaks from now on."""
+        ...
 
 
 class LeanSocket(AsyncSocket):
@@ -120,18 +57,28 @@ class LeanSocket(AsyncSocket):
     pinged_at: float | None = None
     """Monotonic second at which the ping was sent that is not answered yet."""
 
+    flow: Flow
     _clock: Clock
-    _settle: Callable[[], Awaitable[None]]
+    _owner: Owner
+    _posting = False
+    _frames = 0
 
     @staticmethod
-    def take_over(connection: Any, clock: Clock, settle: Callable[[], Awaitable[None]]) -> None:
-        """Make a new connection a lean one, for the library makes its own class and takes no other.
-
-        `settle` waits until everything that was read here has been dealt with.
-        """
+    def take_over(connection: Any, clock: Clock, flow: Flow, owner: Owner) -> None:
+        """Make a new connection a lean one, for the library makes its own class and takes no other."""
         connection.__class__ = LeanSocket
-        connection._clock, connection._settle = clock, settle
+        connection._clock, connection.flow, connection._owner = clock, flow, owner
         connection.pinged_at = clock.monotonic()  # so the library knows that it is to send the first one
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether somebody known speaks here, over this transport."""
+        return self.flow.kind is not Kind.STRANGER and not self.upgrading
+
+    @property
+    def largest_message(self) -> int:
+        """Return how large a message may be that is being read."""
+        return self.flow.budget.packet_bytes if self.is_known else STRANGER_BYTES
 
     @property
     def last_ping(self) -> bool:
@@ -170,21 +117,29 @@ class LeanSocket(AsyncSocket):
             self.server.sockets.pop(self.sid, None)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take what a long-polling peer has sent.
+        """Take what a long-polling peer has sent, one POST at a time.
 
         Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost.
         """
-        limit = self.server.max_http_buffer_size
-        if int(environ.get("CONTENT_LENGTH", "0")) > limit:
+        if self._posting:
+            raise UnknownPacketError  # Engine.IO allows a client one POST at a time
+        self._posting = True
+        try:
+            frames = await self._read_post(environ)
+            while frames and not self.closed:
+                await self._take(frames.popleft())
+        finally:
+            self._posting = False
+
+    async def _read_post(self, environ: dict[str, Any]) -> deque[str]:
+        """Return the frames of a POST, refused before they are made if they are too many."""
+        budget = self.flow.budget
+        if int(environ.get("CONTENT_LENGTH", "0")) > budget.packet_bytes:
             raise ContentTooLongError
-        body = (await environ["wsgi.input"].read(limit)).decode("utf-8", "replace")
-        if body.startswith("d="):
-            body = parse_qs(body).get("d", [""])[0]
-        frames = body.split(SEPARATOR)
-        if len(frames) > PACKETS_PER_POST:
+        body = await environ["wsgi.input"].read(budget.packet_bytes)
+        if body.count(SEPARATOR.encode()) >= budget.post_packets:
             raise ContentTooLongError
-        for frame in frames:
-            await self._take(frame)
+        return deque(body.decode("utf-8", "replace").split(SEPARATOR))
 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
         try:
@@ -197,11 +152,12 @@ class LeanSocket(AsyncSocket):
         if self.connected and not await self._upgrade(ws):
             return
         self.connected = self.upgraded = True
+        self._owner.adopt(self.sid, getattr(ws, "environ", {}).get("aiohttp.request"))
         writing = asyncio.ensure_future(self._write(ws))
         try:
             await self._read(ws)
             if not self.closed:
-                await self._settle()
+                await self._owner.settle(self.sid)
         finally:
             self.queue.put_nowait(None)
             await writing
@@ -245,25 +201,47 @@ class LeanSocket(AsyncSocket):
                 return
             if frame is None or self.closed:
                 return
-            await self._take(frame)
+            taking = self._take(frame)
+            frame = None  # what is large is kept once: as what its type asks for
+            await taking
 
     async def _take(self, frame: str | bytes) -> None:
-        """Deal with one frame; what is no packet, or none that a peer may send, is skipped."""
+        """Deal with one frame at its sender's pace; what is no packet, or none that a peer may send, is skipped."""
         self.taking += 1
         try:
-            if isinstance(frame, bytes):
-                await self.server.handlers["message"](self.sid, frame)
-            elif frame[:1] == "4":
+            await self._keep_pace(frame)
+            if self.closed or isinstance(frame, bytes) or frame[:1] == "b":
+                return  # no event has binary parts
+            if frame[:1] == "4":
                 await self.server.handlers["message"](self.sid, frame[1:])
+                frame = ""
+                await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:
                 if packet.packet_type == CLOSE:
-                    await self._settle()  # who leaves has said before what still waits
+                    await self._owner.settle(self.sid)  # who leaves has said before what still waits
                 await self.receive(packet)
         except Exception:
             log.exception("frame_failed", connection=self.sid)
         finally:
             self.taking -= 1
             self.taken_at = self._clock.monotonic()
+
+    async def _wait_for_room(self) -> None:
+        """Wait while too much of what was read here is under way."""
+        if not self.flow.has_room():
+            free = asyncio.get_running_loop().create_future()
+            self.flow.call_when_free(lambda: None if free.done() else free.set_result(None))
+            await free
+
+    async def _keep_pace(self, frame: str | bytes) -> None:
+        """Wait until this frame may be dealt with; the pace of events of somebody known is their socket's."""
+        flow = self.flow
+        wait_s = flow.take_bytes(len(frame))
+        if frame[:2] != "42" or flow.kind is Kind.STRANGER:
+            wait_s = max(wait_s, flow.take_loose())
+        self._frames += 1
+        if wait_s or self._frames % BREATH == 0:
+            await asyncio.sleep(wait_s)
 
 
 def _read_packet(frame: str) -> Packet | None:

@@ -13,11 +13,11 @@ from socketio.exceptions import ConnectionRefusedError
 
 from master.access import Access, is_loopback, name_place, read_bearer
 from master.errors import Conflict, Refusal, Stopping, Unauthorized
+from master.lane import Lane
 from master.model import Grant, Scope
 from master.operations.notifications import greet_admin
 from master.operations.workers import note_disconnect
 from master.protocol.admin import Auth
-from master.reception import Lane
 from master.sessions import Sessions
 from master.sockets.server import SocketServer
 from master.turn import Caller, Operation
@@ -57,7 +57,9 @@ class Namespace(socketio.AsyncNamespace):
         except Refusal as refusal:
             raise ConnectionRefusedError(refusal.message, refusal.to_wire()) from None
         caller = _make_caller(grant, sid)
-        self._sockets.open_lane(sid, self._kind, Lane(caller, lambda event: self._authenticate(sid, address, event)))
+        flow = self._sockets.find_flow(sid, self._kind)
+        lane = Lane(caller, lambda event: self._authenticate(sid, address, event), flow)
+        self._sockets.open_lane(sid, self._kind, lane)
         if grant.scope is Scope.NONE:
             self._sockets.expect(sid, self._kind)
         else:
@@ -72,9 +74,21 @@ class Namespace(socketio.AsyncNamespace):
             self._sessions.worker_sockets.add(sid)
         elif self._kind == "admin":
             self._sessions.admins[sid] = caller.name or "admin"
-            self._insist(greet_admin, None, caller, lambda: sid in self._sessions.admins)
+            self._greet(sid)
         elif self._kind == "client":
             self._sessions.clients[sid] = None
+
+    def _greet(self, sid: str) -> None:
+        """Let an administrator hear from here on; again, if the database does not take it, while they are here."""
+        lane, reception = self._sockets.lanes.get(sid), self._sockets.reception
+        if lane is None or reception is None:
+            return
+
+        def note(answer: dict[str, Any]) -> None:
+            if not answer["success"] and answer["error"]["code"] != Stopping.code:
+                asyncio.get_running_loop().call_later(RETRY_S, self._greet, sid)
+
+        reception.greet(lane, greet_admin, note)
 
     def _authenticate(self, sid: str, address: str, event: Auth) -> str:
         """Take an administrator's token and return their name. Errors: Unauthorized, Forbidden, Conflict, Throttled.
@@ -130,8 +144,7 @@ class Namespace(socketio.AsyncNamespace):
 
 def find_address(environ: dict[str, Any]) -> str:
     """Return the address that a connection comes from. What a peer says of itself in headers counts for nothing."""
-    request = environ.get("aiohttp.request")
-    return str(request.remote or "") if request is not None else str(environ.get("REMOTE_ADDR", ""))
+    return str(environ.get("REMOTE_ADDR", ""))
 
 
 def find_token(environ: dict[str, Any], auth: Any) -> str | None:

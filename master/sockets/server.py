@@ -11,89 +11,35 @@ from typing import Any
 
 import socketio
 import structlog
-from aiohttp import StreamReader
-from aiohttp.web import Request, RequestPayloadError
-from engineio.exceptions import ContentTooLongError, UnknownPacketError
 from socketio import packet
 
+from master.access import name_place
+from master.budgets import STRANGER_BYTES, STRANGER_S, Kind
 from master.clock import Clock
-from master.errors import NotJoined, Refusal, Unauthorized, UnknownNamespace, Unreadable
+from master.errors import NotJoined, Refusal, TooLarge, UnknownNamespace, Unreadable
+from master.lane import Lane
+from master.lines import Lines
+from master.meter import Flow
 from master.metrics import Metrics
-from master.protocol.wire import FastJson, refuse
-from master.reception import BACKLOG_BYTES, Lane, Reception
+from master.protocol.wire import FastJson, Payload, refuse, require_few_values
+from master.reception import Reception, find_largest
 from master.sessions import TAKEN_BYTES
-from master.sockets.lean import LeanSocket, PlainWebSocket
+from master.sockets.intake import KEPT, Intake, translate
+from master.sockets.lean import LeanSocket
 from master.sockets.outbound import Frame, OutboundQueue
+from master.sockets.plain import PlainWebSocket
 
 log = structlog.get_logger(__name__)
 
-ATTACHMENTS_LIMIT = 64
 ID_DIGITS = 15
-
-STRANGER_S = 30.0
-"""How long a connection may stand before somebody who is known speaks on it."""
-
-STRANGER_BYTES = 16 * 1024
-"""The largest packet taken on such a connection: nothing that says who somebody is needs more."""
 
 LOOK_S = 1.0
 
 EVENT_PREFIX = re.compile(r"^[025](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
 """Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
 
-
-class _WholeBody:
-    """A request body that `read` returns whole, however it is sent.
-
-    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
-    of some hundred kilobytes would be cut, and one in chunks, without a length, would be empty.
-    """
-
-    def __init__(self, content: StreamReader) -> None:
-        self._content = content
-
-    async def read(self, limit: int) -> bytes:
-        """Return all of it.
-
-        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if it is cut off or not packed as it says.
-        """
-        body = bytearray()
-        try:
-            while chunk := await self._content.readany():
-                body += chunk
-                if len(body) > limit:
-                    raise ContentTooLongError
-        except (ConnectionError, RequestPayloadError):
-            self._content.feed_eof()  # the HTTP server would read on and call it an error of ours
-            raise UnknownPacketError from None
-        return bytes(body)
-
-
-PASSED_ON = ("Authorization", "Connection", "Content-Length", "Cookie", "Host", "Origin", "Upgrade")
-"""The headers that anybody behind this reads."""
-
-
-def _translate(request: Request) -> dict[str, Any]:
-    """Return a request as Engine.IO takes it: what it reads, and nothing else."""
-    environ: dict[str, Any] = {
-        "wsgi.input": _WholeBody(request.content),
-        "wsgi.url_scheme": request.headers.get("X-Forwarded-Proto", "http"),
-        "REQUEST_METHOD": request.method,
-        "QUERY_STRING": request.query_string,
-        "PATH_INFO": request.path,
-        "aiohttp.request": request,
-    }
-    for name in PASSED_ON:
-        value = request.headers.get(name)
-        if value is not None:
-            environ[_WSGI_NAMES[name]] = value
-    return environ
-
-
-_WSGI_NAMES = {
-    name: name.upper().replace("-", "_") if name.startswith("Content") else "HTTP_" + name.upper().replace("-", "_")
-    for name in PASSED_ON
-}
+EVENT_NAME = re.compile(r'\[\s*"([^"\\]{1,64})"')
+"""The name at the beginning of an event's content, where it is an ordinary one."""
 
 
 def make_connection_id() -> str:
@@ -105,23 +51,30 @@ class SocketServer(socketio.AsyncServer):
     """The server of all three namespaces.
 
     Events go to the reception, never to a handler found by name: the library would let a peer's event called
-    `connect` or `disconnect` run our own. And a packet that cannot be read is refused and forgotten: the library would
-    leave it unanswered, and after a broken binary one take all that follows for its attachments.
+    `connect` or `disconnect` run our own. A packet that cannot be read is refused and forgotten: the library would
+    leave it unanswered. And acknowledgements and binary packets never reach it: Master asks for none of either.
     """
 
-    def __init__(self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, **options: Any) -> None:
+    def __init__(self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, lines: Lines, **options: Any) -> None:
         super().__init__(async_handlers=False, json=FastJson, **options)
-        self.eio._async = {**self.eio._async, "translate_request": _translate, "websocket": PlainWebSocket}
+        self.intake = Intake(lines, self._find_flow, self.eio.handle_request)
+        self.eio._async = {
+            **self.eio._async,
+            "create_route": self.intake.add_routes,
+            "translate_request": translate,
+            "websocket": PlainWebSocket,
+        }
         self.eio.generate_id = make_connection_id
         self.eio.create_queue = lambda: OutboundQueue(outbound_bytes)
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self._clock = clock
         self.expected: dict[str, tuple[str, float]] = {}
-        """Connections, and sockets of a namespace, that have yet to say who they are: by id, namespace and since when.
-
-        A connection has no namespace. Seconds are monotonic.
-        """
+        """Sockets of a namespace that have yet to say who they are: by id, namespace and since when (monotonic)."""
+        self.flows: dict[str, Flow] = {}
+        """What each connection has cost, by its id."""
+        self._lines = lines
+        self._told = 0
         self.reception: Reception | None = None
         self.lanes: dict[str, Lane] = {}
         self._lane_at: dict[tuple[str, str], Lane] = {}
@@ -132,17 +85,34 @@ class SocketServer(socketio.AsyncServer):
         self, eio_sid: str, environ: dict[str, Any]
     ) -> None:
         """Note a new connection, which is nobody's yet, and take it over."""
-        await super()._handle_eio_connect(eio_sid, environ)
-        self.expected[eio_sid] = ("", self._clock.monotonic())
+        await super()._handle_eio_connect(eio_sid, {name: environ[name] for name in KEPT if name in environ})
+        place = name_place(environ.get("REMOTE_ADDR", ""))
+        flow = self.flows[eio_sid] = self._lines.meter.open(place, lambda: self._end(eio_sid, "nobody is known"))
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
-        LeanSocket.take_over(connection, self._clock, lambda: self.settle(eio_sid))
+        LeanSocket.take_over(connection, self._clock, flow, self)
+        self.adopt(eio_sid, environ.get("aiohttp.request"))
 
     async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, reason: Any
     ) -> None:
-        self.expected.pop(eio_sid, None)
+        flow = self.flows.pop(eio_sid, None)
+        if flow is not None:
+            self._lines.meter.close(flow)
         await super()._handle_eio_disconnect(eio_sid, reason)
+
+    def adopt(self, eio_sid: str, request: Any) -> None:
+        """Note the request over which a connection speaks from now on."""
+        line, flow = self._lines.find(request) if request is not None else None, self.flows.get(eio_sid)
+        if line is not None and flow is not None:
+            self._lines.meter.attach(line, flow)
+
+    def find_flow(self, sid: str, kind: str) -> Flow:
+        """Return what the connection of a new socket has cost."""
+        return self.flows[self.manager.eio_sid_from_sid(sid, f"/{kind}")]
+
+    def _find_flow(self, eio_sid: str) -> Flow | None:
+        return self.flows.get(eio_sid)
 
     def open_lane(self, sid: str, kind: str, lane: Lane) -> None:
         """Let a new socket's events come in."""
@@ -163,19 +133,20 @@ class SocketServer(socketio.AsyncServer):
     def welcome(self, sid: str, kind: str) -> None:
         """Note that somebody known speaks on a socket, and so on its connection."""
         self.expected.pop(sid, None)
-        self.expected.pop(self.manager.eio_sid_from_sid(sid, f"/{kind}"), None)
+        self._lines.meter.greet(self.find_flow(sid, kind), Kind(kind))
 
     async def drop_strangers(self) -> int:
-        """Close what has not become known in time; return how many."""
+        """Close what has not become known in time; return how many connections and sockets."""
         latest = self._clock.monotonic() - STRANGER_S
         late = [(name, namespace) for name, (namespace, since) in self.expected.items() if since < latest]
         for name, namespace in late:
             self.expected.pop(name, None)
-            if namespace:
-                await self.disconnect(name, namespace=namespace)
-            elif name in self.eio.sockets:
-                await self.eio.sockets[name].close()
-        return len(late)
+            await self.disconnect(name, namespace=namespace)
+        ended = self._lines.meter.hang_up_late()
+        if self._lines.meter.hung_up > self._told:
+            log.info("strangers_hung_up", number=self._lines.meter.hung_up - self._told)
+            self._told = self._lines.meter.hung_up
+        return len(late) + ended
 
     async def drop_strangers_for_ever(self) -> None:
         """Look again and again for those who have not become known in time."""
@@ -190,15 +161,19 @@ class SocketServer(socketio.AsyncServer):
         """Close a connection whose reader has stopped; what it is owed it gets by asking again."""
         self._metrics.slow_consumers.inc()
         log.warning("slow_consumer_dropped", connection=eio_sid, limit_bytes=self._outbound_bytes)
-        connection, environ = self.eio.sockets.get(eio_sid), self.environ.get(eio_sid, {})
-        if connection is None:
-            return
-        transport = getattr(environ.get("aiohttp.request"), "transport", None)
-        if transport is not None and connection.upgraded:
-            transport.abort()  # its writer waits for a reader that does not come; a polite close would wait as well
-        task = asyncio.create_task(connection.close(abort=True, reason="slow consumer"))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        connection, flow = self.eio.sockets.get(eio_sid), self.flows.get(eio_sid)
+        if flow is not None and connection is not None and connection.upgraded:
+            for line in list(flow.lines):
+                line.hang_up()  # its writer waits for a reader that does not come; a polite close would wait as well
+        self._end(eio_sid, "slow consumer", abort=True)
+
+    def _end(self, eio_sid: str, reason: str, *, abort: bool = False) -> None:
+        """Close a connection, without waiting for that."""
+        connection = self.eio.sockets.get(eio_sid)
+        if connection is not None:
+            task = asyncio.create_task(connection.close(abort=abort, reason=reason))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def measure_outbound(self) -> int:
         """Return how many bytes wait for the connection for which the most waits."""
@@ -238,25 +213,28 @@ class SocketServer(socketio.AsyncServer):
     async def _handle_eio_message(  # type: ignore[override]  # the base class names the blocking server's
         self, eio_sid: str, data: str | bytes
     ) -> None:
-        pending = self._binary_packet.get(eio_sid)
-        if pending is not None and isinstance(data, str):
-            del self._binary_packet[eio_sid]  # the attachments never came: the peer has gone on
-            self._answer(eio_sid, pending.namespace, pending.id, Unreadable("Attachments are missing."))
-        if len(data) > STRANGER_BYTES and eio_sid in self.expected:
-            await self._turn_away(eio_sid, data)
-            return
+        """Take a packet: an event, a coming or a going; no acknowledgement, and nothing with binary parts.
+
+        What is neither an event nor broken is read by the library.
+        """
+        kind = data[:1]
         try:
-            if data[:1] == "2" and isinstance(data, str):
-                await self._handle_event(eio_sid, *_read_event(data), len(data))
-                return
-            if data[:1] == "1":
-                await self.settle(eio_sid)  # who leaves has said before what still waits
-            await super()._handle_eio_message(eio_sid, data)
-            await self._look_at_attachments(eio_sid)
-        except Exception:
-            broken = self._binary_packet.pop(eio_sid, None)
-            namespace, id = (broken.namespace, broken.id) if broken is not None else _read_prefix(data)
-            self._answer(eio_sid, namespace, id, Unreadable("This packet cannot be read."))
+            assert isinstance(data, str), "binary frames are dropped before"
+            if kind == "2":
+                await self._take_event(eio_sid, data)
+            elif kind == "5":
+                namespace, id = _read_prefix(data)
+                self._answer(eio_sid, namespace, id, Unreadable("No event here has binary parts."))
+            elif kind == "0" and len(data) > STRANGER_BYTES:
+                await self._refuse_connect(eio_sid, _read_prefix(data)[0], TooLarge())
+            elif kind in ("0", "1"):
+                if kind == "1":
+                    await self.settle(eio_sid)  # who leaves has said before what still waits
+                await super()._handle_eio_message(eio_sid, data)
+        except Exception as fault:
+            refusal = fault if isinstance(fault, Refusal) else Unreadable("This packet cannot be read.")
+            self._answer(eio_sid, *_read_prefix(data), refusal)
+            await self._slow_down(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         """Refuse a namespace that is none of ours as every refusal looks: the library sends bare words."""
@@ -269,25 +247,6 @@ class SocketServer(socketio.AsyncServer):
         error = {"message": refusal.message, "data": refusal.to_wire()}
         await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
 
-    async def _turn_away(self, eio_sid: str, data: str | bytes) -> None:
-        """Refuse, unread, what somebody sends who has not said who they are."""
-        (namespace, id), refusal = _read_prefix(data), Unauthorized("Say who you are first, in fewer words.")
-        if data[:1] != "0":
-            self._answer(eio_sid, namespace, id, refusal)
-            return
-        await self._refuse_connect(eio_sid, namespace, refusal)
-
-    async def _look_at_attachments(self, eio_sid: str) -> None:
-        """Take a binary event that announces no attachment at once, and refuse one that announces too many."""
-        waiting = self._binary_packet.get(eio_sid)
-        if waiting is None or 0 < waiting.attachment_count <= ATTACHMENTS_LIMIT:
-            return
-        del self._binary_packet[eio_sid]
-        if waiting.attachment_count:
-            self._answer(eio_sid, waiting.namespace, waiting.id, Unreadable("Too many attachments."))
-        elif waiting.packet_type == packet.BINARY_EVENT:
-            await self._handle_event(eio_sid, waiting.namespace, waiting.id, waiting.data)
-
     async def settle(self, eio_sid: str) -> None:
         """Wait until everything that was read from a connection has had its place."""
         for namespace in self.namespace_handlers:
@@ -295,23 +254,38 @@ class SocketServer(socketio.AsyncServer):
             if lane is not None:
                 await lane.settle()
 
-    async def _handle_event(
-        self, eio_sid: str, namespace: str | None, id: int | None, data: Any, size: int = BACKLOG_BYTES
-    ) -> None:
-        """Take an event of so many bytes; one with attachments, which nobody counts, fills the backlog."""
-        lane = self._lane_at.get((eio_sid, namespace or "/"))
+    async def _take_event(self, eio_sid: str, text: str) -> None:
+        """Take an event; what is too large for it is refused before it is parsed.
+
+        Errors: NotJoined, TooLarge; ValueError and IndexError for what cannot be read.
+        """
+        namespace, id, start = _read_head(text)
+        lane = self._lane_at.get((eio_sid, namespace))
         if lane is None or self.reception is None:
-            self._answer(eio_sid, namespace, id, NotJoined())
-            return
+            raise NotJoined
+        name, size = EVENT_NAME.match(text, start), len(text)
+        largest = find_largest(lane.caller.kind, name[1] if name is not None else None)
+        if size > largest:
+            raise TooLarge(f"This event may have {largest} characters.")
+        if size > Payload.largest:
+            require_few_values(text)
+        data = FastJson.loads(text[start:])
         if not isinstance(data, list) or not data:
-            self._answer(eio_sid, namespace, id, Unreadable())
-            return
+            raise ValueError("an event is a list, its name first")
 
         def reply(answer: dict[str, Any]) -> None:
             self._acknowledge(eio_sid, namespace, id, answer)
 
         if not self.reception.answer_live(data, lane, reply):
             await self.reception.receive(data[0], data[1:], lane, reply, size)
+
+    async def _slow_down(self, eio_sid: str) -> None:
+        """Let a connection wait that sends events which nobody can take: they have no socket's pace."""
+        flow = self.flows.get(eio_sid)
+        if flow is not None and flow.kind is not Kind.STRANGER:
+            wait_s = flow.take_loose()
+            if wait_s:
+                await asyncio.sleep(wait_s)
 
     def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
         self._acknowledge(eio_sid, namespace, id, refuse(refusal))
@@ -323,8 +297,11 @@ class SocketServer(socketio.AsyncServer):
             connection.queue.put_nowait(Frame(f"43{place}{id}{FastJson.dumps([answer])}"))
 
 
-def _read_event(frame: str) -> tuple[str, int | None, Any]:
-    """Return namespace, acknowledgement id and content of an event packet. Errors: ValueError, IndexError."""
+def _read_head(frame: str) -> tuple[str, int | None, int]:
+    """Return namespace, acknowledgement id and where the content of an event packet begins.
+
+    Errors: ValueError, IndexError.
+    """
     namespace, start = "/", 1
     if frame[1] == "/":
         comma = frame.index(",")
@@ -334,7 +311,7 @@ def _read_event(frame: str) -> tuple[str, int | None, Any]:
         end += 1
     if end - start > ID_DIGITS:
         raise ValueError("the acknowledgement's id is too long")
-    return namespace, int(frame[start:end]) if end > start else None, FastJson.loads(frame[end:])
+    return namespace, int(frame[start:end]) if end > start else None, end
 
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:

@@ -197,7 +197,8 @@ class House:
             return None
         sockets, link = self.master.sockets, self._link_of_socket.get(sid)
         if link is None:
-            link = sockets.environ.get(sockets.manager.eio_sid_from_sid(sid, "/worker"), {}).get("simulator.link")
+            served = sockets.manager.eio_sid_from_sid(sid, "/worker")
+            link = next((one for one in self._links if served is not None and one.served_as == served), None)
             if link is not None:
                 self._link_of_socket[sid] = link
         elif link not in self._links:

@@ -91,6 +91,8 @@ class Link:
         self, loop: asyncio.AbstractEventLoop, rng: Random, address: str, latency_s: tuple[float, float]
     ) -> None:
         self.address = address
+        self.served_as: str | None = None
+        """Engine.IO's name of the connection, once Master serves it."""
         self.on_send: Callable[[Frame], Awaitable[None]] | None = None
         """Comes before each frame that Master sends."""
         self.up = Pipe(loop, rng, latency_s)

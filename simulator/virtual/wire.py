@@ -28,7 +28,9 @@ class _LinkSocket:
 
     async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve one connection until its end."""
-        end = ServerEnd(environ["simulator.link"])
+        link: Link = environ["simulator.link"]
+        link.served_as = self._handler.__self__.sid  # type: ignore[attr-defined]  # the handler is a connection's own
+        end = ServerEnd(link)
         self.wait, self.send, self.send_all, self.close = end.wait, end.send, end.send_all, end.close
         await self._handler(self)
         return ""

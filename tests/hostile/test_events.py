@@ -81,7 +81,7 @@ async def test_whoever_has_not_said_who_it_is_is_answered_as_well(bench: Bench, 
 @pytest.mark.parametrize("name", NAMESPACES)
 async def test_unknown_and_reserved_names_are_refused(bench: Bench, name: str) -> None:
     names = ["", "*", "connect", "disconnect", "connect_error", "message", "error", "ping", "reserved", "trigger_event"]
-    names += ["__class__", "on_connect", "x" * 100_000, "\u2603", "a\nb", "a\x00b", "Worker:Register", "admin:auth "]
+    names += ["__class__", "on_connect", "x" * 60_000, "\u2603", "a\nb", "a\x00b", "Worker:Register", "admin:auth "]
     others = [event for other in NAMESPACES if other != name for event in NAMESPACES[other]]
     async with join(bench.master.port, f"/{name}") as peer:
         for event in names + [event for event in others if event not in NAMESPACES[name]]:

@@ -170,7 +170,7 @@ def take_census(bench: Bench) -> dict[str, int]:
         "lanes": len(sockets.lanes),
         "connections": len(sockets.eio.sockets),
         "environs": len(sockets.environ),
-        "unfinished packets": len(sockets._binary_packet),
+        "flows": len(sockets.flows),
         "half connected": sum(map(len, manager.pending_connect.values())),
         "joined": sum(len(rooms.get(None, ())) for rooms in manager.rooms.values()),
         "workers": len(sessions.worker_sockets),

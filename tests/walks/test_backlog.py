@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
-from master import reception, writer
+from master import writer
 from master.operations.silence import find_silent_workers
 from master.store.sqlite.database import READERS
 from master.turn import Turn
@@ -64,8 +65,11 @@ async def test_an_old_sign_of_life_that_is_answered_late_hides_no_silence(bench)
 
 
 async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, monkeypatch):
-    monkeypatch.setattr(reception, "BACKLOG_BYTES", 0)
     worker = await bench.worker()
+    budgets = bench.master.meter.budgets
+    monkeypatch.setattr(
+        bench.master.meter, "budgets", {kind: replace(budget, pending_bytes=0) for kind, budget in budgets.items()}
+    )
     (connection,) = bench.master.sockets.eio.sockets.values()
     async with holding(bench) as hold:
         await emit(worker, "worker:register", registration("worker-1"))

@@ -154,7 +154,8 @@ async def raw(bench):
     [
         (['42/worker,1["worker:heartbeat"'], "unreadable"),
         (["42/worker,1[NaN]"], "unreadable"),
-        (["42/worker,1[" + "[" * 100_000], "unreadable"),
+        (["42/worker,1[" + "[" * 50_000], "unreadable"),
+        (["42/worker,1[" + "[" * 100_000], "too_large"),
         (['42/worker,1{"a":1}'], "unreadable"),
         (["42/worker,1[]"], "unreadable"),
         (["42/worker,1[7]"], "unknown_event"),

@@ -228,4 +228,4 @@ class TestPace:
         beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
         assert all(answer["success"] for answer in await asyncio.gather(*beats))
         (lane,) = bench.master.sockets.lanes.values()
-        assert lane.bucket.tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back
+        assert lane.flow._events._bucket.tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back

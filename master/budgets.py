@@ -1,0 +1,108 @@
+"""What each kind of peer may cost (docs/operating.md, "Limits"), and how fast one thing may come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from master.decisions import pace
+from master.decisions.pace import Bucket
+
+STRANGER_S = 30.0
+"""How long a line, or a flow, may stand before somebody who is known speaks on it."""
+
+FAREWELL_S = 1.0
+"""How much longer a line may stand, for the polite end of the flow on it."""
+
+PATIENCE_S = 120.0
+"""How long somebody who is known may take to end what they began on a line: to send a body, to read an answer."""
+
+BURST = 4
+"""Seconds' worth of requests or events that may come at once."""
+
+STRANGERS_PER_PLACE = 256
+STRANGERS = 1_024
+"""Lines on which nobody is known, and as many flows: of one place, and in all. The oldest makes room for the newest."""
+
+MOST_PLACES = 10_000
+"""Places whose pace is remembered; the one not heard from for longest is forgotten first."""
+
+STRANGER_BYTES = 16 * 1024
+"""The largest packet or body taken from strangers: nothing that says who somebody is needs more."""
+
+LOOSE_PER_S = 50
+"""Packets per second of one flow that are no event of a socket in its namespace, and as many at once."""
+
+STRANGERS_PER_S = 500
+"""Packets per second of all strangers together, and half as many of one place; what makes somebody known is free."""
+
+
+class Kind(StrEnum):
+    """Who speaks, each with a larger budget than the one before."""
+
+    STRANGER = "stranger"
+    DEVICE = "client"
+    ADMINISTRATOR = "admin"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one flow may cost. Rates are per second, with a burst of `BURST` seconds; a rate of 0 is no limit."""
+
+    packet_bytes: int
+    """The largest packet, or body of one POST, while it is read."""
+    post_packets: int
+    """Packets in the body of one POST."""
+    loose_per_s: float
+    """Packets that are no event of a socket in its namespace; as many at once."""
+    events_per_s: float
+    bytes_per_s: float
+    pending_bytes: int
+    """Bytes of events that are read and not dealt with, those at the writer among them; one event in any case."""
+
+
+def make_budgets(events_per_s: float, largest_bytes: int) -> Mapping[Kind, Budget]:
+    """Return what each kind of peer may cost; the largest event is a worker's.
+
+    No limit to events is none to the packets and bytes per second of those who are known.
+    """
+    some = 1024 * 1024
+    loose, bytes_per_s = (LOOSE_PER_S, some / 4) if events_per_s else (0, 0)
+    small = Budget(some, 10_000, loose, events_per_s, bytes_per_s, some)
+    return {
+        Kind.STRANGER: Budget(STRANGER_BYTES, 16, LOOSE_PER_S, LOOSE_PER_S, STRANGER_BYTES, STRANGER_BYTES),
+        Kind.DEVICE: small,
+        Kind.ADMINISTRATOR: small,
+        Kind.WORKER: Budget(largest_bytes, 10_000, loose, events_per_s, 16 * bytes_per_s, 8 * some),
+    }
+
+
+class Pace:
+    """How fast one thing comes, in a bucket that is full at first. A rate of 0 is no limit."""
+
+    __slots__ = ("_bucket",)
+
+    def __init__(self) -> None:
+        self._bucket: Bucket | None = None
+
+    def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
+        """Take so much and return the seconds to wait until it is really there."""
+        if not rate:
+            return 0.0
+        self._bucket, wait_s = pace.take(self._bucket or pace.fill(burst, now), now, rate, burst, cost)
+        return wait_s
+
+    def ask(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
+        """Take so much if it is there; return the seconds to wait if it is not."""
+        before = self._bucket
+        wait_s = self.take(now, rate, burst, cost)
+        if wait_s:
+            self._bucket = before
+        return wait_s
+
+    def give_back(self, cost: float = 1.0) -> None:
+        """Put back what was taken."""
+        if self._bucket is not None:
+            self._bucket = pace.give_back(self._bucket, cost)

@@ -1,0 +1,120 @@
+"""Requests to /socket.io: who may open a connection, what Engine.IO is shown of them, and bodies read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import StreamReader
+from aiohttp.web import Application, Request, RequestPayloadError, Response, StreamResponse
+from engineio.exceptions import ContentTooLongError, UnknownPacketError
+
+from master.access import name_place
+from master.errors import TooManyRequests
+from master.lines import Lines
+from master.meter import Flow
+from master.protocol.wire import FastJson, refuse
+
+Answer = Callable[[Request], Awaitable[StreamResponse]]
+
+PASSED_ON = ("Authorization", "Connection", "Content-Length", "Cookie", "Host", "Origin", "Upgrade")
+"""The headers that anybody behind this reads."""
+
+KEPT = ("REMOTE_ADDR", "HTTP_AUTHORIZATION")
+"""What is kept of the request that opens a connection, for as long as that stands."""
+
+_WSGI_NAMES = {
+    name: name.upper().replace("-", "_") if name.startswith("Content") else "HTTP_" + name.upper().replace("-", "_")
+    for name in PASSED_ON
+}
+
+
+class _WholeBody:
+    """A request body that `read` returns whole, however it is sent.
+
+    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
+    of some hundred kilobytes would be cut, and one in chunks, without a length, would be empty.
+    """
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+
+    async def read(self, limit: int) -> bytes:
+        """Return all of it.
+
+        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if it is cut off or not packed as it says.
+        """
+        parts: list[bytes] = []
+        size, chunk = 0, b""
+        try:
+            while chunk := await self._content.readany():
+                size += len(chunk)
+                if size > limit:
+                    raise ContentTooLongError
+                parts.append(chunk)
+        except (ConnectionError, RequestPayloadError):
+            self._content.feed_eof()  # the HTTP server would read on and call it an error of ours
+            raise UnknownPacketError from None
+        else:
+            return b"".join(parts)
+        finally:
+            # the stream keeps its fault, that its traceback, and that this frame: nothing of the body is to be in it
+            parts, chunk = [], b""
+
+
+def translate(request: Request) -> dict[str, Any]:
+    """Return a request as Engine.IO takes it: what it reads, and nothing else."""
+    environ: dict[str, Any] = {
+        "wsgi.input": _WholeBody(request.content),
+        "wsgi.url_scheme": request.headers.get("X-Forwarded-Proto", "http"),
+        "REMOTE_ADDR": str(request.remote or ""),
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.query_string,
+        "PATH_INFO": request.path,
+        "aiohttp.request": request,
+    }
+    for name in PASSED_ON:
+        value = request.headers.get(name)
+        if value is not None:
+            environ[_WSGI_NAMES[name]] = value
+    return environ
+
+
+class Intake:
+    """Stands before Engine.IO: each request is metered, and belongs to a TCP connection with a deadline."""
+
+    def __init__(self, lines: Lines, find_flow: Callable[[str], Flow | None], answer: Answer) -> None:
+        self._lines = lines
+        self._find_flow = find_flow
+        self._answer = answer
+
+    def add_routes(self, application: Application, server: Any, path: str) -> None:
+        """Route requests here; for Engine.IO, which hands over itself and its path."""
+        for method in ("GET", "POST", "OPTIONS"):
+            application.router.add_route(method, path, self.handle)
+
+    async def handle(self, request: Request) -> StreamResponse:
+        """Answer one request of Engine.IO."""
+        flow, line = self._find_flow(request.query.get("sid", "")), self._lines.find(request)
+        if flow is None:
+            try:
+                self._lines.meter.admit(name_place(request.remote or ""))
+            except TooManyRequests as refusal:
+                return _refuse(refusal)
+        if flow is None or line is None or "Upgrade" in request.headers:
+            return await self._answer(request)  # one that takes over from long-polling has its line once it speaks
+        self._lines.meter.attach(line, flow)
+        if request.method != "POST":
+            return await self._answer(request)
+        with self._lines.patience(request):
+            return await self._answer(request)
+
+
+def _refuse(refusal: TooManyRequests) -> Response:
+    wait_s = -(-(refusal.retry_after_ms or 1_000) // 1_000)
+    return Response(
+        status=refusal.status,
+        text=FastJson.dumps(refuse(refusal)),
+        content_type="application/json",
+        headers={"Retry-After": str(wait_s)},
+    )
