@@ -18,7 +18,9 @@ from master.access import Access, is_loopback
 from master.clock import Clock, SystemClock
 from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
+from master.lines import Lines
 from master.memory import Memory
+from master.meter import Meter, make_budgets
 from master.metrics import Metrics
 from master.model import WorkerConfig
 from master.operations.afterwards import restore
@@ -120,6 +122,12 @@ class Master:
         self.memory = Memory()
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, random_bytes, self._find_config)
+        self.meter = Meter(
+            self.clock,
+            make_budgets(settings.socket_events_per_s, settings.max_body_bytes),
+            requests_per_s=settings.http_requests_per_s,
+        )
+        self.lines = Lines(self.meter)
         self.sockets = _make_sockets(settings, self.clock, self.metrics)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
@@ -186,6 +194,7 @@ class Master:
             figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound),
             new_id=self.new_id,
             access=self.access,
+            lines=self.lines,
         )
         self.sockets.attach(application)
         self._runner = web.AppRunner(
@@ -195,6 +204,7 @@ class Master:
             tcp_keepalive=False,  # Engine.IO's pings and HTTP's own time-outs find who is gone
         )
         await self._runner.setup()
+        self.lines.watch(self._runner.server)
         self.begin_grace()
         if listen:
             await self._listen(self._runner)

@@ -18,11 +18,16 @@ def fill(burst: float, now: float) -> Bucket:
     return Bucket(burst, now)
 
 
-def take(bucket: Bucket, now: float, rate: float, burst: float) -> tuple[Bucket, float]:
-    """Take one token; return the bucket after it, and the seconds to wait until that token is really there.
+def take(bucket: Bucket, now: float, rate: float, burst: float, cost: float = 1.0) -> tuple[Bucket, float]:
+    """Take `cost` tokens; return the bucket after it, and the seconds to wait until they are really there.
 
     `rate` is tokens per second. A bucket never holds more than `burst`.
     """
     assert rate > 0, "a rate of 0 means no limit and is not asked for"
-    tokens = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate) - 1
+    tokens = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate) - cost
     return Bucket(tokens, now), max(0.0, -tokens / rate)
+
+
+def give_back(bucket: Bucket, cost: float = 1.0) -> Bucket:
+    """Return the bucket with what was taken in it again."""
+    return Bucket(bucket.tokens + cost, bucket.at)

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from master.access import Access, read_bearer
 from master.errors import Forbidden, Refusal, Unreadable
+from master.lines import Lines
 from master.model import Scope
 from master.web.answers import answer_refusal
 from master.web.origins import SAFE, may_be_rebound
@@ -24,7 +25,7 @@ Scopes = Mapping[tuple[str, str], Scope]
 """What a caller must have, by method and path as the route writes it."""
 
 
-def guard_requests(access: Access, scopes: Scopes) -> Middleware:
+def guard_requests(access: Access, scopes: Scopes, lines: Lines) -> Middleware:
     """Return a middleware that lets those in who may ask, as fast as they may."""
 
     @web.middleware
@@ -36,6 +37,7 @@ def guard_requests(access: Access, scopes: Scopes) -> Middleware:
         address = request.remote or ""
         access.admit_request(address)
         grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), address)
+        lines.welcome(request)
         if not access.guarded and may_be_rebound(request.headers.get("Host", "")):
             raise Forbidden("Without tokens Master answers to no domain's name; use localhost or an address.")
         if grant.scope < _find_scope(scopes, request):

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from master.access import Access
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
+from master.lines import Lines
 from master.protocol.http import Listing, Page
 from master.settings import Settings
 from master.turn import Caller
@@ -39,6 +40,7 @@ def build_web(
     figures: Figures,
     new_id: Callable[[], str],
     access: Access,
+    lines: Lines,
 ) -> web.Application:
     """Return the application; Socket.IO may be attached to it, its path is left alone."""
     app = web.Application(
@@ -47,7 +49,7 @@ def build_web(
             make_request_ids(new_id),
             allow_origins(settings.allowed_origins),
             translate_problems,
-            guard_requests(access, {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS}),
+            guard_requests(access, {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS}, lines),
         ],
     )
     health = Health(turns, vitals)

@@ -17,7 +17,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from master.access import Access
 from master.clock import ManualClock
 from master.keys import make_key
+from master.lines import Lines
 from master.memory import Memory
+from master.meter import Meter, make_budgets
 from master.metrics import Metrics
 from master.model import JsonObject
 from master.operations.logins import take_qr_code
@@ -77,6 +79,7 @@ class Site:
             figures=Figures(self.turns, self.memory, Metrics(), lambda: 0),
             new_id=lambda: f"request-{next(numbers)}",
             access=Access(settings, self.clock, os.urandom),
+            lines=Lines(Meter(self.clock, make_budgets(0, settings.max_body_bytes))),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

@@ -1,0 +1,187 @@
+"""What peers cost, counted with a clock moved by hand: no peer and no loop is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from master.clock import ManualClock
+from master.errors import TooManyRequests
+from master.meter import (
+    LOOSE_PER_S,
+    MOST_PLACES,
+    PATIENCE_S,
+    STRANGER_S,
+    STRANGERS_PER_S,
+    Flow,
+    Kind,
+    Line,
+    Meter,
+    make_budgets,
+)
+
+HERE, THERE = "10.0.0.1", "10.0.0.2"
+
+
+class World:
+    def __init__(self, **limits: int) -> None:
+        self.clock = ManualClock()
+        self.meter = Meter(self.clock, make_budgets(500, 16 * 1024 * 1024), requests_per_s=10, **limits)
+        self.ended: list[str] = []
+
+    def end(self, name: str) -> Callable[[], None]:
+        return lambda: self.ended.append(name)
+
+    def connect(self, name: str, place: str = HERE) -> Line:
+        return self.meter.connect(place, self.end(name))
+
+    def open(self, name: str, place: str = HERE) -> Flow:
+        return self.meter.open(place, self.end(name))
+
+    def wait(self, seconds: float) -> list[str]:
+        """Let time pass, and return what was hung up since the last time."""
+        self.clock.advance(seconds)
+        self.meter.hang_up_late()
+        ended, self.ended = self.ended, []
+        return ended
+
+
+@pytest.mark.parametrize("kind", ["connect", "open"])
+def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_seconds(kind: str) -> None:
+    world = World()
+    getattr(world, kind)("first")
+    world.wait(1)
+    getattr(world, kind)("second")
+    assert world.wait(STRANGER_S - 1) == []
+    assert world.wait(0.5) == ["first"]
+    assert world.wait(STRANGER_S) == ["second"]
+    assert world.wait(1_000) == []
+
+
+def test_a_known_line_stands_until_nobody_is_known_on_it_any_more() -> None:
+    world = World()
+    line = world.connect("line")
+    world.meter.welcome(line)
+    assert world.wait(1_000) == []
+    world.meter.suspect(line)
+    assert world.wait(STRANGER_S + 1) == ["line"]
+
+
+def test_what_somebody_known_begins_has_a_deadline_of_its_own() -> None:
+    world = World()
+    line = world.connect("line")
+    world.meter.welcome(line)
+    world.meter.begin(line)
+    assert world.wait(PATIENCE_S) == []
+    world.meter.end(line)
+    assert world.wait(PATIENCE_S) == []
+    world.meter.begin(line)
+    assert world.wait(PATIENCE_S + 1) == ["line"]
+
+
+def test_a_line_that_has_ended_is_never_hung_up() -> None:
+    world = World()
+    line = world.connect("line")
+    world.meter.leave(line)
+    world.meter.suspect(line)
+    world.meter.begin(line)
+    assert world.wait(1_000) == []
+    assert world.meter.strange_lines == 0
+
+
+def test_the_oldest_stranger_of_a_place_makes_room_for_its_newest() -> None:
+    world = World(strangers_per_place=2, strangers=100)
+    world.connect("other", THERE)
+    world.meter.welcome(world.connect("known"))
+    for number in range(4):
+        world.connect(f"stranger {number}")
+    assert world.ended == ["stranger 0", "stranger 1"]
+
+
+def test_the_place_with_most_strangers_makes_room_for_others() -> None:
+    world = World(strangers_per_place=10, strangers=4)
+    for number in range(4):
+        world.connect(f"crowd {number}")
+    for number in range(3):
+        world.connect(f"other {number}", f"10.0.1.{number}")
+    assert world.ended == ["crowd 0", "crowd 1", "crowd 2"]
+    assert world.meter.strange_lines == 4
+
+
+def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:
+    world = World()
+    known, stranger = world.open("known"), world.open("stranger")
+    world.meter.greet(known, Kind.DEVICE)
+    for flow in (known, stranger):
+        assert sum(flow.take_loose() > 0 for _ in range(3 * LOOSE_PER_S)) == 2 * LOOSE_PER_S
+    world.clock.advance(3)
+    assert known.take_loose() == 0
+
+
+def test_strangers_of_one_place_have_a_pace_together_and_all_places_too() -> None:
+    world = World()
+
+    def count_at_once(place: str) -> int:
+        flows = [world.open("", place) for _ in range(20)]
+        return sum(flow.take_loose() == 0 for flow in flows for _ in range(LOOSE_PER_S))
+
+    assert count_at_once(HERE) == STRANGERS_PER_S / 2
+    assert count_at_once(THERE) == 0, "all strangers together have taken what there is"
+    world.clock.advance(100)
+    assert count_at_once(THERE) == STRANGERS_PER_S / 2
+
+
+def test_what_it_took_to_become_known_is_given_back_to_the_place() -> None:
+    world = World()
+    for _ in range(10 * STRANGERS_PER_S):
+        world.meter.admit(HERE)
+        flow = world.open("")
+        assert flow.take_loose() == 0
+        world.meter.greet(flow, Kind.WORKER)
+
+
+def test_the_largest_budget_of_several_on_one_flow_holds() -> None:
+    world = World()
+    flow = world.open("")
+    sizes = [flow.budget.packet_bytes]
+    for kind in (Kind.DEVICE, Kind.WORKER, Kind.ADMINISTRATOR):
+        world.meter.greet(flow, kind)
+        sizes.append(flow.budget.packet_bytes)
+    assert sizes == [16 * 1024, 1024**2, 8 * 1024**2, 8 * 1024**2]
+
+
+def test_a_flow_is_full_until_what_is_under_way_is_dealt_with() -> None:
+    world = World()
+    flow = world.open("")
+    world.meter.greet(flow, Kind.WORKER)
+    freed: list[str] = []
+    flow.hold(3 * 1024**2)
+    assert not flow.is_full
+    flow.hold(3 * 1024**2)
+    assert flow.is_full
+    flow.call_when_free(lambda: freed.append("now"))
+    flow.release(1024**2)
+    assert freed == []
+    flow.release(1024**2)
+    flow.release(1024**2)
+    assert freed == ["now"]
+
+
+def test_requests_of_one_place_have_a_pace_and_say_when_to_return() -> None:
+    world = World()
+    for _ in range(40):
+        world.meter.admit(HERE)
+    with pytest.raises(TooManyRequests) as refused:
+        world.meter.admit(HERE)
+    assert refused.value.retry_after_ms == 101
+    world.meter.admit(THERE)
+    world.clock.advance(0.2)
+    world.meter.admit(HERE)
+
+
+def test_places_are_forgotten_past_a_limit() -> None:
+    world = World()
+    for number in range(MOST_PLACES + 5):
+        world.meter.admit(str(number))
+    assert len(world.meter._requests) == MOST_PLACES
