@@ -5,6 +5,7 @@ pyproject.toml bounds these libraries from above; whoever raises a bound reads t
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 import aiohttp.web
@@ -14,12 +15,22 @@ import engineio.packet
 import pytest
 import socketio
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from engineio.async_drivers import aiohttp as driver
 
 SEAMS = {
     aiohttp.web.WebSocketResponse: ("_start", "prepare", "receive", "close", "closed"),
-    BaseProtocol: ("_drain_helper",),
+    BaseProtocol: ("_drain_helper", "_upgraded"),
+    RequestHandler: (
+        "_lingering_time",
+        "_messages",
+        "_request_count",
+        "data_received",
+        "finish_response",
+        "handle_error",
+    ),
+    aiohttp.web.Server: ("__call__", "connection_lost", "connection_made"),
     engineio.async_server.AsyncServer: (
         "create_queue",
         "generate_id",
@@ -82,3 +93,12 @@ def test_the_library_makes_its_queue_by_the_server_and_its_socket_by_itself() ->
     source = inspect.getsource(engineio.base_socket.BaseSocket.__init__)
     assert "self.server.create_queue()" in source
     assert "AsyncSocket(self, sid)" in inspect.getsource(engineio.async_server.AsyncServer._handle_connect)
+
+
+async def test_the_servers_own_options_are_there() -> None:
+    from master.web.connections import OPTIONS
+
+    server = aiohttp.web.Server(lambda request: None, **OPTIONS)  # type: ignore[arg-type]  # nobody asks
+    assert (server._kwargs, isinstance(server._loop, asyncio.AbstractEventLoop)) == (OPTIONS, True)
+    given = inspect.signature(RequestHandler.__init__).parameters
+    assert set(OPTIONS) <= set(given)
