@@ -68,11 +68,11 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; hang up on a head that is too large before it is whole."""
-        before = self._request_count
+        before, is_body = self._request_count, self._body is not None and not self._body.is_eof()
         super().data_received(data)
         if self._request_count != before:
             self._head, self._body = 0, self._messages[-1][1] if self._messages else None
-        elif not self._upgraded and (self._body is None or self._body.is_eof()):
+        elif not self._upgraded and not is_body:
             self._head += len(data)
             if self._head > HEAD_BYTES and self.transport is not None:
                 self.transport.abort()

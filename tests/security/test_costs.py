@@ -115,6 +115,19 @@ async def test_a_body_whose_last_byte_never_comes_is_given_up(guarded, open_line
     assert await line.end() == b""
 
 
+async def test_a_body_is_no_head_however_many_pieces_it_comes_in(guarded, open_line):
+    head = (
+        f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\nContent-Length: 200000\r\n\r\n"
+    )
+    line = await open_line(guarded, head.encode())
+    await until(lambda: bool(guarded.master.meter._waiting))
+    for _ in range(4):
+        line.writer.write(b" " * 50_000)
+        await line.writer.drain()
+        await settle(guarded)
+    assert (await line.reader.readline()).startswith(b"HTTP/1.1 400")
+
+
 async def test_a_refused_body_is_not_read(guarded, open_line):
     """What is sent after the refusal stays in the kernel: the connection is closed at once."""
     head = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
