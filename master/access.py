@@ -1,7 +1,8 @@
-"""Who may: tokens and trusted addresses, and how fast an address may ask or guess.
+"""Who may: tokens and trusted addresses, and how fast an address may guess.
 
 Without any token Master is open, but to this machine alone. With one it is guarded: everybody says who they are, once
-per connection or HTTP request. Open or not, a worker id that a configuration runs as a process is that process's alone.
+per connection or HTTP request. A right token always passes, whatever others do behind the same address: the wait is for
+wrong ones. Open or not, a worker id that a configuration runs as a process is that process's alone.
 """
 
 from __future__ import annotations
@@ -17,19 +18,16 @@ import structlog
 
 from master.clock import Clock
 from master.decisions.attempts import Attempts, find_wait, note_wrong
-from master.decisions.pace import Bucket, fill, take
-from master.errors import Forbidden, TooManyAttempts, TooManyRequests, Unauthorized
-from master.model import Grant, Scope, Token, WorkerConfig
+from master.errors import Forbidden, TooManyAttempts, Unauthorized
+from master.logs import AUDIT, KNOWN
+from master.model import Grant, Scope, WorkerConfig
 from master.settings import Settings
-from master.tokens import ANY_WORKER, hash_secret
+from master.tokens import ANY_WORKER, hash_secret, mark_secret
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger(AUDIT)
 
 MOST_ADDRESSES = 10_000
 """Addresses remembered at a time; the one not heard from for longest is forgotten first."""
-
-BURST = 4
-"""Seconds' worth of HTTP requests that one address may send at once."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -50,17 +48,17 @@ class Access:
         self._clock = clock
         self._random_bytes = random_bytes
         self._key = random_bytes(32)
-        self._tokens = [Token(token.grant, self._seal(token.digest)) for token in tokens]
-        self._issued: dict[str, Token] = {}
+        self._grants = {self._seal(token.digest): token.grant for token in tokens}
+        self._issued: dict[str, tuple[bytes, int]] = {}
+        """Worker id -> the sealed digest and the mark of the token that was issued for its process."""
+        for token in tokens:
+            KNOWN.add(token.mark)
         self._find_config = find_config
         self._started: set[str] = set()
         """The workers that were ever started as processes of ours, since Master's start."""
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
         self._trusted = settings.trusted_workers
-        self._rate = settings.http_requests_per_s
         self._attempts: OrderedDict[str, Attempts] = OrderedDict()
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-        self._accepted: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def identify(self, kind: str, token: str | None, address: str) -> Grant:
         """Return who comes as `kind` (worker, admin or client) from `address`.
@@ -70,7 +68,7 @@ class Access:
         """
         if not self.guarded:
             self.require_near(address)
-            issued = self._find(self._seal(hash_secret(token))) if kind == "worker" and token else None
+            issued = self._find(token) if kind == "worker" and token else None
             return issued or Grant(kind, "", Scope.ADMIN if kind == "admin" else Scope.READ)
         if not token:
             if kind == "worker" and self._is_trusted(address):
@@ -107,16 +105,6 @@ class Access:
             return False
         return self.guarded or config.command is not None or config.auto_start or worker_id in self._started
 
-    def admit_request(self, address: str) -> None:
-        """Let so many HTTP requests of an address in per second. Errors: TooManyRequests."""
-        if not self._rate:
-            return
-        now, place, burst = self._clock.monotonic(), name_place(address), self._rate * BURST
-        bucket, wait_s = take(self._buckets.get(place) or fill(burst, now), now, self._rate, burst)
-        if wait_s:
-            raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
-        _remember(self._buckets, place, bucket)
-
     def issue_worker_token(self, worker_id: str) -> str:
         """Return a new token for one worker process of ours, in the place of its former one.
 
@@ -124,37 +112,41 @@ class Access:
         by it as well: nobody else is given its id.
         """
         secret = self._random_bytes(32).hex()
-        grant = Grant("worker", worker_id, Scope.READ)
+        self.withdraw_worker_token(worker_id)
+        digest, mark = self._seal(hash_secret(secret)), mark_secret(secret)
         self._started.add(worker_id)
-        self._issued[worker_id] = Token(grant, self._seal(hash_secret(secret)))
+        self._issued[worker_id] = digest, mark
+        self._grants[digest] = Grant("worker", worker_id, Scope.READ)
+        KNOWN.add(mark)
         return secret
 
     def withdraw_worker_token(self, worker_id: str) -> None:
         """End the token that was issued for a worker process; a connection that stands is not touched."""
-        self._issued.pop(worker_id, None)
+        issued = self._issued.pop(worker_id, None)
+        if issued is not None:
+            del self._grants[issued[0]]
+            KNOWN.drop(issued[1])
 
     def _look_up(self, token: str, address: str) -> Grant:
+        """Return what a token gives. Errors: Unauthorized; TooManyAttempts in its place after several wrong ones."""
+        found = self._find(token)
+        if found is not None:
+            return found
         now, place = self._clock.monotonic(), name_place(address)
-        digest = self._seal(hash_secret(token))
-        found = self._find(digest)
         wait_s = find_wait(self._attempts.get(place), now)
-        if wait_s and (found is None or (place, digest) not in self._accepted):
-            # who was let in before from here is not locked out by a stranger behind the same address
+        if wait_s:
             raise TooManyAttempts(retry_after_ms=round(wait_s * 1000) + 1)
-        if found is None:
-            attempts = note_wrong(self._attempts.get(place), now)
-            _remember(self._attempts, place, attempts)
-            log.warning("wrong_token", address=address, wrong=attempts.wrong)
-            raise Unauthorized("This token is not known.")
-        _remember(self._accepted, (place, digest), None)
-        return found
+        attempts = note_wrong(self._attempts.get(place), now)
+        _remember(self._attempts, place, attempts)
+        log.warning("wrong_token", address=address, wrong=attempts.wrong)
+        raise Unauthorized("This token is not known.")
 
-    def _find(self, digest: bytes) -> Grant | None:
-        found = None
-        for known in (*self._tokens, *self._issued.values()):  # to the end, whichever it is
-            if hmac.compare_digest(known.digest, digest):
-                found = known.grant
-        return found
+    def _find(self, token: str) -> Grant | None:
+        """Return what a token gives, or None.
+
+        The table is asked by an HMAC under a key of this process: how long that takes says nothing of any token.
+        """
+        return self._grants.get(self._seal(hash_secret(token)))
 
     def _seal(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, "sha256")

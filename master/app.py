@@ -20,6 +20,7 @@ from master.clock import Clock, SystemClock
 from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
 from master.lines import Lines
+from master.logs import KNOWN
 from master.memory import Memory
 from master.meter import Meter
 from master.metrics import Metrics
@@ -42,10 +43,14 @@ from master.store.sqlite.database import Connect, Database
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.upgrade import DatabaseFault, hold
 from master.supervisor import Supervisor
+from master.tokens import mark_secret
 from master.turn import SWEEP
 from master.vault import Vault
+from master.web.connections import OPTIONS, take_over
+from master.web.descriptors import Descriptors
 from master.web.figures import Figures
 from master.web.health import Vitals
+from master.web.origins import is_allowed
 from master.web.server import build_web
 from master.writer import Turns
 
@@ -83,20 +88,34 @@ def tune_process() -> None:
 
 
 def require_guard(settings: Settings) -> None:
-    """Refuse to listen where other machines reach while nobody has to say who they are. Errors: ListenFault."""
-    if settings.host.lower() == "localhost" or is_loopback(settings.host):
+    """Refuse to listen where other machines or any web page reach while no token is set. Errors: ListenFault."""
+    if settings.worker_tokens or settings.admin_tokens or settings.client_tokens:
         return
-    if not (settings.worker_tokens or settings.admin_tokens or settings.client_tokens):
+    if "*" in settings.allowed_origins:
+        raise ListenFault(
+            "ALLOWED_ORIGINS='*' lets every web page in a browser of this machine ask, and no token is set: set "
+            "tokens, or name the origins."
+        )
+    if settings.host.lower() != "localhost" and not is_loopback(settings.host):
         raise ListenFault(
             f"HOST={settings.host!r} can be reached from other machines, and no token is set: set ADMIN_TOKENS, and "
             "WORKER_TOKENS or TRUSTED_WORKERS for workers and CLIENT_TOKENS for devices, or set HOST=127.0.0.1."
         )
 
 
+def hide_keys(settings: Settings) -> None:
+    """Let no log line show a key of MASTER_KEYS."""
+    given = settings.master_keys.reveal() if settings.master_keys is not None else ""
+    for entry in given.split(","):
+        KNOWN.add(mark_secret(entry.partition(":")[2].strip()))
+
+
 def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics, lines: Lines) -> SocketServer:
     return SocketServer(
         async_mode="aiohttp",
-        cors_allowed_origins=list(settings.allowed_origins),
+        cors_allowed_origins=lambda origin, environ: (
+            origin is not None and is_allowed(origin, environ.get("HTTP_HOST", ""), settings.allowed_origins)
+        ),
         cors_credentials=True,
         max_http_buffer_size=LARGEST_EVENT,
         outbound_bytes=settings.outbound_queue_bytes,
@@ -127,6 +146,7 @@ class Master:
         self.memory = Memory()
         self.metrics = Metrics()
         self.access = Access(settings, self.clock, random_bytes, self._find_config)
+        hide_keys(settings)
         self.meter = Meter(
             self.clock,
             make_budgets(settings.socket_events_per_s, LARGEST_EVENT),
@@ -198,20 +218,15 @@ class Master:
             supervisor=self.supervisor,
             settings=self.settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound),
+            figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound, self.meter),
             new_id=self.new_id,
             access=self.access,
             lines=self.lines,
         )
         self.sockets.attach(application)
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            tcp_keepalive=False,  # Engine.IO's pings and HTTP's own time-outs find who is gone
-        )
+        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        self.lines.watch(self._runner.server)
+        take_over(self._runner.server, self.lines)
         self.begin_grace()
         if listen:
             await self._listen(self._runner)
@@ -220,6 +235,7 @@ class Master:
             self._background = [
                 asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers"),
                 asyncio.create_task(self.check_secrets(), name="secrets"),
+                asyncio.create_task(Descriptors(self.metrics).look_for_ever(), name="descriptors"),
             ]
         await self.supervisor.start_all(auto_start)
         if not self.access.guarded:

@@ -23,7 +23,7 @@ BURST = 4
 
 STRANGERS_PER_PLACE = 256
 STRANGERS = 1_024
-"""Lines on which nobody is known, and as many flows: of one place, and in all. The oldest makes room for the newest."""
+"""Lines on which nobody is known, and as many flows: of one place (but for young ones), and in all (strangers.py)."""
 
 MOST_PLACES = 10_000
 """Places whose pace is remembered; the one not heard from for longest is forgotten first."""

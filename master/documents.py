@@ -111,7 +111,11 @@ def _shorten(value: Any) -> Any:
 
 
 def _render_endpoints() -> Iterator[str]:
-    yield f"## HTTP\n\nUnder `{ROOT}`.\n\n| route | scope | query | body | |\n|---|---|---|---|---|"
+    yield (
+        f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` and `next_offset`. "
+        "Its page ends\nby its bytes as well as by `limit`; what follows begins at `next_offset`, null at the end."
+        "\n\n| route | scope | query | body | |\n|---|---|---|---|---|"
+    )
     for endpoint in ENDPOINTS:
         body = _fields(endpoint.body) if endpoint.body else ""
         route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()

@@ -39,6 +39,8 @@ READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
 class Endpoint:
     """One method of one path. An operation that `writes` gets a turn of the writer, any other only a look.
 
+    What is `shared` counts everything, whoever asks: those who ask within a second get the same reply.
+
     `scope` is what the caller must have. `plural` names the rows of a list in the answer, `singular` the one thing of
     any other answer.
     """
@@ -54,6 +56,7 @@ class Endpoint:
     body: type[Body] | None = None
     body_optional: bool = False
     writes: bool = False
+    shared: bool = False
     status: int = 200
 
 
@@ -309,7 +312,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     # reports
     Endpoint(
-        "GET", "/statistics", READ, reports.show_statistics, "Counts of everything, by state.", singular="statistics"
+        "GET",
+        "/statistics",
+        READ,
+        reports.show_statistics,
+        "Counts of everything, by state; at most a second old.",
+        singular="statistics",
+        shared=True,
     ),
-    Endpoint("GET", "/status", READ, None, "Version, uptime and counts.", singular="status"),
+    Endpoint("GET", "/status", READ, None, "Version, uptime and counts, at most a second old.", singular="status"),
 )

@@ -82,6 +82,20 @@ class TooLarge(Unreadable):
     status = 413
 
 
+class HeadTooLarge(Unreadable):
+    """The headers of the request come to more than Master reads."""
+
+    code = "head_too_large"
+    status = 431
+
+
+class UnsupportedEncoding(Unreadable):
+    """Bodies are taken as they are; send it without Content-Encoding."""
+
+    code = "unsupported_encoding"
+    status = 415
+
+
 class Unauthorized(Refusal):
     """Say who you are first."""
 

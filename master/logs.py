@@ -1,4 +1,8 @@
-"""Log lines: one set-up for Master's own and the libraries', to the console and to a rotated file."""
+"""Log lines: one set-up for Master's own and the libraries', to the console and to rotated files.
+
+What peers can make happen writes a few lines a second at most, and no line shows a token: those of the settings, and
+those that Master has issued, are found by their value in whatever text, of whichever library.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ import logging.handlers
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from master.files import make_private, tighten
+from master.tokens import SHORTEST_SECRET, mark_secret
 
 SECRET = re.compile(
     r".*(cookie|credential|password|secret|token|fingerprint|qr_?code|authorization).*|value|env", re.IGNORECASE
@@ -23,11 +29,34 @@ MAX_ITEMS = 100
 MAX_TEXT = 4_000
 FILE_BYTES = 10 * 1024 * 1024
 FILES_KEPT = 5
-CONSOLE, FILE = "master-console", "master-file"
+CONSOLE, FILE, AUDIT_FILE = "master-console", "master-file", "master-audit-file"
+OURS = (CONSOLE, FILE, AUDIT_FILE)
+AUDIT = "master.audit"
+"""The logger of who did, or tried, what. Its lines stand in audit.log as well, which nothing else fills."""
+AUDIT_FILES_KEPT = 10
 LOUD = ("master", "__main__")
 """Whose lines LOG_LEVEL decides on; libraries, some of which print what they carry, speak from WARNING on."""
 STUBBORN = ("engineio.server", "socketio.server")
-"""Loggers that get a level and a handler of their own from their library, unless they have a level already."""
+"""Loggers that get a level and a handler of their own from their library, unless they have a level already.
+
+What they say without an exception is about a peer's mistake, and quotes it: that is not heard.
+"""
+EDGES = ("aiohttp", "engineio", "socketio")
+"""Libraries that read what peers send: the words of their exceptions may be a peer's, and are withheld."""
+
+LIBRARY_LINES = 5.0, 20.0
+"""Lines per second of all libraries together, and how many at once."""
+STRANGERS_LINES = {
+    "wrong_token": (0.1, 60.0),
+    "request_unreadable": (0.2, 10.0),
+}
+"""Lines of ours whose number peers choose: as many per second, and at once. What is left out is counted.
+
+At its pace `wrong_token` writes 2 MB a day: audit.log holds a month and more, whatever strangers do.
+"""
+RUN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{SHORTEST_SECRET},}}")
+LIBRARY_TEXT = 300
+TRACE_TEXT = 16_000
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 TRACE_CONTROLS = {code: text for code, text in CONTROLS.items() if chr(code) not in "\n\t"}
 
@@ -49,6 +78,7 @@ def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_g
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
         structlog.processors.format_exc_info,  # plain: a traceback with local variables would show secrets
+        hide_known_values,
     ]
     as_json = [structlog.processors.JSONRenderer(ensure_ascii=False)]
     for_people = [
@@ -57,14 +87,20 @@ def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_g
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
         ),
     ]
-    handlers = [] if log_dir is None else [_open_file(log_dir)]
-    for handler in handlers:
+    files = []
+    if log_dir is not None:
+        files = [_open_file(log_dir, FILE, "master.log", FILES_KEPT)]
+        files.append(_open_file(log_dir, AUDIT_FILE, "audit.log", AUDIT_FILES_KEPT))
+        files[1].addFilter(lambda record: record.name == AUDIT)
+    for handler in files:
         handler.setFormatter(_make_formatter(shared, as_json))
     console = logging.StreamHandler(sys.stderr)
     console.set_name(CONSOLE)
     console.setFormatter(_make_formatter(shared, for_people if development else as_json))
     close_logs()
-    for handler in (console, *handlers):
+    sparing = Sparing()
+    for handler in (console, *files):
+        handler.addFilter(sparing)
         logging.getLogger().addHandler(handler)
     _set_levels(logging.getLevelNamesMapping()[level.upper()])
     structlog.configure(
@@ -78,7 +114,7 @@ def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_g
 def close_logs() -> None:
     """Take back what `configure_logs` opened; lines that come later are not kept."""
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if handler.name in (CONSOLE, FILE)]:
+    for handler in [handler for handler in root.handlers if handler.name in OURS]:
         root.removeHandler(handler)
         handler.close()
 
@@ -86,6 +122,142 @@ def close_logs() -> None:
 def hide_secrets(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace the values of keys that are known to carry secrets, however nested, and cut what is too large."""
     return {key: HIDDEN if SECRET.fullmatch(key) else _tidy(value, 0) for key, value in line.items()}
+
+
+class KnownValues:
+    """Secrets that no line may show, by their marks."""
+
+    def __init__(self) -> None:
+        self._marks: dict[int, int] = {}
+        """Mark -> how many secrets have it."""
+
+    def add(self, mark: int) -> None:
+        """Hide a secret from now on."""
+        self._marks[mark] = self._marks.get(mark, 0) + 1
+
+    def drop(self, mark: int) -> None:
+        """Hide it no more: it opens nothing any longer."""
+        left = self._marks.pop(mark, 0) - 1
+        if left > 0:
+            self._marks[mark] = left
+
+    def hide(self, text: str) -> str:
+        """Return a text in which each known secret is hidden, with what follows it without a blank."""
+        return RUN.sub(self._hide_in, text) if self._marks else text
+
+    def _hide_in(self, found: re.Match[str]) -> str:
+        run = found[0]
+        for start in range(len(run) - SHORTEST_SECRET + 1):
+            if mark_secret(run[start : start + SHORTEST_SECRET]) in self._marks:
+                return run[:start] + HIDDEN
+        return run
+
+
+KNOWN = KnownValues()
+"""Those of this process, like its log lines."""
+
+
+def hide_known_values(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide the secrets that Master knows in every text of a line, and cut a long traceback in its middle."""
+    trace = line.get("exception")
+    if isinstance(trace, str) and len(trace) > TRACE_TEXT:
+        line["exception"] = f"{trace[: TRACE_TEXT // 2]}\n...\n{trace[-TRACE_TEXT // 2 :]}"
+    return {KNOWN.hide(key): _hide_values(value) for key, value in line.items()}
+
+
+def _hide_values(value: Any) -> Any:
+    if isinstance(value, str):
+        return KNOWN.hide(value)
+    if isinstance(value, Mapping):
+        return {_hide_values(key): _hide_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_hide_values(inner) for inner in value])
+    if isinstance(value, bytes | Path | BaseException):
+        return KNOWN.hide(str(value))
+    return value
+
+
+class Withheld(Exception):
+    """Stands in a traceback for an exception whose words may be a peer's."""
+
+
+class Sparing(logging.Filter):
+    """Lets a few lines a second through of those whose number peers choose, and says how many it left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._allowances: dict[str, _Allowance] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Decide once for all handlers, and take peers' words out of what libraries say."""
+        decided: bool | None = getattr(record, "spared", None)
+        if decided is None:
+            decided = record.spared = self._decide(record)
+        return decided
+
+    def _decide(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, dict):
+            event = record.msg.get("event")
+            pace = STRANGERS_LINES.get(event) if isinstance(event, str) else None
+            if pace is None or not isinstance(event, str):
+                return True
+            left_out = self._allow(event, record.created, *pace)
+            if left_out:
+                record.msg["left_out"] = left_out
+            return left_out is not None
+        library = record.name.partition(".")[0]
+        if library in LOUD:
+            return True
+        if record.name in STUBBORN and not record.exc_info:
+            return False
+        left_out = self._allow("", record.created, *LIBRARY_LINES)
+        if left_out is None:
+            return False
+        if library in EDGES:
+            _withhold(record)
+        text = record.getMessage()
+        record.msg, record.args = text[:LIBRARY_TEXT] + ("..." if len(text) > LIBRARY_TEXT else ""), ()
+        if left_out:
+            record.msg += f" (and {left_out} lines of libraries that were left out)"
+        return True
+
+    def _allow(self, kind: str, now: float, rate: float, burst: float) -> int | None:
+        if kind not in self._allowances:
+            self._allowances[kind] = _Allowance(burst, now)
+        return self._allowances[kind].take(now, rate, burst)
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """How many lines may still be written, as of the second `at`, and how many were left out since the last one."""
+
+    lines: float
+    at: float
+    left_out: int = 0
+
+    def take(self, now: float, rate: float, burst: float) -> int | None:
+        """Return how many lines were left out before this one, or None if this one is left out as well."""
+        self.lines = min(burst, self.lines + max(0.0, now - self.at) * rate)
+        self.at = now
+        if self.lines < 1:
+            self.left_out += 1
+            return None
+        self.lines -= 1
+        left_out, self.left_out = self.left_out, 0
+        return left_out
+
+
+def _withhold(record: logging.LogRecord) -> None:
+    """Keep of an exception its kind and where it came from, but not its words; of a peer's malformed bytes no trace."""
+    fault = record.exc_info[1] if record.exc_info else None
+    if fault is None:
+        return
+    kind = type(fault).__name__
+    if type(fault).__module__.partition(".")[0] in EDGES:
+        record.msg, record.args, record.exc_info = f"A peer was refused: {kind}", (), None
+    else:
+        record.exc_info = (Withheld, Withheld(kind), fault.__traceback__)
+    record.exc_text = None
 
 
 def escape_controls(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -112,21 +284,21 @@ def _tidy(value: Any, depth: int) -> Any:
     return value
 
 
-def _open_file(log_dir: Path) -> logging.Handler:
+def _open_file(log_dir: Path, handler_name: str, name: str, kept: int) -> logging.Handler:
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
-        make_private(log_dir / "master.log")
-        tighten(*log_dir.glob("master.log.*"))
+        make_private(log_dir / name)
+        tighten(*log_dir.glob(f"{name}.*"))
         handler = logging.handlers.RotatingFileHandler(
-            log_dir / "master.log",
+            log_dir / name,
             maxBytes=FILE_BYTES,
-            backupCount=FILES_KEPT,
+            backupCount=kept,
             encoding="utf-8",
             errors="backslashreplace",
         )
     except OSError as fault:
         raise LogFault(f"LOG_DIR={str(log_dir)!r} cannot be used for logs: {fault.strerror}.") from None
-    handler.set_name(FILE)
+    handler.set_name(handler_name)
     return handler
 
 
@@ -141,6 +313,6 @@ def _set_levels(level: int) -> None:
     quiet = max(level, logging.WARNING)
     logging.getLogger().setLevel(quiet)
     for name in STUBBORN:
-        logging.getLogger(name).setLevel(quiet)
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
     for name in LOUD:
         logging.getLogger(name).setLevel(level)

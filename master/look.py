@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,9 @@ from master.store.sqlite.database import Database
 from master.turn import SWEEP, Caller, Fetch, Operation, Publisher, Read, Turn
 
 log = structlog.get_logger(__name__)
+
+COUNTED_S = 1.0
+"""How old counts of everything may be: they read every row, and are asked for again and again."""
 
 
 class Looks:
@@ -44,6 +48,22 @@ class Looks:
         self._new_id = new_id
         self._publisher = publisher
         self._metrics = metrics
+        self._counted: dict[Operation, tuple[asyncio.Task[Any], float]] = {}
+        """Counts of everything: what counts them, and the monotonic second at which it began."""
+
+    async def look_shared(self, operation: Operation) -> Any:
+        """Let an operation that counts everything, and is asked nothing in particular, read for all who ask at a time.
+
+        Who asks within COUNTED_S of another gets the same reply. One who hangs up does not take it from the others.
+        Errors: as `look`.
+        """
+        task, began = self._counted.get(operation, (None, 0.0))
+        now = self._clock.monotonic()
+        if task is None or (task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())):
+            task = asyncio.create_task(self.look(operation, None))
+            task.add_done_callback(lambda one: one.cancelled() or one.exception())  # all who asked may have gone
+            self._counted[operation] = task, now
+        return await asyncio.shield(task)
 
     async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody") -> Any:
         """Let an operation read what is committed; what it writes into its draft is thrown away.

@@ -28,6 +28,7 @@ from master.budgets import (
 )
 from master.clock import Clock
 from master.errors import TooManyRequests
+from master.strangers import Strangers
 
 
 class Line:
@@ -142,56 +143,6 @@ class Flow:
 Held = Line | Flow
 
 
-class _Strangers:
-    """Lines, or flows, on which nobody is known, in the order in which they came, by place."""
-
-    def __init__(self, per_place: int, in_all: int) -> None:
-        self._per_place = per_place
-        self._in_all = in_all
-        self._since: OrderedDict[Held, float] = OrderedDict()
-        self._places: dict[str, OrderedDict[Held, None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._since)
-
-    def add(self, held: Held, now: float) -> Held | None:
-        """Note one; return which must go for it, if any: the oldest of its place, or of the place that has most."""
-        self.drop(held)
-        self._since[held] = now
-        here = self._places.setdefault(held.place, OrderedDict())
-        here[held] = None
-        crowd = None
-        if self._per_place and len(here) > self._per_place:
-            crowd = here
-        elif self._in_all and len(self._since) > self._in_all:
-            crowd = max(self._places.values(), key=len)
-        if crowd is None:
-            return None
-        oldest = next(iter(crowd))
-        self.drop(oldest)
-        return oldest
-
-    def drop(self, held: Held) -> None:
-        """Forget one, if it is here."""
-        if self._since.pop(held, None) is None:
-            return
-        here = self._places[held.place]
-        del here[held]
-        if not here:
-            del self._places[held.place]
-
-    def take_late(self, latest: float) -> list[Held]:
-        """Forget and return those that came before `latest`."""
-        late = []
-        for held, since in self._since.items():
-            if since >= latest:
-                break
-            late.append(held)
-        for held in late:
-            self.drop(held)
-        return late
-
-
 class Meter:
     """What every peer costs. `requests_per_s` is of one place; 0 is no limit, here and for strangers."""
 
@@ -209,8 +160,8 @@ class Meter:
         """Lines and flows that were ended because nobody became known on them, or was patient for too long."""
         self._clock = clock
         self._requests_per_s = requests_per_s
-        self._lines = _Strangers(strangers_per_place, strangers)
-        self._flows = _Strangers(strangers_per_place, strangers)
+        self._lines: Strangers[Line] = Strangers(strangers_per_place, strangers)
+        self._flows: Strangers[Flow] = Strangers(strangers_per_place, strangers)
         self._waiting: OrderedDict[Line, float] = OrderedDict()
         self._requests: OrderedDict[str, Pace] = OrderedDict()
         self._packets: OrderedDict[str, Pace] = OrderedDict()
@@ -224,7 +175,7 @@ class Meter:
         return len(self._lines)
 
     def connect(self, place: str, hang_up: Callable[[], None]) -> Line:
-        """Note a new TCP connection, which is nobody's yet; the oldest such one may be hung up for it."""
+        """Note a new TCP connection, which is nobody's yet; another such one, or itself, may be hung up."""
         line = Line(place, hang_up)
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
@@ -261,7 +212,7 @@ class Meter:
     # -- flows: Engine.IO connections
 
     def open(self, place: str, hang_up: Callable[[], None]) -> Flow:
-        """Note a new Engine.IO connection, which is nobody's yet; the oldest such one may be hung up for it."""
+        """Note a new Engine.IO connection, which is nobody's yet; another such one, or itself, may be hung up."""
         flow = Flow(self, self._clock, place, hang_up)
         self._end(self._flows.add(flow, self._clock.monotonic()))
         return flow
@@ -317,7 +268,10 @@ class Meter:
     def hang_up_late(self) -> int:
         """End every line and flow whose time is over; return how many. To be called about once a second."""
         now = self._clock.monotonic()
-        late = [*self._lines.take_late(now - STRANGER_S - FAREWELL_S), *self._flows.take_late(now - STRANGER_S)]
+        late: list[Held] = [
+            *self._lines.take_late(now, STRANGER_S + FAREWELL_S),
+            *self._flows.take_late(now, STRANGER_S),
+        ]
         while self._waiting:
             line, since = next(iter(self._waiting.items()))
             if since >= now - PATIENCE_S:

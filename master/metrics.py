@@ -99,6 +99,15 @@ class Metrics:
         self.outbound_bytes = Gauge(
             "master_outbound_bytes", "The most that waits for one connection.", registry=self.registry
         )
+        self.descriptor_shortages = Counter(
+            "master_descriptor_shortages",
+            "Seconds in which no file descriptor was left for a new connection.",
+            registry=self.registry,
+        )
+        self.strangers = Gauge("master_strangers", "TCP connections on which nobody is known.", registry=self.registry)
+        self.hung_up = Gauge(
+            "master_hung_up", "Connections that were ended because their time was over.", registry=self.registry
+        )
         self.logins = Gauge("master_logins", "Ended logins by outcome.", ["outcome"], registry=self.registry)
         self.loop_lag = Gauge("master_loop_lag_seconds", "How late Master's own loop was last.", registry=self.registry)
         self.write_queue = Gauge("master_write_queue_items", "Items that wait for the writer.", registry=self.registry)

@@ -134,10 +134,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token gives, and the SHA-256 of its secret; the secret itself is kept nowhere."""
+    """What a token gives, and the SHA-256 of its secret; the secret itself is kept nowhere.
+
+    `mark` is by what a log line recognises it (logs.py).
+    """
 
     grant: Grant
     digest: bytes = field(repr=False)
+    mark: int = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Settings(BaseModel):
         ("http://localhost:3001", "http://localhost:3000"),
         min_length=1,  # Socket.IO would take an empty list for "do not check"
         max_length=100,
-        description="Web origins whose pages may connect from a browser.",
+        description="Web origins whose pages may connect from a browser. The default holds for Socket.IO alone; over "
+        "HTTP it is none but Master's own.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
     worker_tokens: WorkerTokens = Field(
@@ -135,8 +136,8 @@ class Settings(BaseModel):
         200,
         ge=0,
         le=1e6,
-        description="HTTP requests per second of one address, with a burst of four times that; past it they are "
-        "refused. 0 is no limit.",
+        description="HTTP requests per second of one token, and of all behind one address who have none, with a burst "
+        "of four times that; past it they are refused. 0 is no limit.",
     )
     heartbeat_interval_s: Seconds = Field(10, description="How often workers are asked to send a heartbeat.")
     heartbeat_timeout_s: Seconds = Field(
@@ -217,6 +218,11 @@ class Settings(BaseModel):
         description="Writes of workers that may wait, and as many of administrators, of devices, of HTTP; past it they "
         "are refused as overloaded. 0 is no limit.",
     )
+
+    @property
+    def http_origins(self) -> tuple[str, ...]:
+        """Return the origins whose pages may ask over HTTP: the default is one that Socket.IO's callers expect."""
+        return self.allowed_origins if "allowed_origins" in self.model_fields_set else ()
 
     def read_keys(self) -> tuple[Key, ...] | None:
         """Return the keys of MASTER_KEYS, or None if a key file holds them."""

@@ -22,26 +22,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import structlog
 
 from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
-from master.files import make_private
 from master.guard import Guard
 from master.model import JsonObject, WorkerConfig
+from master.output import Output, read_tail
 from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
 
 DEFAULT_COMMAND = (sys.executable, "-m", "simulator", "worker")
 EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-LOG_BYTES = 10 * 1024 * 1024
-"""A log larger than this is set aside as `.log.1` when its worker is started."""
-TAIL_BYTES = 1024 * 1024
-BLOCK_BYTES = 64 * 1024
 MAX_NAME = 200
 
 
@@ -203,7 +199,7 @@ class Supervisor:
 
     async def tail_log(self, worker_id: str, lines: int) -> list[str]:
         """Return the last lines that a worker's processes wrote, out of the log's last megabyte."""
-        return await asyncio.to_thread(_read_tail, self._log_path(worker_id), lines)
+        return await asyncio.to_thread(read_tail, self._log_path(worker_id), lines)
 
     async def _start_afresh(self, child: _Child, config: WorkerConfig) -> ProcessStatus:
         """Start on somebody's wish: whatever happened before is forgotten."""
@@ -225,32 +221,37 @@ class Supervisor:
         environment = self._describe_environment(config)
         named, *arguments = (config.command,) if config.command else self._default_command
         program = _find_program(named, environment.get("PATH"))
+        output = None
         try:
             await self._guard.open()
-            with _open_log(self._log_path(config.worker_id)) as output:
-                process = await asyncio.create_subprocess_exec(
-                    *(program, *arguments, *config.args),
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
+            output = Output(self._log_path(config.worker_id), self._clock)
+            process = await asyncio.create_subprocess_exec(
+                *(program, *arguments, *config.args),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output.end,
+                stderr=output.end,
+                start_new_session=True,
+            )
         except (OSError, ValueError) as fault:
+            if output is not None:
+                output.drop()
             reason = getattr(fault, "strerror", None) or fault
             raise StartFailed(f"{named} could not be started: {reason}.") from None
+        output.start()
         self._guard.watch(process.pid)
         child.process = process
         child.began = self._clock.monotonic()
-        child.watch = asyncio.create_task(self._watch(child, process), name=f"watch {config.worker_id}")
+        child.watch = asyncio.create_task(self._watch(child, process, output), name=f"watch {config.worker_id}")
         log.info("worker_process_started", worker=config.worker_id, pid=process.pid)
         return child.note(ProcessState.RUNNING, pid=process.pid, started_at=int(self._clock.now()), exit_code=None)
 
-    async def _watch(self, child: _Child, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, child: _Child, process: asyncio.subprocess.Process, output: Output) -> None:
         """Wait for the process to end, clear away what it left, and see to its return where that is wanted."""
         code = await process.wait()
         _signal_group(process.pid, signal.SIGKILL)  # a browser that outlived its worker serves nobody
         self._guard.forget(process.pid)
+        await output.close()
         if self._tokens is not None:
             self._tokens.withdraw_worker_token(child.config.worker_id)
         child.process = None
@@ -362,32 +363,3 @@ def _find_program(name: str, path: str | None) -> str:
     if not place.exists():
         raise StartFailed(f"There is no program {name}.")
     raise StartFailed(f"{name} is a folder." if place.is_dir() else f"{name} is not executable.")
-
-
-def _open_log(path: Path) -> BinaryIO:
-    """Open a worker's log to append to it. Errors: StartFailed."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_name(path.name + ".1"))
-        make_private(path)
-        return path.open("ab")
-    except OSError as fault:
-        raise StartFailed(f"The worker's log {path} cannot be written: {fault.strerror}.") from None
-
-
-def _read_tail(path: Path, lines: int) -> list[str]:
-    """Return the last lines of a file, reading no more of its end than they need."""
-    if lines < 1 or not path.is_file():
-        return []
-    tail = b""
-    with path.open("rb") as file:
-        place = file.seek(0, os.SEEK_END)
-        floor = max(0, place - TAIL_BYTES)
-        while place > floor and tail.count(b"\n") <= lines:
-            step = min(BLOCK_BYTES, place - floor)
-            place -= step
-            file.seek(place)
-            tail = file.read(step) + tail
-    found = tail.decode("utf-8", "replace").removesuffix("\n").split("\n") if tail else []
-    return [line.removesuffix("\r") for line in found[-lines:]]

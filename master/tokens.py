@@ -64,6 +64,11 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def mark_secret(secret: str) -> int:
+    """Return by what a secret is recognised in a text: a hash that this process alone can make, of its beginning."""
+    return hash(secret[:SHORTEST_SECRET])
+
+
 def _parse_token(kind: str, entry: str) -> Token:
     name, *rest = entry.split(":")
     if not rest or len(rest) > (1 if kind == "worker" else 2):
@@ -74,7 +79,8 @@ def _parse_token(kind: str, entry: str) -> Token:
         raise ValueError(f"its secret has fewer than {SHORTEST_SECRET} characters")
     if not _SECRET.fullmatch(rest[0]):
         raise ValueError("its secret is longer than 256 characters or has others than letters, digits and ._~+/=-")
-    return Token(_read_grant(kind, name, rest[1] if len(rest) > 1 else None), hash_secret(rest[0]))
+    grant = _read_grant(kind, name, rest[1] if len(rest) > 1 else None)
+    return Token(grant, hash_secret(rest[0]), mark_secret(rest[0]))
 
 
 def _read_grant(kind: str, name: str, limit: str | None) -> Grant:

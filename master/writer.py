@@ -193,7 +193,8 @@ class Turns(Looks):
         """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
         for operation, event in reversed([one for done in group.done for one in done.turn.next_turns]):
             self._queue(operation, event, first=True)
-        self._waiting += group.list_again()
+        for item in group.list_again():
+            self._waiting.put(item)
 
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())

@@ -82,7 +82,7 @@ async def list_all(api: Api, path: str, **query: Any) -> AsyncIterator[JsonObjec
         for row in rows:
             yield row
         offset += len(rows)
-        if len(rows) < PAGE:
+        if not answer.get("has_more", len(rows) == PAGE):
             break
     if answer.get("total") != offset:
         raise ApiTrouble(f"GET {path} says total {answer.get('total')} and lists {offset} rows")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 import socketio
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 
 from master import logs
 from master.logs import LogFault, close_logs, configure_logs
+from master.tokens import mark_secret
 
 NAMES = ("", *logs.LOUD, *logs.STUBBORN)
 
@@ -85,10 +88,7 @@ def test_the_level_decides_what_is_kept(tmp_path: Path, level: str, kept: list[s
     assert [line["level"] for line in read(tmp_path)] == [name for name in kept for _ in range(2)]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["aiohttp.access", "aiohttp.server", "engineio.server", "socketio.server", "alembic", "asyncio", "aiosqlite"],
-)
+@pytest.mark.parametrize("name", ["aiohttp.access", "aiohttp.server", "alembic", "asyncio", "aiosqlite"])
 def test_libraries_speak_from_warning_on_and_look_like_the_rest(tmp_path: Path, name: str):
     configure_logs("debug", tmp_path, development=False)
     structlog.contextvars.bind_contextvars(request_id="r-1")
@@ -217,13 +217,143 @@ def test_a_second_set_up_replaces_the_first(tmp_path: Path):
     assert [line["event"] for line in read(tmp_path / "two")] == ["second"]
 
 
+TOKEN = "root-secret-token-00000003"
+
+
+@pytest.fixture
+def known() -> Iterator[None]:
+    mark = mark_secret(TOKEN)
+    logs.KNOWN.add(mark)
+    yield
+    logs.KNOWN.drop(mark)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN,
+        f"Bearer {TOKEN}",
+        f"b'Authorization: Bearer {TOKEN}\\x00'",
+        f"token={TOKEN}&x=1",
+        f"//{TOKEN}//",
+        f"x{TOKEN}",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("development", [True, False])
+def test_a_token_is_found_by_its_value_in_whatever_is_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: None, text: str, development: bool
+):
+    configure_logs("info", tmp_path, development=development)
+    log = structlog.get_logger("master")
+    log.info(text, host=text, nested={"list": [{"deep": (text,)}], text: 1}, raw=text.encode(), fault=ValueError(text))
+    logging.getLogger("asyncio").warning("trouble with %s", text)
+    for name in ("master", "asyncio", "aiohttp.server", "socketio.server"):
+        try:
+            raise ValueError(text)
+        except ValueError:
+            logging.getLogger(name).exception("it said %r", text)
+    written = (tmp_path / "master.log").read_text(encoding="utf-8")
+    assert len(written.splitlines()) == 6
+    assert TOKEN not in written
+    assert TOKEN not in capsys.readouterr().err
+    assert written.count(logs.HIDDEN) >= 6
+
+
+def test_a_token_that_has_ended_is_hidden_no_more_and_what_is_none_never_was(tmp_path: Path, known: None):
+    configure_logs("info", tmp_path, development=False)
+    structlog.get_logger("master").info("line", text="another-secret-token-00000003", id="9b2f0d0e-1f0a-4d5b-8a0e")
+    logs.KNOWN.add(mark_secret(TOKEN))
+    logs.KNOWN.drop(mark_secret(TOKEN))
+    assert logs.KNOWN.hide(TOKEN) == logs.HIDDEN
+    assert read(tmp_path)[0]["text"] == "another-secret-token-00000003"
+
+
+def make_record(name: str, at: float, msg: Any = "text", level: int = logging.ERROR, **more: Any) -> logging.LogRecord:
+    record = logging.LogRecord(name, level, __file__, 1, msg, (), more.get("exc_info"))
+    record.created = at
+    return record
+
+
+@pytest.mark.parametrize("names", [["asyncio"], ["aiohttp.server", "aiosqlite", "alembic"]], ids=str)
+def test_libraries_write_a_few_lines_a_second_together_and_what_is_left_out_is_counted(names: list[str]):
+    sparing = logs.Sparing()
+    records = [make_record(names[number % len(names)], 1_000 + number / 1_000) for number in range(10_000)]
+    admitted = [record for record in records if sparing.filter(record)]
+    rate, burst = logs.LIBRARY_LINES
+    assert len(admitted) == pytest.approx(burst + rate * 10, abs=1)
+    assert all(sparing.filter(record) for record in admitted), "the second handler is told the same"
+    assert re.fullmatch(r"text \(and (199|200) lines of libraries that were left out\)", admitted[-1].getMessage())
+
+
+@pytest.mark.parametrize("event", logs.STRANGERS_LINES)
+def test_lines_of_ours_whose_number_strangers_choose_are_few_and_counted(event: str):
+    sparing = logs.Sparing()
+    records = [make_record("master.web", 1_000 + number / 100, {"event": event}) for number in range(100_000)]
+    admitted = [record for record in records if sparing.filter(record)]
+    rate, burst = logs.STRANGERS_LINES[event]
+    assert len(admitted) == pytest.approx(burst + rate * 1_000, abs=1)
+    told = sum(record.msg.get("left_out", 0) for record in admitted)
+    assert told + len(admitted) == pytest.approx(100_000, abs=100 / rate)
+    assert sparing.filter(make_record("master.web", 1_000, {"event": "master_started"}))
+
+
+def test_a_peers_malformed_bytes_are_one_short_line_without_them(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    for fault in (BadHttpMessage("the words of a peer"), ValueError("the words of a peer")):
+        try:
+            raise fault
+        except Exception:
+            logging.getLogger("aiohttp.server").exception("Error handling request from %s", "10.0.0.1")
+    first, second = read(tmp_path)
+    assert (first["event"], "exception" in first) == ("A peer was refused: BadHttpMessage", False)
+    assert "test_logs.py" in second["exception"], "where a bug of ours was is said"
+    assert "ValueError" in second["exception"]
+    assert "the words" not in (tmp_path / "master.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", logs.STUBBORN)
+def test_what_socket_libraries_say_of_a_peers_mistake_is_not_heard_but_a_bug_is(tmp_path: Path, name: str):
+    configure_logs("debug", tmp_path, development=False)
+    library = logging.getLogger(name)
+    library.warning("Unknown callback received, ignoring.")
+    library.error("https://evil.example is not an accepted origin.")
+    try:
+        raise ValueError("the words of a peer")
+    except ValueError:
+        library.exception("post request handler error")
+    [line] = read(tmp_path)
+    assert line["event"] == "post request handler error"
+
+
+def test_who_did_what_stands_in_a_file_that_nothing_else_fills(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    structlog.get_logger(logs.AUDIT).info("change_asked", by="anna")
+    structlog.get_logger("master.web").error("request_failed")
+    logging.getLogger("aiohttp.server").error("trouble")
+    audit = [json.loads(line) for line in (tmp_path / "audit.log").read_text(encoding="utf-8").splitlines()]
+    assert [line["event"] for line in audit] == ["change_asked"]
+    assert [line["event"] for line in read(tmp_path)] == ["change_asked", "request_failed", "trouble"]
+
+
+def test_a_long_traceback_is_cut_in_its_middle(tmp_path: Path):
+    configure_logs("info", tmp_path, development=False)
+    try:
+        raise ValueError("x" * 100_000)
+    except ValueError:
+        structlog.get_logger("master").exception("broken")
+    [line] = read(tmp_path)
+    assert line["exception"].startswith("Traceback")
+    assert len(line["exception"]) <= logs.TRACE_TEXT + 10
+
+
 def test_closing_takes_back_only_what_was_set_up(tmp_path: Path):
     mine = logging.NullHandler()
     root = logging.getLogger()
     root.addHandler(mine)
     before = list(root.handlers)
     configure_logs("info", tmp_path, development=False)
-    assert len(root.handlers) == len(before) + 2
+    assert len(root.handlers) == len(before) + 3
     close_logs()
     close_logs()
     assert root.handlers == before
@@ -236,7 +366,8 @@ def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for number in range(20):
         structlog.get_logger("master").info("line", number=number)
     files = sorted(path.name for path in tmp_path.iterdir())
-    assert files == ["master.log", *(f"master.log.{number}" for number in range(1, logs.FILES_KEPT + 1))]
+    kept = (f"master.log.{number}" for number in range(1, logs.FILES_KEPT + 1))
+    assert files == ["audit.log", "master.log", *kept]
     assert read(tmp_path)[-1]["number"] == 19
 
 

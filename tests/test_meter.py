@@ -19,6 +19,7 @@ from master.budgets import (
 from master.clock import ManualClock
 from master.errors import TooManyRequests
 from master.meter import Flow, Line, Meter
+from master.strangers import YOUNG_S
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -110,6 +111,7 @@ def test_the_oldest_stranger_of_a_place_makes_room_for_its_newest() -> None:
     world.meter.welcome(world.connect("known"))
     for number in range(4):
         world.connect(f"stranger {number}")
+        world.clock.advance(YOUNG_S)
     assert world.ended == ["stranger 0", "stranger 1"]
 
 
@@ -117,10 +119,28 @@ def test_the_place_with_most_strangers_makes_room_for_others() -> None:
     world = World(strangers_per_place=10, strangers=4)
     for number in range(4):
         world.connect(f"crowd {number}")
+    world.clock.advance(YOUNG_S)
     for number in range(3):
         world.connect(f"other {number}", f"10.0.1.{number}")
     assert world.ended == ["crowd 0", "crowd 1", "crowd 2"]
     assert world.meter.strange_lines == 4
+
+
+def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_other() -> None:
+    world = World(strangers_per_place=2, strangers=100)
+    lines = [world.connect(f"worker {number}") for number in range(50)]
+    assert world.wait(YOUNG_S / 2) == []
+    for line in lines[:45]:
+        world.meter.welcome(line)
+    assert world.wait(YOUNG_S / 2) == ["worker 45", "worker 46", "worker 47"]
+    assert world.meter.strange_lines == 2
+
+
+def test_past_the_limit_of_all_the_newest_of_a_young_crowd_comes_again() -> None:
+    world = World(strangers_per_place=2, strangers=10)
+    for number in range(12):
+        world.connect(f"worker {number}")
+    assert world.ended == ["worker 10", "worker 11"]
 
 
 def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:

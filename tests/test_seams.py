@@ -5,6 +5,7 @@ pyproject.toml bounds these libraries from above; whoever raises a bound reads t
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 
 import aiohttp.web
@@ -21,8 +22,16 @@ from engineio.async_drivers import aiohttp as driver
 
 SEAMS = {
     aiohttp.web.WebSocketResponse: ("_reader", "_start", "prepare", "receive", "pong", "close", "closed"),
-    aiohttp.web.Server: ("connection_made", "connection_lost"),
-    BaseProtocol: ("_drain_helper", "pause_reading", "resume_reading"),
+    BaseProtocol: ("_drain_helper", "_upgraded", "pause_reading", "resume_reading"),
+    RequestHandler: (
+        "_lingering_time",
+        "_messages",
+        "_request_count",
+        "data_received",
+        "finish_response",
+        "handle_error",
+    ),
+    aiohttp.web.Server: ("__call__", "connection_lost", "connection_made"),
     WebSocketDataQueue: ("set_exception",),
     WebSocketReader: ("feed_data", "feed_eof"),
     engineio.async_server.AsyncServer: (
@@ -91,3 +100,12 @@ def test_the_library_makes_its_queue_by_the_server_and_its_socket_by_itself() ->
     source = inspect.getsource(engineio.base_socket.BaseSocket.__init__)
     assert "self.server.create_queue()" in source
     assert "AsyncSocket(self, sid)" in inspect.getsource(engineio.async_server.AsyncServer._handle_connect)
+
+
+async def test_the_servers_own_options_are_there() -> None:
+    from master.web.connections import OPTIONS
+
+    server = aiohttp.web.Server(lambda request: None, **OPTIONS)  # type: ignore[arg-type]  # nobody asks
+    assert (server._kwargs, isinstance(server._loop, asyncio.AbstractEventLoop)) == (OPTIONS, True)
+    given = inspect.signature(RequestHandler.__init__).parameters
+    assert set(OPTIONS) <= set(given)

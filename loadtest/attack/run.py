@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from loadtest.attack.acts import ACTS, MIB, Act, Stage
+from loadtest.attack import http as http_edge
+from loadtest.attack.acts import ACTS as SOCKETS
+from loadtest.attack.acts import MIB, Act, Stage
 from loadtest.attack.peers import make_secret
 from loadtest.bench.process import raise_file_limit
 from loadtest.target import ROOT, Target, TargetFailed, ask
+
+ACTS = (*SOCKETS, *http_edge.ACTS)
 
 LIMIT_S = 600.0
 """Longest seconds of one attack."""

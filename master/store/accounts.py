@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account
 from master.store.mapping import ACCOUNTS
-from master.store.rows import ROWS, equals, find_page
+from master.store.rows import PAGE_BYTES, ROWS, equals, find_page
 from master.store.schema import accounts, comments, direct_messages, notifications
 from master.store.sealing import Secrets, find_broken, judge_secrets, read_secrets
 
@@ -22,7 +22,7 @@ async def list_accounts(
 ) -> tuple[list[Account], int]:
     """Return a page of accounts, the newest last, and how many there are; `filters` are column = value."""
     order = [accounts.c.created_at, accounts.c.id]
-    return await find_page(connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset)
+    return await find_page(connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset, PAGE_BYTES)
 
 
 async def read_account_secrets(connection: AsyncConnection, account_ids: tuple[str, ...]) -> dict[str, Secrets]:

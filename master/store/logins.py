@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import OPEN_SESSION, Login
 from master.store.mapping import LOGINS
-from master.store.rows import chunk_ids, count_by, equals, find_page, find_record
+from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
 from master.store.schema import login_sessions as logins
 
 _OPEN = sorted(OPEN_SESSION)
@@ -26,7 +26,7 @@ async def list_logins(
 ) -> tuple[list[Login], int]:
     """Return a page of login sessions, the newest first, and how many there are; `filters` are column = value."""
     order = [logins.c.created_at.desc(), logins.c.id]
-    return await find_page(connection, LOGINS, equals(LOGINS, filters), order, limit, offset)
+    return await find_page(connection, LOGINS, equals(LOGINS, filters), order, limit, offset, PAGE_BYTES)
 
 
 async def read_codes(connection: AsyncConnection, session_ids: Sequence[str]) -> dict[str, dict[str, str | None]]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from master.decisions.intake import SAID
 from master.model import Direction, Message, MessageKind
 from master.store.mapping import MESSAGES
-from master.store.rows import find_page, find_record
+from master.store.rows import PAGE_BYTES, find_page, find_record
 
 
 async def keep_messages(connection: AsyncConnection, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
@@ -72,7 +72,7 @@ async def list_messages(
     if direction is not None:
         conditions.append(table.c.direction == direction)
     order = [table.c.detected_at.desc(), table.c.created_at.desc(), table.c.id]
-    return await find_page(connection, rows, conditions, order, limit, offset)
+    return await find_page(connection, rows, conditions, order, limit, offset, PAGE_BYTES)
 
 
 async def mark_message_read(connection: AsyncConnection, kind: MessageKind, message_id: str) -> Message | None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Device, Notification
 from master.store.mapping import NOTIFICATIONS
-from master.store.rows import chunk_ids, count_by, equals, find_page, find_record
+from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
 from master.store.schema import client_deliveries, notifications
 
 
@@ -69,7 +69,9 @@ async def list_notifications(
 ) -> tuple[list[Notification], int]:
     """Return a page of notifications, the newest first, and how many there are; `filters` are column = value."""
     conditions = equals(NOTIFICATIONS, filters)
-    return await find_page(connection, NOTIFICATIONS, conditions, [notifications.c.seq.desc()], limit, offset)
+    return await find_page(
+        connection, NOTIFICATIONS, conditions, [notifications.c.seq.desc()], limit, offset, PAGE_BYTES
+    )
 
 
 async def find_since(

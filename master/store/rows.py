@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.store.mapping import Rows
 
 R = TypeVar("R")
+
+PAGE_BYTES = 1024 * 1024
+"""Where the page of a list ends, whatever number of rows was asked for: characters and bytes of its rows, about."""
+
+FIRST_PART = 16
+"""Rows that are read before it is known how large they are."""
 
 ID_CHUNK = 5_000
 """Ids per `IN (...)`: well under SQLite's limit of 32,766 variables."""
@@ -32,11 +39,34 @@ async def find_page(
     order: Sequence[Any],
     limit: int,
     offset: int,
+    most_bytes: int = sys.maxsize,
 ) -> tuple[list[R], int]:
-    """Return one page of the records that meet all `conditions`, and how many there are in all."""
-    found = await connection.execute(rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset))
+    """Return one page of the records that meet all `conditions`, and how many there are in all.
+
+    The page ends behind the row with which it comes to `most_bytes`; the rows behind that are not read.
+    """
+    query = rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset)
+    if most_bytes == sys.maxsize:
+        found = list((await connection.execute(query)).all())
+    else:
+        found = await _read_until(connection, query, most_bytes)
     total = await connection.scalar(select(func.count()).select_from(rows.table).where(*conditions))
-    return rows.to_records(found.all()), int(total or 0)
+    return rows.to_records(found), int(total or 0)
+
+
+async def _read_until(connection: AsyncConnection, query: Select[Any], most_bytes: int) -> list[Row[Any]]:
+    """Read rows in parts that grow as long as the rows are small, until they come to so many bytes."""
+    found: list[Row[Any]] = []
+    size, part = 0, FIRST_PART
+    async with connection.stream(query) as result:
+        while size < most_bytes and (read := await result.fetchmany(part)):
+            for row in read:
+                found.append(row)
+                size += sum(len(value) for value in row if isinstance(value, str | bytes))
+                if size >= most_bytes:
+                    break
+            part = max(1, min(500, (most_bytes - size) * len(found) // (2 * size + 1)))
+    return found
 
 
 def equals(rows: Rows[Any], filters: dict[str, Any]) -> list[ColumnElement[bool]]:

@@ -11,6 +11,9 @@ from aiohttp import web
 from master.errors import INTERNAL, Refusal
 from master.protocol.http import Listing
 
+PAGE_BYTES = 1024 * 1024
+"""Where the page of a list ends, whatever number of rows was asked for; at least one row is in it."""
+
 
 def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Response:
     """Return `content` as a JSON answer."""
@@ -20,8 +23,20 @@ def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Respons
 
 
 def answer_list(plural: str, listing: Listing, *, limit: int, offset: int) -> web.Response:
-    """Return a page of rows, under the noun's own name and as `data`."""
-    rows = orjson.Fragment(orjson.dumps(listing.rows, default=str))  # written once, sent under two names
+    """Return a page of rows, under the noun's own name and as `data`.
+
+    It ends by its bytes as well as by its number of rows: `has_more` says whether there are others, and `next_offset`
+    where they begin.
+    """
+    shown, size = [], 0
+    for row in listing.rows:
+        shown.append(orjson.dumps(row, default=str))
+        size += len(shown[-1])
+        if size >= PAGE_BYTES:
+            break
+    rows = orjson.Fragment(b"[" + b",".join(shown) + b"]")  # written once, sent under two names
+    after = offset + len(shown)
+    has_more = bool(shown) and after < listing.total
     return answer_json(
         {
             "success": True,
@@ -30,6 +45,8 @@ def answer_list(plural: str, listing: Listing, *, limit: int, offset: int) -> we
             "total": listing.total,
             "limit": limit,
             "offset": offset,
+            "has_more": has_more,
+            "next_offset": after if has_more else None,
         }
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from master.memory import Memory
+from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
 from master.writer import Turns
 
@@ -14,8 +15,11 @@ from master.writer import Turns
 class Figures:
     """Answers Prometheus from memory."""
 
-    def __init__(self, turns: Turns, memory: Memory, metrics: Metrics, measure_outbound: Callable[[], int]) -> None:
+    def __init__(
+        self, turns: Turns, memory: Memory, metrics: Metrics, measure_outbound: Callable[[], int], meter: Meter
+    ) -> None:
         self._measure_outbound = measure_outbound
+        self._meter = meter
         self._turns = turns
         self._memory = memory
         self._metrics = metrics
@@ -24,6 +28,8 @@ class Figures:
         """Show all figures in Prometheus's text format."""
         metrics, memory, sessions = self._metrics, self._memory, self._memory.sessions
         metrics.write_queue.set(self._turns.waiting)
+        metrics.strangers.set(self._meter.strange_lines)
+        metrics.hung_up.set(self._meter.hung_up)
         metrics.brakes.set(memory.watch.brakes)
         metrics.altered_duplicates.set(memory.altered_duplicates)
         metrics.takeovers.set(sessions.takeover_count)

@@ -106,7 +106,8 @@ class Health:
 
     async def show_status(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Show version, uptime and the counts of everything."""
-        counts = await self._turns.look(show_status, await read_request(request, endpoint), HTTP)
+        await read_request(request, endpoint)
+        counts = await self._turns.look_shared(show_status)
         return answer_one(endpoint.singular, {**self._vitals.show(), **counts})
 
     async def close(self, app: web.Application) -> None:

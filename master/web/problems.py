@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -16,6 +17,7 @@ from master.errors import MethodNotAllowed, Missing, Refusal, TooLarge, Unreadab
 from master.web.answers import answer_internal, answer_refusal
 
 SOCKETS = "/socket.io"
+REST_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-Id"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -46,14 +48,26 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
         request_id = given if _SANE_ID.fullmatch(given) else new_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer = await handler(request)
-        if request.content.exception() is not None and not request.content.is_eof():
-            request.content.feed_eof()  # refused unread, and broken: the server would read on and call it our error
+        await _read_rest(request)
         answer.headers[REQUEST_ID] = request_id
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         return answer
 
     return name_request
+
+
+async def _read_rest(request: web.Request) -> None:
+    """Read the rest of a small body that was refused, so that its sender reads the answer and not a reset.
+
+    What is larger is left to the end of the connection.
+    """
+    content = request.content
+    if content.exception() is None and not content.is_eof() and 0 < (request.content_length or 0) <= REST_BYTES:
+        with suppress(ConnectionError, web.RequestPayloadError):
+            await content.read()
+    if content.exception() is not None and not content.is_eof():
+        content.feed_eof()  # refused unread, and broken: the server would read on and call it our error
 
 
 @web.middleware

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import hashlib
 import io
 import re
 
@@ -27,7 +29,14 @@ _BEGINNINGS = {
 }
 """How images begin, for Base64 that does not say what it is (the source document's column asks for no more)."""
 
+URL_BYTES = 1_024
+"""The longest URL that is drawn; what platforms show is a tenth of it, and drawing takes longer with every byte."""
+
+KEPT_S = 5.0
+"""How long a drawn code is kept for others who ask: a code is a secret, and pages ask again every few seconds."""
+
 HTTP = Caller("http")
+NO_IMAGE = "This login's code cannot be shown as an image."
 
 
 class QrCodes:
@@ -35,29 +44,46 @@ class QrCodes:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
+        self._drawn: dict[bytes, asyncio.Task[bytes]] = {}
+        """SHA-256 of a URL -> its code, drawn or being drawn."""
+        self._one_at_a_time = asyncio.Lock()
 
     async def show(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         """Send the code of an open login as an image. Errors: Missing."""
         shown = await self._turns.look(show_qr_code, await read_request(request, endpoint), HTTP)
-        kind, image = render_code(shown)
+        kind, image = _read_image(shown.get("qr_code_data") or "") or await self._draw(shown)
         return web.Response(body=image, content_type=kind)
 
-
-def render_code(shown: JsonObject) -> tuple[str, bytes]:
-    """Return content type and bytes of a session's code: the worker's image, or one of its URL. Errors: Missing."""
-    sent = _read_image(shown.get("qr_code_data") or "")
-    if sent is not None:
-        return sent
-    url = shown.get("qr_code_url")
-    if url:
+    async def _draw(self, shown: JsonObject) -> tuple[str, bytes]:
+        """Return content type and bytes of a session's URL as a code, drawn once for all who ask. Errors: Missing."""
+        url = (shown.get("qr_code_url") or "").encode("utf-8", "replace")
+        if not 0 < len(url) <= URL_BYTES:
+            raise Missing(NO_IMAGE)
+        key = hashlib.sha256(url).digest()
+        task = self._drawn.get(key)
+        if task is None:
+            task = self._drawn[key] = asyncio.create_task(self._draw_in_thread(url.decode()))
+            task.add_done_callback(lambda drawn: self._forget_soon(key, drawn))
         try:
-            code = segno.make(url, micro=False)
+            return "image/png", await asyncio.shield(task)
         except ValueError:
-            raise Missing("This login's code cannot be shown as an image.") from None
-        drawn = io.BytesIO()
-        code.save(drawn, kind="png", scale=8)
-        return "image/png", drawn.getvalue()
-    raise Missing("This login's code cannot be shown as an image.")
+            raise Missing(NO_IMAGE) from None
+
+    def _forget_soon(self, key: bytes, drawn: asyncio.Task[bytes]) -> None:
+        if not drawn.cancelled():
+            drawn.exception()  # all who asked may have gone
+        asyncio.get_running_loop().call_later(KEPT_S, self._drawn.pop, key, None)
+
+    async def _draw_in_thread(self, url: str) -> bytes:
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(draw_code, url)
+
+
+def draw_code(url: str) -> bytes:
+    """Return a URL as a code, in PNG. Errors: ValueError."""
+    drawn = io.BytesIO()
+    segno.make(url, micro=False).save(drawn, kind="png", scale=8)
+    return drawn.getvalue()
 
 
 def _read_image(code: str) -> tuple[str, bytes] | None:

@@ -11,6 +11,7 @@ from master.endpoints import Endpoint
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
 from master.protocol.http import Request
 from master.protocol.wire import MAX_ID, FastJson, Query, decode, explain_faults, name_kind
+from master.web.connections import LINES
 
 
 async def read_request(request: web.Request, endpoint: Endpoint) -> Request[Any, Any]:
@@ -58,7 +59,8 @@ def read_query(request: web.Request, kind: type[Query]) -> Query:
 async def _read_body(request: web.Request, endpoint: Endpoint) -> Any:
     """Return the body as the endpoint's type; where none is taken, an object is read and ignored."""
     try:
-        raw = await request.read()
+        with request.app[LINES].patience(request):
+            raw = await request.read()
     except (ConnectionError, web.RequestPayloadError):  # cut off, or not packed as its headers say
         request.content.feed_eof()  # the server would read on and call it an error of ours
         raise Unreadable("The body cannot be read to its end.") from None

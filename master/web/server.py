@@ -18,6 +18,7 @@ from master.settings import Settings
 from master.turn import Caller
 from master.web.access import SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
+from master.web.connections import LINES
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
@@ -49,11 +50,17 @@ def build_web(
         client_max_size=settings.max_body_bytes,
         middlewares=[
             make_request_ids(new_id),
-            allow_origins(settings.allowed_origins),
+            allow_origins(settings.http_origins),
             translate_problems,
-            guard_requests(access, {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS}, lines),
+            guard_requests(
+                access,
+                {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS},
+                lines,
+                settings.allowed_origins,
+            ),
         ],
     )
+    app[LINES] = lines
     health = Health(turns, vitals)
     app.router.add_get("/", health.show_root)
     app.router.add_get("/metrics", figures.show)
@@ -93,6 +100,8 @@ def _make_handler(turns: Turns, endpoint: Endpoint) -> Handler:
         caller = replace(HTTP, scope=request.get(SCOPE, Scope.NONE))
         if endpoint.writes:
             reply = await turns.run(operation, event, caller)
+        elif endpoint.shared:
+            reply = await turns.look_shared(operation)
         else:
             reply = await turns.look(operation, event, caller)
         if isinstance(reply, Listing):

@@ -12,6 +12,7 @@ from tests.hostile.conftest import Errors
 from tests.hostile.world import Bystanders, take_census, wait_until_gone
 
 POST = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+POLL = b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 SHAKE = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
 SHAKE += b"Connection: Upgrade\r\n"
@@ -28,7 +29,10 @@ REFUSED = {
     "a long line": b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "a long header": GET + b"A: " + b"x" * 20_000 + b"\r\n\r\n",
     "too many headers": GET + b"A: b\r\n" * 5_000 + b"\r\n",
-    "a control character in a header": GET + b"A: \x00\r\n\r\n",
+    "a control character in a header": GET + b"A: secret-of-the-request\x00\r\n\r\n",
+    "no colon": GET + b"Authorization Bearer secret-of-the-request\r\n\r\n",
+    "a blank in the first line": b"GET /secret-of-the-request x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "headers of 100 kB": GET + b"A: " + b"x" * 8_000 + b"\r\n" + (b"B: " + b"x" * 8_000 + b"\r\n") * 12 + b"\r\n",
     "bytes in the path": b"GET /api/v1/accounts/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "no such address": b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
     "a negative length": POST + b"Content-Length: -1\r\n\r\n{}",
@@ -78,14 +82,13 @@ async def send(bench: Bench, data: bytes, *, hang_up: bool = False) -> bytes:
         await writer.wait_closed()
 
 
-async def test_what_is_hardly_http_is_refused(bench: Bench, bystanders: Bystanders, errors: Errors) -> None:
+async def test_what_is_hardly_http_is_refused_and_not_repeated(bench: Bench, bystanders: Bystanders) -> None:
     for label, data in REFUSED.items():
         answer = await send(bench, data)
         assert answer.startswith(b"HTTP/1."), label
         assert answer[9:10] == b"4", (label, answer)
+        assert b"secret-of-the-request" not in answer, label
     await bystanders.work()
-    # the HTTP library calls it an error that somebody sent what is no HTTP
-    assert all("Error handling request" in line and " 400" in line for line in errors.take())
 
 
 async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(bench: Bench, bystanders: Bystanders) -> None:
@@ -96,17 +99,13 @@ async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(bench: Bench
     await bystanders.work()
 
 
-async def test_a_packed_body_is_read_and_a_packed_flood_is_not(bench: Bench, bystanders: Bystanders) -> None:
-    for content, status in ((b'{"platform": "p", "account_name": "n"}', b"201"), (b" " * 50_000_000, b"413")):
+async def test_a_packed_body_is_refused_unread_whatever_it_holds(bench: Bench, bystanders: Bystanders) -> None:
+    for content in (b'{"platform": "p", "account_name": "n"}', b" " * 50_000_000):
         packed = gzip.compress(content)
-        head = POST + b"Content-Encoding: gzip\r\nContent-Length: " + str(len(packed)).encode() + b"\r\n\r\n"
-        assert (await send(bench, head + packed))[9:12] == status
+        head = b"Content-Encoding: gzip\r\nContent-Length: " + str(len(packed)).encode() + b"\r\n\r\n"
+        assert (await send(bench, POST + head + packed))[9:12] == b"415"
+        assert (await send(bench, POLL + head + packed))[9:12] == b"415"
     await bystanders.work()
-
-
-async def test_a_body_that_is_not_packed_as_it_says_is_refused(bench: Bench) -> None:
-    answer = await send(bench, POST + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
-    assert answer[9:12] == b"400"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ HOSTILE = [
     "-1", "NaN", "1e999", "0x10", "true", "null", "[]", "{}",
 ]  # fmt: skip
 
+SOCKETS = "/socket.io/?EIO=4&transport=polling"
+
 GETS = [one for one in ENDPOINTS if one.method == "GET"]
 
 
@@ -60,6 +62,11 @@ async def test_pages_of_strange_origins_get_no_leave_to_read(guarded):
         assert "Access-Control-Allow-Origin" not in answer.headers
     error = await guarded.code("DELETE", f"{API}/accounts/x", ROOT, headers={"Origin": "https://evil.example"})
     assert error == (403, "foreign_origin")
+
+
+async def test_a_strange_page_opens_no_connection_of_socket_io_without_saying_its_origin(guarded):
+    assert (await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "cross-site"})).status == 403
+    assert (await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "same-site"})).status == 200
 
 
 def name_files(path: Path) -> dict[str, str]:
@@ -149,6 +156,28 @@ class TestOpen:
     )
     async def test_its_own_names_are_fine(self, guarded, host):
         assert (await guarded.ask("GET", f"{API}/accounts", None, headers={"Host": host})).status == 200
+
+    @pytest.mark.parametrize("path", [f"{API}/accounts", SOCKETS])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("Host", "evil.example"),
+            ("Forwarded", "for=10.0.0.1"),
+            ("X-Forwarded-For", "10.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("Via", "1.1 proxy"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ],
+    )
+    async def test_what_comes_through_a_proxy_or_from_another_site_is_not_of_this_machine(
+        self, guarded, path, name, value
+    ):
+        assert (await guarded.ask("GET", path, None)).status == 200
+        assert (await guarded.ask("GET", path, None, headers={name: value})).status == 403
+
+    async def test_a_page_of_an_allowed_origin_may_ask_across_sites(self, guarded):
+        headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:3001"}
+        assert (await guarded.ask("GET", SOCKETS, None, headers=headers)).status == 200
 
     async def test_a_token_that_nobody_asked_for_does_no_harm(self, guarded):
         assert (await guarded.ask("GET", f"{API}/accounts", "whatever")).status == 200

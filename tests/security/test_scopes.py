@@ -9,7 +9,7 @@ from master.endpoints import ENDPOINTS, Endpoint
 from master.endpoints import ROOT as API
 from master.model import Scope
 from master.routes import FROM_ADMIN, FROM_CLIENT, FROM_WORKER
-from tests.security.conftest import DEVICE, MINE, OPERATOR, READER, ROOT, WORKER_1, settle
+from tests.security.conftest import DEVICE, MINE, OPERATOR, READER, ROOT, TOKENS, WORKER_1, settle
 
 HELD = {READER: Scope.READ, OPERATOR: Scope.OPERATE, ROOT: Scope.ADMIN}
 
@@ -85,11 +85,16 @@ async def test_an_authorization_of_another_kind_is_none(guarded, header):
     assert answer.status == 401
 
 
-async def test_a_preflight_needs_no_token_and_tells_nothing(guarded):
-    headers = {"Origin": "http://localhost:3001", "Access-Control-Request-Method": "GET"}
-    answer = await guarded.ask("OPTIONS", f"{API}/accounts", None, headers=headers)
-    assert (answer.status, await answer.read()) == (204, b"")
-    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+class TestPreflight:
+    @pytest.fixture
+    def given(self) -> dict[str, str]:
+        return {**TOKENS, "ALLOWED_ORIGINS": "https://admin.example.org"}
+
+    async def test_a_preflight_needs_no_token_and_tells_nothing(self, guarded):
+        headers = {"Origin": "https://admin.example.org", "Access-Control-Request-Method": "GET"}
+        answer = await guarded.ask("OPTIONS", f"{API}/accounts", None, headers=headers)
+        assert (answer.status, await answer.read()) == (204, b"")
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
 
 
 async def test_a_body_is_not_read_before_its_sender_is_known(guarded):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import gc
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from master.__main__ import main
-from master.app import ListenFault, require_guard
-from master.logs import close_logs, configure_logs
+from master.app import ListenFault, hide_keys, require_guard
+from master.logs import HIDDEN, KNOWN, close_logs, configure_logs
 from master.settings import SECRET_SETTINGS, SettingsFault, load_settings
 from master.tokens import parse_tokens
 from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, ROOT, SECRETS, TOKENS, WORKER_1, WRONG, Guarded
@@ -117,6 +120,66 @@ class TestLogs:
         assert "login_succeeded" in text
         for secret in (*SECRETS, WRONG, CODE, CODE_URL):
             assert secret not in text, secret
+
+
+SMALL_MISTAKES = {
+    "a NUL behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\x00\r\n\r\n",
+    "a lone CR behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\r\n\r\n",
+    "no colon": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization Bearer %b\r\n\r\n",
+    "a blank in the path": b"GET /api/v1/status?%b x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "in the method": b"%b / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "in the version": b"GET / HTTP/%b\r\nHost: x\r\n\r\n",
+    "as a length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b\r\n\r\n",
+    "as an origin": b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nOrigin: %b\r\n"
+    b"Connection: close\r\n\r\n",
+    "as a session": b"GET /socket.io/?EIO=4&transport=polling&sid=%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_line", SMALL_MISTAKES.values(), ids=SMALL_MISTAKES)
+async def test_a_right_token_in_a_malformed_request_is_neither_logged_nor_sent_back(
+    guarded: Guarded, tmp_path: Path, request_line: bytes
+):
+    configure_logs("debug", tmp_path / "logs", development=False)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", guarded.master.port)
+        writer.write(request_line % ROOT.encode())
+        answer = await asyncio.wait_for(reader.read(65_536), 10)
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        close_logs()
+    assert answer[9:10] == b"4", answer
+    assert ROOT.encode() not in answer
+    text = (tmp_path / "logs" / "master.log").read_text(encoding="utf-8")
+    assert ROOT not in text
+    assert len(text.splitlines()) <= 1
+    assert len(text) < 500
+
+
+def test_keys_of_the_settings_are_hidden_in_log_lines_as_well():
+    key = base64.b64encode(os.urandom(32)).decode()
+    hide_keys(load_settings({"MASTER_KEYS": f"k-1:{key}"}, None))
+    assert KNOWN.hide(f"no key {key!r} here") == f"no key '{HIDDEN}' here"
+    assert KNOWN.hide("and nothing else is hidden: 0123456789abcdef0123456789abcdef").endswith("abcdef")
+
+
+async def test_wrong_tokens_and_changes_stand_in_the_audit(guarded: Guarded, tmp_path: Path):
+    configure_logs("info", tmp_path / "logs", development=False)
+    try:
+        await guarded.add_account(MINE)
+        await guarded.ask("GET", "/api/v1/accounts", WRONG)
+        await guarded.ask("GET", "/api/v1/accounts", ROOT)
+    finally:
+        close_logs()
+    lines = (tmp_path / "logs" / "audit.log").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["change_asked", "wrong_token"]
+
+
+async def test_every_page_on_a_machine_without_tokens_is_not_let_in(tmp_path: Path):
+    with pytest.raises(ListenFault, match="ALLOWED_ORIGINS"):
+        require_guard(load_settings({"ALLOWED_ORIGINS": "*"}, None))
+    require_guard(load_settings({"ALLOWED_ORIGINS": "*", **TOKENS}, None))
 
 
 def test_nothing_reachable_from_access_holds_a_secret():

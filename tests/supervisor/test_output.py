@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from master.supervisor import LOG_BYTES
+from master.output import LOG_BYTES
 from tests.supervisor.children import Bench, config
 
 

@@ -72,15 +72,16 @@ class Site:
         self.turns = Turns(
             self.database, self.clock, self.memory, settings, lambda: f"id-{next(numbers)}", self.parcels
         )
+        meter = Meter(self.clock, make_budgets(0, settings.max_body_bytes))
         self.app = build_web(
             turns=self.turns,
             supervisor=self.supervisor,
             settings=settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.memory, Metrics(), lambda: 0),
+            figures=Figures(self.turns, self.memory, Metrics(), lambda: 0, meter),
             new_id=lambda: f"request-{next(numbers)}",
             access=Access(settings, self.clock, os.urandom),
-            lines=Lines(Meter(self.clock, make_budgets(0, settings.max_body_bytes))),
+            lines=Lines(meter),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

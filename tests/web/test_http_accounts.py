@@ -79,7 +79,7 @@ async def test_lists_are_filtered_and_paged(site):
     assert [row["id"] for row in page["accounts"]] == ids[1:3]
     assert page["data"] == page["accounts"]
     assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
-    assert set(page) == {"success", "accounts", "data", "total", "limit", "offset"}
+    assert set(page) == {"success", "accounts", "data", "total", "limit", "offset", "has_more", "next_offset"}
     assert (await site.call("GET", "/accounts?status=paused"))["total"] == 1
     assert (await site.call("GET", "/accounts?login_status=logged_in"))["accounts"] == []
     assert (await site.call("GET", "/accounts?assigned_worker_id=w"))["total"] == 0

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import io
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from master.endpoints import ENDPOINTS, ROOT
 from master.errors import Overloaded
+from master.settings import Settings, load_settings
 from master.web.origins import is_own_page
 
 ALLOWED = "http://localhost:3001"
 STRANGE = "https://evil.example"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    places = {"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}
+    return load_settings({**places, "ALLOWED_ORIGINS": ALLOWED}, None)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +210,19 @@ async def test_a_master_without_its_database_lives_but_is_not_ready(site, settin
 
 
 async def test_socket_ios_own_path_is_left_alone(bench):
-    """Its answers carry no headers of the API, and a page's origin is its own affair."""
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{bench.master.port}") as session:
+    """Its answers carry no headers of the API, and a page's origin is its own affair.
+
+    By default pages of localhost:3001 may connect there, as the source document has it, and change nothing over HTTP.
+    """
+    own = f"http://127.0.0.1:{bench.master.port}"
+    async with aiohttp.ClientSession(own) as session:
+        path = "/socket.io/?EIO=4&transport=polling"
+        for origin, status in ((own, 200), (ALLOWED, 200), (STRANGE, 400), ("http://127.0.0.1:1", 400)):
+            async with session.get(path, headers={"Origin": origin}) as answer:
+                assert answer.status == status, origin
+        for origin, status in ((own, 404), (ALLOWED, 403), (STRANGE, 403)):
+            async with session.delete("/api/v1/accounts/x", headers={"Origin": origin}) as answer:
+                assert answer.status == status, origin
         async with session.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": ALLOWED}) as answer:
             assert answer.status == 200
             assert answer.headers.getall("Access-Control-Allow-Origin") == [ALLOWED]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
 
 import pytest
+
+from master.web import answers, qr_codes
+from master.web.answers import PAGE_BYTES
+from master.web.qr_codes import draw_code
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
 PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
@@ -70,8 +76,67 @@ async def test_a_code_that_is_no_image_is_drawn_from_its_url(site, data):
     answer = await site.ask("GET", "/api/v1" + path)
     assert (answer.status, answer.content_type) == (200, "image/png")
     assert (await answer.read()).startswith(PNG[:8])
-    await site.show_code(worker, started["session_id"], data, "https://example.org/" + "x" * 3_500)
+    await site.show_code(worker, started["session_id"], data, "https://example.org/" + "x" * 1_005)
     await site.refused("GET", path, 404)
+
+
+async def test_a_code_is_drawn_once_for_all_who_ask_and_never_in_the_loop(site, monkeypatch):
+    drawn = []
+
+    def draw(url: str) -> bytes:
+        drawn.append(threading.current_thread() is threading.main_thread())
+        return draw_code(url)
+
+    monkeypatch.setattr(qr_codes, "draw_code", draw)
+    worker, _, started = await start_login(site)
+    await site.show_code(worker, started["session_id"], "opaque", "https://example.org/" + "x" * 1_004)
+    path = f"/api/v1/login-sessions/{started['session_id']}/qr.png"
+    asked = await asyncio.gather(*(site.ask("GET", path) for _ in range(10)))
+    assert {answer.status for answer in asked} == {200}
+    assert drawn == [False]
+
+
+async def test_a_page_ends_by_its_bytes_and_says_where_the_next_begins(site):
+    worker, account = await site.register_worker(), await site.add_account()
+    for first in range(0, 60, 10):
+        items = [{"platform_comment_id": f"c{first + n}", "content": "字" * 60_000} for n in range(10)]
+        await site.detect(worker, account["id"], "comment", *items)
+    offset, seen, sizes = 0, [], []
+    while offset is not None:
+        answer = await site.ask("GET", f"/api/v1/comments?limit=500&offset={offset}")
+        sizes.append(len(await answer.read()))
+        page = await answer.json()
+        assert (page["total"], page["limit"], page["offset"]) == (60, 500, offset)
+        assert page["has_more"] is (page["next_offset"] is not None)
+        seen += [row["platform_comment_id"] for row in page["comments"]]
+        offset = page["next_offset"]
+    assert len(seen) == len(set(seen)) == 60
+    assert max(sizes) < 2 * (PAGE_BYTES + 200_000)
+    assert len(sizes) == 10  # 6 rows of 180 kB each
+
+
+async def test_a_row_that_is_larger_than_a_page_is_a_page(site):
+    worker, account = await site.register_worker(), await site.add_account()
+    items = [{"platform_comment_id": f"c{n}", "content": "字"} for n in range(3)]
+    await site.detect(worker, account["id"], "comment", *items)
+    pages = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "PAGE_BYTES", 1)
+        for offset in range(3):
+            page = await site.call("GET", f"/comments?offset={offset}")
+            pages.append((len(page["comments"]), page["has_more"], page["next_offset"]))
+    assert pages == [(1, True, 1), (1, True, 2), (1, False, None)]
+
+
+async def test_counts_of_everything_are_counted_once_a_second_whoever_asks(site):
+    async def count() -> int:
+        return (await site.call("GET", "/statistics"))["statistics"]["accounts"]["total"]
+
+    assert await count() == 0
+    await site.add_account()
+    assert await asyncio.gather(*(count() for _ in range(20))) == [0] * 20
+    site.clock.advance(1)
+    assert await count() == 1
 
 
 async def test_messages_are_listed_and_marked_read(site):

@@ -23,6 +23,8 @@ Connect = Callable[..., Awaitable[Any]]
 
 READERS = 4
 LOCK_TIMEOUT_S = 5
+PATIENCE_S = 3
+"""How long a reader waits for one of the connections; then it is told to come again."""
 PROOF = "proof" * 13_000
 """The name of a row that is written only to be removed again: as long as 16 pages."""
 
@@ -119,7 +121,7 @@ class Database:
             f"sqlite+aiosqlite:///{self.path}",
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=30,
+            pool_timeout=PATIENCE_S,
             hide_parameters=True,
             execution_options={VAULT: self._vault},  # rows and records meet where there is only a connection
             pool_reset_on_return=None,  # every transaction is ended here; asking again is another step per turn

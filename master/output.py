@@ -1,0 +1,131 @@
+"""What worker processes write: taken through a pipe at a pace, into a log of bounded size.
+
+A process that writes without end fills neither the disk nor the loop: it waits, as for any slow reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from master.clock import Clock
+from master.decisions.pace import fill, take
+from master.errors import StartFailed
+from master.files import make_private
+
+log = structlog.get_logger(__name__)
+
+LOG_BYTES = 10 * 1024 * 1024
+"""A log that would become larger than this is set aside as `.log.1`, in the place of the one before."""
+
+BYTES_PER_S = 1024 * 1024
+BURST_BYTES = 4 * BYTES_PER_S
+"""What is taken of one process's output per second, and at once."""
+
+TAIL_BYTES = 1024 * 1024
+BLOCK_BYTES = 64 * 1024
+LAST_WORDS_S = 1.0
+"""How long is read on after a process has ended: something it started may hold the pipe for ever."""
+
+
+class Log:
+    """One worker's log file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Errors: StartFailed."""
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._open()
+        except OSError as fault:
+            raise StartFailed(f"The worker's log {path} cannot be written: {fault.strerror}.") from None
+
+    def _open(self) -> BinaryIO:
+        make_private(self._path)
+        file = self._path.open("ab", buffering=0)
+        self._size = file.tell()
+        return file
+
+    def write(self, data: bytes) -> None:
+        """Append what a process wrote. Errors: OSError."""
+        if self._size and self._size + len(data) > LOG_BYTES:
+            self._file.close()
+            self._path.replace(self._path.with_name(self._path.name + ".1"))
+            self._file = self._open()
+        self._size += len(data)
+        self._file.write(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Output:
+    """The output of one process; `end` is the file descriptor that it writes to."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Open log and pipe. Errors: StartFailed, OSError."""
+        self._log = Log(path)
+        self._clock = clock
+        self._from, self.end = os.pipe()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Read from now on; the process has the other end."""
+        os.close(self.end)
+        self._task = asyncio.create_task(self._copy(), name=f"output {self._from}")
+
+    def drop(self) -> None:
+        """Close everything: no process was made."""
+        os.close(self.end)
+        os.close(self._from)
+        self._log.close()
+
+    async def close(self) -> None:
+        """Keep a process's last words, and read no more."""
+        assert self._task is not None, "started"
+        _, reading = await asyncio.wait({self._task}, timeout=LAST_WORDS_S)
+        if reading:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _copy(self) -> None:
+        reader = asyncio.StreamReader(limit=BLOCK_BYTES)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._from, "rb", buffering=0)
+        )
+        bucket = fill(BURST_BYTES, self._clock.monotonic())
+        try:
+            while data := await reader.read(BLOCK_BYTES):
+                try:
+                    await asyncio.to_thread(self._log.write, data)
+                except OSError as fault:  # a full disk: the process goes on, its words are lost
+                    log.warning("worker_output_lost", file=self._log._path.name, reason=fault.strerror)
+                now = self._clock.monotonic()
+                bucket, wait_s = take(bucket, now, BYTES_PER_S, BURST_BYTES, len(data))
+                if wait_s:
+                    await asyncio.sleep(wait_s)
+        finally:
+            transport.close()
+            self._log.close()
+
+
+def read_tail(path: Path, lines: int) -> list[str]:
+    """Return the last lines of a log, reading no more of its end than they need."""
+    if lines < 1 or not path.is_file():
+        return []
+    tail = b""
+    with path.open("rb") as file:
+        place = file.seek(0, os.SEEK_END)
+        floor = max(0, place - TAIL_BYTES)
+        while place > floor and tail.count(b"\n") <= lines:
+            step = min(BLOCK_BYTES, place - floor)
+            place -= step
+            file.seek(place)
+            tail = file.read(step) + tail
+    found = tail.decode("utf-8", "replace").removesuffix("\n").split("\n") if tail else []
+    return [line.removesuffix("\r") for line in found[-lines:]]
