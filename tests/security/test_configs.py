@@ -175,6 +175,12 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
 
 
 BACK = (
+    "DROP TABLE account_holders",
+    "ALTER TABLE comments DROP COLUMN reported_by",
+    "ALTER TABLE direct_messages DROP COLUMN reported_by",
+    "DROP INDEX idx_accounts_pinned",
+    "DROP INDEX idx_login_sessions_worker",
+    "ALTER TABLE accounts DROP COLUMN profile",
     "DROP INDEX idx_login_sessions_created",
     "ALTER TABLE worker_configs DROP COLUMN seal",
     "UPDATE worker_configs SET command = '/bin/sh'",
