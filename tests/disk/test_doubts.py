@@ -160,7 +160,7 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(s
 
 
 async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(scene: Scene) -> None:
-    peers = [await scene.bench.connect("worker") for _ in range(3)]
+    peers = [scene.worker] * 3
     reports = [scene.make_report("short") for _ in peers]
     scene.disk.steps.clear()
     scene.disk.hang()
@@ -205,13 +205,14 @@ async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene)
 
 @contextmanager
 def unreadable(scene: Scene) -> Iterator[list[Step]]:
-    """Let the file be unreadable; yields what was tried."""
+    """Let the file be unreadable; yields how each attempt began."""
     tried: list[Step] = []
 
     def refuse(step: Step) -> str | None:
         if step.writer or step.starts("PRAGMA"):
             return None
-        tried.append(step)
+        if step.starts("BEGIN"):
+            tried.append(step)
         return IO_ERROR
 
     scene.disk.fault = refuse
@@ -239,7 +240,7 @@ async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_
 
 
 async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(scene: Scene) -> None:
-    peers = [await scene.bench.connect("worker") for _ in range(4)]
+    peers = [scene.worker] * 4
     with unreadable(scene) as tried:
         with losing_the_answer(scene):
             assert (await scene.add_account("new"))[0] == 503

@@ -84,7 +84,7 @@ STRIKES: dict[str, tuple[str, Callable[[Step], bool]]] = {
 async def test_a_group_that_fails_refuses_all_and_stores_none(
     scene: Scene, jam: Jam, strike: tuple[str, Callable[[Step], bool]]
 ) -> None:
-    reporters = [await scene.bench.connect("worker") for _ in range(3)]
+    reporters = [scene.worker] * 3
     newcomer = await scene.bench.connect("worker")
     reports = [scene.make_report() for _ in reporters]
     notification = {"notification_id": scene.device.all("notification:new")[0]["id"]}
@@ -149,8 +149,7 @@ class Nth:
 
 
 async def test_a_group_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> None:
-    reporter, newcomer = [await scene.bench.connect("worker") for _ in range(2)]
-    pair = Pair(scene, reporter, newcomer)
+    pair = Pair(scene, scene.worker, await scene.bench.connect("worker"))
     for position in count():
         await jam.make()
         asked = pair.ask()
@@ -174,7 +173,7 @@ async def test_a_group_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> 
 
 async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam: Jam) -> None:
     """One socket sends without waiting, past what may be under way at once; each report has an answer of its own."""
-    peer: Peer = await scene.bench.connect("worker")
+    peer = scene.worker
     reports = [scene.make_report("short") for _ in range(150)]
     scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
     for answer in await asyncio.gather(*(peer.ask("worker:message:detected", report) for report in reports)):

@@ -270,7 +270,7 @@ async def test_who_comes_and_goes_during_trouble_is_noted_after_all(scene: Scene
     gone = await scene.admin.hear("worker:status", told + 1)
     assert (gone["id"], gone["status"]) == ("worker-1", "disconnected")
     report = scene.make_report()
-    other = await scene.bench.connect("worker")
+    other = await scene.bench.worker()
     assert (await other.ask("worker:message:detected", report))["inserted"] == 1
     await scene.hear_of(report)
     await late.hear("notification:new")
