@@ -170,7 +170,7 @@ class LoginQrCode(Fact):
 class LoginReport(Fact):
     """What became of a login; further keys are the worker's own words and are relayed without secrets."""
 
-    largest: ClassVar[int] = 5 * 1024 * 1024
+    largest: ClassVar[int] = 7 * 1024 * 1024
     model_config = ConfigDict(frozen=True, extra="allow", **READING)
 
     session_id: Id

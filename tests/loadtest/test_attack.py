@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.attack.acts import ACTS, Act, Budget, Stage
-from loadtest.attack.run import Cost, judge, play, read_plan, render
+from loadtest.attack.acts import Act, Budget, Stage
+from loadtest.attack.run import ACTS, Cost, judge, play, read_plan, render
 
 
 def find(name: str) -> Act:

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 import structlog
 
-from master.meter import PATIENCE_S, STRANGER_S, STRANGERS_PER_PLACE
+from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_PLACE
 from master.metrics import Metrics
 from master.strangers import YOUNG_S
 from master.web.connections import HEAD_BYTES
@@ -91,7 +91,7 @@ async def settle(guarded: Guarded) -> None:
 async def test_every_connection_of_a_stranger_ends_after_thirty_seconds(guarded, open_line, data):
     line = await open_line(guarded, data)
     await settle(guarded)
-    guarded.clock.advance(STRANGER_S + 0.5)
+    guarded.clock.advance(STRANGER_S + FAREWELL_S + 0.5)
     guarded.master.meter.hang_up_late()
     await line.end()
 

@@ -18,7 +18,7 @@ NEEDED_EVERY_DAY = {
 """Safeguards that are missed without any fault, and why."""
 
 SOON = (
-    ("stall_check", ("master_stall",), "given_up_after_stall"),
+    ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall"),
     ("deadline_check", ("edge_scans", "disk_slow", "slow_link", "clock_step"), "taken_after_deadline"),
     ("login_owner_check", ("impostor",), "success_of_another"),
     ("holder_check", ("impostor",), "foreign_fact"),

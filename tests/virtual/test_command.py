@@ -145,7 +145,7 @@ def test_a_safeguard_that_is_away_is_noticed(capsys):
 
 def test_a_run_of_which_only_the_first_violation_matters_ends_there():
     with ABLATIONS["stale_socket_check"].off():
-        whole, short = play(plan_swarm(0)), play(plan_swarm(0), until_violation=True)
+        whole, short = play(plan_swarm(1)), play(plan_swarm(1), until_violation=True)
     assert short.details[0] == whole.details[0]
     assert short.simulated_s < whole.simulated_s / 2
     assert all(detail["rule"] != "stray_fault" for detail in short.details), "what was still running is no fault"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from master.operations.accounts import change_account
+from master.operations.afterwards import do_nothing
 from master.protocol.http import AccountChange, NoQuery, Request
 from tests.walks.test_workers import make_account, read_account, read_worker
 
@@ -65,6 +66,7 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     await bench.advance(1)
     assert bench.master.memory.watch.brake_until is not None
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
+    await bench.run(do_nothing)  # what the sweeps have left to turns after theirs has come
     bench.master.memory.watch = replace(bench.master.memory.watch, brake_until=None)
     for worker_id in bench.master.memory.sessions.seats:
         bench.master.memory.sessions.hear(worker_id, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
