@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.plan import read_seconds
 from loadtest.target import ROOT
 
 IN_PROCESS, CONNECT, REGISTER = "inprocess", "connect", "register"
@@ -138,12 +139,12 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
     meaning = "arrivals under way per generator (default: 50)"
     add("--in-flight", type=_count, default=50, help=meaning)
     for name, (full, quick, meaning) in SIZES.items():
-        kind = _seconds if name in FRACTIONS else _count
+        kind = read_seconds if name in FRACTIONS else _count
         add(f"--{name}", type=kind, help=f"{meaning} (default: {full:g}, quick: {quick:g})")
     meaning = f"rows of the table of scale (default: {SCALES[0]}; LOST: 15 %% of the workers)"
     add("--scale", type=read_scales, metavar="ACCOUNTS:WORKERS[:LOST],...", help=meaning)
     meaning = "longest seconds of one child process (default: 1200)"
-    add("--limit", type=_seconds, default=1_200.0, help=meaning)
+    add("--limit", type=read_seconds, default=1_200.0, help=meaning)
 
 
 def read_scales(text: str) -> tuple[Scale, ...]:
@@ -176,11 +177,4 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("at least 1 is needed")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("not a positive number")
     return value

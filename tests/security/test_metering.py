@@ -17,12 +17,10 @@ from aiohttp.base_protocol import BaseProtocol
 from engineio.exceptions import UnknownPacketError
 
 from master.budgets import FAREWELL_S, LOOSE_PER_S, PATIENCE_S, STRANGER_S
-from master.protocol.wire import MOST_VALUES, FastJson, Payload
-from master.protocol.worker import LoginReport, MessagesDetected
-from master.routes import LARGEST_EVENT
+from master.protocol.wire import MOST_VALUES, Payload
+from master.protocol.worker import MessagesDetected
 from master.sockets.intake import KEPT, _WholeBody
 from master.sockets.lean import BREATH
-from tests.conftest import Peer
 from tests.hostile.peers import RawPeer
 from tests.security.conftest import DEVICE, MINE, READER, TOKENS, WORKER_1, WORKER_2, Guarded
 from tests.walks.holding import holding
@@ -397,56 +395,3 @@ async def test_bytes_under_way_are_counted_until_they_are_answered_and_no_more_i
         assert guarded.master.turns.waiting < 6
     assert [answer["inserted"] for answer in await asyncio.gather(*asked)] == [90] * 6
     await wait_until(lambda: flow.pending == 0)
-
-
-async def test_comings_and_goings_on_one_connection_queue_one_greeting_at_a_time(guarded):
-    sid = await open_polling(guarded)
-    token = f'40/admin,{{"token":"{READER}"}}'
-    assert await post(guarded, sid, token) == 200
-    await wait_until(lambda: guarded.master.turns.waiting == 0)
-    async with holding(guarded):
-        posting = asyncio.ensure_future(post(guarded, sid, *["41/admin,", token] * 15))
-        most = 0
-        for _ in range(200):
-            most = max(most, guarded.master.turns.waiting)
-            await asyncio.sleep(0)
-        assert most <= 1
-    assert await posting == 200
-
-
-async def test_a_greeting_of_a_socket_that_has_gone_is_not_given_a_turn(guarded):
-    async with holding(guarded):
-        for _ in range(5):
-            peer = Peer("/admin")
-            await peer.connect(guarded.master.port, auth={"token": READER})
-            await peer.close()
-    await wait_until(lambda: not guarded.master.sockets.lanes)
-    assert guarded.master.memory.sessions.admins == {}
-
-
-def test_the_largest_events_are_reports_and_logins():
-    assert LARGEST_EVENT == MessagesDetected.largest == LoginReport.largest > Payload.largest == 64 * 1024
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        (r'"\ud83d"', "\ufffd"),
-        (r'"\udc00"', "\ufffd"),
-        (r'"\ud83d\ude00"', "\U0001f600"),
-        (r'"a\uD83D\ud83d\ude00b\udE00"', "a\ufffd\U0001f600b\ufffd"),
-        (r'"\\ud83d"', "\\ud83d"),
-        (r'"\\\ud83d\n"', "\\\ufffd\n"),
-        (r'"\\ud83d\ude00"', "\\ud83d\ufffd"),
-        (r'"\u0041\ud83d\u0042"', "A\ufffdB"),
-        (r'["\ud83d",{"\udfff":1}]', ["\ufffd", {"\ufffd": 1}]),
-    ],
-)
-def test_a_lone_half_of_a_character_is_replaced_in_the_text(text, value):
-    assert FastJson.loads(text) == value
-
-
-@pytest.mark.parametrize("text", ['"\\ud83d', '"\\ud83d"]', '["\\ud83d", NaN]', '"\\ud83', "[" * 5_000])
-def test_what_cannot_be_read_is_no_better_with_half_a_character(text):
-    with pytest.raises(ValueError, match=r"."):
-        FastJson.loads(text)
