@@ -31,9 +31,9 @@ SUMMARY_TIMEOUT_S = 30
 
 
 def install(session: nox.Session, *groups: str, project: bool = True) -> None:
-    """Install the project with its simulator, editable, and the dependency groups named; both resolved at once."""
+    """Install the project, editable, and the dependency groups named; both resolved at once."""
     wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
-    session.install("--quiet", *(("-e", ".[simulator]") if project else ()), *wanted)
+    session.install("--quiet", *(("-e", ".") if project else ()), *wanted)
 
 
 def run_trial(session: nox.Session, name: str, *defaults: str) -> None:
