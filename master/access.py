@@ -168,6 +168,7 @@ def is_loopback(address: str) -> bool:
     return peer is not None and peer.is_loopback
 
 
+@lru_cache(maxsize=MOST_ADDRESSES)
 def name_place(address: str) -> str:
     """Return what an address is counted under: itself, or the /64 of IPv6 that one customer holds."""
     peer = _read_address(address)

@@ -162,12 +162,12 @@ class Draft:
     `kept` are values that are stored and not held in memory (secrets, codes): (table, row) -> column -> value. `notes`
     are notifications to be stored. `bound` says which socket speaks for a worker from now on, `signs` when a worker was
     heard (Unix seconds), `owed` all accounts that a worker has lost and could not be told of, `told` about how many
-    bytes each worker is told of accounts.
+    bytes each worker is told of accounts, `told_bytes` all of them by this and below.
     """
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory", "notes", "owed",
-        "proxies", "signs", "told", "watch", "workers",
+        "proxies", "signs", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -187,7 +187,8 @@ class Draft:
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
-        self.told: Counter[str] = Counter()
+        self.told: dict[str, int] = {}
+        self.told_bytes: int = over.told_bytes if over is not None else 0
 
     @property
     def tables(self) -> tuple[Changes[Any], ...]:
@@ -209,7 +210,8 @@ class Draft:
         self.bound.update(other.bound)
         self.signs.update(other.signs)
         self.owed.update(other.owed)
-        self.told.update(other.told)
+        for worker_id, size in other.told.items():
+            self.count_told(worker_id, size)
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to be stored."""
@@ -338,17 +340,15 @@ class Draft:
         """Note that a worker is to be told of losses when it returns."""
         self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
 
-    def measure_told(self, worker_id: str | None = None) -> int:
-        """Return about how many bytes of accounts a worker, or all workers together, are told by this and below."""
-        below = self._over.measure_told(worker_id) if self._over is not None else 0
-        return below + (self.told.total() if worker_id is None else self.told[worker_id])
+    def count_told(self, worker_id: str, size: int) -> None:
+        """Note that a worker is told of about so many bytes of accounts."""
+        self.told[worker_id] = self.told.get(worker_id, 0) + size
+        self.told_bytes += size
 
-    def list_told(self) -> Counter[str]:
-        """Return about how many bytes of accounts each worker is told by this and below."""
-        told = Counter(self.told) if self._over is None else self._over.list_told()
-        if self._over is not None:
-            told.update(self.told)
-        return told
+    def measure_told(self, worker_id: str) -> int:
+        """Return about how many bytes of accounts a worker is told by this and below."""
+        below = self._over.measure_told(worker_id) if self._over is not None else 0
+        return below + self.told.get(worker_id, 0)
 
     def touches(self, worker_id: str) -> bool:
         """Tell whether this changes a worker, what it holds, or which socket speaks for it."""

@@ -69,7 +69,7 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     if not queues:
         return []
     workers = count_reserved(turn, turn.draft.list_connected())
-    placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION, ahead=find_ahead(turn))
+    placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION, ahead=find_ahead(turn, workers))
     chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
         chosen.setdefault(worker_id, []).append(account)
@@ -100,7 +100,7 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
         for platform in worker.capabilities
         for pinned in (None, worker.id)
     ]
-    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION, ahead=find_ahead(turn))
+    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION, ahead=find_ahead(turn, [worker]))
     if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
     given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []

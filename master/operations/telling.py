@@ -5,10 +5,10 @@ What does not fit stays untold (sessions.py) and follows, portion by portion, as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from master.decisions.assignment import Ahead
-from master.model import Account
+from master.model import Account, Worker
 from master.protocol.budgets import measure
 from master.sessions import TAKEN_BYTES
 from master.turn import Turn
@@ -52,7 +52,7 @@ def choose_answer(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> li
         if len(chosen) < ANSWER_ACCOUNTS and size <= room:
             room -= size
             chosen.append(account)
-            turn.draft.told[worker_id] += ANSWERS * size
+            turn.draft.count_told(worker_id, ANSWERS * size)
     return chosen
 
 
@@ -60,7 +60,7 @@ def choose_told(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> Sequ
     """Return the first of these accounts, as many as a worker can be told of now, counted as told."""
     sizes = [measure_account(account) for account in accounts]
     room = _find_room(turn, worker_id)
-    if accounts and _is_idle(turn, worker_id) and turn.draft.measure_told() < GROUP_BYTES // 2:
+    if accounts and _is_idle(turn, worker_id) and turn.draft.told_bytes < GROUP_BYTES // 2:
         room = max(room, sizes[0])  # however large the first is, it is told alone
     count = 0
     for size in sizes:
@@ -68,16 +68,17 @@ def choose_told(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> Sequ
             break
         room -= size
         count += 1
-    turn.draft.told[worker_id] += sum(sizes[:count])
+    turn.draft.count_told(worker_id, sum(sizes[:count]))
     return accounts[:count]
 
 
-def find_ahead(turn: Turn) -> Ahead:
-    """Return how many bytes of accounts workers may be given before they are told of those that they have."""
-    taken = turn.draft.list_told()
-    for worker_id, untold in turn.sessions.untold.items():
-        taken[worker_id] += untold.bytes
-    left = {worker_id: AHEAD_BYTES - size for worker_id, size in taken.items()}
+def find_ahead(turn: Turn, workers: Iterable[Worker]) -> Ahead:
+    """Return how many bytes of accounts these workers may be given before they are told of those that they have."""
+    left, untold = {}, turn.sessions.untold
+    for worker in workers:
+        size = turn.draft.measure_told(worker.id) + (untold[worker.id].bytes if worker.id in untold else 0)
+        if size:
+            left[worker.id] = AHEAD_BYTES - size
     return Ahead(AHEAD_BYTES, left, measure_account)
 
 
@@ -85,7 +86,7 @@ def _find_room(turn: Turn, worker_id: str) -> int:
     limit = turn.settings.outbound_queue_bytes
     most = min(PORTION_BYTES, limit // 4) if limit else PORTION_BYTES
     mine = most - _measure_waiting(turn, worker_id) - turn.draft.measure_told(worker_id)
-    return min(mine, GROUP_BYTES - turn.draft.measure_told())
+    return min(mine, GROUP_BYTES - turn.draft.told_bytes)
 
 
 def _is_idle(turn: Turn, worker_id: str) -> bool:

@@ -40,7 +40,7 @@ def register(core: Core, worker_id: str, most: int = 10_000) -> list[Turn]:
 
 def measure_told(turns: list[Turn]) -> list[int]:
     """Return how many bytes each turn tells in all."""
-    return [turn.draft.measure_told() for turn in turns]
+    return [turn.draft.told_bytes for turn in turns]
 
 
 def test_a_worker_with_many_accounts_is_answered_with_a_few_and_told_of_all_the_others():
@@ -123,7 +123,7 @@ def test_a_group_tells_no_more_than_it_may_hold_in_memory():
         core.add_worker(f"w{number}", *accounts)
         turn, _ = core.decide(hand_out, {f"w{number}": accounts}, draft=draft)
         draft.absorb(turn.draft)
-    assert 0 < draft.measure_told() <= GROUP_BYTES
+    assert 0 < draft.told_bytes <= GROUP_BYTES
 
 
 def test_a_worker_is_given_no_more_than_it_can_be_told_of_and_more_as_it_is_told():
