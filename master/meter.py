@@ -175,7 +175,7 @@ class Meter:
         return len(self._lines)
 
     def connect(self, place: str, hang_up: Callable[[], None]) -> Line:
-        """Note a new TCP connection, which is nobody's yet; another such one, or itself, may be hung up."""
+        """Note a new TCP connection, which is nobody's yet; another such one may be hung up."""
         line = Line(place, hang_up)
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
@@ -212,7 +212,7 @@ class Meter:
     # -- flows: Engine.IO connections
 
     def open(self, place: str, hang_up: Callable[[], None]) -> Flow:
-        """Note a new Engine.IO connection, which is nobody's yet; another such one, or itself, may be hung up."""
+        """Note a new Engine.IO connection, which is nobody's yet; another such one may be hung up."""
         flow = Flow(self, self._clock, place, hang_up)
         self._end(self._flows.add(flow, self._clock.monotonic()))
         return flow

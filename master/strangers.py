@@ -37,8 +37,8 @@ class Strangers(Generic[H]):
     def add(self, held: H, now: float) -> H | None:
         """Note one; return which must go for it, if any.
 
-        It is the oldest of its place, or of the place that has most; where even that is young, only past the limit of
-        all, and then the new one itself: it comes again.
+        It is the oldest of its place, unless even that is young; past the limit of all, the oldest of the place that
+        has most: were it the newest, whoever keeps opening connections would keep everybody else out.
         """
         self.drop(held)
         self._since[held] = now
@@ -49,10 +49,8 @@ class Strangers(Generic[H]):
             return None
         crowd = max(self._places.values(), key=len) if too_many else here
         oldest = next(iter(crowd))
-        if now - self._since[oldest] < YOUNG_S:
-            if not too_many:
-                return None
-            oldest = held
+        if now - self._since[oldest] < YOUNG_S and not too_many:
+            return None
         self.drop(oldest)
         return oldest
 

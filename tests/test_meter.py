@@ -136,11 +136,11 @@ def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_o
     assert world.meter.strange_lines == 2
 
 
-def test_past_the_limit_of_all_the_newest_of_a_young_crowd_comes_again() -> None:
+def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> None:
     world = World(strangers_per_place=2, strangers=10)
     for number in range(12):
         world.connect(f"worker {number}")
-    assert world.ended == ["worker 10", "worker 11"]
+    assert world.ended == ["worker 0", "worker 1"]
 
 
 def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:
