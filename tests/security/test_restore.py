@@ -19,6 +19,7 @@ from master.clock import ManualClock
 from master.files import make_draft
 from master.keys import KeyFile
 from master.settings import load_settings
+from master.store.holders import ANYBODY
 from master.store.sqlite.backup import FAR, back_up, describe_restore, restore
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.upgrade import DatabaseFault, check
@@ -88,6 +89,18 @@ def test_numbers_go_on_far_past_all_that_were_given(path, tmp_path):
     ask_file(path, NOTIFY, 2**53 - 1)
     with pytest.raises(DatabaseFault, match=r"none that a device can count"):
         restore(path, tmp_path / "backup.db", None, NOW)
+
+
+def test_whoever_held_an_account_since_the_backup_may_still_report_what_it_has_seen(path, tmp_path):
+    back_up(path, tmp_path / "backup.db")
+    restore(path, tmp_path / "backup.db", None, NOW)
+    with closing(sqlite3.connect(path)) as connection:
+        former = connection.execute(
+            "SELECT account_id, worker_id, until FROM account_holders ORDER BY account_id"
+        ).fetchall()
+        accounts = [row[0] for row in connection.execute("SELECT id FROM accounts ORDER BY id")]
+    assert former == [(account, ANYBODY, NOW) for account in accounts]
+    assert accounts
 
 
 @asynccontextmanager

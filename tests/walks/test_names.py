@@ -9,8 +9,10 @@ import pytest
 from master.decisions.retention import DAY_S
 from master.errors import Refusal
 from master.operations.accounts import change_account
+from master.operations.afterwards import do_nothing
 from master.operations.names import forget_unused, remove_worker
 from master.operations.processes import add_config
+from master.operations.retention import remove_old_rows
 from master.protocol.http import AccountChange, NewWorkerConfig, NoQuery, Request
 from master.turn import SWEEP
 from tests.conftest import Bench, registration
@@ -109,6 +111,22 @@ async def test_a_device_that_does_not_come_is_forgotten_and_one_that_is_here_is_
     bench.clock.advance(1)
     assert await bench.run(forget_unused) == 1
     assert await ask_file(bench, "SELECT COUNT(*) FROM client_devices") == [1]
+
+
+async def test_the_hourly_look_forgets_names_and_not_by_a_clock_that_has_stepped(bench):
+    async def look() -> None:
+        await bench.run(remove_old_rows)
+        await bench.run(do_nothing)  # what the look has left to turns after it has come
+
+    await leave(bench, "idle")
+    await look()
+    bench.clock.step(2 * DAY_S)
+    await look()
+    assert knows(bench, "idle")[0], "by this clock nothing is forgotten"
+    for _ in range(25):
+        bench.clock.advance(3_600)
+        await look()
+    assert knows(bench, "idle") == [False] * 5
 
 
 class TestFew:
