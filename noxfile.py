@@ -6,7 +6,7 @@
     nox -s simulate             200 seeds of the virtual laboratory with all faults; `-- --seeds 0..9999` for more
     nox -s browser              the page of a run, looked at in a real browser
     nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
-    nox -s load -- --users 500  a minute of load against a Master of its own; not part of CI
+    nox -s load -- --workers 500 a minute of load against a Master of its own; not part of CI
     nox -s bench -- --peer auto Master's costs beside a small Node server; not part of CI
 
 What follows `--` goes to the program that the session runs.

@@ -25,9 +25,10 @@ def run_plan(plan: Plan) -> int:
     target = Target(plan.port)
     try:
         target.start()
-        accounts = [target.create_account(PLATFORM, f"Load {number}") for number in range(plan.accounts)]
+        for number in range(plan.accounts):
+            target.create_account(PLATFORM, f"Load {number}")
         print(f"Master on {target.url}: {plan.users} users, {plan.shape}, {plan.time_s:.0f} s", flush=True)
-        stage = perform(plan, target.url, accounts)
+        stage = perform(plan, target.url)
         rows = read_rows(stage.stats)
         faults = find_faults(rows, plan.p99_ms) + find_lost(stage, target) + read_errors(stage)
         code = target.stop()
@@ -50,7 +51,7 @@ def show_effort() -> str:
     return f"Master {master.ru_utime + master.ru_stime:.0f}, load generator {own.ru_utime + own.ru_stime:.0f}"
 
 
-def perform(plan: Plan, url: str, accounts: list[str]) -> Stage:
+def perform(plan: Plan, url: str) -> Stage:
     """Let the users of the plan come, act and go; return the stage with what Locust counted."""
     crowd = {WorkerUser: plan.workers, AdminUser: plan.admins, DeviceUser: plan.clients}
     users: list[type[Peer]] = []
@@ -60,7 +61,6 @@ def perform(plan: Plan, url: str, accounts: list[str]) -> Stage:
             users.append(user)
     stage = Stage(
         plan,
-        accounts,
         user_classes=users,
         shape_class=choose_shape(plan),
         host=url,

@@ -57,18 +57,19 @@ async def stall(port: int) -> asyncio.StreamWriter:
 async def flood(target: Target, workers: int, seconds: float, name: str) -> Figures:
     """Let workers report and heartbeat as fast as they are answered."""
     figures = Figures()
-    accounts = [target.create_account(PLATFORM, f"{name}-{number}") for number in range(workers)]
+    for number in range(workers):
+        target.create_account(PLATFORM, f"{name}-{number}")
     admin = socketio.AsyncClient(reconnection=False)
     await admin.connect(target.url, namespaces=["/admin"], transports=["websocket"])
     until = perf_counter() + seconds
     beating = asyncio.create_task(_watch(target, figures))
-    await asyncio.gather(*(_report(target, figures, f"{name}-{n}", accounts[n], until) for n in range(workers)))
+    await asyncio.gather(*(_report(target, figures, f"{name}-{n}", until) for n in range(workers)))
     beating.cancel()
     await admin.disconnect()
     return figures
 
 
-async def _report(target: Target, figures: Figures, worker_id: str, account_id: str, until: float) -> None:
+async def _report(target: Target, figures: Figures, worker_id: str, until: float) -> None:
     client = socketio.AsyncClient(reconnection=False)
     await client.connect(target.url, namespaces=["/worker"], transports=["websocket"])
 
@@ -77,10 +78,11 @@ async def _report(target: Target, figures: Figures, worker_id: str, account_id: 
         assert answer["success"], answer
         return answer
 
-    await ask(
+    registered = await ask(
         "worker:register",
-        {"workerId": worker_id, "capabilities": [PLATFORM], "maxAccounts": 10, "host": "127.0.0.1", "port": 4000},
+        {"workerId": worker_id, "capabilities": [PLATFORM], "maxAccounts": 1, "host": "127.0.0.1", "port": 4000},
     )
+    account_id = registered["accounts"][0]["id"]  # messages count from the worker that holds the account
     number = 0
     while perf_counter() < until:
         batch = [

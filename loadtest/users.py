@@ -34,10 +34,9 @@ class Refused(Exception):
 class Stage(Environment):
     """Locust's environment with what the users share."""
 
-    def __init__(self, plan: Plan, accounts: list[str], **options: Any) -> None:
+    def __init__(self, plan: Plan, **options: Any) -> None:
         super().__init__(**options)
         self.plan = plan
-        self.accounts = accounts
         self.free_workers = [f"load-{number:05d}" for number in range(plan.workers, 0, -1)]
         self.names = plan.workers
         self.sent_at: dict[str, float] = {}
