@@ -26,6 +26,8 @@ nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from
 nox.options.sessions = ["lint", "types", "contracts", "test", "simulate", "crash", "browser", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+"""Tests run in as many processes as there are cores, each file in one of them; `-- -n0` is one process."""
 SUMMARY_TIMEOUT_S = 30
 """How long after Ctrl-C the demo and the load test may take to stop their processes and print a summary."""
 
@@ -58,8 +60,7 @@ def demo(session: nox.Session) -> None:
 def test(session: nox.Session) -> None:
     """Run the tests in random order, warnings being errors, and say how many branches they reach."""
     install(session, "test")
-    session.run("coverage", "erase", silent=True)
-    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
+    session.run("pytest", "-q", *PARALLEL, "--cov", "--cov-report=", *session.posargs)
     if not session.posargs:
         total = session.run("coverage", "report", "--format=total", silent=True)
         session.log(f"Lines and branches covered: {str(total).strip()} %")
