@@ -104,12 +104,13 @@ def _serve(settings: Settings) -> int:
 
 
 async def _serve_until_told(settings: Settings) -> None:
-    from master.app import Master, tune_process
+    from master.app import Master, rest_collector, tune_process
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    rest_collector()
     master = Master(settings)
     try:
         await master.start()

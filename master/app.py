@@ -46,6 +46,7 @@ from master.supervisor import Supervisor
 from master.tokens import mark_secret
 from master.turn import SWEEP
 from master.vault import Vault
+from master.web.access import guard_sockets
 from master.web.connections import OPTIONS, take_over
 from master.web.descriptors import Descriptors
 from master.web.figures import Figures
@@ -73,8 +74,14 @@ SWITCH_S = 0.0002
 """How long one of Python's threads may keep another waiting: the one that writes needs the interpreter for each row."""
 
 
+def rest_collector() -> None:
+    """Let the garbage collector rest until `tune_process`: what a start loads stays, and is much."""
+    gc.disable()
+    sys.setswitchinterval(SWITCH_S)
+
+
 def tune_process() -> None:
-    """Set up the interpreter for a process that is a Master and nothing else.
+    """Set up the interpreter for a process that is a Master and nothing else, once it has started.
 
     The garbage collector looks less often, and never again at what is in memory now: by default it goes through
     everything that lives once for so many new objects, which among a hundred thousand accounts takes a tenth of a
@@ -83,6 +90,7 @@ def tune_process() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(5_000, 10, 20)
     sys.setswitchinterval(SWITCH_S)
 
@@ -223,10 +231,10 @@ class Master:
             access=self.access,
             lines=self.lines,
         )
-        self.sockets.attach(application)
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        take_over(self._runner.server, self.lines)
+        sockets = guard_sockets(self.access, self.settings.allowed_origins, self.sockets.intake.handle)
+        take_over(self._runner.server, self.lines, sockets)
         self.begin_grace()
         if listen:
             await self._listen(self._runner)

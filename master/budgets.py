@@ -1,13 +1,10 @@
-"""What each kind of peer may cost (docs/operating.md, "Limits"), and how fast one thing may come."""
+"""What each kind of peer may cost (docs/operating.md, "Limits")."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from master.decisions import pace
-from master.decisions.pace import Bucket
 
 STRANGER_S = 30.0
 """How long a line, or a flow, may stand before somebody who is known speaks on it."""
@@ -77,32 +74,3 @@ def make_budgets(events_per_s: float, largest_bytes: int) -> Mapping[Kind, Budge
         Kind.ADMINISTRATOR: small,
         Kind.WORKER: Budget(largest_bytes, 10_000, loose, events_per_s, 16 * bytes_per_s, 8 * some),
     }
-
-
-class Pace:
-    """How fast one thing comes, in a bucket that is full at first. A rate of 0 is no limit."""
-
-    __slots__ = ("_bucket",)
-
-    def __init__(self) -> None:
-        self._bucket: Bucket | None = None
-
-    def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much and return the seconds to wait until it is really there."""
-        if not rate:
-            return 0.0
-        self._bucket, wait_s = pace.take(self._bucket or pace.fill(burst, now), now, rate, burst, cost)
-        return wait_s
-
-    def ask(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much if it is there; return the seconds to wait if it is not."""
-        before = self._bucket
-        wait_s = self.take(now, rate, burst, cost)
-        if wait_s:
-            self._bucket = before
-        return wait_s
-
-    def give_back(self, cost: float = 1.0) -> None:
-        """Put back what was taken."""
-        if self._bucket is not None:
-            self._bucket = pace.give_back(self._bucket, cost)

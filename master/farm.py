@@ -193,6 +193,28 @@ class Committed(Generic[R]):
         self._records[key] = record
         self._move(key, old, record)
 
+    def load(self, records: Iterable[R]) -> None:
+        """Insert records that are all new: what an ordered index holds of many is sorted once."""
+        kind, key_of, known = self.kind, self.kind.key, self._records
+        ranked: dict[tuple[str, Hashable], dict[Any, str]] = {}
+        for record in records:
+            key = key_of(record)
+            assert key not in known, "what is known is put in its place"
+            known[key] = record
+            for index, keys in kind.groups.items():
+                for one in keys(record):
+                    self._groups[index].setdefault(one, {})[key] = None
+            for index, keys in kind.unique.items():
+                for one in keys(record):
+                    self._unique[index][one] = key
+            for index, keys in kind.ordered.items():
+                for one in keys(record):
+                    ranked.setdefault((index, one), {})[kind.rank(record)] = key
+            for tally, value in kind.tallies.items():
+                self._tallies[tally][value(record)] += 1
+        for (index, one), some in ranked.items():
+            self._ordered[index].setdefault(one, SortedDict()).update(some)
+
     def remove(self, key: str) -> None:
         """Remove a record, if there is one."""
         old = self._records.pop(key, None)
@@ -254,7 +276,10 @@ def _rerank(
         if not ranked:
             del ordered[one]
     for one in after[0]:
-        ordered.setdefault(one, SortedDict())[rank(after[1])] = key
+        ranked = ordered.get(one)
+        if ranked is None:
+            ranked = ordered[one] = SortedDict()
+        ranked[rank(after[1])] = key
 
 
 @dataclass(slots=True)

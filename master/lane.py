@@ -67,7 +67,8 @@ class Lane:
         self.authenticate = authenticate
         self.flow = flow
         self.is_closed = False
-        self.pending: set[asyncio.Future[Any]] = set()
+        self.pending: dict[asyncio.Future[Any], None] = {}
+        """Reports that are not committed yet. A dict: an empty set takes three times its memory."""
         self.backlog: Backlog | None = None
         self.early: list[tuple[Errand, Any]] = []
         """Reports, with their payloads, that came before anybody knew which worker they are of."""

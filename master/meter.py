@@ -24,9 +24,9 @@ from master.budgets import (
     STRANGERS_PER_S,
     Budget,
     Kind,
-    Pace,
 )
 from master.clock import Clock
+from master.decisions.pace import Pace
 from master.errors import TooManyRequests
 from master.strangers import Strangers
 
@@ -55,7 +55,9 @@ class Flow:
         "_meter",
         "_strange",
         "_when_free",
+        "budget",
         "hang_up",
+        "is_known",
         "kind",
         "lines",
         "pending",
@@ -68,30 +70,28 @@ class Flow:
         self.place = place
         self.hang_up = hang_up
         self.kind = Kind.STRANGER
-        self.lines: set[Line] = set()
+        self.is_known = False
+        self.budget = meter.budgets[Kind.STRANGER]
+        """What this flow may cost."""
+        self.lines: tuple[Line, ...] = ()
         """TCP connections over which its packets come."""
         self.pending = 0
         self._strange = 0
         self._loose, self._events, self._bytes = Pace(), Pace(), Pace()
-        self._when_free: list[tuple[int, Callable[[], None]]] = []
-
-    @property
-    def budget(self) -> Budget:
-        """Return what this flow may cost."""
-        return self._meter.budgets[self.kind]
+        self._when_free: tuple[tuple[int, Callable[[], None]], ...] = ()
 
     def grow(self, kind: Kind) -> None:
         """Let the larger budget of two kinds hold; its paces begin anew."""
         kinds = list(Kind)
         if kinds.index(kind) > kinds.index(self.kind):
-            self.kind = kind
+            self.kind, self.is_known, self.budget = kind, True, self._meter.budgets[kind]
             self._events, self._bytes = Pace(), Pace()
 
     def take_loose(self) -> float:
         """Take a packet that is no event of a socket in its namespace; return the seconds that it must wait."""
         rate = self.budget.loose_per_s
         wait_s = self._loose.take(self._clock.monotonic(), rate, rate)
-        if self.kind is not Kind.STRANGER:
+        if self.is_known:
             return wait_s
         self._strange += 1
         return max(wait_s, self._meter.take_strange(self.place))
@@ -128,16 +128,20 @@ class Flow:
         """Note that one is dealt with."""
         self.pending -= size
         if self._when_free:
-            waiting, self._when_free = self._when_free, []
+            waiting, self._when_free = self._when_free, ()
             for ahead, go_on in waiting:
                 if self.has_room(ahead):
                     go_on()
                 else:
-                    self._when_free.append((ahead, go_on))
+                    self._when_free += ((ahead, go_on),)
 
     def call_when_free(self, go_on: Callable[[], None], ahead: int = 0) -> None:
         """Call back once, as soon as there is room for so many bytes."""
-        self._when_free.append((ahead, go_on))
+        self._when_free += ((ahead, go_on),)
+
+    def drop(self, line: Line) -> None:
+        """Forget a TCP connection over which packets came."""
+        self.lines = tuple(one for one in self.lines if one is not line)
 
 
 Held = Line | Flow
@@ -185,7 +189,7 @@ class Meter:
         line.has_ended = True
         self._lines.drop(line)
         if line.flow is not None:
-            line.flow.lines.discard(line)
+            line.flow.drop(line)
         self._waiting.pop(line, None)
 
     def welcome(self, line: Line) -> None:
@@ -219,7 +223,7 @@ class Meter:
 
     def greet(self, flow: Flow, kind: Kind) -> None:
         """Note who speaks on a flow; the largest budget of several holds. What it took to get here is given back."""
-        if flow.kind is Kind.STRANGER:
+        if not flow.is_known:
             self._flows.drop(flow)
             packets = flow.take_strange()
             self._all_packets.give_back(packets)
@@ -232,17 +236,18 @@ class Meter:
 
     def attach(self, line: Line, flow: Flow) -> None:
         """Note that a flow's packets come over a line: it is known as long as the flow is."""
-        if line.flow is not None:
-            line.flow.lines.discard(line)
-        line.flow = flow
-        flow.lines.add(line)
-        if flow.kind is not Kind.STRANGER and not line.is_known:
+        if line.flow is not flow:
+            if line.flow is not None:
+                line.flow.drop(line)
+            line.flow = flow
+            flow.lines += (line,)
+        if flow.is_known and not line.is_known:
             self.welcome(line)
 
     def close(self, flow: Flow) -> None:
         """Forget an Engine.IO connection that has ended; nobody is known on its lines any more."""
         self._flows.drop(flow)
-        lines, flow.lines = flow.lines, set()
+        lines, flow.lines = flow.lines, ()
         for line in lines:
             line.flow = None
             if line.is_known:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import structlog
 
 from master.clock import Clock
-from master.decisions.pace import fill, take
+from master.decisions.pace import Pace
 from master.errors import StartFailed
 from master.files import make_private
 
@@ -98,7 +98,7 @@ class Output:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self._from, "rb", buffering=0)
         )
-        bucket = fill(BURST_BYTES, self._clock.monotonic())
+        pace = Pace()
         try:
             while data := await reader.read(BLOCK_BYTES):
                 try:
@@ -106,7 +106,7 @@ class Output:
                 except OSError as fault:  # a full disk: the process goes on, its words are lost
                     log.warning("worker_output_lost", file=self._log._path.name, reason=fault.strerror)
                 now = self._clock.monotonic()
-                bucket, wait_s = take(bucket, now, BYTES_PER_S, BURST_BYTES, len(data))
+                wait_s = pace.take(now, BYTES_PER_S, BURST_BYTES, len(data))
                 if wait_s:
                     await asyncio.sleep(wait_s)
         finally:

@@ -11,7 +11,7 @@ import structlog
 
 from master.access import Access
 from master.clock import Clock
-from master.decisions.pace import Bucket, fill, take
+from master.decisions.pace import Pace
 from master.errors import INTERNAL, Forbidden, NotRegistered, Overloaded, Refusal, Unauthorized, UnknownEvent
 from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
 from master.memory import Memory
@@ -61,7 +61,7 @@ class Reception:
         self._turns = turns
         self._access = access
         self._registration_rate = settings.registration_rate
-        self._registrations: Bucket | None = None
+        self._registrations = Pace()
         self._turned_away = 0
         self._memory = memory
         self._clock = clock
@@ -166,8 +166,8 @@ class Reception:
         await lane.drain(IN_FLIGHT_LIMIT - 1)
         answer = self._turns.submit(errand.route.operation, payload, errand.caller)
         task = asyncio.ensure_future(self._finish(errand, answer))
-        lane.pending.add(task)
-        task.add_done_callback(lane.pending.discard)
+        lane.pending[task] = None
+        task.add_done_callback(lane.pending.pop)
         task.add_done_callback(lambda _: lane.flow.release(errand.arrival.size))
 
     def _is_known_worker(self, caller: Caller) -> bool:
@@ -235,14 +235,13 @@ class Reception:
         rate = self._registration_rate
         if not rate:
             return
-        now = self._clock.monotonic()
-        bucket, wait_s = take(self._registrations or fill(rate, now), now, rate, rate)
+        wait_s = self._registrations.ask(self._clock.monotonic(), rate, rate)
         if wait_s:
             # each one that is turned away is given a later moment, so that they do not come back all at once
             self._turned_away += 1
             wait_s += self._turned_away / rate
             raise Overloaded("Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1)
-        self._registrations, self._turned_away = bucket, 0
+        self._turned_away = 0
 
     async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
         caller, arrival = errand.caller, errand.arrival

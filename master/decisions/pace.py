@@ -1,33 +1,42 @@
-"""How fast something may come: a token bucket as a record and a function."""
+"""How fast something may come: a token bucket."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
+class Pace:
+    """How fast one thing comes, in a bucket that is full at first. Rates are per second; a rate of 0 is no limit.
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """What is left in the bucket (negative: owed) at the monotonic second `at`."""
-
-    tokens: float
-    at: float
-
-
-def fill(burst: float, now: float) -> Bucket:
-    """Return a full bucket."""
-    return Bucket(burst, now)
-
-
-def take(bucket: Bucket, now: float, rate: float, burst: float, cost: float = 1.0) -> tuple[Bucket, float]:
-    """Take `cost` tokens; return the bucket after it, and the seconds to wait until they are really there.
-
-    `rate` is tokens per second. A bucket never holds more than `burst`.
+    The bucket never holds more than `burst`, and less than nothing is owed.
     """
-    assert rate > 0, "a rate of 0 means no limit and is not asked for"
-    tokens = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate) - cost
-    return Bucket(tokens, now), max(0.0, -tokens / rate)
 
+    __slots__ = ("_at", "_tokens")
 
-def give_back(bucket: Bucket, cost: float = 1.0) -> Bucket:
-    """Return the bucket with what was taken in it again."""
-    return Bucket(bucket.tokens + cost, bucket.at)
+    def __init__(self) -> None:
+        self._tokens, self._at = 0.0, float("-inf")  # whatever is asked for first, it is full by then
+
+    def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
+        """Take so much at the monotonic second `now`; return the seconds to wait until it is really there."""
+        if not rate:
+            return 0.0
+        tokens = self._fill(now, rate, burst) - cost
+        self._tokens, self._at = tokens, now
+        return -tokens / rate if tokens < 0.0 else 0.0
+
+    def ask(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
+        """Take so much if it is there; return the seconds to wait if it is not."""
+        if not rate:
+            return 0.0
+        tokens = self._fill(now, rate, burst) - cost
+        if tokens < 0.0:
+            return -tokens / rate
+        self._tokens, self._at = tokens, now
+        return 0.0
+
+    def give_back(self, cost: float = 1.0) -> None:
+        """Put back what was taken."""
+        self._tokens += cost
+
+    def _fill(self, now: float, rate: float, burst: float) -> float:
+        """Return what is in the bucket by now."""
+        tokens = self._tokens + (now - self._at) * rate if now > self._at else self._tokens
+        return burst if tokens > burst else tokens

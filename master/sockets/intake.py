@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import StreamReader
-from aiohttp.web import Application, Request, RequestPayloadError, Response, StreamResponse
+from aiohttp.web import Request, RequestPayloadError, Response, StreamResponse
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
 
 from master.access import name_place
@@ -87,11 +87,6 @@ class Intake:
         self._lines = lines
         self._find_flow = find_flow
         self._answer = answer
-
-    def add_routes(self, application: Application, server: Any, path: str) -> None:
-        """Route requests here; for Engine.IO, which hands over itself and its path."""
-        for method in ("GET", "POST", "OPTIONS"):
-            application.router.add_route(method, path, self.handle)
 
     async def handle(self, request: Request) -> StreamResponse:
         """Answer one request of Engine.IO."""

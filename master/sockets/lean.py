@@ -15,7 +15,7 @@ from engineio.async_socket import AsyncSocket
 from engineio.exceptions import ContentTooLongError, SocketIsClosedError, UnknownPacketError
 from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
 
-from master.budgets import STRANGER_BYTES, Kind
+from master.budgets import STRANGER_BYTES
 from master.clock import Clock
 from master.meter import Flow
 
@@ -73,7 +73,7 @@ class LeanSocket(AsyncSocket):
     @property
     def is_known(self) -> bool:
         """Tell whether somebody known speaks here, over this transport."""
-        return self.flow.kind is not Kind.STRANGER and not self.upgrading
+        return self.flow.is_known and not self.upgrading
 
     @property
     def largest_message(self) -> int:
@@ -209,13 +209,17 @@ class LeanSocket(AsyncSocket):
         """Deal with one frame at its sender's pace; what is no packet, or none that a peer may send, is skipped."""
         self.taking += 1
         try:
-            await self._keep_pace(frame)
+            wait_s = self._count(frame)
+            self._frames += 1
+            if wait_s or self._frames % BREATH == 0:
+                await asyncio.sleep(wait_s)
             if self.closed or isinstance(frame, bytes) or frame[:1] == "b":
                 return  # no event has binary parts
             if frame[:1] == "4":
                 await self.server.handlers["message"](self.sid, frame[1:])
                 frame = ""
-                await self._wait_for_room()
+                if not self.flow.has_room():
+                    await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:
                 if packet.packet_type == CLOSE:
                     await self._owner.settle(self.sid)  # who leaves has said before what still waits
@@ -228,20 +232,17 @@ class LeanSocket(AsyncSocket):
 
     async def _wait_for_room(self) -> None:
         """Wait while too much of what was read here is under way."""
-        if not self.flow.has_room():
-            free = asyncio.get_running_loop().create_future()
-            self.flow.call_when_free(lambda: None if free.done() else free.set_result(None))
-            await free
+        free = asyncio.get_running_loop().create_future()
+        self.flow.call_when_free(lambda: None if free.done() else free.set_result(None))
+        await free
 
-    async def _keep_pace(self, frame: str | bytes) -> None:
-        """Wait until this frame may be dealt with; the pace of events of somebody known is their socket's."""
+    def _count(self, frame: str | bytes) -> float:
+        """Take a frame; return the seconds until it may be dealt with. Known ones' events have their socket's pace."""
         flow = self.flow
         wait_s = flow.take_bytes(len(frame))
-        if frame[:2] != "42" or flow.kind is Kind.STRANGER:
+        if frame[:2] != "42" or not flow.is_known:
             wait_s = max(wait_s, flow.take_loose())
-        self._frames += 1
-        if wait_s or self._frames % BREATH == 0:
-            await asyncio.sleep(wait_s)
+        return wait_s
 
 
 def _read_packet(frame: str) -> Packet | None:

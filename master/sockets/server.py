@@ -60,7 +60,6 @@ class SocketServer(socketio.AsyncServer):
         self.intake = Intake(lines, self._find_flow, self.eio.handle_request)
         self.eio._async = {
             **self.eio._async,
-            "create_route": self.intake.add_routes,
             "translate_request": translate,
             "websocket": PlainWebSocket,
         }
@@ -282,7 +281,7 @@ class SocketServer(socketio.AsyncServer):
     async def _slow_down(self, eio_sid: str) -> None:
         """Let a connection wait that sends events which nobody can take: they have no socket's pace."""
         flow = self.flows.get(eio_sid)
-        if flow is not None and flow.kind is not Kind.STRANGER:
+        if flow is not None and flow.is_known:
             wait_s = flow.take_loose()
             if wait_s:
                 await asyncio.sleep(wait_s)

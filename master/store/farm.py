@@ -84,8 +84,7 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
     last = ""
     while True:
         found = (await connection.execute(query.where(key > last))).all()
-        for row in found:
-            table.put(rows.to_record(row))
+        table.load(map(rows.to_record, found))
         if len(found) < CHUNK:
             return
         last = getattr(found[-1], rows.key)

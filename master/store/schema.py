@@ -132,8 +132,6 @@ accounts = Table(
     # with the epoch, which lies behind cookies in its row: the audit adds up those of all accounts
     Index("idx_accounts_worker", "assigned_worker_id", "epoch"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
-    # those that wait, in the order in which they are placed: nearly all accounts are active, few of them wait
-    Index("idx_accounts_waiting", "status", "created_at", "id", **_where("assigned_worker_id IS NULL")),
     # a worker that is removed must not be looked for in every account and login
     Index("idx_accounts_pinned", "pinned_worker_id", **_where("pinned_worker_id IS NOT NULL")),
 )

@@ -14,9 +14,8 @@ from master.lines import Lines
 from master.logs import AUDIT
 from master.model import Grant, Scope
 from master.web.answers import answer_refusal
-from master.web.connections import end_with_caller, require_small_head
+from master.web.connections import Answer, end_with_caller, require_small_head
 from master.web.origins import SAFE, is_allowed, may_be_rebound
-from master.web.problems import belongs_to_sockets
 
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 """What load balancers and supervisors ask, who have no token."""
@@ -43,8 +42,6 @@ def guard_requests(access: Access, scopes: Scopes, lines: Lines, allowed_origins
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if belongs_to_sockets(request):
-            return await _pass_to_sockets(access, allowed_origins, request, handler)
         _require_plain(request)
         if request.path in OPEN:
             answer = await handler(request)
@@ -114,23 +111,26 @@ def _refuse_cross_site(allowed_origins: Collection[str], request: web.Request) -
             raise ForeignOrigin("Pages of other sites may not ask here; allow them with ALLOWED_ORIGINS.")
 
 
-async def _pass_to_sockets(
-    access: Access, allowed_origins: Collection[str], request: web.Request, handler: Handler
-) -> web.StreamResponse:
-    """Let Socket.IO answer, which asks for tokens itself and meters its connections."""
-    try:
-        access.require_near(request.remote or "")
-        _require_plain(request)
-        _require_direct(access, allowed_origins, request)
-        _refuse_cross_site(allowed_origins, request)
-        if "j" in request.query:
-            raise Unreadable("JSONP is not spoken here: any page could read it.")
-    except Refusal as refusal:
-        return answer_refusal(refusal)
-    answer = await handler(request)
-    if answer.status == BAD_REQUEST and isinstance(answer, web.Response):
-        answer.body = b'"Bad Request"'  # the library repeats what was asked
-    return answer
+def guard_sockets(access: Access, allowed_origins: Collection[str], answer_sockets: Answer) -> Answer:
+    """Return what lets Socket.IO answer those who may ask; it asks for tokens itself and meters its connections."""
+
+    async def check(request: web.Request) -> web.StreamResponse:
+        try:
+            access.require_near(request.remote or "")
+            _require_plain(request)
+            _require_direct(access, allowed_origins, request)
+            if access.guarded:  # else it has been asked already
+                _refuse_cross_site(allowed_origins, request)
+            if "j" in request.query:
+                raise Unreadable("JSONP is not spoken here: any page could read it.")
+        except Refusal as refusal:
+            return answer_refusal(refusal)
+        answer = await answer_sockets(request)
+        if answer.status == BAD_REQUEST and isinstance(answer, web.Response):
+            answer.body = b'"Bad Request"'  # the library repeats what was asked
+        return answer
+
+    return check
 
 
 def _find_scope(scopes: Scopes, request: web.Request) -> Scope:

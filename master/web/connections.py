@@ -6,7 +6,7 @@ How long a connection may stand, and how many may, is lines.py's; here is what o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,11 @@ from master.web.answers import answer_internal, answer_refusal
 log = structlog.get_logger(__name__)
 
 LINES = web.AppKey("lines", Lines)
+
+SOCKETS = "/socket.io/"
+"""The path of Socket.IO, which lies on the same port and answers, and allows origins, by itself."""
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEAD_BYTES = 16 * 1024
 """The largest head of a request: its first line and all its headers together."""
@@ -123,12 +128,22 @@ class Server(web.Server):
         return Connection(self, self.lines, loop=self._loop, **self._kwargs)
 
 
-def take_over(server: web.Server | None, lines: Lines) -> None:
-    """Let a server make connections of ours; aiohttp's runner makes its own and takes no other."""
+def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
+    """Let a server make connections of ours; aiohttp's runner makes its own and takes no other.
+
+    Requests for SOCKETS are answered by `sockets` and pass nothing of the API: each of its middlewares would keep a
+    frame for as long as the connection stands.
+    """
     assert server is not None, "set the runner up first"
     server.__class__ = Server
     server.lines = lines  # type: ignore[attr-defined]
     lines.watch(server)
+    application = server.request_handler
+
+    def answer(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return sockets(request) if request.path == SOCKETS else application(request)
+
+    server.request_handler = answer  # type: ignore[assignment]  # the application's server makes its requests
 
 
 def require_small_head(request: web.Request) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from master.errors import ForeignOrigin
 from master.web.answers import answer_refusal
-from master.web.problems import belongs_to_sockets
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = "Authorization, Content-Type, X-Request-Id"
@@ -28,8 +28,6 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
 
     @web.middleware
     async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if belongs_to_sockets(request):
-            return await handler(request)
         origin = request.headers.get("Origin")
         known = origin is not None and (origin in allowed or "*" in allowed)
         if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
@@ -58,6 +56,7 @@ def is_allowed(origin: str, host: str, allowed: Collection[str]) -> bool:
     return origin in allowed or "*" in allowed or is_own_page(origin, host)
 
 
+@lru_cache(maxsize=64)
 def may_be_rebound(host: str) -> bool:
     """Tell whether a Host header names a domain that a strange page could point at this machine (DNS rebinding).
 

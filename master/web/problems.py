@@ -1,7 +1,4 @@
-"""The middlewares every request of the API passes: request id, refusals as answers, security headers.
-
-Socket.IO's own path lies on the same port and is left alone: it answers, and allows origins, by itself.
-"""
+"""The middlewares every request of the API passes: request id, refusals as answers, security headers."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from aiohttp.typedefs import Handler, Middleware
 from master.errors import MethodNotAllowed, Missing, Refusal, TooLarge, Unreadable
 from master.web.answers import answer_internal, answer_refusal
 
-SOCKETS = "/socket.io"
 REST_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-Id"
 HEADERS = {
@@ -32,18 +28,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 log = structlog.get_logger(__name__)
 
 
-def belongs_to_sockets(request: web.Request) -> bool:
-    """Tell whether Socket.IO answers this request."""
-    return request.path == SOCKETS or request.path.startswith(SOCKETS + "/")
-
-
 def make_request_ids(new_id: Callable[[], str]) -> Middleware:
     """Return a middleware that names every request, in the log and in the answer; a caller's sane name is kept."""
 
     @web.middleware
     async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if belongs_to_sockets(request):
-            return await handler(request)
         given = request.headers.get(REQUEST_ID, "")
         request_id = given if _SANE_ID.fullmatch(given) else new_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -73,8 +62,6 @@ async def _read_rest(request: web.Request) -> None:
 @web.middleware
 async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every refusal in its own words, and every bug without any; never a traceback on the wire."""
-    if belongs_to_sockets(request):
-        return await handler(request)
     try:
         return await handler(request)
     except Refusal as refusal:

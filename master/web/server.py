@@ -45,7 +45,7 @@ def build_web(
     access: Access,
     lines: Lines,
 ) -> web.Application:
-    """Return the application; Socket.IO may be attached to it, its path is left alone."""
+    """Return the application that answers everything but Socket.IO's own path."""
     app = web.Application(
         client_max_size=settings.max_body_bytes,
         middlewares=[

@@ -189,7 +189,7 @@ WAYS = {
     "0003": ["UPDATE alembic_version SET version_num = '0003'"],
     "0003, its proofs removed": ["UPDATE alembic_version SET version_num = '0003'", "DELETE FROM vault_keys"],
     "0001": [
-        "UPDATE alembic_version SET version_num = '0001'", "DROP TABLE vault_keys", "DROP INDEX idx_accounts_waiting",
+        "UPDATE alembic_version SET version_num = '0001'", "DROP TABLE vault_keys",
         "DROP INDEX idx_comments_read", "DROP INDEX idx_direct_messages_read",
     ],
 }  # fmt: skip

@@ -79,7 +79,7 @@ def find_flow(guarded: Guarded) -> Any:
 async def test_every_kind_of_packet_of_a_stranger_is_counted(guarded, packet):
     sid = await open_polling(guarded)
     assert await post(guarded, sid, *[packet] * 16) == 200
-    assert find_flow(guarded)._loose._bucket.tokens == LOOSE_PER_S - 16
+    assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 16
 
 
 async def test_a_stranger_posts_sixteen_packets_and_no_more(guarded):
@@ -139,7 +139,7 @@ async def test_packets_that_are_no_events_have_a_pace_for_those_who_are_known(gu
     async with join(guarded, "client", DEVICE) as peer:
         await peer.say(*['42/worker,7["worker:heartbeat",{}]'] * 20, *["43/client,1[]"] * 20, *["42/client,["] * 5)
         await peer.ask("client:heartbeat", Shaped("{}"))
-        assert find_flow(guarded)._loose._bucket.tokens == LOOSE_PER_S - 1 - 45  # to join costs one too
+        assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 1 - 45  # to join costs one too
 
 
 async def test_control_frames_of_a_websocket_are_counted_too(guarded):
@@ -149,7 +149,7 @@ async def test_control_frames_of_a_websocket_are_counted_too(guarded):
             await socket.ping()
         await socket.send_str('42/worker,1["a"]')
         await socket.receive_str()
-        assert find_flow(guarded)._loose._bucket.tokens == LOOSE_PER_S - 31
+        assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 31
 
 
 async def test_only_address_and_authorization_are_kept_of_the_request_that_opens_a_connection(guarded):

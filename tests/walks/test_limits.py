@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from master.decisions.pace import fill, take
+from master.decisions.pace import Pace
 from master.model import WorkerStatus
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
 from master.sockets.outbound import FEW, Frame, OutboundQueue
@@ -31,11 +31,8 @@ from tests.walks.test_workers import make_account
     ],
 )
 def test_a_bucket_of_two_fills_by_two_a_second(taken_at, waits):
-    bucket, found = fill(2, taken_at[0]), []
-    for at in taken_at:
-        bucket, wait_s = take(bucket, at, 2, 2)
-        found.append(wait_s)
-    assert found == waits
+    pace = Pace()
+    assert [pace.take(at, 2, 2) for at in taken_at] == waits
 
 
 def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Frame:
@@ -228,4 +225,4 @@ class TestPace:
         beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
         assert all(answer["success"] for answer in await asyncio.gather(*beats))
         (lane,) = bench.master.sockets.lanes.values()
-        assert lane.flow._events._bucket.tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back
+        assert lane.flow._events._tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back

@@ -15,7 +15,7 @@ from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file, place_
 from master.secret import SealBroken
 from master.store.schema import SEALED, metadata
 from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
-from master.vault import Vault, read_key_id
+from master.vault import FORMAT, Vault, read_key_id
 
 COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
 """What copies of a database are called while they are made: the one to be used, the one that is set aside, its log."""
@@ -159,12 +159,15 @@ def hold_keys(path: Path) -> Iterator[None]:
 def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; those that are no sealed values count for none."""
     counts: Counter[str] = Counter()
+    start = len(FORMAT)
     for table, column, _ in find_places(connection):
-        head = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
-        for (stored,) in connection.execute(f"SELECT {head} FROM {table} WHERE {column} IS NOT NULL"):  # noqa: S608
+        value = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
+        head = f"substr(value, 1, {start} + instr(substr(value, {start + 1}), x'3A'))"  # up to the colon
+        values = f"SELECT {value} AS value FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        for stored, number in connection.execute(f"SELECT {head}, COUNT(*) FROM ({values}) GROUP BY 1"):  # noqa: S608
             key_id = read_key_id(stored)
             if key_id is not None:
-                counts[key_id] += 1
+                counts[key_id] += number
     return counts
 
 
