@@ -21,12 +21,14 @@ R = TypeVar("R")
 class Changes(Generic[R]):
     """One table of a draft: what it changes (None: removed), over the table below it."""
 
-    __slots__ = ("_below", "_come", "_gone", "_moved", "changed", "kind")
+    __slots__ = ("_below", "_come", "_gone", "_growth", "_moved", "changed", "kind")
 
     def __init__(self, below: Table[R]) -> None:
         self.kind: Kind[R] = below.kind
         self._below = below
         self.changed: dict[str, R | None] = {}
+        self._growth = 0
+        """How many records more there are than below."""
         self._moved: dict[str, dict[Hashable, dict[str, bool]]] = {}
         """Index -> key -> record's key -> whether the index holds it there now."""
         self._come: dict[tuple[str, Hashable], dict[str, None]] = {}
@@ -43,6 +45,9 @@ class Changes(Generic[R]):
 
         Iterate over a list of it where the draft is written meanwhile, unless it is only what was yielded already.
         """
+        return self._find(index, key, after) if self.changed else self._below.find(index, key, after)
+
+    def _find(self, index: str, key: Hashable, after: Any) -> Iterator[R]:
         moved = self._moved.get(index, {}).get(key)
         if index in self.kind.ordered:
             yield from self._find_ranked(index, key, moved or {}, after)
@@ -107,10 +112,7 @@ class Changes(Generic[R]):
         return +counts
 
     def __len__(self) -> int:
-        below = self._below
-        gone = sum(record is None and below.get(key) is not None for key, record in self.changed.items())
-        come = sum(record is not None and below.get(key) is None for key, record in self.changed.items())
-        return len(below) + come - gone
+        return len(self._below) + self._growth
 
     def put(self, record: R) -> None:
         """Insert a record, or put it in the place of the one with its key."""
@@ -123,6 +125,7 @@ class Changes(Generic[R]):
     def _write(self, key: str, record: R | None) -> None:
         old = self.get(key)
         self.changed[key] = record
+        self._growth += (record is not None) - (old is not None)
         for index, keys in self.kind.indexes:
             was, now = keys(old) if old is not None else (), keys(record) if record is not None else ()
             if was == now:
@@ -143,7 +146,10 @@ class Changes(Generic[R]):
 
     def absorb(self, other: Changes[R]) -> None:
         """Take over what a draft over this one changes."""
+        if not other.changed:
+            return
         self.changed.update(other.changed)
+        self._growth += other._growth
         for index, keys in other._moved.items():
             moved = self._moved.setdefault(index, {})
             for key, names in keys.items():
@@ -273,6 +279,11 @@ class Draft:
             (account := accounts.get(login.account_id)) is None or account.assigned_worker_id != worker_id
             for login in self.logins.find("worker", worker_id)
         )
+
+    def keeper_of(self, account_id: str) -> str | None:
+        """Return the worker that keeps a place for an account's open login, or None."""
+        login = self.logins.first("account", account_id)
+        return login.worker_id if login is not None else None
 
     def list_connected(self, platform: str | None = None) -> list[Worker]:
         """Return the connected workers, or those of them that list a platform."""

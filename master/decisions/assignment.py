@@ -133,7 +133,7 @@ class Plan(list[tuple[Account, str]]):
 def place_accounts(
     queues: Iterable[Iterable[Account]],
     workers: Iterable[Worker],
-    kept: Mapping[str, str],
+    find_keeper: Callable[[str], str | None],
     *,
     limit: int | None = None,
     rank: Callable[[Account], Any] = attrgetter("created_at", "id"),
@@ -143,7 +143,8 @@ def place_accounts(
 
     A queue holds, by `rank`, accounts of one platform that are pinned to the same worker or to none: once one of them
     fits nowhere, none behind it does, and so few are looked at however many wait. Loads grow with each placement.
-    `kept` is account id -> the worker whose load counts a place for that account's login: there it takes that place.
+    `find_keeper` returns the worker whose load counts a place for the login of the account of an id, or None: there it
+    takes that place.
     """
     loads = _Loads(workers, ahead)
     placed = Plan()
@@ -158,7 +159,7 @@ def place_accounts(
         move_on(number, iter(queue))
     while heads and (limit is None or len(placed) < limit):
         _, number, account, queue = heapq.heappop(heads)
-        chosen = loads.choose(account, kept.get(account.id))
+        chosen = loads.choose(account, find_keeper(account.id))
         if chosen is not None:
             placed.append((account, chosen))
         if chosen is not None or account.pinned_worker_id is not None:  # one behind it may have a place of its own

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from master.decisions.assignment import place_accounts, wants_worker
 from master.decisions.schedule import portion
-from master.farm import is_open
 from master.model import Account, Worker, change
 from master.operations.telling import choose_told, find_ahead, measure_accounts
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
@@ -69,7 +67,8 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     if not queues:
         return []
     workers = count_reserved(turn, turn.draft.list_connected())
-    placed = place_accounts(queues, workers, find_kept(turn), limit=PORTION, ahead=find_ahead(turn, workers))
+    ahead = find_ahead(turn, workers)
+    placed = place_accounts(queues, workers, turn.draft.keeper_of, limit=PORTION, ahead=ahead)
     chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
         chosen.setdefault(worker_id, []).append(account)
@@ -100,7 +99,8 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
         for platform in worker.capabilities
         for pinned in (None, worker.id)
     ]
-    placed = place_accounts(queues, [worker], find_kept(turn), limit=PORTION, ahead=find_ahead(turn, [worker]))
+    ahead = find_ahead(turn, [worker])
+    placed = place_accounts(queues, [worker], turn.draft.keeper_of, limit=PORTION, ahead=ahead)
     if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
     given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []
@@ -124,28 +124,15 @@ def _list_queues(turn: Turn, only: str | None) -> list[Iterable[Account]]:
     return [accounts.find("waiting", key) for key in accounts.list_groups("waiting")]
 
 
-def find_kept(turn: Turn) -> dict[str, str]:
-    """Return, per account that is being logged in, the worker that keeps a place for its login."""
-    return {
-        login.account_id: login.worker_id
-        for login in turn.draft.logins.all()
-        if login.worker_id is not None and is_open(login)
-    }
-
-
 def count_reserved(turn: Turn, workers: Iterable[Worker]) -> list[Worker]:
     """Return workers with a place counted as taken for each login of an account not theirs yet.
 
     A login that succeeds makes its worker the owner: the place must not be given away while the person scans.
     """
-    reserved = Counter(
-        worker_id
-        for account_id, worker_id in find_kept(turn).items()
-        if (account := turn.draft.accounts.get(account_id)) is None or account.assigned_worker_id != worker_id
-    )
+    count = turn.draft.count_reserved
     return [
-        change(worker, assigned_accounts=worker.assigned_accounts + reserved[worker.id])
-        if worker.id in reserved
+        change(worker, assigned_accounts=worker.assigned_accounts + reserved)
+        if (reserved := count(worker.id))
         else worker
         for worker in workers
     ]

@@ -25,7 +25,7 @@ def place(
     queues: dict[tuple[str, str | None], list[Account]] = {}
     for account in sorted(accounts, key=lambda one: (one.created_at, one.id)):
         queues.setdefault((account.platform, account.pinned_worker_id), []).append(account)
-    return place_accounts([iter(queue) for queue in queues.values()], workers, kept, **options)
+    return place_accounts([iter(queue) for queue in queues.values()], workers, kept.get, **options)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_pinned_account_that_fits_nowhere_holds_up_nobody_but_a_free_one_nobod
             yield make_account(account_id, **changes)
 
     queues = [look("1", "3", "5"), look("2", "4", "6", pinned_worker_id="b")]
-    placed = place_accounts(queues, [make_worker("a", 2), make_worker("b", 3)], {"4": "b"})
+    placed = place_accounts(queues, [make_worker("a", 2), make_worker("b", 3)], {"4": "b"}.get)
     assert [(account.id, worker_id) for account, worker_id in placed] == [("1", "a"), ("4", "b")]
     assert looked_at == ["1", "2", "3", "4", "6"]
 

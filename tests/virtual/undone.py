@@ -49,7 +49,7 @@ def _assigned_keeps_place(stack: ExitStack) -> None:
     """The place kept for a login stays kept when its worker is given the account."""
 
     def count_all(turn: Any, some: Any) -> list[Any]:
-        kept = Counter(assignments.find_kept(turn).values())
+        kept = Counter(login.worker_id for login in turn.draft.logins.all())
         return [replace(worker, assigned_accounts=worker.assigned_accounts + kept[worker.id]) for worker in some]
 
     for module in (accounts, assignments, logins, rebalance):
