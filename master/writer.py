@@ -77,6 +77,8 @@ class Turns(Looks):
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer nobody would ever be answered
         self._in_doubt = False
+        self._doubtful: Draft | None = None
+        """What the commit was to store of which nobody knows whether it happened."""
         self._again: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self.on_commit: Callable[[Group], None] = lambda group: None
@@ -249,7 +251,7 @@ class Turns(Looks):
         if self._in_doubt:
             self._try_again_later()  # the farm could not be loaded: nothing can be decided, whoever asks
         elif isinstance(fault, (CommitInDoubt, Overtaken)):
-            self._in_doubt = True
+            self._in_doubt, self._doubtful = True, group.draft
             self._queue(do_nothing, None)  # so that the farm is loaded anew even if nobody asks for anything
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
         about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
@@ -288,8 +290,8 @@ class Turns(Looks):
         farm = self._memory.farm
         before = Before.of(farm)
         await self.load_farm()
-        self._in_doubt = False
-        event = take_over(self._memory, before, self._clock, self._settings)
+        event = take_over(self._memory, before, self._doubtful, self._clock, self._settings)
+        self._in_doubt, self._doubtful = False, None
         log.warning("farm_loaded_anew", workers=len(farm.workers), accounts=len(farm.accounts))
         if event is not None:
             self._queue(*event, first=True)

@@ -129,11 +129,12 @@ class Before:
     workers: Committed[Worker]
     accounts: Committed[Account]
     logins: Committed[Login]
+    last_seq: int
 
     @classmethod
     def of(cls, farm: Farm) -> Before:
         """Return what a farm holds now: its tables, which loading replaces and does not change."""
-        return cls(farm.workers, farm.accounts, farm.logins)
+        return cls(farm.workers, farm.accounts, farm.logins, farm.last_seq)
 
 
 def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]) -> None:
@@ -152,14 +153,20 @@ def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str
         memory.deadlines.forget_login(login_id)
 
 
-def take_over(memory: Memory, before: Before, clock: Clock, settings: Settings) -> Follow | None:
+def take_over(
+    memory: Memory, before: Before, doubtful: Draft | None, clock: Clock, settings: Settings
+) -> Follow | None:
     """Go on with a farm that was loaded anew; return what tells workers what they may not have heard.
 
-    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout. Who is
-    given up by the file alone was so by the commit that nobody was sure of, and counts for the brake.
+    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout.
+    `doubtful` is what the commit that nobody was sure of was to store. Where its alarm is stored, so is its brake; and
+    who is given up by the file alone was so by that commit, and counts for the brake.
     """
     restore(memory, clock, settings, {})
-    _count_given_up(memory, before, clock.monotonic(), settings.heartbeat_timeout_s)
+    if doubtful is not None and before.last_seq != doubtful.last_seq == memory.farm.last_seq:
+        memory.watch = doubtful.watch
+    else:
+        _count_given_up(memory, before, clock.monotonic(), settings.heartbeat_timeout_s)
     accounts = memory.farm.accounts
     moved: dict[str, str | None] = {}
     for account in before.accounts.all():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from master.clock import Clock
+from master.memory import Watch
 from master.model import SessionStatus, WorkerStatus
 from master.periodic import PULSE_S
 from master.sessions import Sessions
@@ -223,21 +224,23 @@ class Silence:
                 signs.arrived = at
         self._note_chances(overdue, at)
 
-    def check_held(self, workers: Mapping[str, WorkerRow], holding: Collection[str], brakes: int) -> None:
+    def check_held(self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch) -> None:
         """Check that outsiders neither put a brake on nor keep it on: what holds nothing is no reason for one.
 
         No worker that holds something is held for longer than a brake may, however often it is put on anew; but a
-        Master that stands still gives nobody up, nor one that something else kept from its work within a timeout.
+        Master that stands still gives nobody up, nor one that something else kept from its work within a timeout. Who
+        was heard since a brake was put on may have been silent then.
         """
         at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
         alive = [name for name in holding if name in workers and workers[name].status != WorkerStatus.OFFLINE]
-        if brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
+        if watch.brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
             lately = sum(at - then <= once_s + DETECTION_S for then in self._given_up)
-            lost = lately + sum(at - self.of(name).answered > self._timeout_s for name in alive)
+            since, put_on_at = [self.of(name).answered for name in alive], watch.put_on_at
+            lost = lately + sum(heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since)
             total = lately + min(len(alive), self._holding)
             if not 2 * lost > total:
                 self._complain("brake_held", f"a brake is put on: {lost} of {total} that hold something are silent")
-        self._brakes, self._holding = brakes, len(alive)
+        self._brakes, self._holding = watch.brakes, len(alive)
         if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
             return
         if at - house.hindered_at <= once_s + self._grace_s:
@@ -266,9 +269,9 @@ class Silence:
         """Check that each worker's socket stands in the network, and that whoever stays connected has one.
 
         A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
-        it tries again, or its time is up.
+        it tries again, or its time is up, for as long as a brake may hold it.
         """
-        at, once_s = self._clock.monotonic(), self._timeout_s + DETECTION_S
+        at, longest_s = self._clock.monotonic(), HELD_TIMEOUTS * self._timeout_s + DETECTION_S
         found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
         find_link, connected = self._house.find_link, WorkerStatus.CONNECTED.value
         for worker_id, seat in sessions.seats.items():
@@ -278,7 +281,7 @@ class Silence:
                     continue
                 ghost, limit_s = f"{seat.sid} speaks for {worker_id}, and its link has ended", GHOST_S
             elif (worker := workers.get(worker_id)) is not None and worker.status == connected:
-                ghost, limit_s = f"{worker_id} is connected by no socket", once_s
+                ghost, limit_s = f"{worker_id} is connected by no socket", longest_s
             else:
                 continue
             limits_s[worker_id, ghost] = limit_s

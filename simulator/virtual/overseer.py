@@ -307,7 +307,7 @@ class Overseer:
         watch = master.memory.watch
         self.brakes = max(self.brakes, watch.brakes)
         self._silence.check_late(self._view.workers, undisturbed_s, braked=watch.brake_until is not None)
-        self._silence.check_held(self._view.workers, self._view.list_holding(), watch.brakes)
+        self._silence.check_held(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from master.errors import StorageTrouble
 from master.operations.afterwards import do_nothing
+from master.operations.notifications import ALARM_TITLE
 from master.operations.silence import give_up_silent
 from tests.conftest import Peer, registration
 from tests.disk.disk import Step
@@ -156,6 +157,27 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(s
     await pass_on(15, *names[2:])
     await scene.bench.run(give_up_silent)
     assert scene.bench.master.memory.watch.brakes == int(happened), "other-1 is the third of five within a timeout"
+    scene.check_memory()
+
+
+@pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
+async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(scene: Scene, happened: bool) -> None:
+    for name in ("other-0", "other-1"):
+        await scene.bench.worker(name)
+        await make_account(scene.bench, name, platform="douyin")
+    scene.bench.clock.advance(31)
+    if not happened:
+        scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+    with losing_the_answer(scene), pytest.raises(StorageTrouble):
+        await scene.bench.run(give_up_silent)
+    scene.disk.fault = lambda step: None
+    await scene.settle_doubts()
+    watch = scene.bench.master.memory.watch
+    assert (watch.brakes, watch.brake_until is not None) == (happened, happened)
+    await scene.bench.run(give_up_silent)
+    assert scene.bench.master.memory.watch.brakes == 1
+    alarms = [row for row in scene.dump()["notifications"] if ALARM_TITLE in row]
+    assert len(alarms) == 1
     scene.check_memory()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from master.memory import Watch
 from master.model import SessionStatus, WorkerStatus
 from master.settings import load_settings
 from simulator.virtual.deadlines import Moment, Silence, find_taken_late
@@ -167,8 +168,20 @@ def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(tmp
         await asyncio.sleep(30.5)
         for name in set(HERE) - set(silent):
             silence.of(name).answered = 1_030.0
-        silence.check_held(HERE, set(holding), 0)
-        silence.check_held(HERE, set(holding), 1)
+        silence.check_held(HERE, set(holding), Watch())
+        silence.check_held(HERE, set(holding), Watch(put_on_at=1_030.5, brakes=1))
+
+    assert watch(tmp_path, script) == ["brake_held"] * noticed
+
+
+@pytest.mark.parametrize(("put_on_at", "noticed"), [(1_030.1, 0), (1_030.7, 1)])
+def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(tmp_path, put_on_at, noticed):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(31)
+        for name in HERE:
+            silence.of(name).answered = 1_030.5
+        silence.check_held(HERE, {"a", "b", "c"}, Watch())
+        silence.check_held(HERE, {"a", "b", "c"}, Watch(put_on_at=put_on_at, brakes=1))
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
@@ -180,7 +193,7 @@ def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
         await asyncio.sleep(20)
         house.resume()
         await asyncio.sleep(20)
-        silence.check_held(HERE, {"a"}, 1)
+        silence.check_held(HERE, {"a"}, Watch(put_on_at=1_040.0, brakes=1))
 
     assert watch(tmp_path, script) == []
 
@@ -209,7 +222,7 @@ def test_no_brake_holds_a_worker_for_longer_than_three_timeouts(tmp_path, stalls
                 house.resume()
             for name in set(HERE) - {"a"}:
                 silence.of(name).arrived = now
-            silence.check_held(HERE, {"a", "b"}, 0)
+            silence.check_held(HERE, {"a", "b"}, Watch())
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
