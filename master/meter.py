@@ -31,6 +31,10 @@ from master.errors import TooManyRequests
 from master.strangers import Strangers
 
 
+RANKS = {kind: rank for rank, kind in enumerate(Kind)}
+"""Who speaks, by the size of their budgets."""
+
+
 class Line:
     """One TCP connection; `hang_up` ends it at once."""
 
@@ -82,8 +86,7 @@ class Flow:
 
     def grow(self, kind: Kind) -> None:
         """Let the larger budget of two kinds hold; its paces begin anew."""
-        kinds = list(Kind)
-        if kinds.index(kind) > kinds.index(self.kind):
+        if RANKS[kind] > RANKS[self.kind]:
             self.kind, self.is_known, self.budget = kind, True, self._meter.budgets[kind]
             self._events, self._bytes = Pace(), Pace()
 

@@ -153,7 +153,7 @@ class LeanSocket(AsyncSocket):
             return
         self.connected = self.upgraded = True
         self._owner.adopt(self.sid, getattr(ws, "environ", {}).get("aiohttp.request"))
-        writing = asyncio.ensure_future(self._write(ws))
+        writing = asyncio.create_task(self._write(ws))
         try:
             await self._read(ws)
             if not self.closed:
