@@ -30,7 +30,6 @@ from master.decisions.pace import Pace
 from master.errors import TooManyRequests
 from master.strangers import Strangers
 
-
 RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 """Who speaks, by the size of their budgets."""
 
