@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -94,3 +95,13 @@ def test_every_attack_in_the_security_page_names_a_real_test():
     assert missing == []
     rows = [line for line in page.partition("## Attacks")[2].splitlines() if line.startswith("| ")][1:]
     assert [row for row in rows if "::test_" not in row and not row.startswith("|---")] == []
+
+
+def test_the_layers_that_are_drawn_are_those_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [checked] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = page.split("## Who may import whom")[1].split("```")[1].removeprefix("text")
+    assert [line.strip() for line in drawing.strip().splitlines()] == checked
