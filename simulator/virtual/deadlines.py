@@ -70,6 +70,9 @@ class Silence:
         self._clock = clock
         self._complain = complain
         self._given_up: list[float] = []
+        self._may_count: list[float] = []
+        """The same, and others that Master may count: a turn of the same group gave them something before, or took them
+        in again after."""
         self._chances: list[tuple[float, str]] = []
         """When Master may have put a brake on, and who was silent for too long then; the latest last."""
         self._resumed_at = -math.inf
@@ -94,6 +97,8 @@ class Silence:
         accounts.
         """
         signs = self.of(worker_id)
+        if sent - signs.answered > self._timeout_s:  # it may have been given up and taken in again by one group
+            self._may_count.append(self._clock.monotonic())
         signs.answered = max(signs.answered, sent)
         lost = signs.lost
         if lost and sent < lost[1].monotonic and int(lost[0].wall * 1000) < said_at < int(lost[1].wall * 1000):
@@ -187,6 +192,9 @@ class Silence:
                 found.append((counted, total))
         # whenever its turns were during this time, Master counts as lately lost what began so lately at least
         self._given_up = lately + [began] * sum(any(name in holding for holding in holdings) for name in lost)
+        served = {platform for one in holdings for name in one if name in now for platform in now[name].capabilities}
+        recent = [then for then in self._may_count if at - then <= 2 * self._timeout_s]
+        self._may_count = recent + [began] * sum(not served.isdisjoint(now[name].capabilities) for name in lost)
         longest = max(at - self.signs[worker_id].answered for worker_id in lost)
         if found and len(found) == len(holdings) and longest < 2 * self._timeout_s:
             self._complain("brake_missed", f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s")
@@ -234,7 +242,7 @@ class Silence:
         at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
         alive = [name for name in holding if name in workers and workers[name].status != WorkerStatus.OFFLINE]
         if watch.brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
-            lately = sum(at - then <= once_s + DETECTION_S for then in self._given_up)
+            lately = sum(at - then <= once_s + DETECTION_S for then in self._may_count)
             since, put_on_at = [self.of(name).answered for name in alive], watch.put_on_at
             lost = lately + sum(heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since)
             total = lately + min(len(alive), self._holding)

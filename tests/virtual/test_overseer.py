@@ -186,6 +186,18 @@ def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(tmp_pa
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
 
+@pytest.mark.parametrize(("sent", "noticed"), [(1_031.0, 0), (1_029.0, 1)])
+def test_a_worker_that_one_group_gave_up_and_took_in_again_may_count_for_a_brake(tmp_path, sent, noticed):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(31.5)
+        silence.note_answered("a", sent, 0)
+        silence.of("d").answered = sent
+        silence.check_held(HERE, {"a", "b", "c", "d"}, Watch())
+        silence.check_held(HERE, {"a", "b", "c", "d"}, Watch(put_on_at=1_031.5, brakes=1))
+
+    assert watch(tmp_path, script) == ["brake_held"] * noticed
+
+
 def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
     async def script(silence, house) -> None:
         house.life = Life("master")
