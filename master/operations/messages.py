@@ -17,7 +17,7 @@ from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, Un
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
+from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, MessageById
 from master.protocol.wire import Fact
 from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
@@ -45,8 +45,9 @@ AT_ONCE = 500
 
 
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
-    """Store all waiting reports at once; one reply or refusal per report.
+    """Store comments or direct messages that a worker has seen, each once.
 
+    All waiting reports are stored at once, with one reply or refusal per report.
     Reports are facts: they count also of an account that has changed hands since, and before a returning worker has
     registered again if its token says who it is; never from workers that have not held the account. A bad item is
     refused by name, the others are kept.
@@ -229,34 +230,27 @@ def _tell_people(new: Sequence[Message], turn: Turn) -> None:
         )
 
 
-async def list_comments(event: Request[CommentsQuery, None], turn: Turn) -> Listing:
+async def list_comments(event: CommentsQuery, turn: Turn) -> Listing:
     """List comments, the last detected first."""
-    return await _list(MessageKind.COMMENT, event.query, None, turn)
+    return await _list(MessageKind.COMMENT, event, turn)
 
 
-async def list_direct_messages(event: Request[DirectMessagesQuery, None], turn: Turn) -> Listing:
+async def list_direct_messages(event: DirectMessagesQuery, turn: Turn) -> Listing:
     """List direct messages, the last detected first."""
-    return await _list(MessageKind.DIRECT_MESSAGE, event.query, event.query.direction, turn)
+    return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
 
 
-async def _list(kind: MessageKind, query: CommentsQuery, direction: Any, turn: Turn) -> Listing:
+async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing:
     messages, total = await message_rows.list_messages(
-        turn.connection,
-        kind,
-        account_id=query.account_id,
-        is_read=query.is_read,
-        since=query.since,
-        direction=direction,
-        limit=query.limit,
-        offset=query.offset,
+        turn.connection, kind, **event.list_filters(), limit=event.limit, offset=event.offset
     )
     return Listing([show_message(message) for message in messages], total)
 
 
-async def mark_read(event: Request[NoQuery, Any], turn: Turn) -> JsonObject:
-    """Note that a person has read a message."""
-    kind = KINDS.get(event.path["kind"])
-    message = await message_rows.mark_message_read(turn.connection, kind, event.path["id"]) if kind else None
+async def mark_read(event: MessageById, turn: Turn) -> JsonObject:
+    """Note that a message was read; `kind` is comments or direct-messages."""
+    kind = KINDS.get(event.kind)
+    message = await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
     if message is None:
         raise Missing("There is no such message.")
     return show_message(message)

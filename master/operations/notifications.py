@@ -21,7 +21,7 @@ from master.protocol.client import (
     SyncRequest,
     SyncResponse,
 )
-from master.protocol.http import Listing, NotificationsQuery, Request
+from master.protocol.http import Listing, NotificationsQuery
 from master.protocol.wire import decode
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Onward, Turn, clients_of
@@ -57,7 +57,7 @@ class Introduced:
 
 
 async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
-    """Take a device in and send what it is owed.
+    """Register a device and send what it is owed.
 
     A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
     """
@@ -329,16 +329,11 @@ async def mark_sent(event: None, turn: Turn) -> int:
     return len(delivered)
 
 
-async def list_notifications(event: Request[NotificationsQuery, None], turn: Turn) -> Listing:
+async def list_notifications(event: NotificationsQuery, turn: Turn) -> Listing:
     """List notifications, the newest first."""
-    query = event.query
-    filters = {
-        "type": query.type,
-        "account_id": query.account_id,
-        "is_sent": query.is_sent,
-        "priority": query.priority,
-    }
-    found, total = await rows.list_notifications(turn.connection, filters, limit=query.limit, offset=query.offset)
+    found, total = await rows.list_notifications(
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
+    )
     return Listing(
         [{**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found], total
     )

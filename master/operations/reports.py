@@ -14,10 +14,9 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
-from master.operations.accounts import read_filters
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.http import AccountsQuery, Listing, Request
+from master.protocol.http import AccountsQuery, Listing, Nothing
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
@@ -29,11 +28,10 @@ from master.turn import Turn
 NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}
 
 
-async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) -> Listing:
-    """List accounts, each with what its worker and its messages tell of it."""
-    query = event.query
+async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing:
+    """List accounts, each with its `runtime_stats` and its `worker`."""
     found, total = await account_rows.list_accounts(
-        turn.connection, read_filters(query), limit=query.limit, offset=query.offset
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
     messages = await message_rows.summarise_messages(turn.connection, [account.id for account in found])
     shown = []
@@ -51,8 +49,8 @@ async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) 
     return Listing(shown, total)
 
 
-async def show_statistics(event: Any, turn: Turn) -> JsonObject:
-    """Count everything by state, kind and type."""
+async def show_statistics(event: Nothing, turn: Turn) -> JsonObject:
+    """Count everything by state, kind and type; counts are at most a second old."""
     connection, accounts = turn.connection, turn.draft.accounts
     logins = _fill(SessionStatus, await login_rows.count_logins(connection))
     notifications = _fill(NotificationType, await notification_rows.count_notifications(connection))
@@ -75,7 +73,7 @@ async def show_statistics(event: Any, turn: Turn) -> JsonObject:
     }
 
 
-async def show_status(event: Any, turn: Turn) -> JsonObject:
+async def show_status(event: Nothing, turn: Turn) -> JsonObject:
     """Show the same counts as administrators get; the edge adds what it knows of the process."""
     return await _count_everything(turn)
 
@@ -124,7 +122,7 @@ def count_login_states(event: Any, turn: Turn) -> dict[str, int]:
 
 
 async def request_status(event: Empty, turn: Turn) -> JsonObject:
-    """Answer an administrator's question for counts of everything. `timestamp` is milliseconds."""
+    """Count everything by state; `timestamp` is milliseconds."""
     reply = StatusResponse(**await _count_everything(turn), timestamp=turn.milliseconds)
     turn.answer(reply)
     return reply.show()

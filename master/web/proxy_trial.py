@@ -9,17 +9,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import web
 
 from master.clock import Clock
-from master.endpoints import Endpoint
 from master.model import JsonObject, Proxy
 from master.operations.proxies import find_proxy
 from master.protocol.http import ProxyTrial, split_address
 from master.secret import SealBroken, Secret
 from master.turn import Caller
-from master.web.answers import answer_one
-from master.web.reading import read_request
 from master.writer import Turns
 
 HTTP = Caller("http")
@@ -51,11 +47,13 @@ class ProxyTrials:
         self._turns = turns
         self._clock = clock
 
-    async def run(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Try the proxy and say whether its target was reached. Errors: Missing."""
-        event = await read_request(request, endpoint)
+    async def run(self, event: ProxyTrial) -> JsonObject:
+        """Try whether the proxy leads to a target of your own.
+
+        Errors: Missing.
+        """
         proxy, password = await self._turns.look(find_proxy, event, HTTP)
-        return answer_one(endpoint.singular, await try_proxy(proxy, password, event.body, self._clock))
+        return await try_proxy(proxy, password, event, self._clock)
 
 
 async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock) -> JsonObject:
