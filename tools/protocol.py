@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from pydantic import BaseModel, TypeAdapter
 
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.errors import every_refusal
 from master.protocol import admin, client, worker
+from master.protocol.answers import Listing
 from master.protocol.wire import Outbound
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
@@ -124,13 +127,58 @@ def _render_endpoints() -> Iterator[str]:
     yield (
         f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` and `next_offset`. "
         "Its page ends\nby its bytes as well as by `limit`; what follows begins at `next_offset`, null at the end."
-        "\n\n| route | scope | query | body | |\n|---|---|---|---|---|"
+        "\nEach answer has `success` too, and what it shows under the name in the column `answer` and as `data`."
+        "\n\n| route | scope | query | body | answer | |\n|---|---|---|---|---|---|"
     )
     for endpoint in ENDPOINTS:
         body = _fields(endpoint.body) if endpoint.body is not None else ""
         route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()
-        yield f"| `{route}` | {scope} | {_fields(endpoint.query)} | {body} | {_summarise(endpoint)} |"
+        asked = f"{_fields(endpoint.query)} | {body}"
+        yield f"| `{route}` | {scope} | {asked} | {_answer(endpoint)} | {_summarise(endpoint)} |"
+    yield "\n### Answers\n\n| what is shown | fields | |\n|---|---|---|"
+    for kind in dict.fromkeys(kind for endpoint in ENDPOINTS for kind in _find_shown(_read_return(endpoint))):
+        marks = dict.fromkeys(getattr(kind, "__optional_keys__", ()), "?")
+        shown = ", ".join(f"`{name}{marks.get(name, '')}`: {_word(one)}" for name, one in get_type_hints(kind).items())
+        yield f"| {_name(kind)} | {shown} | {_first_line(kind)} |"
     yield ""
+
+
+def _read_return(endpoint: Endpoint) -> Any:
+    """Return the type of what an endpoint shows: what its operation says that it returns."""
+    return get_type_hints(endpoint.operation or endpoint.edge)["return"]
+
+
+def _answer(endpoint: Endpoint) -> str:
+    """Return what an endpoint shows, and under which name, in one cell."""
+    kind = _read_return(endpoint)
+    if get_origin(kind) is Listing:
+        return f"`{endpoint.noun.plural}`: list of {_word(get_args(kind)[0])}"
+    return "an image" if endpoint.path.endswith(".png") else f"`{endpoint.noun.singular}`: {_word(kind)}"
+
+
+def _find_shown(kind: Any) -> Iterator[type]:
+    """Yield the types of shown things that a type is made of, and those that stand in their fields."""
+    if is_typeddict(kind):
+        yield kind
+    for inner in get_type_hints(kind).values() if is_typeddict(kind) else get_args(kind):
+        yield from _find_shown(inner)
+
+
+def _word(kind: Any) -> str:
+    """Return what a shown value is, in words."""
+    if is_typeddict(kind):
+        return _name(kind)
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return " or ".join(_word(one) for one in get_args(kind) if one is not Any)
+    if get_origin(kind) is list:
+        return f"list of {_word(get_args(kind)[0])}"
+    words = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null", dict: "object"}
+    return words[get_origin(kind) or kind]
+
+
+def _name(kind: type) -> str:
+    """Return how the page calls a type of shown things: ShownLiveWorker is a live worker."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__.removeprefix("Shown")).lower()
 
 
 def _render_refusals() -> Iterator[str]:

@@ -8,18 +8,19 @@ import structlog
 
 from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
 from master.farm import share
-from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus, change
+from master.model import Account, AccountStatus, LoginStatus, WorkerStatus, change
 from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
 from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
-from master.protocol.http import AccountChange, AccountsQuery, ById, Listing, NewAccount
+from master.protocol.answers import Listing, ShownAccount
+from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
 from master.store import accounts as account_rows
 from master.turn import AGAIN, Turn
 
 log = structlog.get_logger(__name__)
 
 
-async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing:
+async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccount]:
     """List accounts, the oldest first."""
     accounts, total = await account_rows.list_accounts(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
@@ -27,12 +28,12 @@ async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing:
     return Listing([show_row(account) for account in accounts], total)
 
 
-def show_account(event: ById, turn: Turn) -> JsonObject:
+def show_account(event: ById, turn: Turn) -> ShownAccount:
     """Show one account."""
     return show_row(_find(turn, event.id))
 
 
-def add_account(event: NewAccount, turn: Turn) -> JsonObject:
+def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     """Add an account; a worker that fits gets it at once."""
     account = Account(
         id=turn.new_id(),
@@ -64,7 +65,7 @@ def add_account(event: NewAccount, turn: Turn) -> JsonObject:
     return show_row(_find(turn, account.id))
 
 
-def change_account(event: AccountChange, turn: Turn) -> JsonObject:
+def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     """Change an account; a row from before it changed hands pins nothing by `assigned_worker_id` (`stale_epoch`)."""
     account = _find(turn, event.id)
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
@@ -85,7 +86,7 @@ def change_account(event: AccountChange, turn: Turn) -> JsonObject:
     return show_row(_find(turn, account.id))
 
 
-def remove_account(event: ById, turn: Turn) -> Any:
+def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     """Remove an account with all that belongs to it; its worker is told to stop.
 
     Of an account with many messages these go first, a portion a turn; nothing is answered until all is done.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import structlog
 
 from master.decisions.assignment import choose_login_worker
@@ -49,7 +51,8 @@ from master.protocol.admin import (
     UserInputRelayed,
 )
 from master.protocol.admin import show_login as show_row
-from master.protocol.http import ById, Listing, LoginsQuery
+from master.protocol.answers import Listing, ShownLogin, StartedLogin
+from master.protocol.http import ById, LoginsQuery
 from master.protocol.shown import show_profile, show_words
 from master.protocol.wire import Empty
 from master.protocol.worker import (
@@ -69,7 +72,7 @@ log = structlog.get_logger(__name__)
 LIST_LIMIT = 200
 
 
-def start_login(event: StartLogin, turn: Turn) -> JsonObject:
+def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     """Start a QR login on a worker; an open login of the same account is superseded."""
     account = turn.draft.accounts.get(event.account_id)
     if account is None:
@@ -97,7 +100,7 @@ def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     if turn.caller.kind == "admin":
         turn.answer(reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
-    return reply.show()
+    return cast(StartedLogin, reply.show())
 
 
 def _choose_session_id(turn: Turn, wanted: str | None) -> str:
@@ -168,7 +171,7 @@ def _open_proxy(turn: Turn, worker_id: str) -> ProxyForWorker | None:
     return ProxyForWorker(proxy.server, proxy.protocol, proxy.username, password)
 
 
-def cancel_login(event: CancelLogin, turn: Turn) -> JsonObject:
+def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
     """End an open login; its worker is told to stop."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
@@ -266,12 +269,12 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
     scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
-    reply = LoginList([show_row(login) | codes.get(login.id, {}) for login in logins], turn.milliseconds)
+    reply = LoginList([{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds)
     turn.answer(reply)
     return reply.show()
 
 
-async def list_logins(event: LoginsQuery, turn: Turn) -> Listing:
+async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
     """List login sessions, the newest first."""
     logins, total = await login_rows.list_logins(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
@@ -279,7 +282,7 @@ async def list_logins(event: LoginsQuery, turn: Turn) -> Listing:
     return Listing([show_row(login) for login in logins], total)
 
 
-async def show_login(event: ById, turn: Turn) -> JsonObject:
+async def show_login(event: ById, turn: Turn) -> ShownLogin:
     """Show one login session; its code is at `qr.png`."""
     return show_row(await _find_stored(turn, event.id))
 

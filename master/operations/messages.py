@@ -16,8 +16,9 @@ from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
+from master.protocol.answers import Listing, ShownComment, ShownDirectMessage
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, MessageById
+from master.protocol.http import CommentsQuery, DirectMessagesQuery, MessageById
 from master.protocol.wire import Fact
 from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
@@ -230,24 +231,24 @@ def _tell_people(new: Sequence[Message], turn: Turn) -> None:
         )
 
 
-async def list_comments(event: CommentsQuery, turn: Turn) -> Listing:
+async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownComment]:
     """List comments, the last detected first."""
     return await _list(MessageKind.COMMENT, event, turn)
 
 
-async def list_direct_messages(event: DirectMessagesQuery, turn: Turn) -> Listing:
+async def list_direct_messages(event: DirectMessagesQuery, turn: Turn) -> Listing[ShownDirectMessage]:
     """List direct messages, the last detected first."""
     return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
 
 
-async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing:
+async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[Any]:
     messages, total = await message_rows.list_messages(
         turn.connection, kind, **event.list_filters(), limit=event.limit, offset=event.offset
     )
     return Listing([show_message(message) for message in messages], total)
 
 
-async def mark_read(event: MessageById, turn: Turn) -> JsonObject:
+async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
     """Note that a message was read; `kind` is comments or direct-messages."""
     kind = KINDS.get(event.kind)
     message = await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
@@ -256,27 +257,31 @@ async def mark_read(event: MessageById, turn: Turn) -> JsonObject:
     return show_message(message)
 
 
-def show_message(message: Message) -> JsonObject:
+def show_message(message: Message) -> ShownComment | ShownDirectMessage:
     """Return a message with its table's own column names."""
-    shown: JsonObject = {"id": message.id, "account_id": message.account_id}
     if message.kind is MessageKind.COMMENT:
-        shown |= {
+        return {
+            "id": message.id,
+            "account_id": message.account_id,
             "platform_comment_id": message.platform_id,
             "content": message.content,
             "author_name": message.author_name,
             "author_id": message.author_id,
             "post_id": message.post_id,
             "post_title": message.post_title,
+            "is_read": message.is_read,
+            "reported_by": message.reported_by,
+            "detected_at": message.detected_at,
+            "created_at": message.created_at,
         }
-    else:
-        shown |= {
-            "platform_message_id": message.platform_id,
-            "content": message.content,
-            "sender_name": message.author_name,
-            "sender_id": message.author_id,
-            "direction": message.direction,
-        }
-    return shown | {
+    return {
+        "id": message.id,
+        "account_id": message.account_id,
+        "platform_message_id": message.platform_id,
+        "content": message.content,
+        "sender_name": message.author_name,
+        "sender_id": message.author_id,
+        "direction": message.direction,
         "is_read": message.is_read,
         "reported_by": message.reported_by,
         "detected_at": message.detected_at,

@@ -6,8 +6,9 @@ import structlog
 
 from master.decisions.retention import find_cutoff
 from master.errors import TooManyNames, UnknownWorker, WorkerInUse
-from master.model import Device, JsonObject, Worker, WorkerStatus
+from master.model import Device, Worker, WorkerStatus
 from master.protocol.admin import show_worker
+from master.protocol.answers import ShownWorker
 from master.protocol.http import ById
 from master.turn import PORTION, Turn
 
@@ -42,7 +43,7 @@ def require_device_name(turn: Turn, owner: str) -> None:
         raise TooManyNames(f"This token has {most:,} devices already; those that do not come back are forgotten.")
 
 
-def remove_worker(event: ById, turn: Turn) -> JsonObject:
+def remove_worker(event: ById, turn: Turn) -> ShownWorker:
     """Forget a worker that is offline and has no account, pin or open login. Errors: UnknownWorker, WorkerInUse."""
     worker = turn.draft.workers.get(event.id)
     if worker is None:

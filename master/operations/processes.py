@@ -5,10 +5,11 @@ from __future__ import annotations
 import structlog
 
 from master.errors import AlreadyExists, Invalid, Missing, Unverified
-from master.model import JsonObject, WorkerConfig, change
+from master.model import WorkerConfig, change
 from master.operations.notifications import raise_alarm
 from master.protocol.admin import show_worker_config
-from master.protocol.http import ById, Listing, NewWorkerConfig, Page, WorkerConfigChange
+from master.protocol.answers import Listing, ShownConfig
+from master.protocol.http import ById, NewWorkerConfig, Page, WorkerConfigChange
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -17,7 +18,7 @@ SHOWN = 5
 """Workers that an alarm names."""
 
 
-def list_configs(event: Page, turn: Turn) -> Listing:
+def list_configs(event: Page, turn: Turn) -> Listing[ShownConfig]:
     """List how workers are run, by worker id."""
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
     page = configs[event.offset : event.offset + event.limit]
@@ -55,12 +56,12 @@ def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
     return [config for config in configs if config.auto_start and config.verified]
 
 
-def show_config(event: ById, turn: Turn) -> JsonObject:
+def show_config(event: ById, turn: Turn) -> ShownConfig:
     """Show how one worker is run; of its environment only the names."""
     return show_worker_config(_find(turn, event.id), turn.caller.scope)
 
 
-def add_config(event: NewWorkerConfig, turn: Turn) -> JsonObject:
+def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
     """Say how a worker is run; each worker has one configuration."""
     if turn.draft.configs.get(event.worker_id) is not None:
         raise AlreadyExists("This worker has a configuration already.", details=[{"id": event.worker_id}])
@@ -82,7 +83,7 @@ def add_config(event: NewWorkerConfig, turn: Turn) -> JsonObject:
     return show_worker_config(config, turn.caller.scope)
 
 
-def change_config(event: WorkerConfigChange, turn: Turn) -> JsonObject:
+def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
     """Change how a worker is run, from its next start on; a running process keeps the old configuration."""
     config = _find(turn, event.id)
     _require_verified(config)
@@ -96,7 +97,7 @@ def change_config(event: WorkerConfigChange, turn: Turn) -> JsonObject:
     return show_worker_config(config, turn.caller.scope)
 
 
-def remove_config(event: ById, turn: Turn) -> JsonObject:
+def remove_config(event: ById, turn: Turn) -> ShownConfig:
     """Forget how a worker is run; a running process is not stopped."""
     config = _find(turn, event.id)
     turn.draft.configs.remove(config.worker_id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing
-from master.model import JsonObject, Proxy, change
+from master.model import Proxy, change
 from master.protocol.admin import show_proxy as show_row
-from master.protocol.http import ById, Listing, NewProxy, Page, ProxyChange
+from master.protocol.answers import Listing, ShownProxy
+from master.protocol.http import ById, NewProxy, Page, ProxyChange
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
 from master.turn import Turn
@@ -17,7 +18,7 @@ log = structlog.get_logger(__name__)
 SHOWN_USERS = 20
 
 
-async def list_proxies(event: Page, turn: Turn) -> Listing:
+async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
     """List proxies by name."""
     proxies = sorted(turn.draft.proxies.all(), key=lambda proxy: (proxy.name, proxy.id))
     page = proxies[event.offset : event.offset + event.limit]
@@ -26,7 +27,7 @@ async def list_proxies(event: Page, turn: Turn) -> Listing:
     return Listing([show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies))
 
 
-async def show_proxy(event: ById, turn: Turn) -> JsonObject:
+async def show_proxy(event: ById, turn: Turn) -> ShownProxy:
     """Show one proxy, without its password."""
     proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
@@ -43,7 +44,7 @@ async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None
     return proxy, None if password is None else Secret(password)
 
 
-def add_proxy(event: NewProxy, turn: Turn) -> JsonObject:
+def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
     """Add a proxy; no two have the same name."""
     _require_free_name(turn, event.name, own_id=None)
     proxy = Proxy(
@@ -64,7 +65,7 @@ def add_proxy(event: NewProxy, turn: Turn) -> JsonObject:
     return show_row(proxy, password_unreadable=False)
 
 
-def change_proxy(event: ProxyChange, turn: Turn) -> JsonObject:
+def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     """Change a proxy; workers get it with their next login or assignment."""
     proxy = _find(turn, event.id)
     values = event.list_given()
@@ -83,7 +84,7 @@ def change_proxy(event: ProxyChange, turn: Turn) -> JsonObject:
     return show_row(proxy, password_unreadable=unreadable)
 
 
-def remove_proxy(event: ById, turn: Turn) -> JsonObject:
+def remove_proxy(event: ById, turn: Turn) -> ShownProxy:
     """Remove a proxy that no configuration uses."""
     proxy = _find(turn, event.id)
     users = sorted(config.worker_id for config in turn.draft.configs.find("proxy", proxy.id))

@@ -16,7 +16,8 @@ from master.model import (
 )
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.http import AccountsQuery, Listing, Nothing
+from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
+from master.protocol.http import AccountsQuery, Nothing
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
@@ -28,28 +29,27 @@ from master.turn import Turn
 NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}
 
 
-async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing:
+async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[ShownAccountStatus]:
     """List accounts, each with its `runtime_stats` and its `worker`."""
     found, total = await account_rows.list_accounts(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
     messages = await message_rows.summarise_messages(turn.connection, [account.id for account in found])
-    shown = []
+    shown: list[ShownAccountStatus] = []
     for account in found:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
-        row = show_account(account)
-        row["worker"] = show_live(turn, worker) if worker else None
-        row["runtime_stats"] = {
+        live = show_live(turn, worker) if worker else None
+        stats = {
             **summary,
             "last_detected_at": summary["last_detected_at"] or None,
-            "last_heartbeat": row["worker"]["last_heartbeat"] if worker else None,
+            "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        shown.append(row)
+        shown.append({**show_account(account), "worker": live, "runtime_stats": stats})
     return Listing(shown, total)
 
 
-async def show_statistics(event: Nothing, turn: Turn) -> JsonObject:
+async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
     """Count everything by state, kind and type; counts are at most a second old."""
     connection, accounts = turn.connection, turn.draft.accounts
     logins = _fill(SessionStatus, await login_rows.count_logins(connection))
@@ -73,12 +73,12 @@ async def show_statistics(event: Nothing, turn: Turn) -> JsonObject:
     }
 
 
-async def show_status(event: Nothing, turn: Turn) -> JsonObject:
+async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
     """Show the same counts as administrators get; the edge adds what it knows of the process."""
     return await _count_everything(turn)
 
 
-async def _count_everything(turn: Turn) -> JsonObject:
+async def _count_everything(turn: Turn) -> ShownCounts:
     """Return the counts of `admin:status:response`: flat, one number per state."""
     accounts = turn.draft.accounts
     logins = _fill(SessionStatus, await login_rows.count_logins(turn.connection))

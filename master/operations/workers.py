@@ -20,7 +20,8 @@ from master.operations.takeovers import change_hands, is_elsewhere, note_takeove
 from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
-from master.protocol.http import PAGE_LIMIT, ById, Listing, WorkersQuery
+from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
+from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -282,7 +283,7 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
     return {"workers": len(draft.workers), "accounts": owned, "logins": len(draft.logins)}
 
 
-def list_workers(event: WorkersQuery, turn: Turn) -> Listing:
+def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
     """List workers by id."""
     found = [one for one in turn.draft.workers.all() if event.status in (None, one.status)]
     found.sort(key=lambda worker: worker.id)
@@ -290,7 +291,7 @@ def list_workers(event: WorkersQuery, turn: Turn) -> Listing:
     return Listing([show_live(turn, worker) for worker in page], len(found))
 
 
-def show_worker(event: ById, turn: Turn) -> JsonObject:
+def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
     """Show one worker with its accounts, the first 500."""
     worker = turn.draft.workers.get(event.id)
     if worker is None:
@@ -299,9 +300,8 @@ def show_worker(event: ById, turn: Turn) -> JsonObject:
     return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
 
 
-def show_live(turn: Turn, worker: Worker) -> JsonObject:
+def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
     """Show a worker with its last sign of life and how it feels."""
     seat = turn.sessions.seats.get(worker.id)
     shown = show_row(worker, seat.heard_at if seat is not None else None)
-    shown["stats"] = read_stats(seat.stats) if seat is not None else {}
-    return shown
+    return {**shown, "stats": read_stats(seat.stats) if seat is not None else {}}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -18,14 +16,6 @@ PAGE_LIMIT = 500
 
 ROW_AS_READ = frozenset({"epoch", "updated_at"})
 """What tells when a row was read that is sent back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of shown rows, and how many there are in all."""
-
-    rows: Sequence[dict[str, Any]]
-    total: int
 
 
 class Nothing(HttpPayload):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from master.errors import Missing, NotRunning, Stopping
-from master.model import JsonObject, WorkerConfig
+from master.model import WorkerConfig
 from master.operations.processes import find_config, find_runnable
+from master.protocol.answers import ShownProcess
 from master.protocol.http import ById, LogsQuery
 from master.turn import Caller, Operation
 from master.web.endpoint import ROOT
@@ -20,7 +21,7 @@ HTTP = Caller("http")
 class Process(Protocol):
     """What is known of one worker's process."""
 
-    def to_wire(self) -> JsonObject:
+    def to_wire(self) -> ShownProcess:
         """Return it as answers carry it; its `state` is stopped where nothing was started."""
         ...
 
@@ -57,7 +58,7 @@ class Lifecycle:
         self._processes = processes
         self._vitals = vitals
 
-    async def start(self, event: ById) -> JsonObject:
+    async def start(self, event: ById) -> ShownProcess:
         """Start the worker's process as its configuration says.
 
         Errors: Missing, AlreadyRunning, StartFailed.
@@ -66,7 +67,7 @@ class Lifecycle:
         self._refuse_while_stopping()
         return (await self._processes.start(config)).to_wire()
 
-    async def restart(self, event: ById) -> JsonObject:
+    async def restart(self, event: ById) -> ShownProcess:
         """Stop the worker's process if it runs, and start it as its configuration says by now.
 
         Errors: Missing, StartFailed.
@@ -75,7 +76,7 @@ class Lifecycle:
         self._refuse_while_stopping()
         return (await self._processes.restart(config)).to_wire()
 
-    async def stop(self, event: ById) -> JsonObject:
+    async def stop(self, event: ById) -> ShownProcess:
         """Stop the worker's process, also one whose configuration is gone.
 
         Errors: Missing, NotRunning.
@@ -87,7 +88,7 @@ class Lifecycle:
             raise
         return stopped.to_wire()
 
-    async def show_status(self, event: ById) -> JsonObject:
+    async def show_status(self, event: ById) -> ShownProcess:
         """Show the worker's process.
 
         Errors: Missing.
@@ -102,7 +103,7 @@ class Lifecycle:
         await self._require_known(event)
         return list(await self._processes.tail_log(event.id, event.lines))
 
-    async def _require_known(self, event: ById) -> JsonObject:
+    async def _require_known(self, event: ById) -> ShownProcess:
         """Return the worker's process; one that was not started and has no configuration is unknown."""
         process = self._processes.status(event.id).to_wire()
         if process["state"] == "stopped":

@@ -14,7 +14,8 @@ from aiohttp.typedefs import Handler
 from master.access import Access
 from master.lines import Lines
 from master.model import Scope
-from master.protocol.http import Listing, Page
+from master.protocol.answers import Listing
+from master.protocol.http import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
 from master.web.access import SCOPE, guard_requests
