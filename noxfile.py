@@ -127,7 +127,7 @@ def contracts(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check that docs/protocol.md says what the types say, and that nothing is left undocumented."""
     install(session, "test")
-    session.run("python", "-m", "master", "protocol", "--check")
+    session.run("python", "-m", "tools.protocol", "--check")
     if Path("tests/test_docs.py").exists():
         session.run("pytest", "-q", "tests/test_docs.py")
 

@@ -40,12 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     keys.add_parser("list", help="name them, and say how many values each has sealed")
     keys.add_parser("rotate", help="seal every value with a new key, also while Master runs")
-    protocol = commands.add_parser("protocol", help="docs/protocol.md, made from the types")
-    protocol.add_argument("--write", action="store_true", help="write it; without this, check that it is up to date")
-    protocol.add_argument("--check", action="store_true", help="say whether it is up to date (the default)")
     chosen = parser.parse_args(arguments)
-    if chosen.command == "protocol":
-        return _document_protocol(Path("docs/protocol.md"), write=chosen.write)
     from master.app import ListenFault
     from master.keys import KeyFault
     from master.logs import LogFault
@@ -118,18 +113,6 @@ async def _serve_until_told(settings: Settings) -> None:
         await told.wait()
     finally:
         await master.close()
-
-
-def _document_protocol(path: Path, *, write: bool) -> int:
-    from master.documents import render_protocol
-
-    wanted = render_protocol(Path("fixtures/protocol"))
-    if write:
-        path.write_text(wanted, encoding="utf-8")
-    elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
-        print(f"{path} is not what the types say; run `python -m master protocol --write`.", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from master import __version__
 from master.access import Access, is_loopback
 from master.budgets import make_budgets
 from master.clock import Clock, SystemClock
+from master.endpoints import ENDPOINTS
 from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
 from master.lines import Lines
@@ -222,6 +223,7 @@ class Master:
             fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
             raise DatabaseFault(fault) from None
         application = build_web(
+            ENDPOINTS,
             turns=self.turns,
             supervisor=self.supervisor,
             settings=self.settings,

@@ -1,324 +1,79 @@
-"""The HTTP table: every method and path under `/api/v1`, and the operation that answers it.
+"""The HTTP table: every method and path under `/api/v1`, what is asked there, and what answers it.
 
-Rows without an operation are answered by the web edge itself: they need a child process, a network or an image.
+The first line of the docstring of what answers is the route's description in docs/protocol.md. A field of the payload
+that the path does not name is the query's (GET) or the body's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import chain
 
 from master.model import Scope
 from master.operations import accounts, logins, messages, names, notifications, processes, proxies, reports, workers
-from master.protocol.http import (
-    AccountChange,
-    AccountsQuery,
-    CommentsQuery,
-    DirectMessagesQuery,
-    LoginsQuery,
-    LogsQuery,
-    NewAccount,
-    NewLogin,
-    NewProxy,
-    NewWorkerConfig,
-    NoQuery,
-    NotificationsQuery,
-    Page,
-    ProxyChange,
-    ProxyTrial,
-    WorkerConfigChange,
-    WorkersQuery,
-)
-from master.protocol.wire import Body, Query
-from master.turn import Operation
+from master.protocol import http
+from master.web.endpoint import ROOT, Endpoint, Noun
+from master.web.health import Health
+from master.web.lifecycle import Lifecycle
+from master.web.proxy_trial import ProxyTrials
+from master.web.qr_codes import QrCodes
 
-ROOT = "/api/v1"
+__all__ = ["ENDPOINTS", "ROOT", "Endpoint"]
+
 READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
 
+ACCOUNT = Noun("account", "accounts")
+WORKER = Noun("worker", "workers")
+PROCESS = Noun("process")
+LOGS = Noun("logs")
+CONFIG = Noun("worker_config", "worker_configs")
+PROXY = Noun("proxy", "proxies")
+RESULT = Noun("result")
+LOGIN = Noun("login_session", "login_sessions")
+MESSAGE = Noun("message")
+COMMENT = Noun("comment", "comments")
+DIRECT_MESSAGE = Noun("direct_message", "direct_messages")
+NOTIFICATION = Noun("notification", "notifications")
+STATISTICS = Noun("statistics")
+STATUS = Noun("status")
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One method of one path. An operation that `writes` gets a turn of the writer, any other only a look.
-
-    What is `shared` counts everything, whoever asks: those who ask within a second get the same reply.
-
-    `scope` is what the caller must have. `plural` names the rows of a list in the answer, `singular` the one thing of
-    any other answer.
-    """
-
-    method: str
-    path: str
-    scope: Scope
-    operation: Operation | None
-    summary: str
-    plural: str = ""
-    singular: str = ""
-    query: type[Query] = NoQuery
-    body: type[Body] | None = None
-    body_optional: bool = False
-    writes: bool = False
-    shared: bool = False
-    status: int = 200
-
-
-def _change(
-    method: str, path: str, scope: Scope, operation: Operation, summary: str, singular: str, body: type[Body]
-) -> Endpoint:
-    return Endpoint(method, path, scope, operation, summary, singular=singular, body=body, writes=True)
-
-
-def _remove(path: str, operation: Operation, summary: str, singular: str) -> Endpoint:
-    return Endpoint("DELETE", path, ADMIN, operation, summary, singular=singular, writes=True)
-
-
-CHANGE_ACCOUNT = (
-    "Change an account. A row whose `epoch` (and `updated_at`) is from before it changed hands pins it nowhere by "
-    "its `assigned_worker_id`: refused as `stale_epoch`, read it again."
+ROWS = (
+    ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
+    ACCOUNT.route("POST", "/accounts", OPERATE, accounts.add_account, http.NewAccount),
+    ACCOUNT.route("GET", "/accounts/status/all", READ, reports.show_accounts_status, http.AccountsQuery),
+    ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
+    ACCOUNT.route("PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange),
+    ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
+    LOGIN.route("POST", "/accounts/{id}/login", OPERATE, logins.start_login, http.NewLogin, body_optional=True),
+    WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
+    WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
+    WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
+    PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
+    PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
+    PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
+    PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
+    LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
+    CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, http.Page),
+    CONFIG.route("POST", "/worker-configs", ADMIN, processes.add_config, http.NewWorkerConfig),
+    CONFIG.route("GET", "/worker-configs/{id}", OPERATE, processes.show_config, http.ById),
+    CONFIG.route("PUT PATCH", "/worker-configs/{id}", ADMIN, processes.change_config, http.WorkerConfigChange),
+    CONFIG.route("DELETE", "/worker-configs/{id}", ADMIN, processes.remove_config, http.ById),
+    PROXY.route("GET", "/proxies", READ, proxies.list_proxies, http.Page),
+    PROXY.route("POST", "/proxies", ADMIN, proxies.add_proxy, http.NewProxy),
+    PROXY.route("GET", "/proxies/{id}", READ, proxies.show_proxy, http.ById),
+    PROXY.route("PUT PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, http.ProxyChange),
+    PROXY.route("DELETE", "/proxies/{id}", ADMIN, proxies.remove_proxy, http.ById),
+    RESULT.edge("POST", "/proxies/{id}/test", ADMIN, ProxyTrials.run, http.ProxyTrial),
+    LOGIN.route("GET", "/login-sessions", READ, logins.list_logins, http.LoginsQuery),
+    LOGIN.route("GET", "/login-sessions/{id}", READ, logins.show_login, http.ById),
+    LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
+    LOGIN.route("POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById),
+    COMMENT.route("GET", "/comments", READ, messages.list_comments, http.CommentsQuery),
+    DIRECT_MESSAGE.route("GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery),
+    MESSAGE.route("POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById),
+    NOTIFICATION.route("GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery),
+    STATISTICS.route("GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True),
+    STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (
-    # accounts
-    Endpoint(
-        "GET",
-        "/accounts",
-        READ,
-        accounts.list_accounts,
-        "List accounts, the oldest first.",
-        plural="accounts",
-        query=AccountsQuery,
-    ),
-    Endpoint(
-        "POST",
-        "/accounts",
-        OPERATE,
-        accounts.add_account,
-        "Add an account; a worker that fits gets it at once.",
-        singular="account",
-        body=NewAccount,
-        writes=True,
-        status=201,
-    ),
-    Endpoint(
-        "GET",
-        "/accounts/status/all",
-        READ,
-        reports.show_accounts_status,
-        "List accounts, each with its `runtime_stats` and its `worker`.",
-        plural="accounts",
-        query=AccountsQuery,
-    ),
-    Endpoint("GET", "/accounts/{id}", READ, accounts.show_account, "Show one account.", singular="account"),
-    _change("PUT", "/accounts/{id}", OPERATE, accounts.change_account, CHANGE_ACCOUNT, "account", AccountChange),
-    _change("PATCH", "/accounts/{id}", OPERATE, accounts.change_account, CHANGE_ACCOUNT, "account", AccountChange),
-    _remove("/accounts/{id}", accounts.remove_account, "Remove an account with all that belongs to it.", "account"),
-    Endpoint(
-        "POST",
-        "/accounts/{id}/login",
-        OPERATE,
-        logins.start_login_over_http,
-        "Start a QR login, as the administrators' event does.",
-        singular="login_session",
-        body=NewLogin,
-        body_optional=True,
-        writes=True,
-    ),
-    # workers
-    Endpoint(
-        "GET", "/workers", READ, workers.list_workers, "List workers by id.", plural="workers", query=WorkersQuery
-    ),
-    Endpoint(
-        "GET",
-        "/workers/{id}",
-        READ,
-        workers.show_worker,
-        "Show one worker with its accounts, the first 500.",
-        singular="worker",
-    ),
-    _remove("/workers/{id}", names.remove_worker, "Forget a worker that is offline and without accounts.", "worker"),
-    Endpoint(
-        "POST",
-        "/workers/{id}/lifecycle/start",
-        OPERATE,
-        None,
-        "Start the worker's process.",
-        singular="process",
-        writes=True,
-    ),
-    Endpoint(
-        "POST",
-        "/workers/{id}/lifecycle/stop",
-        OPERATE,
-        None,
-        "Stop the worker's process.",
-        singular="process",
-        writes=True,
-    ),
-    Endpoint(
-        "POST",
-        "/workers/{id}/lifecycle/restart",
-        OPERATE,
-        None,
-        "Stop the worker's process if it runs, and start it.",
-        singular="process",
-        writes=True,
-    ),
-    Endpoint("GET", "/workers/{id}/lifecycle/status", READ, None, "Show the worker's process.", singular="process"),
-    Endpoint(
-        "GET",
-        "/workers/{id}/lifecycle/logs",
-        OPERATE,
-        None,
-        "Show the end of the worker's output.",
-        singular="logs",
-        query=LogsQuery,
-    ),
-    # worker configurations
-    Endpoint(
-        "GET",
-        "/worker-configs",
-        OPERATE,
-        processes.list_configs,
-        "List how workers are run, by worker id.",
-        plural="worker_configs",
-        query=Page,
-    ),
-    Endpoint(
-        "POST",
-        "/worker-configs",
-        ADMIN,
-        processes.add_config,
-        "Say how a worker is run.",
-        singular="worker_config",
-        body=NewWorkerConfig,
-        writes=True,
-        status=201,
-    ),
-    Endpoint(
-        "GET",
-        "/worker-configs/{id}",
-        OPERATE,
-        processes.show_config,
-        "Show how one worker is run; of its environment only the names.",
-        singular="worker_config",
-    ),
-    _change(
-        "PUT",
-        "/worker-configs/{id}",
-        ADMIN,
-        processes.change_config,
-        "Change how a worker is run, from its next start on.",
-        "worker_config",
-        WorkerConfigChange,
-    ),
-    _change(
-        "PATCH",
-        "/worker-configs/{id}",
-        ADMIN,
-        processes.change_config,
-        "Change how a worker is run, from its next start on.",
-        "worker_config",
-        WorkerConfigChange,
-    ),
-    _remove(
-        "/worker-configs/{id}",
-        processes.remove_config,
-        "Forget how a worker is run; a running process is not stopped.",
-        "worker_config",
-    ),
-    # proxies
-    Endpoint("GET", "/proxies", READ, proxies.list_proxies, "List proxies by name.", plural="proxies", query=Page),
-    Endpoint(
-        "POST",
-        "/proxies",
-        ADMIN,
-        proxies.add_proxy,
-        "Add a proxy.",
-        singular="proxy",
-        body=NewProxy,
-        writes=True,
-        status=201,
-    ),
-    Endpoint("GET", "/proxies/{id}", READ, proxies.show_proxy, "Show a proxy, without its password.", singular="proxy"),
-    _change("PUT", "/proxies/{id}", ADMIN, proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
-    _change("PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, "Change a proxy.", "proxy", ProxyChange),
-    _remove("/proxies/{id}", proxies.remove_proxy, "Remove a proxy that no configuration uses.", "proxy"),
-    Endpoint(
-        "POST",
-        "/proxies/{id}/test",
-        ADMIN,
-        None,
-        "Try whether the proxy leads to a target of your own.",
-        singular="result",
-        body=ProxyTrial,
-    ),
-    # login sessions
-    Endpoint(
-        "GET",
-        "/login-sessions",
-        READ,
-        logins.list_logins,
-        "List login sessions, the newest first.",
-        plural="login_sessions",
-        query=LoginsQuery,
-    ),
-    Endpoint(
-        "GET", "/login-sessions/{id}", READ, logins.show_login, "Show one login session.", singular="login_session"
-    ),
-    Endpoint("GET", "/login-sessions/{id}/qr.png", OPERATE, None, "The code of an open login as an image."),
-    Endpoint(
-        "POST",
-        "/login-sessions/{id}/cancel",
-        OPERATE,
-        logins.cancel_login_over_http,
-        "End an open login.",
-        singular="login_session",
-        writes=True,
-    ),
-    # messages
-    Endpoint(
-        "GET",
-        "/comments",
-        READ,
-        messages.list_comments,
-        "List comments, the last detected first.",
-        plural="comments",
-        query=CommentsQuery,
-    ),
-    Endpoint(
-        "GET",
-        "/direct-messages",
-        READ,
-        messages.list_direct_messages,
-        "List direct messages, the last detected first.",
-        plural="direct_messages",
-        query=DirectMessagesQuery,
-    ),
-    Endpoint(
-        "POST",
-        "/messages/{kind}/{id}/read",
-        OPERATE,
-        messages.mark_read,
-        "Note that a message was read; `kind` is comments or direct-messages.",
-        singular="message",
-        writes=True,
-    ),
-    Endpoint(
-        "GET",
-        "/notifications",
-        READ,
-        notifications.list_notifications,
-        "List notifications, the newest first.",
-        plural="notifications",
-        query=NotificationsQuery,
-    ),
-    # reports
-    Endpoint(
-        "GET",
-        "/statistics",
-        READ,
-        reports.show_statistics,
-        "Counts of everything, by state; at most a second old.",
-        singular="statistics",
-        shared=True,
-    ),
-    Endpoint("GET", "/status", READ, None, "Version, uptime and counts, at most a second old.", singular="status"),
-)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(chain(*ROWS))
+"""One endpoint per method of each row."""

@@ -18,6 +18,7 @@ from master.errors import Overloaded, StorageTrouble
 from master.group import is_on_rows
 from master.memory import Memory
 from master.metrics import Metrics
+from master.protocol.http import Nothing
 from master.settings import Settings
 from master.store.sqlite.database import Database
 from master.turn import SWEEP, Caller, Fetch, Operation, Publisher, Read, Turn
@@ -60,7 +61,7 @@ class Looks:
         task, began = self._counted.get(operation, (None, 0.0))
         now = self._clock.monotonic()
         if task is None or (task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())):
-            task = asyncio.create_task(self.look(operation, None))
+            task = asyncio.create_task(self.look(operation, Nothing()))
             task.add_done_callback(lambda one: one.cancelled() or one.exception())  # all who asked may have gone
             self._counted[operation] = task, now
         return await asyncio.shield(task)

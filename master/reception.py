@@ -86,7 +86,7 @@ class Reception:
 
     def greet(self, lane: Lane, operation: Operation, acknowledge: Acknowledge) -> None:
         """Give an operation its turn at the beginning of a lane, before whatever the socket sends."""
-        route = Route("(greeting)", Empty, operation, "", scope=Scope.READ)
+        route = Route("(greeting)", Empty, operation, Scope.READ)
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._put(lane, Arrival(route.event, (), acknowledge, EVENT_BYTES, now, monotonic, route))
 

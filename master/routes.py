@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from master.memory import Memory
@@ -51,180 +51,65 @@ def _refuse_device(error: dict[str, Any]) -> Outbound:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What an event leads to.
+    """What an event leads to. `scope` is what the caller must have; READ is anybody who is known.
 
     `live` is asked first where there is one; `writes` tells a turn from a look, which may go `Onward` to a turn;
     `refused` makes the event that says a refusal besides the acknowledgement; `admission` lets only so many in per
-    second. `scope` is what the caller must have; READ is anybody who is known. An event that `speaks_for` a worker
-    names one that the caller's token must be for; one that `authenticates` says who the caller is.
+    second. An event that `speaks_for` a worker names one that the caller's token must be for; one that
+    `authenticates` says who the caller is. The first line of the docstring of what answers (`live`, the operation, or
+    else the payload) is the event's description in docs/protocol.md.
     """
 
     event: str
     payload: type[Payload]
     operation: Operation | Bulk | None
-    summary: str
-    writes: bool = True
-    live: Live | None = None
-    refused: Refused | None = None
-    admission: bool = False
-    scope: Scope = field(kw_only=True)
-    speaks_for: bool = False
-    authenticates: bool = False
+    scope: Scope
+    writes: bool = field(default=True, kw_only=True)
+    live: Live | None = field(default=None, kw_only=True)
+    refused: Refused | None = field(default=None, kw_only=True)
+    admission: bool = field(default=False, kw_only=True)
+    speaks_for: bool = field(default=False, kw_only=True)
+    authenticates: bool = field(default=False, kw_only=True)
 
 
-def _table(*routes: Route) -> Mapping[str, Route]:
-    return {route.event: route for route in routes}
+def _table(*routes: Route, refused: Refused | None = None) -> Mapping[str, Route]:
+    """Return routes by event; `refused` is of those that have none of their own."""
+    return {route.event: replace(route, refused=route.refused or refused) for route in routes}
 
 
+NONE, READ, OPERATE = Scope.NONE, Scope.READ, Scope.OPERATE
+
+# fmt: off
 FROM_WORKER = _table(
-    Route(
-        "worker:register",
-        worker.Register,
-        workers.register_worker,
-        "A worker introduces itself; `worker:registered` answers.",
-        refused=_refuse_registration,
-        admission=True,
-        scope=Scope.READ,
-        speaks_for=True,
-    ),
-    Route(
-        "worker:heartbeat",
-        worker.Heartbeat,
-        workers.return_worker,
-        "A sign of life; the answer's `accountIds` are what the worker owns.",
-        live=workers.hear_heartbeat,
-        scope=Scope.READ,
-        speaks_for=True,
-    ),
-    Route(
-        "worker:login:qrcode",
-        worker.LoginQrCode,
-        logins.take_qr_code,
-        "A QR code is ready to be scanned.",
-        scope=Scope.READ,
-    ),
-    Route(
-        "worker:login:status",
-        worker.LoginReport,
-        logins.take_report,
-        "What became of a login.",
-        scope=Scope.READ,
-    ),
-    Route(
-        "worker:message:detected",
-        worker.MessagesDetected,
-        messages.keep_detected,
-        "Comments or direct messages were seen; each is stored once.",
-        scope=Scope.READ,
-    ),
-    Route(
-        "worker:goodbye",
-        worker.Goodbye,
-        workers.say_goodbye,
-        "A clean leave; its accounts move at once.",
-        scope=Scope.READ,
-        speaks_for=True,
-    ),
+    Route("worker:register", worker.Register, workers.register_worker, READ,
+          refused=_refuse_registration, admission=True, speaks_for=True),
+    Route("worker:heartbeat", worker.Heartbeat, workers.return_worker, READ,
+          live=workers.hear_heartbeat, speaks_for=True),
+    Route("worker:login:qrcode", worker.LoginQrCode, logins.take_qr_code, READ),
+    Route("worker:login:status", worker.LoginReport, logins.take_report, READ),
+    Route("worker:message:detected", worker.MessagesDetected, messages.keep_detected, READ),
+    Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True),
 )
 
 FROM_ADMIN = _table(
-    Route(
-        "master:login:start",
-        admin.StartLogin,
-        logins.start_login,
-        "Start a QR login.",
-        refused=_refuse_administrator,
-        scope=Scope.OPERATE,
-    ),
-    Route(
-        "master:login:user_input",
-        worker.UserInput,
-        logins.relay_input,
-        "Pass what a person typed to the login's worker.",
-        writes=False,
-        refused=_refuse_administrator,
-        scope=Scope.OPERATE,
-    ),
-    Route(
-        "master:login:cancel",
-        admin.CancelLogin,
-        logins.cancel_login,
-        "End an open login.",
-        refused=_refuse_administrator,
-        scope=Scope.OPERATE,
-    ),
-    Route(
-        "admin:request:login-sessions",
-        Empty,
-        logins.request_logins,
-        "The newest login sessions.",
-        writes=False,
-        refused=_refuse_administrator,
-        scope=Scope.READ,
-    ),
-    Route(
-        "admin:login_sessions:list",
-        Empty,
-        logins.request_logins,
-        "The same question, as the field asks it.",
-        writes=False,
-        refused=_refuse_administrator,
-        scope=Scope.READ,
-    ),
-    Route(
-        "admin:status:request",
-        Empty,
-        reports.request_status,
-        "Counts of everything, by state.",
-        writes=False,
-        refused=_refuse_administrator,
-        scope=Scope.READ,
-    ),
-    Route(
-        "admin:auth",
-        admin.Auth,
-        None,
-        "An administrator says who they are.",
-        authenticates=True,
-        refused=_refuse_token,
-        scope=Scope.NONE,
-    ),
+    Route("master:login:start", admin.StartLogin, logins.start_login, OPERATE),
+    Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE, writes=False),
+    Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, OPERATE),
+    Route("admin:request:login-sessions", Empty, logins.request_logins, READ, writes=False),
+    Route("admin:login_sessions:list", Empty, logins.request_logins, READ, writes=False),
+    Route("admin:status:request", Empty, reports.request_status, READ, writes=False),
+    Route("admin:auth", admin.Auth, None, NONE, authenticates=True, refused=_refuse_token),
+    refused=_refuse_administrator,
 )
 
 FROM_CLIENT = _table(
-    Route(
-        "client:register",
-        client.RegisterDevice,
-        notifications.look_up_device,
-        "A device introduces itself and is sent what it is owed.",
-        writes=False,
-        refused=_refuse_device,
-        scope=Scope.READ,
-    ),
-    Route(
-        "client:heartbeat",
-        client.DeviceHeartbeat,
-        None,
-        "A device's sign of life.",
-        live=notifications.hear_device,
-        scope=Scope.READ,
-    ),
-    Route(
-        "client:notification:ack",
-        client.ConfirmNotification,
-        notifications.confirm_notification,
-        "A device has shown a notification.",
-        scope=Scope.READ,
-    ),
-    Route(
-        "client:sync:request",
-        client.SyncRequest,
-        notifications.sync_device,
-        "A part of the sequence, in order.",
-        writes=False,
-        scope=Scope.READ,
-    ),
+    Route("client:register", client.RegisterDevice, notifications.look_up_device, READ,
+          writes=False, refused=_refuse_device),
+    Route("client:heartbeat", client.DeviceHeartbeat, None, READ, live=notifications.hear_device),
+    Route("client:notification:ack", client.ConfirmNotification, notifications.confirm_notification, READ),
+    Route("client:sync:request", client.SyncRequest, notifications.sync_device, READ, writes=False),
 )
+# fmt: on
 
 NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import quote
 
 import structlog
@@ -30,8 +30,9 @@ import structlog
 from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
 from master.guard import Guard
-from master.model import JsonObject, WorkerConfig
+from master.model import WorkerConfig
 from master.output import Output, read_tail
+from master.protocol.answers import ShownProcess
 from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
@@ -66,9 +67,9 @@ class ProcessStatus:
     exit_code: int | None = None
     log_path: str | None = None
 
-    def to_wire(self) -> JsonObject:
+    def to_wire(self) -> ShownProcess:
         """Return it as HTTP shows it."""
-        return asdict(self)
+        return cast(ShownProcess, asdict(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from master.app import Master
 from master.clock import ManualClock
-from master.documents import TOLD
 from master.settings import load_settings
+from tools.protocol import TOLD
 
 PATIENCE_S = 10
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from master.documents import TOLD, render_protocol
 from master.endpoints import ENDPOINTS
 from master.errors import INTERNAL, every_refusal
 from master.protocol.wire import FastJson, decode
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
+from tools.protocol import TOLD, render_protocol
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "fixtures" / "protocol"

@@ -8,59 +8,48 @@ import structlog
 
 from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
 from master.farm import share
-from master.model import Account, AccountStatus, JsonObject, LoginStatus, WorkerStatus, change
+from master.model import Account, AccountStatus, LoginStatus, WorkerStatus, change
 from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
 from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
-from master.protocol.http import AccountChange, AccountsQuery, Listing, NewAccount, NoQuery, Request
+from master.protocol.answers import Listing, ShownAccount
+from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
 from master.store import accounts as account_rows
 from master.turn import AGAIN, Turn
 
 log = structlog.get_logger(__name__)
 
 
-async def list_accounts(event: Request[AccountsQuery, None], turn: Turn) -> Listing:
+async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccount]:
     """List accounts, the oldest first."""
-    query = event.query
     accounts, total = await account_rows.list_accounts(
-        turn.connection, read_filters(query), limit=query.limit, offset=query.offset
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
     return Listing([show_row(account) for account in accounts], total)
 
 
-def read_filters(query: AccountsQuery) -> dict[str, Any]:
-    """Return the columns that a query asks for, with their values."""
-    return {
-        "platform": query.platform,
-        "status": query.status,
-        "login_status": query.login_status,
-        "assigned_worker_id": query.assigned_worker_id,
-    }
-
-
-def show_account(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+def show_account(event: ById, turn: Turn) -> ShownAccount:
     """Show one account."""
-    return show_row(_find(turn, event.path["id"]))
+    return show_row(_find(turn, event.id))
 
 
-def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
-    """Add an account and give it to a worker that fits, if there is one."""
-    body = event.body
+def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
+    """Add an account; a worker that fits gets it at once."""
     account = Account(
         id=turn.new_id(),
-        platform=share(body.platform) or body.platform,
-        account_name=body.account_name,
-        account_id=body.account_id,
+        platform=share(event.platform) or event.platform,
+        account_name=event.account_name,
+        account_id=event.account_id,
         has_credentials=False,
         has_fingerprint=False,
         user_info=None,
-        status=body.status,
+        status=event.status,
         login_status=LoginStatus.NOT_LOGGED_IN,
-        monitor_interval=body.monitor_interval,
+        monitor_interval=event.monitor_interval,
         last_login_time=None,
         cookies_valid_until=None,
         assigned_worker_id=None,
-        pinned_worker_id=body.assigned_worker_id,
+        pinned_worker_id=event.assigned_worker_id,
         platform_user_id=None,
         epoch=0,
         created_at=turn.at,
@@ -76,13 +65,13 @@ def add_account(event: Request[NoQuery, NewAccount], turn: Turn) -> JsonObject:
     return show_row(_find(turn, account.id))
 
 
-def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonObject:
-    """Change what a person may change of an account; hands change with it where they must."""
-    account = _find(turn, event.path["id"])
-    wanted = change(_read_wishes(account, event.body), updated_at=turn.at)
+def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
+    """Change an account; a row from before it changed hands pins nothing by `assigned_worker_id` (`stale_epoch`)."""
+    account = _find(turn, event.id)
+    wanted = change(_read_wishes(account, event), updated_at=turn.at)
     _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
-        by = "assigned_worker_id" if wanted.pinned_worker_id == event.body.assigned_worker_id else "pinned_worker_id"
+        by = "assigned_worker_id" if wanted.pinned_worker_id == event.assigned_worker_id else "pinned_worker_id"
         _require_fit(turn, wanted, wanted.pinned_worker_id or "", by)
     turn.draft.accounts.put(wanted)
     _inherit_handovers(turn, wanted)
@@ -97,12 +86,12 @@ def change_account(event: Request[NoQuery, AccountChange], turn: Turn) -> JsonOb
     return show_row(_find(turn, account.id))
 
 
-def remove_account(event: Request[NoQuery, None], turn: Turn) -> Any:
-    """Remove an account with everything that belongs to it; its worker is told to stop.
+def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
+    """Remove an account with all that belongs to it; its worker is told to stop.
 
     Of an account with many messages these go first, a portion a turn; nothing is answered until all is done.
     """
-    account = _find(turn, event.path["id"])
+    account = _find(turn, event.id)
     if turn.fetch(account_rows.has_much, account.id):
         turn.go_on(remove_messages, account.id)
         return AGAIN
@@ -136,45 +125,45 @@ def _inherit_handovers(turn: Turn, account: Account) -> None:
         turn.deadlines.pass_handovers(_name_on_platform(account), account.id)
 
 
-def _read_wishes(account: Account, body: AccountChange) -> Account:
+def _read_wishes(account: Account, event: AccountChange) -> Account:
     """Return the account as the person wants it.
 
     An `assigned_worker_id` or `pinned_worker_id` that is the present one is no wish: pages send whole rows back.
     Errors: StaleEpoch for an `assigned_worker_id` of an outdated row: whether somebody chose that worker or only read
     it there cannot be said.
     """
-    given = body.model_fields_set
+    given = event.model_fields_set
     pinned = account.pinned_worker_id
-    if "pinned_worker_id" in given and body.pinned_worker_id != pinned:
-        pinned = body.pinned_worker_id
+    if "pinned_worker_id" in given and event.pinned_worker_id != pinned:
+        pinned = event.pinned_worker_id
     elif "assigned_worker_id" in given:
-        if body.assigned_worker_id is None:
+        if event.assigned_worker_id is None:
             pinned = None
-        elif body.assigned_worker_id != account.assigned_worker_id:
-            pinned = body.assigned_worker_id
-        if pinned != account.pinned_worker_id and _is_outdated(body, account):
+        elif event.assigned_worker_id != account.assigned_worker_id:
+            pinned = event.assigned_worker_id
+        if pinned != account.pinned_worker_id and _is_outdated(event, account):
             raise StaleEpoch("The account has changed hands since this row was read; read it again.")
     return change(
         account,
-        platform=body.platform or account.platform,
-        account_name=body.account_name or account.account_name,
-        account_id=body.account_id if "account_id" in given else account.account_id,
-        monitor_interval=body.monitor_interval or account.monitor_interval,
-        status=body.status or account.status,
+        platform=event.platform or account.platform,
+        account_name=event.account_name or account.account_name,
+        account_id=event.account_id if "account_id" in given else account.account_id,
+        monitor_interval=event.monitor_interval or account.monitor_interval,
+        status=event.status or account.status,
         pinned_worker_id=pinned,
     )
 
 
-def _is_outdated(body: AccountChange, account: Account) -> bool:
+def _is_outdated(event: AccountChange, account: Account) -> bool:
     """Tell whether a row that is sent back says that it was read before the account last changed hands.
 
     An account that is taken from its worker keeps its epoch until another one gets it: then its time tells.
     """
-    if body.epoch is None:
+    if event.epoch is None:
         return False
     waits_again = account.assigned_worker_id is None and account.epoch > 0
-    read_at = body.updated_at if waits_again and body.updated_at is not None else account.updated_at
-    return body.epoch < account.epoch or read_at < account.updated_at
+    read_at = event.updated_at if waits_again and event.updated_at is not None else account.updated_at
+    return event.epoch < account.epoch or read_at < account.updated_at
 
 
 def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import structlog
 
@@ -51,7 +51,8 @@ from master.protocol.admin import (
     UserInputRelayed,
 )
 from master.protocol.admin import show_login as show_row
-from master.protocol.http import Listing, LoginsQuery, NewLogin, NoQuery, Request
+from master.protocol.answers import Listing, ShownLogin, StartedLogin
+from master.protocol.http import ById, LoginsQuery
 from master.protocol.shown import show_profile, show_words
 from master.protocol.wire import Empty
 from master.protocol.worker import (
@@ -71,7 +72,7 @@ log = structlog.get_logger(__name__)
 LIST_LIMIT = 200
 
 
-def start_login(event: StartLogin, turn: Turn) -> JsonObject:
+def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     """Start a QR login on a worker; an open login of the same account is superseded."""
     account = turn.draft.accounts.get(event.account_id)
     if account is None:
@@ -99,7 +100,7 @@ def start_login(event: StartLogin, turn: Turn) -> JsonObject:
     if turn.caller.kind == "admin":
         turn.answer(reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
-    return reply.show()
+    return cast(StartedLogin, reply.show())
 
 
 def _choose_session_id(turn: Turn, wanted: str | None) -> str:
@@ -170,8 +171,8 @@ def _open_proxy(turn: Turn, worker_id: str) -> ProxyForWorker | None:
     return ProxyForWorker(proxy.server, proxy.protocol, proxy.username, password)
 
 
-def cancel_login(event: CancelLogin, turn: Turn) -> JsonObject:
-    """End an open login because a person said so."""
+def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
+    """End an open login; its worker is told to stop."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     stop_worker(turn, login, "cancelled")
@@ -260,7 +261,7 @@ def expire_logins(event: None, turn: Turn) -> int:
 
 
 async def request_logins(event: Empty, turn: Turn) -> JsonObject:
-    """List the newest login sessions for an administrator; open ones with their code, so that a page can reload.
+    """List the newest login sessions; open ones with their code, so that a page can reload.
 
     Who may not operate gets no code.
     """
@@ -268,27 +269,27 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
     scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
-    reply = LoginList([show_row(login) | codes.get(login.id, {}) for login in logins], turn.milliseconds)
+    reply = LoginList([{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds)
     turn.answer(reply)
     return reply.show()
 
 
-async def list_logins(event: Request[LoginsQuery, None], turn: Turn) -> Listing:
+async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
     """List login sessions, the newest first."""
-    query = event.query
-    filters = {"status": query.status, "account_id": query.account_id, "worker_id": query.worker_id}
-    logins, total = await login_rows.list_logins(turn.connection, filters, limit=query.limit, offset=query.offset)
+    logins, total = await login_rows.list_logins(
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
+    )
     return Listing([show_row(login) for login in logins], total)
 
 
-async def show_login(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+async def show_login(event: ById, turn: Turn) -> ShownLogin:
     """Show one login session; its code is at `qr.png`."""
-    return show_row(await _find_stored(turn, event.path["id"]))
+    return show_row(await _find_stored(turn, event.id))
 
 
-async def show_qr_code(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
+async def show_qr_code(event: ById, turn: Turn) -> JsonObject:
     """Show the QR code of an open login."""
-    login = await _find_stored(turn, event.path["id"])
+    login = await _find_stored(turn, event.id)
     try:
         require_open(login, turn.now)
     except LoginClosed:
@@ -297,19 +298,6 @@ async def show_qr_code(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
     if code is None or code["qr_code_data"] is None:
         raise Missing("The worker has sent no code yet.")
     return code
-
-
-def start_login_over_http(event: Request[NoQuery, NewLogin], turn: Turn) -> JsonObject:
-    """Start a login as the administrators' event does."""
-    return start_login(
-        StartLogin(account_id=event.path["id"], worker_id=event.body.worker_id, session_id=event.body.session_id),
-        turn,
-    )
-
-
-def cancel_login_over_http(event: Request[NoQuery, Any], turn: Turn) -> JsonObject:
-    """End an open login as the administrators' event does."""
-    return cancel_login(CancelLogin(session_id=event.path["id"]), turn)
 
 
 async def _find_stored(turn: Turn, session_id: str) -> Login:

@@ -16,8 +16,9 @@ from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
 from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
+from master.protocol.answers import Listing, ShownComment, ShownDirectMessage
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.http import CommentsQuery, DirectMessagesQuery, Listing, NoQuery, Request
+from master.protocol.http import CommentsQuery, DirectMessagesQuery, MessageById
 from master.protocol.wire import Fact
 from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
@@ -45,8 +46,9 @@ AT_ONCE = 500
 
 
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
-    """Store all waiting reports at once; one reply or refusal per report.
+    """Store comments or direct messages that a worker has seen, each once.
 
+    All waiting reports are stored at once, with one reply or refusal per report.
     Reports are facts: they count also of an account that has changed hands since, and before a returning worker has
     registered again if its token says who it is; never from workers that have not held the account. A bad item is
     refused by name, the others are kept.
@@ -229,60 +231,57 @@ def _tell_people(new: Sequence[Message], turn: Turn) -> None:
         )
 
 
-async def list_comments(event: Request[CommentsQuery, None], turn: Turn) -> Listing:
+async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownComment]:
     """List comments, the last detected first."""
-    return await _list(MessageKind.COMMENT, event.query, None, turn)
+    return await _list(MessageKind.COMMENT, event, turn)
 
 
-async def list_direct_messages(event: Request[DirectMessagesQuery, None], turn: Turn) -> Listing:
+async def list_direct_messages(event: DirectMessagesQuery, turn: Turn) -> Listing[ShownDirectMessage]:
     """List direct messages, the last detected first."""
-    return await _list(MessageKind.DIRECT_MESSAGE, event.query, event.query.direction, turn)
+    return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
 
 
-async def _list(kind: MessageKind, query: CommentsQuery, direction: Any, turn: Turn) -> Listing:
+async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[Any]:
     messages, total = await message_rows.list_messages(
-        turn.connection,
-        kind,
-        account_id=query.account_id,
-        is_read=query.is_read,
-        since=query.since,
-        direction=direction,
-        limit=query.limit,
-        offset=query.offset,
+        turn.connection, kind, **event.list_filters(), limit=event.limit, offset=event.offset
     )
     return Listing([show_message(message) for message in messages], total)
 
 
-async def mark_read(event: Request[NoQuery, Any], turn: Turn) -> JsonObject:
-    """Note that a person has read a message."""
-    kind = KINDS.get(event.path["kind"])
-    message = await message_rows.mark_message_read(turn.connection, kind, event.path["id"]) if kind else None
+async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
+    """Note that a message was read; `kind` is comments or direct-messages."""
+    kind = KINDS.get(event.kind)
+    message = await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
     if message is None:
         raise Missing("There is no such message.")
     return show_message(message)
 
 
-def show_message(message: Message) -> JsonObject:
+def show_message(message: Message) -> ShownComment | ShownDirectMessage:
     """Return a message with its table's own column names."""
-    shown: JsonObject = {"id": message.id, "account_id": message.account_id}
     if message.kind is MessageKind.COMMENT:
-        shown |= {
+        return {
+            "id": message.id,
+            "account_id": message.account_id,
             "platform_comment_id": message.platform_id,
             "content": message.content,
             "author_name": message.author_name,
             "author_id": message.author_id,
             "post_id": message.post_id,
             "post_title": message.post_title,
+            "is_read": message.is_read,
+            "reported_by": message.reported_by,
+            "detected_at": message.detected_at,
+            "created_at": message.created_at,
         }
-    else:
-        shown |= {
-            "platform_message_id": message.platform_id,
-            "content": message.content,
-            "sender_name": message.author_name,
-            "sender_id": message.author_id,
-            "direction": message.direction,
-        }
-    return shown | {
+    return {
+        "id": message.id,
+        "account_id": message.account_id,
+        "platform_message_id": message.platform_id,
+        "content": message.content,
+        "sender_name": message.author_name,
+        "sender_id": message.author_id,
+        "direction": message.direction,
         "is_read": message.is_read,
         "reported_by": message.reported_by,
         "detected_at": message.detected_at,

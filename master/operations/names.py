@@ -6,9 +6,10 @@ import structlog
 
 from master.decisions.retention import find_cutoff
 from master.errors import TooManyNames, UnknownWorker, WorkerInUse
-from master.model import Device, JsonObject, Worker, WorkerStatus
+from master.model import Device, Worker, WorkerStatus
 from master.protocol.admin import show_worker
-from master.protocol.http import NoQuery, Request
+from master.protocol.answers import ShownWorker
+from master.protocol.http import ById
 from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,9 @@ def require_device_name(turn: Turn, owner: str) -> None:
         raise TooManyNames(f"This token has {most:,} devices already; those that do not come back are forgotten.")
 
 
-def remove_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Forget a worker that is offline and that nothing names. Errors: UnknownWorker, WorkerInUse."""
-    worker = turn.draft.workers.get(event.path["id"])
+def remove_worker(event: ById, turn: Turn) -> ShownWorker:
+    """Forget a worker that is offline and has no account, pin or open login. Errors: UnknownWorker, WorkerInUse."""
+    worker = turn.draft.workers.get(event.id)
     if worker is None:
         raise UnknownWorker
     if worker.status is not WorkerStatus.OFFLINE:

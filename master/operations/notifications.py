@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
 from master.model import Device, JsonObject, Notification, NotificationType, Priority, change
 from master.operations.names import require_device_name
 from master.protocol.admin import NotificationConfirmed, show_notification
+from master.protocol.answers import Listing, ShownNotification
 from master.protocol.client import (
     SYNC_LIMIT,
     ConfirmNotification,
@@ -21,7 +22,7 @@ from master.protocol.client import (
     SyncRequest,
     SyncResponse,
 )
-from master.protocol.http import Listing, NotificationsQuery, Request
+from master.protocol.http import NotificationsQuery
 from master.protocol.wire import decode
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Onward, Turn, clients_of
@@ -57,7 +58,7 @@ class Introduced:
 
 
 async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
-    """Take a device in and send what it is owed.
+    """Register a device and send what it is owed.
 
     A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
     """
@@ -329,19 +330,13 @@ async def mark_sent(event: None, turn: Turn) -> int:
     return len(delivered)
 
 
-async def list_notifications(event: Request[NotificationsQuery, None], turn: Turn) -> Listing:
+async def list_notifications(event: NotificationsQuery, turn: Turn) -> Listing[ShownNotification]:
     """List notifications, the newest first."""
-    query = event.query
-    filters = {
-        "type": query.type,
-        "account_id": query.account_id,
-        "is_sent": query.is_sent,
-        "priority": query.priority,
-    }
-    found, total = await rows.list_notifications(turn.connection, filters, limit=query.limit, offset=query.offset)
-    return Listing(
-        [{**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found], total
+    found, total = await rows.list_notifications(
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
+    shown = [{**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found]
+    return Listing(cast(list[ShownNotification], shown), total)
 
 
 def _push(turn: Turn, notifications: Sequence[Notification]) -> None:

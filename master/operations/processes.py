@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 
 from master.errors import AlreadyExists, Invalid, Missing, Unverified
-from master.model import JsonObject, WorkerConfig, change
+from master.model import WorkerConfig, change
 from master.operations.notifications import raise_alarm
 from master.protocol.admin import show_worker_config
-from master.protocol.http import Listing, NewWorkerConfig, NoQuery, Page, Request, WorkerConfigChange
+from master.protocol.answers import Listing, ShownConfig
+from master.protocol.http import ById, NewWorkerConfig, Page, WorkerConfigChange
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -19,19 +18,19 @@ SHOWN = 5
 """Workers that an alarm names."""
 
 
-def list_configs(event: Request[Page, None], turn: Turn) -> Listing:
-    """List worker configurations by worker id."""
+def list_configs(event: Page, turn: Turn) -> Listing[ShownConfig]:
+    """List how workers are run, by worker id."""
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
-    page = configs[event.query.offset : event.query.offset + event.query.limit]
+    page = configs[event.offset : event.offset + event.limit]
     return Listing([show_worker_config(config, turn.caller.scope) for config in page], len(configs))
 
 
-def find_config(event: Request[Any, None], turn: Turn) -> WorkerConfig | None:
+def find_config(event: ById, turn: Turn) -> WorkerConfig | None:
     """Return how the named worker is run, with the values of its environment, or None: for who asks if there is one."""
-    return turn.draft.configs.get(event.path["id"])
+    return turn.draft.configs.get(event.id)
 
 
-def find_runnable(event: Request[Any, None], turn: Turn) -> WorkerConfig | None:
+def find_runnable(event: ById, turn: Turn) -> WorkerConfig | None:
     """Return the same for the supervisor, which runs what it says. Errors: Unverified."""
     config = find_config(event, turn)
     if config is not None:
@@ -57,26 +56,25 @@ def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
     return [config for config in configs if config.auto_start and config.verified]
 
 
-def show_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Show how one worker is run."""
-    return show_worker_config(_find(turn, event.path["id"]), turn.caller.scope)
+def show_config(event: ById, turn: Turn) -> ShownConfig:
+    """Show how one worker is run; of its environment only the names."""
+    return show_worker_config(_find(turn, event.id), turn.caller.scope)
 
 
-def add_config(event: Request[NoQuery, NewWorkerConfig], turn: Turn) -> JsonObject:
+def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
     """Say how a worker is run; each worker has one configuration."""
-    body = event.body
-    if turn.draft.configs.get(body.worker_id) is not None:
-        raise AlreadyExists("This worker has a configuration already.", details=[{"id": body.worker_id}])
-    _require_proxy(turn, body.proxy_id)
+    if turn.draft.configs.get(event.worker_id) is not None:
+        raise AlreadyExists("This worker has a configuration already.", details=[{"id": event.worker_id}])
+    _require_proxy(turn, event.proxy_id)
     config = WorkerConfig(
-        worker_id=body.worker_id,
-        command=body.command,
-        args=tuple(body.args),
-        env=dict(body.env),
-        proxy_id=body.proxy_id,
-        max_accounts=body.max_accounts,
-        auto_start=body.auto_start,
-        auto_restart=body.auto_restart,
+        worker_id=event.worker_id,
+        command=event.command,
+        args=tuple(event.args),
+        env=dict(event.env),
+        proxy_id=event.proxy_id,
+        max_accounts=event.max_accounts,
+        auto_start=event.auto_start,
+        auto_restart=event.auto_restart,
         created_at=turn.at,
         updated_at=turn.at,
     )
@@ -85,11 +83,11 @@ def add_config(event: Request[NoQuery, NewWorkerConfig], turn: Turn) -> JsonObje
     return show_worker_config(config, turn.caller.scope)
 
 
-def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> JsonObject:
-    """Change what was given of a worker's configuration; a running process keeps the old one until it is restarted."""
-    config = _find(turn, event.path["id"])
+def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
+    """Change how a worker is run, from its next start on; a running process keeps the old configuration."""
+    config = _find(turn, event.id)
     _require_verified(config)
-    values = {name: getattr(event.body, name) for name in sorted(event.body.model_fields_set)}
+    values = event.list_given()
     _require_proxy(turn, values.get("proxy_id"))
     if "args" in values:
         values["args"] = tuple(values["args"])
@@ -99,9 +97,9 @@ def change_config(event: Request[NoQuery, WorkerConfigChange], turn: Turn) -> Js
     return show_worker_config(config, turn.caller.scope)
 
 
-def remove_config(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Forget how a worker is run."""
-    config = _find(turn, event.path["id"])
+def remove_config(event: ById, turn: Turn) -> ShownConfig:
+    """Forget how a worker is run; a running process is not stopped."""
+    config = _find(turn, event.id)
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
     return show_worker_config(config, turn.caller.scope)

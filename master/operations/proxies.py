@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing
-from master.model import JsonObject, Proxy, change
+from master.model import Proxy, change
 from master.protocol.admin import show_proxy as show_row
-from master.protocol.http import Listing, NewProxy, NoQuery, Page, ProxyChange, Request
+from master.protocol.answers import Listing, ShownProxy
+from master.protocol.http import ById, NewProxy, Page, ProxyChange
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
 from master.turn import Turn
@@ -17,25 +18,25 @@ log = structlog.get_logger(__name__)
 SHOWN_USERS = 20
 
 
-async def list_proxies(event: Request[Page, None], turn: Turn) -> Listing:
+async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
     """List proxies by name."""
     proxies = sorted(turn.draft.proxies.all(), key=lambda proxy: (proxy.name, proxy.id))
-    page = proxies[event.query.offset : event.query.offset + event.query.limit]
+    page = proxies[event.offset : event.offset + event.limit]
     secrets = await read_all_proxy_secrets(turn.connection, [proxy.id for proxy in page])
     broken = {proxy_id for proxy_id, secret in secrets.items() if secret.broken}
     return Listing([show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies))
 
 
-async def show_proxy(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Show one proxy."""
-    proxy = _find(turn, event.path["id"])
+async def show_proxy(event: ById, turn: Turn) -> ShownProxy:
+    """Show one proxy, without its password."""
+    proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
     return show_row(proxy, password_unreadable=bool(secrets.broken))
 
 
-async def find_proxy(event: Request[NoQuery, None], turn: Turn) -> tuple[Proxy, Secret[str] | None]:
+async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None]:
     """Return one proxy and its password, for whoever connects to it."""
-    proxy = _find(turn, event.path["id"])
+    proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
     if secrets.broken:
         return proxy, Broken(secrets.broken["password"])
@@ -43,32 +44,31 @@ async def find_proxy(event: Request[NoQuery, None], turn: Turn) -> tuple[Proxy, 
     return proxy, None if password is None else Secret(password)
 
 
-def add_proxy(event: Request[NoQuery, NewProxy], turn: Turn) -> JsonObject:
-    """Add a proxy; its name is its own."""
-    body = event.body
-    _require_free_name(turn, body.name, own_id=None)
+def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
+    """Add a proxy; no two have the same name."""
+    _require_free_name(turn, event.name, own_id=None)
     proxy = Proxy(
         id=turn.new_id(),
-        name=body.name,
-        server=body.server,
-        protocol=body.protocol,
-        username=body.username,
-        has_password=body.password is not None,
-        status=body.status,
+        name=event.name,
+        server=event.server,
+        protocol=event.protocol,
+        username=event.username,
+        has_password=event.password is not None,
+        status=event.status,
         created_at=turn.at,
         updated_at=turn.at,
     )
     turn.draft.proxies.put(proxy)
-    if body.password is not None:
-        turn.draft.keep("proxies", proxy.id, {"password": body.password})
+    if event.password is not None:
+        turn.draft.keep("proxies", proxy.id, {"password": event.password})
     log.info("proxy_added", proxy=proxy.id)
     return show_row(proxy, password_unreadable=False)
 
 
-def change_proxy(event: Request[NoQuery, ProxyChange], turn: Turn) -> JsonObject:
-    """Change what was given of a proxy; workers get it with their next login or assignment."""
-    proxy = _find(turn, event.path["id"])
-    values = {name: getattr(event.body, name) for name in sorted(event.body.model_fields_set)}
+def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
+    """Change a proxy; workers get it with their next login or assignment."""
+    proxy = _find(turn, event.id)
+    values = event.list_given()
     if "name" in values:
         _require_free_name(turn, values["name"], own_id=proxy.id)
     unreadable = False
@@ -84,9 +84,9 @@ def change_proxy(event: Request[NoQuery, ProxyChange], turn: Turn) -> JsonObject
     return show_row(proxy, password_unreadable=unreadable)
 
 
-def remove_proxy(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Remove a proxy that no worker's configuration names."""
-    proxy = _find(turn, event.path["id"])
+def remove_proxy(event: ById, turn: Turn) -> ShownProxy:
+    """Remove a proxy that no configuration uses."""
+    proxy = _find(turn, event.id)
     users = sorted(config.worker_id for config in turn.draft.configs.find("proxy", proxy.id))
     if users:
         raise Conflict(

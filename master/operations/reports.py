@@ -14,10 +14,10 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
-from master.operations.accounts import read_filters
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.http import AccountsQuery, Listing, Request
+from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
+from master.protocol.http import AccountsQuery, Nothing
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
@@ -29,30 +29,28 @@ from master.turn import Turn
 NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}
 
 
-async def show_accounts_status(event: Request[AccountsQuery, None], turn: Turn) -> Listing:
-    """List accounts, each with what its worker and its messages tell of it."""
-    query = event.query
+async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[ShownAccountStatus]:
+    """List accounts, each with its `runtime_stats` and its `worker`."""
     found, total = await account_rows.list_accounts(
-        turn.connection, read_filters(query), limit=query.limit, offset=query.offset
+        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
     messages = await message_rows.summarise_messages(turn.connection, [account.id for account in found])
-    shown = []
+    shown: list[ShownAccountStatus] = []
     for account in found:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
-        row = show_account(account)
-        row["worker"] = show_live(turn, worker) if worker else None
-        row["runtime_stats"] = {
+        live = show_live(turn, worker) if worker else None
+        stats = {
             **summary,
             "last_detected_at": summary["last_detected_at"] or None,
-            "last_heartbeat": row["worker"]["last_heartbeat"] if worker else None,
+            "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        shown.append(row)
+        shown.append({**show_account(account), "worker": live, "runtime_stats": stats})
     return Listing(shown, total)
 
 
-async def show_statistics(event: Any, turn: Turn) -> JsonObject:
-    """Count everything by state, kind and type."""
+async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
+    """Count everything by state, kind and type; counts are at most a second old."""
     connection, accounts = turn.connection, turn.draft.accounts
     logins = _fill(SessionStatus, await login_rows.count_logins(connection))
     notifications = _fill(NotificationType, await notification_rows.count_notifications(connection))
@@ -75,12 +73,12 @@ async def show_statistics(event: Any, turn: Turn) -> JsonObject:
     }
 
 
-async def show_status(event: Any, turn: Turn) -> JsonObject:
+async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
     """Show the same counts as administrators get; the edge adds what it knows of the process."""
     return await _count_everything(turn)
 
 
-async def _count_everything(turn: Turn) -> JsonObject:
+async def _count_everything(turn: Turn) -> ShownCounts:
     """Return the counts of `admin:status:response`: flat, one number per state."""
     accounts = turn.draft.accounts
     logins = _fill(SessionStatus, await login_rows.count_logins(turn.connection))
@@ -124,7 +122,7 @@ def count_login_states(event: Any, turn: Turn) -> dict[str, int]:
 
 
 async def request_status(event: Empty, turn: Turn) -> JsonObject:
-    """Answer an administrator's question for counts of everything. `timestamp` is milliseconds."""
+    """Count everything by state; `timestamp` is milliseconds."""
     reply = StatusResponse(**await _count_everything(turn), timestamp=turn.milliseconds)
     turn.answer(reply)
     return reply.show()

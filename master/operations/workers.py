@@ -20,7 +20,8 @@ from master.operations.takeovers import change_hands, is_elsewhere, note_takeove
 from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
-from master.protocol.http import PAGE_LIMIT, Listing, NoQuery, Request, WorkersQuery
+from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
+from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -40,7 +41,7 @@ FLUSH_INTERVAL_S = 5
 
 
 def register_worker(event: Register, turn: Turn) -> JsonObject:
-    """Take a worker in: keep its row, bind its socket, give it free accounts that fit.
+    """Register a worker and give it free accounts that fit; `worker:registered` answers.
 
     Again on the same socket means reload: what it holds stays as it is. The newest socket of a worker wins.
     """
@@ -152,11 +153,11 @@ def _tell_losses(turn: Turn, worker_id: str) -> None:
 
 
 def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:
-    """Note a sign of life that came at this moment, and answer it from the farm.
+    """Note a worker's sign of life; the answer's `accountIds` are what the worker owns.
 
-    What was sent is not decoded: to name the worker that the socket speaks for is enough. Returns None where the worker
-    must first be taken in again, and while a group is being committed that changes the worker or what it holds: what is
-    committed may not be true any more. It is answered after that.
+    It is answered from the farm. What was sent is not decoded: to name the worker that the socket speaks for is enough.
+    Returns None where the worker must first be taken in again, and while a group is being committed that changes the
+    worker or what it holds: what is committed may not be true any more. It is answered after that.
     """
     seat = memory.sessions.find_seat(caller.sid)
     if seat is None or not isinstance(sent, dict) or find_worker_id(sent) != seat.worker_id:
@@ -237,7 +238,7 @@ def note_disconnect(event: str, turn: Turn) -> None:
 
 
 def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
-    """Let a worker leave: offline at once, its accounts move at once."""
+    """Let a worker leave cleanly: it is offline and its accounts move at once."""
     if not _require_speaker(turn, event.worker_id):
         raise NotRegistered
     freed = give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
@@ -282,27 +283,25 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
     return {"workers": len(draft.workers), "accounts": owned, "logins": len(draft.logins)}
 
 
-def list_workers(event: Request[WorkersQuery, None], turn: Turn) -> Listing:
+def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
     """List workers by id."""
-    query = event.query
-    found = [one for one in turn.draft.workers.all() if query.status in (None, one.status)]
+    found = [one for one in turn.draft.workers.all() if event.status in (None, one.status)]
     found.sort(key=lambda worker: worker.id)
-    page = found[query.offset : query.offset + query.limit]
+    page = found[event.offset : event.offset + event.limit]
     return Listing([show_live(turn, worker) for worker in page], len(found))
 
 
-def show_worker(event: Request[NoQuery, None], turn: Turn) -> JsonObject:
-    """Show one worker with the accounts that it holds, the first 500 of them."""
-    worker = turn.draft.workers.get(event.path["id"])
+def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
+    """Show one worker with its accounts, the first 500."""
+    worker = turn.draft.workers.get(event.id)
     if worker is None:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
 
 
-def show_live(turn: Turn, worker: Worker) -> JsonObject:
+def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
     """Show a worker with its last sign of life and how it feels."""
     seat = turn.sessions.seats.get(worker.id)
     shown = show_row(worker, seat.heard_at if seat is not None else None)
-    shown["stats"] = read_stats(seat.stats) if seat is not None else {}
-    return shown
+    return {**shown, "stats": read_stats(seat.stats) if seat is not None else {}}

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from master.model import Account, JsonObject, Login, Notification, Proxy, Scope, Worker, WorkerConfig
+from master.model import Account, Login, Notification, Proxy, Scope, Worker, WorkerConfig
+from master.protocol.answers import ShownAccount, ShownConfig, ShownLogin, ShownProxy, ShownWorker
 from master.protocol.shown import show_arguments, show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
 
@@ -256,7 +257,7 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def show_account(account: Account) -> JsonObject:
+def show_account(account: Account) -> ShownAccount:
     """Return an account as people may see it."""
     return {
         "id": account.id,
@@ -279,7 +280,7 @@ def show_account(account: Account) -> JsonObject:
     }
 
 
-def show_worker(worker: Worker, last_heartbeat: int | None) -> JsonObject:
+def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
     """Return a worker as people may see it; `last_heartbeat` is when it was last heard (Unix seconds)."""
     return {
         "id": worker.id,
@@ -298,7 +299,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> JsonObject:
     }
 
 
-def show_login(login: Login) -> JsonObject:
+def show_login(login: Login) -> ShownLogin:
     """Return a login session without its QR code, which lets whoever scans it in."""
     return {
         "id": login.id,
@@ -333,7 +334,7 @@ def show_notification(notification: Notification) -> NewNotification:
     )
 
 
-def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> JsonObject:
+def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
     """Return a proxy without its password."""
     return {
         "id": proxy.id,
@@ -349,7 +350,7 @@ def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> JsonObject:
     }
 
 
-def show_worker_config(config: WorkerConfig, scope: Scope) -> JsonObject:
+def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
     """Return how a worker is run, as somebody of this scope may see it.
 
     Values of the environment may be secrets: only their names are shown. So may arguments be: below `admin`, who alone

@@ -1,60 +1,42 @@
-"""The HTTP API's query strings and bodies (`/api/v1`, protocol.md section 7)."""
+"""What is asked over HTTP, one type per operation (`/api/v1`, protocol.md section 7)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
-from master.protocol.wire import Body, Id, Name, Platform, Query, Seconds
+from master.protocol.admin import CancelLogin, StartLogin
+from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds
 from master.secret import Secret
 
 PAGE_LIMIT = 500
 
-READ_ONLY_ACCOUNT_FIELDS = frozenset(
-    {
-        "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
-        "platform_user_id", "created_at", "runtime_stats", "worker",
-    }
-)  # fmt: skip
-"""What an answer shows and a later PUT may send back unchanged: ignored, not refused."""
 ROW_AS_READ = frozenset({"epoch", "updated_at"})
 """What tells when a row was read that is sent back."""
 
 
-Q = TypeVar("Q")
-B = TypeVar("B")
+class Nothing(HttpPayload):
+    """The route is asked nothing in particular."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request(Generic[Q, B]):
-    """One HTTP request as an operation sees it: decoded, with the names of its path."""
+class ById(HttpPayload):
+    """The one thing that the path names."""
 
-    query: Q
-    body: B
-    path: Mapping[str, str] = field(default_factory=dict)
+    id: PathId
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of shown rows, and how many there are in all."""
-
-    rows: Sequence[dict[str, Any]]
-    total: int
-
-
-class Page(Query):
+class Page(HttpPayload):
     """A part of a list."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
     offset: Annotated[int, Field(ge=0, le=2**53)] = 0
 
-
-class NoQuery(Query):
-    """This route takes no query parameter."""
+    def list_filters(self) -> dict[str, Any]:
+        """Return what the rows of the list must have: all fields but `limit` and `offset`, None for any value."""
+        return {name: getattr(self, name) for name in self.list_fields() if name not in Page.model_fields}
 
 
 class AccountsQuery(Page):
@@ -106,7 +88,7 @@ class NotificationsQuery(Page):
     priority: Priority | None = None
 
 
-class LogsQuery(Query):
+class LogsQuery(ById):
     """How much of a log to show."""
 
     lines: Annotated[int, Field(ge=1, le=5_000)] = 200
@@ -118,16 +100,7 @@ ReadAt = Annotated[int | None, BeforeValidator(lambda value: value if isinstance
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
-READ_ONLY_PROXY_FIELDS = frozenset({"id", "has_password", "password_unreadable", "created_at", "updated_at"})
-READ_ONLY_CONFIG_FIELDS = frozenset({"id", "worker_id", "created_at", "updated_at"})
-
-
-def _drop(names: frozenset[str], data: Any) -> Any:
-    """Return a body without the fields that answers show and nobody can change."""
-    return {key: value for key, value in data.items() if key not in names} if isinstance(data, dict) else data
-
-
-class NewAccount(Body):
+class NewAccount(HttpPayload):
     """An account to watch. `monitor_interval` is seconds. A given `assigned_worker_id` pins it to that worker."""
 
     platform: Platform
@@ -138,7 +111,7 @@ class NewAccount(Body):
     assigned_worker_id: Id | None = None
 
 
-class AccountChange(Body):
+class AccountChange(ById):
     """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again.
 
     `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays. `epoch` and
@@ -146,6 +119,12 @@ class AccountChange(Body):
     that would change where it is pinned is refused.
     """
 
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {
+            "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
+            "platform_user_id", "created_at", "runtime_stats", "worker",
+        }
+    )  # fmt: skip
     platform: Platform | None = None
     account_name: Name | None = None
     account_id: Id | None = None
@@ -156,11 +135,6 @@ class AccountChange(Body):
     epoch: Epoch | None = None
     updated_at: ReadAt = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_read_only(cls, data: Any) -> Any:
-        return _drop(READ_ONLY_ACCOUNT_FIELDS, data)
-
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
         for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id", *ROW_AS_READ}:
@@ -169,11 +143,22 @@ class AccountChange(Body):
         return self
 
 
-class NewLogin(Body):
-    """Start a QR login; without `worker_id` Master chooses the worker."""
+class NewLogin(StartLogin, HttpPayload):
+    """Start a QR login of the account that the path names."""
 
-    worker_id: Id | None = None
-    session_id: Annotated[str, Field(max_length=4_096)] | None = None
+    account_id: PathId
+
+
+class LoginById(CancelLogin, HttpPayload):
+    """End the login that the path names."""
+
+    session_id: PathId
+
+
+class MessageById(ById):
+    """The message that the path names; `kind` is comments or direct-messages."""
+
+    kind: Annotated[SkipJsonSchema[str], Field(alias="{kind}")]
 
 
 ProxyProtocol = Literal["http", "https", "socks5"]
@@ -198,7 +183,7 @@ ProxyServer = Annotated[
 ]
 
 
-class NewProxy(Body):
+class NewProxy(HttpPayload):
     """A way out to the network; `server` is host:port."""
 
     name: Name
@@ -209,9 +194,12 @@ class NewProxy(Body):
     status: Literal["active", "inactive"] = "active"
 
 
-class ProxyChange(Body):
+class ProxyChange(ById):
     """What to change of a proxy; absent fields stay."""
 
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {"id", "has_password", "password_unreadable", "created_at", "updated_at"}
+    )
     name: Name = ""
     server: ProxyServer = ""
     protocol: ProxyProtocol = "http"
@@ -219,13 +207,8 @@ class ProxyChange(Body):
     password: Secret[Annotated[str, Field(max_length=1_024)]] | None = None
     status: Literal["active", "inactive"] = "active"
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_read_only(cls, data: Any) -> Any:
-        return _drop(READ_ONLY_PROXY_FIELDS, data)
 
-
-class ProxyTrial(Body):
+class ProxyTrial(ById):
     """Where the proxy should lead to; host:port of a server of your own."""
 
     target: ProxyServer
@@ -236,7 +219,7 @@ EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", 
 ArgText = Annotated[str, Field(max_length=4_096), StringConstraints(pattern=r"^[^\x00]*$")]
 
 
-class ConfigFields(Body):
+class ConfigFields(HttpPayload):
     """How to run one worker as a child process; without `command` one simulated worker is run."""
 
     command: Annotated[ArgText, Field(min_length=1)] | None = None
@@ -254,10 +237,7 @@ class NewWorkerConfig(ConfigFields):
     worker_id: Id
 
 
-class WorkerConfigChange(ConfigFields):
+class WorkerConfigChange(ConfigFields, ById):
     """What to change of a worker's configuration; absent fields stay."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_read_only(cls, data: Any) -> Any:
-        return _drop(READ_ONLY_CONFIG_FIELDS, data)
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "worker_id", "created_at", "updated_at"})

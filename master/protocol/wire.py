@@ -19,6 +19,8 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
 
 from master.errors import Invalid, Refusal, TooLarge, Unreadable
 from master.secret import Secret
@@ -125,16 +127,29 @@ class Fact(Payload):
         return {"notes": self._notes} if self._notes else {}
 
 
-class Query(BaseModel):
-    """A route's query string; an unknown parameter is an error of the caller."""
+class HttpPayload(Payload):
+    """An HTTP request's content: the names of its path, and its query or the fields of its body.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", **READING)
+    An unknown field is refused, so that no misspelt value is lost. A name of the path is a field of the type `PathId`
+    (or one like it): its alias is the name in braces, as the path has it, so that no body can set it by its own name.
+    `read_only` are fields that answers show and a body may send back: ignored, not refused.
+    """
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, **READING)
+
+    @classmethod
+    def list_fields(cls) -> dict[str, FieldInfo]:
+        """Return the fields of the query or the body, by name: all but those of the path."""
+        return {name: field for name, field in cls.model_fields.items() if not (field.alias or "").startswith("{")}
+
+    def list_given(self) -> dict[str, Any]:
+        """Return the fields of the query or the body that were sent, by name, with their values."""
+        return {name: getattr(self, name) for name in self.list_fields() if name in self.model_fields_set}
 
 
-class Body(Payload):
-    """A route's JSON body; an unknown field is an error of the caller, so that no misspelt value is lost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", **READING)
+PathId = Annotated[SkipJsonSchema[str], Field(alias="{id}")]
+"""What `{id}` in a route's path stands for. Schemas leave it out: they describe queries and bodies."""
 
 
 class Outbound:
@@ -204,7 +219,7 @@ def decode(kind: type[P], data: Any) -> P:
         return kind()
     if not isinstance(data, dict):
         raise Unreadable(f"Expected an object, got {name_kind(data)}.")
-    if not issubclass(kind, (Body, Query)):
+    if not issubclass(kind, HttpPayload):
         # peers write null for what they do not know; only a body can mean something by it
         data = {name: value for name, value in data.items() if value is not None}
     try:

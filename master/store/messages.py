@@ -52,7 +52,7 @@ async def list_messages(
     account_id: str | None,
     is_read: bool | None,
     since: int | None,
-    direction: Direction | None,
+    direction: Direction | None = None,
     limit: int,
     offset: int,
 ) -> tuple[list[Message], int]:

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from master.errors import INTERNAL, Refusal
-from master.protocol.http import Listing
+from master.protocol.answers import Listing
 
 PAGE_BYTES = 1024 * 1024
 """Where the page of a list ends, whatever number of rows was asked for; at least one row is in it."""
@@ -22,7 +22,7 @@ def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Respons
     )
 
 
-def answer_list(plural: str, listing: Listing, *, limit: int, offset: int) -> web.Response:
+def answer_list(plural: str, listing: Listing[Any], *, limit: int, offset: int) -> web.Response:
     """Return a page of rows, under the noun's own name and as `data`.
 
     It ends by its bytes as well as by its number of rows: `has_more` says whether there are others, and `next_offset`

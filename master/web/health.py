@@ -10,13 +10,13 @@ import structlog
 from aiohttp import web
 
 from master.clock import Clock
-from master.endpoints import ROOT, Endpoint
 from master.errors import Refusal, StorageTrouble
-from master.model import JsonObject
 from master.operations.reports import look_at_health, show_status
+from master.protocol.answers import ShownCounts, ShownStatus, ShownVitals
+from master.protocol.http import Nothing
 from master.turn import Caller, Turn
-from master.web.answers import answer_json, answer_one
-from master.web.reading import read_request
+from master.web.answers import answer_json
+from master.web.endpoint import ROOT
 from master.writer import Turns
 
 PATIENCE_S = 5
@@ -45,7 +45,7 @@ class Vitals:
         """Return seconds since the start."""
         return round(self.clock.monotonic() - self._started, 3)
 
-    def show(self) -> JsonObject:
+    def show(self) -> ShownVitals:
         """Return version, start (Unix seconds) and uptime."""
         return {"version": self.version, "started_at": self.started_at, "uptime_s": self.uptime_s}
 
@@ -104,11 +104,10 @@ class Health:
         }
         return answer_json({"success": True, "name": "master", "version": self._vitals.version, "links": links})
 
-    async def show_status(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Show version, uptime and the counts of everything."""
-        await read_request(request, endpoint)
-        counts = await self._turns.look_shared(show_status)
-        return answer_one(endpoint.singular, {**self._vitals.show(), **counts})
+    async def show_status(self, event: Nothing) -> ShownStatus:
+        """Show version, uptime and the counts of everything, at most a second old."""
+        counts: ShownCounts = await self._turns.look_shared(show_status)
+        return {**self._vitals.show(), **counts}
 
     async def close(self, app: web.Application) -> None:
         """Give up a look that the disk has not let end."""

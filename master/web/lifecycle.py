@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from aiohttp import web
-
-from master.endpoints import ROOT, Endpoint
 from master.errors import Missing, NotRunning, Stopping
-from master.model import JsonObject, WorkerConfig
+from master.model import WorkerConfig
 from master.operations.processes import find_config, find_runnable
-from master.protocol.http import Request
+from master.protocol.answers import ShownProcess
+from master.protocol.http import ById, LogsQuery
 from master.turn import Caller, Operation
-from master.web.answers import answer_one
+from master.web.endpoint import ROOT
 from master.web.health import Vitals
-from master.web.reading import read_request
 from master.writer import Turns
 
 HTTP = Caller("http")
@@ -24,7 +21,7 @@ HTTP = Caller("http")
 class Process(Protocol):
     """What is known of one worker's process."""
 
-    def to_wire(self) -> JsonObject:
+    def to_wire(self) -> ShownProcess:
         """Return it as answers carry it; its `state` is stopped where nothing was started."""
         ...
 
@@ -61,43 +58,54 @@ class Lifecycle:
         self._processes = processes
         self._vitals = vitals
 
-    async def start(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Start the worker's process as its configuration says. Errors: Missing, AlreadyRunning, StartFailed."""
-        config = await self._require_config(await read_request(request, endpoint), find_runnable)
-        self._refuse_while_stopping()
-        return answer_one(endpoint.singular, (await self._processes.start(config)).to_wire())
+    async def start(self, event: ById) -> ShownProcess:
+        """Start the worker's process as its configuration says.
 
-    async def restart(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Stop the worker's process and start it as its configuration says by now."""
-        config = await self._require_config(await read_request(request, endpoint), find_runnable)
+        Errors: Missing, AlreadyRunning, StartFailed.
+        """
+        config = await self._require_config(event, find_runnable)
         self._refuse_while_stopping()
-        return answer_one(endpoint.singular, (await self._processes.restart(config)).to_wire())
+        return (await self._processes.start(config)).to_wire()
 
-    async def stop(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Stop the worker's process, also one whose configuration is gone. Errors: Missing, NotRunning."""
-        event = await read_request(request, endpoint)
+    async def restart(self, event: ById) -> ShownProcess:
+        """Stop the worker's process if it runs, and start it as its configuration says by now.
+
+        Errors: Missing, StartFailed.
+        """
+        config = await self._require_config(event, find_runnable)
+        self._refuse_while_stopping()
+        return (await self._processes.restart(config)).to_wire()
+
+    async def stop(self, event: ById) -> ShownProcess:
+        """Stop the worker's process, also one whose configuration is gone.
+
+        Errors: Missing, NotRunning.
+        """
         try:
-            stopped = await self._processes.stop(event.path["id"])
+            stopped = await self._processes.stop(event.id)
         except NotRunning:
             await self._require_config(event)
             raise
-        return answer_one(endpoint.singular, stopped.to_wire())
+        return stopped.to_wire()
 
-    async def show_status(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Show the worker's process. Errors: Missing."""
-        process = await self._require_known(await read_request(request, endpoint))
-        return answer_one(endpoint.singular, process)
+    async def show_status(self, event: ById) -> ShownProcess:
+        """Show the worker's process.
 
-    async def show_logs(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Show the last lines of the worker's output. Errors: Missing."""
-        event = await read_request(request, endpoint)
+        Errors: Missing.
+        """
+        return await self._require_known(event)
+
+    async def show_logs(self, event: LogsQuery) -> list[str]:
+        """Show the last lines of the worker's output.
+
+        Errors: Missing.
+        """
         await self._require_known(event)
-        lines = await self._processes.tail_log(event.path["id"], event.query.lines)
-        return answer_one(endpoint.singular, list(lines))
+        return list(await self._processes.tail_log(event.id, event.lines))
 
-    async def _require_known(self, event: Request[Any, Any]) -> JsonObject:
+    async def _require_known(self, event: ById) -> ShownProcess:
         """Return the worker's process; one that was not started and has no configuration is unknown."""
-        process = self._processes.status(event.path["id"]).to_wire()
+        process = self._processes.status(event.id).to_wire()
         if process["state"] == "stopped":
             await self._require_config(event)
         return process
@@ -107,7 +115,7 @@ class Lifecycle:
         if self._vitals.stopping:
             raise Stopping
 
-    async def _require_config(self, event: Request[Any, Any], find: Operation = find_config) -> WorkerConfig:
+    async def _require_config(self, event: ById, find: Operation = find_config) -> WorkerConfig:
         config: WorkerConfig | None = await self._turns.look(find, event, HTTP)
         if config is None:
             raise Missing(f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs.")

@@ -9,17 +9,14 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import web
 
 from master.clock import Clock
-from master.endpoints import Endpoint
-from master.model import JsonObject, Proxy
+from master.model import Proxy
 from master.operations.proxies import find_proxy
+from master.protocol.answers import ShownTrial
 from master.protocol.http import ProxyTrial, split_address
 from master.secret import SealBroken, Secret
 from master.turn import Caller
-from master.web.answers import answer_one
-from master.web.reading import read_request
 from master.writer import Turns
 
 HTTP = Caller("http")
@@ -51,14 +48,16 @@ class ProxyTrials:
         self._turns = turns
         self._clock = clock
 
-    async def run(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Try the proxy and say whether its target was reached. Errors: Missing."""
-        event = await read_request(request, endpoint)
+    async def run(self, event: ProxyTrial) -> ShownTrial:
+        """Try whether the proxy leads to a target of your own.
+
+        Errors: Missing.
+        """
         proxy, password = await self._turns.look(find_proxy, event, HTTP)
-        return answer_one(endpoint.singular, await try_proxy(proxy, password, event.body, self._clock))
+        return await try_proxy(proxy, password, event, self._clock)
 
 
-async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock) -> JsonObject:
+async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock) -> ShownTrial:
     """Return `{reachable, latency_ms, error?}` of one connection to `trial.target` through the proxy."""
     started = clock.monotonic()
     error = None
@@ -81,12 +80,14 @@ async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: 
         error = f"no TLS with the proxy: {fault.reason or 'its certificate or handshake is wrong'}"
     except OSError as fault:
         error = f"no connection to the proxy: {fault.strerror or type(fault).__name__}"
-    result: JsonObject = {
+    result: ShownTrial = {
         "reachable": error is None,
         "latency_ms": round((clock.monotonic() - started) * 1_000, 1),
         "target": trial.target,
     }
-    return result if error is None else result | {"error": error}
+    if error is not None:
+        result["error"] = error
+    return result
 
 
 async def _reach(proxy: Proxy, password: Password, target: str) -> None:

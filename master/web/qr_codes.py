@@ -12,12 +12,11 @@ import re
 import segno
 from aiohttp import web
 
-from master.endpoints import Endpoint
 from master.errors import Missing
 from master.model import JsonObject
 from master.operations.logins import show_qr_code
+from master.protocol.http import ById
 from master.turn import Caller
-from master.web.reading import read_request
 from master.writer import Turns
 
 _IMAGE = re.compile(r"(?:data:image/(?P<kind>png|jpe?g|webp|gif);base64,)?(?P<base64>[A-Za-z0-9+/=\s]+)", re.IGNORECASE)
@@ -48,9 +47,12 @@ class QrCodes:
         """SHA-256 of a URL -> its code, drawn or being drawn."""
         self._one_at_a_time = asyncio.Lock()
 
-    async def show(self, request: web.Request, endpoint: Endpoint) -> web.Response:
-        """Send the code of an open login as an image. Errors: Missing."""
-        shown = await self._turns.look(show_qr_code, await read_request(request, endpoint), HTTP)
+    async def show(self, event: ById) -> web.Response:
+        """Show the code of an open login as an image.
+
+        Errors: Missing.
+        """
+        shown = await self._turns.look(show_qr_code, event, HTTP)
         kind, image = _read_image(shown.get("qr_code_data") or "") or await self._draw(shown)
         return web.Response(body=image, content_type=kind)
 

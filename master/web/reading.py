@@ -2,62 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
-from master.endpoints import Endpoint
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
-from master.protocol.http import Request
-from master.protocol.wire import MAX_ID, FastJson, Query, decode, explain_faults, name_kind
+from master.protocol.wire import MAX_ID, FastJson, HttpPayload, decode, name_kind
 from master.web.connections import LINES
+from master.web.endpoint import Endpoint
 
 
-async def read_request(request: web.Request, endpoint: Endpoint) -> Request[Any, Any]:
+async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
     """Return the decoded request.
 
     Errors: Missing (path), UnknownParameter (400) and Invalid (422) for the query, Unreadable and Invalid for the body.
     """
-    return Request(
-        query=read_query(request, endpoint.query),
-        body=await _read_body(request, endpoint),
-        path=read_path(request),
-    )
+    query = _read_query(request, endpoint.parameters)
+    body = await _read_body(request, endpoint)
+    names = {f"{{{name}}}": _clean(value) for name, value in request.match_info.items()}
+    if strange := sorted(names.keys() & body.keys()):  # a body does not say what the path says
+        raise Invalid(details=[{"field": name, "message": "Extra inputs are not permitted"} for name in strange])
+    try:
+        event = decode(endpoint.payload, {**query, **body, **names})
+    except Invalid as fault:
+        if endpoint.body is None:
+            raise Invalid("The query has values that are not allowed.", details=fault.details) from None
+        raise
+    _require_names(request)
+    return event
 
 
-def read_path(request: web.Request) -> dict[str, str]:
-    """Return the names of the path. What cannot be anybody's name is nobody's name. Errors: Missing."""
-    names = dict(request.match_info)
-    for name in names.values():
+def _require_names(request: web.Request) -> None:
+    """Refuse a path that names what nothing can be called. Errors: Missing."""
+    for name in request.match_info.values():
         if not name.strip() or len(name) > MAX_ID or not all(_is_ordinary(letter) for letter in name):
             raise Missing
-    return names
 
 
-def read_query(request: web.Request, kind: type[Query]) -> Query:
-    """Return the query. Errors: UnknownParameter for a name unknown or given twice, Invalid for a wrong value."""
+def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
+    """Return the query's values. Errors: UnknownParameter for a name unknown or given twice."""
     given = request.query
-    strange = sorted({name for name in given if name not in kind.model_fields or len(given.getall(name)) > 1})
+    strange = sorted({name for name in given if name not in known or len(given.getall(name)) > 1})
     if strange:
         raise UnknownParameter(
             details=[
                 {
                     "field": name[:100],
-                    "message": "given more than once" if name in kind.model_fields else "unknown",
+                    "message": "given more than once" if name in known else "unknown",
                 }
                 for name in (_clean(name) for name in strange[:20])
             ]
         )
-    values = {name: _clean(value) for name, value in given.items()}
-    try:
-        return kind.model_validate(values)
-    except ValidationError as fault:
-        raise Invalid("The query has values that are not allowed.", details=explain_faults(fault)) from None
+    return {name: _clean(value) for name, value in given.items()}
 
 
-async def _read_body(request: web.Request, endpoint: Endpoint) -> Any:
-    """Return the body as the endpoint's type; where none is taken, an object is read and ignored."""
+async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the body's fields; where none is taken, an object is read and ignored."""
     try:
         with request.app[LINES].patience(request):
             raw = await request.read()
@@ -67,10 +68,9 @@ async def _read_body(request: web.Request, endpoint: Endpoint) -> Any:
     if endpoint.body is None:
         if raw and request.method not in ("GET", "HEAD"):
             read_object(raw)
-        return None
-    if not raw and endpoint.body_optional:
-        return decode(endpoint.body, {})
-    return decode(endpoint.body, read_object(raw))
+        return {}
+    fields = {} if not raw and endpoint.body_optional else read_object(raw)
+    return {name: value for name, value in fields.items() if name not in endpoint.body.read_only}
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

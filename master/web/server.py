@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from master.access import Access
-from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.lines import Lines
 from master.model import Scope
-from master.protocol.http import Listing, Page
+from master.protocol.answers import Listing
+from master.protocol.http import Page
 from master.settings import Settings
-from master.turn import Caller
+from master.turn import Caller, Operation
 from master.web.access import SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.connections import LINES
+from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
@@ -31,10 +34,12 @@ from master.writer import Turns
 
 HTTP = Caller("http")
 
-EdgeHandler = Callable[[web.Request, Endpoint], Awaitable[web.StreamResponse]]
+Ask = Callable[[Any, Caller], Awaitable[Any]]
+"""Has one endpoint's question answered: (payload, caller) -> reply."""
 
 
 def build_web(
+    endpoints: Sequence[Endpoint],
     *,
     turns: Turns,
     supervisor: Processes,
@@ -54,7 +59,7 @@ def build_web(
             translate_problems,
             guard_requests(
                 access,
-                {(one.method, ROOT + one.path): one.scope for one in ENDPOINTS},
+                {(one.method, ROOT + one.path): one.scope for one in endpoints},
                 lines,
                 settings.allowed_origins,
             ),
@@ -68,56 +73,53 @@ def build_web(
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
     app.on_cleanup.append(health.close)
-    lifecycle = Lifecycle(turns, supervisor, vitals)
-    by_edge: Mapping[tuple[str, str], EdgeHandler] = {
-        ("POST", "/workers/{id}/lifecycle/start"): lifecycle.start,
-        ("POST", "/workers/{id}/lifecycle/stop"): lifecycle.stop,
-        ("POST", "/workers/{id}/lifecycle/restart"): lifecycle.restart,
-        ("GET", "/workers/{id}/lifecycle/status"): lifecycle.show_status,
-        ("GET", "/workers/{id}/lifecycle/logs"): lifecycle.show_logs,
-        ("POST", "/proxies/{id}/test"): ProxyTrials(turns, vitals.clock).run,
-        ("GET", "/login-sessions/{id}/qr.png"): QrCodes(turns).show,
-        ("GET", "/status"): health.show_status,
-    }
-    for endpoint in ENDPOINTS:
+    edges = (health, Lifecycle(turns, supervisor, vitals), ProxyTrials(turns, vitals.clock), QrCodes(turns))
+    methods = {method.__func__: method for edge in edges for _, method in inspect.getmembers(edge, inspect.ismethod)}
+    for endpoint in endpoints:
         if endpoint.operation is not None:
-            handler = _make_handler(turns, endpoint)
+            ask = _ask_operation(turns, endpoint.operation, endpoint)
         else:
-            handler = _pass_endpoint(by_edge[endpoint.method, endpoint.path], endpoint)
+            assert endpoint.edge is not None, "an operation or the edge answers"
+            ask = _ask_edge(methods[endpoint.edge])
+        handler = _make_handler(ask, endpoint)
         app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
         if endpoint.method == "GET":
             app.router.add_route("HEAD", ROOT + endpoint.path, handler)
     return app
 
 
-def _make_handler(turns: Turns, endpoint: Endpoint) -> Handler:
-    """Return what answers an endpoint that has an operation."""
-    operation = endpoint.operation
-    assert operation is not None, "the edge answers the others"
+def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> Ask:
+    async def ask(event: Any, caller: Caller) -> Any:
+        if endpoint.writes:
+            return await turns.run(operation, event, caller)
+        if endpoint.shared:
+            return await turns.look_shared(operation)
+        return await turns.look(operation, event, caller)
+
+    return ask
+
+
+def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
+    async def ask(event: Any, caller: Caller) -> Any:
+        return await method(event)
+
+    return ask
+
+
+def _make_handler(ask: Ask, endpoint: Endpoint) -> Handler:
+    """Return what answers an endpoint's requests."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
-        caller = replace(HTTP, scope=request.get(SCOPE, Scope.NONE))
-        if endpoint.writes:
-            reply = await turns.run(operation, event, caller)
-        elif endpoint.shared:
-            reply = await turns.look_shared(operation)
-        else:
-            reply = await turns.look(operation, event, caller)
+        reply = await ask(event, replace(HTTP, scope=request.get(SCOPE, Scope.NONE)))
+        if isinstance(reply, web.StreamResponse):
+            return reply
         if isinstance(reply, Listing):
-            page = event.query
-            assert isinstance(page, Page), "a list is asked for by the page"
-            return answer_list(endpoint.plural, reply, limit=page.limit, offset=page.offset)
-        answer = answer_one(endpoint.singular, reply, status=endpoint.status)
+            assert isinstance(event, Page), "a list is asked for by the page"
+            return answer_list(endpoint.noun.plural, reply, limit=event.limit, offset=event.offset)
+        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
         if endpoint.status == 201:
             answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
         return answer
-
-    return handle
-
-
-def _pass_endpoint(answer: EdgeHandler, endpoint: Endpoint) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await answer(request, endpoint)
 
     return handle

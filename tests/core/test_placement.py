@@ -16,7 +16,7 @@ from master.operations.audit import look_over
 from master.operations.logins import expire_logins
 from master.operations.silence import give_up_silent
 from master.operations.workers import register_worker, return_worker, say_goodbye
-from master.protocol.http import AccountChange, NoQuery, Request
+from master.protocol.http import AccountChange
 from master.protocol.worker import Goodbye, Heartbeat, Register
 from master.turn import PORTION, Caller, Turn
 from tests.core.core import Core, hold, told_to_stop, told_to_watch
@@ -136,7 +136,7 @@ def test_whoever_was_not_silent_may_act_until_the_timeout_and_the_new_owner_wait
     core = Core()
     core.add_worker("w1", *hold("w1", "a"))
     core.add_worker("w2")
-    change = Request(NoQuery(), AccountChange(pinned_worker_id="w2"), {"id": "a"})
+    change = AccountChange(id="a", pinned_worker_id="w2")
     turn, _ = core.decide(change_account, change)
     assert told_to_watch(turn) == {"a": "w2"}
     assert core.memory.deadlines.find_wait("a", "w2", core.monotonic) == core.settings.heartbeat_timeout_s

@@ -15,7 +15,6 @@ from master.endpoints import ENDPOINTS
 from master.errors import Refusal
 from master.model import AccountStatus, Scope, WorkerStatus
 from master.operations import afterwards, assignments, handouts, logins, names, notifications, secrets, workers
-from master.protocol.http import Request
 from master.protocol.wire import decode
 from master.routes import NAMESPACES, SWEEPS
 from master.store.logins import find_login
@@ -29,7 +28,7 @@ EXAMPLES = Path(__file__).parents[2] / "fixtures" / "protocol"
 BODIES: dict[str, dict[str, Any]] = {
     "add_account": {"platform": "douyin", "account_name": "new"},
     "change_account": {"status": "paused"},
-    "start_login_over_http": {},
+    "start_login": {},
     "add_config": {"worker_id": "free", "auto_start": False},
     "change_config": {"args": ["-v"]},
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
@@ -124,11 +123,11 @@ def test_an_event_is_decided_without_a_database(name, route):
 @pytest.mark.parametrize("endpoint", ROUTES)
 def test_a_request_is_decided_without_a_database(endpoint):
     core = make_core()
-    body = decode(endpoint.body, BODIES[endpoint.operation.__name__]) if endpoint.body is not None else None
-    path = {"id": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
+    body = BODIES[endpoint.operation.__name__] if endpoint.body is not None else {}
+    path = {"{id}": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
     if endpoint.operation is names.remove_worker:
-        path = {"id": GONE}
-    perform(core, endpoint.operation, Request(endpoint.query(), body, path))
+        path = {"{id}": GONE}
+    perform(core, endpoint.operation, decode(endpoint.payload, body | path))
 
 
 @pytest.mark.parametrize(("operation", "event"), OTHERS)

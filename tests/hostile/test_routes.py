@@ -150,7 +150,7 @@ def with_queries(endpoint: Endpoint, path: str) -> Malformed:
     body = b"{}" if endpoint.body is not None else None
     for query in ODD_QUERIES:
         yield query, f"{path}?{query}", body
-    for name in endpoint.query.model_fields:
+    for name in endpoint.parameters:
         for text in ODD_TEXTS:
             yield f"{name}={text}", f"{path}?{name}={text}", body
 

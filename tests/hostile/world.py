@@ -17,7 +17,7 @@ from master.model import AccountStatus
 from master.operations.accounts import change_account
 from master.operations.logins import start_login
 from master.protocol.admin import StartLogin
-from master.protocol.http import AccountChange, NoQuery, Request
+from master.protocol.http import AccountChange
 from tests.conftest import PATIENCE_S, Bench, Peer, registration
 from tests.walks.test_workers import make_account
 
@@ -110,8 +110,8 @@ class Stage:
 
     async def restore(self) -> None:
         """Make the account again what any worker may log in."""
-        body = AccountChange(platform="douyin", status=AccountStatus.ACTIVE, pinned_worker_id=None)
-        await self._bench.run(change_account, Request(NoQuery(), body, {"id": self._account_id}))
+        wish = AccountChange(id=self._account_id, platform="douyin", status=AccountStatus.ACTIVE, pinned_worker_id=None)
+        await self._bench.run(change_account, wish)
 
     async def find_id(self, table: str) -> str:
         """Return the id of some row, read past Master."""

@@ -114,7 +114,7 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
             answer = await guarded.ask(endpoint.method, path, **body)
             assert answer.status in (400, 404, 422), (value, await answer.text())
             assert "Set-Cookie" not in answer.headers
-        for parameter in endpoint.query.model_fields:
+        for parameter in endpoint.parameters:
             answer = await guarded.ask("GET", API + endpoint.path.replace("{id}", "nobody"), params={parameter: value})
             assert answer.status in (200, 404, 422), (parameter, value, await answer.text())
             if answer.status == 200 and parameter not in ("is_read", "is_sent", "since"):
@@ -124,12 +124,12 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
 
 
 @pytest.mark.parametrize(
-    "endpoint", [one for one in ENDPOINTS if issubclass(one.query, Page)], ids=lambda one: one.path
+    "endpoint", [one for one in ENDPOINTS if issubclass(one.payload, Page)], ids=lambda one: one.path
 )
 async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
     for name in ("sort", "order", "order_by", "fields", "where", "credentials", "id; DROP TABLE accounts"):
         assert await guarded.code("GET", API + endpoint.path, params={name: "id"}) == (400, "unknown_parameter")
-    for name, field in endpoint.query.model_fields.items():
+    for name, field in endpoint.parameters.items():
         kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
         if any(issubclass(kind, Enum) for kind in kinds):
             assert await guarded.code("GET", API + endpoint.path, params={name: "x' OR 1=1"}) == (422, "invalid")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from master.documents import TOLD
 from master.operations.notifications import raise_alarm
 from master.routes import FROM_CLIENT
 from tests.conftest import Peer
 from tests.security.conftest import DEVICE, FOREIGN, LIMITED, MINE, OPERATOR, OTHER, WORKER_1, Guarded, settle
+from tools.protocol import TOLD
 
 HEARD_BY_DEVICES = {"client:register:success", "client:register:error", "client:sync:response", "notification:new"}
 """What the tests below look through; an event that joins TOLD must be added here and to them."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from master.documents import TOLD
 from master.endpoints import ENDPOINTS, Endpoint
 from master.endpoints import ROOT as API
 from master.model import Scope
 from master.routes import FROM_ADMIN, FROM_CLIENT, FROM_WORKER
 from tests.security.conftest import DEVICE, MINE, OPERATOR, READER, ROOT, TOKENS, WORKER_1, settle
+from tools.protocol import TOLD
 
 HELD = {READER: Scope.READ, OPERATOR: Scope.OPERATE, ROOT: Scope.ADMIN}
 

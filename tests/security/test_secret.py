@@ -121,7 +121,7 @@ WRONG = [
     (LoginReport, {**REPORT, "fingerprint": [HUSH]}, "fingerprint"),
     (NewProxy, {"name": "p", "server": "h:1", "password": [HUSH]}, "password"),
     (NewProxy, {"name": "p", "server": "h:1", "password": HUSH * 1_000}, "password"),
-    (ProxyChange, {"password": {"x": HUSH}}, "password"),
+    (ProxyChange, {"{id}": "p", "password": {"x": HUSH}}, "password"),
 ]
 
 

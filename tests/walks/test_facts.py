@@ -12,7 +12,7 @@ from master.decisions.retention import DAY_S
 from master.operations import messages
 from master.operations.accounts import change_account, remove_account
 from master.operations.messages import list_comments, list_direct_messages
-from master.protocol.http import AccountChange, CommentsQuery, DirectMessagesQuery, NoQuery, Request
+from master.protocol.http import AccountChange, ById, CommentsQuery, DirectMessagesQuery
 from tests.conftest import Bench, Peer
 from tests.walks.test_devices import ask_file
 from tests.walks.test_messages import comment
@@ -27,13 +27,13 @@ async def report(worker: Peer, account: dict[str, Any], *messages: dict[str, Any
 
 async def list_all(bench: Bench) -> list[dict[str, Any]]:
     """Return the comments as HTTP shows them."""
-    listing = await bench.master.turns.look(list_comments, Request(CommentsQuery(), None))
+    listing = await bench.master.turns.look(list_comments, CommentsQuery())
     return list(listing.rows)
 
 
 async def move(bench: Bench, account: dict[str, Any], worker_id: str) -> None:
-    wish = AccountChange(pinned_worker_id=worker_id)
-    await bench.run(change_account, Request(NoQuery(), wish, {"id": account["id"]}))
+    wish = AccountChange(id=account["id"], pinned_worker_id=worker_id)
+    await bench.run(change_account, wish)
 
 
 async def test_a_worker_that_never_held_the_account_reports_nothing_of_it(bench):
@@ -69,8 +69,8 @@ async def test_whatever_took_the_account_its_former_owner_is_remembered(bench, h
     elif how == "goodbye":
         await worker.ask("worker:goodbye", {"workerId": "worker-1"})
     else:
-        wish = AccountChange(status="paused")
-        await bench.run(change_account, Request(NoQuery(), wish, {"id": account["id"]}))
+        wish = AccountChange(id=account["id"], status="paused")
+        await bench.run(change_account, wish)
     assert bench.master.memory.farm.accounts.get(account["id"]).assigned_worker_id is None
     back = await bench.connect("worker") if how == "goodbye" else worker
     if how == "goodbye":
@@ -110,7 +110,7 @@ async def test_what_is_reported_of_a_removed_account_is_of_an_unknown_one(bench)
     account = await make_account(bench)
     worker, _ = await bench.worker("worker-1"), await bench.worker("worker-2")
     await move(bench, account, "worker-2")
-    await bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]}))
+    await bench.run(remove_account, ById(id=account["id"]))
     assert (await report(worker, account, comment(1)))["error"]["code"] == "unknown_account"
 
 
@@ -140,7 +140,7 @@ async def test_a_direct_message_that_turns_its_direction_is_another_story(bench)
     await report(worker, account, message, kind="direct_message")
     await report(worker, account, message | {"direction": "outbound"}, kind="direct_message")
     assert "master_altered_duplicates 1.0" in await scrape(bench)
-    listing = await bench.master.turns.look(list_direct_messages, Request(DirectMessagesQuery(), None))
+    listing = await bench.master.turns.look(list_direct_messages, DirectMessagesQuery())
     assert [(one["direction"], one["reported_by"]) for one in listing.rows] == [("inbound", "worker-1")]
 
 

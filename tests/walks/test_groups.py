@@ -11,14 +11,7 @@ from master.operations.accounts import change_account, remove_account
 from master.operations.afterwards import do_nothing
 from master.operations.processes import add_config, change_config
 from master.operations.proxies import add_proxy, remove_proxy
-from master.protocol.http import (
-    AccountChange,
-    NewProxy,
-    NewWorkerConfig,
-    NoQuery,
-    Request,
-    WorkerConfigChange,
-)
+from master.protocol.http import AccountChange, ById, NewProxy, NewWorkerConfig, WorkerConfigChange
 from tests.conftest import registration
 from tests.stored import check_farm
 from tests.walks.holding import holding, holding_what_is_decided
@@ -54,7 +47,7 @@ async def test_a_heartbeat_of_who_is_losing_an_account_is_answered_when_that_is_
     account = await make_account(bench)
     former = await bench.worker("worker-1")
     other = await bench.worker("worker-2")
-    change = Request(NoQuery(), AccountChange(assigned_worker_id="worker-2"), {"id": account["id"]})
+    change = AccountChange(id=account["id"], assigned_worker_id="worker-2")
     async with holding_what_is_decided(bench) as hold:
         moved = asyncio.ensure_future(bench.run(change_account, change))
         await hold.wait()  # the account has changed hands, and nothing is committed
@@ -73,7 +66,7 @@ async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
     account = await make_account(bench)
     await bench.worker("worker-1")
     bystander = await bench.worker("worker-2")
-    change = Request(NoQuery(), AccountChange(status="paused"), {"id": account["id"]})
+    change = AccountChange(id=account["id"], status="paused")
     async with holding_what_is_decided(bench) as hold:
         paused = asyncio.ensure_future(bench.run(change_account, change))
         await hold.wait()
@@ -85,7 +78,7 @@ async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
 async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
     account = await make_account(bench)
     await bench.worker("worker-1")
-    change = Request(NoQuery(), AccountChange(status="paused"), {"id": account["id"]})
+    change = AccountChange(id=account["id"], status="paused")
     async with holding_what_is_decided(bench) as hold:
         paused = asyncio.ensure_future(bench.run(change_account, change))
         await hold.wait()
@@ -110,7 +103,7 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
             report = {"session_id": started["session_id"], "status": "failed"}
             ended = asyncio.ensure_future(worker.ask("worker:login:status", report))
         await hold.wait_for(1)
-        removed = asyncio.ensure_future(bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]})))
+        removed = asyncio.ensure_future(bench.run(remove_account, ById(id=account["id"])))
         await hold.wait_for(2)
         await hold.let_go()
         assert (await ended)["success"]
@@ -125,9 +118,7 @@ async def test_a_name_that_one_item_gives_free_is_taken_by_another_of_its_group(
     async with holding(bench) as hold:
         changes = [(second, "c"), (first, "b"), (second, "a")]
         asked = [
-            asyncio.ensure_future(
-                bench.run(change_account, Request(NoQuery(), AccountChange(account_id=name), {"id": account["id"]}))
-            )
+            asyncio.ensure_future(bench.run(change_account, AccountChange(id=account["id"], account_id=name)))
             for account, name in changes
         ]
         await hold.wait_for(len(asked))
@@ -137,14 +128,14 @@ async def test_a_name_that_one_item_gives_free_is_taken_by_another_of_its_group(
 
 
 async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more(bench):
-    proxy = await bench.run(add_proxy, Request(NoQuery(), NewProxy(name="p", server="h:1")))
+    proxy = await bench.run(add_proxy, NewProxy(name="p", server="h:1"))
     config = NewWorkerConfig(worker_id="worker-1", proxy_id=proxy["id"])
-    await bench.run(add_config, Request(NoQuery(), config))
+    await bench.run(add_config, config)
     async with holding(bench) as hold:
-        freed = Request(NoQuery(), WorkerConfigChange(proxy_id=None), {"id": "worker-1"})
+        freed = WorkerConfigChange(id="worker-1", proxy_id=None)
         asked = [
             asyncio.ensure_future(bench.run(change_config, freed)),
-            asyncio.ensure_future(bench.run(remove_proxy, Request(NoQuery(), None, {"id": proxy["id"]}))),
+            asyncio.ensure_future(bench.run(remove_proxy, ById(id=proxy["id"]))),
         ]
         await hold.wait_for(len(asked))
         await hold.let_go()

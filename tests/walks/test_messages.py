@@ -6,7 +6,7 @@ from typing import Any
 
 from master.operations.messages import list_comments
 from master.operations.notifications import list_notifications
-from master.protocol.http import CommentsQuery, NotificationsQuery, Request
+from master.protocol.http import CommentsQuery, NotificationsQuery
 from tests.walks.test_workers import make_account
 
 
@@ -45,7 +45,7 @@ async def test_long_texts_are_stored_whole_and_cut_where_everybody_is_told(bench
     told = await device.hear("notification:new")
     assert (told["content"], told["data"]["post_title"]) == ("c" * 500, "t" * 500)
     query = CommentsQuery(account_id=account["id"])
-    [stored] = (await bench.master.turns.look(list_comments, Request(query, None))).rows
+    [stored] = (await bench.master.turns.look(list_comments, query)).rows
     assert {name: stored[name] for name in texts} == texts
 
 
@@ -103,5 +103,5 @@ async def test_a_notification_is_sent_once_somebody_had_it(bench):
 
 
 async def list_sent(bench) -> list[bool]:
-    listing = await bench.master.turns.look(list_notifications, Request(NotificationsQuery(), None))
+    listing = await bench.master.turns.look(list_notifications, NotificationsQuery())
     return [row["is_sent"] for row in listing.rows]

@@ -13,7 +13,7 @@ from master.operations.afterwards import do_nothing
 from master.operations.names import forget_unused, remove_worker
 from master.operations.processes import add_config
 from master.operations.retention import remove_old_rows
-from master.protocol.http import AccountChange, NewWorkerConfig, NoQuery, Request
+from master.protocol.http import AccountChange, ById, NewWorkerConfig
 from master.turn import SWEEP
 from tests.conftest import Bench, registration
 from tests.walks.test_devices import ask_file
@@ -24,7 +24,7 @@ from tests.walks.test_workers import make_account
 async def remove(bench: Bench, worker_id: str) -> str:
     """Ask for a worker to be forgotten; return the code of the refusal, or what it was."""
     try:
-        return str((await bench.run(remove_worker, Request(NoQuery(), None, {"id": worker_id})))["status"])
+        return str((await bench.run(remove_worker, ById(id=worker_id)))["status"])
     except Refusal as refusal:
         return refusal.code
 
@@ -62,13 +62,13 @@ async def test_a_worker_that_is_here_or_that_an_account_names_is_not_removed(ben
     await bench.worker("here")
     assert await remove(bench, "here") == "worker_in_use"
     account = await make_account(bench)
-    pin = AccountChange(assigned_worker_id="pinned")
+    pin = AccountChange(id=account["id"], assigned_worker_id="pinned")
     worker = await bench.worker("pinned")
-    await bench.run(change_account, Request(NoQuery(), pin, {"id": account["id"]}))
+    await bench.run(change_account, pin)
     await worker.ask("worker:goodbye", {"workerId": "pinned"})
     assert await remove(bench, "pinned") == "worker_in_use"
-    unpin = AccountChange(assigned_worker_id=None)
-    await bench.run(change_account, Request(NoQuery(), unpin, {"id": account["id"]}))
+    unpin = AccountChange(id=account["id"], assigned_worker_id=None)
+    await bench.run(change_account, unpin)
     assert await remove(bench, "pinned") == "offline"
 
 
@@ -83,7 +83,7 @@ async def test_what_names_a_removed_worker_in_the_past_stays(bench):
 async def test_an_offline_worker_is_forgotten_after_a_day_unless_a_configuration_names_it(bench):
     for name in ("idle", "configured"):
         await leave(bench, name)
-    await bench.run(add_config, Request(NoQuery(), NewWorkerConfig(worker_id="configured")))
+    await bench.run(add_config, NewWorkerConfig(worker_id="configured"))
     bench.clock.advance(DAY_S)
     assert await bench.run(forget_unused) == 0
     bench.clock.advance(1)
@@ -152,7 +152,7 @@ class TestFew:
     async def test_a_worker_that_a_configuration_names_is_taken_beyond(self, bench):
         await bench.worker("w1")
         await bench.worker("w2")
-        await bench.run(add_config, Request(NoQuery(), NewWorkerConfig(worker_id="w3")))
+        await bench.run(add_config, NewWorkerConfig(worker_id="w3"))
         await bench.worker("w3")
 
     async def test_a_third_device_is_refused(self, bench):

@@ -9,17 +9,17 @@ import pytest
 from master.errors import WorkerFull
 from master.model import AccountStatus
 from master.operations.accounts import change_account, remove_account
-from master.protocol.http import AccountChange, NoQuery, Request
+from master.protocol.http import AccountChange, ById
 from tests.walks.test_workers import make_account, read_account, read_worker
 
 
 async def change(bench: Any, account_id: str, **fields: Any) -> dict[str, Any]:
-    body = AccountChange.model_validate(fields)
-    return await bench.run(change_account, Request(NoQuery(), body, {"id": account_id}))
+    body = AccountChange.model_validate({"id": account_id, **fields})
+    return await bench.run(change_account, body)
 
 
 async def remove(bench: Any, account_id: str) -> None:
-    await bench.run(remove_account, Request(NoQuery(), None, {"id": account_id}))
+    await bench.run(remove_account, ById(id=account_id))
 
 
 async def find_owner(bench: Any, account_id: str) -> str | None:

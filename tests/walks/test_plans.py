@@ -14,7 +14,7 @@ from master.model import Device
 from master.operations.accounts import remove_account
 from master.operations.audit import audit_workers
 from master.operations.reports import show_accounts_status, show_statistics
-from master.protocol.http import AccountsQuery, NoQuery, Request
+from master.protocol.http import AccountsQuery, ById
 from master.store.notifications import find_first_owed, find_owed, list_unsent, mark_passed
 from tests.conftest import registration
 from tests.walks.test_messages import comment
@@ -117,7 +117,7 @@ async def test_what_a_group_changes_is_found_by_its_key(bench):
         assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
         assert (await admin.ask("master:login:start", {"account_id": first["id"]}))["success"]
         assert (await worker.ask("worker:goodbye", {"workerId": "worker-1"}))["released"] == 2
-        await bench.run(remove_account, Request(NoQuery(), None, {"id": first["id"]}))
+        await bench.run(remove_account, ById(id=first["id"]))
     assert [plan for plan in plans if plan.startswith("SEARCH accounts USING INDEX sqlite_autoindex_accounts_1 (id=?)")]
     assert find_scanned(plans) == set()
 
@@ -160,7 +160,7 @@ async def test_counts_of_messages_look_at_no_message_of_others(bench):
     await report(bench, worker, 1, 2, 3)
     with watch_plans(bench) as plans:
         statistics = await bench.master.turns.look(show_statistics, None)
-        listing = await bench.master.turns.look(show_accounts_status, Request(AccountsQuery(), None))
+        listing = await bench.master.turns.look(show_accounts_status, AccountsQuery())
     assert statistics["messages"]["comments"] == {"total": 3, "unread": 3}
     assert listing.rows[0]["runtime_stats"]["unread"] == 3
     counted = [plan for plan in plans if "comments" in plan]

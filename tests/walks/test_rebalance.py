@@ -8,7 +8,7 @@ import pytest
 
 from master.operations.accounts import change_account
 from master.operations.afterwards import do_nothing
-from master.protocol.http import AccountChange, NoQuery, Request
+from master.protocol.http import AccountChange
 from tests.walks.test_workers import make_account, read_account, read_worker
 
 
@@ -24,8 +24,8 @@ async def beat(bench, **peers):
 
 
 async def change(bench, account_id, **fields):
-    body = AccountChange.model_validate(fields)
-    return await bench.run(change_account, Request(NoQuery(), body, {"id": account_id}))
+    body = AccountChange.model_validate({"id": account_id, **fields})
+    return await bench.run(change_account, body)
 
 
 async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_theirs(bench):

@@ -13,7 +13,7 @@ from master.operations.accounts import remove_account
 from master.operations.afterwards import do_nothing
 from master.operations.retention import remove_old_rows
 from master.operations.workers import write_heartbeats
-from master.protocol.http import NoQuery, Request
+from master.protocol.http import ById
 from master.store.farm import read_last_heartbeats
 from master.store.rows import ROWS
 from tests.walks.test_logins import start
@@ -109,7 +109,7 @@ async def test_an_account_with_many_messages_goes_in_portions_and_is_answered_on
     account = (await make_account(bench))["id"]
     await fill(bench, account, 2 * ROWS + 500)
     groups = await watch_groups(bench, "comments")
-    removing = asyncio.ensure_future(bench.run(remove_account, Request(NoQuery(), None, {"id": account})))
+    removing = asyncio.ensure_future(bench.run(remove_account, ById(id=account)))
     await bench.run(do_nothing)
     assert not removing.done()
     assert (await removing)["id"] == account
@@ -122,7 +122,7 @@ async def test_an_account_with_many_messages_goes_in_portions_and_is_answered_on
 async def test_an_account_that_is_removed_twice_at_once_is_removed_once(bench):
     account = (await make_account(bench))["id"]
     await fill(bench, account, ROWS + 500)
-    request = Request(NoQuery(), None, {"id": account})
+    request = ById(id=account)
     one, other = await asyncio.gather(
         bench.run(remove_account, request), bench.run(remove_account, request), return_exceptions=True
     )

@@ -9,20 +9,20 @@ import pytest
 from master.model import AccountStatus
 from master.operations.accounts import add_account, change_account, remove_account, show_account
 from master.operations.workers import show_worker
-from master.protocol.http import AccountChange, NewAccount, NoQuery, Request
+from master.protocol.http import AccountChange, ById, NewAccount
 
 
 async def make_account(bench: Any, name: str = "a", **fields: Any) -> dict[str, Any]:
     body = NewAccount(platform=fields.pop("platform", "douyin"), account_name=name, **fields)
-    return await bench.run(add_account, Request(NoQuery(), body))
+    return await bench.run(add_account, body)
 
 
 async def read_account(bench: Any, account_id: str) -> dict[str, Any]:
-    return await bench.master.turns.look(show_account, Request(NoQuery(), None, {"id": account_id}))
+    return await bench.master.turns.look(show_account, ById(id=account_id))
 
 
 async def read_worker(bench: Any, worker_id: str) -> dict[str, Any]:
-    return await bench.master.turns.look(show_worker, Request(NoQuery(), None, {"id": worker_id}))
+    return await bench.master.turns.look(show_worker, ById(id=worker_id))
 
 
 async def test_a_registered_worker_is_connected_and_takes_what_waits(bench):
@@ -118,15 +118,15 @@ async def test_an_account_that_was_removed_and_comes_back_waits_for_its_former_w
     for _ in range(4):  # nobody waits for who held what under the Master before
         bench.clock.advance(10)
         await other.ask("worker:heartbeat", {"workerId": "worker-2"})
-    await bench.run(remove_account, Request(NoQuery(), None, {"id": account["id"]}))
+    await bench.run(remove_account, ById(id=account["id"]))
     bench.clock.advance(10)
     if how == "added":
         await make_account(bench, "again", account_id="dy-1", assigned_worker_id="worker-2")
     else:
         twin = await make_account(bench, "again", account_id="dy-2", assigned_worker_id="worker-2")
         assert "start_after_ms" not in (await other.hear("master:task:assign"))["accounts"][0]
-        change = AccountChange(account_id="dy-1")
-        await bench.run(change_account, Request(NoQuery(), change, {"id": twin["id"]}))
+        change = AccountChange(id=twin["id"], account_id="dy-1")
+        await bench.run(change_account, change)
     told = (await other.hear("master:task:assign", 1 if how == "added" else 2))["accounts"][0]
     assert (told["account_id"], told["start_after_ms"]) == ("dy-1", 20_000)
 

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from master.access import Access
 from master.budgets import make_budgets
 from master.clock import ManualClock
+from master.endpoints import ENDPOINTS
 from master.keys import make_key
 from master.lines import Lines
 from master.memory import Memory
@@ -74,6 +75,7 @@ class Site:
         )
         meter = Meter(self.clock, make_budgets(0, settings.max_body_bytes))
         self.app = build_web(
+            ENDPOINTS,
             turns=self.turns,
             supervisor=self.supervisor,
             settings=settings,

@@ -45,6 +45,13 @@ async def test_a_login_needs_an_account_and_a_worker(site):
     assert error["details"][0]["field"] == "worker_id"
 
 
+@pytest.mark.parametrize("name", ["account_id", "id", "{id}"])
+async def test_a_body_does_not_say_what_the_path_says(site, name):
+    account, other = await site.add_account(), await site.add_account(account_name="other")
+    error = await site.refused("POST", f"/accounts/{account['id']}/login", 422, json={name: other["id"]})
+    assert error["details"] == [{"field": name, "message": "Extra inputs are not permitted"}]
+
+
 async def test_the_code_of_an_open_login_is_an_image(site):
     worker, _, started = await start_login(site)
     path = f"/login-sessions/{started['session_id']}/qr.png"

@@ -1,20 +1,33 @@
-"""Renders docs/protocol.md from the routes, the payload types, the refusals and the settings themselves."""
+"""Renders docs/protocol.md from the routes, the payload types, the refusals and the settings themselves.
+
+python -m tools.protocol --write     writes it; `--check` says whether it is up to date
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from pydantic import BaseModel, TypeAdapter
 
-from master.endpoints import ENDPOINTS, ROOT
+from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.errors import every_refusal
 from master.protocol import admin, client, worker
+from master.protocol.answers import Listing
 from master.protocol.wire import Outbound
-from master.routes import NAMESPACES
+from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
+from master.turn import Bulk
+
+ROOT_FOLDER = Path(__file__).parents[1]
+EXAMPLES = ROOT_FOLDER / "fixtures" / "protocol"
+PAGE = ROOT_FOLDER / "docs" / "protocol.md"
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
     namespace: {kind.event: kind for kind in kinds}
@@ -52,7 +65,7 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
 
 OPENING = """# Protocol
 
-Made by `python -m master protocol --write` from the types; do not edit.
+Made by `python -m tools.protocol --write` from the types; do not edit.
 
 Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is acknowledged with
 `{"success": true, ...}` or `{"success": false, "error": {"code", "message", "details"?, "retryable"}}`; the
@@ -86,7 +99,7 @@ def _render_events(examples: Path) -> Iterator[str]:
         yield f"## /{name}\n\n### To Master\n\n| event | scope | largest | payload | |\n|---|---|---|---|---|"
         for route in routes.values():
             scope, size = route.scope.name.lower(), f"{route.payload.largest // 1024:,} KiB"
-            yield f"| `{route.event}` | {scope} | {size} | {_fields(route.payload)} | {route.summary} |"
+            yield f"| `{route.event}` | {scope} | {size} | {_fields(route.payload)} | {_summarise(route)} |"
         yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
         for event, kind in TOLD[name].items():
             yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"
@@ -114,13 +127,58 @@ def _render_endpoints() -> Iterator[str]:
     yield (
         f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` and `next_offset`. "
         "Its page ends\nby its bytes as well as by `limit`; what follows begins at `next_offset`, null at the end."
-        "\n\n| route | scope | query | body | |\n|---|---|---|---|---|"
+        "\nEach answer has `success` too, and what it shows under the name in the column `answer` and as `data`."
+        "\n\n| route | scope | query | body | answer | |\n|---|---|---|---|---|---|"
     )
     for endpoint in ENDPOINTS:
-        body = _fields(endpoint.body) if endpoint.body else ""
+        body = _fields(endpoint.body) if endpoint.body is not None else ""
         route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()
-        yield f"| `{route}` | {scope} | {_fields(endpoint.query)} | {body} | {endpoint.summary} |"
+        asked = f"{_fields(endpoint.query)} | {body}"
+        yield f"| `{route}` | {scope} | {asked} | {_answer(endpoint)} | {_summarise(endpoint)} |"
+    yield "\n### Answers\n\n| what is shown | fields | |\n|---|---|---|"
+    for kind in dict.fromkeys(kind for endpoint in ENDPOINTS for kind in _find_shown(_read_return(endpoint))):
+        marks = dict.fromkeys(getattr(kind, "__optional_keys__", ()), "?")
+        shown = ", ".join(f"`{name}{marks.get(name, '')}`: {_word(one)}" for name, one in get_type_hints(kind).items())
+        yield f"| {_name(kind)} | {shown} | {_first_line(kind)} |"
     yield ""
+
+
+def _read_return(endpoint: Endpoint) -> Any:
+    """Return the type of what an endpoint shows: what its operation says that it returns."""
+    return get_type_hints(endpoint.operation or endpoint.edge)["return"]
+
+
+def _answer(endpoint: Endpoint) -> str:
+    """Return what an endpoint shows, and under which name, in one cell."""
+    kind = _read_return(endpoint)
+    if get_origin(kind) is Listing:
+        return f"`{endpoint.noun.plural}`: list of {_word(get_args(kind)[0])}"
+    return "an image" if endpoint.path.endswith(".png") else f"`{endpoint.noun.singular}`: {_word(kind)}"
+
+
+def _find_shown(kind: Any) -> Iterator[type]:
+    """Yield the types of shown things that a type is made of, and those that stand in their fields."""
+    if is_typeddict(kind):
+        yield kind
+    for inner in get_type_hints(kind).values() if is_typeddict(kind) else get_args(kind):
+        yield from _find_shown(inner)
+
+
+def _word(kind: Any) -> str:
+    """Return what a shown value is, in words."""
+    if is_typeddict(kind):
+        return _name(kind)
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return " or ".join(_word(one) for one in get_args(kind) if one is not Any)
+    if get_origin(kind) is list:
+        return f"list of {_word(get_args(kind)[0])}"
+    words = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null", dict: "object"}
+    return words[get_origin(kind) or kind]
+
+
+def _name(kind: type) -> str:
+    """Return how the page calls a type of shown things: ShownLiveWorker is a live worker."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__.removeprefix("Shown")).lower()
 
 
 def _render_refusals() -> Iterator[str]:
@@ -165,5 +223,33 @@ def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     )
 
 
-def _first_line(thing: type) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
+def _summarise(row: Route | Endpoint) -> str:
+    """Return the first line of the docstring of what answers a route, without its closing "Errors: ..."."""
+    if isinstance(row, Route):
+        answers: Any = row.live or row.operation or row.payload
+    else:
+        answers = row.operation or row.edge
+    return _first_line(answers.perform if isinstance(answers, Bulk) else answers).partition(" Errors: ")[0]
+
+
+def _first_line(thing: Any) -> str:
+    return str(thing.__doc__).strip().splitlines()[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or say whether it is up to date (the default)."""
+    parser = argparse.ArgumentParser(prog="python -m tools.protocol", description="docs/protocol.md, from the types")
+    parser.add_argument("--write", action="store_true", help="write it; without this, check that it is up to date")
+    parser.add_argument("--check", action="store_true", help="say whether it is up to date (the default)")
+    chosen = parser.parse_args(arguments)
+    wanted = render_protocol(EXAMPLES)
+    if chosen.write:
+        PAGE.write_text(wanted, encoding="utf-8")
+    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != wanted:
+        print(f"{PAGE.name} is not what the types say; run `python -m tools.protocol --write`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

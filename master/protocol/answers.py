@@ -1,0 +1,246 @@
+"""What HTTP shows, one type per noun: for the type checker and docs/protocol.md; nothing is checked at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T_co]):
+    """A page of shown rows, and how many there are in all."""
+
+    rows: Sequence[T_co]
+    total: int
+
+
+class ShownAccount(TypedDict):
+    """An account, without its secrets."""
+
+    id: str
+    platform: str
+    account_name: str
+    account_id: str | None
+    platform_user_id: str | None
+    user_info: dict[str, Any] | None
+    status: str
+    login_status: str
+    monitor_interval: int
+    last_login_time: int | None
+    cookies_valid_until: int | None
+    has_credentials: bool
+    assigned_worker_id: str | None
+    pinned_worker_id: str | None
+    epoch: int
+    created_at: int
+    updated_at: int
+
+
+class ShownWorker(TypedDict):
+    """A worker, with its last sign of life."""
+
+    id: str
+    host: str
+    port: int
+    status: str
+    capabilities: list[str]
+    max_accounts: int
+    assigned_accounts: int
+    last_heartbeat: int | None
+    started_at: int
+    version: str | None
+    metadata: dict[str, Any]
+    created_at: int
+    updated_at: int
+
+
+class ShownLiveWorker(ShownWorker):
+    """A worker, with its last sign of life and how it feels."""
+
+    stats: dict[str, Any]
+
+
+class ShownWorkerWithAccounts(ShownLiveWorker):
+    """A worker, with the first of its accounts."""
+
+    accounts: list[ShownAccount]
+
+
+class ShownAccountStatus(ShownAccount):
+    """An account, with what its worker and its messages tell of it."""
+
+    worker: ShownLiveWorker | None
+    runtime_stats: dict[str, int | None]
+
+
+class ShownLogin(TypedDict):
+    """A login session, without its QR code. `id` and `session_id` are the same."""
+
+    id: str
+    session_id: str
+    account_id: str
+    worker_id: str | None
+    status: str
+    login_method: str
+    has_qr_code: bool
+    error_message: str | None
+    expires_at: int
+    logged_in_at: int | None
+    created_at: int
+
+
+class ShownProxy(TypedDict):
+    """A proxy, without its password."""
+
+    id: str
+    name: str
+    server: str
+    protocol: str
+    username: str | None
+    has_password: bool
+    password_unreadable: bool
+    status: str
+    created_at: int
+    updated_at: int
+
+
+class ShownConfig(TypedDict):
+    """How a worker is run: of its environment the names. `id` and `worker_id` are the same."""
+
+    id: str
+    worker_id: str
+    command: str | None
+    args: list[str]
+    env: list[str]
+    proxy_id: str | None
+    max_accounts: int | None
+    auto_start: bool
+    auto_restart: bool
+    verified: bool
+    created_at: int
+    updated_at: int
+
+
+class ShownComment(TypedDict):
+    """A detected comment; `reported_by` is the worker that reported it first."""
+
+    id: str
+    account_id: str
+    platform_comment_id: str
+    content: str | None
+    author_name: str | None
+    author_id: str | None
+    post_id: str | None
+    post_title: str | None
+    is_read: bool
+    reported_by: str | None
+    detected_at: int
+    created_at: int
+
+
+class ShownDirectMessage(TypedDict):
+    """A detected direct message; `reported_by` is the worker that reported it first."""
+
+    id: str
+    account_id: str
+    platform_message_id: str
+    content: str | None
+    sender_name: str | None
+    sender_id: str | None
+    direction: str | None
+    is_read: bool
+    reported_by: str | None
+    detected_at: int
+    created_at: int
+
+
+class ShownReach(TypedDict):
+    """Whether a proxy led to its target."""
+
+    reachable: bool
+    latency_ms: float
+    target: str
+
+
+class ShownTrial(ShownReach, total=False):
+    """Whether a proxy led to its target; `error` says why it did not."""
+
+    error: str
+
+
+class ShownNotification(TypedDict):
+    """What people are told; `id` and `notification_id` are the same. `timestamp` is milliseconds."""
+
+    id: str
+    notification_id: str
+    seq: int
+    type: str
+    account_id: str | None
+    related_id: str | None
+    title: str
+    content: str
+    data: dict[str, Any]
+    priority: str
+    created_at: int
+    timestamp: int
+    is_sent: bool
+    sent_at: int | None
+
+
+class StartedLogin(TypedDict):
+    """A login that was handed to its worker. `timestamp` is milliseconds."""
+
+    account_id: str
+    worker_id: str
+    session_id: str
+    status: str
+    expires_at: int
+    timestamp: int
+
+
+class ShownProcess(TypedDict):
+    """A worker's process; a negative `exit_code` is a signal."""
+
+    worker_id: str
+    state: str
+    pid: int | None
+    started_at: int | None
+    restarts: int
+    exit_code: int | None
+    log_path: str | None
+
+
+class ShownStatistics(TypedDict):
+    """Counts of everything, by state, kind and type."""
+
+    workers: dict[str, int]
+    accounts: dict[str, Any]
+    login_sessions: dict[str, Any]
+    messages: dict[str, Any]
+    notifications: dict[str, Any]
+    proxies: dict[str, int]
+    worker_configs: dict[str, int]
+
+
+class ShownCounts(TypedDict):
+    """Counts of everything: flat, one number per state."""
+
+    workers: dict[str, int]
+    accounts: dict[str, int]
+    loginSessions: dict[str, int]
+    platforms: dict[str, int]
+
+
+class ShownVitals(TypedDict):
+    """What the process knows of itself."""
+
+    version: str
+    started_at: int
+    uptime_s: float
+
+
+class ShownStatus(ShownVitals, ShownCounts):
+    """Version, start and uptime of Master, and counts of everything."""

@@ -1,0 +1,70 @@
+"""What HTTP answers is what its operations say that they return, and what docs/protocol.md says of it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+
+from master.endpoints import ENDPOINTS, Endpoint
+from master.protocol.answers import Listing
+
+SHOWING = [one for one in ENDPOINTS if one.method == "GET" and not one.path.endswith(".png")]
+
+
+async def fill(site: Any) -> dict[str, str]:
+    """Make one thing of each noun; return their ids."""
+    worker, account = await site.register_worker(), await site.add_account()
+    started = (await site.call("POST", f"/accounts/{account['id']}/login"))["login_session"]
+    await site.detect(worker, account["id"], "comment", {"platform_comment_id": "c", "content": "a"})
+    await site.detect(worker, account["id"], "direct_message", {"platform_message_id": "d", "content": "b"})
+    proxy = (await site.call("POST", "/proxies", 201, json={"name": "p", "server": "127.0.0.1:1"}))["proxy"]
+    await site.call("POST", "/worker-configs", 201, json={"worker_id": "worker-1"})
+    return {
+        "accounts": account["id"],
+        "workers": "worker-1",
+        "worker-configs": "worker-1",
+        "proxies": proxy["id"],
+        "login-sessions": started["session_id"],
+    }
+
+
+def require_shape(shown: Any, kind: Any) -> None:
+    """Hold what is shown to its type: the names of its fields, and those of what stands in them."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        assert set(shown) == set(hints)
+        for name, value in shown.items():
+            require_shape(value, hints[name])
+    elif get_origin(kind) is list:
+        for value in shown:
+            require_shape(value, get_args(kind)[0])
+    elif shown is not None:
+        for inner in get_args(kind):
+            if is_typeddict(inner):
+                require_shape(shown, inner)
+
+
+@pytest.mark.parametrize("endpoint", SHOWING, ids=lambda one: one.path)
+async def test_what_is_shown_has_the_fields_of_its_type(site: Any, endpoint: Endpoint) -> None:
+    names = await fill(site)
+    path = endpoint.path.replace("{id}", names.get(endpoint.path.split("/")[1], ""))
+    answer = await site.call("GET", path)
+    kind = get_type_hints(endpoint.operation or endpoint.edge)["return"]
+    if get_origin(kind) is Listing:
+        assert answer[endpoint.noun.plural] == answer["data"]
+        assert answer["data"], "there is one"
+        require_shape(answer["data"], list[get_args(kind)[0]])
+    else:
+        assert answer[endpoint.noun.singular] == answer["data"]
+        require_shape(answer["data"], kind)
+
+
+async def test_what_is_added_changed_and_removed_is_shown_as_what_is_read(site: Any) -> None:
+    names = await fill(site)
+    bodies = {"accounts": {"account_name": "n"}, "proxies": {"name": "n"}, "worker-configs": {"auto_start": False}}
+    for noun, body in bodies.items():
+        path = f"/{noun}/{names[noun]}"
+        read = (await site.call("GET", path))["data"]
+        changed = (await site.call("PATCH", path, json=body))["data"]
+        assert set(changed) == set(read) == set((await site.call("DELETE", path))["data"])

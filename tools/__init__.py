@@ -1,0 +1,1 @@
+"""What developers run in this repository; it is not installed with Master."""
