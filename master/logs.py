@@ -49,6 +49,7 @@ LIBRARY_LINES = 5.0, 20.0
 STRANGERS_LINES = {
     "wrong_token": (0.1, 60.0),
     "request_unreadable": (0.2, 10.0),
+    "request_failed": (1.0, 20.0),
 }
 """Lines of ours whose number peers choose: as many per second, and at once. What is left out is counted.
 

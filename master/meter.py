@@ -170,6 +170,7 @@ class Meter:
         self._flows: Strangers[Flow] = Strangers(strangers_per_place, strangers)
         self._waiting: OrderedDict[Line, float] = OrderedDict()
         self._requests: OrderedDict[str, Pace] = OrderedDict()
+        self._openings: OrderedDict[str, Pace] = OrderedDict()
         self._packets: OrderedDict[str, Pace] = OrderedDict()
         self._all_packets = Pace()
 
@@ -229,7 +230,7 @@ class Meter:
             self._flows.drop(flow)
             packets = flow.take_strange()
             self._all_packets.give_back(packets)
-            for table, cost in ((self._packets, packets), (self._requests, 1)):
+            for table, cost in ((self._packets, packets), (self._openings, 1)):
                 if flow.place in table:
                     table[flow.place].give_back(cost)
             for line in flow.lines:
@@ -259,8 +260,17 @@ class Meter:
 
     def admit(self, place: str, requests_per_s: float | None = None) -> None:
         """Take one request of a place, or of whatever name stands for who asks. Errors: TooManyRequests."""
-        rate = self._requests_per_s if requests_per_s is None else requests_per_s
-        wait_s = _find(self._requests, place).ask(self._clock.monotonic(), rate, rate * BURST)
+        self._admit(self._requests, place, self._requests_per_s if requests_per_s is None else requests_per_s)
+
+    def admit_flow(self, place: str) -> None:
+        """Take one request of a place for a new Engine.IO connection; other requests there have their own pace.
+
+        Errors: TooManyRequests.
+        """
+        self._admit(self._openings, place, self._requests_per_s)
+
+    def _admit(self, table: OrderedDict[str, Pace], name: str, rate: float) -> None:
+        wait_s = _find(table, name).ask(self._clock.monotonic(), rate, rate * BURST)
         if wait_s:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
 

@@ -316,6 +316,6 @@ async def _read_early(arrival: Arrival, caller: Caller) -> Arrival:
 
 
 def find_largest(kind: str, name: str | None) -> int:
-    """Return how many characters the packet of an event may have in a namespace; of one that is unknown, few."""
+    """Return how many bytes the packet of an event may have in a namespace; of one that is unknown, few."""
     route = NAMESPACES[kind].get(name or "")
     return route.payload.largest if route is not None else Payload.largest

@@ -169,7 +169,7 @@ def test_strangers_of_one_place_have_a_pace_together_and_all_places_too() -> Non
 def test_what_it_took_to_become_known_is_given_back_to_the_place() -> None:
     world = World()
     for _ in range(10 * STRANGERS_PER_S):
-        world.meter.admit(HERE)
+        world.meter.admit_flow(HERE)
         flow = world.open("")
         assert flow.take_loose() == 0
         world.meter.greet(flow, Kind.WORKER)

@@ -82,7 +82,7 @@ Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."
 or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
 whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
 until then nothing is told and nothing else answered. No event has binary parts, and Master asks for no acknowledgement.
-An event whose packet has more characters than the column `largest` says, or more than 150,000 values, is refused as
+An event whose packet has more bytes than the column `largest` says, or more than 150,000 values, is refused as
 `too_large` before it is parsed; split a report and send it again. The column `scope` says what an administrator's token
 must have; for workers and devices, `read` is whoever is known.
 """

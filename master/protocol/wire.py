@@ -101,7 +101,7 @@ READING = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False, hide_input
 class Payload(BaseModel):
     """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master.
 
-    `largest` is how many characters an event's whole packet may have; more are refused before they are parsed.
+    `largest` is how many bytes an event's whole packet may have; more are refused before they are parsed.
     """
 
     largest: ClassVar[int] = 64 * 1024
@@ -272,8 +272,15 @@ def first_object(args: Sequence[Any]) -> Any:
 
 
 def require_few_values(text: str) -> None:
-    """Refuse a JSON text of very many small values, which are thirty times as large in memory. Errors: TooLarge."""
-    if _count_marks(text) > MOST_VALUES and _count_marks(TEXTS.sub("", text)) > MOST_VALUES:
+    """Refuse a JSON text of very many small values, which are thirty times as large in memory. Errors: TooLarge.
+
+    Every step goes through the text once, whatever is in it.
+    """
+    if _count_marks(text) <= MOST_VALUES:
+        return
+    plain = text.replace("\\\\", "").replace('\\"', "")  # without what is escaped, each quote begins or ends a text
+    # each text stands behind a mark of its own
+    if plain.count('"') // 2 > MOST_VALUES or _count_marks("".join(plain.split('"')[::2])) > MOST_VALUES:
         raise TooLarge(f"An event may hold {MOST_VALUES} values.")
 
 
@@ -282,15 +289,8 @@ def _count_marks(text: str) -> int:
     return sum(map(text.count, "[{,:"))
 
 
-TEXTS = re.compile(r'"(?:[^"\\]++|\\.)*+"')
-
-LONE = re.compile(
-    r"((?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+)"
-    r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-"""What is no half of a surrogate pair alone, as far as it goes, and one that is."""
-
-GUARD = "\\ud800"
+HALVES = re.compile("[\ud800-\udfff]")
+"""What is left of surrogate pairs once whole ones are read: halves that stand alone."""
 
 ODD_CHARACTERS = 1024 * 1024
 """A text of so many characters is also read by the standard library, which takes integers that orjson does not."""
@@ -315,26 +315,37 @@ class FastJson:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             text = text if isinstance(text, str) else text.decode()
-            if "\\ud" in text or "\\uD" in text:
-                text = _replace_lone_surrogates(text)
-            if len(text) > ODD_CHARACTERS:
-                return orjson.loads(text)
+            has_halves = "\\ud" in text or "\\uD" in text
+            if len(text) > ODD_CHARACTERS and not has_halves:
+                raise
             try:
-                return json.loads(text, parse_constant=_refuse_constant)
+                value = json.loads(text, parse_constant=_refuse_constant)
             except RecursionError:
                 raise ValueError("nested too deeply") from None
+            return _mend(value) if has_halves else value
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _replace_lone_surrogates(text: str) -> str:
-    """Return JSON text with each half of a surrogate pair that stands alone replaced by the replacement character.
-
-    A half is put behind the text so that every search ends at one: the text is gone through once.
-    """
-    return LONE.sub(r"\1\\ufffd", text + GUARD)[: -len(GUARD)]
+def _mend(value: Any) -> Any:
+    """Put the replacement character in the place of every half of a surrogate pair, in all texts of a value."""
+    whole: list[Any] = [value]
+    parents: list[Any] = [whole]
+    while parents:
+        parent = parents.pop()
+        if isinstance(parent, dict) and not all(map(str.isascii, parent)):
+            members = {HALVES.sub("\ufffd", name): one for name, one in parent.items()}
+            parent.clear()
+            parent.update(members)
+        for place, one in list(parent.items() if isinstance(parent, dict) else enumerate(parent)):
+            if isinstance(one, str):
+                if not one.isascii():
+                    parent[place] = HALVES.sub("\ufffd", one)
+            elif isinstance(one, (list, dict)):
+                parents.append(one)
+    return whole[0]
 
 
 def _write_odd(value: Any) -> str:

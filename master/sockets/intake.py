@@ -93,7 +93,7 @@ class Intake:
         flow, line = self._find_flow(request.query.get("sid", "")), self._lines.find(request)
         if flow is None:
             try:
-                self._lines.meter.admit(name_place(request.remote or ""))
+                self._lines.meter.admit_flow(name_place(request.remote or ""))
             except TooManyRequests as refusal:
                 return _refuse(refusal)
         if flow is None or line is None or "Upgrade" in request.headers:

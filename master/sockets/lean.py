@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import ContentTooLongError, SocketIsClosedError, UnknownPacketError
+from engineio.exceptions import ContentTooLongError, EngineIOError, SocketIsClosedError, UnknownPacketError
 from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
 
 from master.budgets import STRANGER_BYTES
@@ -119,7 +119,8 @@ class LeanSocket(AsyncSocket):
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take what a long-polling peer has sent, one POST at a time.
 
-        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost.
+        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost. One that
+        has ended meanwhile is not ended again: the library fails on that.
         """
         if self._posting:
             raise UnknownPacketError  # Engine.IO allows a client one POST at a time
@@ -128,6 +129,9 @@ class LeanSocket(AsyncSocket):
             frames = await self._read_post(environ)
             while frames and not self.closed:
                 await self._take(frames.popleft())
+        except EngineIOError:
+            if self.sid in self.server.sockets:
+                raise
         finally:
             self._posting = False
 

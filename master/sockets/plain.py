@@ -17,6 +17,9 @@ from master.meter import Flow
 DRAIN_BYTES = 64 * 1024
 """What may wait in the transport's own buffer; past it the connection's writer waits for its reader."""
 
+CONTROL_BYTES = 6
+"""What a control frame of a client has besides its content (RFC 6455, section 5.2)."""
+
 AHEAD_BYTES = 512 * 1024
 """What somebody known may send ahead of what is read: aiohttp stops reading at a quarter of it and one portion."""
 
@@ -79,6 +82,10 @@ class Gate:
             sender.flow.call_when_free(self._protocol.resume_reading, self.fed)
         return parsed
 
+    def forget_control(self, content: bytes) -> None:
+        """Take a control frame, which is masked and has up to 125 bytes, out of what came of a message."""
+        self.fed = max(0, self.fed - CONTROL_BYTES - len(content))
+
     def feed_eof(self) -> None:
         """Pass on that nothing more comes."""
         self._parser.feed_eof()
@@ -119,11 +126,13 @@ class PlainWebSocket(WebSocket):
         """Return the next frame; None at the end. A control frame is an empty one, once it is answered."""
         assert self._sock is not None, "called only while served"
         message = await self._sock.receive()
-        if self._gate is not None:
-            self._gate.fed = 0
         kind = message.type
         if kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+            if self._gate is not None:
+                self._gate.fed = 0
             return message.data  # type: ignore[no-any-return]
+        if self._gate is not None and kind in (WSMsgType.PING, WSMsgType.PONG):
+            self._gate.forget_control(message.data)  # a message that is under way goes on behind it
         if kind is WSMsgType.PING:
             await self._sock.pong(message.data)
             return ""

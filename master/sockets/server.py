@@ -262,10 +262,10 @@ class SocketServer(socketio.AsyncServer):
         lane = self._lane_at.get((eio_sid, namespace))
         if lane is None or self.reception is None:
             raise NotJoined
-        name, size = EVENT_NAME.match(text, start), len(text)
+        name, size = EVENT_NAME.match(text, start), len(text) if text.isascii() else len(text.encode())
         largest = find_largest(lane.caller.kind, name[1] if name is not None else None)
         if size > largest:
-            raise TooLarge(f"This event may have {largest} characters.")
+            raise TooLarge(f"This event may have {largest} bytes.")
         if size > Payload.largest:
             require_few_values(text)
         data = FastJson.loads(text[start:])

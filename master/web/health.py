@@ -122,9 +122,10 @@ class Health:
         """
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._try_database())
-        done, _ = await asyncio.wait([self._check], timeout=PATIENCE_S)
+        check = self._check  # whoever asks next may begin another
+        done, _ = await asyncio.wait([check], timeout=PATIENCE_S)
         if done:
-            return self._check.result()
+            return check.result()
         return Finding(_word_trouble(self._turns.trouble or "it does not answer in time"))
 
     async def _try_database(self) -> Finding:

@@ -66,11 +66,8 @@ async def test_an_old_sign_of_life_that_is_answered_late_hides_no_silence(bench)
 
 async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, monkeypatch):
     worker = await bench.worker()
-    budgets = bench.master.meter.budgets
-    monkeypatch.setattr(
-        bench.master.meter, "budgets", {kind: replace(budget, pending_bytes=0) for kind, budget in budgets.items()}
-    )
     (connection,) = bench.master.sockets.eio.sockets.values()
+    monkeypatch.setattr(connection.flow, "budget", replace(connection.flow.budget, pending_bytes=0))
     async with holding(bench) as hold:
         await emit(worker, "worker:register", registration("worker-1"))
         await hold.wait_for(1)
