@@ -220,8 +220,9 @@ class LeanSocket(AsyncSocket):
             if self.closed or isinstance(frame, bytes) or frame[:1] == "b":
                 return  # no event has binary parts
             if frame[:1] == "4":
-                await self.server.handlers["message"](self.sid, frame[1:])
-                frame = ""
+                taken = self.server.handlers["message"](self.sid, frame[1:])
+                frame = ""  # what is large is kept once, also while it waits
+                await taken
                 if not self.flow.has_room():
                     await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:

@@ -38,6 +38,9 @@ LOOK_S = 1.0
 EVENT_PREFIX = re.compile(r"^[025](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
 """Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
 
+PREFIX = 200
+"""Characters of a packet in which its namespace and id are looked for where it cannot be read."""
+
 EVENT_NAME = re.compile(r'\[\s*"([^"\\]{1,64})"')
 """The name at the beginning of an event's content, where it is an ordinary one."""
 
@@ -220,7 +223,9 @@ class SocketServer(socketio.AsyncServer):
         try:
             assert isinstance(data, str), "binary frames are dropped before"
             if kind == "2":
-                await self._take_event(eio_sid, data)
+                taken = self._take_event(eio_sid, data)
+                data = data[:PREFIX]  # what is large is kept once, also while it waits
+                await taken
             elif kind == "5":
                 namespace, id = _read_prefix(data)
                 self._answer(eio_sid, namespace, id, Unreadable("No event here has binary parts."))
@@ -268,7 +273,9 @@ class SocketServer(socketio.AsyncServer):
             raise TooLarge(f"This event may have {largest} bytes.")
         if size > Payload.largest:
             require_few_values(text)
-        data = FastJson.loads(text[start:])
+        text = text[start:]
+        data = FastJson.loads(text)
+        text = ""
         if not isinstance(data, list) or not data:
             raise ValueError("an event is a list, its name first")
 
@@ -315,7 +322,7 @@ def _read_head(frame: str) -> tuple[str, int | None, int]:
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:
     """Return namespace and acknowledgement id of a packet whose content cannot be read."""
-    found = EVENT_PREFIX.match(data[:200]) if isinstance(data, str) else None
+    found = EVENT_PREFIX.match(data[:PREFIX]) if isinstance(data, str) else None
     if found is None:
         return None, None
     return (found[1] or "/").rstrip(","), int(found[2]) if found[2] else None
