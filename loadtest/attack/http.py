@@ -119,6 +119,7 @@ async def ask_and_not_read(stage: Stage) -> None:
 
     worker = await WebSocket.open(stage.port)
     await worker.join("/worker", stage.tokens["worker"])
+    await worker.ask("/worker", 999_999, "worker:register", '{"workerId":"attacker","capabilities":["douyin"]}')
     text = "字" * 100_000
     for number in range(stage.count(160)):
         item = f'{{"id":"m{number}","content":"{text}"}}'
