@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.store.mapping import Rows
@@ -16,7 +16,7 @@ R = TypeVar("R")
 PAGE_BYTES = 1024 * 1024
 """Where the page of a list ends, whatever number of rows was asked for: characters and bytes of its rows, about."""
 
-FIRST_PART = 16
+FIRST_PART = 4
 """Rows that are read before it is known how large they are."""
 
 ID_CHUNK = 5_000
@@ -45,27 +45,32 @@ async def find_page(
 
     The page ends behind the row with which it comes to `most_bytes`; the rows behind that are not read.
     """
-    query = rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset)
     if most_bytes == sys.maxsize:
+        query = rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset)
         found = list((await connection.execute(query)).all())
     else:
-        found = await _read_until(connection, query, most_bytes)
+        # by their keys first: to sort whole rows, a database holds all of them
+        keys = select(rows.table.c[rows.key]).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        found = await _read_until(connection, rows, (await connection.execute(keys)).scalars().all(), most_bytes)
     total = await connection.scalar(select(func.count()).select_from(rows.table).where(*conditions))
     return rows.to_records(found), int(total or 0)
 
 
-async def _read_until(connection: AsyncConnection, query: Select[Any], most_bytes: int) -> list[Row[Any]]:
-    """Read rows in parts that grow as long as the rows are small, until they come to so many bytes."""
+async def _read_until(
+    connection: AsyncConnection, rows: Rows[Any], keys: Sequence[str], most_bytes: int
+) -> list[Row[Any]]:
+    """Read the rows of these keys in parts that grow as long as they are small, until they come to so many bytes."""
     found: list[Row[Any]] = []
-    size, part = 0, FIRST_PART
-    async with connection.stream(query) as result:
-        while size < most_bytes and (read := await result.fetchmany(part)):
-            for row in read:
-                found.append(row)
-                size += sum(len(value) for value in row if isinstance(value, str | bytes))
-                if size >= most_bytes:
-                    break
-            part = max(1, min(500, (most_bytes - size) * len(found) // (2 * size + 1)))
+    key, size, start, part = rows.table.c[rows.key], 0, 0, FIRST_PART
+    while size < most_bytes and start < len(keys):
+        some = keys[start : start + part]
+        read = {getattr(row, rows.key): row for row in await connection.execute(rows.query.where(key.in_(some)))}
+        for name in some:
+            if size < most_bytes and name in read:
+                found.append(read[name])
+                size += sum(len(value) for value in read[name] if isinstance(value, str | bytes))
+        start += part
+        part = max(1, min(500, (most_bytes - size) * len(found) // (2 * size + 1)))
     return found
 
 
