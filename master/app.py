@@ -275,7 +275,7 @@ class Master:
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, backlog=1_024).start()
         except OSError as fault:
             raise ListenFault(f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}.") from None
         self.port = runner.addresses[0][1]

@@ -19,8 +19,23 @@ BURST = 4
 """Seconds' worth of requests or events that may come at once."""
 
 STRANGERS_PER_PLACE = 256
-STRANGERS = 1_024
-"""Lines on which nobody is known, and as many flows: of one place (but for young ones), and in all (strangers.py)."""
+"""Lines of one place on which nobody is known, but for young ones (strangers.py), and as many flows."""
+
+STRANGE_LINES = 4_096
+STRANGE_FLOWS = 1_280
+"""Lines on which nobody is known, and flows, in all. A line costs 6 kB, a flow with its line 24 kB."""
+
+YOUNG_LINE_S = 10.0
+YOUNG_FLOW_S = 4.0
+"""How long one is young: a program that starts thousands of workers takes its time to speak on each. Flows of one
+place are paced (openings.py), so that no more than STRANGE_FLOWS of it can be young.
+"""
+
+OPENING_WAIT_S = 10
+"""How long a new flow waits for its turn at most (openings.py)."""
+
+OPENINGS_WAITING = 2_048
+"""New flows that wait for their turn, in all."""
 
 MOST_PLACES = 10_000
 """Places whose pace is remembered; the one not heard from for longest is forgotten first."""

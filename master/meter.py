@@ -18,16 +18,20 @@ from master.budgets import (
     FAREWELL_S,
     MOST_PLACES,
     PATIENCE_S,
+    STRANGE_FLOWS,
+    STRANGE_LINES,
     STRANGER_S,
-    STRANGERS,
     STRANGERS_PER_PLACE,
     STRANGERS_PER_S,
+    YOUNG_FLOW_S,
+    YOUNG_LINE_S,
     Budget,
     Kind,
 )
 from master.clock import Clock
-from master.decisions.pace import Pace
+from master.decisions.pace import Pace, Paces
 from master.errors import TooManyRequests
+from master.openings import Openings
 from master.strangers import Strangers
 
 RANKS = {kind: rank for rank, kind in enumerate(Kind)}
@@ -37,7 +41,7 @@ RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 class Line:
     """One TCP connection; `hang_up` ends it at once."""
 
-    __slots__ = ("flow", "hang_up", "has_ended", "is_known", "place")
+    __slots__ = ("flow", "hang_up", "has_ended", "is_known", "place", "when_ended")
 
     def __init__(self, place: str, hang_up: Callable[[], None]) -> None:
         self.place = place
@@ -45,6 +49,8 @@ class Line:
         self.is_known = False
         self.has_ended = False
         self.flow: Flow | None = None
+        self.when_ended: Callable[[], None] | None = None
+        """What is to be told once this line has ended."""
 
 
 class Flow:
@@ -159,19 +165,20 @@ class Meter:
         *,
         requests_per_s: float = 200,
         strangers_per_place: int = STRANGERS_PER_PLACE,
-        strangers: int = STRANGERS,
+        strange_lines: int = STRANGE_LINES,
+        strange_flows: int = STRANGE_FLOWS,
     ) -> None:
         self.budgets = budgets
         self.hung_up = 0
         """Lines and flows that were ended because nobody became known on them, or was patient for too long."""
         self._clock = clock
         self._requests_per_s = requests_per_s
-        self._lines: Strangers[Line] = Strangers(strangers_per_place, strangers)
-        self._flows: Strangers[Flow] = Strangers(strangers_per_place, strangers)
+        self._lines: Strangers[Line] = Strangers(strangers_per_place, strange_lines, YOUNG_LINE_S)
+        self._flows: Strangers[Flow] = Strangers(strangers_per_place, strange_flows, YOUNG_FLOW_S)
         self._waiting: OrderedDict[Line, float] = OrderedDict()
-        self._requests: OrderedDict[str, Pace] = OrderedDict()
-        self._openings: OrderedDict[str, Pace] = OrderedDict()
-        self._packets: OrderedDict[str, Pace] = OrderedDict()
+        self.openings = Openings(clock, requests_per_s)
+        self._requests = Paces(MOST_PLACES)
+        self._packets = Paces(MOST_PLACES)
         self._all_packets = Pace()
 
     # -- lines: TCP connections
@@ -194,10 +201,16 @@ class Meter:
         if line.flow is not None:
             line.flow.drop(line)
         self._waiting.pop(line, None)
+        if line.when_ended is not None:
+            line.when_ended()
 
     def welcome(self, line: Line) -> None:
         """Note that somebody known speaks on a line: it may stand for as long as they like."""
         line.is_known = True
+        self._lines.drop(line)
+
+    def set_aside(self, line: Line) -> None:
+        """Note that a line waits for Master: it has no deadline, until `suspect` gives it one anew."""
         self._lines.drop(line)
 
     def suspect(self, line: Line) -> None:
@@ -230,9 +243,8 @@ class Meter:
             self._flows.drop(flow)
             packets = flow.take_strange()
             self._all_packets.give_back(packets)
-            for table, cost in ((self._packets, packets), (self._openings, 1)):
-                if flow.place in table:
-                    table[flow.place].give_back(cost)
+            self._packets.give_back(flow.place, packets)
+            self.openings.give_back(flow.place)
             for line in flow.lines:
                 self.welcome(line)
         flow.grow(kind)
@@ -260,24 +272,15 @@ class Meter:
 
     def admit(self, place: str, requests_per_s: float | None = None) -> None:
         """Take one request of a place, or of whatever name stands for who asks. Errors: TooManyRequests."""
-        self._admit(self._requests, place, self._requests_per_s if requests_per_s is None else requests_per_s)
-
-    def admit_flow(self, place: str) -> None:
-        """Take one request of a place for a new Engine.IO connection; other requests there have their own pace.
-
-        Errors: TooManyRequests.
-        """
-        self._admit(self._openings, place, self._requests_per_s)
-
-    def _admit(self, table: OrderedDict[str, Pace], name: str, rate: float) -> None:
-        wait_s = _find(table, name).ask(self._clock.monotonic(), rate, rate * BURST)
+        rate = self._requests_per_s if requests_per_s is None else requests_per_s
+        wait_s = self._requests.find(place).ask(self._clock.monotonic(), rate, rate * BURST)
         if wait_s:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
 
     def take_strange(self, place: str) -> float:
         """Take one packet of a stranger; return the seconds that it must wait."""
         now, rate = self._clock.monotonic(), STRANGERS_PER_S / 2
-        wait_s = _find(self._packets, place).take(now, rate, rate)
+        wait_s = self._packets.find(place).take(now, rate, rate)
         return max(wait_s, self._all_packets.take(now, STRANGERS_PER_S, STRANGERS_PER_S))
 
     # -- deadlines
@@ -303,15 +306,3 @@ class Meter:
         if held is not None:
             self.hung_up += 1
             held.hang_up()
-
-
-def _find(table: OrderedDict[str, Pace], name: str) -> Pace:
-    """Return a name's pace, a new one if it has none; the one not asked for longest goes past the limit."""
-    found = table.get(name)
-    if found is None:
-        found = table[name] = Pace()
-        if len(table) > MOST_PLACES:
-            table.popitem(last=False)
-    else:
-        table.move_to_end(name)
-    return found

@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
 
-YOUNG_S = 2.0
-"""So long a new one may stay whoever else comes from its place: somebody who is known says so at once.
-
-After a restart all workers behind one address come at the same time. Were the oldest of them to make room for the
-newest, each would be hung up before its turn.
-"""
-
 
 class Placed(Protocol):
     """What comes from somewhere."""
@@ -23,11 +16,16 @@ H = TypeVar("H", bound=Placed)
 
 
 class Strangers(Generic[H]):
-    """Those on which nobody is known, in the order in which they came. A limit of 0 is none."""
+    """Those on which nobody is known, in the order in which they came. A limit of 0 is none.
 
-    def __init__(self, per_place: int, in_all: int) -> None:
+    The limit of a place is not for those that are younger than `young_s`. After a restart all workers behind one
+    address come at the same time: were the oldest to make room for the newest, each would be hung up before its turn.
+    """
+
+    def __init__(self, per_place: int, in_all: int, young_s: float) -> None:
         self._per_place = per_place
         self._in_all = in_all
+        self._young_s = young_s
         self._since: OrderedDict[H, float] = OrderedDict()
         self._places: dict[str, OrderedDict[H, None]] = {}
 
@@ -49,7 +47,7 @@ class Strangers(Generic[H]):
             return None
         crowd = max(self._places.values(), key=len) if too_many else here
         oldest = next(iter(crowd))
-        if now - self._since[oldest] < YOUNG_S and not too_many:
+        if now - self._since[oldest] < self._young_s and not too_many:
             return None
         self.drop(oldest)
         return oldest
@@ -79,7 +77,7 @@ class Strangers(Generic[H]):
     def _take_surplus(self, here: OrderedDict[H, None], now: float) -> list[H]:
         surplus = []
         for held in list(here)[: max(0, len(here) - self._per_place)]:
-            if now - self._since[held] < YOUNG_S:
+            if now - self._since[held] < self._young_s:
                 break
             surplus.append(held)
             self.drop(held)

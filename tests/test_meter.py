@@ -13,13 +13,13 @@ from master.budgets import (
     PATIENCE_S,
     STRANGER_S,
     STRANGERS_PER_S,
+    YOUNG_LINE_S,
     Kind,
     make_budgets,
 )
 from master.clock import ManualClock
 from master.errors import TooManyRequests
 from master.meter import Flow, Line, Meter
-from master.strangers import YOUNG_S
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -106,20 +106,20 @@ def test_a_line_that_has_ended_is_never_hung_up() -> None:
 
 
 def test_the_oldest_stranger_of_a_place_makes_room_for_its_newest() -> None:
-    world = World(strangers_per_place=2, strangers=100)
+    world = World(strangers_per_place=2, strange_lines=100)
     world.connect("other", THERE)
     world.meter.welcome(world.connect("known"))
     for number in range(4):
         world.connect(f"stranger {number}")
-        world.clock.advance(YOUNG_S)
+        world.clock.advance(YOUNG_LINE_S)
     assert world.ended == ["stranger 0", "stranger 1"]
 
 
 def test_the_place_with_most_strangers_makes_room_for_others() -> None:
-    world = World(strangers_per_place=10, strangers=4)
+    world = World(strangers_per_place=10, strange_lines=4)
     for number in range(4):
         world.connect(f"crowd {number}")
-    world.clock.advance(YOUNG_S)
+    world.clock.advance(YOUNG_LINE_S)
     for number in range(3):
         world.connect(f"other {number}", f"10.0.1.{number}")
     assert world.ended == ["crowd 0", "crowd 1", "crowd 2"]
@@ -127,17 +127,17 @@ def test_the_place_with_most_strangers_makes_room_for_others() -> None:
 
 
 def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_other() -> None:
-    world = World(strangers_per_place=2, strangers=100)
+    world = World(strangers_per_place=2, strange_lines=100)
     lines = [world.connect(f"worker {number}") for number in range(50)]
-    assert world.wait(YOUNG_S / 2) == []
+    assert world.wait(YOUNG_LINE_S / 2) == []
     for line in lines[:45]:
         world.meter.welcome(line)
-    assert world.wait(YOUNG_S / 2) == ["worker 45", "worker 46", "worker 47"]
+    assert world.wait(YOUNG_LINE_S / 2) == ["worker 45", "worker 46", "worker 47"]
     assert world.meter.strange_lines == 2
 
 
 def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> None:
-    world = World(strangers_per_place=2, strangers=10)
+    world = World(strangers_per_place=2, strange_lines=10)
     for number in range(12):
         world.connect(f"worker {number}")
     assert world.ended == ["worker 0", "worker 1"]
@@ -169,7 +169,7 @@ def test_strangers_of_one_place_have_a_pace_together_and_all_places_too() -> Non
 def test_what_it_took_to_become_known_is_given_back_to_the_place() -> None:
     world = World()
     for _ in range(10 * STRANGERS_PER_S):
-        world.meter.admit_flow(HERE)
+        assert world.meter.openings.take(HERE)
         flow = world.open("")
         assert flow.take_loose() == 0
         world.meter.greet(flow, Kind.WORKER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from loadtest.attack.peers import PATIENCE_S, Polling, WebSocket, Wire, encode_frame
@@ -130,6 +131,19 @@ async def open_sessions(stage: Stage) -> None:
                 peer.wire.close()
 
     await asyncio.gather(*(open_many() for _ in range(stage.count(20))))
+
+
+async def open_web_sockets(stage: Stage) -> None:
+    """Open 4,000 WebSockets of one address at once, which say nothing for fifteen seconds."""
+
+    async def open_one() -> None:
+        with suppress(OSError):
+            peer = await WebSocket.open(stage.port)
+            stage.note("opened", await peer.wire.is_open())
+            await asyncio.sleep(15 * stage.size)
+            peer.wire.close()
+
+    await asyncio.gather(*(open_one() for _ in range(stage.count(4_000))))
 
 
 async def hold_connections(stage: Stage) -> None:
@@ -263,6 +277,8 @@ async def fill_the_queue(stage: Stage) -> None:
 
 LEAST = Budget(wait_ms=250.0)
 HOLDING = Budget(held=0, growth_mib=24.0)
+OPENING = Budget(wait_ms=600.0, growth_mib=64.0)
+"""A new connection waits behind those that came before it, 4,000 here; each is a third of a millisecond."""
 
 ACTS = (
     Act("post-acks", "F1", "stranger", "10,000 acknowledgements in a POST, five times", post_acknowledgements),
@@ -272,6 +288,7 @@ ACTS = (
     Act("write-acks", "F1", "stranger", "15,000 packets, or pings, in one write", write_acknowledgements),
     Act("flood", "F1", "stranger", "wrong tokens on 200 connections for 10 s", flood_within_the_rules),
     Act("sessions", "F3", "stranger", "sessions with 100 kB of headers for 5 s", open_sessions),
+    Act("openings", "F3", "stranger", "4,000 WebSockets of one address that say nothing", open_web_sockets, OPENING),
     Act("hold", "F3", "stranger", "320 connections in unfinished states", hold_connections, HOLDING),
     Act("forms", "F3", "stranger", "form bodies and separators of 16 MB", post_forms),
     Act("reports", "F6", "worker", "21 reports of 15 MB, and of what is allowed", report_large, Budget(250.0, 64.0)),

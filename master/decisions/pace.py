@@ -1,6 +1,8 @@
-"""How fast something may come: a token bucket."""
+"""How fast something may come: a token bucket, and one for each of many names."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 
 class Pace:
@@ -40,3 +42,31 @@ class Pace:
         """Return what is in the bucket by now."""
         tokens = self._tokens + (now - self._at) * rate if now > self._at else self._tokens
         return burst if tokens > burst else tokens
+
+
+class Paces:
+    """The pace of each of many names. Past `most` names the one that was not asked for longest is forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._paces: OrderedDict[str, Pace] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._paces)
+
+    def find(self, name: str) -> Pace:
+        """Return a name's pace, a new one if it has none."""
+        found = self._paces.get(name)
+        if found is None:
+            found = self._paces[name] = Pace()
+            if len(self._paces) > self._most:
+                self._paces.popitem(last=False)
+        else:
+            self._paces.move_to_end(name)
+        return found
+
+    def give_back(self, name: str, cost: float = 1.0) -> None:
+        """Put back what was taken of a name's, if it is remembered."""
+        found = self._paces.get(name)
+        if found is not None:
+            found.give_back(cost)

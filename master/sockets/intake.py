@@ -10,9 +10,10 @@ from aiohttp.web import Request, RequestPayloadError, Response, StreamResponse
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
 
 from master.access import name_place
+from master.budgets import OPENING_WAIT_S
 from master.errors import TooManyRequests
 from master.lines import Lines
-from master.meter import Flow
+from master.meter import Flow, Line
 from master.protocol.wire import FastJson, refuse
 
 Answer = Callable[[Request], Awaitable[StreamResponse]]
@@ -93,7 +94,7 @@ class Intake:
         flow, line = self._find_flow(request.query.get("sid", "")), self._lines.find(request)
         if flow is None:
             try:
-                self._lines.meter.admit_flow(name_place(request.remote or ""))
+                await self._let_open(name_place(request.remote or ""), line)
             except TooManyRequests as refusal:
                 return _refuse(refusal)
         if flow is None or line is None or "Upgrade" in request.headers:
@@ -103,6 +104,27 @@ class Intake:
             return await self._answer(request)
         with self._lines.patience(request):
             return await self._answer(request)
+
+    async def _let_open(self, place: str, line: Line | None) -> None:
+        """Return once a place may have another connection; the line's time stands still meanwhile.
+
+        Errors: TooManyRequests.
+        """
+        meter = self._lines.meter
+        if meter.openings.take(place):
+            return
+        turn = meter.openings.queue(place)
+        if line is not None:
+            meter.set_aside(line)
+            line.when_ended = lambda: meter.openings.drop(place, turn)
+        try:
+            if not await turn:
+                raise TooManyRequests(retry_after_ms=OPENING_WAIT_S * 1_000)
+        finally:
+            meter.openings.drop(place, turn)
+            if line is not None:
+                line.when_ended = None
+                meter.suspect(line)
 
 
 def _refuse(refusal: TooManyRequests) -> Response:

@@ -16,6 +16,9 @@ from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
 from tests.conftest import Bench, Peer, registration
+from tests.security.by_hand import open_line
+
+__all__ = ["open_line"]
 
 WORKER_1, WORKER_2, ANY_WORKER = "worker-1-secret-token", "worker-2-secret-token", "any-worker-secret-token"
 READER, OPERATOR, ROOT = "reader-secret-token", "operator-secret-token", "administrator-secret-token"

@@ -6,20 +6,17 @@ import asyncio
 import gzip
 import os
 import resource
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 
 import pytest
 import structlog
 
-from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_PLACE
+from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_PLACE, YOUNG_LINE_S
 from master.metrics import Metrics
-from master.strangers import YOUNG_S
 from master.web.connections import HEAD_BYTES
 from master.web.descriptors import Descriptors
 from tests.conftest import PATIENCE_S as TEST_PATIENCE_S
-from tests.security.conftest import MINE, READER, ROOT, WORKER_1, Guarded
+from tests.security.by_hand import settle, until
+from tests.security.conftest import MINE, READER, ROOT, WORKER_1
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n" + KEY
@@ -36,58 +33,6 @@ SILENT = {
     + b"\r\n",
     "an open poll": b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n",
 }
-
-Opener = Callable[..., Awaitable["Line"]]
-
-
-class Line:
-    """One TCP connection, by hand."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def end(self) -> bytes:
-        """Wait until Master hangs up; return what came until then."""
-        data = b""
-        with suppress(ConnectionError):
-            async with asyncio.timeout(TEST_PATIENCE_S):
-                while chunk := await self.reader.read(65_536):
-                    data += chunk
-        return data
-
-
-@pytest.fixture
-async def open_line() -> AsyncIterator[Opener]:
-    """Open connections by hand; all are closed at the end."""
-    lines: list[Line] = []
-
-    async def make(guarded: Guarded, data: bytes = b"") -> Line:
-        sock = socket.create_connection(("127.0.0.1", guarded.master.port))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # kernels grow it to tens of megabytes
-        line = Line(*await asyncio.open_connection(sock=sock))
-        lines.append(line)
-        line.writer.write(data)
-        await line.writer.drain()
-        return line
-
-    yield make
-    for line in lines:
-        line.writer.close()
-        with suppress(ConnectionError):
-            await line.writer.wait_closed()
-
-
-async def until(met: Callable[[], bool]) -> None:
-    """Give the loop up until something is so."""
-    async with asyncio.timeout(TEST_PATIENCE_S):
-        while not met():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.002)  # a loop that spins starves the threads that read the database
-
-
-async def settle(guarded: Guarded) -> None:
-    """Let everything that was sent before be read: what is asked afterwards is answered afterwards."""
-    for _ in range(3):
-        await guarded.ask("GET", "/health/live", None)
 
 
 @pytest.mark.parametrize("data", SILENT.values(), ids=SILENT)
@@ -177,7 +122,7 @@ async def test_large_heads_are_refused_whole_and_cut_off_while_they_come(guarded
 async def test_an_address_holds_so_many_connections_and_the_oldest_makes_room(guarded, open_line):
     lines = [await open_line(guarded) for _ in range(STRANGERS_PER_PLACE)]
     await settle(guarded)
-    guarded.clock.advance(YOUNG_S)
+    guarded.clock.advance(YOUNG_LINE_S)
     first = lines[0]
     assert (await guarded.ask("GET", "/api/v1/status", READER)).status == 200
     for _ in range(5):

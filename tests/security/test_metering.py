@@ -16,7 +16,7 @@ from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 from engineio.exceptions import UnknownPacketError
 
-from master.budgets import FAREWELL_S, LOOSE_PER_S, PATIENCE_S, STRANGER_S
+from master.budgets import FAREWELL_S, LOOSE_PER_S, OPENING_WAIT_S, PATIENCE_S, STRANGER_S
 from master.protocol.wire import MOST_VALUES, Payload
 from master.protocol.worker import MessagesDetected
 from master.sockets.intake import KEPT, _WholeBody
@@ -236,14 +236,21 @@ class TestAdmission:
         return {**TOKENS, "HTTP_REQUESTS_PER_S": "2"}
 
     async def test_sessions_of_one_address_have_a_pace_which_those_who_become_known_do_not_use_up(self, guarded):
+        openings = guarded.master.meter.openings
+        while openings.take("127.0.0.1"):
+            pass
+        for _ in range(8):
+            openings.give_back("127.0.0.1")
         for _ in range(12):
             await open_polling(guarded, WORKER_1)
             sockets = guarded.master.memory.sessions.worker_sockets
             await wait_until(lambda sockets=sockets: len(sockets) == len(guarded.master.sockets.flows))
         for _ in range(8):
             await open_polling(guarded)
+        for _ in range(2 * OPENING_WAIT_S):
+            openings.queue("127.0.0.1")
         async with guarded.http.get(url(guarded, "polling")) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
             assert (await answer.json())["error"]["code"] == "too_many_requests"
         assert await post(guarded, "no-such-session", "3") == 429
 

@@ -7,8 +7,10 @@ import pytest
 import socketio
 
 from master import access
+from master.budgets import OPENING_WAIT_S, STRANGERS_PER_PLACE
 from master.decisions.attempts import FORGOTTEN_S, MOST_S, find_wait, note_wrong
 from tests.conftest import Peer
+from tests.security.by_hand import until
 from tests.security.conftest import DEVICE, OPERATOR, READER, ROOT, TOKENS, WORKER_1, WRONG, Guarded
 
 PATH = "/api/v1/accounts"
@@ -134,9 +136,29 @@ class TestRequests:
         assert (await guarded.ask("GET", PATH, WRONG)).status == 429
         assert [(await guarded.ask("GET", PATH, READER)).status for _ in range(20)] == [200] * 20
 
-    async def test_an_address_opens_so_many_connections_of_socket_io_per_second(self, guarded):
-        path = "/socket.io/?EIO=4&transport=polling"
-        assert [(await guarded.ask("GET", path, None)).status for _ in range(21)] == [200] * 20 + [429]
+    async def test_an_address_opens_so_many_connections_of_socket_io_and_the_next_wait(self, guarded, open_line):
+        head = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        first = [await open_line(guarded, head) for _ in range(STRANGERS_PER_PLACE)]
+        assert {(await line.end())[:12] for line in first} == {b"HTTP/1.1 200"}
+        openings = guarded.master.meter.openings
+        later = [await open_line(guarded, head) for _ in range(5 * OPENING_WAIT_S)]
+        await until(lambda: len(openings) == len(later))
+        refused = await open_line(guarded, head)
+        assert (await refused.end()).startswith(b"HTTP/1.1 429")
+        later.pop().writer.close()
+        await until(lambda: len(openings) == len(later))
+        guarded.clock.advance(OPENING_WAIT_S)
+        assert {(await line.end())[:12] for line in later} == {b"HTTP/1.1 200"}
+
+    async def test_what_waits_for_its_turn_is_not_hung_up_meanwhile(self, guarded, open_line):
+        head = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        while guarded.master.meter.openings.take("127.0.0.1"):
+            pass
+        line = await open_line(guarded, head)
+        await until(lambda: len(guarded.master.meter.openings) == 1)
+        assert guarded.master.meter.strange_lines == 0
+        guarded.clock.advance(1)
+        assert (await line.end()).startswith(b"HTTP/1.1 200")
 
 
 class TestNoLimit:

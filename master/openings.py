@@ -1,0 +1,104 @@
+"""Openings: new connections of Socket.IO. Each place has a pace, and those that come faster wait for their turn.
+
+After a restart all workers behind one address come at the same time. To refuse them would only have them come again,
+later each time; to let them all in at once would make each wait for the others' first steps, until its time is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from master.budgets import MOST_PLACES, OPENING_WAIT_S, OPENINGS_WAITING, STRANGERS_PER_PLACE
+from master.clock import Clock
+from master.decisions.pace import Paces
+from master.errors import TooManyRequests
+
+Turn = asyncio.Future[bool]
+"""Whether it has come; False if it never will."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    turns: OrderedDict[Turn, None] = field(default_factory=OrderedDict)
+    timer: asyncio.TimerHandle | None = None
+
+
+class Openings:
+    """Gives turns. `per_s` is the pace of one place, after STRANGERS_PER_PLACE at once; 0 is no limit."""
+
+    def __init__(self, clock: Clock, per_s: float, *, most_waiting: int = OPENINGS_WAITING) -> None:
+        self._clock = clock
+        self._per_s = per_s
+        self._most_waiting = most_waiting
+        self._paces = Paces(MOST_PLACES)
+        self._queues: dict[str, _Queue] = {}
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Return how many wait for their turn."""
+        return self._waiting
+
+    def take(self, place: str) -> bool:
+        """Take a turn of a place at once, if it has one and none is waited for there."""
+        return place not in self._queues and not self._ask(place)
+
+    def queue(self, place: str) -> Turn:
+        """Return a turn to wait for, OPENING_WAIT_S about; `drop` it in any case. Errors: TooManyRequests."""
+        queue = self._queues.get(place) or _Queue()
+        too_long = len(queue.turns) >= self._per_s * OPENING_WAIT_S
+        if too_long or (self._waiting >= self._most_waiting and not self._make_room(queue)):
+            raise TooManyRequests(retry_after_ms=OPENING_WAIT_S * 1_000)
+        turn: Turn = asyncio.get_running_loop().create_future()
+        self._queues[place] = queue
+        queue.turns[turn] = None
+        self._waiting += 1
+        self._give(place)
+        return turn
+
+    def drop(self, place: str, turn: Turn) -> None:
+        """Note that a turn is not waited for any more; nothing if it has come."""
+        queue = self._queues.get(place)
+        if queue is not None and turn in queue.turns:
+            del queue.turns[turn]
+            self._end(turn, False)
+            self._give(place)
+
+    def give_back(self, place: str) -> None:
+        """Note that somebody who was let in is known: what that cost is free."""
+        self._paces.give_back(place)
+        self._give(place)
+
+    def _ask(self, place: str) -> float:
+        return self._paces.find(place).ask(self._clock.monotonic(), self._per_s, STRANGERS_PER_PLACE)
+
+    def _make_room(self, queue: _Queue) -> bool:
+        """End the newest turn of the place that waits for most; False if that is this one."""
+        crowd = max(self._queues.values(), key=lambda one: len(one.turns))
+        if crowd is queue:
+            return False
+        turn, _ = crowd.turns.popitem()
+        self._end(turn, False)
+        return True
+
+    def _end(self, turn: Turn, has_come: bool) -> None:
+        self._waiting -= 1
+        if not turn.done():  # whoever waits for it may have been cancelled
+            turn.set_result(has_come)
+
+    def _give(self, place: str) -> None:
+        """Give as many turns as there are by now; come again when there is another."""
+        queue = self._queues.get(place)
+        if queue is None:
+            return
+        if queue.timer is not None:
+            queue.timer.cancel()
+        while queue.turns:
+            wait_s = self._ask(place)
+            if wait_s:
+                queue.timer = asyncio.get_running_loop().call_later(wait_s, self._give, place)
+                return
+            turn, _ = queue.turns.popitem(last=False)
+            self._end(turn, True)
+        del self._queues[place]

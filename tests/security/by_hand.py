@@ -1,0 +1,68 @@
+"""TCP connections by hand: what no client would send, and what it is answered to the last byte."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import PATIENCE_S
+
+if TYPE_CHECKING:
+    from tests.security.conftest import Guarded
+
+Opener = Callable[..., Awaitable["Line"]]
+
+
+class Line:
+    """One TCP connection, by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def end(self) -> bytes:
+        """Wait until Master hangs up; return what came until then."""
+        data = b""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE_S):
+                while chunk := await self.reader.read(65_536):
+                    data += chunk
+        return data
+
+
+@pytest.fixture
+async def open_line() -> AsyncIterator[Opener]:
+    """Open connections by hand; all are closed at the end."""
+    lines: list[Line] = []
+
+    async def make(guarded: Guarded, data: bytes = b"") -> Line:
+        sock = socket.create_connection(("127.0.0.1", guarded.master.port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # kernels grow it to tens of megabytes
+        line = Line(*await asyncio.open_connection(sock=sock))
+        lines.append(line)
+        line.writer.write(data)
+        await line.writer.drain()
+        return line
+
+    yield make
+    for line in lines:
+        line.writer.close()
+        with suppress(ConnectionError):
+            await line.writer.wait_closed()
+
+
+async def until(met: Callable[[], bool]) -> None:
+    """Give the loop up until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not met():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.002)  # a loop that spins starves the threads that read the database
+
+
+async def settle(guarded: Guarded) -> None:
+    """Let everything that was sent before be read: what is asked afterwards is answered afterwards."""
+    for _ in range(3):
+        await guarded.ask("GET", "/health/live", None)
