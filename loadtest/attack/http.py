@@ -155,7 +155,7 @@ async def count_and_hang_up(stage: Stage) -> None:
 
 STRANGER = Budget(held=None)
 LEAST = Budget(wait_ms=250.0, growth_mib=128.0)
-"""64 MiB of it are the page caches of four readers, which they fill once."""
+"""16 MiB of it are the page caches of four readers, which they fill once."""
 
 ACTS = (
     Act("bombs", "F2", "stranger", "2 MB of gzip to refusing routes, on 20 connections", post_bombs, STRANGER),

@@ -14,7 +14,7 @@ from master.store.mapping import Rows
 R = TypeVar("R")
 
 PAGE_BYTES = 1024 * 1024
-"""Where the page of a list ends, whatever number of rows was asked for: characters and bytes of its rows, about."""
+"""Where the page of a list ends, whatever number of rows was asked for: bytes of its rows, about."""
 
 FIRST_PART = 4
 """Rows that are read before it is known how large they are."""
@@ -22,7 +22,7 @@ FIRST_PART = 4
 ID_CHUNK = 5_000
 """Ids per `IN (...)`: well under SQLite's limit of 32,766 variables."""
 
-ROWS = 2_000
+ROWS = 500
 """Rows that one turn removes at most; the next portion is the next turn, so that others come in between."""
 
 
@@ -68,10 +68,16 @@ async def _read_until(
         for name in some:
             if size < most_bytes and name in read:
                 found.append(read[name])
-                size += sum(len(value) for value in read[name] if isinstance(value, str | bytes))
+                size += sum(_count_bytes(value) for value in read[name])
         start += part
         part = max(1, min(500, (most_bytes - size) * len(found) // (2 * size + 1)))
     return found
+
+
+def _count_bytes(value: Any) -> int:
+    if isinstance(value, str) and not value.isascii():
+        return len(value.encode())
+    return len(value) if isinstance(value, str | bytes) else 0
 
 
 def equals(rows: Rows[Any], filters: dict[str, Any]) -> list[ColumnElement[bool]]:

@@ -22,6 +22,9 @@ Connect = Callable[..., Awaitable[Any]]
 """Opens one aiosqlite connection, which also says how long it waits for a lock; a simulation gives its own."""
 
 READERS = 4
+CACHE_KIB, SMALL_CACHE_KIB = 16_384, 4_096
+"""Pages that a connection keeps: the writer's two, and each of those whose readers anybody can make fill them."""
+
 LOCK_TIMEOUT_S = 5
 PATIENCE_S = 3
 """How long a reader waits for one of the connections; then it is told to come again."""
@@ -107,15 +110,21 @@ class Database:
         self.trouble: str | None = None
         self._vault = vault
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
-        self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True)
+        self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True, cache_kib=SMALL_CACHE_KIB)
         self._readers = {
             "anybody": self._reader_engine,
             "writer": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
-            "health": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
+            "health": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True, cache_kib=SMALL_CACHE_KIB),
         }
 
     def _make_engine(
-        self, connect: Connect | None, begin: str, *, pool_size: int, query_only: bool = False
+        self,
+        connect: Connect | None,
+        begin: str,
+        *,
+        pool_size: int,
+        query_only: bool = False,
+        cache_kib: int = CACHE_KIB,
     ) -> AsyncEngine:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self.path}",
@@ -131,7 +140,7 @@ class Database:
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, _record: object) -> None:
             try:
-                _set_up(connection, query_only=query_only)
+                _set_up(connection, query_only=query_only, cache_kib=cache_kib)
             except BaseException:
                 connection.close()  # the pool never hears of it: nobody else would
                 raise
@@ -224,7 +233,7 @@ async def _ask(raw: Any, pragma: str) -> int:
     return int(row[0])
 
 
-def _set_up(connection: Any, *, query_only: bool) -> None:
+def _set_up(connection: Any, *, query_only: bool, cache_kib: int) -> None:
     connection.isolation_level = None  # transactions are begun by the engine's events, never by the driver
     cursor = connection.cursor()
     for pragma in (
@@ -232,7 +241,7 @@ def _set_up(connection: Any, *, query_only: bool) -> None:
         *SAFE,
         "foreign_keys=ON",
         "temp_store=MEMORY",
-        "cache_size=-16384",
+        f"cache_size=-{cache_kib}",
         f"query_only={'ON' if query_only else 'OFF'}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
