@@ -110,7 +110,9 @@ class Database:
         self.trouble: str | None = None
         self._vault = vault
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
-        self._reader_engine = self._make_engine(connect, "BEGIN", pool_size=READERS, query_only=True, cache_kib=SMALL_CACHE_KIB)
+        self._reader_engine = self._make_engine(
+            connect, "BEGIN", pool_size=READERS, query_only=True, cache_kib=SMALL_CACHE_KIB
+        )
         self._readers = {
             "anybody": self._reader_engine,
             "writer": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
