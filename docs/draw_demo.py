@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.console import CONSOLE_SVG_FORMAT, Console, RenderableType
 
-from simulator.demo import Demo, Options, find_master
+from simulator.actors.transport import open_http_session
 from simulator.scenario import Scenario, change_scenario
-from simulator.transport import open_http_session
-from simulator.view import FRAME_S, View
+from simulator.show.view import FRAME_S, View
+from simulator.trials.demo import Demo, Options, find_master
 
 RUN_S = 60
 COLUMNS = 92

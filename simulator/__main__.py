@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.arguments import Parser, require_report
-from simulator.commands import COMMANDS
-from simulator.demo import Options, run_demo
-from simulator.holdings import WorkerProfile
-from simulator.master_process import StartTrouble
 from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
-from simulator.single import RATE_PER_ACCOUNT_S, run_worker
-from simulator.virtual.command import run_virtual
+from simulator.trials.catalog import COMMANDS
+from simulator.trials.demo import Options, run_demo
+from simulator.trials.master_process import StartTrouble
+from simulator.trials.single import RATE_PER_ACCOUNT_S, run_worker
+from simulator.truth.holdings import WorkerProfile
+from simulator.virtual.tools.command import run_virtual
 
 USAGE_TROUBLE = 2
 INTERRUPTED = 130

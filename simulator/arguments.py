@@ -36,7 +36,7 @@ def require_writable(path: Path) -> Path:
 def require_plots() -> ModuleType:
     """Return the module that draws. Errors: ScenarioTrouble if the library for plots is not installed."""
     try:
-        from simulator import plots
+        from simulator.show import plots
     except ImportError:
         raise ScenarioTrouble("--report draws with plotly: python -m pip install plotly") from None
     return plots

@@ -14,14 +14,15 @@ from typing import Any
 import structlog
 
 from master.model import JsonObject
-from simulator.api import ApiTrouble
-from simulator.ledger import SECRET_MARK
-from simulator.ownership import Complain
-from simulator.samples import Samples
-from simulator.virtual.lab import Lab, MasterStaysAway
-from simulator.virtual.loop import Deadlock, Interrupted, run_virtually
+from simulator.show.samples import Samples
+from simulator.truth.api import ApiTrouble
+from simulator.truth.ledger import SECRET_MARK
+from simulator.truth.ownership import Complain
+from simulator.virtual.lab import Lab
+from simulator.virtual.machine.loop import Deadlock, Interrupted, run_virtually
+from simulator.virtual.machine.trace import Entry
 from simulator.virtual.plan import Plan
-from simulator.virtual.trace import Entry
+from simulator.virtual.scene import MasterStaysAway, Scene
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
     labs: list[Lab] = []
 
     def complain(rule: str, detail: str) -> None:
-        labs[0].ledger.complain(rule, detail)
+        labs[0].scene.ledger.complain(rule, detail)
 
     def note_stray(context: Mapping[str, Any]) -> None:
         complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
@@ -71,12 +72,13 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
     with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(complain), ExitStack() as stack:
 
         async def main() -> None:
-            lab = Lab(plan, Path(folder))
-            lab.trace.record = record
+            scene = Scene(plan.seed, plan.scenario, plan.settings, Path(folder))
+            scene.trace.record = record
+            lab = Lab(plan, scene)
             if until_violation:
                 lab.end_at_violation()
             labs.append(lab)
-            stack.callback(lab.close)  # not by `main` itself, which is left standing where it is interrupted
+            stack.callback(scene.close)  # not by `main` itself, which is left standing where it is interrupted
             await lab.play()
 
         try:
@@ -148,17 +150,20 @@ def searched_logs(complain: Complain) -> Iterator[None]:
 
 
 def _tell(outcome: Outcome, lab: Lab) -> None:
-    outcome.trace_hash = lab.trace.hash
-    outcome.simulated_s = lab.clock.monotonic()
-    outcome.violations = lab.ledger.violation_count
-    outcome.details = [{"at": one.at, "rule": one.rule, "detail": one.detail} for one in lab.ledger.violations]
-    counts = lab.tally.counts
+    scene = lab.scene
+    outcome.trace_hash = scene.trace.hash
+    outcome.simulated_s = scene.clock.monotonic()
+    outcome.violations = scene.ledger.violation_count
+    outcome.details = [{"at": one.at, "rule": one.rule, "detail": one.detail} for one in scene.ledger.violations]
+    counts = scene.tally.counts
     outcome.counts = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
-    outcome.counts |= {"brakes": lab.overseer.brakes, "checks": lab.overseer.checks}
-    outcome.events = {name: count for name, count in sorted(lab.trace.counts.items()) if name not in lab.trace.faults}
-    outcome.refusals = dict(sorted(lab.trace.refusals.items()))
-    outcome.faults = dict(sorted(lab.trace.faults.items()))
-    outcome.faults |= {f"kill_{moment}": count for moment, count in sorted(lab.house.kills.items())}
+    outcome.counts |= {"brakes": scene.overseer.brakes, "checks": scene.overseer.checks}
+    outcome.events = {
+        name: count for name, count in sorted(scene.trace.counts.items()) if name not in scene.trace.faults
+    }
+    outcome.refusals = dict(sorted(scene.trace.refusals.items()))
+    outcome.faults = dict(sorted(scene.trace.faults.items()))
+    outcome.faults |= {f"kill_{moment}": count for moment, count in sorted(scene.house.kills.items())}
     outcome.samples = lab.samples
-    outcome.samples.marks = [(at - lab.tally.started, name) for at, name in lab.trace.marks]
+    outcome.samples.marks = [(at - scene.tally.started, name) for at, name in scene.trace.marks]
     outcome.last_events = lab.last_events

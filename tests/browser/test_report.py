@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from simulator.plots import ROWS, write_page
 from simulator.scenario import Scenario
+from simulator.show.plots import ROWS, write_page
 from simulator.virtual.plan import plan_run
 from simulator.virtual.run import Outcome, play
 from tests.node import install

@@ -16,8 +16,8 @@ from typing import Any
 
 import aiohttp
 
-from simulator.master_process import MasterProcess, choose_port
-from simulator.transport import open_http_session
+from simulator.actors.transport import open_http_session
+from simulator.trials.master_process import MasterProcess, choose_port
 from tests.conftest import Peer, registration
 
 ROOT = Path(__file__).parents[2]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from master.model import JsonObject, LoginStatus
-from simulator.ledger import SECRET_MARK, Ledger
+from simulator.actors.transport import AckLate, LinkDown, Listener
+from simulator.actors.world import World
 from simulator.pace import wait_set
-from simulator.platform import Platform
 from simulator.scenario import Scenario
-from simulator.tally import Tally
-from simulator.transport import AckLate, LinkDown, Listener
-from simulator.world import World
+from simulator.truth.ledger import SECRET_MARK, Ledger
+from simulator.truth.platform import Platform
+from simulator.truth.tally import Tally
 
 ACCOUNT_ID = "account-1"
 QUIET = Scenario(workers=1, accounts=1, rate_per_s=0, crash_rate_per_min=0, ramp_s=0, client_drop_rate_per_min=0)
@@ -113,7 +113,7 @@ class ScriptedMaster:
 
 
 class Wire:
-    """One connection to a scripted Master, as `simulator.transport.Transport` asks for."""
+    """One connection to a scripted Master, as `simulator.actors.transport.Transport` asks for."""
 
     def __init__(self, master: ScriptedMaster) -> None:
         self.master = master

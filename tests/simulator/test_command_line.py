@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from simulator.__main__ import build_parser, main, read_run, read_worker
-from simulator.commands import COMMANDS
-from simulator.demo import Options
-from simulator.master_process import StartTrouble, describe_environment, read_port
 from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
+from simulator.trials.catalog import COMMANDS
+from simulator.trials.demo import Options
+from simulator.trials.master_process import StartTrouble, describe_environment, read_port
 
 OPTIONS = (
     *("--workers", "--admins", "--clients", "--accounts", "--duration", "--url", "--seed", "--rate"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from master.clock import ManualClock
-from simulator.histogram import BUCKETS, Histogram
-from simulator.tally import Tally
-from simulator.view import Rates
+from simulator.show.view import Rates
+from simulator.truth.histogram import BUCKETS, Histogram
+from simulator.truth.tally import Tally
 
 
 def filled(*durations: float) -> Histogram:

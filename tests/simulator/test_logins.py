@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from simulator.admin import Admin
-from simulator.client import Client
-from simulator.world import World, draw_qr_code
+from simulator.actors.admin import Admin
+from simulator.actors.client import Client
+from simulator.actors.world import World, draw_qr_code
 from tests.simulator.peers import ACCOUNT_ID, QUIET, ScriptedMaster, make_world, refusal, rules, run_jumping
 from tests.simulator.test_worker import Stage, play
 

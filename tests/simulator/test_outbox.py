@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from master.model import MessageKind
+from simulator.actors.outbox import Outbox, Report, Verdict, judge_ack
 from simulator.chance import draw_backoff, open_stream
-from simulator.outbox import Outbox, Report, Verdict, judge_ack
 
 
 def report(name: str = "a") -> Report:

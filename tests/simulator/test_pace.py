@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from simulator.pace import Signal
-from simulator.virtual.loop import run_virtually
+from simulator.virtual.machine.loop import run_virtually
 
 
 def test_a_signal_ends_a_wait_and_is_over_with_it():

@@ -9,10 +9,10 @@ import pytest
 
 from master.clock import ManualClock
 from master.model import MessageKind
+from simulator.actors.worker import draw_profiles
 from simulator.chance import open_stream
-from simulator.platform import CODE_LASTS_S, KEPT, PAGE, LoginView, Platform, draw_login
 from simulator.scenario import Scenario
-from simulator.worker import draw_profiles
+from simulator.truth.platform import CODE_LASTS_S, KEPT, PAGE, LoginView, Platform, draw_login
 
 BUSY = Scenario(workers=1, accounts=2, rate_per_s=10)
 SURE = replace(BUSY, never_scan_rate=0, login_failure_rate=0, sms_rate=0, scan_delay_s=(3, 3))

@@ -16,9 +16,9 @@ from typing import IO
 import pytest
 
 from loadtest.target import Target, find_free_port
-from simulator.master_process import run_master
+from simulator.actors.transport import open_http_session
 from simulator.pace import end_tasks
-from simulator.transport import open_http_session
+from simulator.trials.master_process import run_master
 
 PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from master.clock import ManualClock
-from simulator.ledger import Ledger
-from simulator.report import Listed, build_result, choose_console, print_summary
 from simulator.scenario import Scenario
-from simulator.tally import Tally, WorkerState
-from simulator.view import View
+from simulator.show.report import Listed, build_result, choose_console, print_summary
+from simulator.show.view import View
+from simulator.truth.ledger import Ledger
+from simulator.truth.tally import Tally, WorkerState
 
 KEYS = {
     *("workers", "heartbeats", "logins", "messages", "notifications", "violations", "latency_ms"),

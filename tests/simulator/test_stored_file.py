@@ -15,10 +15,10 @@ from master.clock import ManualClock
 from master.model import MessageKind
 from master.store.sqlite.keyring import prepare_database
 from master.vault import Vault
-from simulator.ledger import SECRET_MARK, Ledger
-from simulator.platform import Platform
 from simulator.scenario import Scenario
-from simulator.stored_file import DOUBLED, LOST, check_file, compare_owners, read_file
+from simulator.truth.ledger import SECRET_MARK, Ledger
+from simulator.truth.platform import Platform
+from simulator.truth.stored_file import DOUBLED, LOST, check_file, compare_owners, read_file
 
 ACCOUNT, LOGIN, DEVICE, WORKER = "account-1", "login-1", "device-1", "worker-1"
 FEED = (ACCOUNT, MessageKind.COMMENT)

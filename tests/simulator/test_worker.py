@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from simulator.holdings import WorkerProfile
-from simulator.single import Narrator
-from simulator.tally import WorkerState
-from simulator.worker import Worker
-from simulator.world import World
+from simulator.actors.worker import Worker
+from simulator.actors.world import World
+from simulator.trials.single import Narrator
+from simulator.truth.holdings import WorkerProfile
+from simulator.truth.tally import WorkerState
 from tests.simulator.peers import (
     ACCOUNT_ID,
     QUIET,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.virtual.ablations import ABLATIONS
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.plan import plan_swarm
 from simulator.virtual.run import play
+from simulator.virtual.tools.ablations import ABLATIONS
 
 NEEDED_EVERY_DAY = {
     "dedup_key": "workers offer some messages twice, whatever happens",

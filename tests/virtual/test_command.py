@@ -15,10 +15,12 @@ import engineio.async_socket
 import pytest
 
 from simulator.__main__ import main
-from simulator.virtual.ablations import ABLATIONS
-from simulator.virtual.command import ablate
 from simulator.virtual.faults import FAULTS
-from simulator.virtual.options import (
+from simulator.virtual.plan import plan_swarm
+from simulator.virtual.run import Outcome, play
+from simulator.virtual.tools.ablations import ABLATIONS
+from simulator.virtual.tools.command import ablate
+from simulator.virtual.tools.options import (
     build_parser,
     build_shrink_parser,
     name_swarm,
@@ -28,10 +30,8 @@ from simulator.virtual.options import (
     read_single,
     read_swarm,
 )
-from simulator.virtual.plan import plan_swarm
-from simulator.virtual.run import Outcome, play
-from simulator.virtual.seeds import Sums, Task, run_seeds
-from simulator.virtual.shrink import Shrinking
+from simulator.virtual.tools.seeds import Sums, Task, run_seeds
+from simulator.virtual.tools.shrink import Shrinking
 
 SHORT = ["virtual", "--workers", "3", "--accounts", "6", "--hours", "0.03"]
 

@@ -8,10 +8,10 @@ import pytest
 import structlog
 
 from simulator.virtual.faults import FAULTS
-from simulator.virtual.house import House
+from simulator.virtual.machine.house import House
+from simulator.virtual.machine.trace import Entry, Trace
 from simulator.virtual.plan import DAY, Plan, plan_run
 from simulator.virtual.run import play
-from simulator.virtual.trace import Entry, Trace
 
 TINY = replace(DAY, workers=2, accounts=3, clients=1)
 
@@ -21,9 +21,9 @@ def plan_tiny(*faults: str) -> Plan:
     return plan_run(TINY, 0.02, faults)
 
 
-def stumble(lab, _):
-    lab.note("storm", "stumbles")
-    lab._loop.call_soon(lambda: 1 / 0)
+def stumble(scene, _):
+    scene.note("storm", "stumbles")
+    scene._loop.call_soon(lambda: 1 / 0)
 
 
 def log_a_traceback(*_):
@@ -41,12 +41,12 @@ def log_a_secret(*_):
 def test_what_goes_astray_is_noted_when_it_happens_with_what_led_to_it(monkeypatch, happens, rule):
     later = []
 
-    async def fault(lab, rng):
-        if lab.ledger.violation_count:
-            lab.ledger.complain("later", "something else")
-            later.append(lab.clock.monotonic())
+    async def fault(scene, rng):
+        if scene.ledger.violation_count:
+            scene.ledger.complain("later", "something else")
+            later.append(scene.clock.monotonic())
         else:
-            happens(lab, rng)
+            happens(scene, rng)
 
     monkeypatch.setitem(FAULTS, "storm", fault)
     outcome = play(plan_tiny("storm"))
@@ -82,9 +82,10 @@ def test_nothing_left_to_wait_for_is_a_violation_at_its_time(monkeypatch):
 
 
 async def wait_for_nothing(lab):
-    lab.trace.note("admin", "connected")
-    await lab.wait_success(5.0)
-    await lab._loop.create_future()
+    scene = lab.scene
+    scene.trace.note("admin", "connected")
+    await scene.wait_success(5.0)
+    await scene._loop.create_future()
 
 
 @pytest.mark.parametrize("starts", [0, 1])
@@ -102,14 +103,14 @@ def test_a_master_that_never_opens_is_a_violation_and_no_run_without_end(monkeyp
 
 
 def test_a_broken_disk_may_keep_master_away_for_as_long_as_it_lasts(monkeypatch):
-    async def break_disk(lab, _):
-        if lab.house.kills["idle"]:
+    async def break_disk(scene, _):
+        if scene.house.kills["idle"]:
             return
-        lab.house.kill("idle")
-        lab.house.disk.trouble = "io_execute"
-        lab._loop.call_later(60.0, lambda: setattr(lab.house.disk, "trouble", None))
-        await lab.open_master()
-        assert lab.clock.monotonic() > 60.0
+        scene.house.kill("idle")
+        scene.house.disk.trouble = "io_execute"
+        scene._loop.call_later(60.0, lambda: setattr(scene.house.disk, "trouble", None))
+        await scene.open_master()
+        assert scene.clock.monotonic() > 60.0
 
     monkeypatch.setitem(FAULTS, "storm", break_disk)
     assert play(plan_run(TINY, 0.1, ["storm"])).details == []

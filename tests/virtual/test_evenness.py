@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.virtual.evenness import Gain, Taker, find_overloaded, find_uneven
+from simulator.virtual.rules.evenness import Gain, Taker, find_overloaded, find_uneven
 
 
 def take(load: int, *, most: int = 10, platforms: str = "xy") -> Taker:

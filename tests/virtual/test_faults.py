@@ -9,7 +9,7 @@ import pytest
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.plan import DAY, Plan
 from simulator.virtual.run import play
-from simulator.virtual.seeds import Sums
+from simulator.virtual.tools.seeds import Sums
 
 FARM = replace(DAY, seed=3, workers=3, accounts=6, rate_per_s=1.0, monitor_interval_s=10, scan_delay_s=(1.0, 5.0))
 FARM = replace(FARM, never_scan_rate=0.0, login_failure_rate=0.0)

@@ -10,11 +10,11 @@ import pytest
 from master.memory import Watch
 from master.model import SessionStatus, WorkerStatus
 from master.settings import load_settings
-from simulator.virtual.deadlines import Moment, Silence, find_taken_late
-from simulator.virtual.house import House
-from simulator.virtual.life import Life
-from simulator.virtual.loop import VirtualClock, run_virtually
-from simulator.virtual.view import LoginRow, WorkerRow
+from simulator.virtual.machine.house import House
+from simulator.virtual.machine.life import Life
+from simulator.virtual.machine.loop import VirtualClock, run_virtually
+from simulator.virtual.rules.deadlines import Moment, Silence, find_taken_late
+from simulator.virtual.rules.file_view import LoginRow, WorkerRow
 
 HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
 

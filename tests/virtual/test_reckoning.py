@@ -8,14 +8,14 @@ from unittest.mock import patch
 
 import pytest
 
-import simulator.connection
+import simulator.actors.connection
 from master.memory import Memory
 from master.model import WorkerStatus
 from master.operations import reports
 from master.sessions import Sessions
 from master.sockets.namespace import Namespace
 from master.sockets.server import SocketServer
-from simulator.outbox import Outbox
+from simulator.actors.outbox import Outbox
 from simulator.virtual.plan import DAY, Plan
 from simulator.virtual.reckoning import _describe, find_differences
 from simulator.virtual.run import play
@@ -49,7 +49,7 @@ def test_every_twentieth_acknowledgement_that_is_missing_is_noticed():
 
 
 def test_who_comes_back_only_after_the_specified_time_is_late():
-    with patch.object(simulator.connection, "draw_backoff", lambda *_: 150.0):
+    with patch.object(simulator.actors.connection, "draw_backoff", lambda *_: 150.0):
         assert "not_reconnected" in find_rules(STORMS)
 
 

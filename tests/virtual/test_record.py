@@ -11,7 +11,7 @@ import pytest
 from simulator.__main__ import main
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.plan import DAY, plan_run, plan_swarm
-from simulator.virtual.record import play_and_record, read_head, replay, show_plan
+from simulator.virtual.tools.record import play_and_record, read_head, replay, show_plan
 
 SHORT = ["virtual", "--workers", "2", "--accounts", "3", "--hours", "0.01"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.virtual.record import read_plan
 from simulator.virtual.run import play
+from simulator.virtual.tools.record import read_plan
 from tests.virtual.undone import UNDONE, undone
 
 PLANS = sorted((Path(__file__).parents[2] / "fixtures" / "simulation").glob("*.json"))

@@ -11,12 +11,12 @@ from random import Random
 import pytest
 
 from master.settings import load_settings
-from simulator.transport import AckLate, LinkDown
-from simulator.virtual.house import House
-from simulator.virtual.life import Life, bury
-from simulator.virtual.loop import Deadlock, VirtualClock, run_virtually
-from simulator.virtual.network import Link
-from simulator.virtual.wire import LinkTransport
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.virtual.machine.house import House
+from simulator.virtual.machine.life import Life, bury
+from simulator.virtual.machine.loop import Deadlock, VirtualClock, run_virtually
+from simulator.virtual.machine.network import Link
+from simulator.virtual.machine.wire import LinkTransport
 
 LATENCY_S = (0.001, 0.03)
 
@@ -275,7 +275,7 @@ def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path)
 def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_knows_what_the_file_knows(
     tmp_path, monkeypatch, side
 ):
-    monkeypatch.setattr("simulator.virtual.disk.AFTER_SHARE", side)
+    monkeypatch.setattr("simulator.virtual.machine.disk.AFTER_SHARE", side)
 
     async def script(loop, house, open_transport) -> list[int]:
         _, worker = open_transport("/worker")

@@ -18,8 +18,8 @@ from master.deadlines import Deadlines
 from master.decisions import assignment
 from master.operations import accounts, assignments, audit, login_ends, logins, rebalance, silence, workers
 from master.sessions import Sessions
-from simulator.virtual.deadlines import Silence
-from simulator.virtual.lab import Lab
+from simulator.virtual.rules.deadlines import Silence
+from simulator.virtual.scene import Scene
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
@@ -98,7 +98,7 @@ def _no_handover(stack: ExitStack) -> None:
 
 def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
     """The laboratory's reckoning does not wait until new owners may act: what it says then is false."""
-    stack.enter_context(patch.object(Lab, "_count_waiting_to_act", lambda _: 0))
+    stack.enter_context(patch.object(Scene, "_count_waiting_to_act", lambda _: 0))
 
 
 def _arrivals_are_read_at_once(stack: ExitStack) -> None:

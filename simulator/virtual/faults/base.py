@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from simulator.virtual.lab import Lab
+from simulator.virtual.scene import Scene
 
-Fault = Callable[["Lab", Random], Awaitable[None]]
+Fault = Callable[[Scene, Random], Awaitable[None]]
 """Does one thing that goes wrong, from its beginning to its end. Cancelled when chaos ends: the laboratory heals."""
 
 

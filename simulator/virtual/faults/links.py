@@ -4,60 +4,57 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING
 
 from simulator.virtual.faults.base import Fault, pick, pick_some
-
-if TYPE_CHECKING:
-    from simulator.virtual.lab import Lab
+from simulator.virtual.scene import Scene
 
 
-async def half_open(lab: Lab, rng: Random) -> None:
+async def half_open(scene: Scene, rng: Random) -> None:
     """A link loses everything in both directions, and neither end is told."""
-    line = pick(rng, lab.lines)
+    line = pick(rng, scene.lines)
     if line is not None:
-        lab.note("half_open", line.owner)
+        scene.note("half_open", line.owner)
         line.link.go_dark()
 
 
-async def one_way(lab: Lab, rng: Random) -> None:
+async def one_way(scene: Scene, rng: Random) -> None:
     """A link loses everything in one direction."""
-    line, up = pick(rng, lab.lines), rng.random() < 0.5
+    line, up = pick(rng, scene.lines), rng.random() < 0.5
     if line is not None:
-        lab.note("one_way", f"{line.owner} {'up' if up else 'down'}")
+        scene.note("one_way", f"{line.owner} {'up' if up else 'down'}")
         line.link.go_dark(up=up, down=not up)
 
 
-async def cut_link(lab: Lab, rng: Random) -> None:
+async def cut_link(scene: Scene, rng: Random) -> None:
     """A link breaks, and both ends are told."""
-    line = pick(rng, lab.lines)
+    line = pick(rng, scene.lines)
     if line is not None:
-        lab.note("cut_link", line.owner)
+        scene.note("cut_link", line.owner)
         line.link.sever()
 
 
-async def clean_close(lab: Lab, rng: Random) -> None:
+async def clean_close(scene: Scene, rng: Random) -> None:
     """An actor closes its connection properly, and comes back."""
-    line = pick(rng, lab.lines)
+    line = pick(rng, scene.lines)
     if line is not None:
-        lab.note("clean_close", line.owner)
+        scene.note("clean_close", line.owner)
         await line.transport.disconnect()
 
 
-async def lost_ack(lab: Lab, rng: Random) -> None:
+async def lost_ack(scene: Scene, rng: Random) -> None:
     """What Master answers is lost, and a moment later the link breaks: the actor does not know what was taken."""
-    line = pick(rng, lab.lines)
+    line = pick(rng, scene.lines)
     if line is not None:
-        lab.note("lost_ack", line.owner)
+        scene.note("lost_ack", line.owner)
         line.link.go_dark(up=False)
         await asyncio.sleep(rng.uniform(0.05, 3.0))
         line.transport.cut()  # over a link that has gone dark, not even its end would be heard
 
 
-async def slow_link(lab: Lab, rng: Random) -> None:
+async def slow_link(scene: Scene, rng: Random) -> None:
     """Some links become slow, with a long tail, for a while."""
-    lines, factor = pick_some(rng, lab.lines), rng.choice((20.0, 100.0, 400.0))
-    lab.note("slow_link", f"{len(lines)} links {factor:g} times slower")
+    lines, factor = pick_some(rng, scene.lines), rng.choice((20.0, 100.0, 400.0))
+    scene.note("slow_link", f"{len(lines)} links {factor:g} times slower")
     for line in lines:
         line.link.slow_down(factor)
     await asyncio.sleep(rng.uniform(5.0, 60.0))
@@ -65,10 +62,10 @@ async def slow_link(lab: Lab, rng: Random) -> None:
         line.link.slow_down(1.0)
 
 
-async def swizzle(lab: Lab, rng: Random) -> None:
+async def swizzle(scene: Scene, rng: Random) -> None:
     """Links stop one by one and heal one by one, in another order; nothing is lost."""
-    lines = pick_some(rng, lab.lines)
-    lab.note("swizzle", f"{len(lines)} links")
+    lines = pick_some(rng, scene.lines)
+    scene.note("swizzle", f"{len(lines)} links")
     for line in lines:
         line.link.hold()
         await asyncio.sleep(rng.uniform(0.0, 2.0))
@@ -78,26 +75,26 @@ async def swizzle(lab: Lab, rng: Random) -> None:
         line.link.release()
 
 
-async def late_close(lab: Lab, rng: Random) -> None:
+async def late_close(scene: Scene, rng: Random) -> None:
     """A link breaks, but Master is told only long after the actor has come back over another."""
-    line = pick(rng, lab.lines)
+    line = pick(rng, scene.lines)
     if line is not None:
-        lab.note("late_close", line.owner)
+        scene.note("late_close", line.owner)
         line.link.sever(late_s=rng.uniform(1.0, 25.0))
 
 
-async def storm(lab: Lab, rng: Random) -> None:
+async def storm(scene: Scene, rng: Random) -> None:
     """All links break at once, and everybody comes back at once."""
-    lab.note("storm", f"{len(lab.lines)} links")
-    for line in list(lab.lines):
+    scene.note("storm", f"{len(scene.lines)} links")
+    for line in list(scene.lines):
         line.link.sever()
 
 
-async def slow_reader(lab: Lab, rng: Random) -> None:
+async def slow_reader(scene: Scene, rng: Random) -> None:
     """An administrator or a device stops reading for a while."""
-    line = pick(rng, [line for line in lab.lines if line.namespace != "/worker"])
+    line = pick(rng, [line for line in scene.lines if line.namespace != "/worker"])
     if line is not None:
-        lab.note("slow_reader", line.owner)
+        scene.note("slow_reader", line.owner)
         line.link.down.hold()
         await asyncio.sleep(rng.uniform(5.0, 90.0))
         line.link.down.release()

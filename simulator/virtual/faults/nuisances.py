@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from simulator.api import ApiTrouble
-from simulator.tally import WorkerState
-from simulator.transport import AckLate, LinkDown
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.truth.api import ApiTrouble
+from simulator.truth.tally import WorkerState
 from simulator.virtual.faults.base import Fault, pick
-
-if TYPE_CHECKING:
-    from simulator.virtual.lab import Lab
+from simulator.virtual.scene import Scene
 
 FLOOD = (200, 1_000)
 """How many events a flood has, at the least and at the most: the most is half of what one socket may say at once."""
@@ -38,12 +36,12 @@ SETTLE_S = 0.01
 """After so long what was being sent lies in the outbox again."""
 
 
-async def flood(lab: Lab, rng: Random) -> None:
+async def flood(scene: Scene, rng: Random) -> None:
     """A stranger says hundreds of things without waiting for an answer, and then waits for its last one."""
     namespace = rng.choice(tuple(FLOODS))
     event, count = rng.choice(FLOODS[namespace]), rng.randint(*FLOOD)
-    lab.note("flood", f"{count} {event}")
-    transport = lab.open_stranger(namespace, "flood")
+    scene.note("flood", f"{count} {event}")
+    transport = scene.open_stranger(namespace, "flood")
     try:
         await transport.connect()
         for number in range(count):
@@ -52,17 +50,17 @@ async def flood(lab: Lab, rng: Random) -> None:
     except LinkDown:
         pass
     except AckLate as late:
-        if lab.is_calm_since(PATIENCE_S):
-            lab.ledger.complain("stranger_unanswered", f"{late} after {count} others was not answered in a minute")
+        if scene.is_calm_since(PATIENCE_S):
+            scene.ledger.complain("stranger_unanswered", f"{late} after {count} others was not answered in a minute")
     finally:
         transport.cut()
 
 
-async def mistaken_request(lab: Lab, rng: Random) -> None:
+async def mistaken_request(scene: Scene, rng: Random) -> None:
     """A person, or a program of theirs, asks over HTTP for what cannot be."""
-    account = pick(rng, sorted(lab.ledger.accounts))
-    away = [one for one in lab.workers if lab.tally.worker_states[one.profile.id] is not WorkerState.CONNECTED]
-    worker = pick(rng, away or lab.workers)
+    account = pick(rng, sorted(scene.ledger.accounts))
+    away = [one for one in scene.workers if scene.tally.worker_states[one.profile.id] is not WorkerState.CONNECTED]
+    worker = pick(rng, away or scene.workers)
     if account is None or worker is None:
         return
     requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -73,17 +71,17 @@ async def mistaken_request(lab: Lab, rng: Random) -> None:
         ("PATCH", f"accounts/{account}", {"status": "no such state"}),
         ("POST", f"accounts/{account}/login", {"worker_id": worker.profile.id}),
         ("POST", f"workers/{worker.profile.id}/lifecycle/stop", {}),
-        ("POST", "accounts", await _show_twin(lab, account)),
+        ("POST", "accounts", await _show_twin(scene, account)),
     )
     method, path, body = rng.choice(requests)
-    lab.note("mistaken_request", f"{method} {path}")
-    await lab.ask_http(method, path, body)
+    scene.note("mistaken_request", f"{method} {path}")
+    await scene.ask_http(method, path, body)
 
 
-async def _show_twin(lab: Lab, account_id: str) -> dict[str, Any]:
+async def _show_twin(scene: Scene, account_id: str) -> dict[str, Any]:
     """Return what would make a second row for an account that there is."""
     try:
-        status, answer = await lab.api.ask("GET", f"accounts/{account_id}")
+        status, answer = await scene.api.ask("GET", f"accounts/{account_id}")
     except ApiTrouble:
         status, answer = 0, {}
     shown = answer.get("account", answer)
@@ -92,37 +90,37 @@ async def _show_twin(lab: Lab, account_id: str) -> dict[str, Any]:
     return {"platform": shown["platform"], "account_name": "twin", "account_id": shown["account_id"]}
 
 
-async def resent_anyhow(lab: Lab, rng: Random) -> None:
+async def resent_anyhow(scene: Scene, rng: Random) -> None:
     """A worker loses its connection and sends what was not taken again in another order than before.
 
     A link keeps its order, as TCP does. What lies in an outbox need not: it is sent by many hands, read from a disk.
     """
-    accounts = sorted(lab.ledger.accounts)
-    holding = [one for one in lab.workers if any(one.find_epoch(account) is not None for account in accounts)]
+    accounts = sorted(scene.ledger.accounts)
+    holding = [one for one in scene.workers if any(one.find_epoch(account) is not None for account in accounts)]
     worker = pick(rng, holding)
     if worker is None:
         return
-    for line in lab.lines:
+    for line in scene.lines:
         if line.owner == worker.profile.id:
             line.link.go_dark(up=False)
     for _ in range(int(WAIT_S * 10)):
         if worker.waiting_reports > 1:
             break
         await asyncio.sleep(0.1)
-    lab.note("resent_anyhow", f"{worker.profile.id} {worker.waiting_reports}")
-    for line in lab.lines:
+    scene.note("resent_anyhow", f"{worker.profile.id} {worker.waiting_reports}")
+    for line in scene.lines:
         if line.owner == worker.profile.id:
             line.transport.cut()
     await asyncio.sleep(SETTLE_S)
     worker.shuffle_reports(rng)
 
 
-async def silent_crowd(lab: Lab, rng: Random) -> None:
+async def silent_crowd(scene: Scene, rng: Random) -> None:
     """Workers that nobody knows come, take nothing, and fall silent at once."""
     names = [f"crowd-{number}" for number in range(rng.randint(3, CROWD))]
-    lab.note("silent_crowd", str(len(names)))
-    lines = [lab.open_stranger("/worker", name) for name in names]
-    lab.crowd.update(names)
+    scene.note("silent_crowd", str(len(names)))
+    lines = [scene.open_stranger("/worker", name) for name in names]
+    scene.crowd.update(names)
     for name, line in zip(names, lines, strict=True):
         told = {"workerId": name, "capabilities": ["nothing"], "maxAccounts": 1, "host": "h", "port": 1, "version": "1"}
         try:

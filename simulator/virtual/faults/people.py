@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from simulator.ledger import SECRET_MARK
-from simulator.transport import AckLate, LinkDown
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.truth.ledger import SECRET_MARK
 from simulator.virtual.faults.base import Fault, pick, pick_some
-
-if TYPE_CHECKING:
-    from simulator.virtual.lab import Lab
-    from simulator.virtual.wire import LinkTransport
+from simulator.virtual.machine.wire import LinkTransport
+from simulator.virtual.scene import Scene
 
 PLATFORMS = ("douyin", "xiaohongshu")
 
@@ -21,25 +19,25 @@ PLATFORMS = ("douyin", "xiaohongshu")
 FORGED_SUCCESS = {"status": "success", "cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.forged"}]}
 
 
-async def impostor(lab: Lab, rng: Random) -> None:
+async def impostor(scene: Scene, rng: Random) -> None:
     """The same worker registers from a second host, reports what is not its own, and goes one way or another."""
-    worker = pick(rng, lab.workers)
+    worker = pick(rng, scene.workers)
     if worker is None:
         return
-    lab.note("impostor", worker.profile.id)
-    transport = lab.open_stranger("/worker", "impostor")
+    scene.note("impostor", worker.profile.id)
+    transport = scene.open_stranger("/worker", "impostor")
     try:
         await transport.connect()
         await transport.call("worker:register", worker.profile.to_wire(), 10.0)
-        foreign = [name for name, login in lab.overseer.open_logins.items() if login.worker_id != worker.profile.id]
+        foreign = [name for name, login in scene.overseer.open_logins.items() if login.worker_id != worker.profile.id]
         if foreign:
             ack = await transport.call("worker:login:status", {"session_id": foreign[0], **FORGED_SUCCESS}, 10.0)
             if ack.get("success") is True:
-                lab.ledger.complain("forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's")
+                scene.ledger.complain("forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's")
             else:
-                lab.trace.note_refusal(ack)
+                scene.trace.note_refusal(ack)
         await asyncio.sleep(rng.uniform(0.0, 15.0))
-        await _report_of_strangers(lab, transport, worker.profile.id)
+        await _report_of_strangers(scene, transport, worker.profile.id)
         if rng.random() < 0.5:
             await transport.disconnect()
     except (LinkDown, AckLate):
@@ -48,42 +46,42 @@ async def impostor(lab: Lab, rng: Random) -> None:
         transport.cut()
 
 
-async def _report_of_strangers(lab: Lab, transport: LinkTransport, worker_id: str) -> None:
+async def _report_of_strangers(scene: Scene, transport: LinkTransport, worker_id: str) -> None:
     """Report a message of an account that this worker has never held."""
-    theirs = [name for name in sorted(lab.ledger.accounts) if (name, worker_id) not in lab.overseer.held]
+    theirs = [name for name in sorted(scene.ledger.accounts) if (name, worker_id) not in scene.overseer.held]
     if not theirs:
         return
     forged = {"platform_comment_id": "forged", "content": "forged"}
     report = {"type": "comment", "account_id": theirs[0], "messages": [forged]}
     ack = await transport.call("worker:message:detected", report, 10.0)
     if ack.get("success") is True:
-        lab.ledger.complain("foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held")
+        scene.ledger.complain("foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held")
     else:
-        lab.trace.note_refusal(ack)
+        scene.trace.note_refusal(ack)
 
 
-async def hostile(lab: Lab, rng: Random) -> None:
+async def hostile(scene: Scene, rng: Random) -> None:
     """A stranger says what it likes in all namespaces: unknown, malformed, forged, too much, unfinished."""
     namespace = rng.choice(("/worker", "/admin", "/client"))
-    lab.note("hostile", namespace)
-    transport = lab.open_stranger(namespace, "hostile")
+    scene.note("hostile", namespace)
+    transport = scene.open_stranger(namespace, "hostile")
     try:
         await transport.connect()
         for _ in range(rng.randint(1, 12)):
-            event, payload = draw_nonsense(lab, rng, namespace)
+            event, payload = draw_nonsense(scene, rng, namespace)
             ack = await transport.call(event, payload, 60.0)
             if ack.get("success") is not True:
-                lab.trace.note_refusal(ack)
+                scene.trace.note_refusal(ack)
             elif event not in HARMLESS:
-                lab.ledger.complain("forgery_taken", f"{event} of a stranger was taken")
+                scene.ledger.complain("forgery_taken", f"{event} of a stranger was taken")
         for frame in pick_some(rng, BROKEN_FRAMES):
             transport.send_raw(frame.replace("NS", namespace))
         await asyncio.sleep(rng.uniform(0.0, 5.0))
     except LinkDown:
         pass
     except AckLate as late:
-        if lab.is_calm_since(60.0):
-            lab.ledger.complain("stranger_unanswered", f"{late} was not answered within a minute")
+        if scene.is_calm_since(60.0):
+            scene.ledger.complain("stranger_unanswered", f"{late} was not answered within a minute")
     finally:
         transport.cut()
 
@@ -118,11 +116,11 @@ EVENTS = {
 }  # fmt: skip
 
 
-def draw_nonsense(lab: Lab, rng: Random, namespace: str) -> tuple[str, Any]:
+def draw_nonsense(scene: Scene, rng: Random, namespace: str) -> tuple[str, Any]:
     """Return an event and a payload that Master must refuse: malformed, or forged with names that exist."""
     event = rng.choice(EVENTS[namespace])
-    worker, account = pick(rng, lab.workers), pick(rng, sorted(lab.ledger.accounts))
-    session = pick(rng, list(lab.ledger.logins))
+    worker, account = pick(rng, scene.workers), pick(rng, sorted(scene.ledger.accounts))
+    session = pick(rng, list(scene.ledger.logins))
     if worker is None or rng.random() < 0.6:
         return event, rng.choice(NONSENSE)
     forged = {
@@ -136,67 +134,67 @@ def draw_nonsense(lab: Lab, rng: Random, namespace: str) -> tuple[str, Any]:
     return event, forged.get(event, {"workerId": None})
 
 
-async def burst(lab: Lab, rng: Random) -> None:
+async def burst(scene: Scene, rng: Random) -> None:
     """Up to ten thousand messages appear within a second."""
-    accounts, (count,) = sorted(lab.ledger.accounts), rng.choices((20, 200, 1_000, 10_000), (4, 14, 5, 1))
+    accounts, (count,) = sorted(scene.ledger.accounts), rng.choices((20, 200, 1_000, 10_000), (4, 14, 5, 1))
     if accounts:
-        lab.note("burst", str(count))
-        lab.platform.burst(pick_some(rng, accounts), count)
+        scene.note("burst", str(count))
+        scene.platform.burst(pick_some(rng, accounts), count)
 
 
-async def capacity_change(lab: Lab, rng: Random) -> None:
+async def capacity_change(scene: Scene, rng: Random) -> None:
     """A worker comes to take more or fewer accounts than before."""
-    worker = pick(rng, lab.workers)
+    worker = pick(rng, scene.workers)
     if worker is not None:
-        room = rng.choice((0, 1, 3, lab.scenario.max_accounts, 2 * lab.scenario.max_accounts))
-        lab.note("capacity_change", f"{worker.profile.id} {room}")
+        room = rng.choice((0, 1, 3, scene.scenario.max_accounts, 2 * scene.scenario.max_accounts))
+        scene.note("capacity_change", f"{worker.profile.id} {room}")
         worker.change(replace(worker.profile, max_accounts=room))
 
 
-async def capability_change(lab: Lab, rng: Random) -> None:
+async def capability_change(scene: Scene, rng: Random) -> None:
     """A worker comes to serve other platforms than before."""
-    worker = pick(rng, lab.workers)
+    worker = pick(rng, scene.workers)
     if worker is not None:
         platforms = tuple(sorted(pick_some(rng, PLATFORMS)))
-        lab.note("capability_change", f"{worker.profile.id} {platforms}")
+        scene.note("capability_change", f"{worker.profile.id} {platforms}")
         worker.change(replace(worker.profile, capabilities=platforms))
 
 
-async def edge_scans(lab: Lab, rng: Random) -> None:
+async def edge_scans(scene: Scene, rng: Random) -> None:
     """For some minutes, people scan in the very moment in which their time runs out, and some twice."""
-    lab.note("edge_scans")
-    lab.platform.scan_at_the_edge(rng, lab.settings.login_ttl_s)
+    scene.note("edge_scans")
+    scene.platform.scan_at_the_edge(rng, scene.settings.login_ttl_s)
     await asyncio.sleep(rng.uniform(60.0, 400.0))
-    lab.platform.scan_at_the_edge(None, 0.0)
+    scene.platform.scan_at_the_edge(None, 0.0)
 
 
-async def moved_by_hand(lab: Lab, rng: Random) -> None:
+async def moved_by_hand(scene: Scene, rng: Random) -> None:
     """A person says which worker an account belongs to, or that it is to be watched no more, or again."""
-    account, worker = pick(rng, sorted(lab.ledger.accounts)), pick(rng, lab.workers)
+    account, worker = pick(rng, sorted(scene.ledger.accounts)), pick(rng, scene.workers)
     if account is None or worker is None:
         return
     change = rng.choice(({"assigned_worker_id": worker.profile.id}, {"assigned_worker_id": None}, {"status": "paused"}))
-    lab.note("moved_by_hand", f"{account} {change}")
-    await lab.ask_http("PATCH", f"accounts/{account}", change)
+    scene.note("moved_by_hand", f"{account} {change}")
+    await scene.ask_http("PATCH", f"accounts/{account}", change)
     if "status" in change:
         await asyncio.sleep(rng.uniform(1.0, 60.0))
-        await lab.ask_http("PATCH", f"accounts/{account}", {"status": "active"})
+        await scene.ask_http("PATCH", f"accounts/{account}", {"status": "active"})
 
 
-async def moved_at_success(lab: Lab, rng: Random) -> None:
+async def moved_at_success(scene: Scene, rng: Random) -> None:
     """A person moves an account just when its worker has logged it in, before Master hears of that."""
-    session_id = await lab.wait_success(120.0)
-    login = lab.ledger.logins.get(session_id or "")
+    session_id = await scene.wait_success(120.0)
+    login = scene.ledger.logins.get(session_id or "")
     if login is None:
         return
     # whoever holds it already would keep it, and one that does not serve its platform would not get it
-    platform = lab.overseer.read_wishes()[login.account_id][0]
-    others = [one for one in lab.workers if one.find_epoch(login.account_id) is None]
-    worker = pick(rng, [one for one in others if platform in one.profile.capabilities] or lab.workers)
+    platform = scene.overseer.read_wishes()[login.account_id][0]
+    others = [one for one in scene.workers if one.find_epoch(login.account_id) is None]
+    worker = pick(rng, [one for one in others if platform in one.profile.capabilities] or scene.workers)
     if worker is None:
         return
-    lab.note("moved_at_success", login.account_id)
-    await lab.ask_http("PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id})
+    scene.note("moved_at_success", login.account_id)
+    await scene.ask_http("PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id})
 
 
 PEOPLE_FAULTS: dict[str, Fault] = {

@@ -4,45 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING
 
-from simulator.virtual.disk import TROUBLES
 from simulator.virtual.faults.base import Fault, pick
-
-if TYPE_CHECKING:
-    from simulator.virtual.lab import Lab
+from simulator.virtual.machine.disk import TROUBLES
+from simulator.virtual.scene import Scene
 
 MOMENTS = ("before_execute", "after_execute", "before_commit", "after_commit", "before_send", "idle")
 KILL_PATIENCE_S = 30.0
 
 
-async def worker_crash(lab: Lab, rng: Random) -> None:
+async def worker_crash(scene: Scene, rng: Random) -> None:
     """A worker's process dies, and is started again after a while."""
-    worker = pick(rng, lab.workers)
+    worker = pick(rng, scene.workers)
     if worker is not None:
-        lab.note("worker_crash", worker.profile.id)
+        scene.note("worker_crash", worker.profile.id)
         worker.crash()
 
 
-async def worker_freeze(lab: Lab, rng: Random) -> None:
+async def worker_freeze(scene: Scene, rng: Random) -> None:
     """A worker's process stops, and then runs on as if nothing had been: old frames, old beliefs."""
-    worker = pick(rng, [worker for worker in lab.workers if not lab.life_of(worker).stopped])
+    worker = pick(rng, [worker for worker in scene.workers if not scene.life_of(worker).stopped])
     if worker is None:
         return
-    life = lab.life_of(worker)
-    lab.note("worker_freeze", worker.profile.id)
-    lab.freeze(worker.profile.id, life)
+    life = scene.life_of(worker)
+    scene.note("worker_freeze", worker.profile.id)
+    scene.freeze(worker.profile.id, life)
     await asyncio.sleep(rng.choice((rng.uniform(1.0, 20.0), rng.uniform(20.0, 35.0), rng.uniform(35.0, 120.0))))
-    lab.thaw(worker.profile.id, life)
+    scene.thaw(worker.profile.id, life)
 
 
-async def master_kill(lab: Lab, rng: Random) -> None:
+async def master_kill(scene: Scene, rng: Random) -> None:
     """Master is killed: around a statement, a commit or a send, or while it does nothing; and started again."""
     moment, count, away_s = rng.choice(MOMENTS), rng.randint(1, 12), rng.choice((0.1, 1.0, 5.0, 20.0, 45.0))
-    house = lab.house
+    house = scene.house
     if house.master is None:
         return
-    lab.note("master_kill", f"{moment} {count}")
+    scene.note("master_kill", f"{moment} {count}")
     if moment == "idle":
         house.kill(moment)
     elif moment == "before_send":
@@ -57,58 +54,58 @@ async def master_kill(lab: Lab, rng: Random) -> None:
     await asyncio.sleep(away_s * rng.uniform(0.5, 1.5))
     if rng.random() < 0.3:  # and it dies again while it starts
         house.disk.arm(rng.choice(MOMENTS[:4]), rng.randint(1, 6), lambda: house.kill("start"))
-    await lab.open_master()
+    await scene.open_master()
 
 
-async def master_stall(lab: Lab, rng: Random) -> None:
+async def master_stall(scene: Scene, rng: Random) -> None:
     """Master's process stops for a while: nothing is read, no timer runs."""
-    lab.note("master_stall")
-    lab.house.stall()
+    scene.note("master_stall")
+    scene.house.stall()
     await asyncio.sleep(rng.uniform(2.0, 60.0))
-    lab.house.resume()
+    scene.house.resume()
 
 
-async def stalls_again(lab: Lab, rng: Random) -> None:
+async def stalls_again(scene: Scene, rng: Random) -> None:
     """Master's loop is kept busy for seconds, again and again: somebody sends what is dear to deal with."""
-    lab.note("stalls_again")
-    until = lab.clock.monotonic() + lab.settings.heartbeat_timeout_s * rng.uniform(2.0, 4.5)
-    while lab.clock.monotonic() < until:
-        lab.house.stall()
+    scene.note("stalls_again")
+    until = scene.clock.monotonic() + scene.settings.heartbeat_timeout_s * rng.uniform(2.0, 4.5)
+    while scene.clock.monotonic() < until:
+        scene.house.stall()
         await asyncio.sleep(rng.uniform(2.6, 9.0))
-        lab.house.resume()
+        scene.house.resume()
         await asyncio.sleep(rng.uniform(1.5, 4.0))
 
 
-async def clock_step(lab: Lab, rng: Random) -> None:
+async def clock_step(scene: Scene, rng: Random) -> None:
     """Somebody sets the wall clock, an hour forward or back."""
     seconds = rng.choice((-3600.0, -60.0, 60.0, 3600.0))
-    lab.note("clock_step", f"{seconds:g}")
-    lab.clock.step(seconds)
+    scene.note("clock_step", f"{seconds:g}")
+    scene.clock.step(seconds)
 
 
-async def disk_trouble(lab: Lab, rng: Random, kind: str) -> None:
+async def disk_trouble(scene: Scene, rng: Random, kind: str) -> None:
     """The disk does not take what it should, for a while."""
-    if lab.house.disk.trouble is not None:
+    if scene.house.disk.trouble is not None:
         return
-    lab.note(f"disk_{kind}")
-    lab.house.disk.trouble = kind
+    scene.note(f"disk_{kind}")
+    scene.house.disk.trouble = kind
     await asyncio.sleep(rng.choice((rng.uniform(0.1, 3.0), rng.uniform(3.0, 40.0))))
-    lab.house.disk.trouble = None
-    lab.house.disturb()
+    scene.house.disk.trouble = None
+    scene.house.disturb()
 
 
-async def disk_slow(lab: Lab, rng: Random) -> None:
+async def disk_slow(scene: Scene, rng: Random) -> None:
     """Commits take half a second on the average, for a while."""
-    lab.note("disk_slow")
-    lab.house.disk.slow = rng
+    scene.note("disk_slow")
+    scene.house.disk.slow = rng
     await asyncio.sleep(rng.uniform(2.0, 30.0))
-    lab.house.disk.slow = None
-    lab.house.disturb()
+    scene.house.disk.slow = None
+    scene.house.disturb()
 
 
 def _make_trouble(kind: str) -> Fault:
-    async def fault(lab: Lab, rng: Random) -> None:
-        await disk_trouble(lab, rng, kind)
+    async def fault(scene: Scene, rng: Random) -> None:
+        await disk_trouble(scene, rng, kind)
 
     return fault
 

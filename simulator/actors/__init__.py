@@ -1,0 +1,1 @@
+"""Workers, administrators and devices, over one Transport protocol."""

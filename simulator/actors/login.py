@@ -1,0 +1,159 @@
+"""A worker's side of QR logins: a code is fetched and shown, the platform is polled, the outcome is reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+from master.model import JsonObject
+from simulator.actors.connection import Connection, Refused
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.actors.world import World
+from simulator.chance import draw_backoff
+from simulator.truth.platform import LoginView
+
+LONGEST_S = 660.0
+"""When a worker gives up by itself: Master's hard end is 600 s after creation (protocol.md section 4)."""
+
+TRIES = 8
+
+STALE = "stale_epoch"
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+FindEpoch = Callable[[str], int | None]
+"""Tells which epoch of an account the worker knows; None if it does not hold the account."""
+
+
+class GaveUp(Exception):
+    """Master wants no more reports of this login, or cannot be reached."""
+
+
+class Logins:
+    """The logins that one worker has open, one per account."""
+
+    def __init__(self, world: World, connection: Connection, rng: Random, spawn: Spawn, find_epoch: FindEpoch) -> None:
+        self._world = world
+        self._find_epoch = find_epoch
+        self._connection = connection
+        self._rng = rng
+        self._spawn = spawn
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._accounts: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, request: JsonObject) -> None:
+        """Begin the login that Master asks for; one that is open for the same account ends."""
+        session_id, account_id = str(request["session_id"]), str(request["account_id"])
+        if session_id in self._tasks:
+            return
+        for other in [name for name, account in self._accounts.items() if account == account_id]:
+            self.cancel(other)
+        self._accounts[session_id] = account_id
+        self._tasks[session_id] = self._spawn(self._log_in(session_id, account_id))
+
+    def cancel(self, session_id: str) -> None:
+        """Close the login page of a session, if it is open."""
+        task = self._tasks.pop(session_id, None)
+        if task is not None:
+            task.cancel()
+        self._forget(session_id)
+
+    def cancel_all(self) -> None:
+        """Close every login page."""
+        for session_id in list(self._tasks):
+            self.cancel(session_id)
+
+    def type_input(self, request: JsonObject) -> None:
+        """Type what a person sent into the login page."""
+        session_id, platform = str(request["session_id"]), self._world.platform
+        if session_id not in self._tasks or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED:
+            return  # the page asks for nothing
+        if not platform.type_code(session_id, str(request["value"])):
+            self._world.ledger.complain("input_changed", f"{session_id}: the typed code is not the one that was sent")
+
+    async def _log_in(self, session_id: str, account_id: str) -> None:
+        plan = self._world.platform.begin_login(session_id, account_id)
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                await asyncio.sleep(plan.browser_start_s)
+                await self._show_code(session_id, account_id)
+                await self._poll(session_id, account_id, plan.error)
+        except (GaveUp, TimeoutError):
+            pass
+        finally:
+            self._tasks.pop(session_id, None)
+            self._forget(session_id)
+
+    async def _poll(self, session_id: str, account_id: str, error: str) -> None:
+        platform = self._world.platform
+        told: set[LoginView] = set()
+        while True:
+            await asyncio.sleep(self._world.scenario.login_poll_s)
+            view = platform.look_at_login(session_id)
+            if view is LoginView.WAITING and platform.is_code_old(session_id):
+                await self._show_code(session_id, account_id)
+            elif view is LoginView.CONFIRMED:
+                profile = platform.read_profile(session_id)
+                self._world.ledger.note_login_sent(session_id, account_id, profile["cookies"])
+                await self._report(session_id, {"status": "success", **profile})
+                self._world.ledger.note_login_acknowledged(session_id)
+                if platform.reports_twice():
+                    await self._report(session_id, {"status": "success", **profile})
+                return
+            elif view is LoginView.FAILED:
+                await self._report(session_id, {"status": "failed", "error_message": error})
+                return
+            elif view not in told:
+                told.add(view)
+                await self._tell_progress(session_id, view)
+
+    async def _tell_progress(self, session_id: str, view: LoginView) -> None:
+        if view is LoginView.SCANNED:
+            await self._report(session_id, {"status": "scanned"})
+        elif view is LoginView.CODE_NEEDED:
+            words = {"step": "sms_code", "message": "请输入短信验证码"}
+            await self._report(session_id, {"status": "sms_input_required", **words})
+
+    async def _show_code(self, session_id: str, account_id: str) -> None:
+        code = self._world.draw_code(self._world.platform.fetch_code(session_id))
+        self._world.tally.counts.qr_codes += 1
+        await self._send(
+            "worker:login:qrcode", {"session_id": session_id, "account_id": account_id, "qr_code_data": code}
+        )
+
+    async def _report(self, session_id: str, words: JsonObject) -> None:
+        account_id = self._accounts[session_id]
+        await self._send(
+            "worker:login:status", {"session_id": session_id, **words}, lambda: self._find_epoch(account_id)
+        )
+
+    async def _send(self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None) -> None:
+        """Send until acknowledged with success, with the epoch that is known at each try.
+
+        Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is for good, unless the worker has
+        heard of a newer one meanwhile.
+        """
+        for attempt in range(TRIES):
+            await self._connection.wait_ready()
+            epoch, wait_s = find_epoch(), 0.0
+            try:
+                await self._connection.call(event, data if epoch is None else {**data, "epoch": epoch})
+            except Refused as refused:
+                outdated = refused.code == STALE and find_epoch() not in (None, epoch)
+                if not refused.retryable and not outdated:
+                    raise GaveUp from refused
+                wait_s = refused.wait_s
+            except (LinkDown, AckLate):
+                pass
+            else:
+                return
+            await asyncio.sleep(wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s))
+        raise GaveUp(event)
+
+    def _forget(self, session_id: str) -> None:
+        self._accounts.pop(session_id, None)
+        self._world.platform.end_login(session_id)

@@ -1,0 +1,157 @@
+"""A worker's daily work: looking at its accounts when they are due, and reporting what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from master.model import JsonObject, LoginStatus, MessageKind
+from simulator.actors.connection import Connection
+from simulator.actors.outbox import Outbox, Report, Verdict, judge_ack
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.actors.world import World
+from simulator.pace import Signal
+from simulator.truth.holdings import Holdings
+from simulator.truth.platform import Item
+
+BATCH = 20
+"""Messages per report."""
+
+IDLE_S = 60.0
+"""How long to sleep where nothing is watched; news wakes the worker earlier."""
+
+
+class Watch:
+    """Watches one worker's accounts and ships the reports; its outbox and cursors outlive a crash."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        world: World,
+        holdings: Holdings,
+        connection: Connection,
+        rng: Random,
+        register_again: Callable[[], None],
+    ) -> None:
+        self._worker_id = worker_id
+        self._world = world
+        self._holdings = holdings
+        self._connection = connection
+        self._rng = rng
+        self._register_again = register_again
+        self._due: dict[str, float] = {}
+        self._cursors: dict[str, int] = {}
+        self._look_wake = Signal()
+        self._ship_wake = Signal()
+        self.outbox = Outbox(rng, retry_wait_s=world.scenario.retry_wait_s)
+
+    def hurry(self, account_ids: list[str]) -> None:
+        """Look at these accounts at once: they are new, or Master asks again."""
+        now = self._world.clock.monotonic()
+        self._due.update(dict.fromkeys(account_ids, now))
+        self._look_wake.set()
+
+    def flush(self) -> None:
+        """Send what waits for a later try now."""
+        self.outbox.hurry(self._world.clock.monotonic())
+        self._ship_wake.set()
+
+    async def run_looks(self) -> None:
+        """Look at each account when it is due, for ever."""
+        while True:
+            now = self._world.clock.monotonic()
+            self._due = {name: due for name, due in self._due.items() if name in self._holdings}
+            for account_id in [name for name, due in self._due.items() if due <= now]:
+                self._due[account_id] = now + self._look(account_id)
+            earliest = min(self._due.values(), default=now + IDLE_S)
+            await self._look_wake.wait(max(0.05, earliest - now))
+
+    async def run_shipping(self) -> None:
+        """Send each report until Master has acknowledged it with success, for ever."""
+        while True:
+            await self._connection.wait_ready()
+            now = self._world.clock.monotonic()
+            report = self.outbox.take_due(now)
+            if report is None:
+                await self._ship_wake.wait(self.outbox.find_wait(now))
+            else:
+                await self._send(report)
+
+    def _look(self, account_id: str) -> float:
+        """Look at one account and return the seconds until the next look."""
+        wait_s = self._holdings.find_wait(account_id)
+        if wait_s > 0:
+            return wait_s
+        account = self._holdings.find(account_id) or {}
+        interval_s = max(1.0, float(account.get("monitor_interval") or 20)) * self._rng.uniform(0.9, 1.1)
+        if account.get("login_status") != LoginStatus.LOGGED_IN or not self._may_look(account_id, account):
+            return interval_s
+        self._world.tally.counts.looks += 1
+        items = self._world.platform.look_at_messages(account_id, self._cursors.get(account_id))
+        for kind in MessageKind:
+            alike = [item for item in items if item.kind is kind]
+            for start in range(0, len(alike), BATCH):
+                if not self._put(account_id, kind, alike[start : start + BATCH]):
+                    return interval_s  # no room: the cursor stays, so that the next look sees them again
+        if items:
+            self._cursors[account_id] = items[-1].place
+        return interval_s
+
+    def _may_look(self, account_id: str, account: JsonObject) -> bool:
+        if self._world.platform.accepts(account_id, account.get("credentials")):
+            return True
+        if self._world.platform.is_enrolled(account_id):
+            self._world.ledger.complain(
+                "wrong_cookies", f"{self._worker_id} got other cookies for {account_id} than were stored"
+            )
+        return False  # a real account: nothing is invented for it
+
+    def _put(self, account_id: str, kind: MessageKind, items: list[Item]) -> bool:
+        numbers = [item.number for item in items]
+        report = Report(account_id, kind, numbers, [item.payload for item in items])
+        if not self.outbox.put(report, self._world.clock.monotonic()):
+            return False
+        self._world.tally.counts.messages_reported += len(numbers)
+        self._ship_wake.set()
+        return True
+
+    async def _send(self, report: Report) -> None:
+        counts, clock = self._world.tally.counts, self._world.clock
+        feed = (report.account_id, report.kind)
+        self._world.ledger.note_sent(feed, report.numbers)
+        counts.reports += 1
+        counts.resends += report.tries > 0
+        ack: JsonObject | None = None
+        try:
+            ack = await self._connection.ask("worker:message:detected", report.to_wire())
+        except (LinkDown, AckLate):
+            pass
+        finally:
+            if ack is None:  # also where a crash cancels this call: the outbox lies on the worker's disk
+                self.outbox.retry(report, clock.monotonic())
+        if ack is None:
+            return
+        verdict, least_s = judge_ack(ack)
+        if verdict is Verdict.AGAIN:
+            self.outbox.retry(report, clock.monotonic(), least_s)
+            if ack["error"].get("code") == "not_registered":
+                self._register_again()
+            return
+        self.outbox.settle(report)
+        if verdict is Verdict.TAKEN:
+            self._note_taken(report, ack)
+        else:
+            counts.reports_refused += 1
+            self._world.ledger.complain("report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}")
+
+    def _note_taken(self, report: Report, ack: JsonObject) -> None:
+        counts = self._world.tally.counts
+        inserted, duplicates = int(ack.get("inserted") or 0), int(ack.get("duplicates") or 0)
+        self._world.ledger.note_acknowledged((report.account_id, report.kind), report.numbers, inserted, duplicates)
+        counts.messages_acknowledged += len(report.numbers)
+        counts.messages_stored += inserted
+        counts.duplicates += duplicates
+        if self._rng.random() < self._world.scenario.repeat_rate:
+            counts.repeats_on_purpose += 1
+            again = Report(report.account_id, report.kind, report.numbers, report.items)
+            self.outbox.put(again, self._world.clock.monotonic() + self._rng.uniform(0.0, 2.0))

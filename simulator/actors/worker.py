@@ -1,0 +1,316 @@
+"""A simulated worker: registers, shows that it lives, watches its accounts and logs them in.
+
+away --connect--> connecting --registered--> connected --socket breaks--> connecting
+                                                 |------crash--> crashed --some seconds--> connecting
+                                                 +-----goodbye-> gone
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+
+from master.model import JsonObject
+from simulator.actors.connection import TROUBLE, Connection
+from simulator.actors.login import Logins
+from simulator.actors.transport import AckLate, LinkDown
+from simulator.actors.watch import Watch
+from simulator.actors.world import World
+from simulator.chance import draw_gap, open_stream
+from simulator.pace import Signal, end_tasks, wait_forever, wait_set
+from simulator.truth.holdings import Holdings, WorkerProfile
+from simulator.truth.tally import WorkerState
+
+LEASE_SHARE = 5 / 6
+"""The part of Master's timeout after which a worker that hears nothing stops by itself: 25 of 30 seconds."""
+
+
+PATIENCE_SHARE = 1 / 2
+"""The part of the interval after which an unanswered heartbeat is given up, so that the next one is not late."""
+
+LAPSED_LOOK_S = 0.5
+"""How often a worker that has stopped by itself looks whether it was given something meanwhile."""
+
+
+class Worker:
+    """One worker. A crash ends a life without a word; what lies on its disk (outbox, cursors) is kept."""
+
+    def __init__(self, profile: WorkerProfile, world: World) -> None:
+        seed = world.scenario.seed
+        self.profile = self._told = profile
+        self._world = world
+        self._rng = open_stream(seed, "worker", profile.id)
+        self._crashes = open_stream(seed, "crash", profile.id)
+        self._interval_s = 10.0
+        self._lease_s = 25.0
+        self._lease_from = world.clock.monotonic()
+        self._beat_at = self._lease_from
+        self._fresh = True
+        self._hurry = Signal()
+        self._crash_now = asyncio.Event()
+        self._registered = asyncio.Event()
+        self._register_again = False
+        self._known = False
+        self._leaving = False
+        self._group: asyncio.TaskGroup | None = None
+        listeners = {
+            "worker:registered": self._take_registration,
+            "master:task:assign": self._take_assignment,
+            "master:task:revoke": self._take_revocation,
+            "master:login:start": self._take_login,
+            "master:login:cancel": self._take_cancellation,
+            "master:login:user_input": self._take_input,
+        }
+        self._connection = Connection("/worker", world, listeners, self._register, self._rng, self._take_break)
+        self._holdings = Holdings(profile, world.clock, world.ledger)
+        watching = open_stream(seed, "watch", profile.id)
+        self._watch = Watch(profile.id, world, self._holdings, self._connection, watching, self._ask_registration)
+        self._logins = Logins(
+            world, self._connection, open_stream(seed, "reports", profile.id), self._spawn, self._holdings.find_epoch
+        )
+        self._set_state(WorkerState.AWAY)
+
+    @property
+    def waiting_reports(self) -> int:
+        """Return how many reports Master has not acknowledged yet."""
+        return len(self._watch.outbox)
+
+    @property
+    def oldest_report(self) -> float | None:
+        """Return when the oldest of these was first due (monotonic seconds); None if there is none."""
+        return self._watch.outbox.find_oldest()
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why the latest attempt to connect failed; None if it did not."""
+        return self._connection.trouble
+
+    def crash(self) -> None:
+        """Die now, and come back later."""
+        self._crash_now.set()
+
+    def change(self, profile: WorkerProfile) -> None:
+        """Be another kind of worker from now on, under the same name, and tell Master."""
+        self.profile = profile
+        self._holdings.introduce(profile)
+        self._ask_registration()
+
+    def flush(self) -> None:
+        """Send what waits for a later try now."""
+        self._watch.flush()
+
+    def shuffle_reports(self, rng: Random) -> None:
+        """Send what waits for a later try in another order."""
+        self._watch.outbox.shuffle(rng)
+
+    def find_epoch(self, account_id: str) -> int | None:
+        """Return the epoch in which this worker believes to hold an account; None if it does not."""
+        return self._holdings.find_epoch(account_id)
+
+    @property
+    def waits_to_act(self) -> bool:
+        """Whether this worker holds an account on which another may still act."""
+        return self._holdings.waits
+
+    async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
+        """Live, crash and return until `leave`; once `calm` is set there are no more crashes."""
+        wait_s = self._rng.uniform(0.0, self._world.scenario.ramp_s)
+        while not leave.is_set():
+            life = asyncio.create_task(self._live(wait_s))
+            crash = asyncio.create_task(self._await_crash(calm))
+            end = asyncio.create_task(leave.wait())
+            try:
+                await asyncio.wait({life, crash, end}, return_when=asyncio.FIRST_COMPLETED)
+                if leave.is_set() and not life.done():
+                    await self._say_goodbye()
+            finally:
+                self._connection.cut()  # first: from now on no event reaches this life
+                self._logins.cancel_all()
+                await end_tasks(life, crash, end)
+                self._holdings.drop_all()
+            if not life.cancelled():
+                life.result()  # a bug of the simulator must be seen
+            if not leave.is_set():
+                wait_s = await self._lie_crashed(calm)
+        self._set_state(WorkerState.GONE)
+
+    async def _live(self, wait_s: float) -> None:
+        self._set_state(WorkerState.CONNECTING)
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._connection.run(wait_s))
+            group.create_task(self._beat())
+            group.create_task(self._mind_lease())
+            group.create_task(self._watch.run_looks())
+            for _ in range(self._world.scenario.reports_at_once):
+                group.create_task(self._watch.run_shipping())
+
+    def _take_break(self) -> None:
+        if not self._leaving:
+            self._set_state(WorkerState.CONNECTING)
+
+    async def _await_crash(self, calm: asyncio.Event) -> None:
+        rate = self._world.scenario.crash_rate_per_min / 60
+        self._crash_now.clear()
+        if not await wait_set(self._crash_now, draw_gap(self._crashes, rate) if rate > 0 else None) and calm.is_set():
+            await wait_forever()
+
+    async def _lie_crashed(self, calm: asyncio.Event) -> float:
+        """Be dead for some seconds, less if all must calm down; return the wait before the next connection."""
+        self._set_state(WorkerState.CRASHED)
+        self._world.tally.counts.crashes += 1
+        self._world.tally.mark("worker crash")
+        away_s = self._crashes.uniform(*self._world.scenario.crash_return_s)
+        self._world.tally.tell(f"{self.profile.id} crashed, back in {away_s:.0f} s")
+        await wait_set(calm, away_s)
+        return self._crashes.uniform(0.0, 0.5)
+
+    async def _say_goodbye(self) -> None:
+        self._leaving = True  # no heartbeat may follow: it would be a sign of life
+        self._logins.cancel_all()
+        self._holdings.drop_all()
+        try:
+            await self._connection.call("worker:goodbye", {"workerId": self.profile.id, "reason": "leaving"}, 5.0)
+        except TROUBLE:
+            return
+        await self._connection.close()
+
+    # -- registration and signs of life ------------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        """Introduce this worker and wait for both answers. Errors: LinkDown, AckLate, Refused."""
+        counts = self._world.tally.counts
+        self._set_state(WorkerState.CONNECTING)
+        self._registered.clear()
+        self._register_again = False
+        sent = self._world.clock.monotonic()
+        self._told = self.profile
+        self._holdings.introduce(self._told)
+        await self._connection.call("worker:register", self.profile.to_wire())
+        if not await self._connection.expect(self._registered, 10.0):
+            self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
+        self._lease_from = sent
+        self._fresh = True
+        counts.registrations += 1
+        counts.reconnects += self._known
+        self._known = True
+        self._set_state(WorkerState.CONNECTED)
+        self._watch.flush()
+        self._hurry.set()
+
+    def _ask_registration(self) -> None:
+        self._register_again = True
+        self._hurry.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._connection.wait_ready()
+            if not self._register_again:
+                self._hurry.clear()
+            left_s = self._beat_at + self._interval_s - self._world.clock.monotonic()
+            wait_s = self._rng.uniform(0.0, self._interval_s) if self._fresh else max(0.0, left_s)
+            self._fresh = False
+            await self._hurry.wait(wait_s)
+            if self._leaving:
+                return
+            if not self._connection.ready:
+                continue  # it broke meanwhile: the next one begins with a registration
+            if self._fresh:
+                continue  # registered anew meanwhile: the first beat is spread again
+            try:
+                if self._register_again or await self._beat_once():
+                    await self._connection.greet()
+            except TROUBLE:
+                self._connection.cut()
+
+    async def _beat_once(self) -> bool:
+        """Send one heartbeat; True if Master's answer asks for a registration."""
+        counts = self._world.tally.counts
+        sent = self._beat_at = self._world.clock.monotonic()
+        try:
+            health, patience_s = self._describe_health(), self._interval_s * PATIENCE_SHARE
+            ack = await self._connection.ask("worker:heartbeat", health, patience_s)
+        except (LinkDown, AckLate):
+            counts.heartbeats_lost += not self._leaving
+            return False
+        if ack.get("success") is True:
+            counts.heartbeats += 1
+            self._lease_from = sent
+            return self._holdings.reconcile(ack.get("accountIds") or [], sent)
+        error = ack.get("error") or {}
+        return bool(error.get("code") == "not_registered")
+
+    def _describe_health(self) -> JsonObject:
+        held = len(self._holdings)
+        return {
+            "workerId": self.profile.id,
+            "stats": {
+                "activeAccounts": held,
+                "memoryUsage": round(180 + 45 * held + self._rng.uniform(-20, 20), 1),
+                "cpuUsage": round(min(100.0, 2 + 3 * held * self._rng.uniform(0.5, 1.5)), 1),
+            },
+            "timestamp": int(self._world.clock.now() * 1000),
+        }
+
+    async def _mind_lease(self) -> None:
+        """Stop acting when Master has acknowledged nothing for too long: it will give the accounts to others."""
+        while True:
+            left_s = self._find_lease_left()
+            if left_s <= 0 and (self._holdings or self._logins):
+                self._logins.cancel_all()
+                self._holdings.drop_all()
+                self._world.tally.counts.lapses += 1
+                self._world.tally.mark("worker heard nothing and stopped")
+                self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
+            await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
+
+    def _find_lease_left(self) -> float:
+        """Return the seconds for which this worker may act on what it holds, unless Master acknowledges more."""
+        return self._lease_from + self._lease_s - self._world.clock.monotonic()
+
+    # -- what Master says --------------------------------------------------------------------------------------
+
+    def _take_registration(self, data: JsonObject) -> None:
+        if data.get("success") is not True:
+            return
+        self._interval_s = float(data.get("heartbeatInterval") or 10)
+        self._lease_s = float(data.get("heartbeatTimeout") or 30) * LEASE_SHARE
+        self._watch.hurry(self._holdings.replace(data.get("accounts") or [], self._told, data.get("accountsTotal")))
+        self._registered.set()
+
+    def _take_assignment(self, data: JsonObject) -> None:
+        self._world.tally.counts.assignments += 1
+        if self._find_lease_left() <= 0:
+            return  # it may be old news, and others act by now: the next answer to a heartbeat says what is so
+        self._watch.hurry(self._holdings.take(data["accounts"]))
+
+    def _take_revocation(self, data: JsonObject) -> None:
+        dropped = self._holdings.drop(data["accountIds"])
+        self._world.tally.counts.revocations += len(dropped)
+
+    def _take_login(self, data: JsonObject) -> None:
+        self._logins.start(data)
+
+    def _take_cancellation(self, data: JsonObject) -> None:
+        self._logins.cancel(str(data["session_id"]))
+
+    def _take_input(self, data: JsonObject) -> None:
+        self._logins.type_input(data)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._group is not None, "events come only while the worker lives"
+        return self._group.create_task(work)
+
+    def _set_state(self, state: WorkerState) -> None:
+        self._world.tally.worker_states[self.profile.id] = state
+
+
+def draw_profiles(count: int, platforms: tuple[str, ...], max_accounts: int, prefix: str) -> list[WorkerProfile]:
+    """Return the workers of a run: of every three, two know all platforms and one knows a single one."""
+    profiles = []
+    for number in range(1, count + 1):
+        some = platforms if number % 3 else (platforms[number // 3 % len(platforms)],)
+        profiles.append(WorkerProfile(f"{prefix}-worker-{number:03d}", some, max_accounts, port=4000 + number))
+    return profiles

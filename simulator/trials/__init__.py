@@ -1,0 +1,1 @@
+"""Runs against a Master of its own: the demo, crashes, restarts."""

@@ -1,0 +1,1 @@
+"""What really happened, and what must hold of it."""

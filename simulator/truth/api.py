@@ -1,0 +1,88 @@
+"""Master's HTTP API as the simulator uses it: one protocol, and its implementation over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import aiohttp
+import orjson
+
+from master.model import JsonObject
+from simulator.truth.ledger import Ledger
+
+PAGE = 500
+"""Rows per page: the most that the API gives (protocol.md section 7)."""
+
+TRIES = 4
+
+
+class ApiTrouble(Exception):
+    """Master's HTTP API did not give what was asked for."""
+
+
+class Api(Protocol):
+    """Asks Master over HTTP."""
+
+    async def ask(
+        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: JsonObject | None = None
+    ) -> tuple[int, JsonObject]:
+        """Return status and JSON body. Errors: ApiTrouble if there is no answer."""
+        ...
+
+
+class HttpApi:
+    """Asks a real Master, with the token of MASTER_ADMIN_TOKEN if there is one; answers are searched for secrets."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, ledger: Ledger) -> None:
+        self._session = session
+        self._root = f"{url}/api/v1"
+        token = os.environ.get("MASTER_ADMIN_TOKEN")
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._ledger = ledger
+
+    async def ask(
+        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: JsonObject | None = None
+    ) -> tuple[int, JsonObject]:
+        """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
+        status, raw = 0, b""
+        for attempt in range(TRIES):
+            try:
+                async with self._session.request(
+                    method,
+                    f"{self._root}/{path}",
+                    params=query,
+                    data=None if body is None else orjson.dumps(body),
+                    headers=self._headers,
+                ) as answer:
+                    status, raw = answer.status, await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as fault:
+                raise ApiTrouble(f"{method} {path}: {type(fault).__name__} {fault}") from fault
+            self._ledger.search_secrets(f"{method} {path}", raw)
+            if status not in {429, 503}:
+                break
+            await asyncio.sleep(0.2 * 2**attempt)
+        try:
+            answered = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise ApiTrouble(f"{method} {path} answered {status} without JSON: {raw[:80]!r}") from None
+        return status, answered if isinstance(answered, dict) else {"data": answered}
+
+
+async def list_all(api: Api, path: str, **query: Any) -> AsyncIterator[JsonObject]:
+    """Yield every row of a list, page by page. Errors: ApiTrouble, also if the pages do not add up to `total`."""
+    offset = 0
+    while True:
+        status, answer = await api.ask("GET", path, query={**query, "limit": PAGE, "offset": offset})
+        if status != 200:
+            raise ApiTrouble(f"GET {path} answered {status}: {answer.get('error')}")
+        rows = answer["data"]
+        for row in rows:
+            yield row
+        offset += len(rows)
+        if not answer.get("has_more", len(rows) == PAGE):
+            break
+    if answer.get("total") != offset:
+        raise ApiTrouble(f"GET {path} says total {answer.get('total')} and lists {offset} rows")

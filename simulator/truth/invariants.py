@@ -1,0 +1,141 @@
+"""What must hold at the end of a run: Master's own lists, held against what really happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from master.model import JsonObject, LoginStatus, MessageKind
+from simulator.truth.api import Api, ApiTrouble, list_all
+from simulator.truth.ledger import Facts, Feed, Ledger, Told
+from simulator.truth.platform import Platform
+from simulator.truth.sequence import SeenSequence
+
+AT_ONCE = 8
+"""HTTP requests that are open at once."""
+
+LISTS = {
+    MessageKind.COMMENT: ("comments", "platform_comment_id"),
+    MessageKind.DIRECT_MESSAGE: ("direct-messages", "platform_message_id"),
+}
+
+Complain = Callable[[str, str], None]
+
+
+@dataclass(slots=True)
+class Stored:
+    """What Master's HTTP API lists about one run's accounts."""
+
+    messages: dict[Feed, list[JsonObject]] = field(default_factory=dict)
+    notifications: list[JsonObject] = field(default_factory=list)
+    accounts: dict[str, JsonObject] = field(default_factory=dict)
+
+
+async def read_stored(api: Api, account_ids: Sequence[str]) -> Stored:
+    """Read everything that Master lists about these accounts, page by page. Errors: ApiTrouble."""
+    stored = Stored()
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def read_account(account_id: str) -> None:
+        async with gate:
+            status, answer = await api.ask("GET", f"accounts/{account_id}")
+            if status != 200:
+                raise ApiTrouble(f"GET accounts/{account_id} answered {status}")
+            stored.accounts[account_id] = answer["account"]
+            for kind, (path, _) in LISTS.items():
+                rows = [row async for row in list_all(api, path, account_id=account_id)]
+                stored.messages[account_id, kind] = rows
+            stored.notifications += [row async for row in list_all(api, "notifications", account_id=account_id)]
+
+    await asyncio.gather(*(read_account(account_id) for account_id in account_ids))
+    return stored
+
+
+async def read_everything(api: Api, account_ids: Sequence[str]) -> Stored:
+    """Read the same from lists of everybody's, which takes few questions of a Master that nobody else uses.
+
+    Errors: ApiTrouble.
+    """
+    stored, wanted = Stored(), set(account_ids)
+    stored.accounts = {row["id"]: row async for row in list_all(api, "accounts") if row["id"] in wanted}
+    if missing := wanted - stored.accounts.keys():
+        raise ApiTrouble(f"GET accounts does not list {sorted(missing)}")
+    for kind, (path, _) in LISTS.items():
+        stored.messages |= {(account_id, kind): [] for account_id in account_ids}
+        async for row in list_all(api, path):
+            if row["account_id"] in wanted:
+                stored.messages[row["account_id"], kind].append(row)
+    stored.notifications = [row async for row in list_all(api, "notifications") if row["account_id"] in wanted]
+    return stored
+
+
+def check_all(
+    stored: Stored, facts: Facts, ledger: Ledger, platform: Platform, devices: Iterable[SeenSequence]
+) -> None:
+    """Hold Master's lists against what was acknowledged before they were read; each difference is a violation."""
+    for feed, rows in stored.messages.items():
+        ours = [str(row[LISTS[feed[1]][1]]) for row in rows if platform.is_ours(str(row[LISTS[feed[1]][1]]))]
+        check_messages(feed, ours, ledger.show_told(feed, facts), platform, ledger.complain)
+    check_inserted(stored, facts.inserted, platform, ledger.complain)
+    check_notifications(stored, ledger.complain)
+    check_logins(stored.accounts, facts.logged_in, ledger.complain)
+    check_devices(stored.notifications, devices)
+
+
+def check_messages(feed: Feed, listed: Sequence[str], told: Told, platform: Platform, complain: Complain) -> None:
+    """Check that everything acknowledged is listed, nothing is listed that was never sent, and nothing twice."""
+    account_id, kind = feed
+    for platform_id, times in Counter(listed).items():
+        if times > 1:
+            complain("stored_twice", f"{kind} {platform_id} of {account_id} is listed {times} times")
+    found = set(listed)
+    acknowledged = {platform.name_item(account_id, kind, number) for number in told.acknowledged}
+    for platform_id in sorted(acknowledged - found):
+        complain("acknowledged_and_lost", f"{kind} {platform_id} of {account_id} was acknowledged and is not listed")
+    sent = acknowledged | {platform.name_item(account_id, kind, number) for number in told.sent}
+    for platform_id in sorted(found - sent):
+        complain("never_sent", f"{kind} {platform_id} of {account_id} is listed and was never reported")
+
+
+def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: Complain) -> None:
+    """Check that Master did not acknowledge more insertions than it lists messages."""
+    listed = sum(
+        platform.is_ours(str(row[LISTS[kind][1]])) for (_, kind), rows in stored.messages.items() for row in rows
+    )
+    if inserted > listed:
+        complain("inserted_too_often", f"{inserted} insertions acknowledged, {listed} messages listed")
+
+
+def check_notifications(stored: Stored, complain: Complain) -> None:
+    """Check that each stored message has exactly one notification of its type, and each such notification a message."""
+    kinds = {kind.value for kind in MessageKind}
+    told = Counter((str(row["type"]), str(row["related_id"])) for row in stored.notifications if row["type"] in kinds)
+    kept = {(kind.value, str(row["id"])) for (_, kind), rows in stored.messages.items() for row in rows}
+    for kind, row_id in sorted(kept):
+        times = told.pop((kind, row_id), 0)
+        if times == 0:
+            complain("not_notified", f"{kind} {row_id} has no notification")
+        elif times > 1:
+            complain("notified_twice", f"{kind} {row_id} has {times} notifications")
+    for kind, row_id in sorted(told):
+        complain("notification_of_nothing", f"a notification of {kind} {row_id}, which is not listed")
+
+
+def check_logins(accounts: Mapping[str, JsonObject], logged_in: Iterable[str], complain: Complain) -> None:
+    """Check that each login whose success was acknowledged left a logged-in account with credentials."""
+    for account_id in sorted(logged_in):
+        account = accounts.get(account_id)
+        if account is None:
+            continue  # an account of somebody else, at a Master that was there before
+        if account.get("login_status") != LoginStatus.LOGGED_IN or account.get("has_credentials") is not True:
+            state, kept = account.get("login_status"), account.get("has_credentials")
+            complain("login_lost", f"{account_id} logged in; listed as {state}, has_credentials {kept}")
+
+
+def check_devices(notifications: Sequence[JsonObject], devices: Iterable[SeenSequence]) -> None:
+    """Check that each device has seen the whole sequence up to the newest notification listed."""
+    newest = max((int(row["seq"]) for row in notifications), default=0)
+    for device in devices:
+        device.judge_end(newest)

@@ -1,0 +1,154 @@
+"""What really happened, kept apart from Master: what was reported and acknowledged, and which rules were broken."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from master.clock import Clock
+from master.model import MessageKind
+from simulator.truth.ownership import Ownership
+
+SECRET_MARK = "sim-secret"  # noqa: S105 - a mark by which to recognise them, no secret
+"""Every cookie, password and typed code of a simulation contains this, so that a leak can be recognised."""
+
+MAX_VIOLATIONS = 200
+MAX_SESSIONS = 20_000
+
+Feed = tuple[str, MessageKind]
+"""One account's messages of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken. `at` is seconds since the start of the run."""
+
+    at: float
+    rule: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Told:
+    """Message numbers of one feed: sent to Master at least once, and acknowledged with success."""
+
+    sent: set[int] = field(default_factory=set)
+    acknowledged: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class ToldLogin:
+    """A login whose success was reported with these cookies: at least once, and perhaps acknowledged."""
+
+    account_id: str
+    cookies: list[Any]
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Master had acknowledged at one moment, and must therefore have stored."""
+
+    acknowledged: dict[Feed, set[int]]
+    inserted: int
+    accounts: set[str]
+    logins: set[str]
+    logged_in: set[str]
+    confirmations: set[tuple[str, str]]
+
+
+class Ledger:
+    """The independent record that Master's answers are held against."""
+
+    def __init__(self, clock: Clock, overlap_grace_s: float = 1.0) -> None:
+        self._clock = clock
+        self.started = clock.monotonic()
+        self.violations: list[Violation] = []
+        self.violation_count = 0
+        self.ownership = Ownership(self.complain, overlap_grace_s)
+        self.told: dict[Feed, Told] = {}
+        self.inserted = 0
+        self.accounts: set[str] = set()
+        self.logged_in: set[str] = set()
+        self.logins: dict[str, ToldLogin] = {}
+        self.confirmations: set[tuple[str, str]] = set()
+        self.on_complaint: Callable[[], object] = lambda: None
+        """Told of each complaint: a run of which only the first matters may end there."""
+        self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def complain(self, rule: str, detail: str) -> None:
+        """Note that a rule was broken; the first 200 keep their detail."""
+        self.violation_count += 1
+        if len(self.violations) < MAX_VIOLATIONS:
+            at = round(self._clock.monotonic() - self.started, 3)
+            self.violations.append(Violation(at, rule, detail[:500]))
+        self.on_complaint()
+
+    def note_sent(self, feed: Feed, numbers: Iterable[int]) -> None:
+        """Note that these messages are on their way: from now on Master may have stored them."""
+        self.told.setdefault(feed, Told()).sent.update(numbers)
+
+    def note_acknowledged(self, feed: Feed, numbers: list[int], inserted: int, duplicates: int) -> None:
+        """Note that Master acknowledged these messages: from now on they must be stored, once."""
+        told = self.told.setdefault(feed, Told())
+        told.acknowledged.update(numbers)
+        self.inserted += inserted
+        if inserted + duplicates != len(numbers):
+            self.complain(
+                "count_in_ack",
+                f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged",
+            )
+
+    def note_account(self, account_id: str) -> None:
+        """Note that Master acknowledged a new account."""
+        self.accounts.add(account_id)
+
+    def note_login_sent(self, session_id: str, account_id: str, cookies: list[Any]) -> None:
+        """Note that this success is on its way: from now on Master may have stored it."""
+        self.logins.setdefault(session_id, ToldLogin(account_id, cookies))
+
+    def note_login_acknowledged(self, session_id: str) -> None:
+        """Note that Master acknowledged this success."""
+        login = self.logins[session_id]
+        login.acknowledged = True
+        self.logged_in.add(login.account_id)
+
+    def note_confirmed(self, device_id: str, notification_id: str) -> None:
+        """Note that Master acknowledged that a device has shown a notification."""
+        self.confirmations.add((device_id, notification_id))
+
+    def freeze(self) -> Facts:
+        """Return what is acknowledged now; what comes later is not in it."""
+        return Facts(
+            {feed: set(told.acknowledged) for feed, told in self.told.items()},
+            self.inserted,
+            set(self.accounts),
+            {session_id for session_id, login in self.logins.items() if login.acknowledged},
+            set(self.logged_in),
+            set(self.confirmations),
+        )
+
+    def show_told(self, feed: Feed, facts: Facts) -> Told:
+        """Return what was sent of a feed until now, and what was acknowledged then."""
+        sent = self.told[feed].sent if feed in self.told else set()
+        return Told(sent, facts.acknowledged.get(feed, set()))
+
+    def note_closing(self, audience: str, session_id: str) -> bool:
+        """Note that `audience` saw a login's closing event; False if it had seen one of this session before."""
+        key = (audience, session_id)
+        if key in self._closings:
+            return False
+        self._closings[key] = None
+        if len(self._closings) > MAX_SESSIONS:
+            self._closings.popitem(last=False)
+        return True
+
+    def search_secrets(self, where: str, raw: bytes) -> None:
+        """Complain if what Master sent to people holds a simulated secret."""
+        place = raw.find(SECRET_MARK.encode())
+        if place >= 0:
+            self.complain(
+                "secret_leak", f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>"
+            )

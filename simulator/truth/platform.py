@@ -1,0 +1,347 @@
+"""The fake social platform: who scans when, which messages appear, and therefore what is true.
+
+A login seen from the platform; the plan for it is drawn from the seed when it begins:
+
+    waiting --scan--> scanned --(code typed)--> confirmed
+       |                 |
+       never             +--> failed
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import takewhile
+from random import Random
+from typing import Any
+
+from master.clock import Clock
+from master.model import JsonObject, MessageKind
+from simulator.chance import draw_gap, open_stream
+from simulator.scenario import Scenario
+from simulator.truth.ledger import SECRET_MARK
+
+PAGE = 20
+"""How many of the latest messages a browser sees that opens an account for the first time."""
+
+KEPT = 400
+"""How many messages per account the platform shows at most, or as many as came at once; who comes later missed them."""
+
+CODE_LASTS_S = 60.0
+"""How long the platform's own QR code holds before the worker must fetch a new one."""
+
+PHRASES = (
+    "太好看了",
+    "多少钱？",
+    "在哪里买的",
+    "已关注",
+    "Where is this?",
+    "Love it 😍",
+    "请回复私信",
+    "什么时候上新",
+    "哈哈哈",
+)
+NAMES = ("小鹿", "阿杰", "Mia", "豆豆", "晨曦", "Leo", "一只猫", "南风", "Ada", "老王")
+FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", "network error while logging in")
+
+
+class LoginView(StrEnum):
+    """What a browser on the login page sees."""
+
+    WAITING = "waiting"
+    SCANNED = "scanned"
+    CODE_NEEDED = "code_needed"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPlan:
+    """What is going to happen in one login. Times are seconds; `scan_after_s` is None if nobody ever scans."""
+
+    browser_start_s: float
+    scan_after_s: float | None
+    confirm_after_s: float
+    succeeds: bool
+    needs_code: bool
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message as the platform shows it. `place` counts an account's messages, `number` those of one kind."""
+
+    place: int
+    kind: MessageKind
+    number: int
+    payload: JsonObject
+
+
+@dataclass(slots=True)
+class _Login:
+    account_id: str
+    plan: LoginPlan
+    attempt: int
+    code_typed: bool = False
+    first_code_at: float | None = None
+    code_at: float = 0.0
+    codes: int = 0
+
+
+@dataclass(slots=True)
+class _Account:
+    handle: str
+    rng: Random
+    rate_per_s: float
+    attempts: int = 0
+    next_at: float = float("inf")
+    made: int = 0
+    numbers: dict[MessageKind, int] = field(default_factory=lambda: dict.fromkeys(MessageKind, 0))
+    shown: deque[Item] = field(default_factory=deque)
+    kept: int = KEPT
+
+    def show(self, item: Item) -> None:
+        """Show one more message, the oldest no more."""
+        self.shown.append(item)
+        while len(self.shown) > self.kept:
+            self.shown.popleft()
+
+
+class Platform:
+    """One world of accounts, people and messages, equal for equal seeds.
+
+    `run` goes into every id, so that two runs against one Master do not produce the same message.
+    """
+
+    def __init__(self, scenario: Scenario, clock: Clock, run: str) -> None:
+        self._scenario = scenario
+        self._clock = clock
+        self._run = run
+        self._accounts: dict[str, _Account] = {}
+        self._logins: dict[str, _Login] = {}
+        self._over = False
+        self._edge: tuple[Random, float] | None = None
+        self._mean_rate = scenario.rate_per_s / max(1, scenario.account_count)
+
+    @property
+    def produced(self) -> int:
+        """Return how many messages have appeared to somebody so far."""
+        return sum(account.made for account in self._accounts.values())
+
+    def enroll(self, account_id: str, handle: str) -> None:
+        """Make an account known under the name that its random streams hang on; ids differ from run to run."""
+        rng = open_stream(self._scenario.seed, "messages", handle)
+        self._accounts[account_id] = _Account(handle, rng, self._mean_rate * rng.uniform(0.4, 1.6))
+
+    def stop_producing(self) -> None:
+        """Show no new message to anybody from now on."""
+        self._over = True
+
+    # -- logins ------------------------------------------------------------------------------------------------
+
+    def begin_login(self, session_id: str, account_id: str) -> LoginPlan:
+        """Open the login page for an account and return what will happen."""
+        account = self._find(account_id)
+        account.attempts += 1
+        plan = draw_login(self._scenario, account.handle, account.attempts)
+        if self._edge is not None:
+            rng, ttl_s = self._edge
+            plan = replace(plan, scan_after_s=ttl_s + rng.choice((-2.1, -0.1, 0.0, 0.1)), confirm_after_s=0.0)
+        self._logins[session_id] = _Login(account_id, plan, account.attempts)
+        return plan
+
+    def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
+        """Let people scan about `ttl_s` after they saw the code, and some of them twice; None: as they like again."""
+        self._edge = None if rng is None else (rng, ttl_s)
+
+    def reports_twice(self) -> bool:
+        """Tell whether a browser shows once more that a login has succeeded."""
+        return self._edge is not None and self._edge[0].random() < 0.5
+
+    def end_login(self, session_id: str) -> None:
+        """Close the login page."""
+        self._logins.pop(session_id, None)
+
+    def fetch_code(self, session_id: str) -> str:
+        """Return the text of a fresh QR code."""
+        login = self._logins[session_id]
+        now = self._clock.monotonic()
+        login.codes += 1
+        login.code_at = now
+        if login.first_code_at is None:
+            login.first_code_at = now
+        handle = self._accounts[login.account_id].handle
+        return f"https://passport.example/scan?u={handle}&t={login.attempt}.{login.codes}"
+
+    def look_at_login(self, session_id: str) -> LoginView:
+        """Return what the login page shows now."""
+        login = self._logins[session_id]
+        plan = login.plan
+        if login.first_code_at is None or plan.scan_after_s is None:
+            return LoginView.WAITING
+        since_scan = self._clock.monotonic() - login.first_code_at - plan.scan_after_s
+        if since_scan < 0:
+            return LoginView.WAITING
+        if plan.needs_code and not login.code_typed:
+            return LoginView.CODE_NEEDED
+        if since_scan < plan.confirm_after_s:
+            return LoginView.SCANNED
+        return LoginView.CONFIRMED if plan.succeeds else LoginView.FAILED
+
+    def is_code_old(self, session_id: str) -> bool:
+        """Tell whether the QR code shown has run out at the platform and a new one must be fetched."""
+        return self._clock.monotonic() - self._logins[session_id].code_at > CODE_LASTS_S
+
+    def read_phone(self, session_id: str) -> str | None:
+        """Return the code that the account's owner got by SMS; None if the login is over."""
+        login = self._logins.get(session_id)
+        if login is None:
+            return None
+        rng = open_stream(self._scenario.seed, "sms", f"{self._accounts[login.account_id].handle}/{login.attempt}")
+        return f"{SECRET_MARK}-{rng.randrange(10**6):06d}"
+
+    def type_code(self, session_id: str, value: str) -> bool:
+        """Type an SMS code into the login page and tell whether it was the right one."""
+        login = self._logins.get(session_id)
+        if login is not None and value == self.read_phone(session_id):
+            login.code_typed = True
+            return True
+        return False
+
+    def read_profile(self, session_id: str) -> JsonObject:
+        """Return cookies, user_info and fingerprint of a confirmed login; from here on its messages appear."""
+        login = self._logins[session_id]
+        account = self._accounts[login.account_id]
+        rng = open_stream(self._scenario.seed, "profile", f"{account.handle}/{login.attempt}")
+        self._start_feed(account)
+        return {
+            "cookies": [
+                {
+                    "name": "sessionid",
+                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
+                    "path": "/",
+                },
+                {
+                    "name": "passport",
+                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
+                    "path": "/",
+                },
+            ],
+            "user_info": {
+                "nickname": f"{rng.choice(NAMES)}{rng.randrange(1000)}",
+                "avatar": f"https://img.example/{account.handle}.webp",
+                "uid": f"u-{self._run}-{account.handle}",
+                "followers": rng.randrange(10, 2_000_000),
+            },
+            "fingerprint": {
+                "userAgent": f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{rng.randrange(118, 141)}.0.0.0",
+                "viewport": {"width": rng.choice((1280, 1440, 1920)), "height": rng.choice((720, 900, 1080))},
+                "storage": f"{SECRET_MARK}.{rng.getrandbits(64):016x}",
+            },
+        }
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def accepts(self, account_id: str, credentials: Any) -> bool:
+        """Tell whether these are cookies that a simulated platform gave to this very account."""
+        cookies = credentials.get("cookies") if isinstance(credentials, dict) else None
+        wanted = f"{SECRET_MARK}.{account_id}."
+        return (
+            isinstance(cookies, list)
+            and bool(cookies)
+            and all(isinstance(cookie, dict) and str(cookie.get("value", "")).startswith(wanted) for cookie in cookies)
+        )
+
+    def is_enrolled(self, account_id: str) -> bool:
+        """Tell whether the account belongs to this run."""
+        return account_id in self._accounts
+
+    def burst(self, account_ids: Sequence[str], count: int) -> None:
+        """Let `count` messages appear at once on these accounts, as evenly as can be; all of them are shown."""
+        for place, account_id in enumerate(account_ids):
+            account = self._find(account_id)
+            share = len(range(place, count, len(account_ids)))
+            account.kept = max(KEPT, share)
+            for _ in range(share):
+                account.show(self._make_item(account))
+
+    def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
+        """Return the messages after `after` that show now, oldest first; the latest page if `after` is None."""
+        if self._over:
+            return []
+        account = self._find(account_id)
+        self._start_feed(account)  # it was logged in where another process played the platform
+        self._advance(account)
+        if after is None:
+            return list(account.shown)[-PAGE:]
+        new = list(takewhile(lambda item: item.place > after, reversed(account.shown)))
+        return new[::-1]
+
+    def name_item(self, account_id: str, kind: MessageKind, number: int) -> str:
+        """Return the platform's id of a message."""
+        return self._name(self._accounts[account_id].handle, kind, number)
+
+    def is_ours(self, platform_id: str) -> bool:
+        """Tell whether a message id comes from this run."""
+        return platform_id.startswith(f"{self._run}-")
+
+    def _name(self, handle: str, kind: MessageKind, number: int) -> str:
+        return f"{self._run}-{handle}-{'c' if kind is MessageKind.COMMENT else 'd'}{number}"
+
+    def _find(self, account_id: str) -> _Account:
+        if account_id not in self._accounts:
+            self.enroll(account_id, account_id)
+        return self._accounts[account_id]
+
+    def _start_feed(self, account: _Account) -> None:
+        if account.next_at == float("inf"):
+            account.next_at = self._clock.monotonic() + draw_gap(account.rng, account.rate_per_s)
+
+    def _advance(self, account: _Account) -> None:
+        now = self._clock.monotonic()
+        while account.next_at <= now:
+            account.show(self._make_item(account))
+            account.next_at += draw_gap(account.rng, account.rate_per_s)
+
+    def _make_item(self, account: _Account) -> Item:
+        rng = account.rng
+        kind = MessageKind.COMMENT if rng.random() < self._scenario.comment_share else MessageKind.DIRECT_MESSAGE
+        account.made += 1
+        account.numbers[kind] += 1
+        number = account.numbers[kind]
+        text, name, person = rng.choice(PHRASES), rng.choice(NAMES), rng.randrange(100_000)
+        post, inbound = rng.randrange(1, 30), rng.random() < 0.9
+        platform_id = self._name(account.handle, kind, number)
+        payload: JsonObject = {"content": text, "created_at": int(self._clock.now())}
+        if kind is MessageKind.COMMENT:
+            payload |= {
+                "platform_comment_id": platform_id,
+                "author_name": name,
+                "author_id": f"p{person}",
+                "post_id": f"post-{account.handle}-{post}",
+                "post_title": f"视频 {post}",
+            }
+        else:
+            payload |= {
+                "platform_message_id": platform_id,
+                "sender_name": name,
+                "sender_id": f"p{person}",
+                "direction": "inbound" if inbound else "outbound",
+            }
+        return Item(account.made, kind, number, payload)
+
+
+def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
+    """Return what happens in an account's login number `attempt`; equal for equal seeds."""
+    rng = open_stream(scenario.seed, "login", f"{handle}/{attempt}")
+    fate, luck = rng.random(), rng.random()
+    return LoginPlan(
+        browser_start_s=rng.uniform(0.3, 1.5),
+        scan_after_s=None if fate < scenario.never_scan_rate else rng.uniform(*scenario.scan_delay_s),
+        confirm_after_s=rng.uniform(0.2, 2.0),
+        succeeds=luck >= scenario.login_failure_rate,
+        needs_code=rng.random() < scenario.sms_rate,
+        error=rng.choice(FAILURES),
+    )

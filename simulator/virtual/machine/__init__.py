@@ -1,0 +1,1 @@
+"""The machine of a virtual run: time, processes, disk, network and Master in it."""

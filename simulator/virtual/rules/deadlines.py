@@ -1,0 +1,322 @@
+"""What has its time: when a silent worker is given up, and until when a login's reports are taken.
+
+Judged by what the workers were answered, what arrived at Master's door and what the laboratory did to Master, never by
+what Master remembers of it (simulation.md, invariants 7 to 10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from master.clock import Clock
+from master.memory import Watch
+from master.model import SessionStatus, WorkerStatus
+from master.periodic import PULSE_S
+from master.sessions import Sessions
+from master.settings import Settings
+from simulator.virtual.machine.house import House
+from simulator.virtual.rules.file_view import LoginRow, WorkerRow
+
+DETECTION_S = 1.0
+"""How late a silent worker may be given up by an undisturbed Master."""
+
+HELD_TIMEOUTS = 3
+"""For so many timeouts of silence a brake may hold a worker, however often it is put on anew."""
+
+EQUAL_S = 1e-6
+"""Moments so close are one: a brake may end exactly a timeout after the stall that put it on."""
+
+GHOST_S = 5.0
+"""How long an undisturbed Master may take to notice what became of a link."""
+
+Complain = Callable[[str, str], None]
+"""Takes a rule that was broken, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a group of turns began: by the monotonic clock, and by the wall clock in Unix seconds."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def read(cls, clock: Clock) -> Moment:
+        """Return this moment."""
+        return cls(clock.monotonic(), clock.now())
+
+
+@dataclass(slots=True)
+class Signs:
+    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
+
+    answered: float = float("-inf")
+    arrived: float = float("-inf")
+    """When the latest one arrived at Master's door, answered or not; if it stood still, when it could be read."""
+    left: bool = False
+    lost: tuple[Moment, Moment] | None = None
+    """When a turn decided last that it is given up, and when that was stored."""
+
+
+class Silence:
+    """Watches who is given up for being silent, over all Masters of a run."""
+
+    def __init__(self, house: House, settings: Settings, clock: Clock, complain: Complain) -> None:
+        self._house = house
+        self._timeout_s = settings.heartbeat_timeout_s
+        self._grace_s = settings.restart_grace_s
+        self._clock = clock
+        self._complain = complain
+        self._given_up: list[float] = []
+        self._may_count: list[float] = []
+        """The same, and others that Master may count: a turn of the same group gave them something before, or took them
+        in again after."""
+        self._chances: list[tuple[float, str]] = []
+        """When Master may have put a brake on, and who was silent for too long then; the latest last."""
+        self._resumed_at = -math.inf
+        self._brakes = self._holding = 0
+        """How many brakes there were, and how many workers that hold something, when it was last looked."""
+        self._ghosts: dict[tuple[str, str], float] = {}
+        self.signs: dict[str, Signs] = {}
+        self._unread: set[str] = set()
+        house.on_resume = self._go_on
+
+    def of(self, worker_id: str) -> Signs:
+        """Return a worker's signs of life."""
+        signs = self.signs.get(worker_id)
+        if signs is None:
+            signs = self.signs[worker_id] = Signs()
+        return signs
+
+    def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
+        """Note that a sign of life that was sent then was answered; Master's wall clock said `said_at` milliseconds.
+
+        Nobody may be answered while a turn that gives it up is being stored: it would act on, and so would who gets its
+        accounts.
+        """
+        signs = self.of(worker_id)
+        if sent - signs.answered > self._timeout_s:  # it may have been given up and taken in again by one group
+            self._may_count.append(self._clock.monotonic())
+        signs.answered = max(signs.answered, sent)
+        lost = signs.lost
+        if lost and sent < lost[1].monotonic and int(lost[0].wall * 1000) < said_at < int(lost[1].wall * 1000):
+            self._complain("answered_while_lost", f"{worker_id} was answered at {said_at}, while it was given up")
+
+    def note_arrived(self, worker_id: str) -> None:
+        """Note that a sign of life has arrived at Master's door."""
+        self.of(worker_id).arrived = self._clock.monotonic()
+        if self._house.stalled_since is not None:
+            self._unread.add(worker_id)
+
+    def _go_on(self, goes_on: bool) -> None:
+        # a Master that stood still hears then what arrived meanwhile; one that was killed never does
+        if goes_on:
+            self._resumed_at = self._clock.monotonic()
+            for worker_id in self._unread:
+                self.of(worker_id).arrived = self._resumed_at
+        self._unread.clear()
+
+    # -- after every turn ----------------------------------------------------------------------------------------
+
+    def check_given_up(
+        self,
+        before: Mapping[str, WorkerRow],
+        now: Mapping[str, WorkerRow],
+        began: float | None,
+        *holdings: Collection[str],
+    ) -> None:
+        """Check that nobody is given up before the time, nor what stall and brake must keep.
+
+        `began` is when the group of turns began (monotonic), None for what a new Master did while it started: nobody
+        was looking then. `holdings` are the workers that hold something when it is decided: they alone count. Where it
+        is not known what the turns of a group before it had changed, there are several, and all must agree.
+        """
+        lost = [
+            worker_id
+            for worker_id, worker in now.items()
+            if worker.status == WorkerStatus.OFFLINE
+            and worker_id in before
+            and before[worker_id].status != WorkerStatus.OFFLINE
+            and not self.of(worker_id).left
+        ]
+        if not lost:
+            return
+        at = self._clock.monotonic()
+        if began is not None:
+            ended = Moment.read(self._clock)
+            for worker_id in lost:
+                self.of(worker_id).lost = Moment(began, ended.wall - (at - began)), ended
+        for worker_id in lost:
+            silent_s = at - self.signs[worker_id].answered
+            if silent_s <= self._timeout_s:
+                self._complain("given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago")
+        grace_end = self._house.started_at + self._timeout_s + self._grace_s
+        early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
+        if at < grace_end and early:
+            self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
+        if began is None:
+            return
+        stall_ended = self._house.stall_ended
+        started_at = self._house.started_at  # Master has heard somebody then at the earliest, or when it answered
+        ends = {name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost}
+        held = [name for name in lost if at < ends[name] - EQUAL_S]
+        if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
+            detail = f"{held} given up {at - stall_ended:.3f} s after Master's own stall"
+            self._complain("given_up_after_stall", detail)
+        self._check_brake(lost, now, at, began, holdings)
+
+    def _find_hold_end(self, heard: float, *, slack_s: float = 0.0) -> float:
+        """Return until when a brake may hold a worker that was heard last then: for three timeouts of silence.
+
+        A stall that began before its time was up, or `slack_s` later, leaves it one timeout.
+        """
+        timeout_s, stalls = self._timeout_s, self._house.stalls
+        ends = [one.ended for one in stalls if heard < one.ended and one.began <= heard + timeout_s + slack_s]
+        return max(heard + HELD_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
+
+    def _check_brake(
+        self,
+        lost: list[str],
+        now: Mapping[str, WorkerRow],
+        at: float,
+        began: float,
+        holdings: Sequence[Collection[str]],
+    ) -> None:
+        lately, found = [then for then in self._given_up if at - then <= self._timeout_s], list[tuple[int, int]]()
+        for holding in holdings:
+            counted = len(lately) + sum(name in holding for name in lost)
+            total = counted + sum(now[name].status != WorkerStatus.OFFLINE for name in holding if name in now)
+            if counted > len(lately) and total >= 3 and 2 * counted > total:
+                found.append((counted, total))
+        # whenever its turns were during this time, Master counts as lately lost what began so lately at least
+        self._given_up = lately + [began] * sum(any(name in holding for holding in holdings) for name in lost)
+        served = {platform for one in holdings for name in one if name in now for platform in now[name].capabilities}
+        recent = [then for then in self._may_count if at - then <= 2 * self._timeout_s]
+        self._may_count = recent + [began] * sum(not served.isdisjoint(now[name].capabilities) for name in lost)
+        longest = max(at - self.signs[worker_id].answered for worker_id in lost)
+        if found and len(found) == len(holdings) and longest < 2 * self._timeout_s:
+            self._complain("brake_missed", f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s")
+
+    # -- once a second -------------------------------------------------------------------------------------------
+
+    def check_late(self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool) -> None:
+        """Check that whoever is silent is given up in time, and that no brake lasts for ever.
+
+        A brake that is put on when a worker's time is up lasts one further timeout. If one may have been on already, it
+        may begin anew at its end: because it was put on for others, or because Master stood still meanwhile. Whatever
+        disturbs Master lets it put a brake on anew.
+        """
+        at, offline = self._clock.monotonic(), WorkerStatus.OFFLINE.value
+        once_s, of, longest_s = self._timeout_s + DETECTION_S, self.of, self._timeout_s
+        overdue = [
+            worker_id
+            for worker_id, worker in workers.items()
+            if worker.status != offline and at - of(worker_id).arrived > longest_s
+        ]
+        for worker_id in overdue:
+            signs = self.signs[worker_id]
+            silent_s = at - signs.arrived
+            if braked:
+                due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
+                held_since = max(due, at - undisturbed_s)
+                brakes = 2 if self._may_have_been_braked(worker_id, held_since) else 1
+                late = at - held_since > brakes * once_s + DETECTION_S
+            else:
+                late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
+            if late:
+                self._complain(
+                    "given_up_late", f"{worker_id} is {workers[worker_id].status}, silent for {silent_s:.3f} s"
+                )
+                signs.arrived = at
+        self._note_chances(overdue, at)
+
+    def check_held(self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch) -> None:
+        """Check that outsiders neither put a brake on nor keep it on: what holds nothing is no reason for one.
+
+        No worker that holds something is held for longer than a brake may, however often it is put on anew; but a
+        Master that stands still gives nobody up, nor one that something else kept from its work within a timeout. Who
+        was heard since a brake was put on may have been silent then.
+        """
+        at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
+        alive = [name for name in holding if name in workers and workers[name].status != WorkerStatus.OFFLINE]
+        if watch.brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
+            lately = sum(at - then <= once_s + DETECTION_S for then in self._may_count)
+            since, put_on_at = [self.of(name).answered for name in alive], watch.put_on_at
+            lost = lately + sum(heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since)
+            total = lately + min(len(alive), self._holding)
+            if not 2 * lost > total:
+                self._complain("brake_held", f"a brake is put on: {lost} of {total} that hold something are silent")
+        self._brakes, self._holding = watch.brakes, len(alive)
+        if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
+            return
+        if at - house.hindered_at <= once_s + self._grace_s:
+            return
+        for name in alive:
+            signs = self.of(name)
+            heard = signs.arrived if signs.arrived >= house.started_at else house.started_at + self._grace_s
+            if at > self._find_hold_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
+                self._complain("brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s")
+                signs.arrived = at
+
+    def _note_chances(self, overdue: list[str], at: float) -> None:
+        stalled_since = self._house.stalled_since
+        ran_until = at if stalled_since is None else stalled_since
+        self._chances = [one for one in self._chances if at - one[0] <= 4 * (self._timeout_s + DETECTION_S)]
+        self._chances += [(at, name) for name in overdue if self.signs[name].arrived + self._timeout_s < ran_until]
+
+    def _may_have_been_braked(self, worker_id: str, moment: float) -> bool:
+        """Tell whether a brake that was on at a moment may begin anew for a worker when it ends."""
+        earliest = max(moment - self._timeout_s - DETECTION_S, self._house.started_at)
+        return any(
+            earliest < then < moment and (name != worker_id or then < self._resumed_at) for then, name in self._chances
+        )
+
+    def check_links(self, sessions: Sessions, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
+        """Check that each worker's socket stands in the network, and that whoever stays connected has one.
+
+        A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
+        it tries again, or its time is up, for as long as a brake may hold it.
+        """
+        at, longest_s = self._clock.monotonic(), HELD_TIMEOUTS * self._timeout_s + DETECTION_S
+        found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
+        find_link, connected = self._house.find_link, WorkerStatus.CONNECTED.value
+        for worker_id, seat in sessions.seats.items():
+            if seat.sid is not None:
+                link = find_link(seat.sid)
+                if link is not None and not link.ended_for_master:
+                    continue
+                ghost, limit_s = f"{seat.sid} speaks for {worker_id}, and its link has ended", GHOST_S
+            elif (worker := workers.get(worker_id)) is not None and worker.status == connected:
+                ghost, limit_s = f"{worker_id} is connected by no socket", longest_s
+            else:
+                continue
+            limits_s[worker_id, ghost] = limit_s
+            found[worker_id, ghost] = self._ghosts.get((worker_id, ghost), at)
+        self._ghosts = found
+        for (worker_id, ghost), since in found.items():
+            if min(at - since, undisturbed_s) > limits_s[worker_id, ghost]:
+                self._complain("ghost_socket", f"{ghost}, for {at - since:.0f} s")
+                self._ghosts[worker_id, ghost] = at
+
+
+def find_taken_late(
+    before: Mapping[str, LoginRow], now: Mapping[str, LoginRow], began: Moment, ended: Moment
+) -> list[str]:
+    """Return what was taken of logins whose time was up, by Master's wall clock, before their turn began.
+
+    Nothing can be said of a group of turns during which somebody stepped that clock.
+    """
+    if abs((ended.wall - began.wall) - (ended.monotonic - began.monotonic)) > 1e-3:
+        return []
+    taken = []
+    for session_id, login in now.items():
+        old = before.get(session_id)
+        if old is None or began.wall < old.expires_at:
+            continue
+        if login.status != old.status and login.status in (SessionStatus.SCANNING, SessionStatus.SUCCESS):
+            taken.append(f"{session_id} became {login.status} {began.wall - old.expires_at:.3f} s after its time")
+        elif login.expires_at > old.expires_at:
+            taken.append(f"{session_id} got more time {began.wall - old.expires_at:.3f} s after its time")
+    return taken

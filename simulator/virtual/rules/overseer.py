@@ -1,0 +1,337 @@
+"""What must hold at every moment of a virtual run: asked after every turn that wrote something, and once a second.
+
+Master's rows and Master's memory are held against each other, against what they were before, and against what the
+workers themselves were told (simulation.md, invariants 1 to 10, and 15).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from master.app import Master
+from master.group import Group
+from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
+from master.settings import Settings
+from master.turn import Parcel
+from simulator.truth.ledger import Ledger
+from simulator.virtual.machine.house import House
+from simulator.virtual.rules.deadlines import Moment, Signs, Silence, find_taken_late
+from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
+from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
+from simulator.virtual.rules.parcels import find_misassigned, find_mishandled, find_turned_away, list_closed
+
+LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
+"""The tables that the rules are about."""
+
+HEARD_BEATS = 2
+"""Who has said nothing for so many intervals between heartbeats gets no account to make loads even."""
+
+ARROWS = {
+    SessionStatus.PENDING: {SessionStatus.SCANNING, SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
+    SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
+}
+"""Where a login may go (protocol.md section 4); from an end nowhere."""
+
+
+class Overseer:
+    """Watches one file over all its Masters."""
+
+    def __init__(self, house: House, settings: Settings, ledger: Ledger, clock: Any) -> None:
+        self._house = house
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._reader = Reader(house.path)
+        self._view = View()
+        self._silence = Silence(house, settings, clock, ledger.complain)
+        self._began: Moment | None = None
+        """When the group of turns began that is being committed, which a slow disk makes long; None: not known."""
+        self._new = False
+        """Whether Master's memory has yet to be looked at for the first time."""
+        self._reported: dict[str, int | None] = {}
+        self._closed: set[str] | None = None
+        """The logins of which the group that is looked at tells that they have ended; None: not known."""
+        self._together = False
+        """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
+        self.held: set[tuple[str, str]] = set()
+        """Every (account, worker) that the file ever said: who holds an account, or held it before."""
+        self.checks = 0
+        self.brakes = 0
+        house.on_birth = self._look_unseen  # what the Master before has written last
+        house.disk.on_doubt = self._look_in_doubt
+
+    @property
+    def signs(self) -> dict[str, Signs]:
+        """Return each worker's signs of life."""
+        return self._silence.signs
+
+    @property
+    def open_logins(self) -> dict[str, LoginRow]:
+        """Return the login sessions that are open, by their id."""
+        return self._view.logins
+
+    def adopt(self, master: Master) -> None:
+        """Look after every turn of a new Master, and at what it has done to the file before anybody could look."""
+
+        def look(group: Group) -> None:
+            self._together, self._began, self._closed = len(group.items) > 1, _find_beginning(group), list_closed(group)
+            for rule, detail in (*find_mishandled(group, self._view.accounts), *find_turned_away(group)):
+                self._complain(rule, detail)
+            self.look(master)
+
+        publish = master.rooms.publish
+
+        async def look_and_publish(parcels: Sequence[Parcel]) -> None:
+            for rule, detail in find_misassigned(parcels, master.memory.farm):
+                self._complain(rule, detail)
+            await publish(parcels)
+
+        master.turns.on_commit = look
+        master.rooms.publish = look_and_publish  # type: ignore[method-assign]  # secrets are filled in after the commit
+        before = self._view
+        self._look_unseen()
+        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at after its next turn: now it may be amid one
+
+    def _look_unseen(self) -> None:
+        """Look at what was written when nobody was looking: in how many turns, and when, is not known any more."""
+        if self._house.path.exists():
+            before, self._together, self._began, self._closed = self._view, True, None, None
+            self._view = self._reader.read(before, LOOKED_AT)
+            self._check_hands(before, self._view)
+            self._check_sessions(before, self._view)
+            self._new = True
+
+    def _look_in_doubt(self) -> None:
+        """Look at what a commit that failed has stored all the same: Master does not know it until it reads it."""
+        before = self._view
+        self._look_unseen()
+        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at when it has been loaded anew
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
+        """Note that a worker heard that its sign of life, sent then, was taken, by Master's clock at `said_at` ms."""
+        self._silence.note_answered(worker_id, sent, said_at)
+
+    def note_success(self, session_id: str, epoch: int | None) -> None:
+        """Note in which epoch of its account, as far as it knew, a worker reported a login's success.
+
+        Of one that was ever reported without an epoch it cannot be said by which report Master took it.
+        """
+        known = self._reported.get(session_id, epoch)
+        self._reported[session_id] = None if epoch is None or known is None else max(epoch, known)
+
+    def note_arrived(self, worker_id: str) -> None:
+        """Note that a sign of life has arrived at Master's door."""
+        self._silence.note_arrived(worker_id)
+
+    # -- after every turn ----------------------------------------------------------------------------------------
+
+    def look(self, master: Master) -> None:
+        """Check everything that the tables written to since the last look have a say in."""
+        dirty, self._house.disk.dirty = self._house.disk.dirty, set()
+        if not dirty & LOOKED_AT:
+            return
+        self.checks += 1
+        before, now = self._view, self._reader.read(self._view, dirty)
+        if now.accounts is not before.accounts or now.workers is not before.workers or self._new:
+            self._new = False
+            self._check_hands(before, now)
+            if not self._together:
+                self._check_choice(before, now)
+            self._check_memory(master, now)
+            began = None if self._began is None else self._began.monotonic
+            holdings = (before.list_holding(), now.list_holding()) if self._together else (before.list_holding(),)
+            self._silence.check_given_up(before.workers, now.workers, began, *holdings)
+        if "login_sessions" in dirty:
+            self._check_sessions(before, now)
+            self._check_logins(master, now)
+        self._view = now
+
+    def _check_hands(self, before: View, now: View) -> None:
+        gained = set()
+        self.held |= {(name, account.owner) for name, account in now.accounts.items() if account.owner is not None}
+        for account_id, account in now.accounts.items():
+            old = before.accounts.get(account_id)
+            if old is not None and account.epoch < old.epoch:
+                self._complain("epoch_fell", f"{account_id} went from epoch {old.epoch} to {account.epoch}")
+            if account.owner is None or (old is not None and (account.owner, account.epoch) == (old.owner, old.epoch)):
+                continue
+            if old is not None and account.epoch <= old.epoch:
+                self._complain("epoch_kept", f"{account_id} went to {account.owner} in epoch {account.epoch} again")
+            gained.add(account.owner)
+            self._check_gain(account_id, account, now.workers.get(account.owner))
+        loads = dict.fromkeys(now.workers, 0)
+        for account in now.accounts.values():
+            if account.owner is not None:
+                loads[account.owner] += 1
+        for worker_id, worker in now.workers.items():
+            if worker.load != loads[worker_id]:
+                self._complain("load_differs", f"{worker_id} is said to hold {worker.load}, holds {loads[worker_id]}")
+            most: float = worker.max_accounts
+            old_worker = before.workers.get(worker_id)
+            if self._together:  # it may have been given them before it said, in the same group, that it takes less
+                most = math.inf if old_worker is None else max(most, old_worker.max_accounts)
+            if worker_id in gained and loads[worker_id] > most:
+                self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
+
+    def _check_gain(self, account_id: str, account: AccountRow, worker: WorkerRow | None) -> None:
+        if account.pinned not in (None, account.owner):
+            self._complain("pin_ignored", f"{account_id} is pinned to {account.pinned}, went to {account.owner}")
+        if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
+            self._complain("given_to_absent", f"{account_id} was given to {account.owner}, which is not connected")
+        elif account.platform not in worker.capabilities:
+            self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")
+
+    def _check_choice(self, before: View, now: View) -> None:
+        """Check that what Master was free to place went to the least loaded worker."""
+        gains, lost, evened = list[Gain](), Counter[str](), False
+        for account_id, account in now.accounts.items():
+            old = before.accounts.get(account_id)
+            if old is not None and old.owner is not None and old.owner != account.owner:
+                lost[old.owner] += 1
+            if account.owner is None or (old is not None and account.epoch == old.epoch):
+                continue
+            logins = [login.worker_id for login in before.logins.values() if login.account_id == account_id]
+            if old is not None and old.pinned == account.pinned and self._may_keep(old, now):
+                evened = True
+                if self._is_logged_in(account_id, now):
+                    self._complain("moved_while_logging_in", f"{account_id} went from {old.owner} to {account.owner}")
+            gains.append(
+                Gain(
+                    account.owner,
+                    account.platform,
+                    chosen=account.pinned is None and account.owner not in logins,
+                    kept=logins[0] if logins else None,
+                )
+            )
+        if gains:
+            takers = now.show_takers()
+            if evened:  # of who says nothing lately it is doubtful whether they are there: they get nothing then
+                takers = {name: taker for name, taker in takers.items() if self._was_heard_lately(name)}
+            for detail in find_overloaded(gains, lost, takers):
+                self._complain("not_least_loaded", detail)
+
+    def _was_heard_lately(self, worker_id: str) -> bool:
+        """Tell whether a worker surely counts as there for who makes loads even.
+
+        However long the turn took: it said something so lately by the turn's end, and before its beginning.
+        """
+        answered, began = self._silence.of(worker_id).answered, self._began
+        if began is None:
+            return False
+        quiet_s = HEARD_BEATS * self._settings.heartbeat_interval_s
+        return self._clock.monotonic() - quiet_s <= answered <= began.monotonic and answered >= self._house.started_at
+
+    @staticmethod
+    def _may_keep(old: AccountRow, now: View) -> bool:
+        """Tell whether the owner of an account could have kept it."""
+        owner = now.workers.get(old.owner or "")
+        return owner is not None and owner.status == WorkerStatus.CONNECTED and old.platform in owner.capabilities
+
+    @staticmethod
+    def _is_logged_in(account_id: str, now: View) -> bool:
+        """Tell whether somebody is logging an account in."""
+        return any(login.account_id == account_id and login.status in OPEN_SESSION for login in now.logins.values())
+
+    def _check_memory(self, master: Master, now: View) -> None:
+        farm, sessions = master.memory.farm, master.memory.sessions
+        known = {one.id: (one.assigned_worker_id, one.epoch) for one in farm.accounts.all()}
+        rows = {account_id: (account.owner, account.epoch) for account_id, account in now.accounts.items()}
+        states = {one.id: (one.status.value, one.assigned_accounts) for one in farm.workers.all()}
+        worker_rows = {worker_id: (worker.status, worker.load) for worker_id, worker in now.workers.items()}
+        for what, remembered, stored in (("account", known, rows), ("worker", states, worker_rows)):
+            if remembered != stored:
+                apart = sorted({*remembered.items()} ^ {*stored.items()}, key=str)
+                self._complain("memory_differs", f"{what}s of memory or file alone: {apart}")
+        for account_id, account in now.accounts.items():
+            if account.owner is not None and account_id not in farm.accounts.list_keys("owner", account.owner):
+                self._complain("memory_differs", f"{account_id} is not listed among those of {account.owner}")
+        for sid, worker_id in sessions.worker_of_socket.items():
+            if sessions.seats[worker_id].sid != sid:
+                self._complain("ghost_socket", f"{sid} speaks for {worker_id}, whose socket is another")
+        if len({seat.sid for seat in sessions.seats.values() if seat.sid}) != len(sessions.worker_of_socket):
+            self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
+
+    def _check_logins(self, master: Master, now: View) -> None:
+        memory = master.memory
+        known = {one.id: (one.account_id, one.status.value, one.expires_at) for one in memory.farm.logins.all()}
+        rows = {name: (login.account_id, login.status, login.expires_at) for name, login in now.logins.items()}
+        if known != rows:
+            apart = sorted({*known.items()} ^ {*rows.items()})
+            self._complain("memory_differs", f"logins of memory or file alone: {apart}")
+        if memory.deadlines.expiries != {name: login.expires_at for name, login in now.logins.items()}:
+            self._complain("memory_differs", f"open logins end at {memory.deadlines.expiries}, by the file {rows}")
+
+    def _check_sessions(self, before: View, now: View) -> None:
+        """Check what became of the login sessions; ended ones are forgotten."""
+        if self._began is not None:
+            for detail in find_taken_late(before.logins, now.logins, self._began, Moment.read(self._clock)):
+                self._complain("taken_after_deadline", detail)
+        opened: dict[str, str] = {}
+        for session_id, login in list(now.logins.items()):
+            account_id, status, old = login.account_id, login.status, before.logins.get(session_id)
+            was = SessionStatus.PENDING.value if old is None else old.status
+            if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
+                self._complain("login_arrow", f"{session_id} went from {was} to {status}")
+            if status == SessionStatus.SUCCESS and session_id not in self._reported:
+                self._complain("success_of_another", f"{session_id} is a success that {login.worker_id} never reported")
+            account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
+            if status == SessionStatus.SUCCESS and account is not None and epoch is not None and epoch < account.epoch:
+                self._complain(
+                    "old_epoch_taken", f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}"
+                )
+            if status not in OPEN_SESSION:
+                if self._closed is not None and session_id not in self._closed:
+                    self._complain("login_untold", f"{session_id} of {account_id} is {status}, and nobody is told")
+                del now.logins[session_id]
+                continue
+            if account_id in opened:
+                self._complain("two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}")
+            opened[account_id] = session_id
+
+    # -- once a second -------------------------------------------------------------------------------------------
+
+    def sweep(self, undisturbed_s: float) -> None:
+        """Check what time alone can break: late detection, and ghosts."""
+        master = self._house.master
+        if master is None:
+            return
+        watch = master.memory.watch
+        self.brakes = max(self.brakes, watch.brakes)
+        self._silence.check_late(self._view.workers, undisturbed_s, braked=watch.brake_until is not None)
+        self._silence.check_held(self._view.workers, self._view.list_holding(), watch)
+        self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
+
+    def check_even(self) -> None:
+        """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
+        now = self._reader.read(self._view, {"accounts", "workers"})
+        busy = {row[0] for row in self._reader.ask("SELECT id FROM accounts WHERE login_status = 'logging_in'")}
+        movable = [
+            (account.owner, account.platform)
+            for account_id, account in now.accounts.items()
+            if account.owner is not None and account.pinned is None and account_id not in busy
+        ]
+        for detail in find_uneven(now.show_takers(), movable):
+            self._complain("uneven", detail)
+
+    def read_wishes(self) -> dict[str, tuple[str, str, str | None]]:
+        """Return platform, status and pinned worker of each account."""
+        rows = self._reader.ask("SELECT id, platform, status, pinned_worker_id FROM accounts")
+        return {row[0]: row[1:] for row in rows}
+
+    def _complain(self, rule: str, detail: str) -> None:
+        self._ledger.complain(rule, detail)
+
+
+def _find_beginning(group: Group) -> Moment:
+    """Return the moment at which a group decided first; what it waited for before, each of its turns knew."""
+    first = min((done.turn for done in group.done), key=lambda turn: turn.monotonic)
+    return Moment(first.monotonic, first.now)

@@ -1,0 +1,74 @@
+"""What the turns of a group tell: whom an account is handed out to, and who hears that a login has ended.
+
+An account that goes to a worker which the same turn gives up is revoked at once: in the file nothing of it is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from master.farm import Farm
+from master.group import Group
+from master.model import WorkerStatus
+from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
+from master.protocol.worker import Goodbye, Registered, TaskAssign
+from master.turn import Parcel
+from simulator.virtual.rules.file_view import AccountRow
+
+CLOSINGS = (LoginSucceeded, LoginFailed, QrCodeExpired)
+
+Broken = tuple[str, str]
+"""The rule that is broken, and how."""
+
+
+def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[Broken]:
+    """Yield what is wrong with who gets what in each turn of a group; `before` are the accounts before the group."""
+    epochs: dict[str, int] = {}
+    for done in group.done:
+        draft = done.turn.draft
+        for account_id, account in draft.accounts.changed.items():
+            if account is None:
+                continue
+            row = before.get(account_id)
+            known = epochs.get(account_id, 0 if row is None else row.epoch)
+            if account.epoch > known + 1:
+                yield "handed_twice", f"{account_id} went from epoch {known} to {account.epoch} in one turn"
+            epochs[account_id] = account.epoch
+        for handout in done.turn.handouts:
+            worker = draft.workers.changed.get(handout.worker_id)
+            if handout.epochs and worker is not None and worker.status is WorkerStatus.OFFLINE:
+                given = ", ".join(sorted(handout.epochs))
+                yield "assigned_to_lost", f"{given} handed out to {handout.worker_id}, which the same turn gives up"
+
+
+def find_turned_away(group: Group) -> Iterator[Broken]:
+    """Yield the workers that a group takes in and gives up as well, though they did not say goodbye in it."""
+    came, left = set[str | None](), set[str]()
+    for done in group.done:
+        came |= {one.content.workerId for one in done.turn.parcels if isinstance(one.content, Registered)}
+        left |= {item.event.worker_id for item in done.items if isinstance(item.event, Goodbye)}
+    for worker_id in came - left - {None}:
+        worker = group.draft.workers.changed.get(worker_id or "")
+        if worker is not None and worker.status is WorkerStatus.OFFLINE:
+            yield "given_up_as_it_came", f"{worker_id} registered and was given up for its silence at once"
+
+
+def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
+    """Yield the accounts that are about to be sent to a worker that does not hold them, or not in that epoch."""
+    for parcel in parcels:
+        content = parcel.content
+        if isinstance(content, TaskAssign):
+            worker_id: str | None = parcel.address.id
+        elif isinstance(content, Registered):
+            worker_id = content.workerId
+        else:
+            continue
+        for shown in content.accounts or ():
+            account = farm.accounts.get(shown["id"])
+            if account is None or (account.assigned_worker_id, account.epoch) != (worker_id, shown["epoch"]):
+                yield "assigned_to_other", f"{shown['id']} of epoch {shown['epoch']} is sent to {worker_id}"
+
+
+def list_closed(group: Group) -> set[str]:
+    """Return the logins of which administrators are told that they have ended."""
+    return {parcel.content.session_id for parcel in group.parcels if isinstance(parcel.content, CLOSINGS)}

@@ -1,0 +1,245 @@
+"""What exists in one virtual run: Master's house, the actors, the lines between them, and what looks at all of it.
+
+Faults and rules are given this; how the run goes is lab.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from master.model import JsonObject
+from master.settings import Settings, load_settings
+from simulator.actors.admin import Admin
+from simulator.actors.client import Client
+from simulator.actors.transport import Transport
+from simulator.actors.worker import Worker
+from simulator.actors.world import WatchedTransport, World
+from simulator.scenario import Scenario
+from simulator.truth.api import ApiTrouble
+from simulator.truth.holdings import WorkerProfile
+from simulator.truth.ledger import Ledger
+from simulator.truth.platform import Platform
+from simulator.truth.stored_file import check_file, read_file
+from simulator.truth.tally import Tally
+from simulator.virtual.machine.house import House
+from simulator.virtual.machine.http import MemoryApi
+from simulator.virtual.machine.life import Life, find_life
+from simulator.virtual.machine.loop import VirtualClock, VirtualLoop
+from simulator.virtual.machine.network import Frame, Link
+from simulator.virtual.machine.trace import Trace, TracedTransport
+from simulator.virtual.machine.wire import LinkTransport
+from simulator.virtual.rules.overseer import Overseer
+
+LATENCY_S = (0.001, 0.03)
+START_GRACE_S = 30.0
+"""Virtual seconds without trouble of the disk in which some Master must come to answer."""
+
+FILE_LOOKS = 6
+"""How often the whole file is read after a killed Master, at most."""
+
+SIGN = re.compile(r'42/worker,\d+\["worker:(?:heartbeat|register)",\{"workerId":"([^"]*)"')
+
+
+class MasterStaysAway(Exception):
+    """Nothing hinders Master, and it does not start: there is nothing left to be checked."""
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One open connection of an actor."""
+
+    owner: str
+    namespace: str
+    link: Link
+    transport: LinkTransport
+
+
+class Scene:
+    """What one plan's run has; made inside the loop of its virtual time."""
+
+    def __init__(self, seed: int, scenario: Scenario, settings: Mapping[str, str], folder: Path) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop), "a laboratory needs virtual time"
+        self.seed, self.scenario, self._loop = seed, scenario, loop
+        self.clock = VirtualClock(loop)
+        self.trace = Trace(self.clock)
+        self.ledger = Ledger(self.clock, overlap_grace_s=0.0)
+        self.tally = Tally(self.clock)
+        self.platform = Platform(self.scenario, self.clock, f"v{seed}")
+        self.settings = _make_settings(settings, folder)
+        self.house = House(loop, self.clock, self.settings, seed)
+        self.overseer = Overseer(self.house, self.settings, self.ledger, self.clock)
+        self.house.on_open, self.house.on_killed = self.overseer.adopt, self._note_killed
+        self.world = World(
+            self.scenario,
+            self.clock,
+            self._open_transport,
+            self.platform,
+            self.ledger,
+            self.tally,
+            prefix="v",
+            draw_code=draw_blank_code,
+        )
+        self.api = MemoryApi(self.house, self.ledger)
+        self.workers: list[Worker] = []
+        self.admins: list[Admin] = []
+        self.clients: list[Client] = []
+        self.crowd: set[str] = set()
+        """Workers that came only to fall silent."""
+        self.lives: dict[str, Life] = {}
+        """Each worker's process, by its id."""
+        self._lines: dict[Line, None] = {}
+        self._numbers = itertools.count(1)
+        self._file_looks = 0
+        self._next_success: asyncio.Future[str] | None = None
+
+    def add_worker(self, profile: WorkerProfile) -> tuple[Worker, Life]:
+        """Make a worker in a process of its own."""
+        life = self.lives[profile.id] = Life(profile.id)
+        worker = life.call(Worker, profile, self.world)
+        self.workers.append(worker)
+        return worker, life
+
+    def close(self) -> None:
+        """Close what the run has opened, however it ended."""
+        self.overseer.close()
+        self.house.release()
+
+    def interrupt(self) -> None:
+        """End the run here."""
+        self._loop.interrupt()
+
+    # -- what faults may touch -----------------------------------------------------------------------------------
+
+    @property
+    def lines(self) -> list[Line]:
+        """Return the connections that stand, as far as their actors know."""
+        self._lines = {line: None for line in self._lines if not line.transport.ended}
+        return [line for line in self._lines if not line.transport.closed]
+
+    def life_of(self, worker: Worker) -> Life:
+        """Return a worker's process."""
+        return self.lives[worker.profile.id]
+
+    def note(self, fault: str, detail: str = "") -> None:
+        """Write into the trace that a fault happens."""
+        self.trace.note("fault", fault, detail)
+
+    def freeze(self, worker_id: str, life: Life) -> None:
+        """Stop a worker's process."""
+        self.ledger.ownership.suspend(worker_id)
+        self._loop.stop_life(life)
+
+    def thaw(self, worker_id: str, life: Life) -> None:
+        """Let a stopped worker's process run on."""
+        self.ledger.ownership.resume(worker_id, self.clock.monotonic())
+        self._loop.resume_life(life)
+
+    async def open_master(self) -> None:
+        """Start Master again and again until it answers.
+
+        Errors: MasterStaysAway if it does not, though for START_GRACE_S no trouble of the disk kept it from it.
+        """
+        disk, unhindered_s, tried = self.house.disk, 0.0, 0
+        while self.house.master is None:
+            began, hindered = self.clock.monotonic(), disk.hinders
+            if await self.house.open():
+                return
+            tried += 1
+            await asyncio.sleep(1.0)
+            if not (hindered or disk.hinders):
+                unhindered_s += self.clock.monotonic() - began
+            if unhindered_s > START_GRACE_S:
+                raise MasterStaysAway(f"it was started {tried} times: {self.house.trouble}")
+
+    def open_stranger(self, namespace: str, name: str) -> LinkTransport:
+        """Return a connection of somebody who is none of the actors."""
+        return self._open_line(namespace, name).transport
+
+    async def ask_http(self, method: str, path: str, body: JsonObject) -> None:
+        """Ask Master over HTTP; whether it answers or refuses is its own affair, but it may not fail."""
+        try:
+            status, answer = await self.api.ask(method, path, body=body)
+        except ApiTrouble:
+            return
+        if status >= 400:
+            self.trace.note_refusal(answer)
+        if status == 500:
+            self.ledger.complain("http_failed", f"{method} {path}: {answer}")
+
+    async def wait_success(self, timeout_s: float) -> str | None:
+        """Wait until a worker reports a login's success, which Master has not heard yet; return the session, if any."""
+        self._next_success = self._loop.create_future()
+        await asyncio.wait([self._next_success], timeout=timeout_s)
+        return self._next_success.result() if self._next_success.done() else None
+
+    def is_calm_since(self, seconds: float) -> bool:
+        """Tell whether Master has been up and unhindered for so long."""
+        house = self.house
+        hindered = house.master is None or house.disk.hinders or (house.life and house.life.stopped)
+        return not hindered and self.clock.monotonic() - house.undisturbed_since > seconds
+
+    # -- wiring --------------------------------------------------------------------------------------------------
+
+    def _note_killed(self) -> None:
+        self.house.disturb()
+        if self._file_looks < FILE_LOOKS and self.house.path.exists():
+            self._file_looks += 1
+            check_file_of(self)
+
+    def _open_transport(self, namespace: str) -> Transport:
+        life = find_life(None)
+        line = self._open_line(namespace, life.name if life is not None else namespace[1:])
+        sign, success = (self.overseer.note_answered, self._note_success) if life is not None else (None, None)
+        traced = TracedTransport(line.transport, line.owner, self.trace, self.clock, sign, success)
+        return WatchedTransport(traced, namespace, self.ledger, self.tally)
+
+    def _note_success(self, session_id: str, epoch: int | None) -> None:
+        self.overseer.note_success(session_id, epoch)
+        if self._next_success is not None and not self._next_success.done():
+            self._next_success.set_result(session_id)
+
+    def _open_line(self, namespace: str, owner: str) -> Line:
+        number = next(self._numbers)
+        rng = Random(f"{self.seed}/network/{number}")
+        link = Link(self._loop, rng, f"10.0.{number // 250 % 250}.{number % 250 + 1}", LATENCY_S)
+        link.up.tap = self._hear_sign
+        transport = LinkTransport(self.house.serve, link, namespace)
+        line = Line(owner, namespace, link, transport)
+        self._lines[line] = None
+        return line
+
+    def _hear_sign(self, frame: Frame | None) -> None:
+        """Note the signs of life that arrive at Master's door."""
+        if isinstance(frame, str):
+            found = SIGN.match(frame[:120])
+            if found is not None:
+                self.overseer.note_arrived(found[1])
+
+
+def draw_blank_code(text: str) -> str:
+    """Return what passes for a PNG image of `text`: drawing a real QR code takes longer than the rest of a login."""
+    return f"data:image/png;base64,{b64encode(text.encode()).decode()}"
+
+
+def check_file_of(scene: Scene) -> None:
+    """Hold the file against what has been acknowledged so far."""
+    check_file(
+        read_file(scene.house.path, thorough=False),
+        scene.ledger.freeze(),
+        scene.ledger,
+        scene.platform,
+        scene.ledger.complain,
+    )
+
+
+def _make_settings(given: Mapping[str, str], folder: Path) -> Settings:
+    environ = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder), **given}
+    return load_settings(environ, None)

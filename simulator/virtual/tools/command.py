@@ -1,0 +1,182 @@
+"""`python -m simulator virtual`: one run, many seeds, and what is done with a failing one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from simulator.arguments import Parser, require_report, require_writable
+from simulator.scenario import ScenarioTrouble
+from simulator.virtual.machine.commit import show_version
+from simulator.virtual.run import play
+from simulator.virtual.tools.ablations import ABLATIONS
+from simulator.virtual.tools.options import (
+    COMMAND,
+    build_ablate_parser,
+    build_parser,
+    build_shrink_parser,
+    name_single,
+    name_swarm,
+    read_faults,
+    read_jobs,
+    read_seeds,
+    read_shrink,
+    read_single,
+    read_swarm,
+    refuse,
+)
+from simulator.virtual.tools.record import Replay, play_and_record, replay
+from simulator.virtual.tools.seeds import SOMETIMES_FROM, Sums, Task, play_all, run_seeds
+from simulator.virtual.tools.shrink import Shrinking
+from simulator.virtual.tools.telling import (
+    SHOWN,
+    say,
+    say_progress,
+    show_failure,
+    show_outcome,
+    show_sometimes,
+    show_sums,
+    write_report,
+)
+
+INTERRUPTED = 130
+
+
+def run_virtual(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for and return the exit code: 0 only if nothing was violated.
+
+    Errors: ScenarioTrouble.
+    """
+    words = {"shrink": run_shrink, "replay": run_replay, "ablate": run_ablate}
+    if arguments and arguments[0] in words:
+        return words[arguments[0]](arguments[1:])
+    given = build_parser().parse_args(arguments)
+    return run_one(given) if given.seeds is None else run_many(given)
+
+
+def run_one(given: argparse.Namespace) -> int:
+    """Play one run, and say what came of it."""
+    plan = read_single(given)
+    report = None if given.report is None else require_report(given.report)
+    trace = None if given.trace is None else require_writable(given.trace)
+    outcome = play_and_record(plan, trace)
+    show_outcome(Console(stderr=given.json, emoji=False), outcome, *name_single(given, plan.seed))
+    if report is not None:
+        write_report(report, outcome)
+    if given.json:
+        print(json.dumps(outcome.to_wire(), ensure_ascii=False), flush=True)
+    return 1 if outcome.violations else 0
+
+
+def run_many(given: argparse.Namespace) -> int:
+    """Play many seeds, say how fast, and what was seen; stop at the first that fails, or by hand."""
+    refuse(given, ("seed", "report", "trace"), "is for one run, not for --seeds")
+    tasks, jobs = read_swarm(given, read_seeds(given.seeds)), read_jobs(given.jobs)
+    console, faults = Console(stderr=given.json, emoji=False), read_faults(given.faults)
+    told = 0
+
+    def tell(sums: Sums) -> None:
+        nonlocal told
+        for outcome in sums.failed[told:]:  # at once: a run of many hours may never come to its end
+            say(console, f"seed {outcome.seed} failed: {outcome.first}")
+        told = len(sums.failed)
+        if sums.seeds % 100 == 0:
+            say_progress(console, sums, len(tasks))
+
+    sums = run_seeds(tasks, jobs, tell, stop_at_first=not given.keep_going)
+    say_progress(console, sums, len(tasks))
+    rows = sums.list_sometimes(faults)
+    show_sometimes(console, rows)
+    unseen = [what for what, times in rows if not times] if sums.seeds >= SOMETIMES_FROM else []
+    for outcome in sums.failed[:SHOWN]:
+        show_failure(console, outcome, *name_swarm(given, outcome.seed))
+    if unseen:
+        say(console, f"never seen: {', '.join(unseen)}: such a swarm proves nothing about it")
+    if sums.stopped:
+        say(console, "stopped before the end")
+    if given.json:
+        print(json.dumps(show_sums(sums, rows), ensure_ascii=False), flush=True)
+    return INTERRUPTED if sums.stopped else int(bool(sums.failed or unseen))
+
+
+# -- what is done with a failing one -----------------------------------------------------------------------------
+
+
+def run_shrink(arguments: Sequence[str]) -> int:
+    """Make a failing run small, and keep its record."""
+    given = build_shrink_parser().parse_args(arguments)
+    plan, console = read_shrink(given), Console(emoji=False)
+    path = require_writable(given.trace or Path(f"shrunk-{given.seed}.jsonl"))
+    attempt = partial(play, until_violation=True)
+    rule = attempt(plan).first
+    if not rule:
+        say(console, f"seed {given.seed} violates nothing")
+        return 0
+    search = Shrinking(plan, rule, attempt, partial(say, console))
+    small = search.run()
+    outcome = play_and_record(small, path)
+    show_outcome(console, outcome, f"{COMMAND} replay {path}")
+    say(
+        console,
+        f"after {search.tried} runs: {small.scenario.workers} workers, {small.scenario.account_count} accounts, "
+        f"{small.chaos_s:.0f} s, faults: {', '.join(small.gaps_s) or 'none'}",
+    )
+    return 1
+
+
+def run_replay(arguments: Sequence[str]) -> int:
+    """Play a record again and compare."""
+    parser = Parser(prog=f"{COMMAND} replay", description="Play again what --trace has written, and compare each line.")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    path = parser.parse_args(arguments).file
+    again, console = replay(path), Console(emoji=False)
+    show_outcome(console, again.outcome, f"{COMMAND} replay {path}")
+    say(console, tell_replay(again))
+    return 1 if again.outcome.violations or again.difference else 0
+
+
+def tell_replay(again: Replay) -> str:
+    """Return whether a record was the same, and whether another version may be why it was not."""
+    if again.difference:
+        written, here = again.version or "a version that does not say which", show_version()
+        why = "" if written == here else f"; the record is of {written}, this is {here}"
+        return again.difference + why
+    return "the same, line by line" + (", as far as it goes: its run was stopped" if again.stopped else "")
+
+
+def run_ablate(arguments: Sequence[str]) -> int:
+    """Take safeguards away one by one and count the seeds that notice; 0 only if each absence is noticed."""
+    given = build_ablate_parser().parse_args(arguments)
+    names = list(ABLATIONS) if given.only is None else given.only.split(",")
+    if unknown := [name for name in names if name not in ABLATIONS]:
+        raise ScenarioTrouble(f"--only: there is no safeguard {unknown[0]!r}; known are {', '.join(ABLATIONS)}")
+    seeds, jobs = read_seeds(given.seeds), read_jobs(given.jobs)
+    console, blind = Console(emoji=False), []
+    for name in names:
+        played, rules = ablate(name, seeds, jobs, first=given.first)
+        caught = sum(rules.values())
+        most = ", ".join(sorted(rules, key=lambda rule: -rules[rule])[:3])
+        say(console, f"{name:20} {caught:4} of {played} seeds {('noticed: ' + most) if caught else 'NEVER NOTICED'}")
+        if not caught:
+            blind.append(name)
+    return 1 if blind else 0
+
+
+def ablate(name: str, seeds: Sequence[int], jobs: int, *, first: bool) -> tuple[int, dict[str, int]]:
+    """Play seeds without a safeguard; return how many, and how often each rule was the first to break."""
+    played, rules = 0, dict[str, int]()
+    with closing(play_all([replace(Task(seed), ablation=name) for seed in seeds], jobs)) as outcomes:
+        for outcome in outcomes:
+            played += 1
+            if outcome.violations:
+                rules[outcome.first] = rules.get(outcome.first, 0) + 1
+                if first:
+                    break
+    return played, rules

@@ -1,0 +1,198 @@
+"""What `python -m simulator virtual` may be told, what it means, and how to say the same again."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from simulator.arguments import Parser, require_between
+from simulator.scenario import ScenarioTrouble, change_scenario
+from simulator.virtual.faults import FAULTS
+from simulator.virtual.plan import DAY, LONGEST_H, Plan, plan_run
+from simulator.virtual.tools.ablations import ABLATIONS
+from simulator.virtual.tools.seeds import Task
+
+COMMAND = "python -m simulator virtual"
+RUN_FLAGS = {
+    "workers": "workers",
+    "accounts": "accounts",
+    "admins": "admins",
+    "clients": "clients",
+    "rate": "rate_per_s",
+    "seed": "seed",
+}
+"""Which setting of a scenario each flag of a single run changes."""
+
+DRAWN = tuple(flag for flag in RUN_FLAGS if flag != "seed")
+"""What each seed of a swarm draws for itself."""
+
+HOURS = 24.0
+MOST_SWARM_H = 100.0
+SEEDS = re.compile(r"(\d+)(?:\.\.(\d+))?", re.ASCII)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator virtual`."""
+    parser = Parser(
+        prog=COMMAND,
+        description="The real Master and the demo's actors in one process, in virtual time: one run, or with --seeds "
+        "many small ones.",
+        epilog=f"`{COMMAND} shrink --seed N` makes a failing seed of --seeds small, `shrink --single --seed N ...` a "
+        "failing run without --seeds; `replay FILE` plays what --trace has written and compares it line by line; "
+        "`ablate` takes Master's safeguards away one by one. Each has its own --help. "
+        "Exit code: 0 nothing violated, 1 violations, 2 unclear, 130 stopped.",
+    )
+    _add_run_options(parser)
+    add = parser.add_argument
+    add("--seed", type=int, metavar="N", help=f"of all randomness of one run, default {DAY.seed}")
+    add("--trace", type=Path, metavar="FILE", help="one run only: write everything that was said, line by line")
+    add("--report", type=Path, metavar="FILE", help="one run only: write a page with plots")
+    add(
+        "--seeds",
+        metavar="A..B",
+        help="play these seeds of a swarm: small runs, each with workers, rates and a mix of faults of its own; of the "
+        "options above only --hours and --faults go with it",
+    )
+    add("--jobs", type=int, metavar="N", help="with --seeds: processes, default 1")
+    add("--keep-going", action="store_true", help="with --seeds: do not stop at the first seed that fails")
+    add("--json", action="store_true", help="print one JSON object as the last line of stdout")
+    return parser
+
+
+def build_shrink_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator virtual shrink`."""
+    parser = Parser(
+        prog=f"{COMMAND} shrink",
+        description="Make a failing seed of a swarm small; with --single, a failing run without --seeds. Give it the "
+        "options with which it failed: the command that a failing run prints has them.",
+    )
+    add = parser.add_argument
+    add("--seed", type=int, required=True, metavar="N", help="the seed that fails: one of --seeds, or with --single")
+    add("--single", action="store_true", help=f"the run is `{COMMAND} --seed N ...`, not one of --seeds")
+    _add_run_options(parser, "with --single: ")
+    add("--trace", type=Path, metavar="FILE", help="where the small run's record goes, default shrunk-N.jsonl")
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser, when: str = "") -> None:
+    add = parser.add_argument
+    add("--workers", type=int, metavar="N", help=f"{when}default {DAY.workers}")
+    add("--accounts", type=int, metavar="N", help=f"{when}default four per worker")
+    add("--admins", type=int, metavar="N", help=f"{when}default {DAY.admins}")
+    add("--clients", type=int, metavar="N", help=f"{when}devices, default {DAY.clients}")
+    add("--rate", type=float, metavar="R", help=f"{when}messages per second in all, default {DAY.rate_per_s:g}")
+    add(
+        "--hours",
+        type=float,
+        metavar="H",
+        help=f"how long things go wrong, then they heal; default {HOURS:g}, of a swarm's seed some minutes",
+    )
+    add("--faults", default="all", metavar="all|none|NAME,NAME", help=f"names: {', '.join(FAULTS)}")
+
+
+def build_ablate_parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m simulator virtual ablate`."""
+    parser = Parser(prog=f"{COMMAND} ablate", description="Take Master's safeguards away one by one.")
+    add = parser.add_argument
+    add("--seeds", default="0..199", metavar="A..B", help="default %(default)s")
+    add("--jobs", type=int, default=1, metavar="N", help="processes, default 1")
+    add("--only", metavar="NAME,NAME", help=f"names: {', '.join(ABLATIONS)}")
+    add("--first", action="store_true", help="stop each at the first seed that notices")
+    return parser
+
+
+# -- what is meant -----------------------------------------------------------------------------------------------
+
+
+def read_faults(written: str) -> tuple[str, ...]:
+    """Return the faults that --faults names. Errors: ScenarioTrouble."""
+    if written in ("all", "none"):
+        return tuple(FAULTS) if written == "all" else ()
+    names = tuple(dict.fromkeys(name.strip() for name in written.split(",") if name.strip()))
+    if not names:
+        raise ScenarioTrouble(f"--faults is {written!r}, which names no fault; for none of them say none")
+    if unknown := [name for name in names if name not in FAULTS]:
+        raise ScenarioTrouble(f"--faults: there is no fault {unknown[0]!r}; known are all, none, {', '.join(FAULTS)}")
+    return names
+
+
+def read_seeds(written: str) -> range:
+    """Return the seeds of A..B, or the one of A. Errors: ScenarioTrouble."""
+    found = SEEDS.fullmatch(written.strip())
+    if found is None or len(written) > 40:
+        raise ScenarioTrouble(f"--seeds is {written!r}; allowed is 7 or 0..999")
+    first, last = int(found[1]), int(found[2] or found[1])
+    if not 0 <= last - first < 10_000_000:
+        raise ScenarioTrouble(f"--seeds is {written!r}; allowed are up to ten million, the lower one first")
+    return range(first, last + 1)
+
+
+def read_jobs(written: int | None) -> int:
+    """Return how many processes to use. Errors: ScenarioTrouble."""
+    return 1 if written is None else int(require_between(1, 64, written, "--jobs"))
+
+
+def read_single(given: argparse.Namespace) -> Plan:
+    """Return the plan of one run. Errors: ScenarioTrouble."""
+    refuse(given, ("jobs", "keep_going"), "is for --seeds: this is one run")
+    changes = {name: getattr(given, flag) for flag, name in RUN_FLAGS.items() if getattr(given, flag) is not None}
+    scenario = change_scenario(DAY, changes, {name: f"--{flag}" for flag, name in RUN_FLAGS.items()})
+    require_between(1, 5_000, scenario.workers, "--workers")
+    hours = HOURS if given.hours is None else require_between(0.01, LONGEST_H, given.hours, "--hours")
+    return plan_run(scenario, hours, read_faults(given.faults))
+
+
+def read_swarm(given: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
+    """Return seeds of a swarm as they are to be played. Errors: ScenarioTrouble."""
+    refuse(given, DRAWN, "is for one run: each seed of a swarm draws its own")
+    hours = None if given.hours is None else require_between(0.01, MOST_SWARM_H, given.hours, "--hours")
+    faults = read_faults(given.faults)
+    return [Task(seed, faults, hours) for seed in seeds]
+
+
+def read_shrink(given: argparse.Namespace) -> Plan:
+    """Return the plan of the run that is to be made small. Errors: ScenarioTrouble."""
+    if given.single:
+        return read_single(given)
+    refuse(given, DRAWN, "is for --single: each seed of a swarm draws its own")
+    (task,) = read_swarm(given, [given.seed])
+    return task.make_plan()
+
+
+def refuse(given: argparse.Namespace, flags: Iterable[str], why: str) -> None:
+    """Refuse options that would be without effect. Errors: ScenarioTrouble."""
+    for flag in flags:
+        value = getattr(given, flag, None)
+        if value is not None and value is not False:
+            raise ScenarioTrouble(f"--{flag.replace('_', '-')} {why}")
+
+
+# -- how to say it again -----------------------------------------------------------------------------------------
+
+
+def name_single(given: argparse.Namespace, seed: int) -> tuple[str, str]:
+    """Return the command that plays exactly this run again, and the one that makes it small."""
+    words = ["--seed", str(seed), *_name_options(given, (*DRAWN, "hours"))]
+    return shlex.join([*COMMAND.split(), *words]), shlex.join([*COMMAND.split(), "shrink", "--single", *words])
+
+
+def name_swarm(given: argparse.Namespace, seed: int) -> tuple[str, str]:
+    """Return the command that plays exactly this seed of a swarm again, and the one that makes it small."""
+    words = _name_options(given, ("hours",))
+    return (
+        shlex.join([*COMMAND.split(), "--seeds", str(seed), *words]),
+        shlex.join([*COMMAND.split(), "shrink", "--seed", str(seed), *words]),
+    )
+
+
+def _name_options(given: argparse.Namespace, flags: Iterable[str]) -> list[str]:
+    words: list[str] = []
+    for flag in flags:
+        if getattr(given, flag) is not None:
+            words += [f"--{flag}", str(getattr(given, flag))]
+    if given.faults != "all":  # in the order in which they are written: it is part of the run
+        words += ["--faults", ",".join(read_faults(given.faults)) or "none"]
+    return words
