@@ -177,12 +177,6 @@ class AlreadyExists(Conflict):
     code = "already_exists"
 
 
-class IllegalTransition(Conflict):
-    """A login in this state cannot do that."""
-
-    code = "illegal_transition"
-
-
 class LoginClosed(Conflict):
     """This login has ended; what comes later changes nothing."""
 
