@@ -24,7 +24,16 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.envdir = os.environ.get("NOX_ENVDIR", ".nox")  # .ci/run starts from an empty one
-nox.options.sessions = ["lint", "types", "contracts", "test", "simulate", "crash", "browser", "docs"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "contracts",
+    "test",
+    "simulate",
+    "crash",
+    "browser",
+    "docs",
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
@@ -77,7 +86,9 @@ def coverage(session: nox.Session) -> None:
 def simulate(session: nox.Session) -> None:
     """Play many seeds of the virtual laboratory with all faults; no invariant may be violated."""
     install(session)
-    run_trial(session, "virtual", *([] if session.posargs else ["--seeds", "0..199", "--jobs", "2"]))
+    run_trial(
+        session, "virtual", *([] if session.posargs else ["--seeds", "0..199", "--jobs", "2"])
+    )
 
 
 @nox.session

@@ -40,10 +40,19 @@ async def take_last_frame() -> RenderableType:
 
 def draw_picture(frame: RenderableType, path: Path) -> None:
     """Write the frame as SVG, in whatever monospaced font the reader has: a picture fetches nothing."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True,
+        width=COLUMNS,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+    )
     console.print(frame)
     plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.S)
-    path.write_text(console.export_svg(title="nox -s demo", code_format=plain, unique_id="demo"), encoding="utf-8")
+    path.write_text(
+        console.export_svg(title="nox -s demo", code_format=plain, unique_id="demo"),
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

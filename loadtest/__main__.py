@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_attacks(arguments[1:])
     plan = read_plan(arguments)
-    from loadtest.run import run_plan  # Locust replaces parts of the standard library when it is imported
+    from loadtest.run import (
+        run_plan,
+    )  # Locust replaces parts of the standard library when it is imported
 
     try:
         return run_plan(plan)

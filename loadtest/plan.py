@@ -35,19 +35,40 @@ class Plan:
 def read_plan(arguments: Sequence[str] | None = None) -> Plan:
     """Return the plan that the command line asks for; on a wrong value, say which and exit with code 2."""
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
-    parser.add_argument("--workers", type=_count, default=200, help="simulated workers (default: %(default)s)")
-    parser.add_argument("--admins", type=_count, default=2, help="administrators (default: %(default)s)")
-    parser.add_argument("--clients", type=_count, default=4, help="devices (default: %(default)s)")
-    parser.add_argument("--accounts", type=_count, default=400, help="accounts to watch (default: %(default)s)")
-    parser.add_argument("--time", type=read_seconds, default=60.0, help="seconds (default: %(default)s)")
-    parser.add_argument("--shape", choices=sorted(P99_MS), default="steady", help="all at once held, or in waves")
     parser.add_argument(
-        "--heartbeat", type=read_seconds, default=10.0, help="seconds between two heartbeats of a worker"
+        "--workers", type=_count, default=200, help="simulated workers (default: %(default)s)"
     )
-    parser.add_argument("--report", type=read_seconds, default=4.0, help="seconds between two reports of a worker")
-    parser.add_argument("--batch", type=_count, default=5, help="messages per report (default: %(default)s)")
-    parser.add_argument("--p99-ms", type=read_seconds, help=f"slowest p99 that passes (default: by shape, {P99_MS})")
-    parser.add_argument("--port", type=int, default=0, help="port of the Master (default: any free one)")
+    parser.add_argument(
+        "--admins", type=_count, default=2, help="administrators (default: %(default)s)"
+    )
+    parser.add_argument("--clients", type=_count, default=4, help="devices (default: %(default)s)")
+    parser.add_argument(
+        "--accounts", type=_count, default=400, help="accounts to watch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--time", type=read_seconds, default=60.0, help="seconds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shape", choices=sorted(P99_MS), default="steady", help="all at once held, or in waves"
+    )
+    parser.add_argument(
+        "--heartbeat",
+        type=read_seconds,
+        default=10.0,
+        help="seconds between two heartbeats of a worker",
+    )
+    parser.add_argument(
+        "--report", type=read_seconds, default=4.0, help="seconds between two reports of a worker"
+    )
+    parser.add_argument(
+        "--batch", type=_count, default=5, help="messages per report (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--p99-ms", type=read_seconds, help=f"slowest p99 that passes (default: by shape, {P99_MS})"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of the Master (default: any free one)"
+    )
     options = parser.parse_args(arguments)
     if not options.workers:
         parser.error("--workers: at least one worker is needed")

@@ -31,10 +31,16 @@ class Row:
 def show_table(rows: Iterable[Row]) -> str:
     """Return the rows as a table of plain text."""
     head = ("what", "count", "failed", "per s", "p50 ms", "p95 ms", "p99 ms", "max ms")
-    lines = [head, *(_show(row) for row in sorted(rows, key=lambda r: (OWN_KINDS.index(r.kind), r.name)))]
+    lines = [
+        head,
+        *(_show(row) for row in sorted(rows, key=lambda r: (OWN_KINDS.index(r.kind), r.name))),
+    ]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if not at else cell.rjust(width) for at, (cell, width) in enumerate(cells)).rstrip()
+        "  ".join(
+            cell.ljust(width) if not at else cell.rjust(width)
+            for at, (cell, width) in enumerate(cells)
+        ).rstrip()
         for cells in (list(zip(line, widths, strict=True)) for line in lines)
     )
 
@@ -55,10 +61,14 @@ def find_faults(rows: Sequence[Row], p99_limit_ms: float) -> list[str]:
 
     Connecting is not held to the limit: a wave of handshakes keeps the load generator busier than Master.
     """
-    faults = [] if any(row.kind == ACK and row.count for row in rows) else ["nothing was acknowledged"]
+    faults = (
+        [] if any(row.kind == ACK and row.count for row in rows) else ["nothing was acknowledged"]
+    )
     for row in rows:
         if row.failures:
             faults.append(f"{row.kind} {row.name}: {row.failures} of {row.count} failed")
         if row.kind != CONNECT and row.p99_ms > p99_limit_ms:
-            faults.append(f"{row.kind} {row.name}: p99 {row.p99_ms:.0f} ms is above {p99_limit_ms:.0f} ms")
+            faults.append(
+                f"{row.kind} {row.name}: p99 {row.p99_ms:.0f} ms is above {p99_limit_ms:.0f} ms"
+            )
     return faults

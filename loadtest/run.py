@@ -21,13 +21,18 @@ SHOWN_ERRORS = 10
 
 def run_plan(plan: Plan) -> int:
     """Run one load test, print its table, and return 0, or 1 if anything is past a threshold."""
-    logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of every burst; that is the point of one
+    logging.getLogger("locust.runners").setLevel(
+        logging.ERROR
+    )  # it warns of every burst; that is the point of one
     target = Target(plan.port)
     try:
         target.start()
         for number in range(plan.accounts):
             target.create_account(PLATFORM, f"Load {number}")
-        print(f"Master on {target.url}: {plan.users} users, {plan.shape}, {plan.time_s:.0f} s", flush=True)
+        print(
+            f"Master on {target.url}: {plan.users} users, {plan.shape}, {plan.time_s:.0f} s",
+            flush=True,
+        )
         stage = perform(plan, target.url)
         rows = read_rows(stage.stats)
         faults = find_faults(rows, plan.p99_ms) + find_lost(stage, target) + read_errors(stage)
@@ -47,7 +52,10 @@ def run_plan(plan: Plan) -> int:
 
 def show_effort() -> str:
     """Return how much both sides worked: a load generator near the test's length was the bottleneck, not Master."""
-    master, own = resource.getrusage(resource.RUSAGE_CHILDREN), resource.getrusage(resource.RUSAGE_SELF)
+    master, own = (
+        resource.getrusage(resource.RUSAGE_CHILDREN),
+        resource.getrusage(resource.RUSAGE_SELF),
+    )
     return f"Master {master.ru_utime + master.ru_stime:.0f}, load generator {own.ru_utime + own.ru_stime:.0f}"
 
 
@@ -97,7 +105,9 @@ def read_rows(stats: RequestStats) -> list[Row]:
 def read_errors(stage: Stage) -> list[str]:
     """Return the most frequent errors in words, and what raised inside the users."""
     errors = sorted(stage.stats.errors.values(), key=lambda error: -error.occurrences)
-    shown = [f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in errors if e.method in OWN_KINDS]
+    shown = [
+        f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in errors if e.method in OWN_KINDS
+    ]
     raised = [f"{e['count']} x a user raised: {e['msg']}" for e in stage.runner.exceptions.values()]
     return [*shown[:SHOWN_ERRORS], *raised[:SHOWN_ERRORS]]
 

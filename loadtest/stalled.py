@@ -74,22 +74,35 @@ async def _report(target: Target, figures: Figures, worker_id: str, until: float
     await client.connect(target.url, namespaces=["/worker"], transports=["websocket"])
 
     async def ask(event: str, payload: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = await client.call(event, payload, namespace="/worker", timeout=ANSWER_TIMEOUT_S)
+        answer: dict[str, Any] = await client.call(
+            event, payload, namespace="/worker", timeout=ANSWER_TIMEOUT_S
+        )
         assert answer["success"], answer
         return answer
 
     registered = await ask(
         "worker:register",
-        {"workerId": worker_id, "capabilities": [PLATFORM], "maxAccounts": 1, "host": "127.0.0.1", "port": 4000},
+        {
+            "workerId": worker_id,
+            "capabilities": [PLATFORM],
+            "maxAccounts": 1,
+            "host": "127.0.0.1",
+            "port": 4000,
+        },
     )
-    account_id = registered["accounts"][0]["id"]  # messages count from the worker that holds the account
+    account_id = registered["accounts"][0][
+        "id"
+    ]  # messages count from the worker that holds the account
     number = 0
     while perf_counter() < until:
         batch = [
             {"platform_comment_id": f"{number}-{step}", "content": "x" * 200, "author_name": "A"}
             for step in range(MESSAGES)
         ]
-        answer = await ask("worker:message:detected", {"type": "comment", "account_id": account_id, "messages": batch})
+        answer = await ask(
+            "worker:message:detected",
+            {"type": "comment", "account_id": account_id, "messages": batch},
+        )
         figures.stored += answer["inserted"]
         began = perf_counter()
         await ask("worker:heartbeat", {"workerId": worker_id, "stats": {}})
@@ -116,7 +129,9 @@ async def measure(workers: int, seconds: float) -> int:
         stalled.close()
     print(f"{'':24}{'messages':>10}{'heartbeat p99':>16}{'most waiting':>16}{'dropped':>10}")
     for title, one in (("without", without), ("beside a stalled reader", beside)):
-        print(f"{title:24}{one.stored:>10}{one.p99_ms():>13.1f} ms{one.waiting_bytes:>10.0f} bytes{one.dropped:>10.0f}")
+        print(
+            f"{title:24}{one.stored:>10}{one.p99_ms():>13.1f} ms{one.waiting_bytes:>10.0f} bytes{one.dropped:>10.0f}"
+        )
     print(f"ratio of the p99s {beside.p99_ms() / without.p99_ms():.2f}, limit 1048576 bytes")
     return 0 if beside.dropped == 1 and beside.waiting_bytes <= 1.1 * 1024 * 1024 else 1
 
@@ -124,8 +139,12 @@ async def measure(workers: int, seconds: float) -> int:
 def main() -> int:
     """Run the measurement that the command line asks for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.stalled", description=__doc__)
-    parser.add_argument("--workers", type=int, default=20, help="workers that report (default: %(default)s)")
-    parser.add_argument("--time", type=float, default=10.0, help="seconds of each flood (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=20, help="workers that report (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--time", type=float, default=10.0, help="seconds of each flood (default: %(default)s)"
+    )
     options = parser.parse_args()
     return asyncio.run(measure(options.workers, options.time))
 

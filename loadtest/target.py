@@ -34,10 +34,17 @@ def find_free_port() -> int:
 
 
 def ask(
-    host: str, port: int, method: str, path: str, body: Mapping[str, Any] | None = None, token: str = ""
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    token: str = "",
 ) -> dict[str, Any]:
     """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers = {"Content-Type": "application/json"} | (
+        {"Authorization": f"Bearer {token}"} if token else {}
+    )
     connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
     try:
         content = None if body is None else json.dumps(body)
@@ -90,7 +97,12 @@ class Target:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.stop()
 
     @property
@@ -157,7 +169,11 @@ class Target:
 
     def read_output(self, limit: int = 4_000) -> str:
         """Return the end of what the process printed, also after it was stopped."""
-        return self._output.read_text(errors="replace")[-limit:] if self._output.exists() else self._said
+        return (
+            self._output.read_text(errors="replace")[-limit:]
+            if self._output.exists()
+            else self._said
+        )
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
@@ -171,7 +187,11 @@ class Target:
             lines = connection.getresponse().read().decode().splitlines()
         finally:
             connection.close()
-        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#") and "{" not in line)
+        pairs = (
+            line.rsplit(" ", 1)
+            for line in lines
+            if line and not line.startswith("#") and "{" not in line
+        )
         return {name: float(figure) for name, figure in pairs}
 
     def create_account(self, platform: str, name: str) -> str:

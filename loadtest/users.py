@@ -84,7 +84,9 @@ class Peer(SocketIOUser):
             if not self.sio.connected:
                 raise Refused("not connected")
             try:
-                reply = socketio.Client.call(self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S)
+                reply = socketio.Client.call(
+                    self.sio, event, data, namespace=self.namespace, timeout=ANSWER_TIMEOUT_S
+                )
             except socketio.exceptions.TimeoutError:
                 raise Refused(f"no acknowledgement within {ANSWER_TIMEOUT_S} s") from None
             if not isinstance(reply, dict) or reply.get("success") is not True:
@@ -100,7 +102,9 @@ class Peer(SocketIOUser):
         result, fault = None, None
         try:
             result = act()
-        except Exception as raised:  # whatever it was, it is this request's failure, and the user goes on
+        except (
+            Exception
+        ) as raised:  # whatever it was, it is this request's failure, and the user goes on
             fault = raised
         self.log_row(kind, name, time.perf_counter() - started, fault)
         return result
@@ -172,7 +176,11 @@ class WorkerUser(Peer):
     def beat(self) -> None:
         """Send a heartbeat and take from its answer which accounts are ours."""
         stats = {"activeAccounts": len(self.owned), "memoryUsage": 256, "cpuUsage": 10}
-        heartbeat = {"workerId": self.worker_id, "stats": stats, "timestamp": int(time.time() * 1000)}
+        heartbeat = {
+            "workerId": self.worker_id,
+            "stats": stats,
+            "timestamp": int(time.time() * 1000),
+        }
         reply = self.ask("worker:heartbeat", heartbeat)
         if reply is not None:
             self.owned = list(reply.get("accountIds", []))
@@ -187,9 +195,13 @@ class WorkerUser(Peer):
         report = {"type": "comment", "account_id": account_id, "messages": comments}
         sent_at = time.perf_counter()
         stage.sent_at.update({item["platform_comment_id"]: sent_at for item in comments})
-        self.check(self.ask("worker:message:detected", report), inserted=stage.plan.batch, duplicates=0)
+        self.check(
+            self.ask("worker:message:detected", report), inserted=stage.plan.batch, duplicates=0
+        )
         if random.random() < REPEAT_SHARE:
-            self.check(self.ask("worker:message:detected", report), inserted=0, duplicates=stage.plan.batch)
+            self.check(
+                self.ask("worker:message:detected", report), inserted=0, duplicates=stage.plan.batch
+            )
 
     def make_comments(self) -> list[dict[str, Any]]:
         """Return one batch of comments that nobody has reported yet."""
@@ -276,7 +288,10 @@ class DeviceUser(Peer):
         """Fetch everything after what was seen last, page by page."""
         more = True
         while more:
-            reply = self.ask("client:sync:request", {"device_id": self.device_id, "after_seq": self.seen, "limit": 500})
+            reply = self.ask(
+                "client:sync:request",
+                {"device_id": self.device_id, "after_seq": self.seen, "limit": 500},
+            )
             if reply is None:
                 return
             self.seen = max([self.seen, *(item["seq"] for item in reply.get("notifications", []))])

@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reset.add_argument("--yes", action="store_true", help="do not ask")
     backup = database.add_parser("backup", help="copy it to a new file, also while Master runs")
     backup.add_argument("file", type=Path)
-    restore = database.add_parser("restore", help="put a backup in its place; the old one is kept aside")
+    restore = database.add_parser(
+        "restore", help="put a backup in its place; the old one is kept aside"
+    )
     restore.add_argument("file", type=Path)
     keys = commands.add_parser("keys", help="look after the keys of the vault").add_subparsers(
         dest="action", required=True
@@ -75,7 +77,10 @@ def _may_pass(fault: BaseException | None) -> bool:
         if isinstance(fault, OSError) and fault.errno in PASSING:
             return True
         said = getattr(fault, "orig", fault)  # what SQLAlchemy wraps
-        if isinstance(said, sqlite3.Error) and getattr(said, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE:
+        if (
+            isinstance(said, sqlite3.Error)
+            and getattr(said, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE
+        ):
             return True
         fault = fault.__cause__ or fault.__context__
     return False
@@ -86,7 +91,12 @@ def _serve(settings: Settings) -> int:
     from master.logs import configure_logs
 
     require_guard(settings)
-    configure_logs(settings.log_level, settings.log_dir, development=settings.app_env == "development", for_good=True)
+    configure_logs(
+        settings.log_level,
+        settings.log_dir,
+        development=settings.app_env == "development",
+        for_good=True,
+    )
     try:
         import uvloop
 
@@ -128,13 +138,19 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
         print("\n".join(faults) or f"{path} is in order.")
         return 1 if faults else 0
     if chosen.action == "backup":
-        print(f"{chosen.file} holds {path} as of now, at version {back_up(path, chosen.file)}. Its keys are not in it.")
+        print(
+            f"{chosen.file} holds {path} as of now, at version {back_up(path, chosen.file)}. Its keys are not in it."
+        )
         return 0
     if chosen.action == "restore":
         done = restore(path, chosen.file, settings.read_keys(), SystemClock().now())
         print("\n".join(describe_restore(done, path, chosen.file)))
         return 0
-    if chosen.action == "reset" and not chosen.yes and not _is_sure(f"Remove everything in {path}? Type yes: "):
+    if (
+        chosen.action == "reset"
+        and not chosen.yes
+        and not _is_sure(f"Remove everything in {path}? Type yes: ")
+    ):
         print("Nothing was changed.")
         return 1
     with hold(path):

@@ -103,7 +103,12 @@ class Access:
         config = self._find_config(worker_id)
         if config is None:
             return False
-        return self.guarded or config.command is not None or config.auto_start or worker_id in self._started
+        return (
+            self.guarded
+            or config.command is not None
+            or config.auto_start
+            or worker_id in self._started
+        )
 
     def issue_worker_token(self, worker_id: str) -> str:
         """Return a new token for one worker process of ours, in the place of its former one.
@@ -153,7 +158,9 @@ class Access:
 
     def _is_trusted(self, address: str) -> bool:
         peer = _read_address(address)
-        return peer is not None and any(peer.version == net.version and peer in net for net in self._trusted)
+        return peer is not None and any(
+            peer.version == net.version and peer in net for net in self._trusted
+        )
 
 
 def read_bearer(header: str | None) -> str | None:

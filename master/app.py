@@ -123,7 +123,8 @@ def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics, lines: Lin
     return SocketServer(
         async_mode="aiohttp",
         cors_allowed_origins=lambda origin, environ: (
-            origin is not None and is_allowed(origin, environ.get("HTTP_HOST", ""), settings.allowed_origins)
+            origin is not None
+            and is_allowed(origin, environ.get("HTTP_HOST", ""), settings.allowed_origins)
         ),
         cors_credentials=True,
         max_http_buffer_size=LARGEST_EVENT,
@@ -177,7 +178,9 @@ class Master:
             queue_limit=settings.write_queue_items,
         )
         self.memory.sessions.outlets = self.sockets
-        self.memory.sessions.tell_on = lambda worker_id: self.turns.submit(tell_more, worker_id, SWEEP)
+        self.memory.sessions.tell_on = lambda worker_id: self.turns.submit(
+            tell_more, worker_id, SWEEP
+        )
         self.sockets.reception = Reception(
             self.turns, self.memory, self.clock, self.rooms, self.metrics, settings, self.access
         )
@@ -228,14 +231,18 @@ class Master:
             supervisor=self.supervisor,
             settings=self.settings,
             vitals=self.vitals,
-            figures=Figures(self.turns, self.memory, self.metrics, self.sockets.measure_outbound, self.meter),
+            figures=Figures(
+                self.turns, self.memory, self.metrics, self.sockets.measure_outbound, self.meter
+            ),
             new_id=self.new_id,
             access=self.access,
             lines=self.lines,
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        sockets = guard_sockets(self.access, self.settings.allowed_origins, self.sockets.intake.handle)
+        sockets = guard_sockets(
+            self.access, self.settings.allowed_origins, self.sockets.intake.handle
+        )
         take_over(self._runner.server, self.lines, sockets)
         self.begin_grace()
         if listen:
@@ -249,7 +256,10 @@ class Master:
             ]
         await self.supervisor.start_all(auto_start)
         if not self.access.guarded:
-            log.info("no_tokens", meaning="no token is set: only this machine is served, and it may do everything")
+            log.info(
+                "no_tokens",
+                meaning="no token is set: only this machine is served, and it may do everything",
+            )
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     def begin_grace(self) -> None:
@@ -277,7 +287,9 @@ class Master:
         try:
             await web.TCPSite(runner, host, port, backlog=1_024).start()
         except OSError as fault:
-            raise ListenFault(f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}.") from None
+            raise ListenFault(
+                f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}."
+            ) from None
         self.port = runner.addresses[0][1]
         self.supervisor.master_port = self.port
 
@@ -299,7 +311,9 @@ class Master:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.sockets.hang_up_all()
-        with suppress(Refusal):  # the disk may refuse it, and a Master that never started has nothing to write
+        with suppress(
+            Refusal
+        ):  # the disk may refuse it, and a Master that never started has nothing to write
             await self.turns.run(write_heartbeats, None)
             await self.turns.run(mark_sent, None)
         await self.turns.close()

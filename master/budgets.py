@@ -84,7 +84,9 @@ def make_budgets(events_per_s: float, largest_bytes: int) -> Mapping[Kind, Budge
     loose, bytes_per_s = (LOOSE_PER_S, some / 4) if events_per_s else (0, 0)
     small = Budget(some, 10_000, loose, events_per_s, bytes_per_s, some)
     return {
-        Kind.STRANGER: Budget(STRANGER_BYTES, 16, LOOSE_PER_S, LOOSE_PER_S, STRANGER_BYTES, STRANGER_BYTES),
+        Kind.STRANGER: Budget(
+            STRANGER_BYTES, 16, LOOSE_PER_S, LOOSE_PER_S, STRANGER_BYTES, STRANGER_BYTES
+        ),
         Kind.DEVICE: small,
         Kind.ADMINISTRATOR: small,
         Kind.WORKER: Budget(largest_bytes, 10_000, loose, events_per_s, 16 * bytes_per_s, 8 * some),

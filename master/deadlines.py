@@ -34,7 +34,9 @@ class Deadlines:
 
     # -- logins --------------------------------------------------------------------------------------------------
 
-    def note_login(self, login_id: str, expires_at: int, *, now: float, monotonic: float, most_s: float) -> None:
+    def note_login(
+        self, login_id: str, expires_at: int, *, now: float, monotonic: float, most_s: float
+    ) -> None:
         """Note when a login ends, `most_s` after this was noted first at the latest.
 
         `now` and `monotonic` are the same moment.
@@ -108,6 +110,8 @@ def _find_past(heap: list[tuple[float, str]], known: Mapping[str, float], now: f
         entry = heapq.heappop(heap)
         if known.get(entry[1]) == entry[0]:
             past[entry[1]] = entry
-    for entry in past.values():  # they stay until they are forgotten: the disk may refuse to end them
+    for (
+        entry
+    ) in past.values():  # they stay until they are forgotten: the disk may refuse to end them
         heapq.heappush(heap, entry)
     return set(past)

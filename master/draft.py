@@ -13,7 +13,17 @@ from typing import Any, Generic, TypeVar
 
 from master.farm import Committed, Kind, Table
 from master.memory import Memory, Watch
-from master.model import Account, Device, Login, Notification, Proxy, Worker, WorkerConfig, WorkerStatus, change
+from master.model import (
+    Account,
+    Device,
+    Login,
+    Notification,
+    Proxy,
+    Worker,
+    WorkerConfig,
+    WorkerStatus,
+    change,
+)
 
 R = TypeVar("R")
 
@@ -45,7 +55,9 @@ class Changes(Generic[R]):
 
         Iterate over a list of it where the draft is written meanwhile, unless it is only what was yielded already.
         """
-        return self._find(index, key, after) if self.changed else self._below.find(index, key, after)
+        return (
+            self._find(index, key, after) if self.changed else self._below.find(index, key, after)
+        )
 
     def _find(self, index: str, key: Hashable, after: Any) -> Iterator[R]:
         moved = self._moved.get(index, {}).get(key)
@@ -58,17 +70,27 @@ class Changes(Generic[R]):
             if moved is None or name not in moved:
                 yield changed.get(name) or record
         if moved:
-            yield from [come for name, here in moved.items() if here and (come := changed[name]) is not None]
+            yield from [
+                come for name, here in moved.items() if here and (come := changed[name]) is not None
+            ]
 
-    def _find_ranked(self, index: str, key: Hashable, moved: dict[str, bool], after: Any) -> Iterator[R]:
+    def _find_ranked(
+        self, index: str, key: Hashable, moved: dict[str, bool], after: Any
+    ) -> Iterator[R]:
         rank = self.kind.rank
-        come = [record for name in self._come.get((index, key), ()) if (record := self.changed[name]) is not None]
+        come = [
+            record
+            for name in self._come.get((index, key), ())
+            if (record := self.changed[name]) is not None
+        ]
         if after is not None:
             come = [record for record in come if rank(record) > after]
         kept = self._find_kept(index, key, moved, after)
         yield from heapq.merge(kept, sorted(come, key=rank), key=rank) if come else kept
 
-    def _find_kept(self, index: str, key: Hashable, moved: dict[str, bool], after: Any) -> Iterator[R]:
+    def _find_kept(
+        self, index: str, key: Hashable, moved: dict[str, bool], after: Any
+    ) -> Iterator[R]:
         """Yield what an ordered index of the table below holds and this draft leaves there.
 
         What is taken from it is taken from its beginning: how far all of it is gone is kept, or each item of a group
@@ -89,7 +111,12 @@ class Changes(Generic[R]):
 
     def list_groups(self, index: str) -> list[Hashable]:
         """Return the keys under which an index may hold something."""
-        return list({**dict.fromkeys(self._below.list_groups(index)), **dict.fromkeys(self._moved.get(index, ()))})
+        return list(
+            {
+                **dict.fromkeys(self._below.list_groups(index)),
+                **dict.fromkeys(self._moved.get(index, ())),
+            }
+        )
 
     def first(self, index: str, key: Hashable) -> R | None:
         """Return the first record that an index holds under a key, or None."""
@@ -98,7 +125,9 @@ class Changes(Generic[R]):
     def all(self) -> Iterator[R]:
         """Yield every record."""
         record_key = self.kind.key
-        yield from (record for record in self._below.all() if record_key(record) not in self.changed)
+        yield from (
+            record for record in self._below.all() if record_key(record) not in self.changed
+        )
         yield from [record for record in self.changed.values() if record is not None]
 
     def count(self, tally: str) -> Counter[str]:
@@ -127,7 +156,10 @@ class Changes(Generic[R]):
         self.changed[key] = record
         self._growth += (record is not None) - (old is not None)
         for index, keys in self.kind.indexes:
-            was, now = keys(old) if old is not None else (), keys(record) if record is not None else ()
+            was, now = (
+                keys(old) if old is not None else (),
+                keys(record) if record is not None else (),
+            )
             if was == now:
                 continue
             moved = self._moved.setdefault(index, {})
@@ -243,7 +275,9 @@ class Draft:
         owed, given = self.owed_to(worker_id), []
         for account in accounts:
             assert account.assigned_worker_id is None, "what somebody holds is taken first"
-            mine = change(account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now)
+            mine = change(
+                account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now
+            )
             self.accounts.put(mine)
             given.append(mine)
         self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + len(given)))
@@ -276,7 +310,8 @@ class Draft:
         """Return how many open logins a worker has of accounts that it does not hold: each keeps a place."""
         accounts = self.accounts
         return sum(
-            (account := accounts.get(login.account_id)) is None or account.assigned_worker_id != worker_id
+            (account := accounts.get(login.account_id)) is None
+            or account.assigned_worker_id != worker_id
             for login in self.logins.find("worker", worker_id)
         )
 
@@ -294,7 +329,11 @@ class Draft:
     def proxy_of(self, worker_id: str) -> Proxy | None:
         """Return the active proxy that a worker's configuration names, or None."""
         config = self.configs.get(worker_id)
-        proxy = self.proxies.get(config.proxy_id) if config is not None and config.proxy_id is not None else None
+        proxy = (
+            self.proxies.get(config.proxy_id)
+            if config is not None and config.proxy_id is not None
+            else None
+        )
         return proxy if proxy is not None and proxy.status == "active" else None
 
     # -- sockets, and the sequence -------------------------------------------------------------------------------
@@ -335,7 +374,9 @@ class Draft:
 
     def has_kept(self, table: str, key: str) -> bool:
         """Tell whether something is to be stored of a row that memory does not hold."""
-        return (table, key) in self.kept or (self._over is not None and self._over.has_kept(table, key))
+        return (table, key) in self.kept or (
+            self._over is not None and self._over.has_kept(table, key)
+        )
 
     def owed_to(self, worker_id: str) -> set[str]:
         """Return the accounts that a worker has lost and could not be told of."""
@@ -363,7 +404,11 @@ class Draft:
 
     def touches(self, worker_id: str) -> bool:
         """Tell whether this changes a worker, what it holds, or which socket speaks for it."""
-        return worker_id in self.workers.changed or worker_id in self.bound or self.accounts.touches("owner", worker_id)
+        return (
+            worker_id in self.workers.changed
+            or worker_id in self.bound
+            or self.accounts.touches("owner", worker_id)
+        )
 
     def gives_up(self, worker_id: str) -> bool:
         """Tell whether a worker is offline by this."""

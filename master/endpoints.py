@@ -9,7 +9,17 @@ from __future__ import annotations
 from itertools import chain
 
 from master.model import Scope
-from master.operations import accounts, logins, messages, names, notifications, processes, proxies, reports, workers
+from master.operations import (
+    accounts,
+    logins,
+    messages,
+    names,
+    notifications,
+    processes,
+    proxies,
+    reports,
+    workers,
+)
 from master.protocol import http
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
@@ -39,11 +49,22 @@ STATUS = Noun("status")
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
     ACCOUNT.route("POST", "/accounts", OPERATE, accounts.add_account, http.NewAccount),
-    ACCOUNT.route("GET", "/accounts/status/all", READ, reports.show_accounts_status, http.AccountsQuery),
+    ACCOUNT.route(
+        "GET", "/accounts/status/all", READ, reports.show_accounts_status, http.AccountsQuery
+    ),
     ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
-    ACCOUNT.route("PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange),
+    ACCOUNT.route(
+        "PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange
+    ),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
-    LOGIN.route("POST", "/accounts/{id}/login", OPERATE, logins.start_login, http.NewLogin, body_optional=True),
+    LOGIN.route(
+        "POST",
+        "/accounts/{id}/login",
+        OPERATE,
+        logins.start_login,
+        http.NewLogin,
+        body_optional=True,
+    ),
     WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
@@ -55,7 +76,9 @@ ROWS = (
     CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, http.Page),
     CONFIG.route("POST", "/worker-configs", ADMIN, processes.add_config, http.NewWorkerConfig),
     CONFIG.route("GET", "/worker-configs/{id}", OPERATE, processes.show_config, http.ById),
-    CONFIG.route("PUT PATCH", "/worker-configs/{id}", ADMIN, processes.change_config, http.WorkerConfigChange),
+    CONFIG.route(
+        "PUT PATCH", "/worker-configs/{id}", ADMIN, processes.change_config, http.WorkerConfigChange
+    ),
     CONFIG.route("DELETE", "/worker-configs/{id}", ADMIN, processes.remove_config, http.ById),
     PROXY.route("GET", "/proxies", READ, proxies.list_proxies, http.Page),
     PROXY.route("POST", "/proxies", ADMIN, proxies.add_proxy, http.NewProxy),
@@ -66,12 +89,22 @@ ROWS = (
     LOGIN.route("GET", "/login-sessions", READ, logins.list_logins, http.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, logins.show_login, http.ById),
     LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
-    LOGIN.route("POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById),
+    LOGIN.route(
+        "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
+    ),
     COMMENT.route("GET", "/comments", READ, messages.list_comments, http.CommentsQuery),
-    DIRECT_MESSAGE.route("GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery),
-    MESSAGE.route("POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById),
-    NOTIFICATION.route("GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery),
-    STATISTICS.route("GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True),
+    DIRECT_MESSAGE.route(
+        "GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery
+    ),
+    MESSAGE.route(
+        "POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById
+    ),
+    NOTIFICATION.route(
+        "GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery
+    ),
+    STATISTICS.route(
+        "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
+    ),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

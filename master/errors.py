@@ -27,7 +27,11 @@ class Refusal(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: str | None = None, *, details: Sequence[Any] | None = None, retry_after_ms: int | None = None
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[Any] | None = None,
+        retry_after_ms: int | None = None,
     ) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
         self.details = list(details) if details else None
@@ -36,7 +40,11 @@ class Refusal(Exception):
 
     def to_wire(self) -> dict[str, Any]:
         """Return the error object of protocol.md section 0."""
-        wire: dict[str, Any] = {"code": self.code, "message": self.message, "retryable": self.retryable}
+        wire: dict[str, Any] = {
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+        }
         if self.details is not None:
             wire["details"] = self.details
         if self.retry_after_ms is not None:
@@ -310,7 +318,11 @@ class StorageTrouble(Unavailable):
     code = "storage_trouble"
 
 
-INTERNAL: dict[str, Any] = {"code": "internal", "message": "Something went wrong inside Master.", "retryable": True}
+INTERNAL: dict[str, Any] = {
+    "code": "internal",
+    "message": "Something went wrong inside Master.",
+    "retryable": True,
+}
 
 
 def every_refusal() -> Iterator[type[Refusal]]:

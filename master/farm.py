@@ -53,7 +53,9 @@ class Kind(Generic[R]):
 
     def __post_init__(self) -> None:
         """Put the indexes together."""
-        object.__setattr__(self, "indexes", (*self.groups.items(), *self.unique.items(), *self.ordered.items()))
+        object.__setattr__(
+            self, "indexes", (*self.groups.items(), *self.unique.items(), *self.ordered.items())
+        )
 
 
 def _owner(account: Account) -> tuple[Hashable, ...]:
@@ -143,7 +145,9 @@ class Committed(Generic[R]):
     def __init__(self, kind: Kind[R]) -> None:
         self.kind = kind
         self._records: dict[str, R] = {}
-        self._groups: dict[str, dict[Hashable, dict[str, None]]] = {name: {} for name in kind.groups}
+        self._groups: dict[str, dict[Hashable, dict[str, None]]] = {
+            name: {} for name in kind.groups
+        }
         self._unique: dict[str, dict[Hashable, str]] = {name: {} for name in kind.unique}
         self._ordered: dict[str, dict[Hashable, Any]] = {name: {} for name in kind.ordered}
         self._tallies: dict[str, Counter[str]] = {name: Counter() for name in kind.tallies}
@@ -173,7 +177,9 @@ class Committed(Generic[R]):
 
     def list_groups(self, index: str) -> Iterable[Hashable]:
         """Return the keys under which an index holds something."""
-        return (self._groups.get(index) or self._unique.get(index) or self._ordered.get(index, {})).keys()
+        return (
+            self._groups.get(index) or self._unique.get(index) or self._ordered.get(index, {})
+        ).keys()
 
     def all(self) -> Iterator[R]:
         """Yield every record."""
@@ -251,7 +257,10 @@ class Committed(Generic[R]):
 
 
 def _regroup(
-    groups: dict[Hashable, dict[str, None]], key: str, was: tuple[Hashable, ...], now: tuple[Hashable, ...]
+    groups: dict[Hashable, dict[str, None]],
+    key: str,
+    was: tuple[Hashable, ...],
+    now: tuple[Hashable, ...],
 ) -> None:
     for one in was:
         if one not in now:

@@ -144,7 +144,9 @@ def name_file(draft: Path, path: Path) -> None:
         os.link(draft, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links: the name is taken first, and is empty for a moment
+    except (
+        OSError
+    ):  # a file system without links: the name is taken first, and is empty for a moment
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
         draft.replace(path)
     else:

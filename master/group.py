@@ -46,7 +46,9 @@ class Group:
 
     def list_again(self) -> list[Item]:
         """Return the items that are to have their turn once more before they are answered."""
-        answered = [pair for done in self.done for pair in zip(done.items, done.replies, strict=True)]
+        answered = [
+            pair for done in self.done for pair in zip(done.items, done.replies, strict=True)
+        ]
         return [item for item, reply in answered if reply is AGAIN]
 
 
@@ -111,7 +113,11 @@ class Waiting:
 def is_on_rows(operation: Any) -> bool:
     """Tell whether an operation works on rows that memory does not hold: whether it is a coroutine function."""
     code = getattr(operation, "__code__", None)
-    return bool(code.co_flags & inspect.CO_COROUTINE) if code is not None else inspect.iscoroutinefunction(operation)
+    return (
+        bool(code.co_flags & inspect.CO_COROUTINE)
+        if code is not None
+        else inspect.iscoroutinefunction(operation)
+    )
 
 
 def settle(answer: asyncio.Future[Any], reply: Any) -> None:

@@ -94,7 +94,9 @@ class Guard:
         try:
             if self._pipe is not None:
                 os.write(self._pipe, line.encode())
-        except OSError as fault:  # dead or stuck; the pipe stays open, for its end would end the workers
+        except (
+            OSError
+        ) as fault:  # dead or stuck; the pipe stays open, for its end would end the workers
             log.warning("guard_unreachable", reason=fault.strerror)
 
     def _close_pipe(self) -> None:

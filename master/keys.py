@@ -109,7 +109,9 @@ class KeyFile:
                 f"The key file {self.path} has mode {mode:04o}, others may read it; run: chmod 600 {self.path}"
             )
         try:
-            return parse_keys("\n".join(line for line in text.splitlines() if not line.startswith("#")), MOST_READ)
+            return parse_keys(
+                "\n".join(line for line in text.splitlines() if not line.startswith("#")), MOST_READ
+            )
         except ValueError as fault:
             raise KeyFault(f"The key file {self.path} cannot be used: {fault}.") from None
 
@@ -126,7 +128,10 @@ class KeyFile:
             with make_draft(self.path, DRAFT) as draft:
                 with draft.open("w", encoding="ascii") as file:
                     file.write(HEADING)
-                    file.writelines(f"{key.id}:{base64.b64encode(key.secret.reveal()).decode()}\n" for key in keys)
+                    file.writelines(
+                        f"{key.id}:{base64.b64encode(key.secret.reveal()).decode()}\n"
+                        for key in keys
+                    )
                     file.flush()
                     os.fsync(file.fileno())
                 take_owner(draft, self.path)
@@ -136,4 +141,6 @@ class KeyFile:
                     name_file(draft, self.path)
                 sync_folder(self.path.parent)
         except OSError as fault:
-            raise KeyFault(f"The key file {self.path} cannot be written: {fault.strerror}.") from None
+            raise KeyFault(
+                f"The key file {self.path} cannot be written: {fault.strerror}."
+            ) from None

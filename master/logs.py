@@ -21,7 +21,8 @@ from master.files import make_private, tighten
 from master.tokens import SHORTEST_SECRET, mark_secret
 
 SECRET = re.compile(
-    r".*(cookie|credential|password|secret|token|fingerprint|qr_?code|authorization).*|value|env", re.IGNORECASE
+    r".*(cookie|credential|password|secret|token|fingerprint|qr_?code|authorization).*|value|env",
+    re.IGNORECASE,
 )
 HIDDEN = "(hidden)"
 MAX_DEPTH = 8
@@ -66,7 +67,9 @@ class LogFault(Exception):
     """The log directory cannot be used; the message is one readable line."""
 
 
-def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_good: bool = False) -> None:
+def configure_logs(
+    level: str, log_dir: Path | None, *, development: bool, for_good: bool = False
+) -> None:
     """Send log lines to the console, and as JSON to `log_dir`/master.log; replaces an earlier set-up.
 
     In development the console is for people, otherwise it gets JSON as well. A set-up that is there `for_good` makes
@@ -85,7 +88,9 @@ def configure_logs(level: str, log_dir: Path | None, *, development: bool, for_g
     for_people = [
         escape_controls,
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
         ),
     ]
     files = []
@@ -120,9 +125,13 @@ def close_logs() -> None:
         handler.close()
 
 
-def hide_secrets(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def hide_secrets(
+    logger: Any, name: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Replace the values of keys that are known to carry secrets, however nested, and cut what is too large."""
-    return {key: HIDDEN if SECRET.fullmatch(key) else _tidy(value, 0) for key, value in line.items()}
+    return {
+        key: HIDDEN if SECRET.fullmatch(key) else _tidy(value, 0) for key, value in line.items()
+    }
 
 
 class KnownValues:
@@ -158,7 +167,9 @@ KNOWN = KnownValues()
 """Those of this process, like its log lines."""
 
 
-def hide_known_values(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def hide_known_values(
+    logger: Any, name: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Hide the secrets that Master knows in every text of a line, and cut a long traceback in its middle."""
     trace = line.get("exception")
     if isinstance(trace, str) and len(trace) > TRACE_TEXT:
@@ -217,7 +228,10 @@ class Sparing(logging.Filter):
         if library in EDGES:
             _withhold(record)
         text = record.getMessage()
-        record.msg, record.args = text[:LIBRARY_TEXT] + ("..." if len(text) > LIBRARY_TEXT else ""), ()
+        record.msg, record.args = (
+            text[:LIBRARY_TEXT] + ("..." if len(text) > LIBRARY_TEXT else ""),
+            (),
+        )
         if left_out:
             record.msg += f" (and {left_out} lines of libraries that were left out)"
         return True
@@ -261,17 +275,23 @@ def _withhold(record: logging.LogRecord) -> None:
     record.exc_text = None
 
 
-def escape_controls(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def escape_controls(
+    logger: Any, name: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Write control characters as text, so that no value can steer the terminal or forge a line."""
     for key, value in line.items():
         if isinstance(value, str):
-            line[key] = value.translate(TRACE_CONTROLS if key in ("exception", "stack") else CONTROLS)
+            line[key] = value.translate(
+                TRACE_CONTROLS if key in ("exception", "stack") else CONTROLS
+            )
     return line
 
 
 def _tidy(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}... ({len(value)} characters)"
+        return (
+            value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}... ({len(value)} characters)"
+        )
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         if depth == MAX_DEPTH:
             return "(deep)"
@@ -298,7 +318,9 @@ def _open_file(log_dir: Path, handler_name: str, name: str, kept: int) -> loggin
             errors="backslashreplace",
         )
     except OSError as fault:
-        raise LogFault(f"LOG_DIR={str(log_dir)!r} cannot be used for logs: {fault.strerror}.") from None
+        raise LogFault(
+            f"LOG_DIR={str(log_dir)!r} cannot be used for logs: {fault.strerror}."
+        ) from None
     handler.set_name(handler_name)
     return handler
 

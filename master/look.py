@@ -60,13 +60,19 @@ class Looks:
         """
         task, began = self._counted.get(operation, (None, 0.0))
         now = self._clock.monotonic()
-        if task is None or (task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())):
+        if task is None or (
+            task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())
+        ):
             task = asyncio.create_task(self.look(operation, Nothing()))
-            task.add_done_callback(lambda one: one.cancelled() or one.exception())  # all who asked may have gone
+            task.add_done_callback(
+                lambda one: one.cancelled() or one.exception()
+            )  # all who asked may have gone
             self._counted[operation] = task, now
         return await asyncio.shield(task)
 
-    async def look(self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody") -> Any:
+    async def look(
+        self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody"
+    ) -> Any:
         """Let an operation read what is committed; what it writes into its draft is thrown away.
 
         Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
@@ -84,7 +90,9 @@ class Looks:
             await self._publisher.publish(turn.parcels)
         return reply
 
-    async def _look_plainly(self, operation: Operation, event: Any, caller: Caller) -> tuple[Turn, Any]:
+    async def _look_plainly(
+        self, operation: Operation, event: Any, caller: Caller
+    ) -> tuple[Turn, Any]:
         fetched: dict[tuple[Read, Hashable], Any] = {}
         while True:
             turn = self._make_turn(Draft(self._memory), caller, fetched=fetched)
@@ -101,7 +109,9 @@ class Looks:
             async with self._database.read(by=by) as connection:
                 yield connection
         except PoolTimeout as fault:
-            raise Overloaded("Too many readers wait for the database.", retry_after_ms=1_000) from fault
+            raise Overloaded(
+                "Too many readers wait for the database.", retry_after_ms=1_000
+            ) from fault
         except DBAPIError as fault:
             raise self._report_trouble(fault) from fault
 
@@ -114,7 +124,14 @@ class Looks:
     ) -> Turn:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         return Turn(
-            now, monotonic, caller, draft, self._settings, self._new_id, rows, {} if fetched is None else fetched
+            now,
+            monotonic,
+            caller,
+            draft,
+            self._settings,
+            self._new_id,
+            rows,
+            {} if fetched is None else fetched,
         )
 
     def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:

@@ -44,11 +44,15 @@ class Events(Collector):
             counted.add_metric(labels, count)
         yield counted
         seconds = HistogramMetricFamily(
-            "master_ack_seconds", "From an event's arrival to its acknowledgement.", labels=["namespace"]
+            "master_ack_seconds",
+            "From an event's arrival to its acknowledgement.",
+            labels=["namespace"],
         )
         for namespace, took in self._seconds.items():
             bounds = [*(f"{bound:g}" for bound in FAST_S), "+Inf"]
-            seconds.add_metric([namespace], list(zip(bounds, accumulate(took[:-1]), strict=True)), took[-1])
+            seconds.add_metric(
+                [namespace], list(zip(bounds, accumulate(took[:-1]), strict=True)), took[-1]
+            )
         yield seconds
 
 
@@ -72,19 +76,28 @@ class Metrics:
             registry=self.registry,
         )
         self.storage_troubles = Counter(
-            "master_storage_troubles", "Times the database did not take a write or a read.", registry=self.registry
+            "master_storage_troubles",
+            "Times the database did not take a write or a read.",
+            registry=self.registry,
         )
         self.messages = Counter(
-            "master_messages", "Reported messages: stored or duplicates.", ["result"], registry=self.registry
+            "master_messages",
+            "Reported messages: stored or duplicates.",
+            ["result"],
+            registry=self.registry,
         )
         self.sweep_findings = Counter(
             "master_sweep_findings", "What sweeps found overdue.", ["sweep"], registry=self.registry
         )
         self.slow_consumers = Counter(
-            "master_slow_consumers", "Connections closed because their reader had stopped.", registry=self.registry
+            "master_slow_consumers",
+            "Connections closed because their reader had stopped.",
+            registry=self.registry,
         )
         self.brakes = Gauge(
-            "master_brakes", "Times that nothing was revoked because it was more likely us.", registry=self.registry
+            "master_brakes",
+            "Times that nothing was revoked because it was more likely us.",
+            registry=self.registry,
         )
         self.takeovers = Gauge(
             "master_takeovers",
@@ -97,23 +110,43 @@ class Metrics:
             registry=self.registry,
         )
         self.outbound_bytes = Gauge(
-            "master_outbound_bytes", "The most that waits for one connection.", registry=self.registry
+            "master_outbound_bytes",
+            "The most that waits for one connection.",
+            registry=self.registry,
         )
         self.descriptor_shortages = Counter(
             "master_descriptor_shortages",
             "Seconds in which no file descriptor was left for a new connection.",
             registry=self.registry,
         )
-        self.strangers = Gauge("master_strangers", "TCP connections on which nobody is known.", registry=self.registry)
-        self.hung_up = Gauge(
-            "master_hung_up", "Connections that were ended because their time was over.", registry=self.registry
+        self.strangers = Gauge(
+            "master_strangers", "TCP connections on which nobody is known.", registry=self.registry
         )
-        self.logins = Gauge("master_logins", "Ended logins by outcome.", ["outcome"], registry=self.registry)
-        self.loop_lag = Gauge("master_loop_lag_seconds", "How late Master's own loop was last.", registry=self.registry)
-        self.write_queue = Gauge("master_write_queue_items", "Items that wait for the writer.", registry=self.registry)
-        self.sockets = Gauge("master_sockets", "Live sockets.", ["namespace"], registry=self.registry)
-        self.workers = Gauge("master_workers", "Workers by state.", ["status"], registry=self.registry)
-        self.accounts = Gauge("master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry)
+        self.hung_up = Gauge(
+            "master_hung_up",
+            "Connections that were ended because their time was over.",
+            registry=self.registry,
+        )
+        self.logins = Gauge(
+            "master_logins", "Ended logins by outcome.", ["outcome"], registry=self.registry
+        )
+        self.loop_lag = Gauge(
+            "master_loop_lag_seconds",
+            "How late Master's own loop was last.",
+            registry=self.registry,
+        )
+        self.write_queue = Gauge(
+            "master_write_queue_items", "Items that wait for the writer.", registry=self.registry
+        )
+        self.sockets = Gauge(
+            "master_sockets", "Live sockets.", ["namespace"], registry=self.registry
+        )
+        self.workers = Gauge(
+            "master_workers", "Workers by state.", ["status"], registry=self.registry
+        )
+        self.accounts = Gauge(
+            "master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry
+        )
 
     def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
         """Count one acknowledged event. Its label values must come from the tables of routes and refusals."""

@@ -71,7 +71,9 @@ class Openings:
         self._give(place)
 
     def _ask(self, place: str) -> float:
-        return self._paces.find(place).ask(self._clock.monotonic(), self._per_s, STRANGERS_PER_PLACE)
+        return self._paces.find(place).ask(
+            self._clock.monotonic(), self._per_s, STRANGERS_PER_PLACE
+        )
 
     def _make_room(self, queue: _Queue) -> bool:
         """End the newest turn of the place that waits for most; False if that is this one."""

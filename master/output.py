@@ -42,7 +42,9 @@ class Log:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
         except OSError as fault:
-            raise StartFailed(f"The worker's log {path} cannot be written: {fault.strerror}.") from None
+            raise StartFailed(
+                f"The worker's log {path} cannot be written: {fault.strerror}."
+            ) from None
 
     def _open(self) -> BinaryIO:
         make_private(self._path)
@@ -104,7 +106,9 @@ class Output:
                 try:
                     await asyncio.to_thread(self._log.write, data)
                 except OSError as fault:  # a full disk: the process goes on, its words are lost
-                    log.warning("worker_output_lost", file=self._log._path.name, reason=fault.strerror)
+                    log.warning(
+                        "worker_output_lost", file=self._log._path.name, reason=fault.strerror
+                    )
                 now = self._clock.monotonic()
                 wait_s = pace.take(now, BYTES_PER_S, BURST_BYTES, len(data))
                 if wait_s:

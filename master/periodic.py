@@ -24,7 +24,9 @@ PULSE_S = 0.5
 class Periodic:
     """Runs the sweeps, each at its own interval."""
 
-    def __init__(self, turns: Turns, memory: Memory, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, turns: Turns, memory: Memory, settings: Settings, clock: Clock, metrics: Metrics
+    ) -> None:
         self._turns = turns
         self._metrics = metrics
         self._memory = memory
@@ -35,7 +37,10 @@ class Periodic:
 
     def start(self) -> None:
         """Start one task per sweep, and one that feels the loop's pulse."""
-        self._tasks = [asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}") for sweep in self.sweeps]
+        self._tasks = [
+            asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}")
+            for sweep in self.sweeps
+        ]
         self._tasks.append(asyncio.create_task(self._feel_pulse(), name="pulse"))
 
     async def close(self) -> None:
@@ -71,5 +76,7 @@ class Periodic:
             lag_s = now - before - PULSE_S
             self._metrics.loop_lag.set(max(0.0, lag_s))
             if lag_s > STALL_S:
-                self._memory.sessions.note_stall(before, now, keep_s=longest_hold_s(self._settings.heartbeat_timeout_s))
+                self._memory.sessions.note_stall(
+                    before, now, keep_s=longest_hold_s(self._settings.heartbeat_timeout_s)
+                )
                 log.warning("loop_stalled", seconds=round(lag_s, 3))

@@ -12,7 +12,15 @@ import structlog
 from master.access import Access
 from master.clock import Clock
 from master.decisions.pace import Pace
-from master.errors import INTERNAL, Forbidden, NotRegistered, Overloaded, Refusal, Unauthorized, UnknownEvent
+from master.errors import (
+    INTERNAL,
+    Forbidden,
+    NotRegistered,
+    Overloaded,
+    Refusal,
+    Unauthorized,
+    UnknownEvent,
+)
 from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
 from master.memory import Memory
 from master.metrics import Metrics
@@ -68,7 +76,9 @@ class Reception:
         self._publisher = publisher
         self._metrics = metrics
 
-    async def receive(self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int) -> None:
+    async def receive(
+        self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int
+    ) -> None:
         """Take one event of so many bytes; `acknowledge` is called once, when it has had its place among the others.
 
         The socket may be read on at once, for a sign of life must not be read late because something else of the same
@@ -96,7 +106,9 @@ class Reception:
         if lane.backlog is None:
             wait_s = lane.flow.take_event()
             lane.backlog = Backlog(lane.flow)
-            lane.backlog.task = asyncio.create_task(self._work_off(lane, lane.backlog, arrival, wait_s))
+            lane.backlog.task = asyncio.create_task(
+                self._work_off(lane, lane.backlog, arrival, wait_s)
+            )
         else:
             lane.backlog.waiting.append(arrival)
 
@@ -105,7 +117,11 @@ class Reception:
         if lane.backlog is not None or lane.pending:
             return False
         caller, event = lane.caller, data[0]
-        if not isinstance(event, str) or (route := NAMESPACES[caller.kind].get(event)) is None or route.live is None:
+        if (
+            not isinstance(event, str)
+            or (route := NAMESPACES[caller.kind].get(event)) is None
+            or route.live is None
+        ):
             return False
         reply = self._look_live(route, data[1:], caller, self._clock.now(), self._clock.monotonic())
         if reply is None or not lane.flow.has_event():
@@ -141,7 +157,9 @@ class Reception:
         try:
             route, payload = self._read(errand)
             if isinstance(route.operation, Bulk):
-                arrival = replace(arrival, size=0)  # what is given on is released once it is answered
+                arrival = replace(
+                    arrival, size=0
+                )  # what is given on is released once it is answered
                 if self._is_known_worker(caller):
                     await self._submit(lane, errand, payload)
                 else:
@@ -218,7 +236,9 @@ class Reception:
             self._admit()
         return route, payload
 
-    def _look_live(self, route: Route | None, args: Sequence[Any], caller: Caller, now: float, monotonic: float) -> Any:
+    def _look_live(
+        self, route: Route | None, args: Sequence[Any], caller: Caller, now: float, monotonic: float
+    ) -> Any:
         """Note what memory notes of an event, as soon as it comes; return the reply, or None if memory has none.
 
         Whatever is wrong with the event is said when it has its place.
@@ -240,7 +260,9 @@ class Reception:
             # each one that is turned away is given a later moment, so that they do not come back all at once
             self._turned_away += 1
             wait_s += self._turned_away / rate
-            raise Overloaded("Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1)
+            raise Overloaded(
+                "Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1
+            )
         self._turned_away = 0
 
     async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
@@ -260,7 +282,11 @@ class Reception:
             return await self._turns.run(route.operation, payload, caller)
         assert not isinstance(route.operation, Bulk)
         found = await self._turns.look(route.operation, payload, caller)
-        return await self._turns.run(found.operation, found.event, caller) if isinstance(found, Onward) else found
+        return (
+            await self._turns.run(found.operation, found.event, caller)
+            if isinstance(found, Onward)
+            else found
+        )
 
     async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:
@@ -284,7 +310,11 @@ class Reception:
         if error.get("details"):
             wire["details"] = error["details"]
         named = errand.route.refused if errand.route is not None else None
-        if errand.caller.scope is Scope.NONE and errand.route is not None and not errand.route.authenticates:
+        if (
+            errand.caller.scope is Scope.NONE
+            and errand.route is not None
+            and not errand.route.authenticates
+        ):
             named = None  # who is not known gets the acknowledgement and no event
         if named is not None:
             await self._send(errand.caller, named(error))
@@ -293,7 +323,9 @@ class Reception:
 
     def _count(self, errand: Errand, result: str) -> None:
         event = errand.route.event if errand.route is not None else "(unknown)"
-        self._metrics.count_event(errand.caller.kind, event, result, self._clock.monotonic() - errand.arrival.monotonic)
+        self._metrics.count_event(
+            errand.caller.kind, event, result, self._clock.monotonic() - errand.arrival.monotonic
+        )
 
     async def _send(self, caller: Caller, content: Outbound) -> None:
         if caller.sid is not None:

@@ -111,9 +111,15 @@ FROM_CLIENT = _table(
 )
 # fmt: on
 
-NAMESPACES: Mapping[str, Mapping[str, Route]] = {"worker": FROM_WORKER, "admin": FROM_ADMIN, "client": FROM_CLIENT}
+NAMESPACES: Mapping[str, Mapping[str, Route]] = {
+    "worker": FROM_WORKER,
+    "admin": FROM_ADMIN,
+    "client": FROM_CLIENT,
+}
 
-LARGEST_EVENT = max(route.payload.largest for routes in NAMESPACES.values() for route in routes.values())
+LARGEST_EVENT = max(
+    route.payload.largest for routes in NAMESPACES.values() for route in routes.values()
+)
 """Characters of the largest packet that anybody may send, which is a worker's."""
 
 
@@ -150,14 +156,18 @@ def _somebody_can_be_told(memory: Memory, settings: Settings, now: float, monoto
     return bool(memory.sessions.untold) and bool(assignments.find_ready(memory.sessions))
 
 
-def _something_was_delivered(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
+def _something_was_delivered(
+    memory: Memory, settings: Settings, now: float, monotonic: float
+) -> bool:
     return bool(memory.sessions.delivered)
 
 
 SWEEPS = (
     Sweep("liveness", silence.give_up_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
-    Sweep("heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait),
+    Sweep(
+        "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
+    ),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),

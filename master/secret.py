@@ -64,7 +64,9 @@ class Secret(Generic[T]):
             return value if isinstance(value, Secret) else Secret(validate(value))
 
         return core_schema.no_info_wrap_validator_function(
-            read, inner, serialization=core_schema.plain_serializer_function_ser_schema(_refuse_to_dump)
+            read,
+            inner,
+            serialization=core_schema.plain_serializer_function_ser_schema(_refuse_to_dump),
         )
 
 

@@ -173,7 +173,11 @@ class Sessions:
     def measure_waiting(self, worker_id: str) -> int:
         """Return how many bytes wait to be sent to a worker."""
         seat = self.seats.get(worker_id)
-        return self.outlets.measure_waiting(seat.sid) if seat is not None and seat.sid is not None else 0
+        return (
+            self.outlets.measure_waiting(seat.sid)
+            if seat is not None and seat.sid is not None
+            else 0
+        )
 
     def hear(self, worker_id: str, *, monotonic: float, at: int) -> None:
         """Note a sign of life of a known worker, to be stored with the next batch.
@@ -218,10 +222,16 @@ class Sessions:
 
     def note_stall(self, began: float, ended: float, *, keep_s: float) -> None:
         """Note a stall (monotonic seconds); forget those that ended longer than `keep_s` before it did."""
-        self.stalls = [*(stall for stall in self.stalls if ended - stall.ended <= keep_s), Stall(began, ended)]
+        self.stalls = [
+            *(stall for stall in self.stalls if ended - stall.ended <= keep_s),
+            Stall(began, ended),
+        ]
 
     def list_stalls(self, now: float) -> list[Stall]:
         """Return the loop's latest stalls, in order; the last may be this one, which is not noted yet."""
         if self.pulse is not None and now - self.pulse > 2 * STALL_S:
-            return [*self.stalls, Stall(self.pulse, now)]  # a turn begun before it may be the first to run after it
+            return [
+                *self.stalls,
+                Stall(self.pulse, now),
+            ]  # a turn begun before it may be the first to run after it
         return self.stalls

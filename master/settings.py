@@ -49,13 +49,19 @@ def _lower(value: Any) -> Any:
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _split_networks(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return tuple(ip_network(part, strict=False) for part in _split(value) if part.lower() != NOTHING)
+    return tuple(
+        ip_network(part, strict=False) for part in _split(value) if part.lower() != NOTHING
+    )
 
 
 def _require_keys(keys: Secret[str]) -> Secret[str]:
@@ -77,25 +83,37 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    port: int = Field(3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one.")
-    host: str = Field("127.0.0.1", max_length=255, description="Address to listen on; 0.0.0.0 is every one of IPv4.")
-    db_path: Path = Field(Path("./data/master.db"), description="The database file; its folder is made.")
+    port: int = Field(
+        3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one."
+    )
+    host: str = Field(
+        "127.0.0.1",
+        max_length=255,
+        description="Address to listen on; 0.0.0.0 is every one of IPv4.",
+    )
+    db_path: Path = Field(
+        Path("./data/master.db"), description="The database file; its folder is made."
+    )
     master_keys: Annotated[Secret[str], AfterValidator(_require_keys)] | None = Field(
         None,
         description="The keys that credentials and proxy passwords are sealed with, the first for writing. Without "
         "them a key file beside the database is used.",
         json_schema_extra={"allowed": KEYS_ALLOWED},
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
-        "info", description="What is worth a log line."
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        Field("info", description="What is worth a log line.")
     )
-    app_env: Annotated[Literal["development", "production", "test"], BeforeValidator(_lower)] = Field(
-        "development",
-        validation_alias=AliasChoices("app_env", "node_env"),
-        description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the console is for people, "
-        "elsewhere it gets JSON.",
+    app_env: Annotated[Literal["development", "production", "test"], BeforeValidator(_lower)] = (
+        Field(
+            "development",
+            validation_alias=AliasChoices("app_env", "node_env"),
+            description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the console is for people, "
+            "elsewhere it gets JSON.",
+        )
     )
-    log_dir: Path = Field(Path("./logs"), description="Folder of master.log and of the workers' logs; it is made.")
+    log_dir: Path = Field(
+        Path("./logs"), description="Folder of master.log and of the workers' logs; it is made."
+    )
     allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split)] = Field(
         ("http://localhost:3001", "http://localhost:3000"),
         min_length=1,  # Socket.IO would take an empty list for "do not check"
@@ -130,7 +148,9 @@ class Settings(BaseModel):
         (),
         max_length=MOST_NETWORKS,
         description="Where workers need no token: addresses and networks.",
-        json_schema_extra={"allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"},
+        json_schema_extra={
+            "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"
+        },
     )
     http_requests_per_s: float = Field(
         200,
@@ -139,11 +159,16 @@ class Settings(BaseModel):
         description="HTTP requests per second of one token, and of all behind one address who have none, with a burst "
         "of four times that; past it they are refused. 0 is no limit.",
     )
-    heartbeat_interval_s: Seconds = Field(10, description="How often workers are asked to send a heartbeat.")
-    heartbeat_timeout_s: Seconds = Field(
-        30, description="Silence longer than this makes a worker offline; longer than HEARTBEAT_INTERVAL_S."
+    heartbeat_interval_s: Seconds = Field(
+        10, description="How often workers are asked to send a heartbeat."
     )
-    heartbeat_check_s: Seconds = Field(15, description="How often the workers' table is audited for silence.")
+    heartbeat_timeout_s: Seconds = Field(
+        30,
+        description="Silence longer than this makes a worker offline; longer than HEARTBEAT_INTERVAL_S.",
+    )
+    heartbeat_check_s: Seconds = Field(
+        15, description="How often the workers' table is audited for silence."
+    )
     rebalance_interval_s: float = Field(
         0,
         ge=0,
@@ -151,17 +176,24 @@ class Settings(BaseModel):
         description="How often one account of each worker may move to one that holds at least two fewer. 0 is never.",
     )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
-    login_ttl_s: float = Field(300, ge=1, le=86_400, description="How long a QR code may wait for its scan.")
+    login_ttl_s: float = Field(
+        300, ge=1, le=86_400, description="How long a QR code may wait for its scan."
+    )
     login_max_s: float = Field(
-        600, ge=1, le=86_400, description="How long a login may stay open in all; at least LOGIN_TTL_S."
+        600,
+        ge=1,
+        le=86_400,
+        description="How long a login may stay open in all; at least LOGIN_TTL_S.",
     )
     retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
     retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
     late_reports_days: Days = Field(
-        7, description="How long messages of an account are still taken from a worker that has lost it."
+        7,
+        description="How long messages of an account are still taken from a worker that has lost it.",
     )
     retention_workers_days: Days = Field(
-        1, description="How long an offline worker without accounts, pins and configuration is kept."
+        1,
+        description="How long an offline worker without accounts, pins and configuration is kept.",
     )
     restart_grace_s: float = Field(
         30,
@@ -261,7 +293,9 @@ class SettingDoc:
     description: str
 
 
-def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> Settings:
     """Return the settings; the environment (that of the process, if None) wins over `env_file`.
 
     Names may be written in any case, empty values mean the default, unknown names are not looked at.
@@ -279,7 +313,12 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
 def describe_settings() -> list[SettingDoc]:
     """Return every setting with its default and what is allowed, in the order of the class."""
     return [
-        SettingDoc(name.upper(), _show_default(field.default), _describe_allowed(name), field.description or "")
+        SettingDoc(
+            name.upper(),
+            _show_default(field.default),
+            _describe_allowed(name),
+            field.description or "",
+        )
         for name, field in Settings.model_fields.items()
     ]
 
@@ -287,7 +326,9 @@ def describe_settings() -> list[SettingDoc]:
 def _read_file(path: Path) -> dict[str, str]:
     """Return what a file of settings gives; its values are taken as they stand, a `$` means itself."""
     try:
-        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.exists() else {}
+        values = (
+            dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.exists() else {}
+        )
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
         raise SettingsFault(f"The settings file {path} cannot be read: {reason}.") from None
@@ -321,7 +362,11 @@ def _describe_allowed(name: str) -> str:
         *others, last = schema["enum"]
         return f"{', '.join(others)} or {last}"
     if schema["type"] == "string":
-        return "a path" if schema.get("format") == "path" else f"a text of at most {schema['maxLength']} characters"
+        return (
+            "a path"
+            if schema.get("format") == "path"
+            else f"a text of at most {schema['maxLength']} characters"
+        )
     kind = "a whole number" if schema["type"] == "integer" else "a number"
     most = f"{schema['maximum']:.0f}"
     return (

@@ -71,7 +71,11 @@ class Strangers(Generic[H]):
         for held in late:
             self.drop(held)
         if self._per_place and len(self._since) > self._per_place:
-            late += [held for here in list(self._places.values()) for held in self._take_surplus(here, now)]
+            late += [
+                held
+                for here in list(self._places.values())
+                for held in self._take_surplus(here, now)
+            ]
         return late
 
     def _take_surplus(self, here: OrderedDict[H, None], now: float) -> list[H]:

@@ -179,7 +179,9 @@ class Supervisor:
             try:
                 await self.start(config)
             except Refusal as refusal:
-                log.error("worker_process_not_started", worker=config.worker_id, reason=refusal.message)
+                log.error(
+                    "worker_process_not_started", worker=config.worker_id, reason=refusal.message
+                )
 
     async def close(self) -> None:
         """Stop every process, all at the same time, and refuse new ones; none is left behind."""
@@ -243,14 +245,22 @@ class Supervisor:
         self._guard.watch(process.pid)
         child.process = process
         child.began = self._clock.monotonic()
-        child.watch = asyncio.create_task(self._watch(child, process, output), name=f"watch {config.worker_id}")
+        child.watch = asyncio.create_task(
+            self._watch(child, process, output), name=f"watch {config.worker_id}"
+        )
         log.info("worker_process_started", worker=config.worker_id, pid=process.pid)
-        return child.note(ProcessState.RUNNING, pid=process.pid, started_at=int(self._clock.now()), exit_code=None)
+        return child.note(
+            ProcessState.RUNNING, pid=process.pid, started_at=int(self._clock.now()), exit_code=None
+        )
 
-    async def _watch(self, child: _Child, process: asyncio.subprocess.Process, output: Output) -> None:
+    async def _watch(
+        self, child: _Child, process: asyncio.subprocess.Process, output: Output
+    ) -> None:
         """Wait for the process to end, clear away what it left, and see to its return where that is wanted."""
         code = await process.wait()
-        _signal_group(process.pid, signal.SIGKILL)  # a browser that outlived its worker serves nobody
+        _signal_group(
+            process.pid, signal.SIGKILL
+        )  # a browser that outlived its worker serves nobody
         self._guard.forget(process.pid)
         await output.close()
         if self._tokens is not None:
@@ -273,20 +283,32 @@ class Supervisor:
         child.crashes += 1
         if child.crashes > self._backoff.limit:
             child.note(ProcessState.FAILED)
-            log.error("worker_process_given_up", worker=child.config.worker_id, restarts=child.status.restarts)
+            log.error(
+                "worker_process_given_up",
+                worker=child.config.worker_id,
+                restarts=child.status.restarts,
+            )
             return
         delay_s = self._backoff.delay_s(child.crashes)
         child.note(ProcessState.BACKOFF)
-        child.comeback = asyncio.create_task(self._come_back(child, delay_s), name=f"comeback {child.config.worker_id}")
+        child.comeback = asyncio.create_task(
+            self._come_back(child, delay_s), name=f"comeback {child.config.worker_id}"
+        )
 
     async def _come_back(self, child: _Child, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
-        async with child.lock:  # who else holds it has cancelled this task, or finds a running process
+        async with (
+            child.lock
+        ):  # who else holds it has cancelled this task, or finds a running process
             child.note(ProcessState.BACKOFF, restarts=child.status.restarts + 1)
             try:
                 await self._launch(child)
             except StartFailed as refusal:
-                log.error("worker_process_not_started", worker=child.config.worker_id, reason=refusal.message)
+                log.error(
+                    "worker_process_not_started",
+                    worker=child.config.worker_id,
+                    reason=refusal.message,
+                )
                 self._plan_comeback(child)
             except Stopping:
                 child.note(ProcessState.STOPPED)
@@ -311,14 +333,22 @@ class Supervisor:
             _signal_group(child.process.pid, signal.SIGTERM)
             _, waiting = await asyncio.wait({child.watch}, timeout=self._stop_limit_s)
             if waiting:
-                log.warning("worker_process_killed", worker=child.config.worker_id, limit_s=self._stop_limit_s)
+                log.warning(
+                    "worker_process_killed",
+                    worker=child.config.worker_id,
+                    limit_s=self._stop_limit_s,
+                )
                 _signal_group(child.process.pid, signal.SIGKILL)
                 await asyncio.wait({child.watch})
         return child.status
 
     def _describe_environment(self, config: WorkerConfig) -> dict[str, str]:
         environment = {
-            **{name: value for name, value in self._environ.items() if name.lower() not in SECRET_SETTINGS},
+            **{
+                name: value
+                for name, value in self._environ.items()
+                if name.lower() not in SECRET_SETTINGS
+            },
             **config.env,
             "WORKER_ID": config.worker_id,
             "MASTER_HOST": self._master_host,

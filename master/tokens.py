@@ -52,7 +52,13 @@ def _split_entries(kind: str, value: str) -> list[str]:
     if value.strip().lower() == NOTHING:
         return entries
     for part in (part.strip() for part in value.split(",")):
-        if kind == "client" and part and ":" not in part and entries and entries[-1].count(":") == PARTS_WITH_ACCOUNTS:
+        if (
+            kind == "client"
+            and part
+            and ":" not in part
+            and entries
+            and entries[-1].count(":") == PARTS_WITH_ACCOUNTS
+        ):
             entries[-1] += f"+{part}"
         elif part:
             entries.append(part)
@@ -78,7 +84,9 @@ def _parse_token(kind: str, entry: str) -> Token:
     if len(rest[0]) < SHORTEST_SECRET:
         raise ValueError(f"its secret has fewer than {SHORTEST_SECRET} characters")
     if not _SECRET.fullmatch(rest[0]):
-        raise ValueError("its secret is longer than 256 characters or has others than letters, digits and ._~+/=-")
+        raise ValueError(
+            "its secret is longer than 256 characters or has others than letters, digits and ._~+/=-"
+        )
     grant = _read_grant(kind, name, rest[1] if len(rest) > 1 else None)
     return Token(grant, hash_secret(rest[0]), mark_secret(rest[0]))
 
@@ -92,6 +100,8 @@ def _read_grant(kind: str, name: str, limit: str | None) -> Grant:
     if limit is None:
         return Grant(kind, name, Scope.READ)
     accounts = frozenset(limit.split("+"))
-    if len(accounts) > MOST_ACCOUNTS or not all(_ACCOUNT.fullmatch(account) for account in accounts):
+    if len(accounts) > MOST_ACCOUNTS or not all(
+        _ACCOUNT.fullmatch(account) for account in accounts
+    ):
         raise ValueError(f"its accounts are not 1 to {MOST_ACCOUNTS} ids with commas between them")
     return Grant(kind, name, Scope.READ, accounts)

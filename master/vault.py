@@ -52,7 +52,9 @@ class Vault:
         """Seal with the first of these keys from now on; keys that are known already go on opening."""
         fresh = {key.id: AESGCM(key.secret.reveal()) for key in keys}
         # an older key is not forgotten: who has read a row before its key was dropped may open it a moment later
-        self._ciphers = fresh | {name: cipher for name, cipher in self._ciphers.items() if name not in fresh}
+        self._ciphers = fresh | {
+            name: cipher for name, cipher in self._ciphers.items() if name not in fresh
+        }
         self._writing = keys[0].id
 
     def follow(self, file: KeyFile) -> None:
@@ -81,7 +83,11 @@ class Vault:
     def seal_with(self, key_id: str, place: str, row_id: str, content: bytes) -> bytes:
         """Return what to store for this JSON text, sealed with a key that is known."""
         nonce = self.random_bytes(NONCE_BYTES)
-        return head_of(key_id) + nonce + self._ciphers[key_id].encrypt(nonce, content, _describe(place, row_id))
+        return (
+            head_of(key_id)
+            + nonce
+            + self._ciphers[key_id].encrypt(nonce, content, _describe(place, row_id))
+        )
 
     def open(self, place: str, row_id: str, stored: object) -> Any:
         """Return the value that was sealed for this place and row. Errors: SealBroken."""
@@ -100,14 +106,18 @@ class Vault:
             self.refresh()
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise SealBroken(f"{place} of {row_id} was sealed with key {key_id}, which is not here.")
+            raise SealBroken(
+                f"{place} of {row_id} was sealed with key {key_id}, which is not here."
+            )
         assert isinstance(stored, bytes)
         start = len(head_of(key_id))
         nonce = stored[start : start + NONCE_BYTES]
         try:
             return cipher.decrypt(nonce, stored[start + NONCE_BYTES :], _describe(place, row_id))
         except (InvalidTag, ValueError):
-            raise SealBroken(f"{place} of {row_id} does not open: it was changed, moved or sealed otherwise.") from None
+            raise SealBroken(
+                f"{place} of {row_id} does not open: it was changed, moved or sealed otherwise."
+            ) from None
 
 
 def head_of(key_id: str) -> bytes:

@@ -122,7 +122,9 @@ class Turns(Looks):
         """Return what the disk said when it last failed, or None once it has taken a write again."""
         return self._database.trouble
 
-    def submit(self, operation: Operation | Bulk, event: Any, caller: Caller) -> asyncio.Future[Any]:
+    def submit(
+        self, operation: Operation | Bulk, event: Any, caller: Caller
+    ) -> asyncio.Future[Any]:
         """Put an event into the writer's queue; the future holds the reply once it is committed.
 
         Errors, through the future: the operation's Refusal, Overloaded, Stopping, StorageTrouble.
@@ -158,7 +160,9 @@ class Turns(Looks):
         self._memory.pending = group.draft
         try:
             if self._in_doubt:
-                await self._database.prove()  # a disk that goes on failing would have the farm loaded for each group
+                await (
+                    self._database.prove()
+                )  # a disk that goes on failing would have the farm loaded for each group
                 await self._load_anew()
                 group.draft = self._memory.pending = Draft(self._memory)
             async with self._database.write() as transaction:
@@ -193,7 +197,9 @@ class Turns(Looks):
 
     def _continue(self, group: Group) -> None:
         """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
-        for operation, event in reversed([one for done in group.done for one in done.turn.next_turns]):
+        for operation, event in reversed(
+            [one for done in group.done for one in done.turn.next_turns]
+        ):
             self._queue(operation, event, first=True)
         for item in group.list_again():
             self._waiting.put(item)
@@ -211,7 +217,11 @@ class Turns(Looks):
         self.on_commit(group)
         handing = [done for done in group.done if done.turn.handouts]
         try:
-            broken = await fill_handouts([done.turn for done in handing], self._database) if handing else None
+            broken = (
+                await fill_handouts([done.turn for done in handing], self._database)
+                if handing
+                else None
+            )
         except Exception as fault:
             self._withhold(group, handing, fault)
         else:
@@ -237,13 +247,18 @@ class Turns(Looks):
             failure = fault
             log.error("handing_out_failed", exc_info=fault)
         unread = {id(handout.shown) for done in handing for handout in done.turn.handouts}
-        group.parcels = [one for one in group.parcels if id(getattr(one.content, "accounts", None)) not in unread]
+        group.parcels = [
+            one for one in group.parcels if id(getattr(one.content, "accounts", None)) not in unread
+        ]
         for done in handing:
             for handout in done.turn.handouts:
                 if handout.is_task:
-                    done.turn.sessions.leave_untold(handout.worker_id, dict.fromkeys(handout.epochs, 0))
+                    done.turn.sessions.leave_untold(
+                        handout.worker_id, dict.fromkeys(handout.epochs, 0)
+                    )
             done.replies = [
-                failure if isinstance(one, dict) and id(one.get("accounts")) in unread else one for one in done.replies
+                failure if isinstance(one, dict) and id(one.get("accounts")) in unread else one
+                for one in done.replies
             ]
 
     async def _fail(self, group: Group, fault: Exception) -> None:
@@ -252,7 +267,9 @@ class Turns(Looks):
             self._try_again_later()  # the farm could not be loaded: nothing can be decided, whoever asks
         elif isinstance(fault, (CommitInDoubt, Overtaken)):
             self._in_doubt, self._doubtful = True, group.draft
-            self._queue(do_nothing, None)  # so that the farm is loaded anew even if nobody asks for anything
+            self._queue(
+                do_nothing, None
+            )  # so that the farm is loaded anew even if nobody asks for anything
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
         about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
         if len(group.items) > 1 and not about_disk and not self._in_doubt:
@@ -311,13 +328,19 @@ class Turns(Looks):
             else:
                 plain.append(item)
         for items in bulks.values():
-            group.done.append(await self._perform_bulk(items, group.draft, await transaction.connect()))
+            group.done.append(
+                await self._perform_bulk(items, group.draft, await transaction.connect())
+            )
         if bulks:
             notes, group.draft.notes = group.draft.notes, []
             await add_notifications(await transaction.connect(), notes)
         alone = len(group.items) == 1
         for item in on_rows:
-            group.done.append(await self._perform_on_rows(item, group.draft, await transaction.connect(), alone=alone))
+            group.done.append(
+                await self._perform_on_rows(
+                    item, group.draft, await transaction.connect(), alone=alone
+                )
+            )
         since = 0
         for number, item in enumerate(plain):
             done = await self._perform_plain(item, group.draft, transaction)
@@ -337,7 +360,9 @@ class Turns(Looks):
         self._waiting.put_first(items)
         self._wake.set()
 
-    async def _perform_bulk(self, items: Sequence[Item], draft: Draft, connection: AsyncConnection) -> Done:
+    async def _perform_bulk(
+        self, items: Sequence[Item], draft: Draft, connection: AsyncConnection
+    ) -> Done:
         turn = self._make_turn(draft.begin(), items[0].caller, connection)
         operation = items[0].operation
         assert isinstance(operation, Bulk)
@@ -346,7 +371,9 @@ class Turns(Looks):
         draft.absorb(turn.draft)
         return Done(turn, items, replies)
 
-    async def _perform_on_rows(self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool) -> Done:
+    async def _perform_on_rows(
+        self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool
+    ) -> Done:
         """Perform an operation on rows; beside others, inside a savepoint of its own. Errors: DBAPIError.
 
         What it asks for beside its rows it asks for before it writes any: it begins anew then.
@@ -380,10 +407,14 @@ class Turns(Looks):
             try:
                 reply = item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
             except Fetch as need:
-                fetched[need.read, need.key] = await need.read(await transaction.connect(), need.key)
+                fetched[need.read, need.key] = await need.read(
+                    await transaction.connect(), need.key
+                )
                 continue
             except Exception as fault:
-                return Done(self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)])
+                return Done(
+                    self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)]
+                )
             draft.absorb(turn.draft)
             return Done(turn, [item], [reply])
         raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))

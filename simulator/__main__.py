@@ -13,7 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.arguments import Parser, require_report
-from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
+from simulator.scenario import (
+    Scenario,
+    ScenarioTrouble,
+    change_scenario,
+    load_scenario,
+    name_scenarios,
+)
 from simulator.trials.catalog import COMMANDS
 from simulator.trials.demo import Options, run_demo
 from simulator.trials.master_process import StartTrouble
@@ -53,19 +59,46 @@ def build_parser() -> argparse.ArgumentParser:
         "Exit code: 0 nothing violated, 1 violations, 2 could not start.",
     )
     add = parser.add_argument
-    add("--scenario", metavar="NAME|PATH", help=f"start from a file; names: {', '.join(name_scenarios())}")
+    add(
+        "--scenario",
+        metavar="NAME|PATH",
+        help=f"start from a file; names: {', '.join(name_scenarios())}",
+    )
     add("--workers", type=int, metavar="N", help=f"default {plain.workers}")
     add("--admins", type=int, metavar="N", help=f"default {plain.admins}")
     add("--clients", type=int, metavar="N", help=f"devices in /client, default {plain.clients}")
     add("--accounts", type=int, metavar="N", help="default four per worker")
     add("--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C")
     add("--seed", type=int, metavar="N", help=f"of all randomness, default {plain.seed}")
-    add("--rate", type=float, metavar="R", help=f"messages per second in all, default {plain.rate_per_s:g}")
-    add("--login-failure-rate", type=float, metavar="P", help=f"0 to 1, default {plain.login_failure_rate:g}")
-    add("--crash-rate", type=float, metavar="R", help=f"per worker and minute, default {plain.crash_rate_per_min:g}")
+    add(
+        "--rate",
+        type=float,
+        metavar="R",
+        help=f"messages per second in all, default {plain.rate_per_s:g}",
+    )
+    add(
+        "--login-failure-rate",
+        type=float,
+        metavar="P",
+        help=f"0 to 1, default {plain.login_failure_rate:g}",
+    )
+    add(
+        "--crash-rate",
+        type=float,
+        metavar="R",
+        help=f"per worker and minute, default {plain.crash_rate_per_min:g}",
+    )
     add("--url", help="use the Master that runs there instead of starting one")
-    add("--keep", action="store_true", help="with --url: do not delete the run's accounts at the end")
-    add("--prefix", default="sim", help="how names of workers and devices begin, default %(default)s")
+    add(
+        "--keep",
+        action="store_true",
+        help="with --url: do not delete the run's accounts at the end",
+    )
+    add(
+        "--prefix",
+        default="sim",
+        help="how names of workers and devices begin, default %(default)s",
+    )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     add("--report", type=Path, metavar="FILE", help="write a page with plots at the end")
     add("--quiet", action="store_true", help="no live view")
@@ -74,14 +107,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator worker`, whose defaults come from the environment."""
-    host, port = environment.get("MASTER_HOST") or "127.0.0.1", environment.get("MASTER_PORT") or "3000"
+    host, port = (
+        environment.get("MASTER_HOST") or "127.0.0.1",
+        environment.get("MASTER_PORT") or "3000",
+    )
     parser = Parser(
-        prog="python -m simulator worker", description="One simulated worker; SIGTERM ends it with a goodbye."
+        prog="python -m simulator worker",
+        description="One simulated worker; SIGTERM ends it with a goodbye.",
     )
     add = parser.add_argument
-    add("--id", default=environment.get("WORKER_ID") or "worker-1", help="default WORKER_ID, here %(default)s")
-    add("--url", default=f"http://{host}:{port}", help="default from MASTER_HOST and MASTER_PORT, here %(default)s")
-    add("--platforms", default="douyin,xiaohongshu", help="separated by commas, default %(default)s")
+    add(
+        "--id",
+        default=environment.get("WORKER_ID") or "worker-1",
+        help="default WORKER_ID, here %(default)s",
+    )
+    add(
+        "--url",
+        default=f"http://{host}:{port}",
+        help="default from MASTER_HOST and MASTER_PORT, here %(default)s",
+    )
+    add(
+        "--platforms", default="douyin,xiaohongshu", help="separated by commas, default %(default)s"
+    )
     add(
         "--max-accounts",
         type=int,
@@ -89,7 +136,12 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
         help="default MAX_ACCOUNTS, here %(default)s",
     )
     add("--seed", type=int, default=1, help="of all randomness, default %(default)s")
-    add("--rate", type=float, default=RATE_PER_ACCOUNT_S, help="messages per second and account, default %(default)s")
+    add(
+        "--rate",
+        type=float,
+        default=RATE_PER_ACCOUNT_S,
+        help="messages per second and account, default %(default)s",
+    )
     return parser
 
 
@@ -97,17 +149,30 @@ def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
     """Return what the command line asks for. Errors: ScenarioTrouble."""
     given = build_parser().parse_args(arguments)
     scenario = load_scenario(given.scenario) if given.scenario else Scenario()
-    changes = {setting: getattr(given, flag) for flag, setting in FLAGS.items() if getattr(given, flag) is not None}
+    changes = {
+        setting: getattr(given, flag)
+        for flag, setting in FLAGS.items()
+        if getattr(given, flag) is not None
+    }
     if given.keep and given.url is None:
-        raise ScenarioTrouble("--keep needs --url: a Master of the run's own ends with the run, and its data with it")
+        raise ScenarioTrouble(
+            "--keep needs --url: a Master of the run's own ends with the run, and its data with it"
+        )
     url = None if given.url is None else _require_url(given.url)
     options = Options(
-        url, given.json, given.quiet, given.keep, given.prefix, given.report and require_report(given.report)
+        url,
+        given.json,
+        given.quiet,
+        given.keep,
+        given.prefix,
+        given.report and require_report(given.report),
     )
     return change_scenario(scenario, changes, CALLED), options
 
 
-def read_worker(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[WorkerProfile, str, Scenario]:
+def read_worker(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> tuple[WorkerProfile, str, Scenario]:
     """Return the single worker that is asked for. Errors: ScenarioTrouble."""
     given = build_worker_parser(environment).parse_args(arguments)
     platforms = tuple(name.strip() for name in given.platforms.split(",") if name.strip())

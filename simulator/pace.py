@@ -66,7 +66,9 @@ async def wait_set(event: asyncio.Event, timeout_s: float | None) -> bool:
     return True
 
 
-async def wait_first(wanted: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], timeout_s: float | None) -> int:
+async def wait_first(
+    wanted: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], timeout_s: float | None
+) -> int:
     """Wait for one of two at most `timeout_s` and return which came: 1, 2, or 0 for none. Both at once is 1."""
     tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
     try:

@@ -114,7 +114,9 @@ WHOLE = frozenset(
 )
 
 
-def change_scenario(scenario: Scenario, changes: Mapping[str, Any], flags: Mapping[str, str] = NO_FLAGS) -> Scenario:
+def change_scenario(
+    scenario: Scenario, changes: Mapping[str, Any], flags: Mapping[str, str] = NO_FLAGS
+) -> Scenario:
     """Return the scenario with `changes`. Errors: ScenarioTrouble that names the setting and what is allowed.
 
     `flags` says how the person at the keyboard calls a setting, where that is not its name.
@@ -123,14 +125,20 @@ def change_scenario(scenario: Scenario, changes: Mapping[str, Any], flags: Mappi
     cleaned = {}
     for name, value in changes.items():
         if name not in known:
-            raise ScenarioTrouble(f"there is no setting {name!r}; known are {', '.join(sorted(known))}")
+            raise ScenarioTrouble(
+                f"there is no setting {name!r}; known are {', '.join(sorted(known))}"
+            )
         cleaned[name] = _check_value(name, value, flags.get(name, name))
     return replace(scenario, **cleaned)
 
 
 def _check_value(name: str, value: Any, called: str) -> Any:
     if name == "platforms":
-        if not isinstance(value, (list, tuple)) or not value or not all(isinstance(part, str) for part in value):
+        if (
+            not isinstance(value, (list, tuple))
+            or not value
+            or not all(isinstance(part, str) for part in value)
+        ):
             raise ScenarioTrouble(f"{called} is {value!r}; allowed is a list of names")
         return tuple(value)
     if name in PAIRS:
@@ -168,7 +176,9 @@ def load_scenario(wanted: str) -> Scenario:
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ScenarioTrouble(f"there is no scenario {wanted!r}; known are {', '.join(name_scenarios())}") from None
+        raise ScenarioTrouble(
+            f"there is no scenario {wanted!r}; known are {', '.join(name_scenarios())}"
+        ) from None
     except (OSError, ValueError) as fault:
         raise ScenarioTrouble(f"{path}: {fault}") from None
     try:

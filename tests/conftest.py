@@ -38,8 +38,13 @@ class Peer:
     async def connect(self, port: int, **options: Any) -> Peer:
         """Join the namespace; `options` are the library's, `auth` for one."""
         options = {"transports": ["websocket"], **options}
-        options = {"wait_timeout": 10, **options}  # the library waits for a second only: a busy machine needs longer
-        await self.client.connect(f"http://127.0.0.1:{port}", namespaces=[self.namespace], **options)
+        options = {
+            "wait_timeout": 10,
+            **options,
+        }  # the library waits for a second only: a busy machine needs longer
+        await self.client.connect(
+            f"http://127.0.0.1:{port}", namespaces=[self.namespace], **options
+        )
         return self
 
     async def ask(self, event: str, payload: Any) -> Any:

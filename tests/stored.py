@@ -31,7 +31,9 @@ def describe_file(path: Path) -> tuple[Described, int]:
     """Return all that memory should hold, as the file has it, and how far the clients' sequence has come."""
     with closing(sqlite3.connect(path)) as connection:
         tables = {rows.table.name: _read_rows(connection, rows) for rows in FARM}
-        [(last_seq,)] = connection.execute("SELECT value FROM counters WHERE name = 'notification_seq'").fetchall()
+        [(last_seq,)] = connection.execute(
+            "SELECT value FROM counters WHERE name = 'notification_seq'"
+        ).fetchall()
     return tables, last_seq
 
 
@@ -56,7 +58,11 @@ def describe_farm(farm: Farm) -> tuple[Described, int]:
         rows.table.name: {
             table.kind.key(record): {
                 **rows.to_row(record),
-                **{flag: int(getattr(record, flag)) for flag in SEALED_FLAGS if flag in rows.derived},
+                **{
+                    flag: int(getattr(record, flag))
+                    for flag in SEALED_FLAGS
+                    if flag in rows.derived
+                },
             }
             for record in table.all()
         }

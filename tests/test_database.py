@@ -71,19 +71,35 @@ def older(tmp_path: Path) -> Path:
 
 async def test_a_database_of_the_version_before_opens_and_goes_on(older: Path):
     clock = ManualClock()
-    bench = Bench(Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock)
+    bench = Bench(
+        Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock
+    )
     await bench.master.start(sweeps=False)
     try:
         await bench.master.check_secrets()
         check_farm(bench.master.memory.farm, older)
         assert bench.master.memory.farm.workers.get("worker-1").status is WorkerStatus.DISCONNECTED
-        statuses = {one.account_name: one.login_status for one in bench.master.memory.farm.accounts.all()}
+        statuses = {
+            one.account_name: one.login_status for one in bench.master.memory.farm.accounts.all()
+        }
         assert statuses == {"a": "logged_in", "b": "logging_in"}
-        worker, admin, device = await bench.connect("worker"), await bench.connect("admin"), await bench.device()
+        worker, admin, device = (
+            await bench.connect("worker"),
+            await bench.connect("admin"),
+            await bench.device(),
+        )
         answer = await worker.ask("worker:register", registration("worker-1"))
         first, second = sorted(answer["accounts"], key=lambda account: account["account_name"])
-        assert (first["credentials"], first["fingerprint"]) == ({"cookies": [{"value": "v"}]}, {"x": 1})
-        assert first["proxy"] == {"server": "h:1", "protocol": "http", "username": "me", "password": "pw"}
+        assert (first["credentials"], first["fingerprint"]) == (
+            {"cookies": [{"value": "v"}]},
+            {"x": 1},
+        )
+        assert first["proxy"] == {
+            "server": "h:1",
+            "protocol": "http",
+            "username": "me",
+            "password": "pw",
+        }
         assert (first["epoch"], second["epoch"], second["account_id"]) == (1, 1, "on-platform")
         [login] = bench.master.memory.farm.logins.all()
         report = {"session_id": login.id, "status": "success", "cookies": [{"value": "new"}]}
@@ -104,19 +120,29 @@ async def test_a_database_of_the_version_before_opens_and_goes_on(older: Path):
     assert check(older) == []
 
 
-PROFILE = {"nickname": "N", "sessionid": "planted-secret", "cookies": [{"name": "a", "value": "planted-secret"}]}
+PROFILE = {
+    "nickname": "N",
+    "sessionid": "planted-secret",
+    "cookies": [{"name": "a", "value": "planted-secret"}],
+}
 
 
 async def test_what_the_version_before_stored_too_large_is_cut_and_a_profile_is_sealed(older: Path):
-    large = orjson.dumps({"capabilities": ["douyin"], "maxAccounts": 9, "junk": ["x"] * 500_000}).decode()
+    large = orjson.dumps(
+        {"capabilities": ["douyin"], "maxAccounts": 9, "junk": ["x"] * 500_000}
+    ).decode()
     whole = orjson.dumps({"nickname": "N", "junk": ["x"] * 500_000}).decode()
     with closing(sqlite3.connect(older)) as connection:
         connection.execute("UPDATE workers SET metadata = ?", (large,))
         connection.execute("UPDATE accounts SET user_info = ?", (whole,))
-        connection.execute("UPDATE accounts SET user_info = ? WHERE account_name = 'a'", (orjson.dumps(PROFILE),))
+        connection.execute(
+            "UPDATE accounts SET user_info = ? WHERE account_name = 'a'", (orjson.dumps(PROFILE),)
+        )
         connection.commit()
     clock = ManualClock()
-    bench = Bench(Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock)
+    bench = Bench(
+        Master(load_settings({"PORT": "0", "DB_PATH": str(older)}, None), clock=clock), clock
+    )
     await bench.master.start(sweeps=False)
     try:
         with closing(sqlite3.connect(older)) as connection:
@@ -124,7 +150,9 @@ async def test_what_the_version_before_stored_too_large_is_cut_and_a_profile_is_
             assert all(size < 1_000 for (size,) in connection.execute(sizes))
         check_farm(bench.master.memory.farm, older)
         assert bench.master.memory.farm.workers.get("worker-1").max_accounts == 9
-        profiles = {one.account_name: one.user_info for one in bench.master.memory.farm.accounts.all()}
+        profiles = {
+            one.account_name: one.user_info for one in bench.master.memory.farm.accounts.all()
+        }
         assert profiles == {"a": {"nickname": "N"}, "b": {"nickname": "N"}}
         worker = await bench.connect("worker")
         answer = await worker.ask("worker:register", registration("worker-1"))
@@ -150,5 +178,7 @@ def test_the_migrations_make_what_the_schema_says(tmp_path: Path):
     }
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert (
+            compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        )
     engine.dispose()

@@ -55,7 +55,9 @@ def test_after_a_start_whoever_has_no_socket_is_silent_from_the_end_of_the_grace
         "away": (130, 7),
     }
     sessions.hear("away", monotonic=110, at=117)
-    assert sessions.seats["away"].heard == 110, "from here on it is heard: the grace was for who cannot be yet"
+    assert sessions.seats["away"].heard == 110, (
+        "from here on it is heard: the grace was for who cannot be yet"
+    )
     assert sessions.unwritten == {"away": 117}
 
 
@@ -95,7 +97,9 @@ def test_an_overdue_login_stays_overdue_until_it_is_forgotten_and_holds_up_no_ot
     assert deadlines.find_overdue(310, 300) == ["a", "b"]
     deadlines.forget_login("a")
     assert deadlines.find_overdue(310, 310) == ["b"]
-    assert deadlines.find_overdue(0, 310) == ["b"], "a wall clock that is set back keeps nothing open"
+    assert deadlines.find_overdue(0, 310) == ["b"], (
+        "a wall clock that is set back keeps nothing open"
+    )
 
 
 def test_signs_of_life_never_go_back_and_newer_ones_wait_for_the_next_batch():

@@ -27,7 +27,9 @@ LEAVING = [(name, event, kind) for name, told in TOLD.items() for event, kind in
 
 
 def read_example(name: str, event: str) -> dict[str, object]:
-    example: dict[str, object] = json.loads((EXAMPLES / name / f"{event}.json").read_text(encoding="utf-8"))
+    example: dict[str, object] = json.loads(
+        (EXAMPLES / name / f"{event}.json").read_text(encoding="utf-8")
+    )
     return example
 
 
@@ -35,12 +37,16 @@ def test_the_protocol_page_is_what_the_types_say():
     assert PAGE.read_text(encoding="utf-8") == render_protocol(EXAMPLES)
 
 
-@pytest.mark.parametrize(("name", "route"), ARRIVING, ids=lambda value: getattr(value, "event", value))
+@pytest.mark.parametrize(
+    ("name", "route"), ARRIVING, ids=lambda value: getattr(value, "event", value)
+)
 def test_every_arriving_events_example_is_accepted(name: str, route: Route):
     decode(route.payload, read_example(name, route.event))
 
 
-@pytest.mark.parametrize(("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING])
+@pytest.mark.parametrize(
+    ("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING]
+)
 def test_every_leaving_events_example_has_its_shape(name, event, kind):
     example = read_example(name, event)
     TypeAdapter(kind).validate_python(example)
@@ -49,19 +55,25 @@ def test_every_leaving_events_example_has_its_shape(name, event, kind):
     assert not names - kind.may_lack - set(example), "only what may lack may"
 
 
-@pytest.mark.parametrize(("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING])
+@pytest.mark.parametrize(
+    ("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING]
+)
 def test_what_a_leaving_event_shows_is_what_its_example_says(name, event, kind):
     """A value is written as the object that it shows: nothing is lost or renamed on its way."""
     example = read_example(name, event)
     names = {field.name for field in fields(kind)}
     words = {key: given for key, given in example.items() if key not in names}
-    value = TypeAdapter(kind).validate_python(example | ({kind.beside: words} if kind.beside else {}))
+    value = TypeAdapter(kind).validate_python(
+        example | ({kind.beside: words} if kind.beside else {})
+    )
     assert FastJson.loads(FastJson.dumps(value.to_wire())) == example
     assert FastJson.loads(FastJson.dumps(value.show())) == example
 
 
 def test_there_is_no_example_of_an_event_that_does_not_exist():
-    known = {(name, route.event) for name, route in ARRIVING} | {(name, event) for name, event, _ in LEAVING}
+    known = {(name, route.event) for name, route in ARRIVING} | {
+        (name, event) for name, event, _ in LEAVING
+    }
     present = {(path.parent.name, path.stem) for path in EXAMPLES.glob("*/*.json")}
     assert present == known
 
@@ -91,21 +103,36 @@ def test_every_attack_in_the_security_page_names_a_real_test():
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
     assert len(named) >= 40
-    missing = [(path, name) for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")]
+    missing = [
+        (path, name)
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
     assert missing == []
-    rows = [line for line in page.partition("## Attacks")[2].splitlines() if line.startswith("| ")][1:]
+    rows = [line for line in page.partition("## Attacks")[2].splitlines() if line.startswith("| ")][
+        1:
+    ]
     assert [row for row in rows if "::test_" not in row and not row.startswith("|---")] == []
 
 
 def test_the_layers_that_are_drawn_are_those_that_are_checked():
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    layers = {contract["containers"][0]: contract["layers"] for contract in contracts if contract["type"] == "layers"}
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "importlinter"
+    ]["contracts"]
+    layers = {
+        contract["containers"][0]: contract["layers"]
+        for contract in contracts
+        if contract["type"] == "layers"
+    }
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     section = page.split("## Who may import whom")[1].partition("\n## ")[0]
     drawing = section.split("```")[1].removeprefix("text")
     assert [line.strip() for line in drawing.strip().splitlines()] == layers.pop("master")
     for rows in layers.values():
-        words = [f"`{word}`" for row in rows for word in row.split(" | ") if word not in ("__main__", "chance", "pace")]
+        words = [
+            f"`{word}`"
+            for row in rows
+            for word in row.split(" | ")
+            if word not in ("__main__", "chance", "pace")
+        ]
         assert [word for word in words if word not in section] == []

@@ -10,7 +10,13 @@ from master.routes import LARGEST_EVENT
 
 
 def test_the_largest_events_are_reports_and_logins():
-    assert LARGEST_EVENT == MessagesDetected.largest == LoginReport.largest > Payload.largest == 64 * 1024
+    assert (
+        LARGEST_EVENT
+        == MessagesDetected.largest
+        == LoginReport.largest
+        > Payload.largest
+        == 64 * 1024
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,7 +37,9 @@ def test_a_lone_half_of_a_character_is_replaced_in_the_text(text, value):
     assert FastJson.loads(text) == value
 
 
-@pytest.mark.parametrize("text", ['"\\ud83d', '"\\ud83d"]', '["\\ud83d", NaN]', '"\\ud83', "[" * 5_000])
+@pytest.mark.parametrize(
+    "text", ['"\\ud83d', '"\\ud83d"]', '["\\ud83d", NaN]', '"\\ud83', "[" * 5_000]
+)
 def test_what_cannot_be_read_is_no_better_with_half_a_character(text):
     with pytest.raises(ValueError, match=r"."):
         FastJson.loads(text)

@@ -34,7 +34,10 @@ def as_before() -> Iterator[None]:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "master.log").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / "master.log").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_a_line_is_json_in_the_file_and_on_the_console_in_production(
@@ -56,7 +59,9 @@ def test_a_line_is_json_in_the_file_and_on_the_console_in_production(
     assert json.loads(captured.err)["account"] == "一"
 
 
-def test_in_development_the_console_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_in_development_the_console_is_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     configure_logs("info", tmp_path, development=True)
     structlog.get_logger("master").info("account_added", account="shop")
     assert "account_added" in (text := capsys.readouterr().err)
@@ -88,7 +93,9 @@ def test_the_level_decides_what_is_kept(tmp_path: Path, level: str, kept: list[s
     assert [line["level"] for line in read(tmp_path)] == [name for name in kept for _ in range(2)]
 
 
-@pytest.mark.parametrize("name", ["aiohttp.access", "aiohttp.server", "alembic", "asyncio", "aiosqlite"])
+@pytest.mark.parametrize(
+    "name", ["aiohttp.access", "aiohttp.server", "alembic", "asyncio", "aiosqlite"]
+)
 def test_libraries_speak_from_warning_on_and_look_like_the_rest(tmp_path: Path, name: str):
     configure_logs("debug", tmp_path, development=False)
     structlog.contextvars.bind_contextvars(request_id="r-1")
@@ -170,7 +177,9 @@ def test_a_traceback_shows_the_lines_and_no_local_variables(
     assert "hush" not in json.dumps(lines) + text
 
 
-def test_no_value_steers_the_terminal_or_forges_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_no_value_steers_the_terminal_or_forges_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     configure_logs("info", tmp_path, development=True)
     log = structlog.get_logger("master")
     try:
@@ -200,7 +209,13 @@ def test_odd_values_do_not_lose_the_line(tmp_path: Path, capfd: pytest.CaptureFi
     circle: list[Any] = []
     circle.append(circle)
     structlog.get_logger("master").info(
-        "odd", path=Path("a"), bytes=b"\xff", keys={(1, 2): 3, None: 4}, set={1}, half="\ud800", circle=circle
+        "odd",
+        path=Path("a"),
+        bytes=b"\xff",
+        keys={(1, 2): 3, None: 4},
+        set={1},
+        half="\ud800",
+        circle=circle,
     )
     [line] = read(tmp_path)
     assert (line["keys"], line["set"], line["half"]) == ({"(1, 2)": 3, "None": 4}, [1], "\ud800")
@@ -246,7 +261,13 @@ def test_a_token_is_found_by_its_value_in_whatever_is_logged(
 ):
     configure_logs("info", tmp_path, development=development)
     log = structlog.get_logger("master")
-    log.info(text, host=text, nested={"list": [{"deep": (text,)}], text: 1}, raw=text.encode(), fault=ValueError(text))
+    log.info(
+        text,
+        host=text,
+        nested={"list": [{"deep": (text,)}], text: 1},
+        raw=text.encode(),
+        fault=ValueError(text),
+    )
     logging.getLogger("asyncio").warning("trouble with %s", text)
     for name in ("master", "asyncio", "aiohttp.server", "socketio.server"):
         try:
@@ -260,36 +281,53 @@ def test_a_token_is_found_by_its_value_in_whatever_is_logged(
     assert written.count(logs.HIDDEN) >= 6
 
 
-def test_a_token_that_has_ended_is_hidden_no_more_and_what_is_none_never_was(tmp_path: Path, known: None):
+def test_a_token_that_has_ended_is_hidden_no_more_and_what_is_none_never_was(
+    tmp_path: Path, known: None
+):
     configure_logs("info", tmp_path, development=False)
-    structlog.get_logger("master").info("line", text="another-secret-token-00000003", id="9b2f0d0e-1f0a-4d5b-8a0e")
+    structlog.get_logger("master").info(
+        "line", text="another-secret-token-00000003", id="9b2f0d0e-1f0a-4d5b-8a0e"
+    )
     logs.KNOWN.add(mark_secret(TOKEN))
     logs.KNOWN.drop(mark_secret(TOKEN))
     assert logs.KNOWN.hide(TOKEN) == logs.HIDDEN
     assert read(tmp_path)[0]["text"] == "another-secret-token-00000003"
 
 
-def make_record(name: str, at: float, msg: Any = "text", level: int = logging.ERROR, **more: Any) -> logging.LogRecord:
+def make_record(
+    name: str, at: float, msg: Any = "text", level: int = logging.ERROR, **more: Any
+) -> logging.LogRecord:
     record = logging.LogRecord(name, level, __file__, 1, msg, (), more.get("exc_info"))
     record.created = at
     return record
 
 
-@pytest.mark.parametrize("names", [["asyncio"], ["aiohttp.server", "aiosqlite", "alembic"]], ids=str)
-def test_libraries_write_a_few_lines_a_second_together_and_what_is_left_out_is_counted(names: list[str]):
+@pytest.mark.parametrize(
+    "names", [["asyncio"], ["aiohttp.server", "aiosqlite", "alembic"]], ids=str
+)
+def test_libraries_write_a_few_lines_a_second_together_and_what_is_left_out_is_counted(
+    names: list[str],
+):
     sparing = logs.Sparing()
-    records = [make_record(names[number % len(names)], 1_000 + number / 1_000) for number in range(10_000)]
+    records = [
+        make_record(names[number % len(names)], 1_000 + number / 1_000) for number in range(10_000)
+    ]
     admitted = [record for record in records if sparing.filter(record)]
     rate, burst = logs.LIBRARY_LINES
     assert len(admitted) == pytest.approx(burst + rate * 10, abs=1)
     assert all(sparing.filter(record) for record in admitted), "the second handler is told the same"
-    assert re.fullmatch(r"text \(and (199|200) lines of libraries that were left out\)", admitted[-1].getMessage())
+    assert re.fullmatch(
+        r"text \(and (199|200) lines of libraries that were left out\)", admitted[-1].getMessage()
+    )
 
 
 @pytest.mark.parametrize("event", logs.STRANGERS_LINES)
 def test_lines_of_ours_whose_number_strangers_choose_are_few_and_counted(event: str):
     sparing = logs.Sparing()
-    records = [make_record("master.web", 1_000 + number / 100, {"event": event}) for number in range(100_000)]
+    records = [
+        make_record("master.web", 1_000 + number / 100, {"event": event})
+        for number in range(100_000)
+    ]
     admitted = [record for record in records if sparing.filter(record)]
     rate, burst = logs.STRANGERS_LINES[event]
     assert len(admitted) == pytest.approx(burst + rate * 1_000, abs=1)
@@ -304,7 +342,9 @@ def test_a_peers_malformed_bytes_are_one_short_line_without_them(tmp_path: Path)
         try:
             raise fault
         except Exception:
-            logging.getLogger("aiohttp.server").exception("Error handling request from %s", "10.0.0.1")
+            logging.getLogger("aiohttp.server").exception(
+                "Error handling request from %s", "10.0.0.1"
+            )
     first, second = read(tmp_path)
     assert (first["event"], "exception" in first) == ("A peer was refused: BadHttpMessage", False)
     assert "test_logs.py" in second["exception"], "where a bug of ours was is said"
@@ -313,7 +353,9 @@ def test_a_peers_malformed_bytes_are_one_short_line_without_them(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", logs.STUBBORN)
-def test_what_socket_libraries_say_of_a_peers_mistake_is_not_heard_but_a_bug_is(tmp_path: Path, name: str):
+def test_what_socket_libraries_say_of_a_peers_mistake_is_not_heard_but_a_bug_is(
+    tmp_path: Path, name: str
+):
     configure_logs("debug", tmp_path, development=False)
     library = logging.getLogger(name)
     library.warning("Unknown callback received, ignoring.")
@@ -331,9 +373,16 @@ def test_who_did_what_stands_in_a_file_that_nothing_else_fills(tmp_path: Path):
     structlog.get_logger(logs.AUDIT).info("change_asked", by="anna")
     structlog.get_logger("master.web").error("request_failed")
     logging.getLogger("aiohttp.server").error("trouble")
-    audit = [json.loads(line) for line in (tmp_path / "audit.log").read_text(encoding="utf-8").splitlines()]
+    audit = [
+        json.loads(line)
+        for line in (tmp_path / "audit.log").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["event"] for line in audit] == ["change_asked"]
-    assert [line["event"] for line in read(tmp_path)] == ["change_asked", "request_failed", "trouble"]
+    assert [line["event"] for line in read(tmp_path)] == [
+        "change_asked",
+        "request_failed",
+        "trouble",
+    ]
 
 
 def test_a_long_traceback_is_cut_in_its_middle(tmp_path: Path):
@@ -372,7 +421,9 @@ def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("taken", "reason"), [("logs", "File exists"), ("logs/master.log/x", "Is a directory")], ids=["file", "folder"]
+    ("taken", "reason"),
+    [("logs", "File exists"), ("logs/master.log/x", "Is a directory")],
+    ids=["file", "folder"],
 )
 def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, taken: str, reason: str):
     place = tmp_path / taken
@@ -380,4 +431,6 @@ def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, taken:
     place.touch()
     with pytest.raises(LogFault) as fault:
         configure_logs("info", tmp_path / "logs", development=False)
-    assert str(fault.value) == f"LOG_DIR={str(tmp_path / 'logs')!r} cannot be used for logs: {reason}."
+    assert (
+        str(fault.value) == f"LOG_DIR={str(tmp_path / 'logs')!r} cannot be used for logs: {reason}."
+    )

@@ -27,7 +27,9 @@ HERE, THERE = "10.0.0.1", "10.0.0.2"
 class World:
     def __init__(self, **limits: int) -> None:
         self.clock = ManualClock()
-        self.meter = Meter(self.clock, make_budgets(500, 7 * 1024 * 1024), requests_per_s=10, **limits)
+        self.meter = Meter(
+            self.clock, make_budgets(500, 7 * 1024 * 1024), requests_per_s=10, **limits
+        )
         self.ended: list[str] = []
 
     def end(self, name: str) -> Callable[[], None]:
@@ -48,7 +50,9 @@ class World:
 
 
 @pytest.mark.parametrize("kind", ["connect", "open"])
-def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_seconds(kind: str) -> None:
+def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_seconds(
+    kind: str,
+) -> None:
     world = World()
     getattr(world, kind)("first")
     world.wait(1)
@@ -136,7 +140,9 @@ def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_o
     assert world.meter.strange_lines == 2
 
 
-def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> None:
+def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> (
+    None
+):
     world = World(strangers_per_place=2, strange_lines=10)
     for number in range(12):
         world.connect(f"worker {number}")

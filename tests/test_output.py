@@ -19,7 +19,9 @@ def measure(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
-def test_a_log_is_set_aside_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_set_aside_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(output, "LOG_BYTES", 1_000)
     log = Log(tmp_path / "w.log")
     for number in range(100):
@@ -30,7 +32,9 @@ def test_a_log_is_set_aside_while_it_is_written(tmp_path: Path, monkeypatch: pyt
     assert read_tail(tmp_path / "w.log", 1)[0].endswith("line  99")
 
 
-async def test_a_process_that_writes_without_end_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_writes_without_end_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(output, "BURST_BYTES", 300_000)
     monkeypatch.setattr(output, "BYTES_PER_S", 1)  # what is past it waits for days
     taken = Output(tmp_path / "w.log", ManualClock())
@@ -45,7 +49,9 @@ async def test_a_process_that_writes_without_end_waits(tmp_path: Path, monkeypat
     for _ in range(1_000):
         written += _write(end)
         await asyncio.sleep(0)
-    blocks = 1 + 1 + 3  # one past the limit, the pipe's own, the reader's two and one on the way there
+    blocks = (
+        1 + 1 + 3
+    )  # one past the limit, the pipe's own, the reader's two and one on the way there
     assert written <= 300_000 + blocks * output.BLOCK_BYTES + 65_536
     assert measure(tmp_path)["w.log"] <= 300_000 + output.BLOCK_BYTES
     os.close(end)

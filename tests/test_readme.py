@@ -18,8 +18,12 @@ PAGES = [
 
 
 def read_quick_start() -> list[str]:
-    blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 1, "README.md has exactly one bash block: the quick start, which .ci/run reads"
+    blocks = re.findall(
+        r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    assert len(blocks) == 1, (
+        "README.md has exactly one bash block: the quick start, which .ci/run reads"
+    )
     return blocks[0].splitlines()
 
 
@@ -28,7 +32,11 @@ def test_the_quick_start_is_two_lines_demo_and_tests():
 
 
 def test_the_quick_start_names_sessions_that_exist():
-    sessions = set(re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M))
+    sessions = set(
+        re.findall(
+            r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M
+        )
+    )
     words = shlex.split(" ".join(read_quick_start()))
     assert {words[at + 1] for at, word in enumerate(words) if word == "-s"} <= sessions
 

@@ -21,7 +21,15 @@ from aiohttp.web_request import BaseRequest
 from engineio.async_drivers import aiohttp as driver
 
 SEAMS = {
-    aiohttp.web.WebSocketResponse: ("_reader", "_start", "prepare", "receive", "pong", "close", "closed"),
+    aiohttp.web.WebSocketResponse: (
+        "_reader",
+        "_start",
+        "prepare",
+        "receive",
+        "pong",
+        "close",
+        "closed",
+    ),
     BaseProtocol: ("_drain_helper", "_upgraded", "pause_reading", "resume_reading"),
     RequestHandler: (
         "_lingering_time",
@@ -86,8 +94,12 @@ def test_what_instances_have_is_there() -> None:
     assert {"connect", "message", "disconnect"} <= set(server.eio.handlers)
     assert server.eio.sockets == {}
     source = inspect.getsource(RequestHandler)
-    assert "self._payload_parser.feed_data(data)" in source, "master/sockets/plain.py stands before the parser"
-    assert "self._manager.connection_made(self, " in source, "master/lines.py notes connections there"
+    assert "self._payload_parser.feed_data(data)" in source, (
+        "master/sockets/plain.py stands before the parser"
+    )
+    assert "self._manager.connection_made(self, " in source, (
+        "master/lines.py notes connections there"
+    )
     assert "self._manager.connection_lost(self, " in source
     assert (
         "_payload_writer" in BaseRequest.__slots__
@@ -99,7 +111,9 @@ def test_what_instances_have_is_there() -> None:
 def test_the_library_makes_its_queue_by_the_server_and_its_socket_by_itself() -> None:
     source = inspect.getsource(engineio.base_socket.BaseSocket.__init__)
     assert "self.server.create_queue()" in source
-    assert "AsyncSocket(self, sid)" in inspect.getsource(engineio.async_server.AsyncServer._handle_connect)
+    assert "AsyncSocket(self, sid)" in inspect.getsource(
+        engineio.async_server.AsyncServer._handle_connect
+    )
 
 
 async def test_the_servers_own_options_are_there() -> None:

@@ -106,7 +106,9 @@ SECONDS = "a number above 0, up to 86400"
         ("MAX_BODY_BYTES", "1", "'1'", "a whole number from 10485760 to 1073741824"),
     ],
 )
-def test_a_fault_names_the_setting_its_value_and_what_is_allowed(name: str, given: str, shown: str, allowed: str):
+def test_a_fault_names_the_setting_its_value_and_what_is_allowed(
+    name: str, given: str, shown: str, allowed: str
+):
     with pytest.raises(SettingsFault) as fault:
         load(**{name: given})
     assert str(fault.value) == f"{name.upper()}={shown} is not allowed: it must be {allowed}."
@@ -115,7 +117,10 @@ def test_a_fault_names_the_setting_its_value_and_what_is_allowed(name: str, give
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"HEARTBEAT_TIMEOUT_S": "10"}, "it must be longer than HEARTBEAT_INTERVAL_S, which is 10."),
+        (
+            {"HEARTBEAT_TIMEOUT_S": "10"},
+            "it must be longer than HEARTBEAT_INTERVAL_S, which is 10.",
+        ),
         ({"LOGIN_MAX_S": "299.5"}, "it must not be shorter than LOGIN_TTL_S, which is 300."),
     ],
 )
@@ -127,20 +132,31 @@ def test_settings_that_contradict_each_other_are_refused(given: dict[str, str], 
 
 
 @pytest.mark.parametrize(
-    "origins", [",", "localhost:3000", "http://a.example/", "http://a.example/page", "http://a b", "ftp"]
+    "origins",
+    [",", "localhost:3000", "http://a.example/", "http://a.example/page", "http://a b", "ftp"],
 )
 def test_what_is_no_origin_is_refused(origins: str):
-    with pytest.raises(SettingsFault, match=r"^ALLOWED_ORIGINS='.*' is not allowed: it must be origins such as .*\.$"):
+    with pytest.raises(
+        SettingsFault,
+        match=r"^ALLOWED_ORIGINS='.*' is not allowed: it must be origins such as .*\.$",
+    ):
         load(ALLOWED_ORIGINS=origins)
 
 
 def test_there_is_one_line_for_each_fault():
     with pytest.raises(SettingsFault) as fault:
         load(PORT="x", LOG_LEVEL="y", ALLOWED_ORIGINS="a,b")
-    assert [line.split("=")[0] for line in str(fault.value).splitlines()] == ["PORT", "LOG_LEVEL", "ALLOWED_ORIGINS"]
+    assert [line.split("=")[0] for line in str(fault.value).splitlines()] == [
+        "PORT",
+        "LOG_LEVEL",
+        "ALLOWED_ORIGINS",
+    ]
     with pytest.raises(SettingsFault) as fault:
         load(HEARTBEAT_INTERVAL_S="30", LOGIN_TTL_S="601")
-    assert [line.split("=")[0] for line in str(fault.value).splitlines()] == ["HEARTBEAT_TIMEOUT_S", "LOGIN_MAX_S"]
+    assert [line.split("=")[0] for line in str(fault.value).splitlines()] == [
+        "HEARTBEAT_TIMEOUT_S",
+        "LOGIN_MAX_S",
+    ]
 
 
 def test_app_env_wins_over_node_env():
@@ -154,7 +170,9 @@ def test_the_upper_case_name_wins():
 
 def test_the_environment_wins_over_the_file(tmp_path: Path):
     file = tmp_path / ".env"
-    file.write_text('# comment\nPORT=1111\nexport HOST="h"\nLOG_DIR=${HOME}/logs\nSOMETHING_ELSE=1\nLOG_LEVEL=\n')
+    file.write_text(
+        '# comment\nPORT=1111\nexport HOST="h"\nLOG_DIR=${HOME}/logs\nSOMETHING_ELSE=1\nLOG_LEVEL=\n'
+    )
     settings = load_settings({"PORT": "2222", "HOST": ""}, file)
     assert (settings.port, settings.host, settings.log_level) == (2222, "h", "info")
     assert settings.log_dir == Path("${HOME}/logs"), "values are taken as they stand"
@@ -164,7 +182,9 @@ def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path):
     assert load_settings({}, tmp_path / ".env") == load()
 
 
-@pytest.mark.parametrize(("name", "reason"), [(".env", "it is not UTF-8"), ("e" * 300, "File name too long")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [(".env", "it is not UTF-8"), ("e" * 300, "File name too long")]
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str):
     (tmp_path / ".env").write_bytes(b"HOST=\xff")
     with pytest.raises(SettingsFault) as fault:
@@ -172,7 +192,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: 
     assert str(fault.value) == f"The settings file {tmp_path / name} cannot be read: {reason}."
 
 
-def test_the_environment_of_the_process_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_of_the_process_is_read_where_none_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setenv("PORT", "4567")
     assert load_settings(env_file=None).port == 4567
 
@@ -196,6 +218,13 @@ def test_every_setting_is_described():
 
 def test_the_operating_page_lists_every_setting_as_it_is():
     page = (Path(__file__).parents[1] / "docs" / "operating.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| `") and line.split("`")[1].isupper()]
-    wanted = [f"| `{doc.name}` | `{doc.default}` | {doc.allowed} | {doc.description} |" for doc in describe_settings()]
+    rows = [
+        line
+        for line in page.splitlines()
+        if line.startswith("| `") and line.split("`")[1].isupper()
+    ]
+    wanted = [
+        f"| `{doc.name}` | `{doc.default}` | {doc.allowed} | {doc.description} |"
+        for doc in describe_settings()
+    ]
     assert [row for row in rows if row.count("|") == 5] == wanted

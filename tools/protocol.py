@@ -58,7 +58,12 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.WorkerChanged,
             admin.AccountChanged,
         ),
-        "client": (client.DeviceRegistered, client.DeviceRefused, client.SyncResponse, admin.NewNotification),
+        "client": (
+            client.DeviceRegistered,
+            client.DeviceRefused,
+            client.SyncResponse,
+            admin.NewNotification,
+        ),
     }.items()
 }
 """What Master sends, by namespace."""
@@ -90,7 +95,13 @@ must have; for workers and devices, `read` is whoever is known.
 
 def render_protocol(examples: Path) -> str:
     """Return docs/protocol.md; `examples` is the folder of one valid payload per event."""
-    parts = [OPENING, *_render_events(examples), *_render_endpoints(), *_render_refusals(), *_render_settings()]
+    parts = [
+        OPENING,
+        *_render_events(examples),
+        *_render_endpoints(),
+        *_render_refusals(),
+        *_render_settings(),
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -136,9 +147,14 @@ def _render_endpoints() -> Iterator[str]:
         asked = f"{_fields(endpoint.query)} | {body}"
         yield f"| `{route}` | {scope} | {asked} | {_answer(endpoint)} | {_summarise(endpoint)} |"
     yield "\n### Answers\n\n| what is shown | fields | |\n|---|---|---|"
-    for kind in dict.fromkeys(kind for endpoint in ENDPOINTS for kind in _find_shown(_read_return(endpoint))):
+    for kind in dict.fromkeys(
+        kind for endpoint in ENDPOINTS for kind in _find_shown(_read_return(endpoint))
+    ):
         marks = dict.fromkeys(getattr(kind, "__optional_keys__", ()), "?")
-        shown = ", ".join(f"`{name}{marks.get(name, '')}`: {_word(one)}" for name, one in get_type_hints(kind).items())
+        shown = ", ".join(
+            f"`{name}{marks.get(name, '')}`: {_word(one)}"
+            for name, one in get_type_hints(kind).items()
+        )
         yield f"| {_name(kind)} | {shown} | {_first_line(kind)} |"
     yield ""
 
@@ -153,7 +169,11 @@ def _answer(endpoint: Endpoint) -> str:
     kind = _read_return(endpoint)
     if get_origin(kind) is Listing:
         return f"`{endpoint.noun.plural}`: list of {_word(get_args(kind)[0])}"
-    return "an image" if endpoint.path.endswith(".png") else f"`{endpoint.noun.singular}`: {_word(kind)}"
+    return (
+        "an image"
+        if endpoint.path.endswith(".png")
+        else f"`{endpoint.noun.singular}`: {_word(kind)}"
+    )
 
 
 def _find_shown(kind: Any) -> Iterator[type]:
@@ -172,7 +192,14 @@ def _word(kind: Any) -> str:
         return " or ".join(_word(one) for one in get_args(kind) if one is not Any)
     if get_origin(kind) is list:
         return f"list of {_word(get_args(kind)[0])}"
-    words = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null", dict: "object"}
+    words = {
+        str: "text",
+        int: "integer",
+        float: "number",
+        bool: "boolean",
+        type(None): "null",
+        dict: "object",
+    }
     return words[get_origin(kind) or kind]
 
 
@@ -205,7 +232,8 @@ def _fields(kind: type[BaseModel] | type[Outbound]) -> str:
         schema = kind.model_json_schema(by_alias=True)
         names, wanted = list(schema.get("properties", {})), schema.get("required", [])
     return ", ".join(
-        f"`{name}{'' if name in wanted else '?'}`: {_kind(schema['properties'][name], schema)}" for name in names
+        f"`{name}{'' if name in wanted else '?'}`: {_kind(schema['properties'][name], schema)}"
+        for name in names
     )
 
 
@@ -229,7 +257,9 @@ def _summarise(row: Route | Endpoint) -> str:
         answers: Any = row.live or row.operation or row.payload
     else:
         answers = row.operation or row.edge
-    return _first_line(answers.perform if isinstance(answers, Bulk) else answers).partition(" Errors: ")[0]
+    return _first_line(answers.perform if isinstance(answers, Bulk) else answers).partition(
+        " Errors: "
+    )[0]
 
 
 def _first_line(thing: Any) -> str:
@@ -238,15 +268,24 @@ def _first_line(thing: Any) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or say whether it is up to date (the default)."""
-    parser = argparse.ArgumentParser(prog="python -m tools.protocol", description="docs/protocol.md, from the types")
-    parser.add_argument("--write", action="store_true", help="write it; without this, check that it is up to date")
-    parser.add_argument("--check", action="store_true", help="say whether it is up to date (the default)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.protocol", description="docs/protocol.md, from the types"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write it; without this, check that it is up to date"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="say whether it is up to date (the default)"
+    )
     chosen = parser.parse_args(arguments)
     wanted = render_protocol(EXAMPLES)
     if chosen.write:
         PAGE.write_text(wanted, encoding="utf-8")
     elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != wanted:
-        print(f"{PAGE.name} is not what the types say; run `python -m tools.protocol --write`.", file=sys.stderr)
+        print(
+            f"{PAGE.name} is not what the types say; run `python -m tools.protocol --write`.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

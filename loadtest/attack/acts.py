@@ -108,7 +108,9 @@ async def flood_within_the_rules(stage: Stage) -> None:
     until = time.monotonic() + 10 * stage.size
 
     async def flood(peer: WebSocket) -> None:
-        while time.monotonic() < until and await peer.say('40/worker,{"token":"wrong-wrong-wrong-wrong"}'):
+        while time.monotonic() < until and await peer.say(
+            '40/worker,{"token":"wrong-wrong-wrong-wrong"}'
+        ):
             if not await peer.hear():
                 return
             stage.note("answered", 1)
@@ -167,7 +169,9 @@ async def hold_connections(stage: Stage) -> None:
         session = await Polling.open(stage.port)
         if session is not None:
             head = f"POST {session.path} HTTP/1.1\r\nHost: a\r\nContent-Length: {16 * MIB}\r\n\r\n"
-            await asyncio.wait_for(_write_part(session.wire, head.encode() + b"4" * 200_000), PATIENCE_S)
+            await asyncio.wait_for(
+                _write_part(session.wire, head.encode() + b"4" * 200_000), PATIENCE_S
+            )
             wires.append(session.wire)
     await asyncio.sleep(HELD_S if stage.size >= 1 else 0)
     stage.held = sum(await asyncio.gather(*(wire.is_open() for wire in wires)))
@@ -197,17 +201,31 @@ async def _join(stage: Stage, kind: str) -> WebSocket:
     if not await peer.join(f"/{kind}", stage.tokens[kind]):
         raise RuntimeError(f"the token of a {kind} was refused")
     if kind == "worker":  # whose reports count because it holds the account
-        await peer.ask("/worker", 999_999, "worker:register", '{"workerId":"attacker","capabilities":["douyin"]}')
+        await peer.ask(
+            "/worker",
+            999_999,
+            "worker:register",
+            '{"workerId":"attacker","capabilities":["douyin"]}',
+        )
     return peer
 
 
 async def report_large(stage: Stage) -> None:
     """Send 21 reports of 15 MB: 4,900 items with 950 little lists each; then as many of what is allowed."""
     junk = "[" + "[]," * 949 + "[]]"
-    for items, filler in ((4_900, junk), (4_900, "[]," * 20 + "[]"), (4_900, "0"), (3_000, '"' + "x" * 2_000 + '"')):
+    for items, filler in (
+        (4_900, junk),
+        (4_900, "[]," * 20 + "[]"),
+        (4_900, "0"),
+        (3_000, '"' + "x" * 2_000 + '"'),
+    ):
         peer = await _join(stage, "worker")
-        list_of_items = ",".join(f'{{"id":"{number}","content":"c","more":[{filler}]}}' for number in range(items))
-        report = f'{{"type":"comment","account_id":"{stage.account_id}","messages":[{list_of_items}]}}'
+        list_of_items = ",".join(
+            f'{{"id":"{number}","content":"c","more":[{filler}]}}' for number in range(items)
+        )
+        report = (
+            f'{{"type":"comment","account_id":"{stage.account_id}","messages":[{list_of_items}]}}'
+        )
         for number in range(stage.count(21)):
             if not await peer.say(f'42/worker,{number}["worker:message:detected",{report}]'):
                 break
@@ -281,18 +299,65 @@ OPENING = Budget(wait_ms=600.0, growth_mib=64.0)
 """A new connection waits behind those that came before it, 4,000 here; each is a third of a millisecond."""
 
 ACTS = (
-    Act("post-acks", "F1", "stranger", "10,000 acknowledgements in a POST, five times", post_acknowledgements),
+    Act(
+        "post-acks",
+        "F1",
+        "stranger",
+        "10,000 acknowledgements in a POST, five times",
+        post_acknowledgements,
+    ),
     Act("post-connects", "F1", "stranger", "10,000 CONNECTs in a POST, five times", post_connects),
     Act("post-tokens", "F1", "stranger", "the same with wrong tokens", post_wrong_tokens),
-    Act("post-cycles", "F1", "stranger", "10,000 CONNECT and DISCONNECT in a POST", post_comings_and_goings),
-    Act("write-acks", "F1", "stranger", "15,000 packets, or pings, in one write", write_acknowledgements),
-    Act("flood", "F1", "stranger", "wrong tokens on 200 connections for 10 s", flood_within_the_rules),
+    Act(
+        "post-cycles",
+        "F1",
+        "stranger",
+        "10,000 CONNECT and DISCONNECT in a POST",
+        post_comings_and_goings,
+    ),
+    Act(
+        "write-acks",
+        "F1",
+        "stranger",
+        "15,000 packets, or pings, in one write",
+        write_acknowledgements,
+    ),
+    Act(
+        "flood",
+        "F1",
+        "stranger",
+        "wrong tokens on 200 connections for 10 s",
+        flood_within_the_rules,
+    ),
     Act("sessions", "F3", "stranger", "sessions with 100 kB of headers for 5 s", open_sessions),
-    Act("openings", "F3", "stranger", "4,000 WebSockets of one address that say nothing", open_web_sockets, OPENING),
-    Act("hold", "F3", "stranger", "320 connections in unfinished states", hold_connections, HOLDING),
+    Act(
+        "openings",
+        "F3",
+        "stranger",
+        "4,000 WebSockets of one address that say nothing",
+        open_web_sockets,
+        OPENING,
+    ),
+    Act(
+        "hold", "F3", "stranger", "320 connections in unfinished states", hold_connections, HOLDING
+    ),
     Act("forms", "F3", "stranger", "form bodies and separators of 16 MB", post_forms),
-    Act("reports", "F6", "worker", "21 reports of 15 MB, and of what is allowed", report_large, Budget(250.0, 64.0)),
+    Act(
+        "reports",
+        "F6",
+        "worker",
+        "21 reports of 15 MB, and of what is allowed",
+        report_large,
+        Budget(250.0, 64.0),
+    ),
     Act("attachments", "F7", "device", "24 attachments of 16 MB", send_attachments, LEAST),
     Act("junk", "F8", "device", "heartbeats full of junk", send_junk, LEAST),
-    Act("greetings", "F10", "reader", "CONNECT and DISCONNECT while a worker reports", fill_the_queue, LEAST),
+    Act(
+        "greetings",
+        "F10",
+        "reader",
+        "CONNECT and DISCONNECT while a worker reports",
+        fill_the_queue,
+        LEAST,
+    ),
 )

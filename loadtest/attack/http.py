@@ -55,7 +55,9 @@ async def crowd_in(stage: Stage) -> None:
     for _ in range(stage.count(2_000)):
         with suppress(OSError):
             wires.append(await Wire.open(stage.port))
-    status, _ = await (await Wire.open(stage.port)).ask("GET", "/api/v1/status", b"", _bearer(stage.tokens["admin"]))
+    status, _ = await (await Wire.open(stage.port)).ask(
+        "GET", "/api/v1/status", b"", _bearer(stage.tokens["admin"])
+    )
     if status != 200:
         raise RuntimeError(f"a right token was answered {status}")
     stage.note("opened", len(wires))
@@ -76,7 +78,10 @@ async def guess(stage: Stage) -> None:
                 wire = await Wire.open(stage.port)
             stage.note("guesses", 1)
 
-    strangers = [asyncio.create_task(ask_for_ever("" if number % 2 else _bearer("x" * 40))) for number in range(PARTS)]
+    strangers = [
+        asyncio.create_task(ask_for_ever("" if number % 2 else _bearer("x" * 40)))
+        for number in range(PARTS)
+    ]
     refused = 0
     while time.monotonic() < until:
         wire = await Wire.open(stage.port)
@@ -119,7 +124,9 @@ async def ask_and_not_read(stage: Stage) -> None:
 
     worker = await WebSocket.open(stage.port)
     await worker.join("/worker", stage.tokens["worker"])
-    await worker.ask("/worker", 999_999, "worker:register", '{"workerId":"attacker","capabilities":["douyin"]}')
+    await worker.ask(
+        "/worker", 999_999, "worker:register", '{"workerId":"attacker","capabilities":["douyin"]}'
+    )
     text = "字" * 100_000
     for number in range(stage.count(160)):
         item = f'{{"id":"m{number}","content":"{text}"}}'
@@ -158,11 +165,48 @@ LEAST = Budget(wait_ms=250.0, growth_mib=128.0)
 """16 MiB of it are the page caches of four readers, which they fill once."""
 
 ACTS = (
-    Act("bombs", "F2", "stranger", "2 MB of gzip to refusing routes, on 20 connections", post_bombs, STRANGER),
-    Act("heads", "F3", "stranger", "heads of 1 MB without an end, on 200 connections", send_heads, STRANGER),
+    Act(
+        "bombs",
+        "F2",
+        "stranger",
+        "2 MB of gzip to refusing routes, on 20 connections",
+        post_bombs,
+        STRANGER,
+    ),
+    Act(
+        "heads",
+        "F3",
+        "stranger",
+        "heads of 1 MB without an end, on 200 connections",
+        send_heads,
+        STRANGER,
+    ),
     Act("crowd", "F3", "stranger", "2,000 silent connections of one address", crowd_in, STRANGER),
-    Act("guesses", "F4", "stranger", "wrong tokens and none, while a right one asks", guess, STRANGER),
-    Act("malformed", "F5", "stranger", "9,000 malformed requests with a right token in them", malform, STRANGER),
-    Act("unread", "F9", "reader", "80 pages of comments asked and not read", ask_and_not_read, LEAST),
-    Act("counts", "F11", "reader", "850 counts of everything, hung up at once", count_and_hang_up, LEAST),
+    Act(
+        "guesses",
+        "F4",
+        "stranger",
+        "wrong tokens and none, while a right one asks",
+        guess,
+        STRANGER,
+    ),
+    Act(
+        "malformed",
+        "F5",
+        "stranger",
+        "9,000 malformed requests with a right token in them",
+        malform,
+        STRANGER,
+    ),
+    Act(
+        "unread", "F9", "reader", "80 pages of comments asked and not read", ask_and_not_read, LEAST
+    ),
+    Act(
+        "counts",
+        "F11",
+        "reader",
+        "850 counts of everything, hung up at once",
+        count_and_hang_up,
+        LEAST,
+    ),
 )

@@ -42,14 +42,20 @@ class Wire:
                 for line in head.lower().splitlines():
                     if line.startswith("content-length:"):
                         length = int(line.partition(":")[2])
-                return int(head.split(" ", 2)[1]), (await self.reader.readexactly(length)).decode("utf-8", "replace")
+                return int(head.split(" ", 2)[1]), (await self.reader.readexactly(length)).decode(
+                    "utf-8", "replace"
+                )
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             return 0, ""
 
-    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, str]:
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", headers: str = ""
+    ) -> tuple[int, str]:
         """Send a request and return status and body."""
         length = f"Content-Length: {len(body)}\r\n" if body else ""
-        await self.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}{headers}\r\n".encode() + body)
+        await self.write(
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}{headers}\r\n".encode() + body
+        )
         return await self.read_answer()
 
     async def is_open(self) -> bool:
@@ -120,7 +126,8 @@ class WebSocket:
     async def say(self, *packets: str | bytes) -> bool:
         """Send packets, each in a frame, in one write; return whether the connection still takes them."""
         frames = [
-            encode_frame(one.encode()) if isinstance(one, str) else encode_frame(one, opcode=2) for one in packets
+            encode_frame(one.encode()) if isinstance(one, str) else encode_frame(one, opcode=2)
+            for one in packets
         ]
         return await self.wire.write(b"".join(frames))
 

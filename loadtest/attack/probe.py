@@ -55,7 +55,11 @@ def main() -> None:
         asked += 1
         time.sleep(PAUSE_S)
     after = read_rss_bytes(pid) or 0
-    print(json.dumps({"longest_s": longest, "before": before, "peak": peak, "after": after, "asked": asked}))
+    print(
+        json.dumps(
+            {"longest_s": longest, "before": before, "peak": peak, "after": after, "asked": asked}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -67,9 +67,15 @@ class Probe:
 def read_plan(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m loadtest attack", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--only", metavar="NAME,...", help=f"of {', '.join(act.name for act in ACTS)}")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose Master is attacked")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    parser.add_argument(
+        "--only", metavar="NAME,...", help=f"of {', '.join(act.name for act in ACTS)}"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the checkout whose Master is attacked"
+    )
     plan = parser.parse_args(arguments)
     wanted = plan.only.split(",") if plan.only else [act.name for act in ACTS]
     if unknown := set(wanted) - {act.name for act in ACTS}:
@@ -128,7 +134,9 @@ def judge(act: Act, cost: Cost) -> list[str]:
 
 def _make_account(target: Target, token: str) -> str:
     body = {"platform": "douyin", "account_name": "one"}
-    return str(ask("127.0.0.1", target.port, "POST", "/api/v1/accounts", body, token)["account"]["id"])
+    return str(
+        ask("127.0.0.1", target.port, "POST", "/api/v1/accounts", body, token)["account"]["id"]
+    )
 
 
 def _count_log(target: Target) -> int:

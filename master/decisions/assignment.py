@@ -56,7 +56,9 @@ class _Loads:
     """Whether somebody with room has been given as much as it can be told of."""
 
     def __init__(self, workers: Iterable[Worker], ahead: Ahead | None = None) -> None:
-        self.workers = {worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED}
+        self.workers = {
+            worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED
+        }
         self.load = {worker.id: worker.assigned_accounts for worker in self.workers.values()}
         self.room = {worker.id: worker.room for worker in self.workers.values()}
         self.ahead = ahead
@@ -78,7 +80,9 @@ class _Loads:
         """
         heap = self._heaps.get(platform)
         if heap is None:
-            heap = [(self.load[name], name) for name in self.workers if self.has_room(name, platform)]
+            heap = [
+                (self.load[name], name) for name in self.workers if self.has_room(name, platform)
+            ]
             heapq.heapify(heap)
             self._heaps[platform] = heap
         while heap:
@@ -104,7 +108,9 @@ class _Loads:
         if chosen is not None and chosen != keeper:
             self.add(chosen)
         if chosen is not None and self.ahead is not None:
-            left = self.left[chosen] = self.left.get(chosen, self.ahead.most) - self.ahead.weigh(account)
+            left = self.left[chosen] = self.left.get(chosen, self.ahead.most) - self.ahead.weigh(
+                account
+            )
             if left <= 0:
                 self.room[chosen] = min(self.room[chosen], 0)
                 self.held_back = True
@@ -119,7 +125,10 @@ class _Loads:
         """Count one account less."""
         self.load[worker_id] -= 1
         self.room[worker_id] += 1
-        for platform, heap in self._heaps.items():  # only what is dearer than it says is found on top of a heap
+        for (
+            platform,
+            heap,
+        ) in self._heaps.items():  # only what is dearer than it says is found on top of a heap
             if self.has_room(worker_id, platform):
                 heapq.heappush(heap, (self.load[worker_id], worker_id))
 
@@ -162,7 +171,9 @@ def place_accounts(
         chosen = loads.choose(account, find_keeper(account.id))
         if chosen is not None:
             placed.append((account, chosen))
-        if chosen is not None or account.pinned_worker_id is not None:  # one behind it may have a place of its own
+        if (
+            chosen is not None or account.pinned_worker_id is not None
+        ):  # one behind it may have a place of its own
             move_on(number, queue)
     placed.is_held_back = loads.held_back
     return placed
@@ -201,7 +212,9 @@ def _rank(account: Account) -> tuple[bool, int, str]:
     return account.login_status is LoginStatus.LOGGED_IN, account.epoch, account.id
 
 
-def choose_login_worker(account: Account, wanted: Worker | None, workers: Sequence[Worker]) -> Worker:
+def choose_login_worker(
+    account: Account, wanted: Worker | None, workers: Sequence[Worker]
+) -> Worker:
     """Return the worker that is to log `account` in.
 
     `wanted` is the administrator's choice; without it the account's owner if it is connected, else as an assignment.

@@ -64,7 +64,9 @@ def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Sta
     """
     if now - heard <= longest_hold_s(timeout_s):
         return True
-    return any(stall.began <= heard + timeout_s and now - stall.ended <= timeout_s for stall in stalls)
+    return any(
+        stall.began <= heard + timeout_s and now - stall.ended <= timeout_s for stall in stalls
+    )
 
 
 def find_silent(heard: Iterable[tuple[str, float]], now: float, timeout_s: float) -> list[str]:

@@ -73,7 +73,9 @@ def follow(status: SessionStatus, event: LoginEvent) -> SessionStatus:
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise LoginClosed(f"This login is {status.value}; what comes later changes nothing.") from None
+        raise LoginClosed(
+            f"This login is {status.value}; what comes later changes nothing."
+        ) from None
 
 
 def is_open(login: Login, now: float) -> bool:

@@ -14,7 +14,10 @@ class Pace:
     __slots__ = ("_at", "_tokens")
 
     def __init__(self) -> None:
-        self._tokens, self._at = 0.0, float("-inf")  # whatever is asked for first, it is full by then
+        self._tokens, self._at = (
+            0.0,
+            float("-inf"),
+        )  # whatever is asked for first, it is full by then
 
     def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
         """Take so much at the monotonic second `now`; return the seconds to wait until it is really there."""

@@ -37,7 +37,9 @@ class Trust:
         return self.monotonic >= self.trusted_from
 
 
-def look_at_clocks(before: Trust | None, last_look: int | None, now: float, monotonic: float) -> Trust:
+def look_at_clocks(
+    before: Trust | None, last_look: int | None, now: float, monotonic: float
+) -> Trust:
     """Judge the wall clock by the monotonic one, and the first time by the last look that is stored (Unix seconds).
 
     A process that begins cannot tell how long there was none before it. Within a day that does not matter; after more,
@@ -64,4 +66,6 @@ def find_passed(devices: Iterable[Device], since: int) -> int | None:
 
     None if there is no such device: nobody is owed anything.
     """
-    return min((device.seen_seq for device in devices if device.last_seen_at >= since), default=None)
+    return min(
+        (device.seen_seq for device in devices if device.last_seen_at >= since), default=None
+    )

@@ -19,7 +19,9 @@ def is_watchable(account: Account) -> bool:
     )
 
 
-def find_due(accounts: Iterable[Account], handed_out: Mapping[str, float], now: float) -> dict[str, list[Account]]:
+def find_due(
+    accounts: Iterable[Account], handed_out: Mapping[str, float], now: float
+) -> dict[str, list[Account]]:
     """Return the due accounts by worker id.
 
     `handed_out` holds the monotonic second at which an account was last handed out; one never handed out is due.

@@ -6,7 +6,14 @@ from typing import Any
 
 import structlog
 
-from master.errors import AlreadyExists, Invalid, StaleEpoch, UnknownAccount, WorkerFull, WorkerUnfit
+from master.errors import (
+    AlreadyExists,
+    Invalid,
+    StaleEpoch,
+    UnknownAccount,
+    WorkerFull,
+    WorkerUnfit,
+)
 from master.farm import share
 from master.model import Account, AccountStatus, LoginStatus, WorkerStatus, change
 from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
@@ -71,7 +78,11 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
-        by = "assigned_worker_id" if wanted.pinned_worker_id == event.assigned_worker_id else "pinned_worker_id"
+        by = (
+            "assigned_worker_id"
+            if wanted.pinned_worker_id == event.assigned_worker_id
+            else "pinned_worker_id"
+        )
         _require_fit(turn, wanted, wanted.pinned_worker_id or "", by)
     turn.draft.accounts.put(wanted)
     _inherit_handovers(turn, wanted)
@@ -102,7 +113,9 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     if account.account_id is not None:
         turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
     for login in [one for one in turn.draft.logins.all() if one.account_id == account.id]:
-        turn.draft.logins.remove(login.id)  # also one that has ended in this very group: its row goes with the account
+        turn.draft.logins.remove(
+            login.id
+        )  # also one that has ended in this very group: its row goes with the account
     turn.draft.accounts.remove(account.id)
     place_what_waits(turn)  # the room that it leaves may be what another account waits for
     log.info("account_removed", account=account.id)
@@ -142,7 +155,9 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
         elif event.assigned_worker_id != account.assigned_worker_id:
             pinned = event.assigned_worker_id
         if pinned != account.pinned_worker_id and _is_outdated(event, account):
-            raise StaleEpoch("The account has changed hands since this row was read; read it again.")
+            raise StaleEpoch(
+                "The account has changed hands since this row was read; read it again."
+            )
     return change(
         account,
         platform=event.platform or account.platform,
@@ -162,7 +177,9 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
     if event.epoch is None:
         return False
     waits_again = account.assigned_worker_id is None and account.epoch > 0
-    read_at = event.updated_at if waits_again and event.updated_at is not None else account.updated_at
+    read_at = (
+        event.updated_at if waits_again and event.updated_at is not None else account.updated_at
+    )
     return event.epoch < account.epoch or read_at < account.updated_at
 
 
@@ -184,11 +201,14 @@ def _require_unique(turn: Turn, account: Account) -> None:
         twin = turn.draft.accounts.first("name", (account.platform, account.account_id))
         if twin is not None and twin.id != account.id:
             raise AlreadyExists(
-                "There is an account with this platform and account_id already.", details=[{"id": twin.id}]
+                "There is an account with this platform and account_id already.",
+                details=[{"id": twin.id}],
             )
 
 
-def _require_fit(turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id") -> None:
+def _require_fit(
+    turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id"
+) -> None:
     """Refuse to pin an account to a worker that is unknown, cannot do its platform, or is full."""
     worker = turn.draft.workers.get(worker_id)
     if worker is None:
@@ -197,7 +217,9 @@ def _require_fit(turn: Turn, account: Account, worker_id: str, field: str = "ass
         raise WorkerUnfit
     if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
         login = turn.draft.logins.first("account", account.id)
-        kept = login is not None and login.worker_id == worker_id  # this account may take what its own login keeps
+        kept = (
+            login is not None and login.worker_id == worker_id
+        )  # this account may take what its own login keeps
         if count_reserved(turn, [worker])[0].room + kept <= 0:
             raise WorkerFull
 

@@ -40,7 +40,12 @@ def announce(draft: Draft) -> list[Parcel]:
             told.append(Parcel(ADMINS, AccountChanged(**show_account(account))))
     for _, worker in changes_of(farm.workers, draft.workers):
         if worker is not None:
-            told.append(Parcel(ADMINS, WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id)))))
+            told.append(
+                Parcel(
+                    ADMINS,
+                    WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id))),
+                )
+            )
     return told
 
 
@@ -92,10 +97,14 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
 
-def _note_login(memory: Memory, login: Login, now: float, monotonic: float, settings: Settings) -> None:
+def _note_login(
+    memory: Memory, login: Login, now: float, monotonic: float, settings: Settings
+) -> None:
     if memory.deadlines.expiries.get(login.id) != login.expires_at:
         most_s = settings.login_max_s
-        memory.deadlines.note_login(login.id, login.expires_at, now=now, monotonic=monotonic, most_s=most_s)
+        memory.deadlines.note_login(
+            login.id, login.expires_at, now=now, monotonic=monotonic, most_s=most_s
+        )
 
 
 def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
@@ -115,7 +124,9 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
         if sid in sessions.worker_sockets:
             sessions.bind(worker_id, sid)
         elif sid:
-            follow.append((note_disconnect, worker_id))  # closed during the commit: it speaks for nobody
+            follow.append(
+                (note_disconnect, worker_id)
+            )  # closed during the commit: it speaks for nobody
     return follow
 
 
@@ -137,7 +148,9 @@ class Before:
         return cls(farm.workers, farm.accounts, farm.logins, farm.last_seq)
 
 
-def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]) -> None:
+def restore(
+    memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]
+) -> None:
     """Give what was loaded its place beside the farm: a seat per worker, and when each login ends.
 
     `heard` is when each worker was last heard, as the file has it (Unix seconds).
@@ -149,7 +162,9 @@ def restore(memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str
         memory.sessions.forget(gone)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
-    for login_id in [known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None]:
+    for login_id in [
+        known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
+    ]:
         memory.deadlines.forget_login(login_id)
 
 
@@ -189,7 +204,9 @@ def _count_given_up(memory: Memory, before: Before, monotonic: float, timeout_s:
     lost = [
         (worker.id, seats[worker.id].heard)
         for worker in memory.farm.workers.all()
-        if worker.status is offline and (was := before.workers.get(worker.id)) is not None and was.status is not offline
+        if worker.status is offline
+        and (was := before.workers.get(worker.id)) is not None
+        and was.status is not offline
     ]
     silent = liveness.find_silent(lost, monotonic, timeout_s)  # the others have said goodbye
     counted = sum(holds_something(before, worker_id) for worker_id in silent)

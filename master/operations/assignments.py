@@ -26,7 +26,13 @@ def give_account(turn: Turn, account: Account, worker_id: str) -> Account:
 
 
 def take_accounts(
-    turn: Turn, accounts: Sequence[Account], worker_id: str, reason: str, *, reachable: bool = True, gone: bool = False
+    turn: Turn,
+    accounts: Sequence[Account],
+    worker_id: str,
+    reason: str,
+    *,
+    reachable: bool = True,
+    gone: bool = False,
 ) -> list[Account]:
     """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns.
 
@@ -47,7 +53,9 @@ def take_accounts(
     return taken
 
 
-def revoke(turn: Turn, worker_id: str, account_ids: Sequence[str], reason: str, *, reachable: bool) -> None:
+def revoke(
+    turn: Turn, worker_id: str, account_ids: Sequence[str], reason: str, *, reachable: bool
+) -> None:
     """Tell a worker to stop, at once and, where it may not hear it, again when it returns."""
     for some in portion(account_ids, ASSIGN_LIMIT):
         turn.tell(worker_address(worker_id), TaskRevoke(list(some), reason))
@@ -72,7 +80,10 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
         chosen.setdefault(worker_id, []).append(account)
-    given = {worker_id: turn.draft.assign_all(some, worker_id, turn.at) for worker_id, some in chosen.items()}
+    given = {
+        worker_id: turn.draft.assign_all(some, worker_id, turn.at)
+        for worker_id, some in chosen.items()
+    }
     hand_out(turn, given)
     if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
@@ -103,7 +114,11 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     placed = place_accounts(queues, [worker], turn.draft.keeper_of, limit=PORTION, ahead=ahead)
     if len(placed) == PORTION or placed.is_held_back:
         turn.go_on(place_more)
-    given = turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at) if placed else []
+    given = (
+        turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at)
+        if placed
+        else []
+    )
     if given:
         _log_moved("accounts_assigned", worker_id, given)
     return given
@@ -184,7 +199,9 @@ def tell_more(event: str, turn: Turn) -> int:
     if left and now:
         turn.go_on(tell_more, event)
     elif left:
-        turn.after_commit(lambda: sessions.outlets.call_when_taken(sid, lambda: sessions.tell_on(event)))
+        turn.after_commit(
+            lambda: sessions.outlets.call_when_taken(sid, lambda: sessions.tell_on(event))
+        )
     if settled and _has_use_for(turn, event):
         place_what_waits(turn)
     return len(now)
@@ -217,7 +234,8 @@ def find_ready(sessions: Sessions) -> list[str]:
     return [
         worker_id
         for worker_id in sessions.untold
-        if sessions.seats[worker_id].sid is not None and sessions.measure_waiting(worker_id) <= TAKEN_BYTES
+        if sessions.seats[worker_id].sid is not None
+        and sessions.measure_waiting(worker_id) <= TAKEN_BYTES
     ]
 
 

@@ -34,12 +34,20 @@ def look_over(event: None, turn: Turn) -> int:
     overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
     seats = turn.sessions.seats
     # what was heard in the future was heard while the clock was wrong
-    missed = [name for name in find_silent(turn) if not overdue <= (seats[name].heard_at or 0) <= turn.at + STEP_S]
+    missed = [
+        name
+        for name in find_silent(turn)
+        if not overdue <= (seats[name].heard_at or 0) <= turn.at + STEP_S
+    ]
     missed, found = choose_judged(turn, missed), 0
-    if missed and not judge_silence(turn, missed).held:  # the brake may have been put on a turn ago, in this group
+    if (
+        missed and not judge_silence(turn, missed).held
+    ):  # the brake may have been put on a turn ago, in this group
         log.warning("audit_found_silent_workers", workers=missed)
         return give_up_some(turn, missed)
     placed = place_what_waits(turn)
     if placed:
-        log.warning("audit_placed_accounts", workers=sorted({str(one.assigned_worker_id) for one in placed}))
+        log.warning(
+            "audit_placed_accounts", workers=sorted({str(one.assigned_worker_id) for one in placed})
+        )
     return found + len(placed)

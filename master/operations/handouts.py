@@ -50,13 +50,20 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
             for account_id, epoch in handout.epochs.items():
                 account = opened.accounts.get(account_id)
                 # another turn of this group may have handed it out to somebody else: that one is shown
-                if account is None or (account.epoch, account.assigned_worker_id) != (epoch, handout.worker_id):
+                if account is None or (account.epoch, account.assigned_worker_id) != (
+                    epoch,
+                    handout.worker_id,
+                ):
                     continue
                 secret = opened.secrets.get(account_id, NO_SECRETS)
                 if secret.broken:
                     broken[account_id] = next(iter(secret.broken.values()))
-                if account_id not in known:  # who registers is shown an account twice: as its own, and to watch
-                    known[account_id] = _show(turn, handout, account, secret, opened.proxies[handout.worker_id])
+                if (
+                    account_id not in known
+                ):  # who registers is shown an account twice: as its own, and to watch
+                    known[account_id] = _show(
+                        turn, handout, account, secret, opened.proxies[handout.worker_id]
+                    )
                     if len(known) % AT_ONCE == 0:
                         await asyncio.sleep(0)
                 handout.shown.append(known[account_id])
@@ -66,12 +73,16 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
     return (note_unreadable, broken) if broken else None
 
 
-def _show(turn: Turn, handout: HandOut, account: Account, secret: Secrets, proxy: ProxyForWorker | None) -> Any:
+def _show(
+    turn: Turn, handout: HandOut, account: Account, secret: Secrets, proxy: ProxyForWorker | None
+) -> Any:
     if secret.broken and account.login_status is not LoginStatus.LOGGING_IN:
         account = change(account, login_status=LoginStatus.CREDENTIALS_UNREADABLE)
     # as text that is sent as it is: cookies are many small objects, and are told more than once
     opened = (
-        {} if secret.broken else {name: _encode(value) for name, value in secret.opened.items() if value is not None}
+        {}
+        if secret.broken
+        else {name: _encode(value) for name, value in secret.opened.items() if value is not None}
     )
     wait_s = turn.deadlines.find_wait(account.id, handout.worker_id, turn.monotonic)
     return show_account_to_worker(account, opened, proxy, wait_s)
@@ -85,9 +96,17 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
     handouts = [handout for turn in turns for handout in turn.handouts]
     farm = turns[0].draft.memory.farm
     accounts = _find_current(farm, handouts)
-    sealed = tuple(one.id for one in accounts.values() if one.has_credentials or one.has_fingerprint or one.has_profile)
-    proxies = {handout.worker_id: turns[0].draft.proxy_of(handout.worker_id) for handout in handouts}
-    locked = sorted({proxy.id for proxy in proxies.values() if proxy is not None and proxy.has_password})
+    sealed = tuple(
+        one.id
+        for one in accounts.values()
+        if one.has_credentials or one.has_fingerprint or one.has_profile
+    )
+    proxies = {
+        handout.worker_id: turns[0].draft.proxy_of(handout.worker_id) for handout in handouts
+    }
+    locked = sorted(
+        {proxy.id for proxy in proxies.values() if proxy is not None and proxy.has_password}
+    )
     secrets: dict[str, Secrets] = {}
     passwords: dict[str, Secrets] = {}
     if sealed or locked:
@@ -102,7 +121,10 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
         worker_id: None
         if proxy is None
         else ProxyForWorker(
-            proxy.server, proxy.protocol, proxy.username, passwords.get(proxy.id, NO_SECRETS).opened.get("password")
+            proxy.server,
+            proxy.protocol,
+            proxy.username,
+            passwords.get(proxy.id, NO_SECRETS).opened.get("password"),
         )
         for worker_id, proxy in proxies.items()
     }
@@ -128,7 +150,10 @@ def note_unreadable(event: Mapping[str, str], turn: Turn) -> int:
     noted = 0
     for account_id, reason in event.items():
         account = turn.draft.accounts.get(account_id)
-        if account is None or account.login_status in (LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.LOGGING_IN):
+        if account is None or account.login_status in (
+            LoginStatus.CREDENTIALS_UNREADABLE,
+            LoginStatus.LOGGING_IN,
+        ):
             continue
         status = LoginStatus.CREDENTIALS_UNREADABLE
         turn.draft.accounts.put(change(account, login_status=status, updated_at=turn.at))

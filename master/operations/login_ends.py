@@ -16,7 +16,15 @@ from master.decisions.login import (
 )
 from master.errors import LoginClosed
 from master.farm import is_open
-from master.model import Account, AccountStatus, JsonObject, Login, LoginStatus, SessionStatus, change
+from master.model import (
+    Account,
+    AccountStatus,
+    JsonObject,
+    Login,
+    LoginStatus,
+    SessionStatus,
+    change,
+)
 from master.operations.assignments import give_account, hand_out, place_what_waits, take_accounts
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
@@ -56,7 +64,13 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
         ),
     )
     place_what_waits(turn)
-    log.info("login_succeeded", session=login.id, account=account.id, worker=login.worker_id, epoch=after.epoch)
+    log.info(
+        "login_succeeded",
+        session=login.id,
+        account=account.id,
+        worker=login.worker_id,
+        epoch=after.epoch,
+    )
 
 
 Kept = dict[str, Secret[Any] | None]
@@ -81,14 +95,18 @@ def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[A
             kept[column] = None  # a new login repairs, and what nobody can open helps nobody
             changed = change(changed, **{f"has_{column}": False})
     if opens:  # whoever gets in without new cookies has shown that the stored ones hold
-        changed = change(changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now))
+        changed = change(
+            changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now)
+        )
     if event.user_info is not None:
         changed = _take_profile(changed, event.user_info, kept)
     if event.fingerprint is not None:
         kept["fingerprint"] = event.fingerprint
         changed = change(changed, has_fingerprint=True)
     brought = sum(measure(secret.reveal()) for secret in kept.values() if secret is not None)
-    return change(changed, stored_bytes=brought + (0 if event.cookies else account.stored_bytes)), kept
+    return change(
+        changed, stored_bytes=brought + (0 if event.cookies else account.stored_bytes)
+    ), kept
 
 
 def _take_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
@@ -140,11 +158,21 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
         account = _account_of(turn, login)
         opens = not secrets[account.id].broken
         status = (
-            login_status_before(account, opens=opens) if by_us else login_status_after_failure(account, opens=opens)
+            login_status_before(account, opens=opens)
+            if by_us
+            else login_status_after_failure(account, opens=opens)
         )
         set_login_status(turn, account, status)
-        turn.tell(ADMINS, LoginFailed(login.id, login.account_id, login.worker_id, message, error_type))
-        log.info("login_failed", session=login.id, account=login.account_id, worker=login.worker_id, reason=error_type)
+        turn.tell(
+            ADMINS, LoginFailed(login.id, login.account_id, login.worker_id, message, error_type)
+        )
+        log.info(
+            "login_failed",
+            session=login.id,
+            account=login.account_id,
+            worker=login.worker_id,
+            reason=error_type,
+        )
     return closed
 
 
@@ -155,9 +183,13 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
     for login in logins:
         _end(turn, login, SessionStatus.EXPIRED, error_message="The login's time was up.")
         account = _account_of(turn, login)
-        set_login_status(turn, account, login_status_before(account, opens=not secrets[account.id].broken))
+        set_login_status(
+            turn, account, login_status_before(account, opens=not secrets[account.id].broken)
+        )
         turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id))
-        log.info("login_expired", session=login.id, account=login.account_id, worker=login.worker_id)
+        log.info(
+            "login_expired", session=login.id, account=login.account_id, worker=login.worker_id
+        )
     place_what_waits(turn)
 
 
@@ -172,7 +204,13 @@ def _end(
     """Close a session for good; a code is worth a login and does not outlive it. Errors: LoginClosed."""
     if not is_open(login):
         raise LoginClosed
-    ended = change(login, status=status, has_qr_code=False, error_message=error_message, logged_in_at=logged_in_at)
+    ended = change(
+        login,
+        status=status,
+        has_qr_code=False,
+        error_message=error_message,
+        logged_in_at=logged_in_at,
+    )
     turn.draft.logins.put(ended)
     if login.has_qr_code:
         turn.draft.keep("login_sessions", login.id, {"qr_code_data": None, "qr_code_url": None})
@@ -181,7 +219,9 @@ def _end(
 
 def end_logins_of(turn: Turn, worker_ids: Iterable[str]) -> None:
     """End the open logins of workers that are lost."""
-    logins = [login for worker_id in worker_ids for login in turn.draft.logins.find("worker", worker_id)]
+    logins = [
+        login for worker_id in worker_ids for login in turn.draft.logins.find("worker", worker_id)
+    ]
     if logins:
         logins.sort(key=lambda login: (login.created_at, login.id))
         close_failed(turn, logins, "The worker was lost.", "worker_lost")
@@ -231,4 +271,6 @@ def _has_secrets(turn: Turn, account_id: str) -> bool:
     if turn.draft.has_kept("accounts", account_id):
         return False  # those of this very group were taken a moment ago, and open
     account = turn.draft.accounts.get(account_id)
-    return account is not None and (account.has_credentials or account.has_fingerprint or account.has_profile)
+    return account is not None and (
+        account.has_credentials or account.has_fingerprint or account.has_profile
+    )

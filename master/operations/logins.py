@@ -31,7 +31,17 @@ from master.errors import (
     WorkerNotConnected,
 )
 from master.farm import is_open as is_unended
-from master.model import Account, JsonObject, Login, LoginStatus, Scope, SessionStatus, Worker, WorkerStatus, change
+from master.model import (
+    Account,
+    JsonObject,
+    Login,
+    LoginStatus,
+    Scope,
+    SessionStatus,
+    Worker,
+    WorkerStatus,
+    change,
+)
 from master.operations.assignments import count_reserved, place_what_waits
 from master.operations.login_ends import (
     close_open_login,
@@ -96,7 +106,9 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     set_login_status(turn, _find_account(turn, login), LoginStatus.LOGGING_IN)
     _tell_start(turn, login, account, proxy)
     place_what_waits(turn)  # only now: the new login needs a place before what waits gets one
-    reply = LoginStarted(account.id, chosen.id, login.id, "sent", login.expires_at, turn.milliseconds)
+    reply = LoginStarted(
+        account.id, chosen.id, login.id, "sent", login.expires_at, turn.milliseconds
+    )
     if turn.caller.kind == "admin":
         turn.answer(reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
@@ -114,7 +126,9 @@ def _choose_session_id(turn: Turn, wanted: str | None) -> str:
 
 def _tell_start(turn: Turn, login: Login, account: Account, proxy: ProxyForWorker | None) -> None:
     assert login.worker_id is not None
-    turn.tell(worker_address(login.worker_id), LoginStart(account.id, login.id, account.platform, proxy))
+    turn.tell(
+        worker_address(login.worker_id), LoginStart(account.id, login.id, account.platform, proxy)
+    )
 
 
 def tell_pending_logins(turn: Turn, worker_id: str) -> None:
@@ -123,12 +137,18 @@ def tell_pending_logins(turn: Turn, worker_id: str) -> None:
     It may never have heard of them: a socket can be dead for a while before anybody notices.
     """
     logins = turn.draft.logins.find("worker", worker_id)
-    pending = [login for login in logins if login.status is SessionStatus.PENDING and is_open(login, turn.now)]
+    pending = [
+        login
+        for login in logins
+        if login.status is SessionStatus.PENDING and is_open(login, turn.now)
+    ]
     if not pending:
         return
     try:
         proxy = _open_proxy(turn, worker_id)
-    except ProxyUnreadable:  # no reason to turn the worker away: these logins go on to their deadlines
+    except (
+        ProxyUnreadable
+    ):  # no reason to turn the worker away: these logins go on to their deadlines
         log.error("proxy_password_unreadable", worker=worker_id, logins=len(pending))
         return
     for login in pending:
@@ -142,7 +162,9 @@ def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worke
         wanted = workers.get(wanted_id)
         if wanted is None:
             raise UnknownWorker
-        return choose_login_worker(account, count_reserved(turn, [_judge_live(turn, wanted)])[0], [])
+        return choose_login_worker(
+            account, count_reserved(turn, [_judge_live(turn, wanted)])[0], []
+        )
     owner = workers.get(account.assigned_worker_id or "")
     if owner is not None and _judge_live(turn, owner).status is WorkerStatus.CONNECTED:
         return owner
@@ -203,7 +225,11 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         expires_at=extend_deadline(login, turn.now, limits),
     )
     turn.draft.logins.put(shown)
-    turn.draft.keep("login_sessions", login.id, {"qr_code_data": event.qr_code_data, "qr_code_url": event.qr_code_url})
+    turn.draft.keep(
+        "login_sessions",
+        login.id,
+        {"qr_code_data": event.qr_code_data, "qr_code_url": event.qr_code_url},
+    )
     turn.tell(
         OPERATORS,  # whoever has the code can log in
         QrCodeReady(
@@ -215,7 +241,12 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
             expires_at=shown.expires_at,
         ),
     )
-    return {"session_id": login.id, "status": shown.status, "expires_at": shown.expires_at, **note_cut(event, login.id)}
+    return {
+        "session_id": login.id,
+        "status": shown.status,
+        "expires_at": shown.expires_at,
+        **note_cut(event, login.id),
+    }
 
 
 def take_report(event: LoginReport, turn: Turn) -> JsonObject:
@@ -227,7 +258,9 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
     happened = REPORTED.get(event.status.lower())
     if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
         take_qr_code(
-            LoginQrCode(session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url),
+            LoginQrCode(
+                session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url
+            ),
             turn,
         )
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):
@@ -239,7 +272,11 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
         fail(turn, login, event.error_message or "The login failed.", event.error_type or "failed")
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
-    return {"session_id": login.id, "status": _find(turn, login.id).status, **note_cut(event, login.id)}
+    return {
+        "session_id": login.id,
+        "status": _find(turn, login.id).status,
+        **note_cut(event, login.id),
+    }
 
 
 def note_cut(event: LoginReport | LoginQrCode, session_id: str) -> JsonObject:
@@ -252,7 +289,11 @@ def note_cut(event: LoginReport | LoginQrCode, session_id: str) -> JsonObject:
 def expire_logins(event: None, turn: Turn) -> int:
     """End every open login whose time is up and tell its worker to stop; return how many."""
     over = turn.deadlines.find_overdue(turn.now, turn.monotonic)
-    overdue = [login for name in over if (login := turn.draft.logins.get(name)) is not None and is_unended(login)]
+    overdue = [
+        login
+        for name in over
+        if (login := turn.draft.logins.get(name)) is not None and is_unended(login)
+    ]
     overdue.sort(key=lambda login: (login.created_at, login.id))
     for login in overdue:
         stop_worker(turn, login, "expired")
@@ -269,7 +310,9 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
     scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
-    reply = LoginList([{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds)
+    reply = LoginList(
+        [{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds
+    )
     turn.answer(reply)
     return reply.show()
 
@@ -309,7 +352,9 @@ async def _find_stored(turn: Turn, session_id: str) -> Login:
 
 def _find(turn: Turn, session_id: str) -> Login:
     """Return a login; one that has ended is not in memory, and is read. Errors: UnknownSession."""
-    login: Login | None = turn.draft.logins.get(session_id) or turn.fetch(login_rows.find_login, session_id)
+    login: Login | None = turn.draft.logins.get(session_id) or turn.fetch(
+        login_rows.find_login, session_id
+    )
     if login is None:
         raise UnknownSession
     return login
@@ -330,14 +375,18 @@ def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
     if login.worker_id != worker_id:
         raise NotYours("This login was given to another worker.")
     if account_id is not None and account_id != login.account_id:
-        raise Invalid(details=[{"field": "account_id", "message": "is not the account of this login"}])
+        raise Invalid(
+            details=[{"field": "account_id", "message": "is not the account of this login"}]
+        )
     require_open(login, turn.now)
     return login
 
 
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     """Show administrators what the worker reported: of its words those that people may see."""
-    told = event.model_dump(mode="json", exclude={"cookies", "fingerprint", "user_info"}, exclude_none=True)
+    told = event.model_dump(
+        mode="json", exclude={"cookies", "fingerprint", "user_info"}, exclude_none=True
+    )
     words = {**told, "account_id": login.account_id, "worker_id": login.worker_id}
     profile = {"user_info": show_profile(event.user_info)} if event.user_info is not None else {}
     hidden = show_words(words, codes=False) | profile

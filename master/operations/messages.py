@@ -67,7 +67,9 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
             replies.append(refusal)
         else:
             messages, details = await _read_items(event, reporter, turn, notes)
-            replies.append(_refuse_whole(details) if not messages else {"details": details, "notes": notes})
+            replies.append(
+                _refuse_whole(details) if not messages else {"details": details, "notes": notes}
+            )
         found.append(messages)
     new = await _store(found, turn)
     new_ids = {message.id for message in new}
@@ -91,7 +93,11 @@ async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> list[Message
         new += more
         altered += len(differing)
         if differing:
-            log.warning("duplicates_differ", stored=differing[:SHOWN], reported_by=_name_reporters(part, more))
+            log.warning(
+                "duplicates_differ",
+                stored=differing[:SHOWN],
+                reported_by=_name_reporters(part, more),
+            )
     if altered:
         turn.after_commit(lambda: turn.draft.memory.count_altered(altered))
     return new
@@ -116,7 +122,8 @@ async def _find_former(
     others = {
         event.account_id
         for (event, _), reporter in zip(batch, reporters, strict=True)
-        if (account := accounts.get(event.account_id)) is not None and account.assigned_worker_id != reporter
+        if (account := accounts.get(event.account_id)) is not None
+        and account.assigned_worker_id != reporter
     }
     if not others:
         return set()
@@ -124,7 +131,9 @@ async def _find_former(
     return await find_former_holders(turn.connection, others, since)
 
 
-def require_holder(event: MessagesDetected, reporter: str | None, former: set[tuple[str, str]], turn: Turn) -> str:
+def require_holder(
+    event: MessagesDetected, reporter: str | None, former: set[tuple[str, str]], turn: Turn
+) -> str:
     """Return the worker that reports, which holds the account or held it lately.
 
     Errors: UnknownAccount, NotRegistered where nobody knows who reports, NotYours.
@@ -134,8 +143,12 @@ def require_holder(event: MessagesDetected, reporter: str | None, former: set[tu
         raise UnknownAccount
     if reporter is None:
         raise NotRegistered
-    if reporter != account.assigned_worker_id and former.isdisjoint({(account.id, reporter), (account.id, ANYBODY)}):
-        raise NotYours("This worker has not held this account lately; its reports of it are not taken.")
+    if reporter != account.assigned_worker_id and former.isdisjoint(
+        {(account.id, reporter), (account.id, ANYBODY)}
+    ):
+        raise NotYours(
+            "This worker has not held this account lately; its reports of it are not taken."
+        )
     return reporter
 
 
@@ -174,7 +187,9 @@ def _note(notes: list[JsonObject], index: int, fact: Fact) -> None:
         notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
 
 
-def _read_item(event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]) -> Message:
+def _read_item(
+    event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]
+) -> Message:
     """Return an item of a report as a message. Errors: Refusal."""
     item = read_item(event.type, raw)
     if isinstance(item, Refusal):
@@ -227,7 +242,10 @@ def _tell_people(new: Sequence[Message], turn: Turn) -> None:
         first = turn.draft.take_places(len(new))
         notify(
             turn,
-            [announce_message(message, turn.new_id(), first + step, turn.now) for step, message in enumerate(new)],
+            [
+                announce_message(message, turn.new_id(), first + step, turn.now)
+                for step, message in enumerate(new)
+            ],
         )
 
 
@@ -236,7 +254,9 @@ async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownCommen
     return await _list(MessageKind.COMMENT, event, turn)
 
 
-async def list_direct_messages(event: DirectMessagesQuery, turn: Turn) -> Listing[ShownDirectMessage]:
+async def list_direct_messages(
+    event: DirectMessagesQuery, turn: Turn
+) -> Listing[ShownDirectMessage]:
     """List direct messages, the last detected first."""
     return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
 
@@ -251,7 +271,9 @@ async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[
 async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
     """Note that a message was read; `kind` is comments or direct-messages."""
     kind = KINDS.get(event.kind)
-    message = await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
+    message = (
+        await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
+    )
     if message is None:
         raise Missing("There is no such message.")
     return show_message(message)

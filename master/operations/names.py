@@ -30,7 +30,9 @@ def require_worker_name(turn: Turn, worker_id: str) -> None:
         return
     if len(draft.workers) - sum(draft.workers.get(name) is not None for name in written) >= most:
         log.warning("too_many_workers", worker=worker_id, most=most)
-        raise TooManyNames(f"Master knows {most:,} workers already that no token names; remove some that are offline.")
+        raise TooManyNames(
+            f"Master knows {most:,} workers already that no token names; remove some that are offline."
+        )
 
 
 def require_device_name(turn: Turn, owner: str) -> None:
@@ -40,7 +42,9 @@ def require_device_name(turn: Turn, owner: str) -> None:
         return
     if sum(device.device_id.startswith(owner) for device in draft.devices.all()) >= most:
         log.warning("too_many_devices", token=turn.caller.name, most=most)
-        raise TooManyNames(f"This token has {most:,} devices already; those that do not come back are forgotten.")
+        raise TooManyNames(
+            f"This token has {most:,} devices already; those that do not come back are forgotten."
+        )
 
 
 def remove_worker(event: ById, turn: Turn) -> ShownWorker:
@@ -50,7 +54,9 @@ def remove_worker(event: ById, turn: Turn) -> ShownWorker:
         raise UnknownWorker
     if worker.status is not WorkerStatus.OFFLINE:
         timeout_s = turn.settings.heartbeat_timeout_s
-        raise WorkerInUse(f"This worker is {worker.status}; one that is silent is offline after {timeout_s:g} s.")
+        raise WorkerInUse(
+            f"This worker is {worker.status}; one that is silent is offline after {timeout_s:g} s."
+        )
     if reason := _find_use(turn, worker, _find_pinned(turn)):
         raise WorkerInUse(reason)
     shown = show_worker(worker, _find_last_heard(turn, worker))
@@ -103,7 +109,11 @@ def _find_use(turn: Turn, worker: Worker, pinned: set[str]) -> str | None:
 
 
 def _find_pinned(turn: Turn) -> set[str]:
-    return {one.pinned_worker_id for one in turn.draft.accounts.all() if one.pinned_worker_id is not None}
+    return {
+        one.pinned_worker_id
+        for one in turn.draft.accounts.all()
+        if one.pinned_worker_id is not None
+    }
 
 
 def _find_last_heard(turn: Turn, worker: Worker) -> int | None:
@@ -124,4 +134,6 @@ def _list_unseen_devices(turn: Turn) -> list[Device]:
 
 def _names_of(device: Device) -> tuple[str, ...]:
     """Return what a device may have called itself on its connection: its key may begin with its token's name."""
-    return device.device_id, *(device.device_id.partition(separator)[2] for separator in (":", "\x1f"))
+    return device.device_id, *(
+        device.device_id.partition(separator)[2] for separator in (":", "\x1f")
+    )

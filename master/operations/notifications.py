@@ -77,7 +77,9 @@ async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
         read_to, newest = max(read_to, owed[-1].seq), max(newest, owed[-1].seq)
     seen = owed[0].seq - 1 if owed else newest
     fresh = change(known, device_id=key)
-    return Onward(register_device, Introduced(event, fresh, inherits, owed, more, newest, read_to, seen))
+    return Onward(
+        register_device, Introduced(event, fresh, inherits, owed, more, newest, read_to, seen)
+    )
 
 
 async def register_device(event: Introduced, turn: Turn) -> JsonObject:
@@ -97,7 +99,11 @@ async def register_device(event: Introduced, turn: Turn) -> JsonObject:
     device = await _pass(turn, Passage(key, event.seen, turn.caller.accounts), device)
     late, more = ([], True) if event.more else await _find_late(turn, device, event)
     owed = [*event.owed, *late][:SYNC_LIMIT]
-    newest = turn.draft.last_seq if turn.caller.accounts is None else max(event.newest, *(one.seq for one in late), 0)
+    newest = (
+        turn.draft.last_seq
+        if turn.caller.accounts is None
+        else max(event.newest, *(one.seq for one in late), 0)
+    )
     reply = DeviceRegistered(sid, asked.device_id, turn.at, len(owed), newest, more or None)
     turn.answer(reply)
     turn.join()
@@ -111,7 +117,9 @@ async def register_device(event: Introduced, turn: Turn) -> JsonObject:
     return reply.show()
 
 
-async def _find_late(turn: Turn, device: Device, event: Introduced) -> tuple[list[Notification], bool]:
+async def _find_late(
+    turn: Turn, device: Device, event: Introduced
+) -> tuple[list[Notification], bool]:
     """Return what a device is owed of what has come since the look, and whether there is more than may be pushed."""
     newest = turn.draft.last_seq
     if newest <= event.read_to:
@@ -127,7 +135,11 @@ async def _find_late(turn: Turn, device: Device, event: Introduced) -> tuple[lis
 async def _find_last_place(turn: Turn) -> int:
     """Return the newest place in the sequence, or the newest of the accounts that the caller may hear of."""
     accounts = turn.caller.accounts
-    return turn.draft.last_seq if accounts is None else await rows.find_last_of(turn.connection, accounts)
+    return (
+        turn.draft.last_seq
+        if accounts is None
+        else await rows.find_last_of(turn.connection, accounts)
+    )
 
 
 def _name_device(caller: Caller, device_id: str) -> str:
@@ -193,10 +205,15 @@ async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> None:
     await _pass(turn, Passage(device.device_id, passed, turn.caller.accounts), device)
 
 
-def hear_device(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> JsonObject:
+def hear_device(
+    sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float
+) -> JsonObject:
     """Answer a device's sign of life. Errors: Refusal."""
     decode(DeviceHeartbeat, sent)
-    return {"client_id": memory.sessions.clients.get(caller.sid or ""), "timestamp": int(now * 1000)}
+    return {
+        "client_id": memory.sessions.clients.get(caller.sid or ""),
+        "timestamp": int(now * 1000),
+    }
 
 
 async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonObject:
@@ -263,7 +280,9 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
         has_more=more,
     )
     synced = Synced(
-        reply, Passage(key, reached, accounts, marks=True), tuple(one.id for one in found if not one.is_sent)
+        reply,
+        Passage(key, reached, accounts, marks=True),
+        tuple(one.id for one in found if not one.is_sent),
     )
     if registered is not None and device is not None and reached > device.seen_seq:
         return Onward(finish_sync, synced)
@@ -335,7 +354,10 @@ async def list_notifications(event: NotificationsQuery, turn: Turn) -> Listing[S
     found, total = await rows.list_notifications(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
-    shown = [{**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at} for one in found]
+    shown = [
+        {**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at}
+        for one in found
+    ]
     return Listing(cast(list[ShownNotification], shown), total)
 
 

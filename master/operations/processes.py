@@ -64,7 +64,9 @@ def show_config(event: ById, turn: Turn) -> ShownConfig:
 def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
     """Say how a worker is run; each worker has one configuration."""
     if turn.draft.configs.get(event.worker_id) is not None:
-        raise AlreadyExists("This worker has a configuration already.", details=[{"id": event.worker_id}])
+        raise AlreadyExists(
+            "This worker has a configuration already.", details=[{"id": event.worker_id}]
+        )
     _require_proxy(turn, event.proxy_id)
     config = WorkerConfig(
         worker_id=event.worker_id,

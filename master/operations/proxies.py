@@ -24,7 +24,9 @@ async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
     page = proxies[event.offset : event.offset + event.limit]
     secrets = await read_all_proxy_secrets(turn.connection, [proxy.id for proxy in page])
     broken = {proxy_id for proxy_id, secret in secrets.items() if secret.broken}
-    return Listing([show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies))
+    return Listing(
+        [show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies)
+    )
 
 
 async def show_proxy(event: ById, turn: Turn) -> ShownProxy:

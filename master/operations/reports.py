@@ -34,7 +34,9 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
     found, total = await account_rows.list_accounts(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
-    messages = await message_rows.summarise_messages(turn.connection, [account.id for account in found])
+    messages = await message_rows.summarise_messages(
+        turn.connection, [account.id for account in found]
+    )
     shown: list[ShownAccountStatus] = []
     for account in found:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
@@ -65,7 +67,9 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
         "login_sessions": {"total": sum(logins.values()), "by_status": logins},
         "messages": {
             "comments": await message_rows.count_messages(connection, MessageKind.COMMENT),
-            "direct_messages": await message_rows.count_messages(connection, MessageKind.DIRECT_MESSAGE),
+            "direct_messages": await message_rows.count_messages(
+                connection, MessageKind.DIRECT_MESSAGE
+            ),
         },
         "notifications": {"total": sum(notifications.values()), "by_type": notifications},
         "proxies": {"total": len(turn.draft.proxies)},

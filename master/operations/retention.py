@@ -68,7 +68,9 @@ async def _remove_notifications(turn: Turn) -> int:
     if passed is None:
         return await remove_old_notifications(turn.connection, cutoff, ROWS)
     removed = await remove_old_notifications(turn.connection, last_cutoff, ROWS)
-    return removed + await remove_passed_notifications(turn.connection, cutoff, passed, ROWS - removed)
+    return removed + await remove_passed_notifications(
+        turn.connection, cutoff, passed, ROWS - removed
+    )
 
 
 async def _look_at_clocks(turn: Turn) -> Trust:

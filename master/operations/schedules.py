@@ -30,5 +30,7 @@ def _list_present(turn: Turn, after: str) -> list[Worker]:
     seats = turn.sessions.seats
     connected = [one for one in turn.draft.list_connected() if one.id > after]
     # one that registers in this very group has no seat yet, and gets everything as its answer
-    present = [one for one in connected if (seat := seats.get(one.id)) is not None and seat.sid is not None]
+    present = [
+        one for one in connected if (seat := seats.get(one.id)) is not None and seat.sid is not None
+    ]
     return sorted(present, key=lambda worker: worker.id)

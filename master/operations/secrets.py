@@ -24,7 +24,9 @@ async def find_unreadable(event: None, turn: Turn) -> set[str]:
     proxies = await find_unreadable_proxies(turn.connection)
     if proxies:
         log.error("proxy_password_unreadable", count=len(proxies), proxies=sorted(proxies)[:SHOWN])
-    marked = {account.id for account in turn.draft.accounts.all() if account.login_status is UNREADABLE}
+    marked = {
+        account.id for account in turn.draft.accounts.all() if account.login_status is UNREADABLE
+    }
     return found | marked
 
 
@@ -37,7 +39,11 @@ def mark_unreadable(event: set[str], turn: Turn) -> int:
     names = sorted(event)
     if left := names[PORTION:]:
         turn.go_on(mark_unreadable, set(left))
-    accounts = [account for name in names[:PORTION] if (account := turn.draft.accounts.get(name)) is not None]
+    accounts = [
+        account
+        for name in names[:PORTION]
+        if (account := turn.draft.accounts.get(name)) is not None
+    ]
     if not accounts:
         return 0
     secrets = turn.fetch(judge_account_secrets, tuple(account.id for account in accounts))

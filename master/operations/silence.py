@@ -47,13 +47,16 @@ def find_heard(draft: Draft) -> list[tuple[str, float]]:
     return [
         (worker_id, seat.heard)
         for worker_id, seat in draft.memory.sessions.seats.items()
-        if (worker := draft.workers.get(worker_id)) is not None and worker.status is not WorkerStatus.OFFLINE
+        if (worker := draft.workers.get(worker_id)) is not None
+        and worker.status is not WorkerStatus.OFFLINE
     ]
 
 
 def find_silent(turn: Turn) -> list[str]:
     """Return the workers that are silent for longer than the timeout, as this turn sees them."""
-    return liveness.find_silent(find_heard(turn.draft), turn.monotonic, turn.settings.heartbeat_timeout_s)
+    return liveness.find_silent(
+        find_heard(turn.draft), turn.monotonic, turn.settings.heartbeat_timeout_s
+    )
 
 
 def holds_something(tables: Holdings, worker_id: str) -> bool:
@@ -115,7 +118,11 @@ def find_unheld(turn: Turn, silent: list[str]) -> list[str]:
 
 def _find_unheld(sessions: Sessions, silent: list[str], now: float, timeout_s: float) -> list[str]:
     stalls, seats = sessions.list_stalls(now), sessions.seats
-    return [name for name in silent if not liveness.may_be_held(seats[name].heard, now, timeout_s, stalls)]
+    return [
+        name
+        for name in silent
+        if not liveness.may_be_held(seats[name].heard, now, timeout_s, stalls)
+    ]
 
 
 def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
@@ -191,7 +198,9 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
         },
     )
     watch = turn.draft.watch
-    turn.draft.watch = replace(watch, brake_until=now + timeout_s, put_on_at=now, brakes=watch.brakes + 1)
+    turn.draft.watch = replace(
+        watch, brake_until=now + timeout_s, put_on_at=now, brakes=watch.brakes + 1
+    )
     log.error("brake_put_on", silent=len(silent), workers=judged.total, stalled=judged.stalled)
     return True
 
@@ -199,7 +208,10 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
 def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
     """Tell whether a sweep should look at who is silent: the brake is not on, or does not hold somebody any more."""
     release_brake(memory, monotonic, timeout_s)
-    silent, brake_until = find_silent_workers(memory, monotonic, timeout_s), memory.watch.brake_until
+    silent, brake_until = (
+        find_silent_workers(memory, monotonic, timeout_s),
+        memory.watch.brake_until,
+    )
     if silent and brake_until is not None and monotonic < brake_until:
         return bool(_find_unheld(memory.sessions, silent, monotonic, timeout_s))
     return bool(silent)

@@ -48,7 +48,9 @@ def change_hands(turn: Turn, worker: Worker) -> None:
     """Give what a worker holds to its new process: in a new epoch, and only after the former one must have stopped."""
     draft, held = turn.draft, turn.draft.held_by(worker.id)
     older = draft.socket_of(worker.id)
-    log.warning("worker_elsewhere", worker=worker.id, accounts=len(held), connected=older is not None)
+    log.warning(
+        "worker_elsewhere", worker=worker.id, accounts=len(held), connected=older is not None
+    )
     if not held:
         return
     account_ids = [account.id for account in held]
@@ -64,7 +66,9 @@ def note_takeover(turn: Turn, worker_id: str) -> None:
     sessions, now = turn.sessions, turn.monotonic
     lately = 1 + sum(name == worker_id and now - at < MINUTE_S for at, name in sessions.takeovers)
     turn.after_commit(lambda: sessions.note_takeover(worker_id, now))
-    if lately <= MOST_TAKEOVERS or (sessions.contest_at is not None and now - sessions.contest_at < MINUTE_S):
+    if lately <= MOST_TAKEOVERS or (
+        sessions.contest_at is not None and now - sessions.contest_at < MINUTE_S
+    ):
         return
     turn.after_commit(lambda: sessions.note_contest(now))
     raise_alarm(

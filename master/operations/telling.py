@@ -76,7 +76,9 @@ def find_ahead(turn: Turn, workers: Iterable[Worker]) -> Ahead:
     """Return how many bytes of accounts these workers may be given before they are told of those that they have."""
     left, untold = {}, turn.sessions.untold
     for worker in workers:
-        size = turn.draft.measure_told(worker.id) + (untold[worker.id].bytes if worker.id in untold else 0)
+        size = turn.draft.measure_told(worker.id) + (
+            untold[worker.id].bytes if worker.id in untold else 0
+        )
         if size:
             left[worker.id] = AHEAD_BYTES - size
     return Ahead(AHEAD_BYTES, left, measure_account)
@@ -91,7 +93,9 @@ def _find_room(turn: Turn, worker_id: str) -> int:
 
 def _is_idle(turn: Turn, worker_id: str) -> bool:
     """Tell whether a worker's reader has taken nearly all that it was sent, and this group tells it nothing yet."""
-    return _measure_waiting(turn, worker_id) <= TAKEN_BYTES and not turn.draft.measure_told(worker_id)
+    return _measure_waiting(turn, worker_id) <= TAKEN_BYTES and not turn.draft.measure_told(
+        worker_id
+    )
 
 
 def _measure_waiting(turn: Turn, worker_id: str) -> int:

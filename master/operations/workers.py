@@ -12,7 +12,13 @@ from master.decisions.assignment import find_misplaced
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
 from master.model import Account, JsonObject, Worker, WorkerStatus, change
-from master.operations.assignments import fill_worker, hand_out, leave_untold, place_what_waits, take_accounts
+from master.operations.assignments import (
+    fill_worker,
+    hand_out,
+    leave_untold,
+    place_what_waits,
+    take_accounts,
+)
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
@@ -58,7 +64,9 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         id=before.id if before else event.worker_id,
         host=event.host,
         port=event.port,
-        status=liveness.follow(before.status if before else WorkerStatus.CONNECTED, liveness.SIGN_OF_LIFE),
+        status=liveness.follow(
+            before.status if before else WorkerStatus.CONNECTED, liveness.SIGN_OF_LIFE
+        ),
         capabilities=tuple(event.capabilities),
         max_accounts=event.max_accounts,
         assigned_accounts=before.assigned_accounts if before else 0,
@@ -90,7 +98,9 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     return reply.show()
 
 
-def _answer_registration(turn: Turn, event: Register, held: Sequence[Account], given: Sequence[Account]) -> Registered:
+def _answer_registration(
+    turn: Turn, event: Register, held: Sequence[Account], given: Sequence[Account]
+) -> Registered:
     """Answer a registration with as many of the worker's accounts as are soon read; the others are told later.
 
     What it is given by this very turn is told by an event of its own in any case.
@@ -168,7 +178,9 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
     pending = memory.is_pending(seat.worker_id)
     if pending and memory.is_being_lost(seat.worker_id):
         return None
-    if monotonic >= seat.heard:  # one that waited behind others was noted when it came, and newer ones may have come
+    if (
+        monotonic >= seat.heard
+    ):  # one that waited behind others was noted when it came, and newer ones may have come
         seat.heard, seat.heard_at = monotonic, int(now)
         memory.sessions.unwritten[seat.worker_id] = seat.heard_at
         if (stats := sent.get("stats")) is not None:
@@ -230,7 +242,11 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
 def note_disconnect(event: str, turn: Turn) -> None:
     """Note that the worker `event` has lost its socket; its accounts stay, it may return."""
     worker = turn.draft.workers.get(event)
-    if worker is None or worker.status is not WorkerStatus.CONNECTED or turn.draft.socket_of(event) is not None:
+    if (
+        worker is None
+        or worker.status is not WorkerStatus.CONNECTED
+        or turn.draft.socket_of(event) is not None
+    ):
         return
     status = liveness.follow(worker.status, liveness.SOCKET_CLOSED)
     turn.draft.workers.put(change(worker, status=status, updated_at=turn.at))
@@ -260,7 +276,9 @@ def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool)
     freed: list[Account] = []
     for worker in lost:
         held = draft.held_by(worker.id)
-        freed += take_accounts(turn, held, worker.id, f"worker_{why}", reachable=reachable, gone=True)
+        freed += take_accounts(
+            turn, held, worker.id, f"worker_{why}", reachable=reachable, gone=True
+        )
         log.info("worker_offline", worker=worker.id, reason=why, accounts=len(held))
     place_what_waits(turn)
     return len(freed)

@@ -58,11 +58,15 @@ class Budget:
     fit: Callable[[Any, ValidationInfo], Any]
     limit: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         """Read what fits."""
         return core_schema.with_info_before_validator_function(self.fit, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Return the field's schema with its limit in words."""
         return {**handler(schema), "budget": self.limit}
 
@@ -112,7 +116,10 @@ def thin_out(most: int, members: int | None = None) -> Budget:
         few = value[:members] if isinstance(value, list) else value
         kept = leave_out_largest(few, most)
         if len(kept) < len(value):
-            note(info, f"{len(value) - len(kept):,} of {len(value):,} members left out: at most {_in_words(most)}")
+            note(
+                info,
+                f"{len(value) - len(kept):,} of {len(value):,} members left out: at most {_in_words(most)}",
+            )
         return kept
 
     return Budget(fit, f"the largest members left out past {_in_words(most)}")

@@ -7,7 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from master.model import AccountStatus, Direction, LoginStatus, NotificationType, Priority, SessionStatus, WorkerStatus
+from master.model import (
+    AccountStatus,
+    Direction,
+    LoginStatus,
+    NotificationType,
+    Priority,
+    SessionStatus,
+    WorkerStatus,
+)
 from master.protocol.admin import CancelLogin, StartLogin
 from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds
 from master.secret import Secret
@@ -36,7 +44,11 @@ class Page(HttpPayload):
 
     def list_filters(self) -> dict[str, Any]:
         """Return what the rows of the list must have: all fields but `limit` and `offset`, None for any value."""
-        return {name: getattr(self, name) for name in self.list_fields() if name not in Page.model_fields}
+        return {
+            name: getattr(self, name)
+            for name in self.list_fields()
+            if name not in Page.model_fields
+        }
 
 
 class AccountsQuery(Page):
@@ -95,7 +107,9 @@ class LogsQuery(ById):
 
 
 Epoch = Annotated[int, Field(ge=0, le=2**53)]
-ReadAt = Annotated[int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)]
+ReadAt = Annotated[
+    int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)
+]
 """Unix seconds as answers show them; whatever else pages make of a row's times counts for nothing."""
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
@@ -137,7 +151,12 @@ class AccountChange(ById):
 
     @model_validator(mode="after")
     def _refuse_null(self) -> AccountChange:
-        for name in self.model_fields_set - {"account_id", "assigned_worker_id", "pinned_worker_id", *ROW_AS_READ}:
+        for name in self.model_fields_set - {
+            "account_id",
+            "assigned_worker_id",
+            "pinned_worker_id",
+            *ROW_AS_READ,
+        }:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self
@@ -178,7 +197,11 @@ def _bound_port(address: str) -> str:
 
 ProxyServer = Annotated[
     str,
-    StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$", max_length=300, strip_whitespace=True),
+    StringConstraints(
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$",
+        max_length=300,
+        strip_whitespace=True,
+    ),
     AfterValidator(_bound_port),
 ]
 

@@ -112,10 +112,14 @@ def _pick(words: Mapping[str, Any], names: frozenset[str], depth: int = 1) -> Js
         if isinstance(value, dict):
             if name in HOLDERS and depth < DEEPEST:
                 shown[name] = _pick(value, names, depth + 1)
-        elif _is_short(value) or (isinstance(value, list) and all(map(_is_short, value[:MOST_MEMBERS]))):
+        elif _is_short(value) or (
+            isinstance(value, list) and all(map(_is_short, value[:MOST_MEMBERS]))
+        ):
             shown[name] = value[:MOST_MEMBERS] if isinstance(value, list) else value
     return shown
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= MOST_TEXT)
+    return isinstance(value, (bool, int, float)) or (
+        isinstance(value, str) and len(value) <= MOST_TEXT
+    )

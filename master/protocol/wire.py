@@ -79,14 +79,17 @@ def bound_json(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Id = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_ID, strip_whitespace=True), AfterValidator(_refuse_control)
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ID, strip_whitespace=True),
+    AfterValidator(_refuse_control),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip_whitespace=True)]
 ShortText = Annotated[str, StringConstraints(max_length=1_000)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
 Platform = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True, to_lower=True)
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True, to_lower=True),
 ]
 Seconds = Annotated[int, BeforeValidator(_normalise_time), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
@@ -136,16 +139,26 @@ class HttpPayload(Payload):
     """
 
     read_only: ClassVar[frozenset[str]] = frozenset()
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, **READING)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, **READING
+    )
 
     @classmethod
     def list_fields(cls) -> dict[str, FieldInfo]:
         """Return the fields of the query or the body, by name: all but those of the path."""
-        return {name: field for name, field in cls.model_fields.items() if not (field.alias or "").startswith("{")}
+        return {
+            name: field
+            for name, field in cls.model_fields.items()
+            if not (field.alias or "").startswith("{")
+        }
 
     def list_given(self) -> dict[str, Any]:
         """Return the fields of the query or the body that were sent, by name, with their values."""
-        return {name: getattr(self, name) for name in self.list_fields() if name in self.model_fields_set}
+        return {
+            name: getattr(self, name)
+            for name in self.list_fields()
+            if name in self.model_fields_set
+        }
 
 
 PathId = Annotated[SkipJsonSchema[str], Field(alias="{id}")]
@@ -185,7 +198,11 @@ class Outbound:
         shown = {name: getattr(self, name) for name in _field_names(self)}
         if self.beside:
             shown = {**shown.pop(self.beside), **shown}
-        return {name: value for name, value in shown.items() if value is not None or name not in self.may_lack}
+        return {
+            name: value
+            for name, value in shown.items()
+            if value is not None or name not in self.may_lack
+        }
 
     def to_wire(self) -> Any:
         """Return what the encoder writes: this value itself, or an object of what is left of it."""
@@ -242,7 +259,9 @@ def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
             "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
             "message": error["msg"].removeprefix("Value error, "),
         }
-        for error in fault.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
+        for error in fault.errors(include_url=False, include_input=False, include_context=False)[
+            :MAX_FAULTS
+        ]
     ]
 
 
@@ -250,7 +269,12 @@ def name_kind(data: Any) -> str:
     """Return what JSON calls this kind of value."""
     if data is None:
         return "nothing"
-    for kind, word in ((bool, "a boolean"), ((int, float), "a number"), (str, "a text"), (list, "a list")):
+    for kind, word in (
+        (bool, "a boolean"),
+        ((int, float), "a number"),
+        (str, "a text"),
+        (list, "a list"),
+    ):
         if isinstance(data, kind):
             return word
     return "binary data" if isinstance(data, (bytes, bytearray)) else "something else"
@@ -278,9 +302,14 @@ def require_few_values(text: str) -> None:
     """
     if _count_marks(text) <= MOST_VALUES:
         return
-    plain = text.replace("\\\\", "").replace('\\"', "")  # without what is escaped, each quote begins or ends a text
+    plain = text.replace("\\\\", "").replace(
+        '\\"', ""
+    )  # without what is escaped, each quote begins or ends a text
     # each text stands behind a mark of its own
-    if plain.count('"') // 2 > MOST_VALUES or _count_marks("".join(plain.split('"')[::2])) > MOST_VALUES:
+    if (
+        plain.count('"') // 2 > MOST_VALUES
+        or _count_marks("".join(plain.split('"')[::2])) > MOST_VALUES
+    ):
         raise TooLarge(f"An event may hold {MOST_VALUES} values.")
 
 

@@ -58,7 +58,11 @@ ASSIGN_LIMIT = 100
 
 
 def _drop_repeats(value: Any) -> Any:
-    return list(dict.fromkeys(value)) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
+    return (
+        list(dict.fromkeys(value))
+        if isinstance(value, list) and all(isinstance(v, str) for v in value)
+        else value
+    )
 
 
 SHORT = 1_000
@@ -77,7 +81,10 @@ class Register(Fact):
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     capabilities: Annotated[
-        list[Platform], BeforeValidator(_drop_repeats), Field(max_length=64), AfterValidator(_drop_repeats)
+        list[Platform],
+        BeforeValidator(_drop_repeats),
+        Field(max_length=64),
+        AfterValidator(_drop_repeats),
     ]
     max_accounts: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=10, validation_alias=AliasChoices("maxAccounts", "max_accounts")
@@ -102,7 +109,9 @@ Forgiven = WrapValidator(_forgive)
 class Stats(Payload):
     """How a worker feels: memory in MB, processor in percent. What cannot be read counts as unknown."""
 
-    active_accounts: Annotated[Count | None, Forgiven] = Field(default=None, validation_alias="activeAccounts")
+    active_accounts: Annotated[Count | None, Forgiven] = Field(
+        default=None, validation_alias="activeAccounts"
+    )
     memory_usage: Annotated[Annotated[float, Field(ge=0, le=1e9)] | None, Forgiven] = Field(
         default=None, validation_alias="memoryUsage"
     )
@@ -128,7 +137,9 @@ def keep_figures(value: Any) -> dict[str, Any] | None:
     figures = {}
     for name in STATS:
         figure = value.get(name)
-        if type(figure) is float or (isinstance(figure, (int, str)) and len(str(figure)) <= LONGEST_FIGURE):
+        if type(figure) is float or (
+            isinstance(figure, (int, str)) and len(str(figure)) <= LONGEST_FIGURE
+        ):
             figures[name] = figure
     return figures
 
@@ -143,9 +154,13 @@ class Heartbeat(Payload):
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     stats: Annotated[
-        dict[str, Any] | None, BeforeValidator(keep_figures), WithJsonSchema(Stats.model_json_schema())
+        dict[str, Any] | None,
+        BeforeValidator(keep_figures),
+        WithJsonSchema(Stats.model_json_schema()),
     ] = None
-    timestamp: Annotated[Any, BeforeValidator(lambda _: None), WithJsonSchema({"type": "number"})] = None
+    timestamp: Annotated[
+        Any, BeforeValidator(lambda _: None), WithJsonSchema({"type": "number"})
+    ] = None
 
 
 class Goodbye(Fact):
@@ -178,7 +193,8 @@ class LoginReport(Fact):
     account_id: Id | None = None
     epoch: Annotated[int, Field(ge=0, le=2**53)] | None = None
     cookies: Annotated[
-        Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None, thin_out(COOKIES_BYTES, MAX_ITEMS)
+        Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None,
+        thin_out(COOKIES_BYTES, MAX_ITEMS),
     ] = None
     user_info: Annotated[Json | None, thin_out(USER_INFO_BYTES)] = None
     fingerprint: Annotated[Secret[Json] | None, drop_large(FINGERPRINT_BYTES)] = None

@@ -25,7 +25,9 @@ KEPT = ("REMOTE_ADDR", "HTTP_AUTHORIZATION")
 """What is kept of the request that opens a connection, for as long as that stands."""
 
 _WSGI_NAMES = {
-    name: name.upper().replace("-", "_") if name.startswith("Content") else "HTTP_" + name.upper().replace("-", "_")
+    name: name.upper().replace("-", "_")
+    if name.startswith("Content")
+    else "HTTP_" + name.upper().replace("-", "_")
     for name in PASSED_ON
 }
 
@@ -84,7 +86,9 @@ def translate(request: Request) -> dict[str, Any]:
 class Intake:
     """Stands before Engine.IO: each request is metered, and belongs to a TCP connection with a deadline."""
 
-    def __init__(self, lines: Lines, find_flow: Callable[[str], Flow | None], answer: Answer) -> None:
+    def __init__(
+        self, lines: Lines, find_flow: Callable[[str], Flow | None], answer: Answer
+    ) -> None:
         self._lines = lines
         self._find_flow = find_flow
         self._answer = answer
@@ -98,7 +102,9 @@ class Intake:
             except TooManyRequests as refusal:
                 return _refuse(refusal)
         if flow is None or line is None or "Upgrade" in request.headers:
-            return await self._answer(request)  # one that takes over from long-polling has its line once it speaks
+            return await self._answer(
+                request
+            )  # one that takes over from long-polling has its line once it speaks
         self._lines.meter.attach(line, flow)
         if request.method != "POST":
             return await self._answer(request)

@@ -12,7 +12,12 @@ from typing import Any, Protocol
 
 import structlog
 from engineio.async_socket import AsyncSocket
-from engineio.exceptions import ContentTooLongError, EngineIOError, SocketIsClosedError, UnknownPacketError
+from engineio.exceptions import (
+    ContentTooLongError,
+    EngineIOError,
+    SocketIsClosedError,
+    UnknownPacketError,
+)
 from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
 
 from master.budgets import STRANGER_BYTES
@@ -68,7 +73,9 @@ class LeanSocket(AsyncSocket):
         """Make a new connection a lean one, for the library makes its own class and takes no other."""
         connection.__class__ = LeanSocket
         connection._clock, connection.flow, connection._owner = clock, flow, owner
-        connection.pinged_at = clock.monotonic()  # so the library knows that it is to send the first one
+        connection.pinged_at = (
+            clock.monotonic()
+        )  # so the library knows that it is to send the first one
 
     @property
     def is_known(self) -> bool:
@@ -109,11 +116,15 @@ class LeanSocket(AsyncSocket):
         if not self.closed:
             self.queue.put_nowait(pkt)
 
-    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+    async def close(
+        self, wait: bool = True, abort: bool = False, reason: str | None = None
+    ) -> None:
         """Close the connection; its writer ends once it has sent what waits."""
         await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
-        if self.closed:  # the library fails on a request for a closed connection that it still knows
+        if (
+            self.closed
+        ):  # the library fails on a request for a closed connection that it still knows
             self.server.sockets.pop(self.sid, None)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
@@ -149,7 +160,9 @@ class LeanSocket(AsyncSocket):
         try:
             return await super()._upgrade_websocket(environ)
         finally:
-            if not self.connected:  # not even the handshake came about: nobody would ever speak here
+            if (
+                not self.connected
+            ):  # not even the handshake came about: nobody would ever speak here
                 await self.close(abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     async def _websocket_handler(self, ws: Any) -> None:
@@ -169,7 +182,9 @@ class LeanSocket(AsyncSocket):
 
     async def _upgrade(self, ws: Any) -> bool:
         """Take over from long-polling: a probe, its echo, the end of the open poll, the client's word."""
-        self.upgrading = True  # nothing but the answers of the handshake goes to the new transport meanwhile
+        self.upgrading = (
+            True  # nothing but the answers of the handshake goes to the new transport meanwhile
+        )
         try:
             if await ws.wait() != "2probe":
                 return False
@@ -190,7 +205,9 @@ class LeanSocket(AsyncSocket):
                 while len(packets) < AT_ONCE and not queue.empty():
                     packets.append(queue.get_nowait())
                 ending = None in packets
-                frames = [packet.encode() for packet in packets[: packets.index(None) if ending else None]]
+                frames = [
+                    packet.encode() for packet in packets[: packets.index(None) if ending else None]
+                ]
                 if frames:
                     await ws.send_all(frames)
         except (OSError, RuntimeError):
@@ -227,7 +244,9 @@ class LeanSocket(AsyncSocket):
                     await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:
                 if packet.packet_type == CLOSE:
-                    await self._owner.settle(self.sid)  # who leaves has said before what still waits
+                    await self._owner.settle(
+                        self.sid
+                    )  # who leaves has said before what still waits
                 await self.receive(packet)
         except Exception:
             log.exception("frame_failed", connection=self.sid)

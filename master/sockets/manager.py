@@ -18,7 +18,9 @@ class RoomManager(socketio.AsyncManager):
         super().__init__()
         self._rooms_of: dict[tuple[str, str], dict[Any, None]] = {}
 
-    def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
+    def basic_enter_room(
+        self, sid: str, namespace: str, room: Any, eio_sid: str | None = None
+    ) -> None:
         """Let a socket hear a room."""
         super().basic_enter_room(sid, namespace, room, eio_sid)
         self._rooms_of.setdefault((namespace, sid), {})[room] = None

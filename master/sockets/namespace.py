@@ -36,7 +36,9 @@ class Namespace(socketio.AsyncNamespace):
     does the socket hears nothing and may ask nothing.
     """
 
-    def __init__(self, name: str, turns: Turns, sessions: Sessions, sockets: SocketServer, access: Access) -> None:
+    def __init__(
+        self, name: str, turns: Turns, sessions: Sessions, sockets: SocketServer, access: Access
+    ) -> None:
         super().__init__(f"/{name}")
         self._kind = name
         self._turns = turns
@@ -65,7 +67,9 @@ class Namespace(socketio.AsyncNamespace):
         else:
             self._welcome(caller, sid)
         if self._kind == "worker":
-            self._sessions.addresses[sid] = "this machine" if is_loopback(address) else name_place(address)
+            self._sessions.addresses[sid] = (
+                "this machine" if is_loopback(address) else name_place(address)
+            )
 
     def _welcome(self, caller: Caller, sid: str) -> None:
         """Note who has come; an administrator hears from here on, beginning with what has reached nobody."""
@@ -104,7 +108,9 @@ class Namespace(socketio.AsyncNamespace):
                 lane.caller = caller
                 self._welcome(caller, sid)
             elif caller != lane.caller:
-                raise Conflict("This connection has authenticated already; connect anew for another token.")
+                raise Conflict(
+                    "This connection has authenticated already; connect anew for another token."
+                )
         return event.userId or lane.caller.name or "admin"
 
     async def on_disconnect(self, sid: str, reason: Any = None) -> None:
@@ -119,7 +125,9 @@ class Namespace(socketio.AsyncNamespace):
                 caller, wanted = Caller("worker", sid), partial(self._sessions.is_away, worker_id)
                 self._insist(note_disconnect, worker_id, caller, wanted)
 
-    def _insist(self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]) -> None:
+    def _insist(
+        self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]
+    ) -> None:
         """Give an operation its turn, and another as soon as the database takes it while it is still `wanted`."""
 
         async def insist() -> None:

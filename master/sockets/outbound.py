@@ -120,7 +120,11 @@ class OutboundQueue:
             item = self._newest.pop(item)
         if item is not None:
             self.waiting_bytes -= _weigh(item)
-            if self._taken is not None and self.waiting_bytes <= self._taken[0] and not self.overflowed:
+            if (
+                self._taken is not None
+                and self.waiting_bytes <= self._taken[0]
+                and not self.overflowed
+            ):
                 (_, callback), self._taken = self._taken, None
                 callback()
         return item  # type: ignore[no-any-return]
@@ -154,7 +158,9 @@ class OutboundQueue:
 
     def _is_too_much(self) -> bool:
         limit = self._limit_bytes
-        return limit > 0 and self.waiting_bytes > (limit if len(self._items) > FEW else limit * HARD_FACTOR)
+        return limit > 0 and self.waiting_bytes > (
+            limit if len(self._items) > FEW else limit * HARD_FACTOR
+        )
 
     def _forget_all(self) -> None:
         while self._items:

@@ -32,7 +32,10 @@ class _Handshake(WebSocketResponse):
     async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
         self._req = request
         writer = self._payload_writer = request._payload_writer
-        lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in self.headers.items())]
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+        ]
         self.head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         return writer
 
@@ -62,7 +65,9 @@ class Gate:
 
     __slots__ = ("_parser", "_protocol", "_refuse", "_sender", "fed")
 
-    def __init__(self, parser: Any, protocol: Any, sender: Sender, refuse: Callable[[], None]) -> None:
+    def __init__(
+        self, parser: Any, protocol: Any, sender: Sender, refuse: Callable[[], None]
+    ) -> None:
         self._parser = parser
         self._protocol = protocol
         self._sender = sender
@@ -101,7 +106,9 @@ class PlainWebSocket(WebSocket):
         # one that takes over from long-polling is answered at once: nobody sends it a frame before it has spoken
         kind = WebSocketResponse if "sid=" in environ["QUERY_STRING"] else _Handshake
         # control frames are taken here, at their sender's pace: the library would answer each without a pause
-        self._sock = kind(max_msg_size=self.server.max_http_buffer_size, compress=False, autoping=False)
+        self._sock = kind(
+            max_msg_size=self.server.max_http_buffer_size, compress=False, autoping=False
+        )
         request = environ["aiohttp.request"]
         try:
             await self._sock.prepare(request)
@@ -118,9 +125,13 @@ class PlainWebSocket(WebSocket):
         queue = self._sock._reader
 
         def refuse() -> None:
-            queue.set_exception(WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "this message is too large"))
+            queue.set_exception(
+                WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "this message is too large")
+            )
 
-        self._gate = protocol._payload_parser = Gate(protocol._payload_parser, protocol, self.handler.__self__, refuse)
+        self._gate = protocol._payload_parser = Gate(
+            protocol._payload_parser, protocol, self.handler.__self__, refuse
+        )
 
     async def wait(self) -> str | bytes | None:
         """Return the next frame; None at the end. A control frame is an empty one, once it is answered."""

@@ -58,7 +58,9 @@ class SocketServer(socketio.AsyncServer):
     leave it unanswered. And acknowledgements and binary packets never reach it: Master asks for none of either.
     """
 
-    def __init__(self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, lines: Lines, **options: Any) -> None:
+    def __init__(
+        self, *, outbound_bytes: int, metrics: Metrics, clock: Clock, lines: Lines, **options: Any
+    ) -> None:
         super().__init__(async_handlers=False, json=FastJson, **options)
         self.intake = Intake(lines, self._find_flow, self.eio.handle_request)
         self.eio._async = {
@@ -87,9 +89,13 @@ class SocketServer(socketio.AsyncServer):
         self, eio_sid: str, environ: dict[str, Any]
     ) -> None:
         """Note a new connection, which is nobody's yet, and take it over."""
-        await super()._handle_eio_connect(eio_sid, {name: environ[name] for name in KEPT if name in environ})
+        await super()._handle_eio_connect(
+            eio_sid, {name: environ[name] for name in KEPT if name in environ}
+        )
         place = name_place(environ.get("REMOTE_ADDR", ""))
-        flow = self.flows[eio_sid] = self._lines.meter.open(place, lambda: self._end(eio_sid, "nobody is known"))
+        flow = self.flows[eio_sid] = self._lines.meter.open(
+            place, lambda: self._end(eio_sid, "nobody is known")
+        )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
         LeanSocket.take_over(connection, self._clock, flow, self)
@@ -105,7 +111,10 @@ class SocketServer(socketio.AsyncServer):
 
     def adopt(self, eio_sid: str, request: Any) -> None:
         """Note the request over which a connection speaks from now on."""
-        line, flow = self._lines.find(request) if request is not None else None, self.flows.get(eio_sid)
+        line, flow = (
+            self._lines.find(request) if request is not None else None,
+            self.flows.get(eio_sid),
+        )
         if line is not None and flow is not None:
             self._lines.meter.attach(line, flow)
 
@@ -140,7 +149,11 @@ class SocketServer(socketio.AsyncServer):
     async def drop_strangers(self) -> int:
         """Close what has not become known in time; return how many connections and sockets."""
         latest = self._clock.monotonic() - STRANGER_S
-        late = [(name, namespace) for name, (namespace, since) in self.expected.items() if since < latest]
+        late = [
+            (name, namespace)
+            for name, (namespace, since) in self.expected.items()
+            if since < latest
+        ]
         for name, namespace in late:
             self.expected.pop(name, None)
             await self.disconnect(name, namespace=namespace)
@@ -179,7 +192,9 @@ class SocketServer(socketio.AsyncServer):
 
     def measure_outbound(self) -> int:
         """Return how many bytes wait for the connection for which the most waits."""
-        return max((connection.queue.waiting_bytes for connection in self.eio.sockets.values()), default=0)
+        return max(
+            (connection.queue.waiting_bytes for connection in self.eio.sockets.values()), default=0
+        )
 
     def measure_waiting(self, sid: str) -> int:
         """Return how many bytes wait for the connection of a worker's socket."""
@@ -236,7 +251,9 @@ class SocketServer(socketio.AsyncServer):
                     await self.settle(eio_sid)  # who leaves has said before what still waits
                 await super()._handle_eio_message(eio_sid, data)
         except Exception as fault:
-            refusal = fault if isinstance(fault, Refusal) else Unreadable("This packet cannot be read.")
+            refusal = (
+                fault if isinstance(fault, Refusal) else Unreadable("This packet cannot be read.")
+            )
             self._answer(eio_sid, *_read_prefix(data), refusal)
             await self._slow_down(eio_sid)
 
@@ -249,7 +266,9 @@ class SocketServer(socketio.AsyncServer):
 
     async def _refuse_connect(self, eio_sid: str, namespace: str | None, refusal: Refusal) -> None:
         error = {"message": refusal.message, "data": refusal.to_wire()}
-        await self._send_packet(eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace))
+        await self._send_packet(
+            eio_sid, self.packet_class(packet.CONNECT_ERROR, data=error, namespace=namespace)
+        )
 
     async def settle(self, eio_sid: str) -> None:
         """Wait until everything that was read from a connection has had its place."""
@@ -267,7 +286,10 @@ class SocketServer(socketio.AsyncServer):
         lane = self._lane_at.get((eio_sid, namespace))
         if lane is None or self.reception is None:
             raise NotJoined
-        name, size = EVENT_NAME.match(text, start), len(text) if text.isascii() else len(text.encode())
+        name, size = (
+            EVENT_NAME.match(text, start),
+            len(text) if text.isascii() else len(text.encode()),
+        )
         largest = find_largest(lane.caller.kind, name[1] if name is not None else None)
         if size > largest:
             raise TooLarge(f"This event may have {largest} bytes.")
@@ -293,10 +315,14 @@ class SocketServer(socketio.AsyncServer):
             if wait_s:
                 await asyncio.sleep(wait_s)
 
-    def _answer(self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal) -> None:
+    def _answer(
+        self, eio_sid: str, namespace: str | None, id: int | None, refusal: Refusal
+    ) -> None:
         self._acknowledge(eio_sid, namespace, id, refuse(refusal))
 
-    def _acknowledge(self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]) -> None:
+    def _acknowledge(
+        self, eio_sid: str, namespace: str | None, id: int | None, answer: dict[str, Any]
+    ) -> None:
         connection = self.eio.sockets.get(eio_sid)
         if id is not None and connection is not None and not connection.closed:
             place = f"{namespace}," if namespace and namespace != "/" else ""

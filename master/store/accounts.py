@@ -22,15 +22,21 @@ async def list_accounts(
 ) -> tuple[list[Account], int]:
     """Return a page of accounts, the newest last, and how many there are; `filters` are column = value."""
     order = [accounts.c.created_at, accounts.c.id]
-    return await find_page(connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset, PAGE_BYTES)
+    return await find_page(
+        connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset, PAGE_BYTES
+    )
 
 
-async def read_account_secrets(connection: AsyncConnection, account_ids: tuple[str, ...]) -> dict[str, Secrets]:
+async def read_account_secrets(
+    connection: AsyncConnection, account_ids: tuple[str, ...]
+) -> dict[str, Secrets]:
     """Return credentials, fingerprint and profile of these accounts, opened: for those that are handed out at once."""
     return await read_secrets(connection, accounts, account_ids)
 
 
-async def judge_account_secrets(connection: AsyncConnection, account_ids: tuple[str, ...]) -> dict[str, Secrets]:
+async def judge_account_secrets(
+    connection: AsyncConnection, account_ids: tuple[str, ...]
+) -> dict[str, Secrets]:
     """Return which secrets of these accounts do not open, however many and large; their values are not returned."""
     return await judge_secrets(connection, accounts, account_ids)
 
@@ -44,14 +50,20 @@ async def count_holdings(connection: AsyncConnection) -> dict[str | None, tuple[
     """Return, per owner (None: nobody), how many accounts it has and the sum of their epochs, as the file has it."""
     owner = accounts.c.assigned_worker_id
     query = select(owner, func.count(), func.sum(accounts.c.epoch)).group_by(owner)
-    return {worker_id: (int(count), int(epochs)) for worker_id, count, epochs in await connection.execute(query)}
+    return {
+        worker_id: (int(count), int(epochs))
+        for worker_id, count, epochs in await connection.execute(query)
+    }
 
 
 async def has_much(connection: AsyncConnection, account_id: str) -> bool:
     """Tell whether some table has so many rows of an account that they are not to go with it in one turn."""
     for table in DETECTED:
         further = (
-            select(table.c.account_id).where(table.c.account_id == account_id).limit(1).offset(ROWS // len(DETECTED))
+            select(table.c.account_id)
+            .where(table.c.account_id == account_id)
+            .limit(1)
+            .offset(ROWS // len(DETECTED))
         )
         if await connection.scalar(further) is not None:
             return True

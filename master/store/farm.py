@@ -66,7 +66,9 @@ async def load(connection: AsyncConnection) -> Farm:
     for rows, table in zip(FARM, farm.tables, strict=True):
         await _load_table(connection, rows, table)
     for worker in list(farm.workers.all()):
-        if worker.assigned_accounts != (load := len(list(farm.accounts.list_keys("owner", worker.id)))):
+        if worker.assigned_accounts != (
+            load := len(list(farm.accounts.list_keys("owner", worker.id)))
+        ):
             farm.workers.put(change(worker, assigned_accounts=load))
     for name in await find_unverified(connection, farm.configs.all()):
         if (config := farm.configs.get(name)) is not None:
@@ -113,7 +115,9 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await execute_many(connection, _SIGNS, heard)
     await add_notifications(connection, draft.notes)
     if draft.last_seq != farm.last_seq:
-        moved = await execute_many(connection, _PLACES, [{"known": farm.last_seq, "reached": draft.last_seq}])
+        moved = await execute_many(
+            connection, _PLACES, [{"known": farm.last_seq, "reached": draft.last_seq}]
+        )
         if moved != 1:
             raise Overtaken("the clients' sequence has gone on")
 
@@ -150,19 +154,29 @@ async def _step_aside(
     find_names, aside = changes.kind.unique["name"], list[Any]()
     for key, new in changes.changed.items():
         old = committed.get(key)
-        if old is None or not (names := find_names(old)) or (new is not None and find_names(new) == names):
+        if (
+            old is None
+            or not (names := find_names(old))
+            or (new is not None and find_names(new) == names)
+        ):
             continue
         if changes.first("name", names[0]) is not None:
             aside.append(old)
     if aside:
-        values = [_guard(rows, old) | {rows.named_by: f"{ASIDE}{getattr(old, rows.key)}"} for old in aside]
+        values = [
+            _guard(rows, old) | {rows.named_by: f"{ASIDE}{getattr(old, rows.key)}"} for old in aside
+        ]
         await _execute_all(connection, _update_of(rows.table, rows.key, (rows.named_by,)), values)
 
 
 async def _remove(
     connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
 ) -> None:
-    gone = [old for key, new in changes.changed.items() if new is None and (old := committed.get(key)) is not None]
+    gone = [
+        old
+        for key, new in changes.changed.items()
+        if new is None and (old := committed.get(key)) is not None
+    ]
     if gone:
         if rows is WORKERS:
             for some in chunk_ids([one.id for one in gone]):
@@ -172,7 +186,9 @@ async def _remove(
             for some in chunk_ids([one.id for one in gone]):
                 for table in DEPENDENTS:
                     await connection.execute(delete(table).where(table.c.account_id.in_(some)))
-        await _execute_all(connection, _remove_from(rows.table, rows.key), [_guard(rows, old) for old in gone])
+        await _execute_all(
+            connection, _remove_from(rows.table, rows.key), [_guard(rows, old) for old in gone]
+        )
 
 
 async def _change(
@@ -201,7 +217,11 @@ async def _add(
     changes: Changes[Any],
     signs: Mapping[str, int],
 ) -> None:
-    new = [one for key, one in changes.changed.items() if one is not None and committed.get(key) is None]
+    new = [
+        one
+        for key, one in changes.changed.items()
+        if one is not None and committed.get(key) is None
+    ]
     if new:
         values = [rows.to_row(one) for one in new]
         if rows is WORKERS:
@@ -218,7 +238,9 @@ def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
     return guard | {"guarded_epoch": old.epoch} if rows.table is accounts else guard
 
 
-async def _execute_all(connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]) -> None:
+async def _execute_all(
+    connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]
+) -> None:
     """Execute a guarded statement for all of these rows. Errors: Overtaken unless each of them was still as known."""
     changed = await execute_many(connection, statement, values)
     if changed != len(values):
@@ -230,13 +252,19 @@ def _conditions(table: Table, key: str) -> list[Any]:
     if table is accounts:
         conditions.append(table.c.epoch == bindparam("guarded_epoch"))
     if table is login_sessions:
-        conditions.append(or_(*(table.c.status == status for status in sorted(OPEN_SESSION))))  # many rows take no IN
+        conditions.append(
+            or_(*(table.c.status == status for status in sorted(OPEN_SESSION)))
+        )  # many rows take no IN
     return conditions
 
 
 @cache
 def _update_of(table: Table, key: str, columns: tuple[str, ...]) -> Update:
-    return update(table).where(*_conditions(table, key)).values({column: bindparam(column) for column in columns})
+    return (
+        update(table)
+        .where(*_conditions(table, key))
+        .values({column: bindparam(column) for column in columns})
+    )
 
 
 @cache
@@ -263,7 +291,10 @@ async def _write_kept(connection: AsyncConnection, draft: Draft) -> None:
     """Store what memory does not hold, secrets sealed."""
     by_columns: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
     removed = {
-        (changes.kind.name, key) for changes in draft.tables for key, one in changes.changed.items() if one is None
+        (changes.kind.name, key)
+        for changes in draft.tables
+        for key, one in changes.changed.items()
+        if one is None
     }
     for (table, key), values in draft.kept.items():
         if (table, key) not in removed:
@@ -304,9 +335,14 @@ async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None
         count, epochs = sums.get(account.assigned_worker_id, (0, 0))
         sums[account.assigned_worker_id] = count + 1, epochs + account.epoch
     if holdings != sums:
-        differing = [str(owner) for owner in {**holdings, **sums} if holdings.get(owner) != sums.get(owner)]
+        differing = [
+            str(owner) for owner in {**holdings, **sums} if holdings.get(owner) != sums.get(owner)
+        ]
         return f"accounts of {sorted(differing)[:SHOWN]}"
-    ends, expiries = await find_open(connection), {one.id: one.expires_at for one in farm.logins.all()}
+    ends, expiries = (
+        await find_open(connection),
+        {one.id: one.expires_at for one in farm.logins.all()},
+    )
     if ends != expiries:
         return f"open logins {sorted({*ends.items()} ^ {*expiries.items()})[:SHOWN]}"
     return None

@@ -26,10 +26,14 @@ async def list_logins(
 ) -> tuple[list[Login], int]:
     """Return a page of login sessions, the newest first, and how many there are; `filters` are column = value."""
     order = [logins.c.created_at.desc(), logins.c.id]
-    return await find_page(connection, LOGINS, equals(LOGINS, filters), order, limit, offset, PAGE_BYTES)
+    return await find_page(
+        connection, LOGINS, equals(LOGINS, filters), order, limit, offset, PAGE_BYTES
+    )
 
 
-async def read_codes(connection: AsyncConnection, session_ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
+async def read_codes(
+    connection: AsyncConnection, session_ids: Sequence[str]
+) -> dict[str, dict[str, str | None]]:
     """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`; an ended one has none.
 
     Of many large ones the first are returned, up to 4 MiB: the others are shown one by one.
@@ -37,7 +41,9 @@ async def read_codes(connection: AsyncConnection, session_ids: Sequence[str]) ->
     found: dict[str, dict[str, str | None]] = {}
     session_ids = await _find_first(connection, session_ids)
     for chunk in chunk_ids(session_ids):
-        query = select(logins.c.id, logins.c.qr_code_data, logins.c.qr_code_url).where(logins.c.id.in_(chunk))
+        query = select(logins.c.id, logins.c.qr_code_data, logins.c.qr_code_url).where(
+            logins.c.id.in_(chunk)
+        )
         for session_id, data, url in await connection.execute(query):
             found[session_id] = {"qr_code_data": data, "qr_code_url": url}
     return found
@@ -50,7 +56,9 @@ async def _find_first(connection: AsyncConnection, session_ids: Sequence[str]) -
     """Return the first of these logins whose codes are not too large together, and at least one."""
     sizes: dict[str, int] = {}
     for chunk in chunk_ids(session_ids):
-        query = select(logins.c.id, func.length(logins.c.qr_code_data)).where(logins.c.id.in_(chunk))
+        query = select(logins.c.id, func.length(logins.c.qr_code_data)).where(
+            logins.c.id.in_(chunk)
+        )
         sizes |= {session_id: size or 0 for session_id, size in await connection.execute(query)}
     first: list[str] = []
     left = CODES_CHARACTERS
@@ -65,7 +73,9 @@ async def _find_first(connection: AsyncConnection, session_ids: Sequence[str]) -
 async def find_open(connection: AsyncConnection) -> dict[str, int]:
     """Return when each open login session ends (Unix seconds), as the file has it."""
     query = select(logins.c.id, logins.c.expires_at).where(logins.c.status.in_(_OPEN))
-    return {session_id: int(expires_at) for session_id, expires_at in await connection.execute(query)}
+    return {
+        session_id: int(expires_at) for session_id, expires_at in await connection.execute(query)
+    }
 
 
 async def remove_old_logins(connection: AsyncConnection, before: int, limit: int) -> int:

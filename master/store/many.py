@@ -41,7 +41,9 @@ _prepared: dict[tuple[int, str], tuple[Any, Prepared]] = {}
 """By statement and dialect; the statements are few, and live as long as the process."""
 
 
-async def execute_many(connection: AsyncConnection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> int:
+async def execute_many(
+    connection: AsyncConnection, statement: Executable, rows: Sequence[Mapping[str, Any]]
+) -> int:
     """Execute a statement of Core for many rows at once; return how many rows it changed in all.
 
     The statement must be one that is kept and used again. Its parameters are named as the rows name them.
@@ -60,6 +62,9 @@ def _prepare(statement: Any, dialect: Dialect) -> Prepared:
         types = [compiled.binds[name].type.dialect_impl(dialect) for name in names]
         processes = tuple(kind.bind_processor(dialect) for kind in types)
         fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        found = statement, Prepared(str(compiled), names, processes, fixed, bool(compiled.positiontup))
+        found = (
+            statement,
+            Prepared(str(compiled), names, processes, fixed, bool(compiled.positiontup)),
+        )
         _prepared[key] = found
     return found[1]

@@ -51,7 +51,9 @@ class Rows(Generic[R]):
     bounded: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     read: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    written: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = field(default_factory=dict)
+    written: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = field(
+        default_factory=dict
+    )
     fixed: Mapping[str, Any] = field(default_factory=dict)
     named_by: str | None = None
 
@@ -68,7 +70,11 @@ class Rows(Generic[R]):
             read = {**self.derived, **self.bounded}
             source = read.get(name, self.table.c.get(self.renamed.get(name, name)))
             if source is None:  # a field that is packed into a column of another name
-                source = next(self.table.c[column] for column, (parts, _) in self.written.items() if name in parts)
+                source = next(
+                    self.table.c[column]
+                    for column, (parts, _) in self.written.items()
+                    if name in parts
+                )
             columns.append(source.label(name))
         return columns
 
@@ -78,7 +84,10 @@ class Rows(Generic[R]):
         found = []
         for place, name in enumerate(one for one in self._fields if one not in self.fixed):
             kinds = (hints[name], *getattr(hints[name], "__args__", ()))
-            enum = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)), None)
+            enum = next(
+                (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)),
+                None,
+            )
             convert = self.read.get(name) or (bool if hints[name] is bool else None)
             if convert is None and enum is not None:
                 convert = _find_member(enum)
@@ -113,7 +122,9 @@ class Rows(Generic[R]):
             values[place] = convert(values[place])
         if self.fixed:
             known = iter(values)
-            return self.record(*(self.fixed[name] if name in self.fixed else next(known) for name in self._fields))
+            return self.record(
+                *(self.fixed[name] if name in self.fixed else next(known) for name in self._fields)
+            )
         return self.record(*values)
 
     def to_records(self, rows: Sequence[Row[Any]]) -> list[R]:
@@ -148,7 +159,11 @@ def _find_member(enum: type[StrEnum]) -> Callable[[Any], StrEnum | None]:
 
 
 def _pack_worker(worker: Worker) -> dict[str, Any]:
-    return {**worker.metadata, "capabilities": list(worker.capabilities), "maxAccounts": worker.max_accounts}
+    return {
+        **worker.metadata,
+        "capabilities": list(worker.capabilities),
+        "maxAccounts": worker.max_accounts,
+    }
 
 
 def _unpack_capabilities(stored: dict[str, Any] | None) -> tuple[str, ...]:
@@ -156,13 +171,19 @@ def _unpack_capabilities(stored: dict[str, Any] | None) -> tuple[str, ...]:
 
 
 def _unpack_metadata(stored: dict[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (stored or {}).items() if name not in ("capabilities", "maxAccounts")}
+    return {
+        name: value
+        for name, value in (stored or {}).items()
+        if name not in ("capabilities", "maxAccounts")
+    }
 
 
 PACKED_BYTES = 8 * 1024
 """What stands in a worker's `metadata` column beside its metadata: at most 64 platforms, and a number."""
 
-_METADATA = schema.bound_text(schema.workers.c.metadata, METADATA_BYTES + PACKED_BYTES, "capabilities", "maxAccounts")
+_METADATA = schema.bound_text(
+    schema.workers.c.metadata, METADATA_BYTES + PACKED_BYTES, "capabilities", "maxAccounts"
+)
 
 WORKERS = Rows(
     Worker,
@@ -180,7 +201,10 @@ WORKERS = Rows(
 
 
 def _measure_stored() -> ColumnElement[Any]:
-    sizes = [func.coalesce(func.length(schema.accounts.c[column]), 0) for column in schema.SEALED["accounts"]]
+    sizes = [
+        func.coalesce(func.length(schema.accounts.c[column]), 0)
+        for column in schema.SEALED["accounts"]
+    ]
     return reduce(add, sizes).cast(Integer)
 
 
@@ -202,12 +226,19 @@ LOGINS = Rows(
     schema.login_sessions,
     derived={"has_qr_code": schema.login_sessions.c.qr_code_data.is_not(None)},
 )
-PROXIES = Rows(Proxy, schema.proxies, derived={"has_password": schema.proxies.c.password.is_not(None)}, named_by="name")
+PROXIES = Rows(
+    Proxy,
+    schema.proxies,
+    derived={"has_password": schema.proxies.c.password.is_not(None)},
+    named_by="name",
+)
 CONFIGS = Rows(
     WorkerConfig,
     schema.worker_configs,
     key="worker_id",
-    derived={"verified": schema.worker_configs.c.seal.is_not(None)},  # whether it holds, `farm.load` says
+    derived={
+        "verified": schema.worker_configs.c.seal.is_not(None)
+    },  # whether it holds, `farm.load` says
     read={"args": lambda stored: tuple(stored or ()), "env": lambda stored: dict(stored or {})},
     written={"args": (("args",), lambda config: list(config.args))},
 )
@@ -222,7 +253,11 @@ COMMENTS = Rows(
 DIRECT_MESSAGES = Rows(
     Message,
     schema.direct_messages,
-    renamed={"platform_id": "platform_message_id", "author_name": "sender_name", "author_id": "sender_id"},
+    renamed={
+        "platform_id": "platform_message_id",
+        "author_name": "sender_name",
+        "author_id": "sender_id",
+    },
     fixed={"kind": MessageKind.DIRECT_MESSAGE, "post_id": None, "post_title": None},
 )
 MESSAGES: Mapping[MessageKind, Rows[Message]] = {

@@ -7,7 +7,9 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
+from sqlalchemy.dialects.postgresql import (
+    insert,
+)  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.decisions.intake import SAID
@@ -16,7 +18,9 @@ from master.store.mapping import MESSAGES
 from master.store.rows import PAGE_BYTES, find_page, find_record
 
 
-async def keep_messages(connection: AsyncConnection, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
+async def keep_messages(
+    connection: AsyncConnection, messages: Sequence[Message]
+) -> tuple[list[Message], list[str]]:
     """Store what is not stored yet, in one statement per kind; return the new ones in the given order.
 
     And the ids of the stored ones of which something else is said now; they stay as they are.
@@ -39,9 +43,13 @@ def _keep_in(kind: MessageKind) -> Any:
     rows = MESSAGES[kind]
     table, new = rows.table, insert(rows.table)
     platform_id = table.c[rows.renamed["platform_id"]]
-    differs = or_(*(table.c[name].is_distinct_from(new.excluded[name]) for name in rows.name_columns(SAID)))
+    differs = or_(
+        *(table.c[name].is_distinct_from(new.excluded[name]) for name in rows.name_columns(SAID))
+    )
     return new.on_conflict_do_update(
-        index_elements=[table.c.account_id, platform_id], set_={"is_read": table.c.is_read}, where=differs
+        index_elements=[table.c.account_id, platform_id],
+        set_={"is_read": table.c.is_read},
+        where=differs,
     ).returning(table.c.id)
 
 
@@ -75,7 +83,9 @@ async def list_messages(
     return await find_page(connection, rows, conditions, order, limit, offset, PAGE_BYTES)
 
 
-async def mark_message_read(connection: AsyncConnection, kind: MessageKind, message_id: str) -> Message | None:
+async def mark_message_read(
+    connection: AsyncConnection, kind: MessageKind, message_id: str
+) -> Message | None:
     """Note that a person has read this message; return it, or None if there is none."""
     table = MESSAGES[kind].table
     await connection.execute(update(table).where(table.c.id == message_id).values(is_read=True))
@@ -90,7 +100,9 @@ async def count_messages(connection: AsyncConnection, kind: MessageKind) -> dict
     return {"total": total, "unread": total - read}
 
 
-async def summarise_messages(connection: AsyncConnection, account_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+async def summarise_messages(
+    connection: AsyncConnection, account_ids: Sequence[str]
+) -> dict[str, dict[str, int]]:
     """Return for these accounts what their messages come to: comments, direct_messages, unread, last_detected_at.
 
     At most as many accounts as one statement takes; one without messages is left out.
@@ -110,7 +122,8 @@ async def summarise_messages(connection: AsyncConnection, account_ids: Sequence[
         )
         for account_id, total, read, last in await connection.execute(query):
             entry = summary.setdefault(
-                account_id, {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}
+                account_id,
+                {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0},
             )
             entry["comments" if kind is MessageKind.COMMENT else "direct_messages"] = int(total)
             entry["unread"] += int(total) - int(read)

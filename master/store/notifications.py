@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT is what SQLite understands as well
+from sqlalchemy.dialects.postgresql import (
+    insert,
+)  # its ON CONFLICT is what SQLite understands as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Device, Notification
@@ -25,12 +27,18 @@ def _limit_in_order(accounts: Collection[str] | None) -> list[ColumnElement[bool
 
     An expression keeps the database to the sequence's index: by their accounts it would find all of them first.
     """
-    return [] if accounts is None else [func.coalesce(notifications.c.account_id, "").in_(sorted(accounts))]
+    return (
+        []
+        if accounts is None
+        else [func.coalesce(notifications.c.account_id, "").in_(sorted(accounts))]
+    )
 
 
 async def find_last_of(connection: AsyncConnection, accounts: Collection[str]) -> int:
     """Return the newest place in the clients' sequence that is about one of these accounts; 0 if there is none."""
-    return int(await connection.scalar(select(func.max(notifications.c.seq)).where(*_limit(accounts))) or 0)
+    return int(
+        await connection.scalar(select(func.max(notifications.c.seq)).where(*_limit(accounts))) or 0
+    )
 
 
 async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str], now: int) -> None:
@@ -44,7 +52,11 @@ async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str]
 
 
 async def mark_passed(
-    connection: AsyncConnection, after_seq: int, seq: int, now: int, accounts: Collection[str] | None = None
+    connection: AsyncConnection,
+    after_seq: int,
+    seq: int,
+    now: int,
+    accounts: Collection[str] | None = None,
 ) -> None:
     """Note that what lies after `after_seq` up to `seq`, of `accounts` if given, has reached at least one person."""
     await connection.execute(
@@ -52,14 +64,18 @@ async def mark_passed(
         .where(
             notifications.c.seq > after_seq,
             notifications.c.seq <= seq,
-            notifications.c.is_sent.is_distinct_from(True),  # `= false` would have every unsent one looked at
+            notifications.c.is_sent.is_distinct_from(
+                True
+            ),  # `= false` would have every unsent one looked at
             *_limit_in_order(accounts),
         )
         .values(is_sent=True, sent_at=now)
     )
 
 
-async def find_notification(connection: AsyncConnection, notification_id: str) -> Notification | None:
+async def find_notification(
+    connection: AsyncConnection, notification_id: str
+) -> Notification | None:
     """Return one notification, or None."""
     return await find_record(connection, NOTIFICATIONS, notification_id)
 
@@ -70,7 +86,13 @@ async def list_notifications(
     """Return a page of notifications, the newest first, and how many there are; `filters` are column = value."""
     conditions = equals(NOTIFICATIONS, filters)
     return await find_page(
-        connection, NOTIFICATIONS, conditions, [notifications.c.seq.desc()], limit, offset, PAGE_BYTES
+        connection,
+        NOTIFICATIONS,
+        conditions,
+        [notifications.c.seq.desc()],
+        limit,
+        offset,
+        PAGE_BYTES,
     )
 
 
@@ -97,9 +119,17 @@ async def find_since(
 
 
 async def _find_in_order(
-    connection: AsyncConnection, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int = 0
+    connection: AsyncConnection,
+    conditions: Sequence[ColumnElement[bool]],
+    limit: int,
+    offset: int = 0,
 ) -> tuple[list[Notification], bool]:
-    query = NOTIFICATIONS.query.where(*conditions).order_by(notifications.c.seq).limit(limit + 1).offset(offset)
+    query = (
+        NOTIFICATIONS.query.where(*conditions)
+        .order_by(notifications.c.seq)
+        .limit(limit + 1)
+        .offset(offset)
+    )
     rows = (await connection.execute(query)).all()
     return NOTIFICATIONS.to_records(rows[:limit]), len(rows) > limit
 
@@ -110,7 +140,9 @@ async def remove_old_notifications(connection: AsyncConnection, before: int, lim
     return await _remove(connection, old.order_by(notifications.c.created_at).limit(limit))
 
 
-async def remove_passed_notifications(connection: AsyncConnection, before: int, passed: int, limit: int) -> int:
+async def remove_passed_notifications(
+    connection: AsyncConnection, before: int, passed: int, limit: int
+) -> int:
     """Remove the same of places up to `passed` alone; return how many, up to `limit`."""
     old = select(notifications.c.seq).where(notifications.c.created_at < before)
     last = await connection.scalar(old.order_by(notifications.c.created_at.desc()).limit(1))
@@ -118,12 +150,17 @@ async def remove_passed_notifications(connection: AsyncConnection, before: int, 
         return 0
     # places and times grow together: so those that are too young are not looked through each time
     return await _remove(
-        connection, old.where(notifications.c.seq <= min(passed, last)).order_by(notifications.c.seq).limit(limit)
+        connection,
+        old.where(notifications.c.seq <= min(passed, last))
+        .order_by(notifications.c.seq)
+        .limit(limit),
     )
 
 
 async def _remove(connection: AsyncConnection, places: Select[Any]) -> int:
-    return (await connection.execute(delete(notifications).where(notifications.c.seq.in_(places)))).rowcount
+    return (
+        await connection.execute(delete(notifications).where(notifications.c.seq.in_(places)))
+    ).rowcount
 
 
 async def count_notifications(connection: AsyncConnection) -> dict[str, int]:
@@ -136,33 +173,46 @@ async def count_notifications(connection: AsyncConnection) -> dict[str, int]:
 
 async def find_end(connection: AsyncConnection, after_seq: int, seq: int, limit: int) -> int:
     """Return up to which place at most `limit` notifications lie behind `after_seq`: `seq`, or an earlier one."""
-    behind = select(notifications.c.seq).where(notifications.c.seq > after_seq, notifications.c.seq <= seq)
+    behind = select(notifications.c.seq).where(
+        notifications.c.seq > after_seq, notifications.c.seq <= seq
+    )
     last = await connection.scalar(behind.order_by(notifications.c.seq).limit(1).offset(limit - 1))
     return seq if last is None else int(last)
 
 
-async def forget_confirmed(connection: AsyncConnection, device_id: str, after_seq: int, seq: int) -> None:
+async def forget_confirmed(
+    connection: AsyncConnection, device_id: str, after_seq: int, seq: int
+) -> None:
     """Keep no single confirmations of a device behind `after_seq` up to `seq` any more: it has passed these."""
-    passed = select(notifications.c.id).where(notifications.c.seq > after_seq, notifications.c.seq <= seq)
+    passed = select(notifications.c.id).where(
+        notifications.c.seq > after_seq, notifications.c.seq <= seq
+    )
     confirmed = client_deliveries.c
     await connection.execute(
         delete(client_deliveries).where(
-            confirmed.device_id == device_id, confirmed.notification_id.in_(passed.scalar_subquery())
+            confirmed.device_id == device_id,
+            confirmed.notification_id.in_(passed.scalar_subquery()),
         )
     )
 
 
-async def copy_confirmed(connection: AsyncConnection, device_id: str, heir: str, limit: int) -> None:
+async def copy_confirmed(
+    connection: AsyncConnection, device_id: str, heir: str, limit: int
+) -> None:
     """Let a device have confirmed what another one has, the newest `limit` of them."""
-    theirs = select(literal(heir), client_deliveries.c.notification_id, client_deliveries.c.confirmed_at).where(
-        client_deliveries.c.device_id == device_id
-    )
+    theirs = select(
+        literal(heir), client_deliveries.c.notification_id, client_deliveries.c.confirmed_at
+    ).where(client_deliveries.c.device_id == device_id)
     newest = theirs.order_by(client_deliveries.c.confirmed_at.desc()).limit(limit)
     names = ["device_id", "notification_id", "confirmed_at"]
-    await connection.execute(insert(client_deliveries).from_select(names, newest).on_conflict_do_nothing())
+    await connection.execute(
+        insert(client_deliveries).from_select(names, newest).on_conflict_do_nothing()
+    )
 
 
-async def confirm_delivery(connection: AsyncConnection, device_id: str, notification_id: str, now: int) -> bool:
+async def confirm_delivery(
+    connection: AsyncConnection, device_id: str, notification_id: str, now: int
+) -> bool:
     """Note that a device has seen a notification; return whether that is new."""
     statement = (
         insert(client_deliveries)
@@ -213,15 +263,23 @@ async def find_first_owed(
     return seq
 
 
-async def find_first_unsent(connection: AsyncConnection, accounts: Collection[str] | None = None) -> int | None:
+async def find_first_unsent(
+    connection: AsyncConnection, accounts: Collection[str] | None = None
+) -> int | None:
     """Return the place of the oldest notification that has reached nobody, or None."""
     seq: int | None = await connection.scalar(
-        select(func.min(notifications.c.seq)).where(notifications.c.is_sent.is_(False), *_limit(accounts))
+        select(func.min(notifications.c.seq)).where(
+            notifications.c.is_sent.is_(False), *_limit(accounts)
+        )
     )
     return seq
 
 
 async def list_unsent(connection: AsyncConnection, *, limit: int) -> list[Notification]:
     """Return notifications that have reached nobody yet, in order."""
-    unsent = NOTIFICATIONS.query.where(notifications.c.is_sent.is_(False)).order_by(notifications.c.seq).limit(limit)
+    unsent = (
+        NOTIFICATIONS.query.where(notifications.c.is_sent.is_(False))
+        .order_by(notifications.c.seq)
+        .limit(limit)
+    )
     return NOTIFICATIONS.to_records((await connection.execute(unsent)).all())

@@ -15,7 +15,9 @@ async def read_proxy_secrets(connection: AsyncConnection, proxy_id: str) -> Secr
     return (await read_secrets(connection, proxies, [proxy_id])).get(proxy_id, NO_SECRETS)
 
 
-async def read_all_proxy_secrets(connection: AsyncConnection, proxy_ids: list[str]) -> dict[str, Secrets]:
+async def read_all_proxy_secrets(
+    connection: AsyncConnection, proxy_ids: list[str]
+) -> dict[str, Secrets]:
     """Return the passwords of these proxies, opened."""
     return await read_secrets(connection, proxies, proxy_ids)
 

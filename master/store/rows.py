@@ -50,8 +50,16 @@ async def find_page(
         found = list((await connection.execute(query)).all())
     else:
         # by their keys first: to sort whole rows, a database holds all of them
-        keys = select(rows.table.c[rows.key]).where(*conditions).order_by(*order).limit(limit).offset(offset)
-        found = await _read_until(connection, rows, (await connection.execute(keys)).scalars().all(), most_bytes)
+        keys = (
+            select(rows.table.c[rows.key])
+            .where(*conditions)
+            .order_by(*order)
+            .limit(limit)
+            .offset(offset)
+        )
+        found = await _read_until(
+            connection, rows, (await connection.execute(keys)).scalars().all(), most_bytes
+        )
     total = await connection.scalar(select(func.count()).select_from(rows.table).where(*conditions))
     return rows.to_records(found), int(total or 0)
 
@@ -64,7 +72,10 @@ async def _read_until(
     key, size, start, part = rows.table.c[rows.key], 0, 0, FIRST_PART
     while size < most_bytes and start < len(keys):
         some = keys[start : start + part]
-        read = {getattr(row, rows.key): row for row in await connection.execute(rows.query.where(key.in_(some)))}
+        read = {
+            getattr(row, rows.key): row
+            for row in await connection.execute(rows.query.where(key.in_(some)))
+        }
         for name in some:
             if size < most_bytes and name in read:
                 found.append(read[name])

@@ -87,7 +87,9 @@ def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElem
     Of such a text the members `names` are read, if any are named; else it is read as NULL.
     """
     shorter: Any = PickJson(column, *names) if names else None
-    return type_coerce(case((func.length(column) <= most, type_coerce(column, Text)), else_=shorter), JsonText())
+    return type_coerce(
+        case((func.length(column) <= most, type_coerce(column, Text)), else_=shorter), JsonText()
+    )
 
 
 SEALED = {
@@ -278,8 +280,18 @@ client_devices = Table(
 client_deliveries = Table(
     "client_deliveries",
     metadata,
-    Column("device_id", Text, ForeignKey("client_devices.device_id", ondelete="CASCADE"), primary_key=True),
-    Column("notification_id", Text, ForeignKey("notifications.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "device_id",
+        Text,
+        ForeignKey("client_devices.device_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column(
+        "notification_id",
+        Text,
+        ForeignKey("notifications.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
     Column("confirmed_at", Integer, nullable=False),
     Index("idx_client_deliveries_notification", "notification_id"),
 )

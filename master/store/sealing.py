@@ -47,24 +47,34 @@ def vault_of(connection: AsyncConnection) -> Vault:
     return vault
 
 
-def seal_values(connection: AsyncConnection, table: str, row_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def seal_values(
+    connection: AsyncConnection, table: str, row_id: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return a row's values with its secrets sealed, as the columns take them."""
     kept = dict(values)
     for column in SEALED.get(table, ()):
         if kept.get(column) is not None:
             assert isinstance(kept[column], Secret), f"{table}.{column} takes secrets only"
-            kept[column] = vault_of(connection).seal(f"{table}.{column}", row_id, kept[column].reveal())
+            kept[column] = vault_of(connection).seal(
+                f"{table}.{column}", row_id, kept[column].reveal()
+            )
     return kept
 
 
-async def read_secrets(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> dict[str, Secrets]:
+async def read_secrets(
+    connection: AsyncConnection, table: Table, row_ids: Sequence[str]
+) -> dict[str, Secrets]:
     """Return, by row, what is stored of its secrets, opened; what does not open is named."""
     vault, columns = vault_of(connection), SEALED[table.name]
     found: dict[str, Secrets] = {}
     for chunk in chunk_ids(row_ids):
-        query = select(table.c.id, *(table.c[column] for column in columns)).where(table.c.id.in_(chunk))
+        query = select(table.c.id, *(table.c[column] for column in columns)).where(
+            table.c.id.in_(chunk)
+        )
         for row_id, *stored in await connection.execute(query):
-            found[row_id] = _open_all(vault, table.name, row_id, dict(zip(columns, stored, strict=True)))
+            found[row_id] = _open_all(
+                vault, table.name, row_id, dict(zip(columns, stored, strict=True))
+            )
     return found
 
 
@@ -114,7 +124,9 @@ def _open_all(vault: Vault, table: str, row_id: str, stored: Mapping[str, Any]) 
     broken: dict[str, str] = {}
     for column, value in stored.items():
         try:
-            opened[column] = None if value is None else vault.open(f"{table}.{column}", row_id, value)
+            opened[column] = (
+                None if value is None else vault.open(f"{table}.{column}", row_id, value)
+            )
         except SealBroken as fault:
             opened[column], broken[column] = None, str(fault)
     return Secrets(opened, broken)
@@ -126,14 +138,20 @@ async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterato
     stored = or_(*(table.c[column].is_not(None) for column in columns))
     query = select(table.c.id).where(stored).order_by(table.c.id)
     last = ""
-    while rows := (await connection.execute(query.where(table.c.id > last).limit(CHUNK))).scalars().all():
+    while (
+        rows := (await connection.execute(query.where(table.c.id > last).limit(CHUNK)))
+        .scalars()
+        .all()
+    ):
         for row_id, secrets in (await judge_secrets(connection, table, rows)).items():
             if secrets.broken:
                 yield row_id
         last = rows[-1]
 
 
-async def judge_secrets(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> dict[str, Secrets]:
+async def judge_secrets(
+    connection: AsyncConnection, table: Table, row_ids: Sequence[str]
+) -> dict[str, Secrets]:
     """Return, by row, which of its secrets do not open. Values are opened a few at a time, and none is kept."""
     found: dict[str, Secrets] = {}
     for some in await _portion_by_size(connection, table, row_ids):
@@ -143,9 +161,13 @@ async def judge_secrets(connection: AsyncConnection, table: Table, row_ids: Sequ
     return found
 
 
-async def _portion_by_size(connection: AsyncConnection, table: Table, row_ids: Sequence[str]) -> list[list[str]]:
+async def _portion_by_size(
+    connection: AsyncConnection, table: Table, row_ids: Sequence[str]
+) -> list[list[str]]:
     """Return these rows in runs whose values are in memory at once."""
-    size = reduce(add, (func.coalesce(func.length(table.c[column]), 0) for column in SEALED[table.name]))
+    size = reduce(
+        add, (func.coalesce(func.length(table.c[column]), 0) for column in SEALED[table.name])
+    )
     runs: list[list[str]] = []
     left = 0
     for chunk in chunk_ids(row_ids):

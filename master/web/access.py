@@ -34,7 +34,9 @@ Scopes = Mapping[tuple[str, str], Scope]
 """What a caller must have, by method and path as the route writes it."""
 
 
-def guard_requests(access: Access, scopes: Scopes, lines: Lines, allowed_origins: Collection[str]) -> Middleware:
+def guard_requests(
+    access: Access, scopes: Scopes, lines: Lines, allowed_origins: Collection[str]
+) -> Middleware:
     """Return a middleware that lets those in who may ask, as fast as they may.
 
     `allowed_origins` are those of Socket.IO; the origins that HTTP allows are looked at before.
@@ -54,11 +56,19 @@ def guard_requests(access: Access, scopes: Scopes, lines: Lines, allowed_origins
         if grant.scope < _find_scope(scopes, request):
             raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")
         if request.method in SAFE:
-            with end_with_caller(request):  # a change goes on: whoever has hung up may have been heard already
+            with end_with_caller(
+                request
+            ):  # a change goes on: whoever has hung up may have been heard already
                 return await handler(request)
         answer = await handler(request)
         if access.guarded:
-            audit.info("change_asked", by=grant.name, method=request.method, path=request.path, status=answer.status)
+            audit.info(
+                "change_asked",
+                by=grant.name,
+                method=request.method,
+                path=request.path,
+                status=answer.status,
+            )
         return answer
 
     return check
@@ -97,7 +107,9 @@ def _require_direct(access: Access, allowed_origins: Collection[str], request: w
     if access.guarded:
         return
     if may_be_rebound(request.headers.get("Host", "")):
-        raise Forbidden("Without tokens Master answers to no domain's name; use localhost or an address.")
+        raise Forbidden(
+            "Without tokens Master answers to no domain's name; use localhost or an address."
+        )
     if any(name.lower().startswith(RELAYED) for name in request.headers):
         raise Forbidden("Without tokens Master answers nobody behind a proxy; set tokens.")
     _refuse_cross_site(allowed_origins, request)
@@ -108,10 +120,14 @@ def _refuse_cross_site(allowed_origins: Collection[str], request: web.Request) -
     if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
         origin = request.headers.get("Origin")
         if origin is None or not is_allowed(origin, request.host, allowed_origins):
-            raise ForeignOrigin("Pages of other sites may not ask here; allow them with ALLOWED_ORIGINS.")
+            raise ForeignOrigin(
+                "Pages of other sites may not ask here; allow them with ALLOWED_ORIGINS."
+            )
 
 
-def guard_sockets(access: Access, allowed_origins: Collection[str], answer_sockets: Answer) -> Answer:
+def guard_sockets(
+    access: Access, allowed_origins: Collection[str], answer_sockets: Answer
+) -> Answer:
     """Return what lets Socket.IO answer those who may ask; it asks for tokens itself and meters its connections."""
 
     async def check(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,10 @@ PAGE_BYTES = 1024 * 1024
 def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Response:
     """Return `content` as a JSON answer."""
     return web.Response(
-        body=orjson.dumps(content, default=str), status=status, content_type="application/json", charset="utf-8"
+        body=orjson.dumps(content, default=str),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
     )
 
 

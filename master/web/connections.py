@@ -92,7 +92,9 @@ class Connection(RequestHandler):
             done = await super().finish_response(request, resp, start_time)
             transport = self.transport
             if transport is not None and transport.get_write_buffer_size():
-                transport.set_write_buffer_limits(high=0)  # so that "drained" means that nothing is left
+                transport.set_write_buffer_limits(
+                    high=0
+                )  # so that "drained" means that nothing is left
                 await self._drain_helper()
                 if self.transport is not None:
                     transport.set_write_buffer_limits()
@@ -108,7 +110,9 @@ class Connection(RequestHandler):
         """Answer what is no HTTP, and what is a bug of ours, in the API's words; nothing of the request is repeated."""
         if isinstance(exc, HttpProcessingError) or status < 500:
             log.warning("request_unreadable", address=request.remote, fault=type(exc).__name__)
-            answer = answer_refusal(Unreadable("This is no HTTP request that can be read."), status=status)
+            answer = answer_refusal(
+                Unreadable("This is no HTTP request that can be read."), status=status
+            )
         else:
             log.error("request_failed", exc_info=exc)
             answer = answer_internal()

@@ -30,7 +30,11 @@ class Descriptors:
             self._metrics.descriptor_shortages.inc()
         if are_short and not self._are_short:
             limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            log.error("descriptors_used_up", limit=limit, meaning="new connections are turned away; raise LimitNOFILE")
+            log.error(
+                "descriptors_used_up",
+                limit=limit,
+                meaning="new connections are turned away; raise LimitNOFILE",
+            )
         elif self._are_short and not are_short:
             log.info("descriptors_left_again")
         self._are_short = are_short

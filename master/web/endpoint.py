@@ -41,12 +41,26 @@ class Noun:
     ) -> tuple[Endpoint, ...]:
         """Return one endpoint per method: an operation answers it."""
         return tuple(
-            Endpoint(self, method, path, scope, payload, operation, shared=shared, body_optional=body_optional)
+            Endpoint(
+                self,
+                method,
+                path,
+                scope,
+                payload,
+                operation,
+                shared=shared,
+                body_optional=body_optional,
+            )
             for method in methods.split()
         )
 
     def edge(
-        self, method: str, path: str, scope: Scope, edge: Callable[[Any, P], Awaitable[Any]], payload: type[P]
+        self,
+        method: str,
+        path: str,
+        scope: Scope,
+        edge: Callable[[Any, P], Awaitable[Any]],
+        payload: type[P],
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint that the web edge answers: it needs a child process, a network or an image."""
         return (Endpoint(self, method, path, scope, payload, edge=edge),)

@@ -16,7 +16,12 @@ class Figures:
     """Answers Prometheus from memory."""
 
     def __init__(
-        self, turns: Turns, memory: Memory, metrics: Metrics, measure_outbound: Callable[[], int], meter: Meter
+        self,
+        turns: Turns,
+        memory: Memory,
+        metrics: Metrics,
+        measure_outbound: Callable[[], int],
+        meter: Meter,
     ) -> None:
         self._measure_outbound = measure_outbound
         self._meter = meter
@@ -37,6 +42,10 @@ class Figures:
         metrics.set_all(metrics.logins, memory.login_outcomes)
         metrics.set_all(metrics.workers, memory.farm.workers.count("status"))
         metrics.set_all(metrics.accounts, memory.farm.accounts.count("login_status"))
-        sockets = {"worker": sessions.worker_sockets, "admin": sessions.admins, "client": sessions.clients}
+        sockets = {
+            "worker": sessions.worker_sockets,
+            "admin": sessions.admins,
+            "client": sessions.clients,
+        }
         metrics.set_all(metrics.sockets, {name: len(live) for name, live in sockets.items()})
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})

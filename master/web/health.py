@@ -102,7 +102,9 @@ class Health:
             "metrics": "/metrics",
             "sockets": "/socket.io",
         }
-        return answer_json({"success": True, "name": "master", "version": self._vitals.version, "links": links})
+        return answer_json(
+            {"success": True, "name": "master", "version": self._vitals.version, "links": links}
+        )
 
     async def show_status(self, event: Nothing) -> ShownStatus:
         """Show version, uptime and the counts of everything, at most a second old."""

@@ -118,5 +118,7 @@ class Lifecycle:
     async def _require_config(self, event: ById, find: Operation = find_config) -> WorkerConfig:
         config: WorkerConfig | None = await self._turns.look(find, event, HTTP)
         if config is None:
-            raise Missing(f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs.")
+            raise Missing(
+                f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs."
+            )
         return config

@@ -30,13 +30,19 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
     async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         known = origin is not None and (origin in allowed or "*" in allowed)
-        if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
+        if (
+            request.method == "OPTIONS"
+            and origin
+            and "Access-Control-Request-Method" in request.headers
+        ):
             answer: web.StreamResponse = web.Response(status=204)
             if known:
                 answer.headers["Access-Control-Allow-Methods"] = METHODS
                 answer.headers["Access-Control-Allow-Headers"] = HEADERS
                 answer.headers["Access-Control-Max-Age"] = "600"
-        elif origin and request.method not in SAFE and not is_allowed(origin, request.host, allowed):
+        elif (
+            origin and request.method not in SAFE and not is_allowed(origin, request.host, allowed)
+        ):
             # browsers send such a request without asking first if it looks like a form
             answer = answer_refusal(ForeignOrigin())
         else:

@@ -52,7 +52,11 @@ async def _read_rest(request: web.Request) -> None:
     What is larger is left to the end of the connection.
     """
     content = request.content
-    if content.exception() is None and not content.is_eof() and 0 < (request.content_length or 0) <= REST_BYTES:
+    if (
+        content.exception() is None
+        and not content.is_eof()
+        and 0 < (request.content_length or 0) <= REST_BYTES
+    ):
         with suppress(ConnectionError, web.RequestPayloadError):
             await content.read()
     if content.exception() is not None and not content.is_eof():

@@ -57,7 +57,9 @@ class ProxyTrials:
         return await try_proxy(proxy, password, event, self._clock)
 
 
-async def try_proxy(proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock) -> ShownTrial:
+async def try_proxy(
+    proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock
+) -> ShownTrial:
     """Return `{reachable, latency_ms, error?}` of one connection to `trial.target` through the proxy."""
     started = clock.monotonic()
     error = None
@@ -99,7 +101,9 @@ async def _reach(proxy: Proxy, password: Password, target: str) -> None:
         ssl=ssl.create_default_context() if proxy.protocol == "https" else None,
         limit=LONGEST_ANSWER,
     )
-    handshake: Callable[[Proxy, Password, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    handshake: Callable[
+        [Proxy, Password, str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
+    ]
     handshake = _shake_socks if proxy.protocol == "socks5" else _shake_connect
     try:
         await handshake(proxy, password, target, reader, writer)
@@ -109,7 +113,11 @@ async def _reach(proxy: Proxy, password: Password, target: str) -> None:
 
 
 async def _shake_connect(
-    proxy: Proxy, password: Password, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    proxy: Proxy,
+    password: Password,
+    target: str,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
@@ -129,7 +137,11 @@ async def _shake_connect(
 
 
 async def _shake_socks(
-    proxy: Proxy, password: Password, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    proxy: Proxy,
+    password: Password,
+    target: str,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     """Ask a SOCKS5 proxy for a connection (RFC 1928), with username and password (RFC 1929) if it has them."""
     writer.write(b"\x05\x02\x00\x02" if proxy.username is not None else b"\x05\x01\x00")
@@ -165,7 +177,9 @@ def _write_host(host: str) -> bytes:
     return (b"\x01" if address.version == 4 else b"\x04") + address.packed
 
 
-async def _log_in(proxy: Proxy, password: Password, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _log_in(
+    proxy: Proxy, password: Password, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     name, word = (proxy.username or "").encode(), _read_password(password).encode()
     if len(name) > 255 or len(word) > 255:
         raise TrialFault("username or password is too long for SOCKS5")

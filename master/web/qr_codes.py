@@ -19,7 +19,10 @@ from master.protocol.http import ById
 from master.turn import Caller
 from master.writer import Turns
 
-_IMAGE = re.compile(r"(?:data:image/(?P<kind>png|jpe?g|webp|gif);base64,)?(?P<base64>[A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_IMAGE = re.compile(
+    r"(?:data:image/(?P<kind>png|jpe?g|webp|gif);base64,)?(?P<base64>[A-Za-z0-9+/=\s]+)",
+    re.IGNORECASE,
+)
 _BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": "png",
     b"\xff\xd8\xff": "jpeg",

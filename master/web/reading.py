@@ -22,12 +22,18 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
     body = await _read_body(request, endpoint)
     names = {f"{{{name}}}": _clean(value) for name, value in request.match_info.items()}
     if strange := sorted(names.keys() & body.keys()):  # a body does not say what the path says
-        raise Invalid(details=[{"field": name, "message": "Extra inputs are not permitted"} for name in strange])
+        raise Invalid(
+            details=[
+                {"field": name, "message": "Extra inputs are not permitted"} for name in strange
+            ]
+        )
     try:
         event = decode(endpoint.payload, {**query, **body, **names})
     except Invalid as fault:
         if endpoint.body is None:
-            raise Invalid("The query has values that are not allowed.", details=fault.details) from None
+            raise Invalid(
+                "The query has values that are not allowed.", details=fault.details
+            ) from None
         raise
     _require_names(request)
     return event
@@ -36,7 +42,11 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
 def _require_names(request: web.Request) -> None:
     """Refuse a path that names what nothing can be called. Errors: Missing."""
     for name in request.match_info.values():
-        if not name.strip() or len(name) > MAX_ID or not all(_is_ordinary(letter) for letter in name):
+        if (
+            not name.strip()
+            or len(name) > MAX_ID
+            or not all(_is_ordinary(letter) for letter in name)
+        ):
             raise Missing
 
 

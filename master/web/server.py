@@ -73,8 +73,17 @@ def build_web(
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
     app.on_cleanup.append(health.close)
-    edges = (health, Lifecycle(turns, supervisor, vitals), ProxyTrials(turns, vitals.clock), QrCodes(turns))
-    methods = {method.__func__: method for edge in edges for _, method in inspect.getmembers(edge, inspect.ismethod)}
+    edges = (
+        health,
+        Lifecycle(turns, supervisor, vitals),
+        ProxyTrials(turns, vitals.clock),
+        QrCodes(turns),
+    )
+    methods = {
+        method.__func__: method
+        for edge in edges
+        for _, method in inspect.getmembers(edge, inspect.ismethod)
+    }
     for endpoint in endpoints:
         if endpoint.operation is not None:
             ask = _ask_operation(turns, endpoint.operation, endpoint)

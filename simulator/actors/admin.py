@@ -106,7 +106,10 @@ class Admin:
 
     def _needs_login(self, account_id: str, now: float) -> bool:
         """Tell whether an account is not logged in, or is and the platform has had enough of its cookies."""
-        state, per_s = self._world.tally.account_states[account_id], self._world.scenario.relogin_rate_per_min / 60
+        state, per_s = (
+            self._world.tally.account_states[account_id],
+            self._world.scenario.relogin_rate_per_min / 60,
+        )
         if state == LoginStatus.LOGGED_IN and per_s > 0:
             if account_id not in self._relogin_at:
                 self._relogin_at[account_id] = now + draw_gap(self._rng, per_s)
@@ -153,7 +156,9 @@ class Admin:
 
     def _take_code(self, data: JsonObject) -> None:
         if not str(data.get("qr_code_data")).startswith(PNG):
-            self._world.ledger.complain("qr_code_changed", f"{data.get('session_id')}: the code is no PNG any more")
+            self._world.ledger.complain(
+                "qr_code_changed", f"{data.get('session_id')}: the code is no PNG any more"
+            )
         session_id = str(data["session_id"])
         if session_id in self._to_cancel:
             self._to_cancel.discard(session_id)
@@ -252,7 +257,9 @@ async def create_account(api: Api, world: World, run: str, number: int) -> str:
     account_id = str(account["id"])
     world.ledger.note_account(account_id)
     world.platform.enroll(account_id, handle)
-    world.tally.account_states[account_id] = str(account.get("login_status", LoginStatus.NOT_LOGGED_IN))
+    world.tally.account_states[account_id] = str(
+        account.get("login_status", LoginStatus.NOT_LOGGED_IN)
+    )
     return account_id
 
 
@@ -264,7 +271,9 @@ async def create_accounts(api: Api, world: World, run: str) -> list[str]:
         async with gate:
             return await create_account(api, world, run, number)
 
-    return await asyncio.gather(*(create_one(number) for number in range(1, world.scenario.account_count + 1)))
+    return await asyncio.gather(
+        *(create_one(number) for number in range(1, world.scenario.account_count + 1))
+    )
 
 
 async def delete_accounts(api: Api, account_ids: Sequence[str]) -> None:
@@ -275,6 +284,8 @@ async def delete_accounts(api: Api, account_ids: Sequence[str]) -> None:
         async with gate:
             status, answer = await api.ask("DELETE", f"accounts/{account_id}")
         if status not in (200, 204, 404):
-            raise ApiTrouble(f"DELETE accounts/{account_id} answered {status}: {answer.get('error')}")
+            raise ApiTrouble(
+                f"DELETE accounts/{account_id} answered {status}: {answer.get('error')}"
+            )
 
     await asyncio.gather(*(delete_one(account_id) for account_id in account_ids))

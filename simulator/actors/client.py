@@ -59,7 +59,9 @@ class Client:
                 await self._sync_once()
                 if not self.seen.has_gap:
                     return
-        self._world.ledger.complain("gap_after_sync", f"{self.device_id} misses {(self.seen.last or 0) + 1} for good")
+        self._world.ledger.complain(
+            "gap_after_sync", f"{self.device_id} misses {(self.seen.last or 0) + 1} for good"
+        )
 
     async def _live(self, calm: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -75,14 +77,18 @@ class Client:
         names = {"device_type": "simulated", "device_name": f"device of {self.device_id}"}
         await self._connection.call("client:register", {"device_id": self.device_id, **names})
         if not await self._connection.expect(self._registered, ANSWER_TIMEOUT_S):
-            self._world.ledger.complain("no_named_reply", f"{self.device_id}: no client:register:success")
+            self._world.ledger.complain(
+                "no_named_reply", f"{self.device_id}: no client:register:success"
+            )
         self._sync_wanted.set()
 
     async def _beat(self) -> None:
         while True:
             await self._connection.wait_ready()
             await asyncio.sleep(HEARTBEAT_S * self._rng.uniform(0.9, 1.1))
-            await self._try("client:heartbeat", {"client_id": self.device_id, "timestamp": self._now_ms()})
+            await self._try(
+                "client:heartbeat", {"client_id": self.device_id, "timestamp": self._now_ms()}
+            )
 
     async def _confirm(self) -> None:
         while True:
@@ -91,7 +97,11 @@ class Client:
                 await self._confirm_wake.wait(None)
                 continue
             notification_id = self._to_confirm.popleft()
-            words = {"notification_id": notification_id, "client_id": self.device_id, "timestamp": self._now_ms()}
+            words = {
+                "notification_id": notification_id,
+                "client_id": self.device_id,
+                "timestamp": self._now_ms(),
+            }
             if await self._try("client:notification:ack", words):
                 self._world.ledger.note_confirmed(self.device_id, notification_id)
 
@@ -115,7 +125,9 @@ class Client:
                 await self.catch_up()
             except TROUBLE as trouble:
                 asked_s = trouble.wait_s if isinstance(trouble, Refused) else 0.0
-                await asyncio.sleep(asked_s + draw_backoff(self._rng, 0, self._world.scenario.retry_wait_s))
+                await asyncio.sleep(
+                    asked_s + draw_backoff(self._rng, 0, self._world.scenario.retry_wait_s)
+                )
                 self._sync_wanted.set()
 
     async def _sync_once(self) -> None:
@@ -129,10 +141,14 @@ class Client:
             words = {"device_id": self.device_id, "after_seq": after, "limit": PAGE, "offset": 0}
             await self._connection.call("client:sync:request", words)
             if not await self._connection.expect(self._answered, ANSWER_TIMEOUT_S):
-                self._world.ledger.complain("no_named_reply", f"{self.device_id}: no client:sync:response")
+                self._world.ledger.complain(
+                    "no_named_reply", f"{self.device_id}: no client:sync:response"
+                )
                 return
             rows = self._answer.get("notifications") or []
-            counts.client_notifications += self.seen.take_page(after, [int(row["seq"]) for row in rows])
+            counts.client_notifications += self.seen.take_page(
+                after, [int(row["seq"]) for row in rows]
+            )
             more = bool(self._answer.get("has_more")) and bool(rows)
 
     async def _lose_connection(self, calm: asyncio.Event) -> None:

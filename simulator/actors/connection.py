@@ -24,7 +24,9 @@ class Refused(Exception):
 
     def __init__(self, event: str, ack: JsonObject) -> None:
         error = ack.get("error")
-        self.error: JsonObject = error if isinstance(error, dict) else {"code": "unknown", "message": str(error)}
+        self.error: JsonObject = (
+            error if isinstance(error, dict) else {"code": "unknown", "message": str(error)}
+        )
         self.code = str(self.error.get("code"))
         self.retryable = self.error.get("retryable") is True
         self.wait_s = read_wait_s(self.error)
@@ -84,14 +86,18 @@ class Connection:
         finally:
             self.cut()
 
-    async def call(self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S) -> JsonObject:
+    async def call(
+        self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S
+    ) -> JsonObject:
         """Return Master's acknowledgement of success. Errors: LinkDown, AckLate, Refused."""
         ack = await self.ask(event, data, timeout_s)
         if ack.get("success") is not True:
             raise Refused(event, ack)
         return ack
 
-    async def ask(self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S) -> JsonObject:
+    async def ask(
+        self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S
+    ) -> JsonObject:
         """Return Master's acknowledgement, whatever it says. Errors: LinkDown, AckLate."""
         if self._transport is None or self._transport.closed:
             raise LinkDown("not connected")
@@ -117,12 +123,16 @@ class Connection:
                 if not refused.retryable or attempt == GREETINGS - 1:
                     raise
                 self.trouble = str(refused)
-                wait_s = refused.wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
+                wait_s = refused.wait_s + draw_backoff(
+                    self._rng, attempt, self._world.scenario.retry_wait_s
+                )
             await self._rest(wait_s)
 
     async def _rest(self, wait_s: float) -> None:
         """Wait while the connection stands. Errors: LinkDown if it breaks."""
-        if self._transport is None or await wait_first(wait_forever(), self._transport.wait_closed(), wait_s):
+        if self._transport is None or await wait_first(
+            wait_forever(), self._transport.wait_closed(), wait_s
+        ):
             raise LinkDown("the connection broke before Master was asked again")
 
     def cut(self) -> None:
@@ -160,7 +170,9 @@ class Connection:
         return True
 
 
-async def live_until(leave: asyncio.Event, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+async def live_until(
+    leave: asyncio.Event, connection: Connection, work: Coroutine[Any, Any, None]
+) -> None:
     """Do `work` until `leave`, then close the connection properly. What `work` raises is raised: it is a bug."""
     life = asyncio.create_task(work)
     end = asyncio.create_task(leave.wait())

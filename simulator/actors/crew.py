@@ -33,7 +33,9 @@ def open_world(scenario: Scenario, open_wire: OpenTransport, run: str, prefix: s
     def open_transport(namespace: str) -> Transport:
         return WatchedTransport(open_wire(namespace), namespace, ledger, tally)
 
-    return World(scenario, clock, open_transport, Platform(scenario, clock, run), ledger, tally, prefix)
+    return World(
+        scenario, clock, open_transport, Platform(scenario, clock, run), ledger, tally, prefix
+    )
 
 
 class Crew:
@@ -42,8 +44,12 @@ class Crew:
     def __init__(self, world: World, account_ids: Sequence[str] = ()) -> None:
         scenario = world.scenario
         self._world = world
-        self._shares = [list(account_ids[number :: scenario.admins]) for number in range(scenario.admins)]
-        profiles = draw_profiles(scenario.workers, scenario.platforms, scenario.max_accounts, world.prefix)
+        self._shares = [
+            list(account_ids[number :: scenario.admins]) for number in range(scenario.admins)
+        ]
+        profiles = draw_profiles(
+            scenario.workers, scenario.platforms, scenario.max_accounts, world.prefix
+        )
         self.workers = [Worker(profile, world) for profile in profiles]
         self.admins = [Admin(number, world, share) for number, share in enumerate(self._shares, 1)]
         self.clients = [Client(number, world) for number in range(1, scenario.clients + 1)]
@@ -84,7 +90,9 @@ class Crew:
             if await wait_set(given_up, 0.1):
                 break
         if left := self.count_waiting():
-            self._world.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
+            self._world.ledger.complain(
+                "outbox_not_drained", f"{left} reports were not acknowledged"
+            )
 
     async def catch_up(self) -> None:
         """Let every device ask for what it has missed."""

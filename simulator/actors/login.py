@@ -33,7 +33,9 @@ class GaveUp(Exception):
 class Logins:
     """The logins that one worker has open, one per account."""
 
-    def __init__(self, world: World, connection: Connection, rng: Random, spawn: Spawn, find_epoch: FindEpoch) -> None:
+    def __init__(
+        self, world: World, connection: Connection, rng: Random, spawn: Spawn, find_epoch: FindEpoch
+    ) -> None:
         self._world = world
         self._find_epoch = find_epoch
         self._connection = connection
@@ -70,10 +72,15 @@ class Logins:
     def type_input(self, request: JsonObject) -> None:
         """Type what a person sent into the login page."""
         session_id, platform = str(request["session_id"]), self._world.platform
-        if session_id not in self._tasks or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED:
+        if (
+            session_id not in self._tasks
+            or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED
+        ):
             return  # the page asks for nothing
         if not platform.type_code(session_id, str(request["value"])):
-            self._world.ledger.complain("input_changed", f"{session_id}: the typed code is not the one that was sent")
+            self._world.ledger.complain(
+                "input_changed", f"{session_id}: the typed code is not the one that was sent"
+            )
 
     async def _log_in(self, session_id: str, account_id: str) -> None:
         plan = self._world.platform.begin_login(session_id, account_id)
@@ -122,16 +129,21 @@ class Logins:
         code = self._world.draw_code(self._world.platform.fetch_code(session_id))
         self._world.tally.counts.qr_codes += 1
         await self._send(
-            "worker:login:qrcode", {"session_id": session_id, "account_id": account_id, "qr_code_data": code}
+            "worker:login:qrcode",
+            {"session_id": session_id, "account_id": account_id, "qr_code_data": code},
         )
 
     async def _report(self, session_id: str, words: JsonObject) -> None:
         account_id = self._accounts[session_id]
         await self._send(
-            "worker:login:status", {"session_id": session_id, **words}, lambda: self._find_epoch(account_id)
+            "worker:login:status",
+            {"session_id": session_id, **words},
+            lambda: self._find_epoch(account_id),
         )
 
-    async def _send(self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None) -> None:
+    async def _send(
+        self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None
+    ) -> None:
         """Send until acknowledged with success, with the epoch that is known at each try.
 
         Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is for good, unless the worker has
@@ -141,7 +153,9 @@ class Logins:
             await self._connection.wait_ready()
             epoch, wait_s = find_epoch(), 0.0
             try:
-                await self._connection.call(event, data if epoch is None else {**data, "epoch": epoch})
+                await self._connection.call(
+                    event, data if epoch is None else {**data, "epoch": epoch}
+                )
             except Refused as refused:
                 outdated = refused.code == STALE and find_epoch() not in (None, epoch)
                 if not refused.retryable and not outdated:
@@ -151,7 +165,9 @@ class Logins:
                 pass
             else:
                 return
-            await asyncio.sleep(wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s))
+            await asyncio.sleep(
+                wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
+            )
         raise GaveUp(event)
 
     def _forget(self, session_id: str) -> None:

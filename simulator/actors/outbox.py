@@ -56,7 +56,9 @@ def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
 class Outbox:
     """One worker's reports, the earliest due first; in the order they were put in where nothing failed."""
 
-    def __init__(self, rng: Random, limit: int = LIMIT, retry_wait_s: tuple[float, float] = (0.5, 15.0)) -> None:
+    def __init__(
+        self, rng: Random, limit: int = LIMIT, retry_wait_s: tuple[float, float] = (0.5, 15.0)
+    ) -> None:
         self._rng = rng
         self._limit = limit
         self._retry_wait_s = retry_wait_s
@@ -105,7 +107,10 @@ class Outbox:
 
     def hurry(self, now: float) -> None:
         """Make everything due now, except where Master has asked to wait: the reason for our own waits is gone."""
-        self._heap = [(min(due, max(now, report.not_before)), number, report) for due, number, report in self._heap]
+        self._heap = [
+            (min(due, max(now, report.not_before)), number, report)
+            for due, number, report in self._heap
+        ]
         heapq.heapify(self._heap)
 
     def shuffle(self, rng: Random) -> None:
@@ -114,14 +119,16 @@ class Outbox:
         rng.shuffle(reports)
         places = sorted((due, number) for due, number, _ in self._heap)
         self._heap = [
-            (max(due, report.not_before), number, report) for (due, number), report in zip(places, reports, strict=True)
+            (max(due, report.not_before), number, report)
+            for (due, number), report in zip(places, reports, strict=True)
         ]
         heapq.heapify(self._heap)
 
     def find_oldest(self) -> float | None:
         """Return when the oldest report was first due, also one that is being sent; None if nothing waits."""
         return min(
-            (report.since for report in (*(item[2] for item in self._heap), *self._taken.values())), default=None
+            (report.since for report in (*(item[2] for item in self._heap), *self._taken.values())),
+            default=None,
         )
 
     def find_wait(self, now: float) -> float | None:

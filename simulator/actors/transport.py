@@ -103,7 +103,11 @@ def silence_wire_logs() -> logging.Logger:
     return log
 
 
-TOKENS = {"/worker": "MASTER_WORKER_TOKEN", "/admin": "MASTER_ADMIN_TOKEN", "/client": "MASTER_CLIENT_TOKEN"}
+TOKENS = {
+    "/worker": "MASTER_WORKER_TOKEN",
+    "/admin": "MASTER_ADMIN_TOKEN",
+    "/client": "MASTER_CLIENT_TOKEN",
+}
 """Which environment variable holds the token for a namespace, where Master asks for tokens."""
 
 
@@ -151,14 +155,18 @@ class SocketTransport:
                 transports=["websocket"],
                 wait_timeout=CONNECT_TIMEOUT_S,
             )
-        except Exception as fault:  # the library passes on whatever a half-made handshake tripped over
+        except (
+            Exception
+        ) as fault:  # the library passes on whatever a half-made handshake tripped over
             self._take_end()
             raise LinkDown(str(fault)) from fault
         except asyncio.CancelledError:
             self.cut()
             raise
         task = asyncio.current_task()
-        if task is not None and task.cancelling():  # the library's `asyncio.wait_for` has swallowed it
+        if (
+            task is not None and task.cancelling()
+        ):  # the library's `asyncio.wait_for` has swallowed it
             self.cut()
             raise asyncio.CancelledError
         self._open = not self._gone.is_set()
@@ -177,7 +185,11 @@ class SocketTransport:
             raise AckLate(event) from None
         finally:
             self._waiting.discard(answer)
-        return reply if isinstance(reply, dict) else {"success": False, "error": {"code": "malformed_ack"}}
+        return (
+            reply
+            if isinstance(reply, dict)
+            else {"success": False, "error": {"code": "malformed_ack"}}
+        )
 
     async def disconnect(self) -> None:
         """Close the connection properly; one that does not close in time is cut."""
@@ -194,7 +206,10 @@ class SocketTransport:
         wire = websocket.get_extra_info("socket") if websocket is not None else None
         if wire is not None and wire.fileno() >= 0:
             # A duplicate, because uvloop's sockets refuse shutdown().
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(wire.fileno())) as double:
+            with (
+                contextlib.suppress(OSError),
+                socket.socket(fileno=os.dup(wire.fileno())) as double,
+            ):
                 double.shutdown(socket.SHUT_RDWR)
         self._take_end()
 

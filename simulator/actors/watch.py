@@ -83,8 +83,12 @@ class Watch:
         if wait_s > 0:
             return wait_s
         account = self._holdings.find(account_id) or {}
-        interval_s = max(1.0, float(account.get("monitor_interval") or 20)) * self._rng.uniform(0.9, 1.1)
-        if account.get("login_status") != LoginStatus.LOGGED_IN or not self._may_look(account_id, account):
+        interval_s = max(1.0, float(account.get("monitor_interval") or 20)) * self._rng.uniform(
+            0.9, 1.1
+        )
+        if account.get("login_status") != LoginStatus.LOGGED_IN or not self._may_look(
+            account_id, account
+        ):
             return interval_s
         self._world.tally.counts.looks += 1
         items = self._world.platform.look_at_messages(account_id, self._cursors.get(account_id))
@@ -102,7 +106,8 @@ class Watch:
             return True
         if self._world.platform.is_enrolled(account_id):
             self._world.ledger.complain(
-                "wrong_cookies", f"{self._worker_id} got other cookies for {account_id} than were stored"
+                "wrong_cookies",
+                f"{self._worker_id} got other cookies for {account_id} than were stored",
             )
         return False  # a real account: nothing is invented for it
 
@@ -127,7 +132,9 @@ class Watch:
         except (LinkDown, AckLate):
             pass
         finally:
-            if ack is None:  # also where a crash cancels this call: the outbox lies on the worker's disk
+            if (
+                ack is None
+            ):  # also where a crash cancels this call: the outbox lies on the worker's disk
                 self.outbox.retry(report, clock.monotonic())
         if ack is None:
             return
@@ -142,12 +149,16 @@ class Watch:
             self._note_taken(report, ack)
         else:
             counts.reports_refused += 1
-            self._world.ledger.complain("report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}")
+            self._world.ledger.complain(
+                "report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}"
+            )
 
     def _note_taken(self, report: Report, ack: JsonObject) -> None:
         counts = self._world.tally.counts
         inserted, duplicates = int(ack.get("inserted") or 0), int(ack.get("duplicates") or 0)
-        self._world.ledger.note_acknowledged((report.account_id, report.kind), report.numbers, inserted, duplicates)
+        self._world.ledger.note_acknowledged(
+            (report.account_id, report.kind), report.numbers, inserted, duplicates
+        )
         counts.messages_acknowledged += len(report.numbers)
         counts.messages_stored += inserted
         counts.duplicates += duplicates

@@ -63,12 +63,20 @@ class Worker:
             "master:login:cancel": self._take_cancellation,
             "master:login:user_input": self._take_input,
         }
-        self._connection = Connection("/worker", world, listeners, self._register, self._rng, self._take_break)
+        self._connection = Connection(
+            "/worker", world, listeners, self._register, self._rng, self._take_break
+        )
         self._holdings = Holdings(profile, world.clock, world.ledger)
         watching = open_stream(seed, "watch", profile.id)
-        self._watch = Watch(profile.id, world, self._holdings, self._connection, watching, self._ask_registration)
+        self._watch = Watch(
+            profile.id, world, self._holdings, self._connection, watching, self._ask_registration
+        )
         self._logins = Logins(
-            world, self._connection, open_stream(seed, "reports", profile.id), self._spawn, self._holdings.find_epoch
+            world,
+            self._connection,
+            open_stream(seed, "reports", profile.id),
+            self._spawn,
+            self._holdings.find_epoch,
         )
         self._set_state(WorkerState.AWAY)
 
@@ -154,7 +162,10 @@ class Worker:
     async def _await_crash(self, calm: asyncio.Event) -> None:
         rate = self._world.scenario.crash_rate_per_min / 60
         self._crash_now.clear()
-        if not await wait_set(self._crash_now, draw_gap(self._crashes, rate) if rate > 0 else None) and calm.is_set():
+        if (
+            not await wait_set(self._crash_now, draw_gap(self._crashes, rate) if rate > 0 else None)
+            and calm.is_set()
+        ):
             await wait_forever()
 
     async def _lie_crashed(self, calm: asyncio.Event) -> float:
@@ -172,7 +183,9 @@ class Worker:
         self._logins.cancel_all()
         self._holdings.drop_all()
         try:
-            await self._connection.call("worker:goodbye", {"workerId": self.profile.id, "reason": "leaving"}, 5.0)
+            await self._connection.call(
+                "worker:goodbye", {"workerId": self.profile.id, "reason": "leaving"}, 5.0
+            )
         except TROUBLE:
             return
         await self._connection.close()
@@ -190,7 +203,9 @@ class Worker:
         self._holdings.introduce(self._told)
         await self._connection.call("worker:register", self.profile.to_wire())
         if not await self._connection.expect(self._registered, 10.0):
-            self._world.ledger.complain("no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered")
+            self._world.ledger.complain(
+                "no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered"
+            )
         self._lease_from = sent
         self._fresh = True
         counts.registrations += 1
@@ -263,7 +278,9 @@ class Worker:
                 self._holdings.drop_all()
                 self._world.tally.counts.lapses += 1
                 self._world.tally.mark("worker heard nothing and stopped")
-                self._world.tally.tell(f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped")
+                self._world.tally.tell(
+                    f"{self.profile.id} heard nothing for {self._lease_s:.0f} s and stopped"
+                )
             await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
 
     def _find_lease_left(self) -> float:
@@ -277,7 +294,11 @@ class Worker:
             return
         self._interval_s = float(data.get("heartbeatInterval") or 10)
         self._lease_s = float(data.get("heartbeatTimeout") or 30) * LEASE_SHARE
-        self._watch.hurry(self._holdings.replace(data.get("accounts") or [], self._told, data.get("accountsTotal")))
+        self._watch.hurry(
+            self._holdings.replace(
+                data.get("accounts") or [], self._told, data.get("accountsTotal")
+            )
+        )
         self._registered.set()
 
     def _take_assignment(self, data: JsonObject) -> None:
@@ -307,10 +328,14 @@ class Worker:
         self._world.tally.worker_states[self.profile.id] = state
 
 
-def draw_profiles(count: int, platforms: tuple[str, ...], max_accounts: int, prefix: str) -> list[WorkerProfile]:
+def draw_profiles(
+    count: int, platforms: tuple[str, ...], max_accounts: int, prefix: str
+) -> list[WorkerProfile]:
     """Return the workers of a run: of every three, two know all platforms and one knows a single one."""
     profiles = []
     for number in range(1, count + 1):
         some = platforms if number % 3 else (platforms[number // 3 % len(platforms)],)
-        profiles.append(WorkerProfile(f"{prefix}-worker-{number:03d}", some, max_accounts, port=4000 + number))
+        profiles.append(
+            WorkerProfile(f"{prefix}-worker-{number:03d}", some, max_accounts, port=4000 + number)
+        )
     return profiles

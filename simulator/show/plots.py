@@ -57,11 +57,17 @@ li.bad {{ color: #b02a37; font-weight: 600; }}
 """
 
 
-def write_page(path: Path, title: str, lines: Sequence[str], samples: Samples, *, bad: Sequence[str] = ()) -> None:
+def write_page(
+    path: Path, title: str, lines: Sequence[str], samples: Samples, *, bad: Sequence[str] = ()
+) -> None:
     """Write a page about a run: `lines` say what came of it, `bad` what was violated."""
-    items = [f"<li>{escape(line)}</li>" for line in lines] + [f'<li class="bad">{escape(line)}</li>' for line in bad]
+    items = [f"<li>{escape(line)}</li>" for line in lines] + [
+        f'<li class="bad">{escape(line)}</li>' for line in bad
+    ]
     plots = to_html(draw(samples), full_html=False, include_plotlyjs=True, config=BUTTONS)
-    path.write_text(PAGE.format(title=escape(title), lines="".join(items), plots=plots), encoding="utf-8")
+    path.write_text(
+        PAGE.format(title=escape(title), lines="".join(items), plots=plots), encoding="utf-8"
+    )
 
 
 def draw(samples: Samples) -> go.Figure:
@@ -74,7 +80,11 @@ def draw(samples: Samples) -> go.Figure:
     heights = (*HEIGHTS_PX, max(LEAST_PX, PER_KIND_PX * len(kinds)))
     inside = sum(heights) + GAP_PX * (len(heights) - 1)
     figure = make_subplots(
-        rows=len(ROWS), cols=1, shared_xaxes=True, vertical_spacing=GAP_PX / inside, row_heights=list(heights)
+        rows=len(ROWS),
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=GAP_PX / inside,
+        row_heights=list(heights),
     )
     _stack(figure, 1, at, [sample.workers for sample in taken], WORKER_COLOURS, "workers")
     _stack(figure, 2, at, [sample.accounts for sample in taken], ACCOUNT_COLOURS, "accounts")
@@ -106,8 +116,12 @@ def _name_rows(figure: go.Figure) -> None:
         top = figure.layout[_name("yaxis", row)].domain[1]
         above = {"xref": "paper", "yref": "paper", "y": top, "yanchor": "bottom"}
         shift = LEGEND_PX if row < len(ROWS) else 2
-        figure.add_annotation(text=f"<b>{title}</b>", x=0, xanchor="left", yshift=shift, showarrow=False, **above)
-        figure.update_layout({_name("legend", row): {**above, "x": 0, "xanchor": "left", "orientation": "h"}})
+        figure.add_annotation(
+            text=f"<b>{title}</b>", x=0, xanchor="left", yshift=shift, showarrow=False, **above
+        )
+        figure.update_layout(
+            {_name("legend", row): {**above, "x": 0, "xanchor": "left", "orientation": "h"}}
+        )
 
 
 def _name(thing: str, row: int) -> str:
@@ -121,7 +135,12 @@ def _choose_unit(longest_s: float) -> tuple[str, float]:
 
 
 def _stack(
-    figure: go.Figure, row: int, at: list[float], counts: list[dict[str, int]], colours: dict[str, str], group: str
+    figure: go.Figure,
+    row: int,
+    at: list[float],
+    counts: list[dict[str, int]],
+    colours: dict[str, str],
+    group: str,
 ) -> None:
     for state, colour in colours.items():
         if any(count.get(state) for count in counts):
@@ -133,7 +152,13 @@ def _stack(
 
 
 def _line(
-    figure: go.Figure, row: int, at: list[float], values: list[Any], name: str, colour: str, dash: str = "solid"
+    figure: go.Figure,
+    row: int,
+    at: list[float],
+    values: list[Any],
+    name: str,
+    colour: str,
+    dash: str = "solid",
 ) -> None:
     figure.add_scatter(
         x=at, y=values, name=name, mode="lines", line={"color": colour, "dash": dash, "width": 1.5}, row=row, col=1,
@@ -141,7 +166,9 @@ def _line(
     )  # fmt: skip
 
 
-def _mark(figure: go.Figure, row: int, marks: list[tuple[float, str]], kinds: Sequence[str]) -> None:
+def _mark(
+    figure: go.Figure, row: int, marks: list[tuple[float, str]], kinds: Sequence[str]
+) -> None:
     """Draw one line of marks per kind of what went wrong, the first of `kinds` on top."""
     figure.add_scatter(
         x=[at for at, _ in marks], y=[what.replace("_", " ") for _, what in marks], mode="markers", showlegend=False,
@@ -149,7 +176,13 @@ def _mark(figure: go.Figure, row: int, marks: list[tuple[float, str]], kinds: Se
     )  # fmt: skip
     named = [what.replace("_", " ") for what in kinds]
     figure.update_yaxes(
-        type="category", categoryorder="array", categoryarray=named[::-1], tickmode="linear", dtick=1, row=row, col=1
+        type="category",
+        categoryorder="array",
+        categoryarray=named[::-1],
+        tickmode="linear",
+        dtick=1,
+        row=row,
+        col=1,
     )
 
 
@@ -160,7 +193,17 @@ def _shade(figure: go.Figure, at: list[float], taken: Sequence[Sample]) -> None:
         if not sample.master and began is None:
             began = moment
         elif sample.master and began is not None:
-            figure.add_vrect(x0=began, x1=moment, fillcolor="#d1495b", opacity=0.15, line_width=0, row="all", col=1)
+            figure.add_vrect(
+                x0=began,
+                x1=moment,
+                fillcolor="#d1495b",
+                opacity=0.15,
+                line_width=0,
+                row="all",
+                col=1,
+            )
             began = None
     if began is not None:
-        figure.add_vrect(x0=began, x1=at[-1], fillcolor="#d1495b", opacity=0.15, line_width=0, row="all", col=1)
+        figure.add_vrect(
+            x0=began, x1=at[-1], fillcolor="#d1495b", opacity=0.15, line_width=0, row="all", col=1
+        )

@@ -40,7 +40,8 @@ def build_result(
         "violation_details": [asdict(violation) for violation in ledger.violations],
         "latency_ms": tally.latency["all"].show_ms(),
         "latency_ms_by_event": {
-            name: {**histogram.show_ms(), "count": histogram.count} for name, histogram in tally.latency.items()
+            name: {**histogram.show_ms(), "count": histogram.count}
+            for name, histogram in tally.latency.items()
         },
         "accounts": tally.count_accounts(),
         "duplicates": counts.duplicates,
@@ -55,7 +56,11 @@ def build_result(
 def draw_summary(result: JsonObject) -> RenderableType:
     """Return the table that a run ends with."""
     counts, latency = result["counts"], result["latency_ms_by_event"]
-    table = Table(title=f"seed {result['seed']}, {result['duration_s']:.0f} s", title_justify="left", min_width=60)
+    table = Table(
+        title=f"seed {result['seed']}, {result['duration_s']:.0f} s",
+        title_justify="left",
+        min_width=60,
+    )
     for name, align in (("", "left"), ("", "right"), ("", "left")):
         table.add_column(name, justify=align)  # type: ignore[arg-type]
     table.show_header = False
@@ -70,7 +75,9 @@ def draw_summary(result: JsonObject) -> RenderableType:
 
 def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str, str, str]]:
     accounts = result["accounts"]
-    failed, expired, cancelled = (counts[f"logins_{how}"] for how in ("failed", "expired", "cancelled"))
+    failed, expired, cancelled = (
+        counts[f"logins_{how}"] for how in ("failed", "expired", "cancelled")
+    )
     return [
         (
             "workers",
@@ -107,10 +114,22 @@ def draw_violations(result: JsonObject) -> list[RenderableType]:
     """Return the lines that say what was violated."""
     count = result["violations"]
     if not count:
-        return [Text("No violation: what workers were told is stored is listed, exactly once.", style="green")]
-    lines: list[RenderableType] = [Text(f"{count} violation{'s' if count > 1 else ''}", style="bold red")]
+        return [
+            Text(
+                "No violation: what workers were told is stored is listed, exactly once.",
+                style="green",
+            )
+        ]
+    lines: list[RenderableType] = [
+        Text(f"{count} violation{'s' if count > 1 else ''}", style="bold red")
+    ]
     for violation in result["violation_details"][:SHOWN_VIOLATIONS]:
-        lines.append(Text(f"  {violation['at']:8.1f} s  {violation['rule']}: {violation['detail']}", style="red"))
+        lines.append(
+            Text(
+                f"  {violation['at']:8.1f} s  {violation['rule']}: {violation['detail']}",
+                style="red",
+            )
+        )
     if count > SHOWN_VIOLATIONS:
         lines.append(Text(f"  and {count - SHOWN_VIOLATIONS} more", style="red"))
     return lines

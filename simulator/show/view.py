@@ -30,27 +30,39 @@ WORKER_STYLES = {
     WorkerState.AWAY: "dim",
     WorkerState.GONE: "dim",
 }
-ACCOUNT_STYLES = {"logged_in": "green", "logging_in": "yellow", "login_failed": "red", "not_logged_in": "dim"}
+ACCOUNT_STYLES = {
+    "logged_in": "green",
+    "logging_in": "yellow",
+    "login_failed": "red",
+    "not_logged_in": "dim",
+}
 
 
 class Rates:
     """Events per second over the last five seconds."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=int(RATE_WINDOW_S / FRAME_S) + 1)
+        self._samples: deque[tuple[float, tuple[int, ...]]] = deque(
+            maxlen=int(RATE_WINDOW_S / FRAME_S) + 1
+        )
 
     def sample(self, now: float, *totals: int) -> list[float]:
         """Add the totals of `now` and return the rate of each."""
         self._samples.append((now, totals))
         then, before = self._samples[0]
         span = now - then
-        return [(total - old) / span if span > 0 else 0.0 for total, old in zip(totals, before, strict=True)]
+        return [
+            (total - old) / span if span > 0 else 0.0
+            for total, old in zip(totals, before, strict=True)
+        ]
 
 
 class View:
     """Shows one run while it lasts. `phase` says what is going on."""
 
-    def __init__(self, console: Console, scenario: Scenario, tally: Tally, ledger: Ledger, url: str) -> None:
+    def __init__(
+        self, console: Console, scenario: Scenario, tally: Tally, ledger: Ledger, url: str
+    ) -> None:
         self._console = console
         self._scenario = scenario
         self._tally = tally
@@ -62,7 +74,9 @@ class View:
     async def show_until(self, end: asyncio.Event) -> None:
         """Draw until `end`: frames on a terminal, else lines."""
         if self._console.is_terminal:
-            with Live(self.draw(), console=self._console, auto_refresh=False, transient=True) as live:
+            with Live(
+                self.draw(), console=self._console, auto_refresh=False, transient=True
+            ) as live:
                 while not end.is_set():
                     live.update(self.draw(), refresh=True)
                     await asyncio.sleep(FRAME_S)
@@ -94,7 +108,12 @@ class View:
         return Group(
             self._draw_header(),
             _draw_row(7, self._draw_workers(), self._draw_accounts(), self._draw_logins()),
-            _draw_row(6, self._draw_messages(rates[1]), self._draw_people(rates[2]), self._draw_latency(rates[0])),
+            _draw_row(
+                6,
+                self._draw_messages(rates[1]),
+                self._draw_people(rates[2]),
+                self._draw_latency(rates[0]),
+            ),
             self._draw_events(),
         )
 
@@ -110,7 +129,9 @@ class View:
             no_wrap=True,
         )
         hint: RenderableType = Text(" Ctrl-C ends the run with a summary", style="dim")
-        bar = Padding(ProgressBar(total=whole, completed=min(elapsed, whole)), 0) if whole else hint  # ends its line
+        bar = (
+            Padding(ProgressBar(total=whole, completed=min(elapsed, whole)), 0) if whole else hint
+        )  # ends its line
         return Group(text, bar)
 
     def _draw_workers(self) -> tuple[str, Table]:
@@ -165,8 +186,12 @@ class View:
 
     def _draw_events(self) -> RenderableType:
         latest = list(self._tally.recent)[-EVENTS_SHOWN:]
-        lines = [Text(f"{at:7.1f} s  {what}", no_wrap=True, overflow="ellipsis") for at, what in latest]
-        return Panel(Group(*lines), title="events", title_align="left", height=EVENTS_SHOWN + 2, style="dim")
+        lines = [
+            Text(f"{at:7.1f} s  {what}", no_wrap=True, overflow="ellipsis") for at, what in latest
+        ]
+        return Panel(
+            Group(*lines), title="events", title_align="left", height=EVENTS_SHOWN + 2, style="dim"
+        )
 
 
 def _open_table() -> Table:
@@ -180,13 +205,22 @@ def _draw_row(height: int, *cells: tuple[str, Table]) -> Table:
     row = Table.grid(expand=True)
     for _ in cells:
         row.add_column(ratio=1)
-    row.add_row(*(Panel(table, title=f"[bold]{title}", title_align="left", height=height) for title, table in cells))
+    row.add_row(
+        *(
+            Panel(table, title=f"[bold]{title}", title_align="left", height=height)
+            for title, table in cells
+        )
+    )
     return row
 
 
 def _show_time(seconds: float | None) -> str:
     whole = int(seconds or 0)
-    return f"{whole // 60:02d}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+    return (
+        f"{whole // 60:02d}:{whole % 60:02d}"
+        if whole < 3600
+        else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+    )
 
 
 def _show_ms(seconds: float | None) -> str:

@@ -28,12 +28,23 @@ def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work
     add("--seed", type=int, metavar="N", help=f"of all randomness, default {CRASH.seed}")
     add("--workers", type=int, metavar="N", help=f"default {CRASH.workers}")
     add("--accounts", type=int, metavar="N", help=f"default {CRASH.accounts}")
-    add("--rate", type=float, metavar="R", help=f"messages per second in all, default {CRASH.rate_per_s:g}")
+    add(
+        "--rate",
+        type=float,
+        metavar="R",
+        help=f"messages per second in all, default {CRASH.rate_per_s:g}",
+    )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)
     require_between(1, 1_000_000, given.kills, "--kills")
-    changes = {name: getattr(given, flag) for flag, name in CRASH_FLAGS.items() if getattr(given, flag) is not None}
-    scenario = change_scenario(CRASH, changes, {name: f"--{flag}" for flag, name in CRASH_FLAGS.items()})
+    changes = {
+        name: getattr(given, flag)
+        for flag, name in CRASH_FLAGS.items()
+        if getattr(given, flag) is not None
+    }
+    scenario = change_scenario(
+        CRASH, changes, {name: f"--{flag}" for flag, name in CRASH_FLAGS.items()}
+    )
     options = CrashOptions(given.kills, given.json)
     return lambda: run_crash(scenario, options, dict(environment))
 
@@ -50,8 +61,20 @@ def read_restart(arguments: Sequence[str], environment: Mapping[str, str]) -> Wo
     add = parser.add_argument
     add("--workers", type=int, default=plain.workers, metavar="N", help="default %(default)s")
     add("--accounts", type=int, metavar="N", help="default one per worker")
-    add("--limit", type=float, default=plain.limit_s, metavar="S", help="seconds to be back in, default %(default)g")
-    add("--seed", type=int, default=plain.seed, metavar="N", help="of all randomness, default %(default)s")
+    add(
+        "--limit",
+        type=float,
+        default=plain.limit_s,
+        metavar="S",
+        help="seconds to be back in, default %(default)g",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=plain.seed,
+        metavar="N",
+        help="of all randomness, default %(default)s",
+    )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)
     require_between(1, 5_000, given.workers, "--workers")

@@ -27,7 +27,14 @@ from simulator.trials.master_process import MasterProcess, StartTrouble, choose_
 from simulator.truth.api import ApiTrouble, HttpApi, list_all
 from simulator.truth.histogram import Histogram
 from simulator.truth.invariants import check_all, read_stored
-from simulator.truth.stored_file import DOUBLED, LOST, StoredFile, check_file, compare_owners, read_file
+from simulator.truth.stored_file import (
+    DOUBLED,
+    LOST,
+    StoredFile,
+    check_file,
+    compare_owners,
+    read_file,
+)
 
 CRASH = Scenario(
     workers=8,
@@ -85,14 +92,21 @@ class CrashRun:
     """One run against one Master that is not started yet."""
 
     def __init__(
-        self, scenario: Scenario, options: CrashOptions, session: aiohttp.ClientSession, master: MasterProcess
+        self,
+        scenario: Scenario,
+        options: CrashOptions,
+        session: aiohttp.ClientSession,
+        master: MasterProcess,
     ) -> None:
         url = master.url
         self._run = f"{options.prefix}{scenario.seed}-{int(SystemClock().now())}"
         self._options = options
         self._master = master
         self.world = open_world(
-            scenario, lambda namespace: SocketTransport(session, url, namespace), self._run, options.prefix
+            scenario,
+            lambda namespace: SocketTransport(session, url, namespace),
+            self._run,
+            options.prefix,
         )
         self.ledger, self.tally = self.world.ledger, self.world.tally
         self._api = HttpApi(session, url, self.ledger)
@@ -110,7 +124,10 @@ class CrashRun:
         note_stray_faults(self.ledger)
         async with asyncio.TaskGroup() as group:
             self._crew.start(group)
-            helpers = [group.create_task(self._crew.look_after()), group.create_task(self._tell_progress())]
+            helpers = [
+                group.create_task(self._crew.look_after()),
+                group.create_task(self._tell_progress()),
+            ]
             try:
                 await self._kill_again_and_again(group, stop)
                 await self._heal()
@@ -182,13 +199,22 @@ class CrashRun:
             self.ledger.complain("api", str(trouble))
             return
         await self._crew.catch_up()
-        check_all(stored, facts, self.ledger, self.world.platform, [client.seen for client in self._crew.clients])
+        check_all(
+            stored,
+            facts,
+            self.ledger,
+            self.world.platform,
+            [client.seen for client in self._crew.clients],
+        )
 
     async def _check_owners(self) -> None:
         """Check that Master and the workers soon agree on who holds what. Errors: ApiTrouble."""
         end = self.tally.elapsed() + SETTLE_S
         while True:
-            listed = {row["id"]: row["assigned_worker_id"] async for row in list_all(self._api, "accounts")}
+            listed = {
+                row["id"]: row["assigned_worker_id"]
+                async for row in list_all(self._api, "accounts")
+            }
             apart = compare_owners(listed, self.ledger.ownership.show_owners())
             if not apart or self.tally.elapsed() > end:
                 break
@@ -199,7 +225,9 @@ class CrashRun:
     async def _look_at_file(self, *, thorough: bool) -> None:
         """Hold the file against what has been acknowledged so far."""
         facts = self.ledger.freeze()
-        self.found = await asyncio.to_thread(read_file, self._master.db_path, thorough=thorough, keys=self._master.keys)
+        self.found = await asyncio.to_thread(
+            read_file, self._master.db_path, thorough=thorough, keys=self._master.keys
+        )
         self.file_findings.clear()
 
         def complain(rule: str, detail: str) -> None:
@@ -236,7 +264,9 @@ class CrashRun:
             "workers": self.world.scenario.workers,
             "accounts": len(self.ledger.accounts),
             "messages_produced": self.world.platform.produced,
-            "messages_acknowledged": sum(len(told.acknowledged) for told in self.ledger.told.values()),
+            "messages_acknowledged": sum(
+                len(told.acknowledged) for told in self.ledger.told.values()
+            ),
             "messages_stored": sum(map(len, lists.messages.values())),
             "notifications": len(lists.notifications),
             "duplicates_offered": counts.duplicates,

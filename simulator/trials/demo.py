@@ -26,7 +26,13 @@ from simulator.scenario import Scenario
 from simulator.show.report import Listed, build_result, choose_console, print_summary
 from simulator.show.samples import Samples
 from simulator.show.view import View
-from simulator.trials.master_process import GivenMaster, MasterProcess, StartTrouble, run_master, wait_until_ready
+from simulator.trials.master_process import (
+    GivenMaster,
+    MasterProcess,
+    StartTrouble,
+    run_master,
+    wait_until_ready,
+)
 from simulator.truth.api import ApiTrouble, HttpApi
 from simulator.truth.invariants import check_all, read_stored
 
@@ -61,7 +67,10 @@ class Demo:
         self._options = options
         self._master_ended = master_ended or asyncio.Event()
         self.world = open_world(
-            scenario, lambda namespace: SocketTransport(session, url, namespace), self._run, options.prefix
+            scenario,
+            lambda namespace: SocketTransport(session, url, namespace),
+            self._run,
+            options.prefix,
         )
         self.ledger, self.tally = self.world.ledger, self.world.tally
         self.api = HttpApi(session, url, self.ledger)
@@ -82,7 +91,10 @@ class Demo:
         crew = Crew(self.world, account_ids)
         async with asyncio.TaskGroup() as group:
             crew.start(group)
-            watching = [group.create_task(crew.look_after()), group.create_task(self._mind_master(stop))]
+            watching = [
+                group.create_task(crew.look_after()),
+                group.create_task(self._mind_master(stop)),
+            ]
             watching.append(group.create_task(self._sample(crew)))
             if not self._options.quiet:
                 group.create_task(self.view.show_until(crew.leave))
@@ -112,7 +124,10 @@ class Demo:
         """Take a sample once a second, for the report."""
         while True:
             self.samples.take(
-                self.tally, self.ledger, master=not self._master_ended.is_set(), waiting=crew.count_waiting()
+                self.tally,
+                self.ledger,
+                master=not self._master_ended.is_set(),
+                waiting=crew.count_waiting(),
             )
             await asyncio.sleep(SAMPLE_S)
 
@@ -130,7 +145,13 @@ class Demo:
             self.ledger.complain("api", str(trouble))
             return
         await crew.catch_up()
-        check_all(stored, facts, self.ledger, self.world.platform, [client.seen for client in crew.clients])
+        check_all(
+            stored,
+            facts,
+            self.ledger,
+            self.world.platform,
+            [client.seen for client in crew.clients],
+        )
         self.listed = Listed(sum(map(len, stored.messages.values())), len(stored.notifications))
 
     async def _clean_up(self, account_ids: list[str]) -> None:
@@ -157,13 +178,17 @@ async def find_master(
 def write_report(path: Path, demo: Demo, result: JsonObject) -> None:
     """Write the page with plots."""
     demo.samples.marks = [(at, what) for at, what in demo.tally.marks]
-    bad = [f"{one['at']:.1f} s {one['rule']}: {one['detail']}" for one in result["violation_details"]]
+    bad = [
+        f"{one['at']:.1f} s {one['rule']}: {one['detail']}" for one in result["violation_details"]
+    ]
     lines = [
         f"{result['workers']:,} workers, {sum(result['accounts'].values()):,} accounts, {demo.lasted_s:.0f} s",
         f"{result['messages']:,} messages stored, {result['duplicates']:,} duplicates, "
         f"{result['notifications']:,} notifications, {result['logins']:,} logins",
     ]
-    require_plots().write_page(path, f"Demo, seed {demo.world.scenario.seed}", lines, demo.samples, bad=bad)
+    require_plots().write_page(
+        path, f"Demo, seed {demo.world.scenario.seed}", lines, demo.samples, bad=bad
+    )
 
 
 async def run_demo(scenario: Scenario, options: Options) -> int:

@@ -34,7 +34,13 @@ class Aim(StrEnum):
 MESSAGE = "worker:message:detected"
 EVENTS = (
     *(MESSAGE,) * 6,
-    *("worker:register", "worker:heartbeat", "worker:login:qrcode", "worker:login:status", "worker:login:status"),
+    *(
+        "worker:register",
+        "worker:heartbeat",
+        "worker:login:qrcode",
+        "worker:login:status",
+        "worker:login:status",
+    ),
     *("master:login:start", "client:register", "client:sync:request", "client:notification:ack"),
 )
 """What aimed kills wait for; the more often it is here, the more often."""
@@ -114,4 +120,6 @@ class Sight:
             return
         self._left -= 1
         if self._left == 0:
-            self._blow = asyncio.get_running_loop().call_later(self._kill.after_s, self._master.strike)
+            self._blow = asyncio.get_running_loop().call_later(
+                self._kill.after_s, self._master.strike
+            )

@@ -48,7 +48,13 @@ class MasterProcess:
     `ended` is set from one end to the next start. `findings` holds (rule, detail) of ends that nobody asked for.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, port: int, environment: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        port: int,
+        environment: Mapping[str, str],
+        output: Path,
+    ) -> None:
         self.url = f"http://{HOST}:{port}"
         self.db_path = Path(environment["DB_PATH"])
         self.keys = environment.get("MASTER_KEYS")
@@ -85,7 +91,9 @@ class MasterProcess:
         try:
             await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                raise StartTrouble(f"Master ended with code {self._returncode}:\n{self._read_tail()}")
+                raise StartTrouble(
+                    f"Master ended with code {self._returncode}:\n{self._read_tail()}"
+                )
             try:
                 await ready
             except StartTrouble as trouble:
@@ -138,7 +146,9 @@ class MasterProcess:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if self._asked is None or (self._asked is signal.SIGKILL and code != -signal.SIGKILL):
-            self.findings.append(("master_ended", f"Master ended by itself with code {code}: {self._read_tail()}"))
+            self.findings.append(
+                ("master_ended", f"Master ended by itself with code {code}: {self._read_tail()}")
+            )
         elif self._asked is signal.SIGTERM and code != 0:
             self.findings.append(("master_exit", f"asked to stop, Master ended with code {code}"))
         self.ended.set()
@@ -183,7 +193,12 @@ def require_free_port(port: int) -> None:
 
 
 def describe_environment(
-    environment: Mapping[str, str], port: int, folder: Path, extra: Mapping[str, str], *, own_file: bool = False
+    environment: Mapping[str, str],
+    port: int,
+    folder: Path,
+    extra: Mapping[str, str],
+    *,
+    own_file: bool = False,
 ) -> dict[str, str]:
     """Return the child's environment; its data goes to `folder`, unless the environment says where and may say so."""
     places = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder / "logs")}
@@ -210,7 +225,9 @@ async def prepare_master(
 
 
 @contextlib.asynccontextmanager
-async def run_master(session: aiohttp.ClientSession, extra: Mapping[str, str]) -> AsyncIterator[MasterProcess]:
+async def run_master(
+    session: aiohttp.ClientSession, extra: Mapping[str, str]
+) -> AsyncIterator[MasterProcess]:
     """Start a Master, yield it once it is ready, and stop it with SIGTERM. Errors: StartTrouble."""
     port = read_port(os.environ)
     require_free_port(port)
@@ -226,9 +243,16 @@ def search_output(output: Path) -> list[tuple[str, str]]:
     with output.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if SECRET_MARK in line:
-                findings.append(("secret_in_log", f"line {number}: {line.partition(SECRET_MARK)[0][-120:]}<secret>"))
+                findings.append(
+                    (
+                        "secret_in_log",
+                        f"line {number}: {line.partition(SECRET_MARK)[0][-120:]}<secret>",
+                    )
+                )
             elif "Traceback (most recent call last)" in line:
-                findings.append(("traceback", f"line {number} of Master's output: {line.strip()[:200]}"))
+                findings.append(
+                    ("traceback", f"line {number} of Master's output: {line.strip()[:200]}")
+                )
             if len(findings) >= 20:
                 break
     return findings
@@ -249,4 +273,6 @@ async def wait_until_ready(session: aiohttp.ClientSession, url: str, limit_s: fl
                     said = str(fault) or type(fault).__name__
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
-        raise StartTrouble(f"Master at {url} was not ready within {limit_s:.0f} s: {said}") from None
+        raise StartTrouble(
+            f"Master at {url} was not ready within {limit_s:.0f} s: {said}"
+        ) from None

@@ -71,7 +71,9 @@ class Figures:
 class RestartRun:
     """One restart of a Master that is not started yet."""
 
-    def __init__(self, options: RestartOptions, session: aiohttp.ClientSession, master: MasterProcess) -> None:
+    def __init__(
+        self, options: RestartOptions, session: aiohttp.ClientSession, master: MasterProcess
+    ) -> None:
         self._options = options
         self._master = master
         self.scenario = Scenario(
@@ -90,7 +92,10 @@ class RestartRun:
         url = master.url
         self._run = f"restart{options.seed}-{int(SystemClock().now())}"
         self.world = open_world(
-            self.scenario, lambda namespace: SocketTransport(session, url, namespace), self._run, "restart"
+            self.scenario,
+            lambda namespace: SocketTransport(session, url, namespace),
+            self._run,
+            "restart",
         )
         self._api = HttpApi(session, url, self.world.ledger)
         self.figures = Figures()
@@ -109,8 +114,12 @@ class RestartRun:
             for worker in crew.workers:
                 group.create_task(worker.run(crew.calm, crew.leave))
             try:
-                figures.connected_s = await self._time("connected", stop, self._count_connected, self._options.workers)
-                figures.placed_s = await self._time("placed", stop, self._count_placed, self._options.accounts)
+                figures.connected_s = await self._time(
+                    "connected", stop, self._count_connected, self._options.workers
+                )
+                figures.placed_s = await self._time(
+                    "placed", stop, self._count_placed, self._options.accounts
+                )
                 await self._restart(stop)
             except StartTrouble as fault:  # out of a group it would come as a group
                 trouble = fault
@@ -140,14 +149,18 @@ class RestartRun:
         self.figures.all_back_s = self.world.clock.monotonic() - began
         seen.cancel()
         if self.figures.all_back_s > self._options.limit_s:
-            self.world.ledger.complain("back_too_late", f"all were back after {self.figures.all_back_s:.1f} s")
+            self.world.ledger.complain(
+                "back_too_late", f"all were back after {self.figures.all_back_s:.1f} s"
+            )
         self._say("two heartbeats of everybody are waited for")
         await wait_set(stop, BEATS * HEARTBEAT_S)
         after = read_owners(self._master.db_path)
         self.figures.moved = sum(after.get(name) != owner for name, owner in before.items())
         self.figures.unowned = sum(owner is None for owner, _ in after.values())
         if self.figures.moved:
-            self.world.ledger.complain("accounts_moved", f"{self.figures.moved} accounts have another owner or epoch")
+            self.world.ledger.complain(
+                "accounts_moved", f"{self.figures.moved} accounts have another owner or epoch"
+            )
         ledger = self.world.ledger
         owners = {name: owner for name, (owner, _) in after.items()}
         for detail in compare_owners(owners, ledger.ownership.show_owners()):
@@ -163,7 +176,9 @@ class RestartRun:
             for _ in back:
                 self.returned.add(self.world.clock.monotonic() - began)
 
-    async def _time(self, what: str, stop: asyncio.Event, count: Callable[[], int], wanted: int) -> float:
+    async def _time(
+        self, what: str, stop: asyncio.Event, count: Callable[[], int], wanted: int
+    ) -> float:
         """Wait until `count` is as `wanted` and return how long that took. Errors: StartTrouble."""
         began = self.world.clock.monotonic()
         while (number := count()) < wanted:
@@ -176,7 +191,9 @@ class RestartRun:
         return took
 
     def _count_connected(self) -> int:
-        return sum(state is WorkerState.CONNECTED for state in self.world.tally.worker_states.values())
+        return sum(
+            state is WorkerState.CONNECTED for state in self.world.tally.worker_states.values()
+        )
 
     def _count_away(self) -> int:
         return self._options.workers - self._count_connected()
@@ -185,7 +202,9 @@ class RestartRun:
         return sum(owner is not None for owner, _ in read_owners(self._master.db_path).values())
 
     def _say(self, line: str) -> None:
-        choose_console(self._options.json).print(line, markup=False, highlight=False, soft_wrap=True)
+        choose_console(self._options.json).print(
+            line, markup=False, highlight=False, soft_wrap=True
+        )
 
     def show_result(self) -> JsonObject:
         """Return the figures as `--json` prints them."""
@@ -203,7 +222,9 @@ class RestartRun:
 
 def read_owners(path: Path) -> dict[str, tuple[str | None, int]]:
     """Return the owner and the epoch of each account in a database file."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(
+        sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+    ) as connection:
         rows = connection.execute("SELECT id, assigned_worker_id, epoch FROM accounts")
         return {account_id: (owner, epoch) for account_id, owner, epoch in rows}
 
@@ -222,7 +243,9 @@ async def run_restart(options: RestartOptions, environment: dict[str, str]) -> i
     port = choose_port(environment)
     with stop_on_signals(stop):
         async with open_http_session() as session:
-            async with prepare_master(session, port, {"HEARTBEAT_INTERVAL_S": f"{HEARTBEAT_S:g}"}) as master:
+            async with prepare_master(
+                session, port, {"HEARTBEAT_INTERVAL_S": f"{HEARTBEAT_S:g}"}
+            ) as master:
                 run = RestartRun(options, session, master)
                 await run.play(stop)
             for rule, detail in master.findings:

@@ -27,16 +27,25 @@ async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> in
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with open_http_session() as session:
-            world = open_world(scenario, lambda namespace: SocketTransport(session, url, namespace), run, profile.id)
+            world = open_world(
+                scenario,
+                lambda namespace: SocketTransport(session, url, namespace),
+                run,
+                profile.id,
+            )
             ledger, tally = world.ledger, world.tally
             worker = Worker(profile, world)
-            say(f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, at most {profile.max_accounts}")
+            say(
+                f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, at most {profile.max_accounts}"
+            )
             narrator = Narrator(worker, tally, ledger)
             async with asyncio.TaskGroup() as group:
                 group.create_task(narrator.speak_until(stop))
                 await worker.run(stop, stop)
             narrator.speak()
-    say(f"{profile.id}: goodbye after {tally.elapsed():.1f} s, {worker.waiting_reports} reports not acknowledged")
+    say(
+        f"{profile.id}: goodbye after {tally.elapsed():.1f} s, {worker.waiting_reports} reports not acknowledged"
+    )
     return 1 if ledger.violation_count else 0
 
 

@@ -27,7 +27,12 @@ class Api(Protocol):
     """Asks Master over HTTP."""
 
     async def ask(
-        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
         """Return status and JSON body. Errors: ApiTrouble if there is no answer."""
         ...
@@ -40,11 +45,18 @@ class HttpApi:
         self._session = session
         self._root = f"{url}/api/v1"
         token = os.environ.get("MASTER_ADMIN_TOKEN")
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
         self._ledger = ledger
 
     async def ask(
-        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
         """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
         status, raw = 0, b""
@@ -67,7 +79,9 @@ class HttpApi:
         try:
             answered = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            raise ApiTrouble(f"{method} {path} answered {status} without JSON: {raw[:80]!r}") from None
+            raise ApiTrouble(
+                f"{method} {path} answered {status} without JSON: {raw[:80]!r}"
+            ) from None
         return status, answered if isinstance(answered, dict) else {"data": answered}
 
 
@@ -75,7 +89,9 @@ async def list_all(api: Api, path: str, **query: Any) -> AsyncIterator[JsonObjec
     """Yield every row of a list, page by page. Errors: ApiTrouble, also if the pages do not add up to `total`."""
     offset = 0
     while True:
-        status, answer = await api.ask("GET", path, query={**query, "limit": PAGE, "offset": offset})
+        status, answer = await api.ask(
+            "GET", path, query={**query, "limit": PAGE, "offset": offset}
+        )
         if status != 200:
             raise ApiTrouble(f"GET {path} answered {status}: {answer.get('error')}")
         rows = answer["data"]

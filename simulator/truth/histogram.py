@@ -19,7 +19,9 @@ class Histogram:
 
     def add(self, duration_s: float) -> None:
         """Count one duration."""
-        place = 0 if duration_s <= SMALLEST_S else math.ceil(math.log(duration_s / SMALLEST_S, GROWTH))
+        place = (
+            0 if duration_s <= SMALLEST_S else math.ceil(math.log(duration_s / SMALLEST_S, GROWTH))
+        )
         self._buckets[min(place, BUCKETS - 1)] += 1
         self.count += 1
         self.max_s = max(self.max_s, duration_s)
@@ -40,4 +42,7 @@ class Histogram:
         """Return p50, p95, p99 and max in milliseconds."""
         figures = {f"p{percent}": self.find_percentile(percent) for percent in (50, 95, 99)}
         figures["max"] = self.max_s if self.count else None
-        return {name: None if value is None else round(value * 1000, 2) for name, value in figures.items()}
+        return {
+            name: None if value is None else round(value * 1000, 2)
+            for name, value in figures.items()
+        }

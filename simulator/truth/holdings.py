@@ -67,8 +67,16 @@ class Holdings:
         """Note how the worker introduces itself now; until Master has answered, the old words count as well."""
         self._profile = profile
         self._platforms |= set(profile.capabilities)
-        self._most = max(self._most, profile.max_accounts)  # what is held may stay where there is less room than before
-        self.drop([name for name, held in self._held.items() if held.account["platform"] not in profile.capabilities])
+        self._most = max(
+            self._most, profile.max_accounts
+        )  # what is held may stay where there is less room than before
+        self.drop(
+            [
+                name
+                for name, held in self._held.items()
+                if held.account["platform"] not in profile.capabilities
+            ]
+        )
 
     def find(self, account_id: str) -> JsonObject | None:
         """Return an account as Master described it; None if it is not held."""
@@ -87,9 +95,15 @@ class Holdings:
         self.begin_due()
         for account in accounts:
             account_id = str(account["id"])
-            if account.get("platform") not in self._profile.capabilities and account.get("platform") in self._platforms:
+            if (
+                account.get("platform") not in self._profile.capabilities
+                and account.get("platform") in self._platforms
+            ):
                 continue  # Master does not know yet that this platform is served no more
-            known, wait_s = self._held.get(account_id), float(account.get("start_after_ms") or 0) / 1000
+            known, wait_s = (
+                self._held.get(account_id),
+                float(account.get("start_after_ms") or 0) / 1000,
+            )
             if known is not None and known.account.get("epoch") == account.get("epoch"):
                 known.account, known.acts_at = account, min(known.acts_at, now + wait_s)
             else:
@@ -100,7 +114,8 @@ class Holdings:
         self.begin_due()
         if len(self._held) > self._most:
             self._ledger.complain(
-                "over_capacity", f"{self._profile.id} holds {len(self._held)} accounts of {self._most}"
+                "over_capacity",
+                f"{self._profile.id} holds {len(self._held)} accounts of {self._most}",
             )
         return taken
 
@@ -124,7 +139,9 @@ class Holdings:
         self.begin_due()
         return not all(held.acts for held in self._held.values())
 
-    def replace(self, accounts: Collection[Any], told: WorkerProfile, total: int | None = None) -> list[str]:
+    def replace(
+        self, accounts: Collection[Any], told: WorkerProfile, total: int | None = None
+    ) -> list[str]:
         """Hold exactly the accounts of a registration that `told` this profile; return their ids.
 
         Where it has a `total` that is more, the others follow: what is held of them stays, for heartbeats' answers to
@@ -158,7 +175,13 @@ class Holdings:
         lists twice in a row and nobody handed out is asked for.
         """
         known = set(listed)
-        self.drop([name for name, held in self._held.items() if name not in known and held.taken_at < sent_at])
+        self.drop(
+            [
+                name
+                for name, held in self._held.items()
+                if name not in known and held.taken_at < sent_at
+            ]
+        )
         missing = {name for name in known if name not in self._held}
         repeated = missing & self._missed
         self._missed = missing
@@ -167,4 +190,6 @@ class Holdings:
     def _judge(self, account: JsonObject) -> None:
         platform = account.get("platform")
         if platform not in self._platforms:
-            self._ledger.complain("platform_not_listed", f"{self._profile.id} was given {account['id']} of {platform}")
+            self._ledger.complain(
+                "platform_not_listed", f"{self._profile.id} was given {account['id']} of {platform}"
+            )

@@ -47,7 +47,9 @@ async def read_stored(api: Api, account_ids: Sequence[str]) -> Stored:
             for kind, (path, _) in LISTS.items():
                 rows = [row async for row in list_all(api, path, account_id=account_id)]
                 stored.messages[account_id, kind] = rows
-            stored.notifications += [row async for row in list_all(api, "notifications", account_id=account_id)]
+            stored.notifications += [
+                row async for row in list_all(api, "notifications", account_id=account_id)
+            ]
 
     await asyncio.gather(*(read_account(account_id) for account_id in account_ids))
     return stored
@@ -59,7 +61,9 @@ async def read_everything(api: Api, account_ids: Sequence[str]) -> Stored:
     Errors: ApiTrouble.
     """
     stored, wanted = Stored(), set(account_ids)
-    stored.accounts = {row["id"]: row async for row in list_all(api, "accounts") if row["id"] in wanted}
+    stored.accounts = {
+        row["id"]: row async for row in list_all(api, "accounts") if row["id"] in wanted
+    }
     if missing := wanted - stored.accounts.keys():
         raise ApiTrouble(f"GET accounts does not list {sorted(missing)}")
     for kind, (path, _) in LISTS.items():
@@ -67,16 +71,26 @@ async def read_everything(api: Api, account_ids: Sequence[str]) -> Stored:
         async for row in list_all(api, path):
             if row["account_id"] in wanted:
                 stored.messages[row["account_id"], kind].append(row)
-    stored.notifications = [row async for row in list_all(api, "notifications") if row["account_id"] in wanted]
+    stored.notifications = [
+        row async for row in list_all(api, "notifications") if row["account_id"] in wanted
+    ]
     return stored
 
 
 def check_all(
-    stored: Stored, facts: Facts, ledger: Ledger, platform: Platform, devices: Iterable[SeenSequence]
+    stored: Stored,
+    facts: Facts,
+    ledger: Ledger,
+    platform: Platform,
+    devices: Iterable[SeenSequence],
 ) -> None:
     """Hold Master's lists against what was acknowledged before they were read; each difference is a violation."""
     for feed, rows in stored.messages.items():
-        ours = [str(row[LISTS[feed[1]][1]]) for row in rows if platform.is_ours(str(row[LISTS[feed[1]][1]]))]
+        ours = [
+            str(row[LISTS[feed[1]][1]])
+            for row in rows
+            if platform.is_ours(str(row[LISTS[feed[1]][1]]))
+        ]
         check_messages(feed, ours, ledger.show_told(feed, facts), platform, ledger.complain)
     check_inserted(stored, facts.inserted, platform, ledger.complain)
     check_notifications(stored, ledger.complain)
@@ -84,35 +98,54 @@ def check_all(
     check_devices(stored.notifications, devices)
 
 
-def check_messages(feed: Feed, listed: Sequence[str], told: Told, platform: Platform, complain: Complain) -> None:
+def check_messages(
+    feed: Feed, listed: Sequence[str], told: Told, platform: Platform, complain: Complain
+) -> None:
     """Check that everything acknowledged is listed, nothing is listed that was never sent, and nothing twice."""
     account_id, kind = feed
     for platform_id, times in Counter(listed).items():
         if times > 1:
-            complain("stored_twice", f"{kind} {platform_id} of {account_id} is listed {times} times")
+            complain(
+                "stored_twice", f"{kind} {platform_id} of {account_id} is listed {times} times"
+            )
     found = set(listed)
     acknowledged = {platform.name_item(account_id, kind, number) for number in told.acknowledged}
     for platform_id in sorted(acknowledged - found):
-        complain("acknowledged_and_lost", f"{kind} {platform_id} of {account_id} was acknowledged and is not listed")
+        complain(
+            "acknowledged_and_lost",
+            f"{kind} {platform_id} of {account_id} was acknowledged and is not listed",
+        )
     sent = acknowledged | {platform.name_item(account_id, kind, number) for number in told.sent}
     for platform_id in sorted(found - sent):
-        complain("never_sent", f"{kind} {platform_id} of {account_id} is listed and was never reported")
+        complain(
+            "never_sent", f"{kind} {platform_id} of {account_id} is listed and was never reported"
+        )
 
 
 def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: Complain) -> None:
     """Check that Master did not acknowledge more insertions than it lists messages."""
     listed = sum(
-        platform.is_ours(str(row[LISTS[kind][1]])) for (_, kind), rows in stored.messages.items() for row in rows
+        platform.is_ours(str(row[LISTS[kind][1]]))
+        for (_, kind), rows in stored.messages.items()
+        for row in rows
     )
     if inserted > listed:
-        complain("inserted_too_often", f"{inserted} insertions acknowledged, {listed} messages listed")
+        complain(
+            "inserted_too_often", f"{inserted} insertions acknowledged, {listed} messages listed"
+        )
 
 
 def check_notifications(stored: Stored, complain: Complain) -> None:
     """Check that each stored message has exactly one notification of its type, and each such notification a message."""
     kinds = {kind.value for kind in MessageKind}
-    told = Counter((str(row["type"]), str(row["related_id"])) for row in stored.notifications if row["type"] in kinds)
-    kept = {(kind.value, str(row["id"])) for (_, kind), rows in stored.messages.items() for row in rows}
+    told = Counter(
+        (str(row["type"]), str(row["related_id"]))
+        for row in stored.notifications
+        if row["type"] in kinds
+    )
+    kept = {
+        (kind.value, str(row["id"])) for (_, kind), rows in stored.messages.items() for row in rows
+    }
     for kind, row_id in sorted(kept):
         times = told.pop((kind, row_id), 0)
         if times == 0:
@@ -120,18 +153,27 @@ def check_notifications(stored: Stored, complain: Complain) -> None:
         elif times > 1:
             complain("notified_twice", f"{kind} {row_id} has {times} notifications")
     for kind, row_id in sorted(told):
-        complain("notification_of_nothing", f"a notification of {kind} {row_id}, which is not listed")
+        complain(
+            "notification_of_nothing", f"a notification of {kind} {row_id}, which is not listed"
+        )
 
 
-def check_logins(accounts: Mapping[str, JsonObject], logged_in: Iterable[str], complain: Complain) -> None:
+def check_logins(
+    accounts: Mapping[str, JsonObject], logged_in: Iterable[str], complain: Complain
+) -> None:
     """Check that each login whose success was acknowledged left a logged-in account with credentials."""
     for account_id in sorted(logged_in):
         account = accounts.get(account_id)
         if account is None:
             continue  # an account of somebody else, at a Master that was there before
-        if account.get("login_status") != LoginStatus.LOGGED_IN or account.get("has_credentials") is not True:
+        if (
+            account.get("login_status") != LoginStatus.LOGGED_IN
+            or account.get("has_credentials") is not True
+        ):
             state, kept = account.get("login_status"), account.get("has_credentials")
-            complain("login_lost", f"{account_id} logged in; listed as {state}, has_credentials {kept}")
+            complain(
+                "login_lost", f"{account_id} logged in; listed as {state}, has_credentials {kept}"
+            )
 
 
 def check_devices(notifications: Sequence[JsonObject], devices: Iterable[SeenSequence]) -> None:

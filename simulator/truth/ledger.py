@@ -90,7 +90,9 @@ class Ledger:
         """Note that these messages are on their way: from now on Master may have stored them."""
         self.told.setdefault(feed, Told()).sent.update(numbers)
 
-    def note_acknowledged(self, feed: Feed, numbers: list[int], inserted: int, duplicates: int) -> None:
+    def note_acknowledged(
+        self, feed: Feed, numbers: list[int], inserted: int, duplicates: int
+    ) -> None:
         """Note that Master acknowledged these messages: from now on they must be stored, once."""
         told = self.told.setdefault(feed, Told())
         told.acknowledged.update(numbers)
@@ -150,5 +152,6 @@ class Ledger:
         place = raw.find(SECRET_MARK.encode())
         if place >= 0:
             self.complain(
-                "secret_leak", f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>"
+                "secret_leak",
+                f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>",
             )

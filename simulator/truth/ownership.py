@@ -68,12 +68,20 @@ class Ownership:
             self._judge(account_id, now)
 
     def _judge(self, account_id: str, now: float) -> None:
-        owners = {name: since for name, since in self._owners[account_id].items() if name not in self._suspended}
+        owners = {
+            name: since
+            for name, since in self._owners[account_id].items()
+            if name not in self._suspended
+        }
         if len(owners) < 2:
             return
         since = sorted(owners.values())[1]
         if now - since > self._grace_s:
             who = " and ".join(sorted(owners))
-            self._complain("two_owners", f"{account_id} was held by {who} at once for {now - since:.2f} s")
+            self._complain(
+                "two_owners", f"{account_id} was held by {who} at once for {now - since:.2f} s"
+            )
             for worker_id in owners:
-                self._owners[account_id][worker_id] = now  # complained of once; it starts to count again
+                self._owners[account_id][worker_id] = (
+                    now  # complained of once; it starts to count again
+                )

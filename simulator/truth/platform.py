@@ -148,7 +148,9 @@ class Platform:
         plan = draw_login(self._scenario, account.handle, account.attempts)
         if self._edge is not None:
             rng, ttl_s = self._edge
-            plan = replace(plan, scan_after_s=ttl_s + rng.choice((-2.1, -0.1, 0.0, 0.1)), confirm_after_s=0.0)
+            plan = replace(
+                plan, scan_after_s=ttl_s + rng.choice((-2.1, -0.1, 0.0, 0.1)), confirm_after_s=0.0
+            )
         self._logins[session_id] = _Login(account_id, plan, account.attempts)
         return plan
 
@@ -199,7 +201,9 @@ class Platform:
         login = self._logins.get(session_id)
         if login is None:
             return None
-        rng = open_stream(self._scenario.seed, "sms", f"{self._accounts[login.account_id].handle}/{login.attempt}")
+        rng = open_stream(
+            self._scenario.seed, "sms", f"{self._accounts[login.account_id].handle}/{login.attempt}"
+        )
         return f"{SECRET_MARK}-{rng.randrange(10**6):06d}"
 
     def type_code(self, session_id: str, value: str) -> bool:
@@ -237,7 +241,10 @@ class Platform:
             },
             "fingerprint": {
                 "userAgent": f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{rng.randrange(118, 141)}.0.0.0",
-                "viewport": {"width": rng.choice((1280, 1440, 1920)), "height": rng.choice((720, 900, 1080))},
+                "viewport": {
+                    "width": rng.choice((1280, 1440, 1920)),
+                    "height": rng.choice((720, 900, 1080)),
+                },
                 "storage": f"{SECRET_MARK}.{rng.getrandbits(64):016x}",
             },
         }
@@ -251,7 +258,10 @@ class Platform:
         return (
             isinstance(cookies, list)
             and bool(cookies)
-            and all(isinstance(cookie, dict) and str(cookie.get("value", "")).startswith(wanted) for cookie in cookies)
+            and all(
+                isinstance(cookie, dict) and str(cookie.get("value", "")).startswith(wanted)
+                for cookie in cookies
+            )
         )
 
     def is_enrolled(self, account_id: str) -> bool:
@@ -307,7 +317,11 @@ class Platform:
 
     def _make_item(self, account: _Account) -> Item:
         rng = account.rng
-        kind = MessageKind.COMMENT if rng.random() < self._scenario.comment_share else MessageKind.DIRECT_MESSAGE
+        kind = (
+            MessageKind.COMMENT
+            if rng.random() < self._scenario.comment_share
+            else MessageKind.DIRECT_MESSAGE
+        )
         account.made += 1
         account.numbers[kind] += 1
         number = account.numbers[kind]
@@ -339,7 +353,9 @@ def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
     fate, luck = rng.random(), rng.random()
     return LoginPlan(
         browser_start_s=rng.uniform(0.3, 1.5),
-        scan_after_s=None if fate < scenario.never_scan_rate else rng.uniform(*scenario.scan_delay_s),
+        scan_after_s=None
+        if fate < scenario.never_scan_rate
+        else rng.uniform(*scenario.scan_delay_s),
         confirm_after_s=rng.uniform(0.2, 2.0),
         succeeds=luck >= scenario.login_failure_rate,
         needs_code=rng.random() < scenario.sms_rate,

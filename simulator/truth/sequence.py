@@ -48,7 +48,10 @@ class SeenSequence:
         expected, new = after + 1, 0
         for seq in seqs:
             if seq != expected:
-                self._complain("sync_gap", f"{self._device_id} asked after {after} and got {seq} instead of {expected}")
+                self._complain(
+                    "sync_gap",
+                    f"{self._device_id} asked after {after} and got {seq} instead of {expected}",
+                )
             expected = seq + 1
             if self.last is not None and seq > self.last and seq not in self._ahead:
                 new += 1
@@ -60,7 +63,10 @@ class SeenSequence:
     def judge_end(self, newest: int) -> None:
         """Complain if, after a last sync, the device has not seen everything up to `newest`."""
         if self.last is None or self.last < newest or self.has_gap:
-            self._complain("device_gap", f"{self._device_id} has everything up to {self.last}, the newest is {newest}")
+            self._complain(
+                "device_gap",
+                f"{self._device_id} has everything up to {self.last}, the newest is {newest}",
+            )
 
     def _advance(self) -> None:
         assert self.last is not None, "a place is known before anything is kept"

@@ -23,7 +23,9 @@ from simulator.truth.platform import Platform
 
 TABLES = {MessageKind.COMMENT: "comments", MessageKind.DIRECT_MESSAGE: "direct_messages"}
 
-LOST = frozenset({"acknowledged_and_lost", "not_notified", "sequence_gap", "account_lost", "login_lost"}) | {
+LOST = frozenset(
+    {"acknowledged_and_lost", "not_notified", "sequence_gap", "account_lost", "login_lost"}
+) | {
     "wrong_credentials",
     "confirmation_lost",
 }
@@ -53,11 +55,15 @@ def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredF
     `keys` is what MASTER_KEYS says; without it, the key file beside the database opens the credentials.
     """
     vault = open_vault(path, keys)
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(
+        sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
+    ) as connection:
         connection.execute("BEGIN")
         found = StoredFile()
         if thorough:
-            found.faults += [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            found.faults += [
+                row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
+            ]
             loose = connection.execute("PRAGMA foreign_key_check")
             found.faults += [f"{row[0]} names a row of {row[2]}" for row in loose]
             found.leaks += find_secrets(path)
@@ -79,8 +85,12 @@ def find_secrets(path: Path) -> list[str]:
 def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
     for kind, table in TABLES.items():
         column = LISTS[kind][1]
-        for row_id, account_id, name in connection.execute(f"SELECT id, account_id, {column} FROM {table}"):  # noqa: S608 - our own names
-            found.lists.messages.setdefault((account_id, kind), []).append({"id": row_id, column: name})
+        for row_id, account_id, name in connection.execute(
+            f"SELECT id, account_id, {column} FROM {table}"
+        ):
+            found.lists.messages.setdefault((account_id, kind), []).append(
+                {"id": row_id, column: name}
+            )
     query = "SELECT id, type, related_id, seq FROM notifications ORDER BY seq"
     found.lists.notifications = [
         {"id": row_id, "type": kind, "related_id": related_id, "seq": seq}
@@ -93,11 +103,16 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
 def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault) -> None:
     query = "SELECT id, platform, account_id, login_status, credentials FROM accounts"
     for row_id, platform, name, login_status, credentials in connection.execute(query):
-        found.lists.accounts[row_id] = {"login_status": login_status, "has_credentials": credentials is not None}
+        found.lists.accounts[row_id] = {
+            "login_status": login_status,
+            "has_credentials": credentials is not None,
+        }
         found.names.append((platform, name))
         found.credentials[row_id] = _open_credentials(vault, row_id, credentials)
     query = "SELECT id, account_id, status FROM login_sessions ORDER BY rowid"
-    found.logins = {row_id: (account_id, status) for row_id, account_id, status in connection.execute(query)}
+    found.logins = {
+        row_id: (account_id, status) for row_id, account_id, status in connection.execute(query)
+    }
     device = "substr(device_id, instr(device_id, char(31)) + 1)"  # behind the name of its token
     found.seen = dict(connection.execute(f"SELECT {device}, seen_seq FROM client_devices"))  # noqa: S608 - our own words
     confirmed = f"SELECT {device}, notification_id FROM client_deliveries"  # noqa: S608
@@ -115,7 +130,9 @@ def _open_credentials(vault: Vault, row_id: str, stored: bytes | None) -> Any:
         return str(fault)
 
 
-def check_file(found: StoredFile, facts: Facts, ledger: Ledger, platform: Platform, complain: Complain) -> None:
+def check_file(
+    found: StoredFile, facts: Facts, ledger: Ledger, platform: Platform, complain: Complain
+) -> None:
     """Hold the file against what had been acknowledged before it was read; every difference is complained of."""
     for fault in found.faults:
         complain("file_damaged", fault)
@@ -131,7 +148,9 @@ def check_file(found: StoredFile, facts: Facts, ledger: Ledger, platform: Platfo
     check_confirmations(found, facts, complain)
     for worker_id, told, counted in found.loads:
         if told != counted:
-            complain("load_differs", f"{worker_id} is said to hold {told} accounts and holds {counted}")
+            complain(
+                "load_differs", f"{worker_id} is said to hold {told} accounts and holds {counted}"
+            )
 
 
 def check_sequence(places: list[int], last_place: int, complain: Complain) -> None:
@@ -151,7 +170,9 @@ def check_accounts(found: StoredFile, facts: Facts, complain: Complain) -> None:
             complain("account_doubled", f"{name} of {platform} is there {times} times")
 
 
-def compare_owners(stored: Mapping[str, str | None], believed: Mapping[str, Sequence[str]]) -> list[str]:
+def compare_owners(
+    stored: Mapping[str, str | None], believed: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Return a line for each account whose owner is not the one worker that believes to be it."""
     lines = []
     for account_id in sorted({*stored, *believed}):
@@ -178,7 +199,10 @@ def check_logins(found: StoredFile, facts: Facts, ledger: Ledger, complain: Comp
         if sent is None:
             complain("login_invented", f"{session_id} is a success that no worker reported")
         elif found.credentials.get(account_id) != {"cookies": sent.cookies}:
-            complain("wrong_credentials", f"{account_id} does not have the cookies of its last login {session_id}")
+            complain(
+                "wrong_credentials",
+                f"{account_id} does not have the cookies of its last login {session_id}",
+            )
     for account_id, count in opened.items():
         if count > 1:
             complain("two_open_logins", f"{account_id} has {count} open logins")
@@ -188,5 +212,10 @@ def check_confirmations(found: StoredFile, facts: Facts, complain: Complain) -> 
     """Check that every acknowledged confirmation is kept, by itself or because the device has passed it."""
     places = {row["id"]: row["seq"] for row in found.lists.notifications}
     for device_id, notification_id in sorted(facts.confirmations - found.confirmed):
-        if places.get(notification_id, 0) > found.seen.get(device_id, -1) or notification_id not in places:
-            complain("confirmation_lost", f"{device_id} confirmed {notification_id} and still owes it")
+        if (
+            places.get(notification_id, 0) > found.seen.get(device_id, -1)
+            or notification_id not in places
+        ):
+            complain(
+                "confirmation_lost", f"{device_id} confirmed {notification_id} and still owes it"
+            )

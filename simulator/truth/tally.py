@@ -70,7 +70,9 @@ class Tally:
         self.clock = clock
         self.started = clock.monotonic()
         self.counts = Counts()
-        self.latency = {kind: Histogram() for kind in ("all", "heartbeat", "message", "login", "other")}
+        self.latency = {
+            kind: Histogram() for kind in ("all", "heartbeat", "message", "login", "other")
+        }
         self.window = Histogram()
         """Latencies since the last sample (samples.py)."""
         self.worker_states: dict[str, WorkerState] = {}
@@ -120,7 +122,10 @@ class Tally:
     def count_accounts(self) -> dict[str, int]:
         """Return how many accounts are in each login state."""
         found = Counter(self.account_states.values())
-        return {state: found.get(state, 0) for state in ("not_logged_in", "logging_in", "logged_in", "login_failed")}
+        return {
+            state: found.get(state, 0)
+            for state in ("not_logged_in", "logging_in", "logged_in", "login_failed")
+        }
 
 
 def _sort_event(event: str) -> str:

@@ -53,7 +53,9 @@ class Lab:
         """Keep what led to the first violation: a run goes on for long, and the trace forgets."""
         if self.scene.ledger.violation_count == 1:
             first = self.scene.ledger.violations[0]
-            self.last_events = self.scene.trace.show_latest(f"{first.rule}: {first.detail}", LAST_EVENTS)
+            self.last_events = self.scene.trace.show_latest(
+                f"{first.rule}: {first.detail}", LAST_EVENTS
+            )
         if self._ends_at_violation:
             self.scene.interrupt()
 
@@ -67,20 +69,27 @@ class Lab:
         scenario, world = self.scene.scenario, self.scene.world
         self.scene.tally.begin()
         self.scene.ledger.started = self.scene.tally.started
-        profiles = draw_profiles(scenario.workers, scenario.platforms, scenario.max_accounts, world.prefix)
+        profiles = draw_profiles(
+            scenario.workers, scenario.platforms, scenario.max_accounts, world.prefix
+        )
         calm, leave = asyncio.Event(), asyncio.Event()
         shares = [account_ids[number :: scenario.admins] for number in range(scenario.admins)]
         async with asyncio.TaskGroup() as group:
             for profile in profiles:
                 worker, life = self.scene.add_worker(profile)
                 group.create_task(worker.run(calm, leave), context=life.context.copy())
-            self.scene.admins = [Admin(number, world, share) for number, share in enumerate(shares, 1)]
+            self.scene.admins = [
+                Admin(number, world, share) for number, share in enumerate(shares, 1)
+            ]
             self.scene.clients = [Client(number + 1, world) for number in range(scenario.clients)]
             actors: list[Admin | Client] = [*self.scene.admins, *self.scene.clients]
             for actor in actors:
                 group.create_task(actor.run(calm, leave))
             watching = group.create_task(self._watch())
-            chaos = [group.create_task(self._repeat(name, gap_s)) for name, gap_s in self.plan.gaps_s.items()]
+            chaos = [
+                group.create_task(self._repeat(name, gap_s))
+                for name, gap_s in self.plan.gaps_s.items()
+            ]
             await asyncio.sleep(self.plan.chaos_s)
             await self._heal(chaos)
             calm.set()
@@ -124,11 +133,17 @@ class Lab:
             await admin.close_logins()
         for worker in self.scene.workers:
             worker.flush()
-        await self._wait_while(self._count_open_logins, self.scene.settings.login_max_s + HEAL_GRACE_S)
+        await self._wait_while(
+            self._count_open_logins, self.scene.settings.login_max_s + HEAL_GRACE_S
+        )
         await self._wait_while(self._count_waiting, DRAIN_LIMIT_S)
         if left := self._count_waiting():
-            self.scene.ledger.complain("outbox_not_drained", f"{left} reports were not acknowledged")
-        await asyncio.sleep(SETTLE_S + (EVEN_S if self.scene.settings.rebalance_interval_s else 0.0))
+            self.scene.ledger.complain(
+                "outbox_not_drained", f"{left} reports were not acknowledged"
+            )
+        await asyncio.sleep(
+            SETTLE_S + (EVEN_S if self.scene.settings.rebalance_interval_s else 0.0)
+        )
         await self._wait_while(self._count_waiting_to_act, self.scene.settings.heartbeat_timeout_s)
         for client in self.scene.clients:
             try:
@@ -155,7 +170,9 @@ class Lab:
 
     async def _watch(self) -> None:
         """Look at everything once a second, and take samples for the report."""
-        sample_s = max(SWEEP_S, (self.plan.chaos_s + 2 * self.scene.settings.heartbeat_timeout_s) / SAMPLES)
+        sample_s = max(
+            SWEEP_S, (self.plan.chaos_s + 2 * self.scene.settings.heartbeat_timeout_s) / SAMPLES
+        )
         next_sample = next_measure = 0.0
         while True:
             now = self.scene.clock.monotonic()

@@ -71,15 +71,21 @@ class Plan:
 
     def without(self, fault: str) -> Plan:
         """Return the same plan without one fault; all others keep their streams."""
-        return replace(self, gaps_s={name: gap for name, gap in self.gaps_s.items() if name != fault})
+        return replace(
+            self, gaps_s={name: gap for name, gap in self.gaps_s.items() if name != fault}
+        )
 
 
 def plan_run(scenario: Scenario, hours: float, faults: Sequence[str]) -> Plan:
     """Return the plan of one run as it was asked for; the named faults come as often as the seed says."""
-    return Plan(scenario.seed, scenario, hours * 3600, draw_gaps(scenario.seed, hours * 3600, faults))
+    return Plan(
+        scenario.seed, scenario, hours * 3600, draw_gaps(scenario.seed, hours * 3600, faults)
+    )
 
 
-def plan_swarm(seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | None = None) -> Plan:
+def plan_swarm(
+    seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | None = None
+) -> Plan:
     """Return one plan of a swarm: few workers, little time, and a mix of faults of its own."""
     rng = open_stream(seed, "plan")
     workers = rng.randint(1, 6)

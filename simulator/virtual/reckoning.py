@@ -57,7 +57,9 @@ async def reckon(scene: Scene, account_ids: list[str]) -> None:
     except ApiTrouble as trouble:
         scene.ledger.complain("api", str(trouble))
         return
-    check_all(stored, facts, scene.ledger, scene.platform, [client.seen for client in scene.clients])
+    check_all(
+        stored, facts, scene.ledger, scene.platform, [client.seen for client in scene.clients]
+    )
     found = read_file(scene.house.path, thorough=True)
     check_file(found, facts, scene.ledger, scene.platform, scene.ledger.complain)
     _check_reporters(scene)
@@ -81,7 +83,11 @@ def _find_late(scene: Scene, healed_at: float) -> Iterator[Late]:
     view = _read_view(scene)
     yield from _find_waiting(scene, view)
     for account_id, account in view.accounts.items():
-        holders = {w.profile.id: epoch for w in scene.workers if (epoch := w.find_epoch(account_id)) is not None}
+        holders = {
+            w.profile.id: epoch
+            for w in scene.workers
+            if (epoch := w.find_epoch(account_id)) is not None
+        }
         wanted = {account.owner: account.epoch} if account.owner is not None else {}
         if holders != wanted:
             yield (
@@ -96,13 +102,26 @@ def _find_absent(scene: Scene) -> Iterator[Late]:
     assert master is not None, "Master was opened when all was healed"
     for worker in scene.workers:
         worker_id = worker.profile.id
-        state, seat = scene.tally.worker_states[worker_id], master.memory.sessions.seats.get(worker_id)
+        state, seat = (
+            scene.tally.worker_states[worker_id],
+            master.memory.sessions.seats.get(worker_id),
+        )
         known = master.memory.farm.workers.get(worker_id)
         if state is not WorkerState.CONNECTED:
             yield ("not_reconnected", worker_id), f"{worker_id} is {state}: {worker.trouble}"
-        elif seat is None or known is None or known.status is not WorkerStatus.CONNECTED or seat.sid is None:
-            said = "unknown" if seat is None or known is None else f"{known.status}, socket {seat.sid}"
-            yield ("not_reconnected", worker_id), f"{worker_id} is connected, for Master it is {said}"
+        elif (
+            seat is None
+            or known is None
+            or known.status is not WorkerStatus.CONNECTED
+            or seat.sid is None
+        ):
+            said = (
+                "unknown" if seat is None or known is None else f"{known.status}, socket {seat.sid}"
+            )
+            yield (
+                ("not_reconnected", worker_id),
+                f"{worker_id} is connected, for Master it is {said}",
+            )
 
 
 def _find_waiting(scene: Scene, view: View) -> Iterator[Late]:
@@ -131,7 +150,9 @@ def _check_reporters(scene: Scene) -> None:
     with closing(sqlite3.connect(scene.house.path)) as connection:
         reported = set(connection.execute(query).fetchall())
     for account_id, worker_id in sorted(reported - scene.overseer.held, key=str):
-        scene.ledger.complain("foreign_fact", f"{worker_id} reported of {account_id}, which it has never held")
+        scene.ledger.complain(
+            "foreign_fact", f"{worker_id} reported of {account_id}, which it has never held"
+        )
 
 
 def _read_view(scene: Scene) -> View:
@@ -161,7 +182,9 @@ def _check_answers(scene: Scene) -> None:
     for line in scene.lines:
         unanswered = line.transport.list_unanswered(before)
         if unanswered and line.link.is_sound:
-            shown = ", ".join(f"{count} {event}" for event, count in sorted(Counter(unanswered).items()))
+            shown = ", ".join(
+                f"{count} {event}" for event, count in sorted(Counter(unanswered).items())
+            )
             scene.ledger.complain("never_answered", f"{line.owner} was not answered: {shown}")
 
 
@@ -171,13 +194,19 @@ async def _check_counters(scene: Scene) -> None:
     if status != 200:
         raise ApiTrouble(f"GET status answered {status}: {answer.get('error')}")
     view, wishes = _read_view(scene), scene.overseer.read_wishes()
-    online = sum(scene.tally.worker_states[worker.profile.id] is WorkerState.CONNECTED for worker in scene.workers)
+    online = sum(
+        scene.tally.worker_states[worker.profile.id] is WorkerState.CONNECTED
+        for worker in scene.workers
+    )
     told = answer.get("data", answer)
     figures: dict[str, tuple[Any, Any]] = {
         "workers online": (told["workers"]["online"], online),
         "workers": (told["workers"]["total"], len(view.workers)),
         "accounts": (told["accounts"]["total"], len(scene.ledger.accounts)),
-        "accounts active": (told["accounts"]["active"], sum(wish[1] == "active" for wish in wishes.values())),
+        "accounts active": (
+            told["accounts"]["active"],
+            sum(wish[1] == "active" for wish in wishes.values()),
+        ),
     }
     scraped = _read_metrics(await scene.api.read_text("/metrics"))
     figures["connected workers scraped"] = (scraped.get(("master_workers", "connected"), 0), online)
@@ -187,7 +216,9 @@ async def _check_counters(scene: Scene) -> None:
         figures[f"sockets of /{namespace}"] = (figure, standing[f"/{namespace}"])
     for name, (said, known) in figures.items():
         if said != known:
-            scene.ledger.complain("counter_differs", f"{name}: Master says {said}, there are {known}")
+            scene.ledger.complain(
+                "counter_differs", f"{name}: Master says {said}, there are {known}"
+            )
 
 
 def _read_metrics(text: str) -> dict[tuple[str, str], float]:
@@ -232,7 +263,9 @@ async def _check_rebuilt(scene: Scene) -> None:
 def find_differences(before: _Known, after: _Known, now: float) -> Iterator[str]:
     """Yield what a Master that was started on another's file does not know as that one did."""
     gone = {WorkerStatus.CONNECTED.value: WorkerStatus.DISCONNECTED.value}
-    statuses = {worker_id: gone.get(status, status) for worker_id, status in before.statuses.items()}
+    statuses = {
+        worker_id: gone.get(status, status) for worker_id, status in before.statuses.items()
+    }
     for name, was, is_now in (
         ("owned", before.owned, after.owned),
         ("statuses", statuses, after.statuses),
@@ -252,11 +285,17 @@ def _describe(memory: Memory) -> _Known:
     until = [at for former in deadlines.handovers.values() for at in former.values()]
     return _Known(
         {
-            worker.id: {account.id: account.epoch for account in farm.accounts.find("owner", worker.id)}
+            worker.id: {
+                account.id: account.epoch for account in farm.accounts.find("owner", worker.id)
+            }
             for worker in farm.workers.all()
         },
         {worker.id: worker.status.value for worker in farm.workers.all()},
         dict(deadlines.expiries),
-        {name: seat.heard_at for name, seat in sorted(memory.sessions.seats.items()) if seat.heard_at is not None},
+        {
+            name: seat.heard_at
+            for name, seat in sorted(memory.sessions.seats.items())
+            if seat.heard_at is not None
+        },
         max(deadlines.unsure_until, *until, float("-inf")),
     )

@@ -44,7 +44,9 @@ class Outcome:
 
     def to_wire(self) -> JsonObject:
         """Return the object that `--json` prints."""
-        shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "samples"}
+        shown = {
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "samples"
+        }
         return shown | {"speed": round(self.simulated_s / self.wall_s, 1) if self.wall_s else None}
 
     @property
@@ -53,7 +55,9 @@ class Outcome:
         return str(self.details[0]["rule"]) if self.details else ""
 
 
-def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_violation: bool = False) -> Outcome:
+def play(
+    plan: Plan, record: Callable[[Entry], object] | None = None, *, until_violation: bool = False
+) -> Outcome:
     """Play one plan to its end and return what came of it; `record` hears of each entry of its trace.
 
     `until_violation` ends it at the first one: enough to know whether, and by which rule, it fails. Whatever ends it
@@ -69,7 +73,11 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
     def note_stray(context: Mapping[str, Any]) -> None:
         complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
 
-    with tempfile.TemporaryDirectory(prefix="virtual-") as folder, searched_logs(complain), ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="virtual-") as folder,
+        searched_logs(complain),
+        ExitStack() as stack,
+    ):
 
         async def main() -> None:
             scene = Scene(plan.seed, plan.scenario, plan.settings, Path(folder))
@@ -78,7 +86,9 @@ def play(plan: Plan, record: Callable[[Entry], object] | None = None, *, until_v
             if until_violation:
                 lab.end_at_violation()
             labs.append(lab)
-            stack.callback(scene.close)  # not by `main` itself, which is left standing where it is interrupted
+            stack.callback(
+                scene.close
+            )  # not by `main` itself, which is left standing where it is interrupted
             await lab.play()
 
         try:
@@ -142,7 +152,9 @@ def searched_logs(complain: Complain) -> Iterator[None]:
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    structlog.configure(processors=[search], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False)
+    structlog.configure(
+        processors=[search], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False
+    )
     try:
         yield
     finally:
@@ -154,16 +166,22 @@ def _tell(outcome: Outcome, lab: Lab) -> None:
     outcome.trace_hash = scene.trace.hash
     outcome.simulated_s = scene.clock.monotonic()
     outcome.violations = scene.ledger.violation_count
-    outcome.details = [{"at": one.at, "rule": one.rule, "detail": one.detail} for one in scene.ledger.violations]
+    outcome.details = [
+        {"at": one.at, "rule": one.rule, "detail": one.detail} for one in scene.ledger.violations
+    ]
     counts = scene.tally.counts
     outcome.counts = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
     outcome.counts |= {"brakes": scene.overseer.brakes, "checks": scene.overseer.checks}
     outcome.events = {
-        name: count for name, count in sorted(scene.trace.counts.items()) if name not in scene.trace.faults
+        name: count
+        for name, count in sorted(scene.trace.counts.items())
+        if name not in scene.trace.faults
     }
     outcome.refusals = dict(sorted(scene.trace.refusals.items()))
     outcome.faults = dict(sorted(scene.trace.faults.items()))
-    outcome.faults |= {f"kill_{moment}": count for moment, count in sorted(scene.house.kills.items())}
+    outcome.faults |= {
+        f"kill_{moment}": count for moment, count in sorted(scene.house.kills.items())
+    }
     outcome.samples = lab.samples
     outcome.samples.marks = [(at - scene.tally.started, name) for at, name in scene.trace.marks]
     outcome.last_events = lab.last_events

@@ -64,7 +64,9 @@ class Line:
 class Scene:
     """What one plan's run has; made inside the loop of its virtual time."""
 
-    def __init__(self, seed: int, scenario: Scenario, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, seed: int, scenario: Scenario, settings: Mapping[str, str], folder: Path
+    ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop), "a laboratory needs virtual time"
         self.seed, self.scenario, self._loop = seed, scenario, loop
@@ -197,7 +199,9 @@ class Scene:
     def _open_transport(self, namespace: str) -> Transport:
         life = find_life(None)
         line = self._open_line(namespace, life.name if life is not None else namespace[1:])
-        sign, success = (self.overseer.note_answered, self._note_success) if life is not None else (None, None)
+        sign, success = (
+            (self.overseer.note_answered, self._note_success) if life is not None else (None, None)
+        )
         traced = TracedTransport(line.transport, line.owner, self.trace, self.clock, sign, success)
         return WatchedTransport(traced, namespace, self.ledger, self.tally)
 

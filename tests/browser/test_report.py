@@ -18,7 +18,16 @@ from tests.node import install
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
-FAULTS = ("worker_crash", "master_kill", "storm", "cut_link", "burst", "clean_close", "slow_link", "disk_slow")
+FAULTS = (
+    "worker_crash",
+    "master_kill",
+    "storm",
+    "cut_link",
+    "burst",
+    "clean_close",
+    "slow_link",
+    "disk_slow",
+)
 BAD = "two_owners: <b>a</b> & 'b'"
 WIDTHS = (1280, 700)
 
@@ -35,7 +44,9 @@ def outcome() -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def looks(browser: Path, outcome: Outcome, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+def looks(
+    browser: Path, outcome: Outcome, tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, Any]:
     """What is found on the page, by the width of the window."""
     page = tmp_path_factory.mktemp("page") / "report.html"
     write_page(page, "A run, <seed 7>", ["one line"], outcome.samples, bad=[BAD])
@@ -44,7 +55,9 @@ def looks(browser: Path, outcome: Outcome, tmp_path_factory: pytest.TempPathFact
 
 def look(browser: Path, page: Path, width: int) -> Any:
     command = ["node", "look.mjs", str(page), str(width)]
-    done = subprocess.run(command, cwd=browser, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=browser, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     if "unavailable" in found:

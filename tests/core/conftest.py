@@ -10,7 +10,14 @@ import pytest
 from master.draft import Draft
 from master.store.sqlite.upgrade import upgrade
 from tests.core.store import Store
-from tests.records import make_account, make_config, make_device, make_login, make_proxy, make_worker
+from tests.records import (
+    make_account,
+    make_config,
+    make_device,
+    make_login,
+    make_proxy,
+    make_worker,
+)
 
 
 @pytest.fixture

@@ -45,10 +45,16 @@ class Core:
 
     def add_login(self, account_id: str, worker_id: str) -> None:
         """Let a worker log an account in."""
-        login = make_login(f"login of {account_id}", account_id, worker_id, expires_at=int(self.now) + 300)
+        login = make_login(
+            f"login of {account_id}", account_id, worker_id, expires_at=int(self.now) + 300
+        )
         self.memory.farm.logins.put(login)
         self.memory.deadlines.note_login(
-            login.id, login.expires_at, now=self.now, monotonic=self.monotonic, most_s=self.settings.login_max_s
+            login.id,
+            login.expires_at,
+            now=self.now,
+            monotonic=self.monotonic,
+            most_s=self.settings.login_max_s,
         )
 
     def advance(self, seconds: float) -> None:
@@ -66,11 +72,23 @@ class Core:
         """Return a turn that has not been used, over memory or over a draft."""
         fresh = Draft(self.memory) if draft is None else draft.begin()
         return Turn(
-            self.now, self.monotonic, caller, fresh, self.settings, lambda: f"id-{next(self._numbers)}", None, {}
+            self.now,
+            self.monotonic,
+            caller,
+            fresh,
+            self.settings,
+            lambda: f"id-{next(self._numbers)}",
+            None,
+            {},
         )
 
     def decide(
-        self, operation: Any, event: Any = None, caller: Caller = SWEEP, *, draft: Draft | None = None
+        self,
+        operation: Any,
+        event: Any = None,
+        caller: Caller = SWEEP,
+        *,
+        draft: Draft | None = None,
     ) -> tuple[Turn, Any]:
         """Let a plain operation decide; return its turn, and the reply. Nothing is applied."""
         fetched: dict[tuple[Any, Hashable], Any] = {}
@@ -106,12 +124,16 @@ class Core:
     def check_loads(self) -> None:
         """Each worker's load is what it holds."""
         for worker in self.memory.farm.workers.all():
-            assert worker.assigned_accounts == len(list(self.memory.farm.accounts.find("owner", worker.id)))
+            assert worker.assigned_accounts == len(
+                list(self.memory.farm.accounts.find("owner", worker.id))
+            )
 
 
 def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
     """Return accounts of a worker."""
-    return [make_account(one, assigned_worker_id=worker_id, epoch=1, **changes) for one in account_ids]
+    return [
+        make_account(one, assigned_worker_id=worker_id, epoch=1, **changes) for one in account_ids
+    ]
 
 
 def told_to_watch(turn: Turn) -> dict[str, str]:

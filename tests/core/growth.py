@@ -11,7 +11,14 @@ from typing import Any, Protocol
 from master.draft import Draft
 from master.farm import ACCOUNTS, CONFIGS, DEVICES, LOGINS, PROXIES, WORKERS, Farm, Kind
 from master.model import AccountStatus, LoginStatus, SessionStatus, WorkerStatus
-from tests.records import make_account, make_config, make_device, make_login, make_proxy, make_worker
+from tests.records import (
+    make_account,
+    make_config,
+    make_device,
+    make_login,
+    make_proxy,
+    make_worker,
+)
 
 KINDS: tuple[Kind[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES)
 """In the order of the farm's tables."""
@@ -63,7 +70,11 @@ class Chance:
             return
         known = model.of(kind)
         table = target.tables[place] if target is not None else None
-        if kind.key(record) in known and self.random.random() < 0.3 and self._may_go(kind, kind.key(record), model):
+        if (
+            kind.key(record) in known
+            and self.random.random() < 0.3
+            and self._may_go(kind, kind.key(record), model)
+        ):
             del known[kind.key(record)]
             if table is not None:
                 table.remove(kind.key(record))
@@ -89,7 +100,9 @@ class Chance:
             return make_proxy(f"p{name}", username=pick([None, "me"]))
         if kind is CONFIGS:
             proxies = [None, *model.of(PROXIES)]
-            return make_config(f"w{name}", proxy_id=pick(proxies), args=("a",), env={"A": str(self._number)})
+            return make_config(
+                f"w{name}", proxy_id=pick(proxies), args=("a",), env={"A": str(self._number)}
+            )
         if kind is DEVICES:
             return make_device(f"d{name}", seen_seq=self._number)
         if kind is ACCOUNTS:
@@ -114,8 +127,16 @@ class Chance:
             created_at=known.created_at if known is not None else pick(range(3)),
             user_info=pick([None, {"number": self._number}]),
         )
-        taken = {(one.platform, one.account_id) for one in model.of(ACCOUNTS).values() if one.id != account_id}
-        return replace(drawn, account_id=None) if (drawn.platform, drawn.account_id) in taken else drawn
+        taken = {
+            (one.platform, one.account_id)
+            for one in model.of(ACCOUNTS).values()
+            if one.id != account_id
+        }
+        return (
+            replace(drawn, account_id=None)
+            if (drawn.platform, drawn.account_id) in taken
+            else drawn
+        )
 
     def _draw_login(self, login_id: str, model: Model) -> Any:
         pick = self.random.choice
@@ -127,7 +148,11 @@ class Chance:
         busy = {one.account_id for one in model.of(LOGINS).values() if LOGINS.is_kept(one)}
         free = [one for one in model.of(ACCOUNTS) if one not in busy]
         workers = list(model.of(WORKERS))
-        return make_login(login_id, pick(free), pick(workers), expires_at=self._number) if free and workers else None
+        return (
+            make_login(login_id, pick(free), pick(workers), expires_at=self._number)
+            if free and workers
+            else None
+        )
 
     def _may_go(self, kind: Kind[Any], key: str, model: Model) -> bool:
         """Tell whether nothing refers to a record: the database would refuse to remove it."""

@@ -74,15 +74,24 @@ def test_what_is_taken_from_the_beginning_of_what_waits_is_not_seen_again(seed):
     for _ in range(12):
         draft = group.begin()
         waiting = list(draft.accounts.find("waiting", key))
-        taken = waiting[: pick.randrange(5)] if pick.random() < 0.7 else pick.sample(waiting, min(len(waiting), 3))
+        taken = (
+            waiting[: pick.randrange(5)]
+            if pick.random() < 0.7
+            else pick.sample(waiting, min(len(waiting), 3))
+        )
         for account in taken:
             accounts[account.id] = make_account(
-                account.id, created_at=account.created_at, assigned_worker_id="w", epoch=account.epoch + 1
+                account.id,
+                created_at=account.created_at,
+                assigned_worker_id="w",
+                epoch=account.epoch + 1,
             )
             draft.accounts.put(accounts[account.id])
         held = [one for one in accounts.values() if one.assigned_worker_id is not None]
         for account in pick.sample(held, min(len(held), pick.randrange(3))):
-            accounts[account.id] = make_account(account.id, created_at=account.created_at, epoch=account.epoch)
+            accounts[account.id] = make_account(
+                account.id, created_at=account.created_at, epoch=account.epoch
+            )
             draft.accounts.put(accounts[account.id])
         check(draft, model)
         group.absorb(draft)
@@ -175,10 +184,18 @@ def test_a_newer_socket_speaks_and_an_older_one_is_mute_as_soon_as_a_draft_says_
     memory.sessions.worker_sockets |= {"old", "new"}
     memory.sessions.bind("w", "old")
     group = Draft(memory)
-    assert (group.socket_of("w"), group.speaker_of("old"), group.speaker_of("new")) == ("old", "w", None)
+    assert (group.socket_of("w"), group.speaker_of("old"), group.speaker_of("new")) == (
+        "old",
+        "w",
+        None,
+    )
     item = group.begin()
     item.bound["w"] = "new"
-    assert (item.socket_of("w"), item.speaker_of("old"), item.speaker_of("new")) == ("new", None, "w")
+    assert (item.socket_of("w"), item.speaker_of("old"), item.speaker_of("new")) == (
+        "new",
+        None,
+        "w",
+    )
     assert group.speaker_of("old") == "w", "another item sees nothing of it until it is taken over"
     group.absorb(item)
     assert group.begin().speaker_of("old") is None
@@ -213,6 +230,9 @@ def test_what_came_and_went_in_one_group_is_not_named_as_changed():
     draft.workers.remove("goes")
     draft.workers.put(make_worker("stays", 1))
     named = [
-        (before and before.id, after and after.id) for before, after in changes_of(memory.farm.workers, draft.workers)
+        (before and before.id, after and after.id)
+        for before, after in changes_of(memory.farm.workers, draft.workers)
     ]
-    assert sorted(named, key=str) == sorted([(None, "comes"), ("goes", None), ("stays", "stays")], key=str)
+    assert sorted(named, key=str) == sorted(
+        [(None, "comes"), ("goes", None), ("stays", "stays")], key=str
+    )

@@ -28,8 +28,12 @@ def test_a_table_that_was_emptied_holds_no_group_any_more():
         for record in list(table.all()):
             table.remove(table.kind.key(record))
         assert len(table) == 0
-        assert [list(table.list_groups(index)) for index, _ in table.kind.indexes] == [[] for _ in table.kind.indexes]
-        assert [table.count(tally) for tally in table.kind.tallies] == [{} for _ in table.kind.tallies]
+        assert [list(table.list_groups(index)) for index, _ in table.kind.indexes] == [
+            [] for _ in table.kind.indexes
+        ]
+        assert [table.count(tally) for tally in table.kind.tallies] == [
+            {} for _ in table.kind.tallies
+        ]
 
 
 def test_two_accounts_may_exchange_their_names_in_either_order():
@@ -47,8 +51,16 @@ def test_what_waits_comes_by_its_age_and_then_by_its_id():
     farm = Farm()
     for name, age in (("c", 1), ("a", 2), ("b", 1), ("d", 0)):
         farm.accounts.put(make_account(name, created_at=age))
-    assert [one.id for one in farm.accounts.find("waiting", ("douyin", None))] == ["d", "b", "c", "a"]
-    assert [one.id for one in farm.accounts.find("waiting", ("douyin", None), (1, "b"))] == ["c", "a"]
+    assert [one.id for one in farm.accounts.find("waiting", ("douyin", None))] == [
+        "d",
+        "b",
+        "c",
+        "a",
+    ]
+    assert [one.id for one in farm.accounts.find("waiting", ("douyin", None), (1, "b"))] == [
+        "c",
+        "a",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,16 @@ def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
         assert after is not None
         assert before is not None
         assert after.assigned_worker_id not in given_up
-        moved = after.assigned_worker_id is not None and after.assigned_worker_id != before.assigned_worker_id
+        moved = (
+            after.assigned_worker_id is not None
+            and after.assigned_worker_id != before.assigned_worker_id
+        )
         assert after.epoch == before.epoch + moved, "it changes hands once, if at all"
         assert told.get(account_id) == (after.assigned_worker_id if moved else None)
-        if before.assigned_worker_id is not None and before.assigned_worker_id != after.assigned_worker_id:
+        if (
+            before.assigned_worker_id is not None
+            and before.assigned_worker_id != after.assigned_worker_id
+        ):
             assert account_id in stopped[before.assigned_worker_id]
     for worker_id in given_up:
         assert draft.workers.get(worker_id).status is WorkerStatus.OFFLINE
@@ -56,9 +62,13 @@ def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
     core = Core()
     core.add_worker("w1", *hold("w1", "a1", "a2", "a3"))
     core.add_worker("w2", *hold("w2", "b1"))
-    core.add_worker("w3", max_accounts=1)  # the least loaded: whatever w1 and w2 lose would go there first
+    core.add_worker(
+        "w3", max_accounts=1
+    )  # the least loaded: whatever w1 and w2 lose would go there first
     for worker_id in LIVE:
-        core.add_worker(worker_id, *hold(worker_id, *(f"{worker_id}-{number}" for number in range(4))))
+        core.add_worker(
+            worker_id, *hold(worker_id, *(f"{worker_id}-{number}" for number in range(4)))
+        )
     core.add_account("waits")
     core.add_account("scanned", status=AccountStatus.PAUSED)
     core.add_login("scanned", "w2")
@@ -69,10 +79,14 @@ def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
     assert told_to_watch(turn) == dict(zip(("a1", "a2", "a3", "b1", "waits"), LIVE, strict=True))
     assert told_to_stop(turn) == {"w1": ["a1", "a2", "a3"], "w2": ["b1"]}
     assert turn.draft.logins.get("login of scanned").status is SessionStatus.FAILED
-    assert core.memory.deadlines.handovers == {}, "who was silent for the timeout may not act any more: nobody waits"
+    assert core.memory.deadlines.handovers == {}, (
+        "who was silent for the timeout may not act any more: nobody waits"
+    )
     core.commit(turn)
     core.check_loads()
-    assert [core.memory.farm.workers.get(worker_id).assigned_accounts for worker_id in LIVE] == [5] * 5
+    assert [core.memory.farm.workers.get(worker_id).assigned_accounts for worker_id in LIVE] == [
+        5
+    ] * 5
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -92,10 +106,14 @@ def test_nothing_is_given_to_a_worker_that_the_same_turn_gives_up_whatever_they_
             )
         ]
         platforms = chance.choice([("douyin", "weibo"), ("douyin",), ("weibo", "douyin")])
-        core.add_worker(worker_id, *held, capabilities=platforms, max_accounts=chance.choice([5, 6, 20]))
+        core.add_worker(
+            worker_id, *held, capabilities=platforms, max_accounts=chance.choice([5, 6, 20])
+        )
     for number in range(chance.randrange(10)):
         core.add_account(
-            f"waits-{number}", created_at=chance.randrange(3), pinned_worker_id=chance.choice([None, "w3"])
+            f"waits-{number}",
+            created_at=chance.randrange(3),
+            pinned_worker_id=chance.choice([None, "w3"]),
         )
     for account in chance.sample(list(core.memory.farm.accounts.all()), 3):
         core.add_login(account.id, chance.choice(workers))
@@ -139,7 +157,10 @@ def test_whoever_was_not_silent_may_act_until_the_timeout_and_the_new_owner_wait
     change = AccountChange(id="a", pinned_worker_id="w2")
     turn, _ = core.decide(change_account, change)
     assert told_to_watch(turn) == {"a": "w2"}
-    assert core.memory.deadlines.find_wait("a", "w2", core.monotonic) == core.settings.heartbeat_timeout_s
+    assert (
+        core.memory.deadlines.find_wait("a", "w2", core.monotonic)
+        == core.settings.heartbeat_timeout_s
+    )
     assert core.memory.deadlines.find_wait("a", "w1", core.monotonic) == 0
 
 
@@ -182,7 +203,9 @@ def test_a_worker_with_room_for_ten_thousand_is_filled_in_portions(returns):
     for number in range(1_100):
         core.add_account(f"a{number:05}", created_at=number % 7)
     caller = Caller("worker", "socket")
-    register = Register(worker_id="w", capabilities=["douyin"], max_accounts=10_000, host="h", port=1, version="1")
+    register = Register(
+        worker_id="w", capabilities=["douyin"], max_accounts=10_000, host="h", port=1, version="1"
+    )
     if returns:
         turns = core.run(return_worker, Heartbeat(worker_id="w"), caller)
     else:
@@ -199,7 +222,11 @@ def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds(
     core = Core()
     for number in range(6):
         worker_id = f"w{number}"
-        core.add_worker(worker_id, *hold(worker_id, *(f"{worker_id}-{one}" for one in range(900))), max_accounts=900)
+        core.add_worker(
+            worker_id,
+            *hold(worker_id, *(f"{worker_id}-{one}" for one in range(900))),
+            max_accounts=900,
+        )
     for number in range(10):
         core.add_worker(f"x{number}", *hold(f"x{number}", f"x{number}-0"), max_accounts=541)
     core.fall_silent(*(f"w{number}" for number in range(6)))
@@ -207,9 +234,13 @@ def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds(
     for turn in turns:
         assert len(told_to_watch(turn)) <= PORTION
         assert sum(map(len, told_to_stop(turn).values())) < PORTION + 900
-    assert {core.memory.farm.workers.get(f"w{number}").status for number in range(6)} == {WorkerStatus.OFFLINE}
+    assert {core.memory.farm.workers.get(f"w{number}").status for number in range(6)} == {
+        WorkerStatus.OFFLINE
+    }
     assert {worker.assigned_accounts for worker in core.memory.farm.workers.all()} == {0, 541}
-    assert core.memory.watch.brakes == 0, "those that wait for the next portion are no reason for a brake"
+    assert core.memory.watch.brakes == 0, (
+        "those that wait for the next portion are no reason for a brake"
+    )
     assert len(core.memory.watch.given_up) == 6
     core.check_loads()
 
@@ -246,17 +277,27 @@ def place_one_by_one(core: Core) -> dict[str, str]:
     placed: dict[str, str] = {}
 
     def load(worker_id: str) -> int:
-        kept = [one for one, login in logins.items() if login.worker_id == worker_id and owners[one] != worker_id]
+        kept = [
+            one
+            for one, login in logins.items()
+            if login.worker_id == worker_id and owners[one] != worker_id
+        ]
         return list(owners.values()).count(worker_id) + len(kept)
 
     waiting = [
-        one for one in farm.accounts.all() if one.assigned_worker_id is None and one.status is AccountStatus.ACTIVE
+        one
+        for one in farm.accounts.all()
+        if one.assigned_worker_id is None and one.status is AccountStatus.ACTIVE
     ]
     for account in sorted(waiting, key=lambda one: (one.created_at, one.id)):
         login = logins.get(account.id)
         fitting = []
         for worker in farm.workers.all():
-            own_place = login is not None and login.worker_id == worker.id and account.pinned_worker_id == worker.id
+            own_place = (
+                login is not None
+                and login.worker_id == worker.id
+                and account.pinned_worker_id == worker.id
+            )
             if (
                 worker.status is WorkerStatus.CONNECTED
                 and account.platform in worker.capabilities
@@ -265,7 +306,9 @@ def place_one_by_one(core: Core) -> dict[str, str]:
             ):
                 fitting.append(worker.id)
         if fitting:
-            placed[account.id] = owners[account.id] = min(fitting, key=lambda name: (load(name), name))
+            placed[account.id] = owners[account.id] = min(
+                fitting, key=lambda name: (load(name), name)
+            )
     return placed
 
 

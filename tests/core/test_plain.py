@@ -14,7 +14,16 @@ from master.draft import Draft
 from master.endpoints import ENDPOINTS
 from master.errors import Refusal
 from master.model import AccountStatus, Scope, WorkerStatus
-from master.operations import afterwards, assignments, handouts, logins, names, notifications, secrets, workers
+from master.operations import (
+    afterwards,
+    assignments,
+    handouts,
+    logins,
+    names,
+    notifications,
+    secrets,
+    workers,
+)
 from master.protocol.wire import decode
 from master.routes import NAMESPACES, SWEEPS
 from master.store.logins import find_login
@@ -39,7 +48,13 @@ BODIES: dict[str, dict[str, Any]] = {
 GONE = "gone"
 """A worker that is offline and holds nothing."""
 
-PATHS = {"accounts": "a", "workers": "w1", "worker-configs": "w1", "proxies": "p", "login-sessions": "login of scanned"}
+PATHS = {
+    "accounts": "a",
+    "workers": "w1",
+    "worker-configs": "w1",
+    "proxies": "p",
+    "login-sessions": "login of scanned",
+}
 """What exists, by the route that names one."""
 
 BESIDE: dict[Callable[..., Any], Any] = {
@@ -81,7 +96,11 @@ def answer_nothing(read: Any, key: Hashable) -> Any:
 
 
 def is_plain(operation: Any) -> bool:
-    return operation is not None and not isinstance(operation, Bulk) and not inspect.iscoroutinefunction(operation)
+    return (
+        operation is not None
+        and not isinstance(operation, Bulk)
+        and not inspect.iscoroutinefunction(operation)
+    )
 
 
 EVENTS = [
@@ -90,18 +109,30 @@ EVENTS = [
     for route in routes.values()
     if is_plain(route.operation)
 ]
-ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in ENDPOINTS if is_plain(one.operation)]
-OTHERS = [pytest.param(sweep.operation, None, id=sweep.name) for sweep in SWEEPS if is_plain(sweep.operation)]
-OTHERS += [pytest.param(operation, event, id=operation.__name__) for operation, event in BESIDE.items()]
+ROUTES = [
+    pytest.param(one, id=f"{one.method} {one.path}") for one in ENDPOINTS if is_plain(one.operation)
+]
+OTHERS = [
+    pytest.param(sweep.operation, None, id=sweep.name)
+    for sweep in SWEEPS
+    if is_plain(sweep.operation)
+]
+OTHERS += [
+    pytest.param(operation, event, id=operation.__name__) for operation, event in BESIDE.items()
+]
 
 
-def perform(core: Core, operation: Any, event: Any, caller: Caller = Caller("http", scope=Scope.ADMIN)) -> None:  # noqa: B008
+def perform(
+    core: Core, operation: Any, event: Any, caller: Caller = Caller("http", scope=Scope.ADMIN)
+) -> None:
     """Let an operation decide twice, and let memory be what it says: it changes nothing before that."""
     before = [list(table.all()) for table in core.memory.farm.tables]
     turn, reply = core.decide(operation, event, caller)
     assert turn.rows is None
     assert not inspect.isawaitable(reply)
-    assert [list(table.all()) for table in core.memory.farm.tables] == before, "it wrote past its draft"
+    assert [list(table.all()) for table in core.memory.farm.tables] == before, (
+        "it wrote past its draft"
+    )
     assert core.decide(operation, event, caller)[1] is not None or reply is None
     core.commit(turn)
     core.check_loads()
@@ -111,12 +142,22 @@ def perform(core: Core, operation: Any, event: Any, caller: Caller = Caller("htt
 def test_an_event_is_decided_without_a_database(name, route):
     core = make_core()
     example = json.loads((EXAMPLES / name / f"{route.event}.json").read_text(encoding="utf-8"))
-    real = {"account_id": "a", "worker_id": "w1", "workerId": "w1", "session_id": "login of scanned"}
+    real = {
+        "account_id": "a",
+        "worker_id": "w1",
+        "workerId": "w1",
+        "session_id": "login of scanned",
+    }
     if "session_id" in example and "account_id" in example and name == "worker":
         real["account_id"] = "scanned"
-    payload = decode(route.payload, example | {key: value for key, value in real.items() if key in example})
+    payload = decode(
+        route.payload, example | {key: value for key, value in real.items() if key in example}
+    )
     perform(
-        core, route.operation, payload, Caller(name, "socket of w1" if name == "worker" else name, scope=Scope.ADMIN)
+        core,
+        route.operation,
+        payload,
+        Caller(name, "socket of w1" if name == "worker" else name, scope=Scope.ADMIN),
     )
 
 
@@ -139,8 +180,14 @@ def test_what_master_does_of_itself_is_decided_without_a_database(operation, eve
 
 def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memory_does_not_hold():
     on_rows = {route.operation for routes in NAMESPACES.values() for route in routes.values()}
-    on_rows |= {endpoint.operation for endpoint in ENDPOINTS} | {sweep.operation for sweep in SWEEPS}
-    named = {operation.__name__ for operation in on_rows if operation is not None and not is_plain(operation)}
+    on_rows |= {endpoint.operation for endpoint in ENDPOINTS} | {
+        sweep.operation for sweep in SWEEPS
+    }
+    named = {
+        operation.__name__
+        for operation in on_rows
+        if operation is not None and not is_plain(operation)
+    }
     assert named == ON_ROWS
 
 
@@ -164,13 +211,19 @@ def test_what_memory_does_not_hold_is_asked_for_and_the_operation_begins_anew():
     core.stored = answer
     core.memory.farm.configs.put(make_config("w1", proxy_id="p"))
     with pytest.raises(Fetch):
-        logins.start_login(logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678"), core.begin())
+        logins.start_login(
+            logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678"),
+            core.begin(),
+        )
     turn, reply = core.decide(
-        logins.start_login, logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678")
+        logins.start_login,
+        logins.StartLogin(account_id="a", worker_id="w1", session_id="mine-12345678"),
     )
     assert asked == ["p", "mine-12345678"]
     assert reply["session_id"] == "mine-12345678"
-    assert len([one for one in turn.draft.logins.all() if one.account_id == "a"]) == 1, "what was begun before is gone"
+    assert len([one for one in turn.draft.logins.all() if one.account_id == "a"]) == 1, (
+        "what was begun before is gone"
+    )
 
 
 def test_what_does_not_open_is_noted_in_portions(monkeypatch):

@@ -81,7 +81,9 @@ class Store:
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     vault = Vault(os.urandom)
     vault.use([make_key(os.urandom)])
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'm.db'}", execution_options={"vault": vault})
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{tmp_path / 'm.db'}", execution_options={"vault": vault}
+    )
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.execute(insert(counters).values(name=farm.SEQUENCE, value=0))
@@ -92,7 +94,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def worker(number: int) -> Worker:
-    return Worker(f"w{number}", "h", 1, WorkerStatus.CONNECTED, ("douyin",), 10, 0, 1, None, {"a": 1}, 1, 1)
+    return Worker(
+        f"w{number}", "h", 1, WorkerStatus.CONNECTED, ("douyin",), 10, 0, 1, None, {"a": 1}, 1, 1
+    )
 
 
 def account(number: int) -> Account:
@@ -104,7 +108,9 @@ def account(number: int) -> Account:
 
 
 def login(number: int) -> Login:
-    return Login(f"s{number}", "a1", "w1", SessionStatus.PENDING, "qrcode", False, None, 99, None, 1)
+    return Login(
+        f"s{number}", "a1", "w1", SessionStatus.PENDING, "qrcode", False, None, 99, None, 1
+    )
 
 
 async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store) -> None:
@@ -117,7 +123,9 @@ async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store)
             draft.assign(account(number), f"w{number % 5}", 7)
         draft.proxies.put(Proxy("p", "p", "h:1", "http", None, True, "active", 1, 1))
         draft.keep("proxies", "p", {"password": Secret("x")})
-        draft.configs.put(WorkerConfig("w1", None, ("a",), {"E": "1"}, "p", None, False, True, 1, 1))
+        draft.configs.put(
+            WorkerConfig("w1", None, ("a",), {"E": "1"}, "p", None, False, True, 1, 1)
+        )
         draft.devices.put(Device("d", "t", "n", 0, 1, 1))
 
     def go_on(draft: Draft) -> None:
@@ -144,7 +152,9 @@ async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store)
     assert any(text.startswith("UPDATE accounts") for text in many)
 
 
-async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understood(store: Store) -> None:
+async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understood(
+    store: Store,
+) -> None:
     await store.commit(lambda draft: draft.workers.put(worker(1)))
     await store.commit(lambda draft: draft.accounts.put(account(1)))
     await store.commit(lambda draft: draft.devices.put(Device("d", None, None, 0, 1, 1)))
@@ -153,7 +163,9 @@ async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understo
     async with store.engine.begin() as connection:
         await ask_for_messages(connection)
         await ask_for_notifications(connection, device)
-        await accounts.list_accounts(connection, {"platform": "douyin", "status": None}, limit=5, offset=0)
+        await accounts.list_accounts(
+            connection, {"platform": "douyin", "status": None}, limit=5, offset=0
+        )
         await accounts.read_account_secrets(connection, ("a1",))
         assert await accounts.find_unreadable_accounts(connection) == set()
         assert await proxies.find_unreadable_proxies(connection) == set()
@@ -175,33 +187,66 @@ async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understo
 async def ask_for_messages(connection: AsyncConnection) -> None:
     new = [
         Message("m1", "a1", MessageKind.COMMENT, "x", "c", "n", "i", "p", "t", None, False, 1, 1),
-        Message("m2", "a1", MessageKind.DIRECT_MESSAGE, "x", "c", "n", "i", None, None, Direction.INBOUND, False, 1, 1),
+        Message(
+            "m2",
+            "a1",
+            MessageKind.DIRECT_MESSAGE,
+            "x",
+            "c",
+            "n",
+            "i",
+            None,
+            None,
+            Direction.INBOUND,
+            False,
+            1,
+            1,
+        ),
     ]
     assert await messages.keep_messages(connection, new) == (new, [])
     again = [change(one, id=one.id + "-again", author_name="renamed") for one in new]
     assert await messages.keep_messages(connection, again) == ([], [])
-    assert await messages.keep_messages(connection, [change(one, content=None) for one in again]) == ([], ["m1", "m2"])
+    assert await messages.keep_messages(
+        connection, [change(one, content=None) for one in again]
+    ) == ([], ["m1", "m2"])
     await messages.summarise_messages(connection, ["a1"])
     for kind in MessageKind:
         assert (await messages.count_messages(connection, kind))["total"] == 1
         await messages.list_messages(
-            connection, kind, account_id="a1", is_read=False, since=1, direction=None, limit=5, offset=0
+            connection,
+            kind,
+            account_id="a1",
+            is_read=False,
+            since=1,
+            direction=None,
+            limit=5,
+            offset=0,
         )
-    assert (await messages.mark_message_read(connection, MessageKind.COMMENT, "m1")) == change(new[0], is_read=True)
+    assert (await messages.mark_message_read(connection, MessageKind.COMMENT, "m1")) == change(
+        new[0], is_read=True
+    )
 
 
 async def ask_for_notifications(connection: AsyncConnection, device: Device) -> None:
     kind, urgency = NotificationType.COMMENT, Priority.NORMAL
     new = [
-        Notification(f"n{seq}", seq, kind, "a1", None, "t", "c", {"k": 1}, urgency, False, None, 1) for seq in (1, 2, 3)
+        Notification(f"n{seq}", seq, kind, "a1", None, "t", "c", {"k": 1}, urgency, False, None, 1)
+        for seq in (1, 2, 3)
     ]
     await farm.add_notifications(connection, new)
     assert await notifications.find_owed(connection, device, limit=5) == (new, False)
     assert await notifications.confirm_delivery(connection, "d", "n1", 1)
     assert not await notifications.confirm_delivery(connection, "d", "n1", 1)
-    assert await notifications.find_owed(connection, device, limit=1, accounts=["a1"], after_seq=1) == ([new[1]], True)
+    assert await notifications.find_owed(
+        connection, device, limit=1, accounts=["a1"], after_seq=1
+    ) == ([new[1]], True)
     assert await notifications.find_first_owed(connection, device, 3, ["a1"]) == 2
-    assert [await notifications.find_end(connection, 0, 3, limit) for limit in (1, 2, 3, 4)] == [1, 2, 3, 3]
+    assert [await notifications.find_end(connection, 0, 3, limit) for limit in (1, 2, 3, 4)] == [
+        1,
+        2,
+        3,
+        3,
+    ]
     await notifications.copy_confirmed(connection, "d", "d", 5)
     await notifications.forget_confirmed(connection, "d", 0, 2)
     await notifications.mark_passed(connection, 0, 2, 5, ["a1"])
@@ -209,8 +254,12 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
     assert await notifications.list_unsent(connection, limit=5) == [new[2]]
     assert await notifications.find_first_unsent(connection) == 3
     assert await notifications.find_last_of(connection, ["a1"]) == 3
-    await notifications.find_since(connection, after_seq=1, since=0, limit=5, offset=0, accounts=["a1"])
-    await notifications.list_notifications(connection, {"type": kind, "is_sent": True}, limit=5, offset=0)
+    await notifications.find_since(
+        connection, after_seq=1, since=0, limit=5, offset=0, accounts=["a1"]
+    )
+    await notifications.list_notifications(
+        connection, {"type": kind, "is_sent": True}, limit=5, offset=0
+    )
     await notifications.count_notifications(connection)
     assert await notifications.remove_old_notifications(connection, 0, 10) == 0
     assert await notifications.remove_passed_notifications(connection, 9, 2, 10) == 2

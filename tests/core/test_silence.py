@@ -42,7 +42,9 @@ def sweep(core: Core) -> None:
 
 def find_offline(core: Core) -> list[str]:
     """Return whom Master has given up."""
-    return sorted(one.id for one in core.memory.farm.workers.all() if one.status is WorkerStatus.OFFLINE)
+    return sorted(
+        one.id for one in core.memory.farm.workers.all() if one.status is WorkerStatus.OFFLINE
+    )
 
 
 def test_a_brake_is_judged_anew_for_those_that_were_not_silent_yet_when_it_was_put_on():
@@ -155,7 +157,9 @@ def test_who_holds_nothing_is_left_in_peace_after_a_stall_and_nobody_is_alarmed(
 
 
 @pytest.mark.parametrize("every_s", [2.5, 5, 9, 29])
-def test_a_stall_holds_nobody_for_longer_than_three_timeouts_of_silence_however_often_it_comes(every_s):
+def test_a_stall_holds_nobody_for_longer_than_three_timeouts_of_silence_however_often_it_comes(
+    every_s,
+):
     core = make_core("w1", "w2", "w3")
     silent_s = 0.0
     while silent_s <= 3 * TIMEOUT_S:
@@ -213,7 +217,9 @@ def test_a_brake_that_outsiders_put_on_before_holds_a_dead_worker_for_three_time
     while silent_s <= 3 * TIMEOUT_S:
         core.advance(5)
         silent_s += 5
-        hear(core, *(f"w{number}" for number in range(4) if (silent_s // 35) % 2 == 0 or number == 0))
+        hear(
+            core, *(f"w{number}" for number in range(4) if (silent_s // 35) % 2 == 0 or number == 0)
+        )
         sweep(core)
     assert "dead" in find_offline(core)
 

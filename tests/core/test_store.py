@@ -14,7 +14,14 @@ from master.store.accounts import read_account_secrets
 from master.store.farm import Overtaken
 from tests.core.growth import KINDS, Chance, Model, check
 from tests.core.store import model_of
-from tests.records import make_account, make_config, make_device, make_login, make_proxy, make_worker
+from tests.records import (
+    make_account,
+    make_config,
+    make_device,
+    make_login,
+    make_proxy,
+    make_worker,
+)
 from tests.stored import check_farm, describe_farm, describe_file
 
 REMOVED = (ACCOUNTS, CONFIGS, DEVICES, PROXIES)
@@ -54,11 +61,25 @@ async def test_what_is_loaded_is_what_was_written_whatever_it_was(store, seed):
 async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
     changed = Draft(filled.memory)
     changed.workers.put(
-        make_worker("w1", 1, capabilities=("a", "b"), max_accounts=7, metadata={"x": [1]}, version="2", port=9)
+        make_worker(
+            "w1",
+            1,
+            capabilities=("a", "b"),
+            max_accounts=7,
+            metadata={"x": [1]},
+            version="2",
+            port=9,
+        )
     )
     changed.configs.put(
         make_config(
-            "w1", command="run", args=("-v", "x"), env={"A": "1"}, proxy_id="p", max_accounts=3, auto_start=True
+            "w1",
+            command="run",
+            args=("-v", "x"),
+            env={"A": "1"},
+            proxy_id="p",
+            max_accounts=3,
+            auto_start=True,
         )
     )
     changed.accounts.put(
@@ -76,8 +97,12 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
             updated_at=8,
         )
     )
-    changed.logins.put(make_login("login", "held", "w1", status=SessionStatus.SCANNING, expires_at=900))
-    changed.devices.put(make_device("d", device_type="phone", device_name="n", seen_seq=12, last_seen_at=3))
+    changed.logins.put(
+        make_login("login", "held", "w1", status=SessionStatus.SCANNING, expires_at=900)
+    )
+    changed.devices.put(
+        make_device("d", device_type="phone", device_name="n", seen_seq=12, last_seen_at=3)
+    )
     changed.proxies.put(make_proxy("p", server="other:1", username="me", status="inactive"))
     await filled.commit(changed)
     loaded = await filled.load()
@@ -91,7 +116,9 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
     [
         (
             "UPDATE accounts SET epoch = epoch + 1, assigned_worker_id = 'w2' WHERE id = 'held'",
-            lambda draft: draft.accounts.put(replace(draft.accounts.get("held"), monitor_interval=99)),
+            lambda draft: draft.accounts.put(
+                replace(draft.accounts.get("held"), monitor_interval=99)
+            ),
         ),
         (
             "DELETE FROM accounts WHERE id = 'waits'",
@@ -103,7 +130,9 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
         ),
         (
             "UPDATE login_sessions SET status = 'failed'",
-            lambda draft: draft.logins.put(make_login("login", "held", "w1", status=SessionStatus.SUCCESS)),
+            lambda draft: draft.logins.put(
+                make_login("login", "held", "w1", status=SessionStatus.SUCCESS)
+            ),
         ),
         (
             "DELETE FROM client_devices",
@@ -114,9 +143,18 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
             lambda draft: draft.take_places(1),
         ),
     ],
-    ids=["account moved", "account gone", "account not as it was", "login ended", "device gone", "sequence went on"],
+    ids=[
+        "account moved",
+        "account gone",
+        "account not as it was",
+        "login ended",
+        "device gone",
+        "sequence went on",
+    ],
 )
-async def test_a_guard_that_misses_says_that_somebody_else_wrote_and_nothing_is_stored(filled, elsewhere, decide):
+async def test_a_guard_that_misses_says_that_somebody_else_wrote_and_nothing_is_stored(
+    filled, elsewhere, decide
+):
     draft = Draft(filled.memory)
     draft.workers.put(make_worker("w1", 1, version="not to be stored"))
     decide(draft)
@@ -139,14 +177,21 @@ async def test_secrets_are_sealed_on_their_way_and_opened_on_their_way_out(fille
     stored = filled.ask_file("SELECT credentials, fingerprint FROM accounts WHERE id = 'held'")
     stored += filled.ask_file("SELECT password FROM proxies")
     assert all(value.startswith(b"v1:") for row in stored for value in row)
-    assert b"planted" not in filled.path.read_bytes() + filled.path.with_name("master.db-wal").read_bytes()
+    assert (
+        b"planted"
+        not in filled.path.read_bytes() + filled.path.with_name("master.db-wal").read_bytes()
+    )
     async with filled.database.read() as connection:
         found = await read_account_secrets(connection, ("held", "waits"))
     assert found["held"].opened == {"credentials": cookies, "fingerprint": agent, "profile": None}
     assert found["waits"].opened == {"credentials": None, "fingerprint": None, "profile": None}
     loaded = await filled.load()
     held = loaded.accounts.get("held")
-    assert (held.has_credentials, held.has_fingerprint, loaded.proxies.get("p").has_password) == (True, True, True)
+    assert (held.has_credentials, held.has_fingerprint, loaded.proxies.get("p").has_password) == (
+        True,
+        True,
+        True,
+    )
     assert not loaded.accounts.get("waits").has_credentials
 
 
@@ -183,7 +228,9 @@ async def test_signs_of_life_never_go_back_in_the_file(filled):
         draft = Draft(filled.memory)
         draft.signs["w1"] = at
         await filled.commit(draft)
-        assert filled.ask_file("SELECT last_heartbeat FROM workers WHERE id = 'w1'") == [(expected,)]
+        assert filled.ask_file("SELECT last_heartbeat FROM workers WHERE id = 'w1'") == [
+            (expected,)
+        ]
     newcomer = Draft(filled.memory)
     newcomer.workers.put(make_worker("w3"))
     newcomer.signs["w3"] = 120
@@ -196,22 +243,40 @@ async def test_notifications_and_their_places_are_stored_together(filled):
     seq = draft.take_places(2)
     draft.notes += [
         Notification(
-            f"n{place}", place, NotificationType.SYSTEM, None, None, "t", "c", {"a": 1}, Priority.URGENT, False, None, 0
+            f"n{place}",
+            place,
+            NotificationType.SYSTEM,
+            None,
+            None,
+            "t",
+            "c",
+            {"a": 1},
+            Priority.URGENT,
+            False,
+            None,
+            0,
         )
         for place in (seq, seq + 1)
     ]
     await filled.commit(draft)
-    assert filled.ask_file("SELECT seq, data FROM notifications") == [(seq, '{"a":1}'), (seq + 1, '{"a":1}')]
+    assert filled.ask_file("SELECT seq, data FROM notifications") == [
+        (seq, '{"a":1}'),
+        (seq + 1, '{"a":1}'),
+    ]
     assert (await filled.load()).last_seq == seq + 1 == filled.memory.farm.last_seq
 
 
-async def test_of_a_thousand_rows_none_is_lost_where_the_file_is_read_in_portions(store, monkeypatch):
+async def test_of_a_thousand_rows_none_is_lost_where_the_file_is_read_in_portions(
+    store, monkeypatch
+):
     monkeypatch.setattr("master.store.farm.CHUNK", 7)
     draft = Draft(store.memory)
     draft.workers.put(make_worker("w"))
     for number in range(50):
         draft.accounts.put(make_account(f"{number:03}"))
-        draft.logins.put(make_login(f"l{number}", f"{number:03}", "w", status=list(SessionStatus)[number % 5]))
+        draft.logins.put(
+            make_login(f"l{number}", f"{number:03}", "w", status=list(SessionStatus)[number % 5])
+        )
     await store.commit(draft)
     loaded = await store.load()
     assert (len(loaded.accounts), len(loaded.logins)) == (50, 20)
@@ -222,7 +287,10 @@ async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled)
     filled.ask_file("UPDATE accounts SET assigned_worker_id = 'w2' WHERE id = 'held'")
     filled.ask_file("UPDATE workers SET assigned_accounts = 7 WHERE id = 'w1'")
     filled.memory.farm.replace(await filled.load())
-    assert [filled.memory.farm.workers.get(name).assigned_accounts for name in ("w1", "w2")] == [0, 1]
+    assert [filled.memory.farm.workers.get(name).assigned_accounts for name in ("w1", "w2")] == [
+        0,
+        1,
+    ]
     assert await filled.difference() is None, "or the farm would be loaded anew for ever"
     draft = Draft(filled.memory)
     draft.assign(draft.accounts.get("waits"), "w1", 0)
@@ -244,7 +312,9 @@ async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled)
         ("UPDATE login_sessions SET expires_at = 1", "open logins"),
     ],
 )
-async def test_an_audit_finds_in_what_the_file_was_changed_by_somebody_else(filled, elsewhere, said):
+async def test_an_audit_finds_in_what_the_file_was_changed_by_somebody_else(
+    filled, elsewhere, said
+):
     assert await filled.difference() is None
     filled.ask_file(elsewhere)
     assert said in str(await filled.difference())

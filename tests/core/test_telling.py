@@ -34,7 +34,9 @@ def register(core: Core, worker_id: str, most: int = 10_000) -> list[Turn]:
     """Let a worker come on a new socket."""
     sid = f"new socket of {worker_id}"
     core.memory.sessions.worker_sockets.add(sid)
-    event = decode(Register, {"workerId": worker_id, "capabilities": ["douyin"], "maxAccounts": most})
+    event = decode(
+        Register, {"workerId": worker_id, "capabilities": ["douyin"], "maxAccounts": most}
+    )
     return core.run(workers.register_worker, event, Caller("worker", sid))
 
 
@@ -71,7 +73,9 @@ def test_who_reads_slowly_is_told_of_the_next_once_what_waited_is_taken():
     core = Core()
     readers = Readers(core)
     core.add_worker(
-        "w", *hold("w", *(f"a{number:03}" for number in range(300)), stored_bytes=COOKIES), max_accounts=500
+        "w",
+        *hold("w", *(f"a{number:03}" for number in range(300)), stored_bytes=COOKIES),
+        max_accounts=500,
     )
     sid = "new socket of w"
     readers.waiting[sid] = PORTION_BYTES
@@ -100,7 +104,9 @@ def test_what_is_taken_from_a_worker_before_it_was_told_is_not_told_any_more():
         account = turn.draft.accounts.get("a")
         assert account is not None
         turn.draft.accounts.put(change(account, pinned_worker_id="other"))
-        return len(assignments.take_accounts(turn, [turn.draft.accounts.get("a")], "w", "pinned_elsewhere"))
+        return len(
+            assignments.take_accounts(turn, [turn.draft.accounts.get("a")], "w", "pinned_elsewhere")
+        )
 
     [turn] = core.run(take)
     assert told_to_stop(turn) == {"w": ["a"]}
@@ -119,7 +125,9 @@ def test_a_group_tells_no_more_than_it_may_hold_in_memory():
     core = Core()
     draft = core.begin().draft
     for number in range(100):
-        accounts = hold(f"w{number}", *(f"a{number}-{step}" for step in range(50)), stored_bytes=COOKIES)
+        accounts = hold(
+            f"w{number}", *(f"a{number}-{step}" for step in range(50)), stored_bytes=COOKIES
+        )
         core.add_worker(f"w{number}", *accounts)
         turn, _ = core.decide(hand_out, {f"w{number}": accounts}, draft=draft)
         draft.absorb(turn.draft)

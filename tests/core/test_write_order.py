@@ -40,7 +40,9 @@ def name_a_proxy_as_one_that_goes(draft):
 
 
 def pass_on_a_name(draft):
-    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))  # that of `held`, which gets another
+    draft.accounts.put(
+        replace(draft.accounts.get("waits"), account_id="x")
+    )  # that of `held`, which gets another
     draft.accounts.put(replace(draft.accounts.get("held"), account_id="z", monitor_interval=99))
 
 
@@ -88,7 +90,9 @@ def remove_a_worker_whose_accounts_move(draft):
     ],
     ids=lambda decide: decide.__name__,
 )
-async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it_was_decided(filled, decide):
+async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it_was_decided(
+    filled, decide
+):
     named = Draft(filled.memory)
     named.proxies.put(make_proxy("q"))
     for key, name in (("held", "x"), ("waits", "y")):
@@ -97,7 +101,9 @@ async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it
     filled.ask_file("DELETE FROM login_sessions WHERE id != 'login'")
     draft = Draft(filled.memory)
     if decide is remove_a_worker_whose_accounts_move:
-        filled.ask_file("UPDATE login_sessions SET worker_id = NULL")  # of ended ones memory knows nothing
+        filled.ask_file(
+            "UPDATE login_sessions SET worker_id = NULL"
+        )  # of ended ones memory knows nothing
     decide(draft)
     await filled.commit(draft)
     assert describe_farm(filled.memory.farm) == describe_file(filled.path)

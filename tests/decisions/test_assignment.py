@@ -73,7 +73,9 @@ def test_a_pinned_account_goes_nowhere_else():
 def test_who_is_pinned_takes_the_place_that_is_kept_for_its_own_login(kept, load, placed):
     accounts = [make_account("pinned", pinned_worker_id="b"), make_account("free", created_at=1)]
     found = place(accounts, [make_worker("b", load)], kept)
-    assert [(account.id, worker_id) for account, worker_id in found] == [(one, "b") for one in placed]
+    assert [(account.id, worker_id) for account, worker_id in found] == [
+        (one, "b") for one in placed
+    ]
 
 
 def test_of_two_queues_the_longest_known_goes_first_whichever_it_waits_in():
@@ -110,7 +112,11 @@ def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
     [
         (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b")], [("1", "b")]),
         (hold("a", "1"), [make_worker("a", 1), make_worker("b")], []),
-        (hold("a", "1", "2", "3"), [make_worker("a", 3), make_worker("b"), make_worker("c")], [("1", "b")]),
+        (
+            hold("a", "1", "2", "3"),
+            [make_worker("a", 3), make_worker("b"), make_worker("c")],
+            [("1", "b")],
+        ),
         (
             hold("a", "1", "2") + hold("b", "3", "4"),
             [make_worker("a", 2), make_worker("b", 2), make_worker("c")],
@@ -127,14 +133,27 @@ def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
             [("2", "b")],
         ),
         (
-            hold("a", "1", pinned_worker_id="a") + hold("a", "2", login_status=LoginStatus.LOGGING_IN),
+            hold("a", "1", pinned_worker_id="a")
+            + hold("a", "2", login_status=LoginStatus.LOGGING_IN),
             [make_worker("a", 2), make_worker("b")],
             [],
         ),
-        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", capabilities=("xiaohongshu",))], []),
+        (
+            hold("a", "1", "2"),
+            [make_worker("a", 2), make_worker("b", capabilities=("xiaohongshu",))],
+            [],
+        ),
         (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", max_accounts=0)], []),
-        (hold("a", "1", "2"), [make_worker("a", 2), make_worker("b", status=WorkerStatus.DISCONNECTED)], []),
-        (hold("a", "1", "2"), [make_worker("a", 2, status=WorkerStatus.DISCONNECTED), make_worker("b")], []),
+        (
+            hold("a", "1", "2"),
+            [make_worker("a", 2), make_worker("b", status=WorkerStatus.DISCONNECTED)],
+            [],
+        ),
+        (
+            hold("a", "1", "2"),
+            [make_worker("a", 2, status=WorkerStatus.DISCONNECTED), make_worker("b")],
+            [],
+        ),
     ],
 )
 def test_what_may_move_goes_to_a_worker_with_two_fewer_one_of_each(accounts, workers, moved):
@@ -142,7 +161,9 @@ def test_what_may_move_goes_to_a_worker_with_two_fewer_one_of_each(accounts, wor
 
 
 def move(accounts: list[Account], workers: list[Worker]) -> list[tuple[Account, str]]:
-    return find_moves(accounts, Counter(str(account.assigned_worker_id) for account in accounts), workers)
+    return find_moves(
+        accounts, Counter(str(account.assigned_worker_id) for account in accounts), workers
+    )
 
 
 def test_a_place_kept_for_a_login_is_no_reason_to_give_something_away():
@@ -166,7 +187,9 @@ def test_who_holds_more_than_it_takes_gives_and_gets_nothing():
 
 def test_of_two_alike_that_moves_which_has_moved_less():
     accounts = hold("a", "1", epoch=2) + hold("a", "2", epoch=1)
-    assert [account.id for account, _ in move(accounts, [make_worker("a", 2), make_worker("b")])] == ["2"]
+    assert [
+        account.id for account, _ in move(accounts, [make_worker("a", 2), make_worker("b")])
+    ] == ["2"]
 
 
 @pytest.mark.parametrize("status", [AccountStatus.PAUSED, AccountStatus.INACTIVE])
@@ -181,21 +204,31 @@ PLATFORMS = ("douyin", "xiaohongshu")
 @given(data=st.data())
 def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(data):
     workers = [
-        make_worker(f"w{number}", capabilities=data.draw(st.sampled_from([PLATFORMS, PLATFORMS[:1], PLATFORMS[1:]])))
+        make_worker(
+            f"w{number}",
+            capabilities=data.draw(st.sampled_from([PLATFORMS, PLATFORMS[:1], PLATFORMS[1:]])),
+        )
         for number in range(data.draw(st.integers(1, 5)))
     ]
     workers = [replace(worker, max_accounts=data.draw(st.integers(0, 8))) for worker in workers]
     owners = {}
     for number in range(data.draw(st.integers(0, 20))):
         platform = data.draw(st.sampled_from(PLATFORMS))
-        fitting = [one for one in workers if one.supports(platform) and list(owners.values()).count(one.id) < 8]
+        fitting = [
+            one
+            for one in workers
+            if one.supports(platform) and list(owners.values()).count(one.id) < 8
+        ]
         if fitting:
             owners[f"{number:02}", platform] = data.draw(st.sampled_from(fitting)).id
 
     def look():
         loads = Counter(owners.values())
         return (
-            [make_account(name, platform=platform, assigned_worker_id=w) for (name, platform), w in owners.items()],
+            [
+                make_account(name, platform=platform, assigned_worker_id=w)
+                for (name, platform), w in owners.items()
+            ],
             [replace(worker, assigned_accounts=loads[worker.id]) for worker in workers],
         )
 
@@ -243,7 +276,9 @@ def test_a_login_goes_to_the_owner_even_when_it_is_full():
 def test_an_account_is_due_when_its_interval_has_passed(passed, due):
     account = make_account("1", assigned_worker_id="w")
     handed_out = {} if passed is None else {"1": 100.0}
-    assert find_due([account], handed_out, 100.0 + (passed or 0)) == ({"w": [account]} if due else {})
+    assert find_due([account], handed_out, 100.0 + (passed or 0)) == (
+        {"w": [account]} if due else {}
+    )
 
 
 @pytest.mark.parametrize(

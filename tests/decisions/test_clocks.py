@@ -28,7 +28,8 @@ def test_a_start_believes_a_clock_that_stands_near_the_last_look(last_look, trus
 
 
 @pytest.mark.parametrize(
-    ("step_s", "trusted"), [(0, True), (STEP_S, True), (-STEP_S, True), (STEP_S + 1, False), (-STEP_S - 1, False)]
+    ("step_s", "trusted"),
+    [(0, True), (STEP_S, True), (-STEP_S, True), (STEP_S + 1, False), (-STEP_S - 1, False)],
 )
 def test_a_step_of_more_than_an_hour_is_doubted_either_way(step_s, trusted):
     before = Trust(NOW, MONOTONIC, MONOTONIC)

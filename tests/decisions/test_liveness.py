@@ -10,7 +10,9 @@ from master.model import Stall
 T = 30
 
 
-@pytest.mark.parametrize(("heard", "silent"), [(0, True), (69.9, True), (70, False), (100, False), (130, False)])
+@pytest.mark.parametrize(
+    ("heard", "silent"), [(0, True), (69.9, True), (70, False), (100, False), (130, False)]
+)
 def test_silent_is_who_was_not_heard_for_longer_than_the_timeout(heard, silent):
     assert find_silent([("w", heard)], 100, T) == ["w"] * silent
 
@@ -41,7 +43,11 @@ def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stal
         (31, [], True),
         (90, [], True),
         (90.1, [], False),
-        (90.1, [(85, 90)], False),  # it came when the worker was silent for long: it leaves it nothing more
+        (
+            90.1,
+            [(85, 90)],
+            False,
+        ),  # it came when the worker was silent for long: it leaves it nothing more
         (90.1, [(31, 90)], False),
         (90.1, [(30, 90)], True),  # nobody could have heard it since before its time was up
         (120, [(30, 90)], True),
@@ -49,9 +55,15 @@ def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stal
         (630, [(1, 600)], True),
         (630.1, [(1, 600)], False),
         (90.1, [(10, 15), (20, 25), (28, 33), (80, 88)], False),  # again and again
-        (91, [(10, 61), (65, 90)], True),  # the first of them was long, and is not over for a timeout yet
+        (
+            91,
+            [(10, 61), (65, 90)],
+            True,
+        ),  # the first of them was long, and is not over for a timeout yet
         (91.1, [(10, 61), (65, 91)], False),
     ],
 )
-def test_no_brake_holds_a_worker_for_longer_than_three_timeouts_but_after_one_long_stall(now, stalls, held):
+def test_no_brake_holds_a_worker_for_longer_than_three_timeouts_but_after_one_long_stall(
+    now, stalls, held
+):
     assert may_be_held(0, now, T, [Stall(*one) for one in stalls]) is held

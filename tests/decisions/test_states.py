@@ -37,12 +37,16 @@ def test_a_worker_follows_every_event_in_every_state(status, event):
         liveness.SIGN_OF_LIFE: WorkerStatus.CONNECTED,
         liveness.SILENCE: WorkerStatus.OFFLINE,
         liveness.GOODBYE: WorkerStatus.OFFLINE,
-        liveness.SOCKET_CLOSED: WorkerStatus.OFFLINE if status is WorkerStatus.OFFLINE else WorkerStatus.DISCONNECTED,
+        liveness.SOCKET_CLOSED: WorkerStatus.OFFLINE
+        if status is WorkerStatus.OFFLINE
+        else WorkerStatus.DISCONNECTED,
     }
     assert liveness.follow(status, event) is wanted[event]
 
 
-@pytest.mark.parametrize(("silence", "silent"), [(0, False), (29.9, False), (30, False), (30.1, True), (3600, True)])
+@pytest.mark.parametrize(
+    ("silence", "silent"), [(0, False), (29.9, False), (30, False), (30.1, True), (3600, True)]
+)
 def test_a_worker_last_heard_exactly_the_timeout_ago_is_alive(silence, silent):
     assert liveness.find_silent([("w", 1000.0)], 1000.0 + silence, 30) == (["w"] if silent else [])
 
@@ -51,12 +55,19 @@ def test_a_worker_last_heard_exactly_the_timeout_ago_is_alive(silence, silent):
     ("stored", "opens", "before", "after_failure"),
     [
         (False, True, LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED),
-        (False, False, LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED),  # a fingerprint alone logs nobody in
+        (
+            False,
+            False,
+            LoginStatus.NOT_LOGGED_IN,
+            LoginStatus.LOGIN_FAILED,
+        ),  # a fingerprint alone logs nobody in
         (True, True, LoginStatus.LOGGED_IN, LoginStatus.LOGGED_IN),
         (True, False, LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.CREDENTIALS_UNREADABLE),
     ],
 )
-def test_an_account_goes_back_to_what_its_stored_credentials_say(stored, opens, before, after_failure):
+def test_an_account_goes_back_to_what_its_stored_credentials_say(
+    stored, opens, before, after_failure
+):
     account = make_account("a", login_status=LoginStatus.LOGGING_IN, has_credentials=stored)
     assert login.login_status_before(account, opens=opens) is before
     assert login.login_status_after_failure(account, opens=opens) is after_failure

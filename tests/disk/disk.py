@@ -133,7 +133,12 @@ def dump(path: Path) -> dict[str, list[Any]]:
     """Return all rows of all tables, read past Master."""
     connection = sqlite3.connect(path)
     try:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in names}  # noqa: S608
+        names = [
+            row[0]
+            for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return {
+            name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in names
+        }
     finally:
         connection.close()

@@ -73,7 +73,9 @@ class Scene:
 
     async def add_account(self, name: str) -> tuple[int, Any, dict[str, Any]]:
         """Create an account over HTTP."""
-        return await self.call("POST", f"{ROOT}/accounts", json={"platform": "douyin", "account_name": name})
+        return await self.call(
+            "POST", f"{ROOT}/accounts", json={"platform": "douyin", "account_name": name}
+        )
 
     async def read_metrics(self) -> str:
         """Return what Prometheus is told."""
@@ -129,12 +131,18 @@ class Scene:
         check_farm(memory.farm, self.disk.path)
         assert memory.pending is None or memory.pending.is_empty()
         assert set(memory.sessions.seats) == {worker.id for worker in memory.farm.workers.all()}
-        assert memory.deadlines.expiries == {login.id: login.expires_at for login in memory.farm.logins.all()}
+        assert memory.deadlines.expiries == {
+            login.id: login.expires_at for login in memory.farm.logins.all()
+        }
 
 
 def heard_of(peer: Peer) -> list[str]:
     """Return of which comments a peer was told, in order."""
-    return [one["data"]["platform_id"] for one in peer.all("notification:new") if one["type"] == "comment"]
+    return [
+        one["data"]["platform_id"]
+        for one in peer.all("notification:new")
+        if one["type"] == "comment"
+    ]
 
 
 def check_refused(answer: Any) -> None:

@@ -33,7 +33,9 @@ def losing_the_answer(scene: Scene) -> Iterator[None]:
         scene.disk.late_fault = lambda step: None
 
 
-async def test_a_report_that_was_stored_after_all_is_refused_and_then_a_duplicate(scene: Scene) -> None:
+async def test_a_report_that_was_stored_after_all_is_refused_and_then_a_duplicate(
+    scene: Scene,
+) -> None:
     report = scene.make_report("short")
     with losing_the_answer(scene):
         check_refused(await scene.send(report))
@@ -57,16 +59,26 @@ async def test_who_was_told_of_nothing_is_told_when_he_comes_or_asks(scene: Scen
     late: Peer = await scene.bench.connect("admin")
     await late.ask("admin:status:request", {})
     assert name in heard_of(late), "it has reached nobody yet"
-    seen = max(one["seq"] for one in scene.device.all("notification:new") if name != one["data"].get("platform_id"))
-    synced = await scene.device.ask("client:sync:request", {"device_id": "device-1", "after_seq": seen - 2})
+    seen = max(
+        one["seq"]
+        for one in scene.device.all("notification:new")
+        if name != one["data"].get("platform_id")
+    )
+    synced = await scene.device.ask(
+        "client:sync:request", {"device_id": "device-1", "after_seq": seen - 2}
+    )
     assert name in [one["data"].get("platform_id") for one in synced["notifications"]]
 
 
-async def test_a_registration_that_was_stored_after_all_is_one_when_it_is_sent_again(scene: Scene) -> None:
+async def test_a_registration_that_was_stored_after_all_is_one_when_it_is_sent_again(
+    scene: Scene,
+) -> None:
     newcomer = await scene.bench.connect("worker")
     await make_account(scene.bench, "waits", platform="weibo")
     with losing_the_answer(scene):
-        check_refused(await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"])))
+        check_refused(
+            await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"]))
+        )
     await scene.settle_doubts()
     scene.check_memory()
     told = (await newcomer.ask("worker:heartbeat", {"workerId": "newcomer"}))["accountIds"]
@@ -93,7 +105,11 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
     with losing_the_answer(scene):
         status, headers, content = await scene.call("PATCH", path, json=wish)
     scene.disk.fault = lambda step: None
-    assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+    assert (status, headers["Retry-After"], content["error"]["code"]) == (
+        503,
+        "1",
+        "storage_trouble",
+    )
     await scene.settle_doubts()
     scene.check_memory()
     if happened:
@@ -106,7 +122,9 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
     [given] = (await other.hear("master:task:assign"))["accounts"]
     assert (given["id"], given["epoch"]) == (scene.account_id, 2)
     assert 0 < given["start_after_ms"] <= WAIT_MS, "whoever held it may not have heard of it yet"
-    assert (await other.ask("worker:heartbeat", {"workerId": "other"}))["accountIds"] == [scene.account_id]
+    assert (await other.ask("worker:heartbeat", {"workerId": "other"}))["accountIds"] == [
+        scene.account_id
+    ]
     assert (await scene.call("GET", path))[2]["account"]["epoch"] == 2, "it changed hands once"
     scene.check_memory()
 
@@ -130,7 +148,9 @@ async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_ot
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
-async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(scene: Scene, happened: bool) -> None:
+async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(
+    scene: Scene, happened: bool
+) -> None:
     names = [f"other-{number}" for number in range(4)]
     others = {name: await scene.bench.worker(name) for name in names}
     for name in names:
@@ -146,7 +166,9 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(s
     if not happened:
         scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
-        await scene.bench.run(give_up_silent)  # the worker that was always here, and other-0: two of five
+        await scene.bench.run(
+            give_up_silent
+        )  # the worker that was always here, and other-0: two of five
     scene.disk.fault = lambda step: None
     await scene.settle_doubts()
     watch = scene.bench.master.memory.watch
@@ -156,12 +178,16 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(s
         await pass_on(0, "other-0")
     await pass_on(15, *names[2:])
     await scene.bench.run(give_up_silent)
-    assert scene.bench.master.memory.watch.brakes == int(happened), "other-1 is the third of five within a timeout"
+    assert scene.bench.master.memory.watch.brakes == int(happened), (
+        "other-1 is the third of five within a timeout"
+    )
     scene.check_memory()
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
-async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(scene: Scene, happened: bool) -> None:
+async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(
+    scene: Scene, happened: bool
+) -> None:
     for name in ("other-0", "other-1"):
         await scene.bench.worker(name)
         await make_account(scene.bench, name, platform="douyin")
@@ -181,7 +207,9 @@ async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(sc
     scene.check_memory()
 
 
-async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(scene: Scene) -> None:
+async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(
+    scene: Scene,
+) -> None:
     peers = [scene.worker] * 3
     reports = [scene.make_report("short") for _ in peers]
     scene.disk.steps.clear()
@@ -261,7 +289,9 @@ async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_
     scene.check_memory()
 
 
-async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(scene: Scene) -> None:
+async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(
+    scene: Scene,
+) -> None:
     peers = [scene.worker] * 4
     with unreadable(scene) as tried:
         with losing_the_answer(scene):
@@ -274,7 +304,10 @@ async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_
         async with asyncio.timeout(10):
             while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - nobody tells when it is so
                 await asyncio.sleep(0)
-        others = [asyncio.ensure_future(peer.ask("worker:message:detected", scene.make_report())) for peer in peers]
+        others = [
+            asyncio.ensure_future(peer.ask("worker:message:detected", scene.make_report()))
+            for peer in peers
+        ]
         while scene.bench.master.turns.waiting < len(others):  # noqa: ASYNC110 - nobody tells when it is so
             await asyncio.sleep(0)
         scene.disk.go_on()
@@ -300,7 +333,9 @@ Act = Callable[[Scene], Awaitable[Any]]
 
 
 async def start_login(scene: Scene) -> Any:
-    return await scene.admin.ask("master:login:start", {"account_id": scene.account_id, "worker_id": "worker-1"})
+    return await scene.admin.ask(
+        "master:login:start", {"account_id": scene.account_id, "worker_id": "worker-1"}
+    )
 
 
 async def say_goodbye(scene: Scene) -> Any:
@@ -331,10 +366,18 @@ async def test_the_file_that_went_on_without_memory_overtakes_it_once(scene: Sce
         connection.execute("UPDATE accounts SET epoch = 5")
     path = f"/api/v1/accounts/{scene.account_id}"
     status, headers, content = await scene.call("PATCH", path, json={"monitor_interval": 99})
-    assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+    assert (status, headers["Retry-After"], content["error"]["code"]) == (
+        503,
+        "1",
+        "storage_trouble",
+    )
     await scene.settle_doubts()
     scene.check_memory()
     status, _, content = await scene.call("PATCH", path, json={"monitor_interval": 99})
-    assert (status, content["account"]["monitor_interval"], content["account"]["epoch"]) == (200, 99, 5)
+    assert (status, content["account"]["monitor_interval"], content["account"]["epoch"]) == (
+        200,
+        99,
+        5,
+    )
     assert await scene.is_ready() == (200, None), "that was no trouble of the disk"
     scene.check_memory()

@@ -90,7 +90,10 @@ async def test_a_group_that_fails_refuses_all_and_stores_none(
     notification = {"notification_id": scene.device.all("notification:new")[0]["id"]}
 
     def ask_all() -> list[asyncio.Future[Any]]:
-        asked = [reporter.ask("worker:message:detected", one) for reporter, one in zip(reporters, reports, strict=True)]
+        asked = [
+            reporter.ask("worker:message:detected", one)
+            for reporter, one in zip(reporters, reports, strict=True)
+        ]
         asked.append(newcomer.ask("worker:register", registration("newcomer")))
         asked.append(scene.device.ask("client:notification:ack", notification))
         return [asyncio.ensure_future(one) for one in asked]
@@ -176,20 +179,29 @@ async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam
     peer = scene.worker
     reports = [scene.make_report("short") for _ in range(150)]
     scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
-    for answer in await asyncio.gather(*(peer.ask("worker:message:detected", report) for report in reports)):
+    for answer in await asyncio.gather(
+        *(peer.ask("worker:message:detected", report) for report in reports)
+    ):
         check_refused(answer)
     scene.disk.fault = lambda step: None
-    answers = await asyncio.gather(*(peer.ask("worker:message:detected", report) for report in reports))
+    answers = await asyncio.gather(
+        *(peer.ask("worker:message:detected", report) for report in reports)
+    )
     assert [answer["inserted"] for answer in answers] == [1] * len(reports)
     assert [scene.stored(report) for report in reports] == [(1, 1)] * len(reports)
 
 
-async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(scene: Scene, jam: Jam) -> None:
+async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(
+    scene: Scene, jam: Jam
+) -> None:
     """The audit sees what the sweep before it has written in the same transaction; none of it is true if that fails."""
     turns = scene.bench.master.turns
     await jam.make()
     scene.bench.clock.advance(31)
-    asked = [asyncio.ensure_future(turns.run(operation, None)) for operation in (give_up_silent, audit_workers)]
+    asked = [
+        asyncio.ensure_future(turns.run(operation, None))
+        for operation in (give_up_silent, audit_workers)
+    ]
     await jam.wait_for(len(asked))
     scene.disk.fault = Second(IO_ERROR, lambda step: step.name == "commit")
     await jam.clear()
@@ -198,7 +210,9 @@ async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(scene
     scene.check_memory()
 
 
-async def test_a_registration_that_is_not_stored_takes_nothing_from_the_older_socket(scene: Scene) -> None:
+async def test_a_registration_that_is_not_stored_takes_nothing_from_the_older_socket(
+    scene: Scene,
+) -> None:
     newer = await scene.bench.connect("worker")
     scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
     check_refused(await newer.ask("worker:register", registration()))

@@ -80,7 +80,10 @@ class TestDiskThatHangs:
         report = scene.make_report()
         waiting = asyncio.ensure_future(scene.send(report))
         for _ in range(2):
-            assert await scene.is_ready() == (503, "The database cannot be relied on: it does not answer in time.")
+            assert await scene.is_ready() == (
+                503,
+                "The database cannot be relied on: it does not answer in time.",
+            )
         assert (await scene.call("GET", "/health/live"))[0] == 200
         assert (await scene.device.ask("client:heartbeat", {}))["success"]
         assert not waiting.done()
@@ -113,7 +116,9 @@ class TestConnectionsAsInProduction:
         monkeypatch.setattr(disk, "connect", None)
         return disk
 
-    async def test_a_lock_that_is_not_given_back_is_trouble(self, scene: Scene, bench: Bench) -> None:
+    async def test_a_lock_that_is_not_given_back_is_trouble(
+        self, scene: Scene, bench: Bench
+    ) -> None:
         report = scene.make_report()
         with closing(sqlite3.connect(scene.disk.path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")

@@ -25,7 +25,9 @@ from tests.disk.scene import LONG, check_refused
 from tests.disk.troubles import IO_ERROR
 
 resource = pytest.importorskip("resource", reason="limits of a process's files are Unix's")
-pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process's files")
+pytestmark = pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="only Linux limits another process's files"
+)
 
 
 class Child:
@@ -102,12 +104,20 @@ async def child(tmp_path: Path) -> AsyncIterator[Child]:
             await child.stop()
 
 
-async def test_a_process_whose_files_may_not_grow_refuses_lives_and_recovers(child: Child, tmp_path: Path) -> None:
+async def test_a_process_whose_files_may_not_grow_refuses_lives_and_recovers(
+    child: Child, tmp_path: Path
+) -> None:
     _, made = await child.post(f"{ROOT}/accounts", {"platform": "douyin", "account_name": "a"})
     account_id = made["account"]["id"]
-    worker, admin = [await Peer(namespace).connect(child.port) for namespace in ("/worker", "/admin")]
+    worker, admin = [
+        await Peer(namespace).connect(child.port) for namespace in ("/worker", "/admin")
+    ]
     assert (await worker.ask("worker:register", registration()))["success"]
-    report = {"type": "comment", "account_id": account_id, "messages": [{"platform_comment_id": "c", "content": LONG}]}
+    report = {
+        "type": "comment",
+        "account_id": account_id,
+        "messages": [{"platform_comment_id": "c", "content": LONG}],
+    }
     child.limit_files(0)
     for _ in range(2):
         check_refused(await worker.ask("worker:message:detected", report))
@@ -124,7 +134,10 @@ async def test_a_process_whose_files_may_not_grow_refuses_lives_and_recovers(chi
     for peer in (worker, admin):
         await peer.close()
     assert await child.stop() == 0
-    assert '"master_stopped"' in (tmp_path / "logs" / "master.log").read_text(encoding="utf-8").splitlines()[-1]
+    assert (
+        '"master_stopped"'
+        in (tmp_path / "logs" / "master.log").read_text(encoding="utf-8").splitlines()[-1]
+    )
     assert len(admin.all("notification:new")) == 1
     assert check(tmp_path / "master.db") == []
     with closing(sqlite3.connect(tmp_path / "master.db")) as connection:
@@ -140,7 +153,9 @@ async def test_a_master_that_is_told_to_stop_in_trouble_stops(child: Child) -> N
 
 
 async def test_a_disk_that_fails_at_the_start_is_said_in_words(disk: Disk) -> None:
-    master = Master(load_settings({"PORT": "0", "DB_PATH": str(disk.path)}, None), connect=disk.connect)
+    master = Master(
+        load_settings({"PORT": "0", "DB_PATH": str(disk.path)}, None), connect=disk.connect
+    )
     disk.fault = lambda step: IO_ERROR
     with pytest.raises(DatabaseFault, match=IO_ERROR):
         await master.start()

@@ -31,10 +31,16 @@ async def hand_out(scene: Scene) -> None:
 
 def refuse_reading_secrets(step: Step) -> str | None:
     """Fail whoever reads cookies, and nobody else."""
-    return IO_ERROR if not step.writer and step.starts("SELECT") and "credentials" in step.statement else None
+    return (
+        IO_ERROR
+        if not step.writer and step.starts("SELECT") and "credentials" in step.statement
+        else None
+    )
 
 
-async def test_what_is_due_and_cannot_be_opened_is_handed_out_at_the_next_look(scene: Scene) -> None:
+async def test_what_is_due_and_cannot_be_opened_is_handed_out_at_the_next_look(
+    scene: Scene,
+) -> None:
     await log_in(scene)
     told = len(scene.worker.all("master:task:assign"))
     scene.bench.clock.advance(21)
@@ -42,14 +48,18 @@ async def test_what_is_due_and_cannot_be_opened_is_handed_out_at_the_next_look(s
     scene.disk.fault = refuse_reading_secrets
     await hand_out(scene)
     await scene.beat()
-    assert len(scene.worker.all("master:task:assign")) == told, "without its cookies it would look like a theft"
+    assert len(scene.worker.all("master:task:assign")) == told, (
+        "without its cookies it would look like a theft"
+    )
     scene.disk.fault = lambda step: None
     await hand_out(scene)
     [due] = (await scene.worker.hear("master:task:assign", told + 1))["accounts"]
     assert due["credentials"] == SEALED
 
 
-async def test_who_registers_while_secrets_cannot_be_read_is_asked_to_come_again(scene: Scene) -> None:
+async def test_who_registers_while_secrets_cannot_be_read_is_asked_to_come_again(
+    scene: Scene,
+) -> None:
     await log_in(scene)
     scene.worker.heard.clear()
     scene.disk.fault = refuse_reading_secrets
@@ -63,7 +73,9 @@ async def test_who_registers_while_secrets_cannot_be_read_is_asked_to_come_again
     assert len(scene.worker.all("worker:registered")) == 2
 
 
-async def test_others_of_the_group_are_answered_though_its_secrets_cannot_be_read(scene: Scene) -> None:
+async def test_others_of_the_group_are_answered_though_its_secrets_cannot_be_read(
+    scene: Scene,
+) -> None:
     await log_in(scene)
     await make_account(scene.bench, "weibo", platform="weibo")
     newcomer = await scene.bench.connect("worker")
@@ -74,6 +86,8 @@ async def test_others_of_the_group_are_answered_though_its_secrets_cannot_be_rea
     check_refused(refused)
     assert added[0] == 201
     plain = registration("newcomer", capabilities=["weibo"])
-    assert len((await newcomer.ask("worker:register", plain))["accounts"]) == 1, "there is nothing sealed in it"
+    assert len((await newcomer.ask("worker:register", plain))["accounts"]) == 1, (
+        "there is nothing sealed in it"
+    )
     scene.disk.fault = lambda step: None
     scene.check_memory()

@@ -51,7 +51,11 @@ async def prepare_login(scene: Scene) -> Callable[[], Awaitable[Any]]:
 
 async def prepare_login_success(scene: Scene) -> Callable[[], Awaitable[Any]]:
     started = await (await prepare_login(scene))()
-    report = {"session_id": started["session_id"], "status": "success", "cookies": [{"name": "a", "value": "b"}]}
+    report = {
+        "session_id": started["session_id"],
+        "status": "success",
+        "cookies": [{"name": "a", "value": "b"}],
+    }
     return lambda: scene.worker.ask("worker:login:status", report)
 
 
@@ -84,7 +88,9 @@ class Trap:
 
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "from there on"])
 @pytest.mark.parametrize("prepare", ACTS.values(), ids=ACTS)
-async def test_a_step_that_fails_leaves_no_trace(scene: Scene, prepare: Act, for_good: bool) -> None:
+async def test_a_step_that_fails_leaves_no_trace(
+    scene: Scene, prepare: Act, for_good: bool
+) -> None:
     """What is refused at one step is asked again and refused at the next, until it is done; health mends in between."""
     act, before = await prepare(scene), scene.dump()
     for position in count():

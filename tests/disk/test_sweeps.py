@@ -34,7 +34,9 @@ class Broom:
     async def fail(self, name: str) -> None:
         """Look, and be refused at the commit: file and memory stay as they are."""
         before = self._scene.dump()
-        self._scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
+        self._scene.disk.fault = lambda step: (
+            IO_ERROR if step.writer and step.name == "commit" else None
+        )
         with pytest.raises(StorageTrouble):
             await self.sweep(name)
         self._scene.disk.fault = lambda step: None
@@ -85,7 +87,9 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
     await scene.disk.saw("UPDATE workers")
     beating = asyncio.create_task(scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
     taking = asyncio.create_task(others[0].ask("worker:heartbeat", {"workerId": "other-0"}))
-    assert (await others[1].ask("worker:heartbeat", {"workerId": "other-1"}))["success"], "later, and answered"
+    assert (await others[1].ask("worker:heartbeat", {"workerId": "other-1"}))["success"], (
+        "later, and answered"
+    )
     assert not beating.done()
     assert not taking.done()
     scene.disk.fault = lambda step: None
@@ -97,7 +101,9 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
     scene.check_memory()
 
 
-async def test_a_worker_that_was_not_given_up_after_all_is_answered(scene: Scene, broom: Broom) -> None:
+async def test_a_worker_that_was_not_given_up_after_all_is_answered(
+    scene: Scene, broom: Broom
+) -> None:
     await let_it_be_silent(scene)
     await broom.fail("liveness")
     await scene.bench.run(do_nothing)  # after a commit in doubt the farm is loaded anew
@@ -105,7 +111,9 @@ async def test_a_worker_that_was_not_given_up_after_all_is_answered(scene: Scene
     for _ in range(2):
         answer = await scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"})
         assert answer["accountIds"] == [scene.account_id]
-    assert scene.disk.steps == [], "memory answers again: a disk in trouble must not make workers stop"
+    assert scene.disk.steps == [], (
+        "memory answers again: a disk in trouble must not make workers stop"
+    )
     scene.check_memory()
 
 
@@ -126,7 +134,9 @@ async def test_an_account_that_could_not_be_moved_to_an_idle_worker_is_moved_aft
     scene.check_memory()
 
 
-async def test_an_alarm_that_could_not_be_raised_is_raised_after_all(scene: Scene, broom: Broom) -> None:
+async def test_an_alarm_that_could_not_be_raised_is_raised_after_all(
+    scene: Scene, broom: Broom
+) -> None:
     """Everybody is silent at once: the brake goes on together with the notification that says so, not before it."""
     for number in range(3):
         await scene.bench.worker(f"other-{number}")
@@ -158,10 +168,14 @@ async def test_signs_of_life_are_written_after_all(scene: Scene, broom: Broom) -
     await broom.fail("heartbeats")
     scene.bench.clock.advance(10)
     await broom.sweep("heartbeats")
-    assert broom.ask_file("SELECT last_heartbeat FROM workers") == [(int(scene.bench.clock.now()) - 10,)]
+    assert broom.ask_file("SELECT last_heartbeat FROM workers") == [
+        (int(scene.bench.clock.now()) - 10,)
+    ]
 
 
-async def test_what_was_delivered_is_marked_after_all_and_not_delivered_again(scene: Scene, broom: Broom) -> None:
+async def test_what_was_delivered_is_marked_after_all_and_not_delivered_again(
+    scene: Scene, broom: Broom
+) -> None:
     await broom.fail("delivered")
     await broom.fail("delivered")
     await broom.sweep("delivered")
@@ -179,25 +193,33 @@ async def test_the_audit_looks_again_and_the_schedule_needs_no_disk_that_takes_w
     scene: Scene, broom: Broom
 ) -> None:
     with closing(sqlite3.connect(scene.disk.path)) as connection, connection:
-        connection.execute("UPDATE accounts SET assigned_worker_id = NULL, login_status = 'logged_in'")
+        connection.execute(
+            "UPDATE accounts SET assigned_worker_id = NULL, login_status = 'logged_in'"
+        )
         connection.execute("UPDATE workers SET assigned_accounts = 0")
     scene.worker.heard.clear()
     scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     with pytest.raises(StorageTrouble):
         await broom.sweep("audit")
     scene.disk.fault = lambda step: None
-    await scene.bench.run(do_nothing)  # after a commit in doubt the farm is loaded anew: as the file says
+    await scene.bench.run(
+        do_nothing
+    )  # after a commit in doubt the farm is loaded anew: as the file says
     scene.check_memory()
     assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
     await broom.sweep("audit")
     assert broom.ask_file("SELECT assigned_worker_id FROM accounts") == [("worker-1",)]
     scene.check_memory()
-    assert [one["id"] for one in (await scene.worker.hear("master:task:assign"))["accounts"]] == [scene.account_id]
+    assert [one["id"] for one in (await scene.worker.hear("master:task:assign"))["accounts"]] == [
+        scene.account_id
+    ]
     scene.bench.clock.advance(21)
     await scene.beat()
     scene.disk.fault = lambda step: IO_ERROR if step.writer else None
     await broom.sweep("schedule")
-    assert [one["id"] for one in (await scene.worker.hear("master:task:assign", 2))["accounts"]] == [scene.account_id]
+    assert [
+        one["id"] for one in (await scene.worker.hear("master:task:assign", 2))["accounts"]
+    ] == [scene.account_id]
     scene.disk.fault = lambda step: None
 
 

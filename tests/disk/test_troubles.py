@@ -43,7 +43,9 @@ async def failing(request: pytest.FixtureRequest, scene: Scene) -> AsyncIterator
     await failing.end()
 
 
-async def test_a_report_is_refused_and_stored_once_when_the_disk_is_back(scene: Scene, failing: Failing) -> None:
+async def test_a_report_is_refused_and_stored_once_when_the_disk_is_back(
+    scene: Scene, failing: Failing
+) -> None:
     before, told = scene.dump(), (heard_of(scene.admin), heard_of(scene.device))
     report = scene.make_report()
     await failing.begin()
@@ -57,12 +59,17 @@ async def test_a_report_is_refused_and_stored_once_when_the_disk_is_back(scene: 
     await scene.settle()
     assert scene.stored(report) == (1, 1)
     for peer, earlier in zip((scene.admin, scene.device), told, strict=True):
-        assert heard_of(peer)[: len(earlier) + 1] == [*earlier, report["messages"][0]["platform_comment_id"]]
+        assert heard_of(peer)[: len(earlier) + 1] == [
+            *earlier,
+            report["messages"][0]["platform_comment_id"],
+        ]
         assert len(heard_of(peer)) == len(earlier) + 2
     scene.check_memory()
 
 
-async def test_master_says_that_it_is_not_ready_and_why_and_recovers_by_itself(scene: Scene, failing: Failing) -> None:
+async def test_master_says_that_it_is_not_ready_and_why_and_recovers_by_itself(
+    scene: Scene, failing: Failing
+) -> None:
     assert await scene.is_ready() == (200, None)
     await failing.begin()
     check_refused(await scene.send(scene.make_report()))
@@ -70,7 +77,11 @@ async def test_master_says_that_it_is_not_ready_and_why_and_recovers_by_itself(s
         status, reason = await scene.is_ready()
         assert (status, failing.reason in str(reason)) == (503, True), reason
     status, _, health = await scene.call("GET", "/health")
-    assert (status, health["status"], failing.reason in health["database"]) == (503, "degraded", True)
+    assert (status, health["status"], failing.reason in health["database"]) == (
+        503,
+        "degraded",
+        True,
+    )
     assert (await scene.call("GET", "/health/live"))[0] == 200
     await failing.end()
     assert await scene.is_ready() == (200, None)
@@ -92,12 +103,18 @@ async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_fi
         check_refused(await newcomer.ask("worker:register", registration("worker-2")))
         check_refused(await scene.worker.ask("worker:goodbye", {"workerId": "worker-1"}))
         check_refused(await scene.admin.ask("master:login:start", login))
-        check_refused(await scene.device.ask("client:notification:ack", {"notification_id": notification}))
+        check_refused(
+            await scene.device.ask("client:notification:ack", {"notification_id": notification})
+        )
         check_refused(await scene.device.ask("client:register", {"device_id": "device-1"}))
         for method, path in (("POST", "/accounts"), ("DELETE", f"/accounts/{scene.account_id}")):
             body = {"platform": "douyin", "account_name": "n"} if method == "POST" else None
             status, headers, content = await scene.call(method, ROOT + path, json=body)
-            assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+            assert (status, headers["Retry-After"], content["error"]["code"]) == (
+                503,
+                "1",
+                "storage_trouble",
+            )
         assert await scene.beat() == [scene.account_id]
     assert (await newcomer.hear("worker:registered"))["error"]["code"] == "storage_trouble"
     assert (await scene.admin.hear("admin:error"))["error"] == "storage_trouble"
@@ -107,24 +124,38 @@ async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_fi
     await failing.end()
     assert (await newcomer.ask("worker:register", registration("worker-2")))["success"]
     assert (await scene.admin.ask("master:login:start", login))["success"]
-    assert (await scene.device.ask("client:notification:ack", {"notification_id": notification}))["success"]
+    assert (await scene.device.ask("client:notification:ack", {"notification_id": notification}))[
+        "success"
+    ]
     assert (await scene.add_account("n"))[0] == 201
     assert (await scene.worker.ask("worker:goodbye", {"workerId": "worker-1"}))["released"] >= 1
     scene.check_memory()
 
 
-@pytest.mark.parametrize("failing", [TROUBLES[name] for name in READ_IN], ids=READ_IN, indirect=True)
-async def test_what_is_stored_can_be_read_as_long_as_the_readers_can(scene: Scene, failing: Failing) -> None:
+@pytest.mark.parametrize(
+    "failing", [TROUBLES[name] for name in READ_IN], ids=READ_IN, indirect=True
+)
+async def test_what_is_stored_can_be_read_as_long_as_the_readers_can(
+    scene: Scene, failing: Failing
+) -> None:
     """What memory holds is shown in any case; what only the file knows is refused while it cannot be read."""
     await failing.begin()
     check_refused(await scene.send(scene.make_report()))
     status, _, content = await scene.call("GET", f"{ROOT}/workers/worker-1")
     assert (status, content["worker"]["assigned_accounts"]) == (200, 1)
-    assert [one["id"] for one in content["worker"]["accounts"]] == await scene.beat() == [scene.account_id]
+    assert (
+        [one["id"] for one in content["worker"]["accounts"]]
+        == await scene.beat()
+        == [scene.account_id]
+    )
     status, headers, content = await scene.call("GET", f"{ROOT}/accounts")
     asked = await scene.admin.ask("admin:status:request", {})
     if failing.readers:
-        assert (status, headers["Retry-After"], content["error"]["code"]) == (503, "1", "storage_trouble")
+        assert (status, headers["Retry-After"], content["error"]["code"]) == (
+            503,
+            "1",
+            "storage_trouble",
+        )
         check_refused(asked)
     else:
         assert [one["id"] for one in content["accounts"]] == [scene.account_id]

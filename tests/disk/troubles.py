@@ -97,17 +97,28 @@ TROUBLES: dict[str, Callable[[], Trouble]] = {
     "locked by a writer": lambda: Locked("BEGIN IMMEDIATE"),
     "locked exclusively": lambda: Locked("BEGIN EXCLUSIVE"),
     "locked at the begin": lambda: Injected(LOCKED, lambda step: step.starts("BEGIN IMMEDIATE")),
-    "locked at the commit": lambda: Injected(LOCKED, lambda step: step.writer and step.name == "commit"),
+    "locked at the commit": lambda: Injected(
+        LOCKED, lambda step: step.writer and step.name == "commit"
+    ),
     "full": Full,
     "full at every write": lambda: Injected(FULL, lambda step: step.starts(*WRITES)),
-    "full at the commit": lambda: Injected(FULL, lambda step: step.writer and step.name == "commit"),
-    "I/O error at every write": lambda: Injected(IO_ERROR, lambda step: step.starts(*WRITES)),
-    "I/O error at the commit": lambda: Injected(IO_ERROR, lambda step: step.writer and step.name == "commit"),
-    "I/O error at the begin": lambda: Injected(IO_ERROR, lambda step: step.starts("BEGIN IMMEDIATE")),
-    "I/O error at every rollback too": lambda: Injected(
-        IO_ERROR, lambda step: step.starts(*WRITES, "ROLLBACK") or (step.writer and step.name == "rollback")
+    "full at the commit": lambda: Injected(
+        FULL, lambda step: step.writer and step.name == "commit"
     ),
-    "I/O error at every step": lambda: Injected(IO_ERROR, lambda step: step.writer and not step.starts("PRAGMA")),
+    "I/O error at every write": lambda: Injected(IO_ERROR, lambda step: step.starts(*WRITES)),
+    "I/O error at the commit": lambda: Injected(
+        IO_ERROR, lambda step: step.writer and step.name == "commit"
+    ),
+    "I/O error at the begin": lambda: Injected(
+        IO_ERROR, lambda step: step.starts("BEGIN IMMEDIATE")
+    ),
+    "I/O error at every rollback too": lambda: Injected(
+        IO_ERROR,
+        lambda step: step.starts(*WRITES, "ROLLBACK") or (step.writer and step.name == "rollback"),
+    ),
+    "I/O error at every step": lambda: Injected(
+        IO_ERROR, lambda step: step.writer and not step.starts("PRAGMA")
+    ),
     "I/O error at all": lambda: Injected(IO_ERROR, lambda step: True, readers=True),
     "gone": Gone,
 }

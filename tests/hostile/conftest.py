@@ -36,7 +36,9 @@ class Errors(logging.Handler):
     def take(self) -> list[str]:
         """Return what was found until now, and forget it."""
         gc.collect()  # a task's exception that nobody asked for is told when the task is thrown away
-        found = self._found + [str(line) for line in self._lines if line["log_level"] in ("error", "critical")]
+        found = self._found + [
+            str(line) for line in self._lines if line["log_level"] in ("error", "critical")
+        ]
         self._found.clear()
         self._lines.clear()
         return found

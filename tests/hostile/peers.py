@@ -47,7 +47,11 @@ class RawPeer:
     async def say(self, *frames: str | bytes) -> None:
         """Send frames as they are."""
         for frame in frames:
-            await (self._socket.send_str(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
+            await (
+                self._socket.send_str(frame)
+                if isinstance(frame, str)
+                else self._socket.send_bytes(frame)
+            )
 
     async def say_to_the_end(self, *frames: str | bytes) -> None:
         """Send frames, even if Master hangs up meanwhile."""
@@ -85,7 +89,9 @@ class RawPeer:
         """Return the next text packet; a ping is answered on the way."""
         while True:
             message = await self._socket.receive()
-            assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), "the connection is gone"
+            assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), (
+                "the connection is gone"
+            )
             if message.data == "2":
                 await self._socket.send_str("3")
             elif isinstance(message.data, str):
@@ -104,7 +110,10 @@ def write_event(namespace: str, event: str, shape: Shape, id: int | None) -> lis
 async def join(port: int, namespace: str) -> AsyncIterator[RawPeer]:
     """Give a raw peer that has joined `namespace`."""
     url = f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, max_msg_size=0) as socket,
+    ):
         peer = RawPeer(socket, namespace)
         await peer.next_text()
         await peer.say(f"40{namespace},")

@@ -18,7 +18,9 @@ from tests.hostile.world import Bystanders, Stage, introduction, read_example, w
 from tests.hostile.zoo import Shape, plan_shapes
 
 EVENTS = [(name, route) for name, routes in NAMESPACES.items() for route in routes.values()]
-EACH_EVENT = pytest.mark.parametrize(("name", "route"), EVENTS, ids=[f"{n}-{r.event}" for n, r in EVENTS])
+EACH_EVENT = pytest.mark.parametrize(
+    ("name", "route"), EVENTS, ids=[f"{n}-{r.event}" for n, r in EVENTS]
+)
 
 WHO_IT_IS = {"worker:register", "worker:goodbye", "client:register"}
 """After these a peer may be somebody else, or nobody."""
@@ -61,7 +63,10 @@ async def test_every_shape_is_answered_and_a_refusal_leaves_no_trace(
     bench: Bench, bystanders: Bystanders, stage: Stage, name: str, route: Route
 ) -> None:
     await bystanders.work()
-    async with join(bench.master.port, "/worker") as worker, join(bench.master.port, f"/{name}") as peer:
+    async with (
+        join(bench.master.port, "/worker") as worker,
+        join(bench.master.port, f"/{name}") as peer,
+    ):
         await introduce(worker if name == "admin" else peer)
         counts = await throw_all(bench, stage, peer, route)
         assert counts["done"]
@@ -80,15 +85,37 @@ async def test_whoever_has_not_said_who_it_is_is_answered_as_well(bench: Bench, 
 
 @pytest.mark.parametrize("name", NAMESPACES)
 async def test_unknown_and_reserved_names_are_refused(bench: Bench, name: str) -> None:
-    names = ["", "*", "connect", "disconnect", "connect_error", "message", "error", "ping", "reserved", "trigger_event"]
-    names += ["__class__", "on_connect", "x" * 60_000, "\u2603", "a\nb", "a\x00b", "Worker:Register", "admin:auth "]
+    names = [
+        "",
+        "*",
+        "connect",
+        "disconnect",
+        "connect_error",
+        "message",
+        "error",
+        "ping",
+        "reserved",
+        "trigger_event",
+    ]
+    names += [
+        "__class__",
+        "on_connect",
+        "x" * 60_000,
+        "\u2603",
+        "a\nb",
+        "a\x00b",
+        "Worker:Register",
+        "admin:auth ",
+    ]
     others = [event for other in NAMESPACES if other != name for event in NAMESPACES[other]]
     async with join(bench.master.port, f"/{name}") as peer:
         for event in names + [event for event in others if event not in NAMESPACES[name]]:
             assert (await peer.ask(event, Shape(("{}",))))["error"]["code"] == "unknown_event"
 
 
-async def test_bystanders_work_while_everybody_else_misbehaves(bench: Bench, bystanders: Bystanders) -> None:
+async def test_bystanders_work_while_everybody_else_misbehaves(
+    bench: Bench, bystanders: Bystanders
+) -> None:
     async def misbehave(name: str) -> None:
         async with join(bench.master.port, f"/{name}") as peer:
             for route in NAMESPACES[name].values():
@@ -112,6 +139,8 @@ async def read_everything(bench: Bench) -> None:
     async with aiohttp.ClientSession() as session:
         for endpoint in ENDPOINTS:
             if endpoint.method == "GET" and "{" not in endpoint.path:
-                async with session.get(f"http://127.0.0.1:{bench.master.port}{ROOT}{endpoint.path}") as answer:
+                async with session.get(
+                    f"http://127.0.0.1:{bench.master.port}{ROOT}{endpoint.path}"
+                ) as answer:
                     assert answer.status == 200, endpoint.path
     assert check(bench.master.settings.db_path) == []

@@ -32,13 +32,19 @@ REFUSED = {
     "a control character in a header": GET + b"A: secret-of-the-request\x00\r\n\r\n",
     "no colon": GET + b"Authorization Bearer secret-of-the-request\r\n\r\n",
     "a blank in the first line": b"GET /secret-of-the-request x HTTP/1.1\r\nHost: x\r\n\r\n",
-    "headers of 100 kB": GET + b"A: " + b"x" * 8_000 + b"\r\n" + (b"B: " + b"x" * 8_000 + b"\r\n") * 12 + b"\r\n",
+    "headers of 100 kB": GET
+    + b"A: "
+    + b"x" * 8_000
+    + b"\r\n"
+    + (b"B: " + b"x" * 8_000 + b"\r\n") * 12
+    + b"\r\n",
     "bytes in the path": b"GET /api/v1/accounts/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "no such address": b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
     "a negative length": POST + b"Content-Length: -1\r\n\r\n{}",
     "a length that is no number": POST + b"Content-Length: x\r\n\r\n{}",
     "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "length and chunks": POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "length and chunks": POST
+    + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a chunk that is no number": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     "an unknown transfer": POST + b"Transfer-Encoding: x\r\n\r\n{}",
     "an unknown expectation": POST + b"Expect: x\r\nContent-Length: 2\r\n\r\n{}",
@@ -82,7 +88,9 @@ async def send(bench: Bench, data: bytes, *, hang_up: bool = False) -> bytes:
         await writer.wait_closed()
 
 
-async def test_what_is_hardly_http_is_refused_and_not_repeated(bench: Bench, bystanders: Bystanders) -> None:
+async def test_what_is_hardly_http_is_refused_and_not_repeated(
+    bench: Bench, bystanders: Bystanders
+) -> None:
     for label, data in REFUSED.items():
         answer = await send(bench, data)
         assert answer.startswith(b"HTTP/1."), label
@@ -91,7 +99,9 @@ async def test_what_is_hardly_http_is_refused_and_not_repeated(bench: Bench, bys
     await bystanders.work()
 
 
-async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(bench: Bench, bystanders: Bystanders) -> None:
+async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(
+    bench: Bench, bystanders: Bystanders
+) -> None:
     before = take_census(bench)
     for frame in FRAMES.values():
         await send(bench, SHAKE + KEY + b"Sec-WebSocket-Version: 13\r\n\r\n" + frame)
@@ -99,17 +109,23 @@ async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(bench: Bench
     await bystanders.work()
 
 
-async def test_a_packed_body_is_refused_unread_whatever_it_holds(bench: Bench, bystanders: Bystanders) -> None:
+async def test_a_packed_body_is_refused_unread_whatever_it_holds(
+    bench: Bench, bystanders: Bystanders
+) -> None:
     for content in (b'{"platform": "p", "account_name": "n"}', b" " * 50_000_000):
         packed = gzip.compress(content)
-        head = b"Content-Encoding: gzip\r\nContent-Length: " + str(len(packed)).encode() + b"\r\n\r\n"
+        head = (
+            b"Content-Encoding: gzip\r\nContent-Length: " + str(len(packed)).encode() + b"\r\n\r\n"
+        )
         assert (await send(bench, POST + head + packed))[9:12] == b"415"
         assert (await send(bench, POLL + head + packed))[9:12] == b"415"
     await bystanders.work()
 
 
 @pytest.mark.parametrize(
-    "rest", [b"Content-Length: 100\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"], ids=["cut", "chunks"]
+    "rest",
+    [b"Content-Length: 100\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"],
+    ids=["cut", "chunks"],
 )
 async def test_a_body_that_ends_in_the_middle_is_no_error_of_ours(
     bench: Bench, bystanders: Bystanders, errors: Errors, rest: bytes

@@ -141,7 +141,9 @@ async def ask_again(peer: RawPeer) -> dict[int, object]:
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-async def test_a_broken_packet_of_any_event_is_answered(bench: Bench, bystanders: Bystanders, name: str) -> None:
+async def test_a_broken_packet_of_any_event_is_answered(
+    bench: Bench, bystanders: Bystanders, name: str
+) -> None:
     before = take_census(bench)
     async with join(bench.master.port, f"/{name}") as peer:
         for event in NAMESPACES[name]:
@@ -168,7 +170,9 @@ async def test_a_binary_packet_without_all_its_parts_is_answered(
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-async def test_packets_that_ask_for_nothing_do_no_harm(bench: Bench, bystanders: Bystanders, name: str) -> None:
+async def test_packets_that_ask_for_nothing_do_no_harm(
+    bench: Bench, bystanders: Bystanders, name: str
+) -> None:
     before = take_census(bench)
     for frames in NO_QUESTION:
         async with join(bench.master.port, f"/{name}") as peer:
@@ -178,11 +182,15 @@ async def test_packets_that_ask_for_nothing_do_no_harm(bench: Bench, bystanders:
     await bystanders.work()
 
 
-async def test_nothing_is_left_of_a_connection_that_ends_in_the_middle(bench: Bench, bystanders: Bystanders) -> None:
+async def test_nothing_is_left_of_a_connection_that_ends_in_the_middle(
+    bench: Bench, bystanders: Bystanders
+) -> None:
     before = take_census(bench)
     for frames in DEATHS:
         async with join(bench.master.port, "/worker") as peer:
-            await peer.say_to_the_end(*(fill(frame, peer.namespace, "worker:heartbeat") for frame in frames))
+            await peer.say_to_the_end(
+                *(fill(frame, peer.namespace, "worker:heartbeat") for frame in frames)
+            )
         await wait_until_gone(bench, before)
     await bystanders.work()
 
@@ -199,7 +207,9 @@ async def test_a_frame_that_is_no_packet_is_skipped(bench: Bench, errors: Errors
 
 async def test_an_empty_frame_is_not_the_end(bench: Bench) -> None:
     async with join(bench.master.port, "/worker") as peer:
-        await peer.say("", b"", fill('451-{ns},1["{event}",{hole}]', peer.namespace, "worker:heartbeat"), b"")
+        await peer.say(
+            "", b"", fill('451-{ns},1["{event}",{hole}]', peer.namespace, "worker:heartbeat"), b""
+        )
         assert 1 in await ask_again(peer)
 
 

@@ -20,7 +20,17 @@ from tests.hostile.world import Bystanders, take_census, wait_until_gone
 QUESTION = '42/worker,77["worker:heartbeat",[]]'
 SEPARATOR = "\x1e"
 
-BROKEN_POSTS = [b"4", b"d=42", b"bAAAA", b"4" + b"[" * 100_000, b"42/worker,", b"4x", b"3", b"5", b""]
+BROKEN_POSTS = [
+    b"4",
+    b"d=42",
+    b"bAAAA",
+    b"4" + b"[" * 100_000,
+    b"42/worker,",
+    b"4x",
+    b"3",
+    b"5",
+    b"",
+]
 """Bodies that hold nothing to be answered, of packets that Engine.IO can read."""
 
 UNREADABLE_POSTS = [b"x", b"\xff\xfe", b"9", b"dd", b"d=", b"bA", b"\x1e", b"\x00"]
@@ -87,7 +97,9 @@ async def test_a_broken_post_does_no_harm(bench: Bench, bystanders: Bystanders) 
     await bystanders.work()
 
 
-async def test_a_post_that_holds_no_packet_is_no_error_of_ours(bench: Bench, errors: Errors) -> None:
+async def test_a_post_that_holds_no_packet_is_no_error_of_ours(
+    bench: Bench, errors: Errors
+) -> None:
     async with poll(bench) as peer:
         for body in UNREADABLE_POSTS:
             assert await peer.post(body) in (200, 400)
@@ -96,7 +108,13 @@ async def test_a_post_that_holds_no_packet_is_no_error_of_ours(bench: Bench, err
 
 
 async def test_a_packet_that_cannot_be_read_costs_no_other_its_answer(bench: Bench) -> None:
-    packets = ["x", '42/worker,1["worker:heartbeat",[]]', "", '42/worker,2["worker:heartbeat",[]]', "9"]
+    packets = [
+        "x",
+        '42/worker,1["worker:heartbeat",[]]',
+        "",
+        '42/worker,2["worker:heartbeat",[]]',
+        "9",
+    ]
     async with poll(bench) as peer:
         await peer.post(SEPARATOR.join(packets))
         said = await peer.ask_again()
@@ -107,7 +125,9 @@ async def test_a_packet_that_cannot_be_read_costs_no_other_its_answer(bench: Ben
 async def test_a_post_over_the_limit_is_refused_though_its_peer_does_not_poll(bench: Bench) -> None:
     before = take_census(bench)
     async with poll(bench) as peer:
-        with suppress(aiohttp.ClientOSError):  # it is hung up on while it still sends, and may not read why
+        with suppress(
+            aiohttp.ClientOSError
+        ):  # it is hung up on while it still sends, and may not read why
             assert await peer.post(io.BytesIO(b"4" * 17_000_000)) == 400
         assert take_census(bench) == before
     async with poll(bench) as peer:
@@ -124,7 +144,9 @@ async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench)
     async with poll(bench) as peer:
         assert await peer.post(write(b'42/worker,1["worker:', b'heartbeat",[]]')) == 200
         assert "43/worker,1[" in await peer.ask_again()
-        with suppress(aiohttp.ClientOSError):  # it is hung up on while it still sends, and may not read why
+        with suppress(
+            aiohttp.ClientOSError
+        ):  # it is hung up on while it still sends, and may not read why
             assert await peer.post(write(*[b"4" * 1_000_000] * 17)) == 400
         assert take_census(bench) == before
 
@@ -160,7 +182,9 @@ async def test_a_strange_question_is_refused(bench: Bench, bystanders: Bystander
     async with aiohttp.ClientSession() as session:
         for method, query in product(methods, QUERIES):
             url = URL(f"http://127.0.0.1:{bench.master.port}/socket.io/?{query}", encoded=True)
-            async with session.request(method, url, data=b"x" if method in ("POST", "PUT") else None) as answer:
+            async with session.request(
+                method, url, data=b"x" if method in ("POST", "PUT") else None
+            ) as answer:
                 await answer.read()
                 assert answer.status < 500, query
     await bystanders.work()

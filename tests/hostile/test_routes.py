@@ -38,13 +38,30 @@ NO_JSON = [
 """Bodies that are hardly text."""
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "NewAccount": {"platform": "douyin", "account_name": "n", "monitor_interval": 20, "status": "active"},
+    "NewAccount": {
+        "platform": "douyin",
+        "account_name": "n",
+        "monitor_interval": 20,
+        "status": "active",
+    },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "NewLogin": {"worker_id": WORKER},
-    "NewProxy": {"name": "n", "server": "127.0.0.1:1", "protocol": "socks5", "username": "u", "password": "p"},
+    "NewProxy": {
+        "name": "n",
+        "server": "127.0.0.1:1",
+        "protocol": "socks5",
+        "username": "u",
+        "password": "p",
+    },
     "ProxyChange": {"name": "p", "server": "127.0.0.1:1"},
     "ProxyTrial": {"target": "127.0.0.1:1", "timeout_s": 1},
-    "NewWorkerConfig": {"worker_id": "w", "command": "c", "args": ["a"], "env": {"A": "b"}, "max_accounts": 1},
+    "NewWorkerConfig": {
+        "worker_id": "w",
+        "command": "c",
+        "args": ["a"],
+        "env": {"A": "b"},
+        "max_accounts": 1,
+    },
     "WorkerConfigChange": {"args": ["a"], "env": {"A": "b"}, "auto_start": False},
 }
 """One valid body per type."""
@@ -108,7 +125,9 @@ def of_noun(noun: str) -> Iterator[Endpoint]:
 
 def fill(endpoint: Endpoint, noun: str, names: dict[str, str]) -> str:
     """Return the route's path with an existing thing's name."""
-    return ROOT + endpoint.path.replace("{id}", quote(names.get(noun, "x"), safe="")).replace("{kind}", "comments")
+    return ROOT + endpoint.path.replace("{id}", quote(names.get(noun, "x"), safe="")).replace(
+        "{kind}", "comments"
+    )
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -118,7 +137,11 @@ async def test_what_is_malformed_is_refused_without_a_trace_or_done(
     with watch(bench) as witness:
         for endpoint in of_noun(noun):
             path = fill(endpoint, noun, names)
-            requests = [*with_bodies(endpoint, path), *with_queries(endpoint, path), *with_paths(endpoint)]
+            requests = [
+                *with_bodies(endpoint, path),
+                *with_queries(endpoint, path),
+                *with_paths(endpoint),
+            ]
             for label, url, body in requests:
                 if await caller.ask(endpoint.method, url, body) < 400:
                     witness.look()
@@ -161,7 +184,11 @@ def with_paths(endpoint: Endpoint) -> Malformed:
     for part in ("{id}", "{kind}"):
         if part in endpoint.path:
             for text in ODD_TEXTS:
-                path = endpoint.path.replace(part, text).replace("{kind}", "comments").replace("{id}", "x")
+                path = (
+                    endpoint.path.replace(part, text)
+                    .replace("{kind}", "comments")
+                    .replace("{id}", "x")
+                )
                 yield f"{part} is {text}", ROOT + path, body
 
 
@@ -182,11 +209,22 @@ async def test_a_method_that_a_route_does_not_have_is_refused(bench: Bench, call
 
 async def test_what_lies_beside_the_api_is_as_hard(bench: Bench, bystanders: Bystanders) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
-        for path in ("/", "/health", "/health/live", "/health/ready", "/metrics", "/favicon.ico", "//", "/%ff"):
+        for path in (
+            "/",
+            "/health",
+            "/health/live",
+            "/health/ready",
+            "/metrics",
+            "/favicon.ico",
+            "//",
+            "/%ff",
+        ):
             for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE"):
                 for query in ODD_QUERIES:
                     url = URL(f"http://127.0.0.1:{bench.master.port}{path}?{query}", encoded=True)
-                    async with session.request(method, url, data=b"{" if method == "POST" else None) as answer:
+                    async with session.request(
+                        method, url, data=b"{" if method == "POST" else None
+                    ) as answer:
                         await answer.read()
                     assert answer.status in (200, 404, 405), url
     await bystanders.work()

@@ -28,10 +28,18 @@ BOUNDED = settings(
     deadline=None,
     verbosity=Verbosity.quiet,
     # one Master takes all examples: what it has become by then is part of the test
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 
-SAFE = [endpoint for endpoint in ENDPOINTS if endpoint.method != "DELETE" and "/lifecycle/" not in endpoint.path]
+SAFE = [
+    endpoint
+    for endpoint in ENDPOINTS
+    if endpoint.method != "DELETE" and "/lifecycle/" not in endpoint.path
+]
 """Routes that neither remove what the next request names nor start a process."""
 
 NO_QUERY: Values = st.just({})
@@ -91,13 +99,20 @@ async def test_any_request_is_answered_and_a_refusal_leaves_no_trace(
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
         caller = Caller(session, bench.master.port)
         with watch(bench) as witness:
-            for endpoint in data.draw(st.lists(st.sampled_from(SAFE), min_size=6, max_size=6), label="routes"):
+            for endpoint in data.draw(
+                st.lists(st.sampled_from(SAFE), min_size=6, max_size=6), label="routes"
+            ):
                 path = endpoint.path.replace("{id}", names["id"]).replace("{kind}", "comments")
                 query = data.draw(almost_query(endpoint.query, names) | NO_QUERY, label="query")
                 body = None
                 if endpoint.body is not None:
-                    body = json.dumps(data.draw(almost(endpoint.body, names), label="body")).encode()
-                if await caller.ask(endpoint.method, f"{ROOT}{path}?{urlencode(query)}", body) < 400:
+                    body = json.dumps(
+                        data.draw(almost(endpoint.body, names), label="body")
+                    ).encode()
+                if (
+                    await caller.ask(endpoint.method, f"{ROOT}{path}?{urlencode(query)}", body)
+                    < 400
+                ):
                     witness.look()
                 else:
                     assert witness.nothing_changed()

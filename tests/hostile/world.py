@@ -28,14 +28,18 @@ WORKER, DEVICE = "bad-worker", "bad-device"
 
 def read_example(namespace: str, event: str) -> dict[str, Any]:
     """Return the documented example of an event."""
-    example: dict[str, Any] = json.loads((EXAMPLES / namespace / f"{event}.json").read_text(encoding="utf-8"))
+    example: dict[str, Any] = json.loads(
+        (EXAMPLES / namespace / f"{event}.json").read_text(encoding="utf-8")
+    )
     return example
 
 
 class Bystanders:
     """A worker, an administrator and a device that do their work, whatever others do."""
 
-    def __init__(self, bench: Bench, worker: Peer, admin: Peer, device: Peer, account_id: str) -> None:
+    def __init__(
+        self, bench: Bench, worker: Peer, admin: Peer, device: Peer, account_id: str
+    ) -> None:
         self._bench = bench
         self._worker = worker
         self._admin = admin
@@ -48,7 +52,13 @@ class Bystanders:
         """Connect all three, with one account of their own."""
         account = await make_account(bench, "bystander", platform="quiet")
         worker = await bench.worker("good-worker", capabilities=["quiet"])
-        return cls(bench, worker, await bench.connect("admin"), await bench.device("good-device"), account["id"])
+        return cls(
+            bench,
+            worker,
+            await bench.connect("admin"),
+            await bench.device("good-device"),
+            account["id"],
+        )
 
     async def work(self) -> None:
         """Beat, report and be told once: nobody has lost anything."""
@@ -65,7 +75,9 @@ class Bystanders:
     async def _hear(self, peer: Peer, number: int) -> None:
         """Wait for the notification of message `number`; others' messages may come between."""
         wanted = f"good-{number}"
-        while wanted not in {one["data"].get("platform_id") for one in peer.all("notification:new")}:
+        while wanted not in {
+            one["data"].get("platform_id") for one in peer.all("notification:new")
+        }:
             await peer.hear("notification:new", len(peer.all("notification:new")) + 1)
 
 
@@ -104,13 +116,20 @@ class Stage:
             "notification_id": self._notification_id,
         }
         if "session_id" in example and event != "master:login:start":
-            started = await self._bench.run(start_login, StartLogin(account_id=self._account_id, worker_id=WORKER))
+            started = await self._bench.run(
+                start_login, StartLogin(account_id=self._account_id, worker_id=WORKER)
+            )
             real["session_id"] = started["session_id"]
         return example | {name: value for name, value in real.items() if name in example}
 
     async def restore(self) -> None:
         """Make the account again what any worker may log in."""
-        wish = AccountChange(id=self._account_id, platform="douyin", status=AccountStatus.ACTIVE, pinned_worker_id=None)
+        wish = AccountChange(
+            id=self._account_id,
+            platform="douyin",
+            status=AccountStatus.ACTIVE,
+            pinned_worker_id=None,
+        )
         await self._bench.run(change_account, wish)
 
     async def find_id(self, table: str) -> str:
@@ -149,10 +168,15 @@ class Witness:
 
     def _read_memory(self) -> Any:
         farm, sessions, deadlines = self._memory.farm, self._memory.sessions, self._memory.deadlines
-        tables = {table.kind.name: {table.kind.key(one): one for one in table.all()} for table in farm.tables}
+        tables = {
+            table.kind.name: {table.kind.key(one): one for one in table.all()}
+            for table in farm.tables
+        }
         seats = {seat.worker_id: (seat.sid, set(seat.owed)) for seat in sessions.seats.values()}
         sockets = (sessions.worker_of_socket, sessions.clients)
-        return copy.deepcopy((tables, farm.last_seq, self._memory.watch, seats, sockets, deadlines.expiries))
+        return copy.deepcopy(
+            (tables, farm.last_seq, self._memory.watch, seats, sockets, deadlines.expiries)
+        )
 
 
 @contextmanager

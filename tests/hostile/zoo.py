@@ -124,7 +124,9 @@ def _fill_in(path: Path, text: str, attachments: tuple[bytes, ...] = ()) -> Buil
 
 def find_places(example: Any, schema: Mapping[str, Any]) -> list[Path]:
     """Return every place inside the example, and the fields of the type that the example leaves out."""
-    return list(dict.fromkeys([*_walk(example, ()), *((name,) for name in schema.get("properties", {}))]))
+    return list(
+        dict.fromkeys([*_walk(example, ()), *((name,) for name in schema.get("properties", {}))])
+    )
 
 
 def _walk(value: Any, path: Path) -> Iterator[Path]:
@@ -155,7 +157,9 @@ def _break_limits(schema: Mapping[str, Any], path: Path) -> dict[str, str]:
             for count in (rule["maxItems"], rule["maxItems"] + 1):
                 found[f"{count} items"] = json.dumps(["x"] * count)
         if "additionalProperties" in rule and isinstance(rule.get("additionalProperties"), Mapping):
-            found["a thousand names"] = json.dumps({f"name{number}": "x" for number in range(1_000)})
+            found["a thousand names"] = json.dumps(
+                {f"name{number}": "x" for number in range(1_000)}
+            )
     return found
 
 
@@ -178,7 +182,10 @@ def _put(value: Any, path: Path, new: Any) -> Any:
     step = path[0]
     if isinstance(value, list):
         assert isinstance(step, int)
-        return [_put(inner, path[1:], new) if index == step else inner for index, inner in enumerate(value)]
+        return [
+            _put(inner, path[1:], new) if index == step else inner
+            for index, inner in enumerate(value)
+        ]
     return {**value, step: _put(value.get(step), path[1:], new)}
 
 

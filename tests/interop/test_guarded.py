@@ -19,7 +19,9 @@ WALK_TIMEOUT_S = 60
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Target]:
-    with Target(settings={"WORKER_TOKENS": f"js-worker:{WORKER}", "ADMIN_TOKENS": f"anna:{ADMIN}"}) as target:
+    with Target(
+        settings={"WORKER_TOKENS": f"js-worker:{WORKER}", "ADMIN_TOKENS": f"anna:{ADMIN}"}
+    ) as target:
         yield target
 
 

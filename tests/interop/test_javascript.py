@@ -75,12 +75,17 @@ def test_a_login_that_ended_takes_no_more_reports(seen: dict[str, Any]) -> None:
 def test_cookies_go_to_the_owning_worker_alone(seen: dict[str, Any]) -> None:
     step = seen["login"]
     assert SECRET in json.dumps(step["assigned"])
-    assert all(SECRET not in json.dumps(step[name]) for name in ("success", "update", "account", "scanning"))
+    assert all(
+        SECRET not in json.dumps(step[name])
+        for name in ("success", "update", "account", "scanning")
+    )
 
 
 def test_messages_are_kept_once_and_bad_items_refused_by_name(seen: dict[str, Any]) -> None:
     step = seen["messages"]
-    counts = [(step[name]["inserted"], step[name]["duplicates"]) for name in ("first", "second", "direct")]
+    counts = [
+        (step[name]["inserted"], step[name]["duplicates"]) for name in ("first", "second", "direct")
+    ]
     assert counts == [(2, 0), (1, 1), (1, 0)]
     assert [detail["index"] for detail in step["second"]["details"]] == [2]
     assert step["listed"]["body"]["total"] == 3

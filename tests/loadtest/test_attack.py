@@ -43,7 +43,9 @@ def test_what_is_over_a_budget_is_named(
     assert judge(act, cost) == exceeded
 
 
-def test_some_of_the_attacks_can_be_chosen_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_some_of_the_attacks_can_be_chosen_and_an_unknown_one_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert [act.name for act in read_plan(["--only", "junk,hold"]).acts] == ["hold", "junk"]
     assert len(read_plan([]).acts) == len(ACTS)
     with pytest.raises(SystemExit):

@@ -9,7 +9,17 @@ import pytest
 from loadtest.plan import P99_MS, read_plan
 from loadtest.report import ACK, CONNECT, Row, find_faults, show_table
 
-GOOD = Row(ACK, "worker:heartbeat", count=10, failures=0, per_s=1.0, p50_ms=1, p95_ms=2, p99_ms=500, max_ms=900)
+GOOD = Row(
+    ACK,
+    "worker:heartbeat",
+    count=10,
+    failures=0,
+    per_s=1.0,
+    p50_ms=1,
+    p95_ms=2,
+    p99_ms=500,
+    max_ms=900,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +32,9 @@ GOOD = Row(ACK, "worker:heartbeat", count=10, failures=0, per_s=1.0, p50_ms=1, p
         (replace(GOOD, kind=CONNECT, p99_ms=9_000), ["nothing was acknowledged"]),
     ],
 )
-def test_failures_and_slow_answers_are_faults_and_slow_handshakes_are_not(row: Row, faults: list[str]):
+def test_failures_and_slow_answers_are_faults_and_slow_handshakes_are_not(
+    row: Row, faults: list[str]
+):
     assert find_faults([row], p99_limit_ms=500) == faults
 
 
@@ -42,7 +54,9 @@ def test_the_limit_follows_the_shape_unless_it_is_given():
     assert read_plan(["--p99-ms", "50"]).p99_ms == 50
 
 
-@pytest.mark.parametrize("wrong", [["--workers", "0"], ["--time", "0"], ["--time", "nan"], ["--shape", "flat"]])
+@pytest.mark.parametrize(
+    "wrong", [["--workers", "0"], ["--time", "0"], ["--time", "nan"], ["--shape", "flat"]]
+)
 def test_a_wrong_option_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as end:
         read_plan(wrong)

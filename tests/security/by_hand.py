@@ -41,7 +41,9 @@ async def open_line() -> AsyncIterator[Opener]:
 
     async def make(guarded: Guarded, data: bytes = b"") -> Line:
         sock = socket.create_connection(("127.0.0.1", guarded.master.port))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # kernels grow it to tens of megabytes
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024
+        )  # kernels grow it to tens of megabytes
         line = Line(*await asyncio.open_connection(sock=sock))
         lines.append(line)
         line.writer.write(data)
@@ -59,7 +61,9 @@ async def until(met: Callable[[], bool]) -> None:
     """Give the loop up until something is so."""
     async with asyncio.timeout(PATIENCE_S):
         while not met():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.002)  # a loop that spins starves the threads that read the database
+            await asyncio.sleep(
+                0.002
+            )  # a loop that spins starves the threads that read the database
 
 
 async def settle(guarded: Guarded) -> None:

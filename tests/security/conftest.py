@@ -20,13 +20,28 @@ from tests.security.by_hand import open_line
 
 __all__ = ["open_line"]
 
-WORKER_1, WORKER_2, ANY_WORKER = "worker-1-secret-token", "worker-2-secret-token", "any-worker-secret-token"
-READER, OPERATOR, ROOT = "reader-secret-token", "operator-secret-token", "administrator-secret-token"
-DEVICE, LIMITED, OTHER = "device-secret-token-of-all", "device-secret-token-limited", "device-secret-token-other"
+WORKER_1, WORKER_2, ANY_WORKER = (
+    "worker-1-secret-token",
+    "worker-2-secret-token",
+    "any-worker-secret-token",
+)
+READER, OPERATOR, ROOT = (
+    "reader-secret-token",
+    "operator-secret-token",
+    "administrator-secret-token",
+)
+DEVICE, LIMITED, OTHER = (
+    "device-secret-token-of-all",
+    "device-secret-token-limited",
+    "device-secret-token-other",
+)
 SECRETS = (WORKER_1, WORKER_2, ANY_WORKER, READER, OPERATOR, ROOT, DEVICE, LIMITED, OTHER)
 WRONG = "nobodys-secret-token"
 MINE, FOREIGN = "account-mine", "account-foreign"
-CODE, CODE_URL = "data:image/png;base64,iVBORw0KGgo=", "https://platform.example/login?code=let-me-in"
+CODE, CODE_URL = (
+    "data:image/png;base64,iVBORw0KGgo=",
+    "https://platform.example/login?code=let-me-in",
+)
 
 TOKENS = {
     "WORKER_TOKENS": f"worker-1:{WORKER_1},worker-2:{WORKER_2},*:{ANY_WORKER}",
@@ -38,13 +53,17 @@ TOKENS = {
 class Guarded(Bench):
     """A running Master with tokens; `ids` are given to what is made next."""
 
-    def __init__(self, master: Master, clock: ManualClock, path: Path, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, master: Master, clock: ManualClock, path: Path, http: aiohttp.ClientSession
+    ) -> None:
         super().__init__(master, clock)
         self.path = path
         self.http = http
         self.ids: deque[str] = deque()
 
-    async def ask(self, method: str, path: str, token: str | None = ROOT, **options: Any) -> aiohttp.ClientResponse:
+    async def ask(
+        self, method: str, path: str, token: str | None = ROOT, **options: Any
+    ) -> aiohttp.ClientResponse:
         """Send one HTTP request, with a Bearer token unless it is None; the body is read."""
         headers = {"X-Request-Id": "a-test", **options.pop("headers", {})}
         if token is not None:
@@ -56,7 +75,9 @@ class Guarded(Bench):
         await answer.read()
         return answer
 
-    async def code(self, method: str, path: str, token: str | None = ROOT, **options: Any) -> tuple[int, str]:
+    async def code(
+        self, method: str, path: str, token: str | None = ROOT, **options: Any
+    ) -> tuple[int, str]:
         """Return status and refusal code of a request."""
         answer = await self.ask(method, path, token, **options)
         return answer.status, (await answer.json()).get("error", {}).get("code", "")
@@ -80,7 +101,10 @@ class Guarded(Bench):
         return peer
 
     async def detect(self, worker: Peer, account_id: str, *numbers: int) -> None:
-        items = [{"platform_comment_id": f"{account_id}-{number}", "content": f"of {account_id}"} for number in numbers]
+        items = [
+            {"platform_comment_id": f"{account_id}-{number}", "content": f"of {account_id}"}
+            for number in numbers
+        ]
         event = {"type": "comment", "account_id": account_id, "messages": items}
         answer = await worker.ask("worker:message:detected", event)
         assert answer["inserted"] == len(numbers), answer
@@ -91,7 +115,8 @@ class Guarded(Bench):
         assert started["success"], started
         session_id: str = started["session_id"]
         shown = await worker.ask(
-            "worker:login:qrcode", {"session_id": session_id, "qr_code_data": CODE, "qr_code_url": CODE_URL}
+            "worker:login:qrcode",
+            {"session_id": session_id, "qr_code_data": CODE, "qr_code_url": CODE_URL},
         )
         assert shown["success"], shown
         return session_id

@@ -40,7 +40,12 @@ def find_planted(*files: Path) -> list[str]:
     for shift in range(3):
         whole = base64.b64encode(b"x" * shift + raw)
         looks[f"base64+{shift}"] = whole[4 if shift else 0 : len(whole) // 4 * 4 - 4]
-    return [f"{file.name}: {name}" for file in files for name, look in looks.items() if look in file.read_bytes()]
+    return [
+        f"{file.name}: {name}"
+        for file in files
+        for name, look in looks.items()
+        if look in file.read_bytes()
+    ]
 
 
 class Crew:
@@ -75,7 +80,9 @@ class Crew:
             return await answer.json()
 
     async def add_account(self, name: str) -> str:
-        answer = await self.call("POST", "/accounts", platform="douyin", account_name=name, account_id=name)
+        answer = await self.call(
+            "POST", "/accounts", platform="douyin", account_name=name, account_id=name
+        )
         return answer["account"]["id"]
 
     async def log_in(self, account_id: str, name: str, **further: Any) -> None:
@@ -96,7 +103,9 @@ class Crew:
 class Child:
     """A Master as a child process, with the database that it is on."""
 
-    def __init__(self, session: aiohttp.ClientSession, folder: Path, environ: dict[str, str]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, folder: Path, environ: dict[str, str]
+    ) -> None:
         self.session, self.path, self.port = session, folder / "master.db", choose_port({})
         self.environ = {
             **{name: value for name, value in os.environ.items() if name != "MASTER_KEYS"},

@@ -23,7 +23,13 @@ from master.store.sqlite.keyring import sweep_leftovers
 
 NOW = 1_790_000_000.0
 EVENTS = {"os.rename", "os.remove", "os.link", "os.chmod", "os.chown", "shutil.copyfile"}
-QUIET = ("PRAGMA synchronous", "PRAGMA secure_delete", "PRAGMA trusted_schema", "PRAGMA table_info", "SELECT")
+QUIET = (
+    "PRAGMA synchronous",
+    "PRAGMA secure_delete",
+    "PRAGMA trusted_schema",
+    "PRAGMA table_info",
+    "SELECT",
+)
 """Statements that change nothing in any file."""
 CONNECT = sqlite3.connect
 

@@ -69,7 +69,10 @@ def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_one(path, tmp_path
     assert (done.version, count(path), count(done.aside)) == (NEWEST, 5, 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_all(path).total() == 5
-    assert restore(path, tmp_path / "backup.db", None, NOW).aside == tmp_path / "master.db.before-restore-2"
+    assert (
+        restore(path, tmp_path / "backup.db", None, NOW).aside
+        == tmp_path / "master.db.before-restore-2"
+    )
     path.unlink()
     assert restore(path, tmp_path / "backup.db", None, NOW) == Restored(NEWEST, None)
     assert not list(tmp_path.glob("*.part*"))
@@ -142,7 +145,10 @@ def test_a_backup_of_before_a_rotation_needs_the_retired_key(path, tmp_path):
     rotate_key_file(path, os.urandom)
     with pytest.raises(KeyFault, match=r"was not restored\. Key k-\w+ is missing"):
         restore(path, tmp_path / "backup.db", None, NOW)
-    keys, retired = KeyFile(tmp_path / "master.db.keys"), KeyFile(tmp_path / "master.db.keys.retired")
+    keys, retired = (
+        KeyFile(tmp_path / "master.db.keys"),
+        KeyFile(tmp_path / "master.db.keys.retired"),
+    )
     keys.replace([*keys.read(), *retired.read()])
     restore(path, tmp_path / "backup.db", None, NOW)
     prepare_database(path, Vault(), None)
@@ -163,7 +169,10 @@ async def test_a_backup_of_a_master_that_writes_is_consistent_and_can_be_restore
         async def keep_writing() -> None:
             nonlocal sent
             while not stop.is_set():
-                messages = [{"platform_comment_id": f"c-{sent + number}", "content": "x" * 500} for number in range(20)]
+                messages = [
+                    {"platform_comment_id": f"c-{sent + number}", "content": "x" * 500}
+                    for number in range(20)
+                ]
                 event = {"type": "comment", "account_id": accounts[0], "messages": messages}
                 assert (await crew.worker.ask("worker:message:detected", event))["success"]
                 sent += 20

@@ -13,7 +13,13 @@ import pytest
 
 from master.app import Master
 from master.clock import ManualClock
-from master.protocol.budgets import COOKIES_BYTES, FINGERPRINT_BYTES, METADATA_BYTES, USER_INFO_BYTES, measure
+from master.protocol.budgets import (
+    COOKIES_BYTES,
+    FINGERPRINT_BYTES,
+    METADATA_BYTES,
+    USER_INFO_BYTES,
+    measure,
+)
 from master.protocol.wire import decode
 from master.protocol.worker import CommentItem, Goodbye, LoginReport, Register
 from master.settings import load_settings
@@ -31,7 +37,13 @@ CUT = [
     (Register, WORKER, "version", "1" * 2_000, "1" * 1_000),
     (Register, WORKER, "host", "h" * 300, "h" * 255),
     (Goodbye, WORKER, "reason", "r" * 2_000, "r" * 1_000),
-    (LoginReport, REPORT, "user_info", {"nickname": "n", "junk": ["x"] * USER_INFO_BYTES}, {"nickname": "n"}),
+    (
+        LoginReport,
+        REPORT,
+        "user_info",
+        {"nickname": "n", "junk": ["x"] * USER_INFO_BYTES},
+        {"nickname": "n"},
+    ),
     (LoginReport, REPORT, "fingerprint", {"junk": "x" * FINGERPRINT_BYTES}, None),
     (LoginReport, REPORT, "error_message", "e" * 2_000, "e" * 1_000),
     (LoginReport, REPORT, "error_type", "e" * 200, "e" * 64),
@@ -109,12 +121,21 @@ async def test_a_long_comment_is_kept_and_the_acknowledgement_says_what_was_cut(
     }
     answer = await worker.ask("worker:message:detected", report)
     assert answer["inserted"] == 2
-    assert [(one["index"], one["field"]) for one in answer["notes"]] == [(1, "content"), (1, "author_id")]
+    assert [(one["index"], one["field"]) for one in answer["notes"]] == [
+        (1, "content"),
+        (1, "author_id"),
+    ]
 
 
-async def test_what_a_profile_tells_beyond_what_people_see_is_sealed_and_goes_to_workers_alone(bench):
+async def test_what_a_profile_tells_beyond_what_people_see_is_sealed_and_goes_to_workers_alone(
+    bench,
+):
     admin, worker, account, session = await start(bench)
-    profile = {"nickname": "N", "sessionid": "planted", "cookies": [{"name": "a", "value": "planted"}]}
+    profile = {
+        "nickname": "N",
+        "sessionid": "planted",
+        "cookies": [{"name": "a", "value": "planted"}],
+    }
     report = {"session_id": session, "status": "success", "cookies": [COOKIE], "user_info": profile}
     assert (await worker.ask("worker:login:status", report))["success"]
     told = (await worker.hear("master:task:assign", 2))["accounts"][0]
@@ -130,7 +151,9 @@ ROWS, ROW_BYTES = 6, 8_000_000
 
 def plant_large_rows(path: Path) -> None:
     """Write rows that no Master of today would write, past it."""
-    junk = orjson.dumps({"capabilities": ["douyin"], "maxAccounts": 7, "junk": "x" * ROW_BYTES}).decode()
+    junk = orjson.dumps(
+        {"capabilities": ["douyin"], "maxAccounts": 7, "junk": "x" * ROW_BYTES}
+    ).decode()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for number in range(ROWS):
             connection.execute(
@@ -158,7 +181,9 @@ async def measure_start(master: Master) -> int:
 
 
 async def test_rows_larger_than_any_that_is_written_are_not_read_whole(tmp_path):
-    settings = load_settings({"PORT": "0", "DB_PATH": str(tmp_path / "m.db"), "LOG_DIR": str(tmp_path)}, None)
+    settings = load_settings(
+        {"PORT": "0", "DB_PATH": str(tmp_path / "m.db"), "LOG_DIR": str(tmp_path)}, None
+    )
     first = Master(settings, clock=ManualClock())
     await first.start(sweeps=False)
     await first.close()

@@ -39,7 +39,9 @@ class House:
 
     @property
     def running(self) -> list[str]:
-        return [one.worker_id for one in self.master.supervisor.statuses() if one.state == "running"]
+        return [
+            one.worker_id for one in self.master.supervisor.statuses() if one.state == "running"
+        ]
 
     async def alarms(self) -> list[str]:
         _, answer = await self.call("GET", "notifications")
@@ -48,7 +50,9 @@ class House:
 
 @asynccontextmanager
 async def running(path: Path) -> AsyncIterator[House]:
-    settings = load_settings({"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(path.parent / "logs")}, None)
+    settings = load_settings(
+        {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(path.parent / "logs")}, None
+    )
     master = Master(settings, clock=ManualClock(NOW))
     try:
         await master.start(sweeps=False)
@@ -104,7 +108,9 @@ HARMS = {
 
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 @pytest.mark.parametrize("where", ["the file", "a backup"])
-async def test_a_configuration_that_somebody_else_wrote_runs_nothing_and_an_alarm_says_so(path, tmp_path, harm, where):
+async def test_a_configuration_that_somebody_else_wrote_runs_nothing_and_an_alarm_says_so(
+    path, tmp_path, harm, where
+):
     if where == "a backup":
         back_up(path, tmp_path / "backup.db")
         ask_file(tmp_path / "backup.db", harm)
@@ -123,7 +129,9 @@ async def test_a_configuration_that_somebody_else_wrote_runs_nothing_and_an_alar
         assert (status, answer["error"]["code"]) == (409, "config_unverified"), (
             "a part that is changed would vouch for the rest"
         )
-        assert (await house.call("GET", f"worker-configs/{name}"))[1]["worker_config"]["verified"] is False
+        assert (await house.call("GET", f"worker-configs/{name}"))[1]["worker_config"][
+            "verified"
+        ] is False
         assert (await house.call("DELETE", f"worker-configs/{name}"))[0] == 200
         body = {"worker_id": name, "command": sys.executable, "args": ["-c", "pass"]}
         assert (await house.call("POST", "worker-configs", **body))[0] == 201
@@ -147,7 +155,8 @@ def make_older(folder: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((OLDER / "version-0003.sql").read_text(encoding="utf-8"))
         connection.execute(
-            'UPDATE worker_configs SET auto_start = 1, command = ?, args = \'["-c", "pass"]\'', (sys.executable,)
+            'UPDATE worker_configs SET auto_start = 1, command = ?, args = \'["-c", "pass"]\'',
+            (sys.executable,),
         )
         connection.commit()
     keys = path.with_name("older.db.keys")

@@ -33,7 +33,9 @@ from tests.security.conftest import (
 DOORS = {"worker": WORKER_1, "admin": ROOT, "client": DEVICE}
 
 
-async def refused(guarded: Guarded, namespace: str, token: str | None = None, **options: Any) -> dict[str, Any]:
+async def refused(
+    guarded: Guarded, namespace: str, token: str | None = None, **options: Any
+) -> dict[str, Any]:
     """Try to join and return the `connect_error`."""
     heard: list[Any] = []
     peer = Peer(f"/{namespace}")
@@ -103,10 +105,15 @@ async def test_a_token_in_the_query_string_is_not_looked_at(guarded):
     peer = Peer("/worker")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await peer.client.connect(
-            f"http://127.0.0.1:{guarded.master.port}?token={WORKER_1}", namespaces=["/worker"], transports=["websocket"]
+            f"http://127.0.0.1:{guarded.master.port}?token={WORKER_1}",
+            namespaces=["/worker"],
+            transports=["websocket"],
         )
     await peer.close()
-    assert await guarded.code("GET", f"/api/v1/accounts?token={ROOT}", None) == (401, "unauthorized")
+    assert await guarded.code("GET", f"/api/v1/accounts?token={ROOT}", None) == (
+        401,
+        "unauthorized",
+    )
     assert find_token({"QUERY_STRING": f"token={ROOT}"}, None) is None
 
 
@@ -126,7 +133,9 @@ async def test_nobody_hears_or_asks_anything_before_admin_auth(guarded):
     await guarded.start_login(admin, worker, MINE)
     for route in FROM_ADMIN.values():
         if not route.authenticates:
-            answer = await stranger.ask(route.event, {"account_id": MINE, "session_id": "s", "input_type": "i"})
+            answer = await stranger.ask(
+                route.event, {"account_id": MINE, "session_id": "s", "input_type": "i"}
+            )
             assert answer["error"]["code"] == "unauthorized", route.event
     await settle(stranger)
     assert stranger.heard == []
@@ -169,7 +178,9 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
         guarded.clock.advance(30)
         assert await guarded.master.sockets.drop_strangers() == 0
         guarded.clock.advance(0.5)
-        assert await guarded.master.sockets.drop_strangers() == 3  # two connections, and the namespace of one
+        assert (
+            await guarded.master.sockets.drop_strangers() == 3
+        )  # two connections, and the namespace of one
         for socket in (silent, stranger):
             while (await asyncio.wait_for(socket.receive(), 5)).type != aiohttp.WSMsgType.CLOSE:
                 pass
@@ -178,7 +189,9 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
     assert not guarded.master.sockets.expected
 
 
-@pytest.mark.parametrize("packet", ['420{"token":"%s"}', '42/admin,1["admin:auth",{"token":"","padding":"%s"}]'])
+@pytest.mark.parametrize(
+    "packet", ['420{"token":"%s"}', '42/admin,1["admin:auth",{"token":"","padding":"%s"}]']
+)
 async def test_a_stranger_sends_no_large_packets(guarded, packet):
     """The limit holds while the packet is being read: no more of it is kept, and the connection ends."""
     url = f"http://127.0.0.1:{guarded.master.port}/socket.io/?EIO=4&transport="
@@ -188,11 +201,16 @@ async def test_a_stranger_sends_no_large_packets(guarded, packet):
         await stranger.send_str(packet % ("x" * 17_000))
         while (end := await asyncio.wait_for(stranger.receive(), 5)).type == aiohttp.WSMsgType.TEXT:
             pass
-        assert (end.type, end.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.MESSAGE_TOO_BIG)
+        assert (end.type, end.data) == (
+            aiohttp.WSMsgType.CLOSE,
+            aiohttp.WSCloseCode.MESSAGE_TOO_BIG,
+        )
     async with guarded.http.get(url + "polling") as opened:
         sid = orjson.loads((await opened.text())[1:])["sid"]
     for size, status in ((16_000, 200), (17_000, 400)):
-        async with guarded.http.post(f"{url}polling&sid={sid}", data=packet % ("x" * size)) as answer:
+        async with guarded.http.post(
+            f"{url}polling&sid={sid}", data=packet % ("x" * size)
+        ) as answer:
             assert answer.status == status
 
 
@@ -227,7 +245,9 @@ class TestTrustedWorkers:
 
     async def test_a_worker_id_with_a_token_of_its_own_is_not_given_to_an_address(self, guarded):
         peer = await guarded.connect("worker")
-        assert (await peer.ask("worker:register", registration("worker-1")))["error"]["code"] == "forbidden"
+        assert (await peer.ask("worker:register", registration("worker-1")))["error"][
+            "code"
+        ] == "forbidden"
         assert guarded.rows("SELECT id FROM workers") == []
 
 
@@ -237,7 +257,11 @@ class TestOtherTrustedWorkers:
         return {**TOKENS, "TRUSTED_WORKERS": "10.0.0.0/8"}
 
     async def test_other_addresses_are_not_trusted_whatever_they_say_of_themselves(self, guarded):
-        headers = {"X-Forwarded-For": "10.0.0.1", "Forwarded": "for=10.0.0.1", "X-Real-IP": "10.0.0.1"}
+        headers = {
+            "X-Forwarded-For": "10.0.0.1",
+            "Forwarded": "for=10.0.0.1",
+            "X-Real-IP": "10.0.0.1",
+        }
         assert (await refused(guarded, "worker", headers=headers))["code"] == "unauthorized"
 
 
@@ -263,7 +287,9 @@ def test_without_tokens_only_this_machine_is_served():
 
 
 def test_addresses_of_ipv6_are_counted_by_what_one_customer_holds():
-    assert name_place("2001:db8::1") == name_place("2001:db8::ffff:1") != name_place("2001:db8:0:1::1")
+    assert (
+        name_place("2001:db8::1") == name_place("2001:db8::ffff:1") != name_place("2001:db8:0:1::1")
+    )
     assert name_place("::ffff:10.0.0.1") == "10.0.0.1"
 
 
@@ -275,4 +301,6 @@ async def test_jsonp_is_not_spoken(guarded):
 async def test_a_worker_of_any_name_needs_the_star_token(guarded):
     await guarded.register("worker-99", ANY_WORKER)
     peer = await guarded.connect("worker", ANY_WORKER)
-    assert (await peer.ask("worker:register", registration("worker-1")))["error"]["code"] == "forbidden"
+    assert (await peer.ask("worker:register", registration("worker-1")))["error"][
+        "code"
+    ] == "forbidden"

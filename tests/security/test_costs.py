@@ -45,7 +45,9 @@ async def test_every_connection_of_a_stranger_ends_after_thirty_seconds(guarded,
 
 
 async def test_a_connection_over_which_a_right_token_came_stands_on(guarded, open_line):
-    head = f"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
+    head = (
+        f"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
+    )
     line = await open_line(guarded, head)
     assert (await line.reader.readline()).startswith(b"HTTP/1.1 200")
     guarded.clock.advance(STRANGER_S + 0.5)
@@ -64,9 +66,7 @@ async def test_a_body_whose_last_byte_never_comes_is_given_up(guarded, open_line
 
 
 async def test_a_body_is_no_head_however_many_pieces_it_comes_in(guarded, open_line):
-    head = (
-        f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\nContent-Length: 200000\r\n\r\n"
-    )
+    head = f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\nContent-Length: 200000\r\n\r\n"
     line = await open_line(guarded, head.encode())
     await until(lambda: bool(guarded.master.meter._waiting))
     for _ in range(4):
@@ -84,17 +84,26 @@ async def test_a_refused_body_is_not_read(guarded, open_line):
     assert answer.startswith(b"HTTP/1.1 401")
 
 
-async def test_the_sender_of_a_small_body_hears_why_it_was_refused_and_may_go_on(guarded, open_line):
-    half = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + b"x" * 30_000
+async def test_the_sender_of_a_small_body_hears_why_it_was_refused_and_may_go_on(
+    guarded, open_line
+):
+    half = (
+        b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+        + b"x" * 30_000
+    )
     line = await open_line(guarded, half)
     await settle(guarded)
-    line.writer.write(b"x" * 30_000 + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    line.writer.write(
+        b"x" * 30_000 + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
     answer = await line.end()
     assert answer.startswith(b"HTTP/1.1 401")
     assert b"HTTP/1.1 200" in answer
 
 
-@pytest.mark.parametrize("path", [b"/api/v1/accounts", b"/socket.io/?EIO=4&transport=polling", b"/health"])
+@pytest.mark.parametrize(
+    "path", [b"/api/v1/accounts", b"/socket.io/?EIO=4&transport=polling", b"/health"]
+)
 async def test_nothing_packed_is_unpacked(guarded, open_line, monkeypatch, path):
     import zlib
 
@@ -103,13 +112,17 @@ async def test_nothing_packed_is_unpacked(guarded, open_line, monkeypatch, path)
     length = str(len(packed)).encode()
     for method in (b"POST ", b"GET "):
         head = (
-            method + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: "
+            method
+            + path
+            + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: "
         )
         line = await open_line(guarded, head + length + b"\r\n\r\n" + packed)
         assert (await line.end()).startswith(b"HTTP/1.1 415")
 
 
-@pytest.mark.parametrize("path", [b"/health", b"/api/v1/accounts", b"/socket.io/?EIO=4&transport=polling"])
+@pytest.mark.parametrize(
+    "path", [b"/health", b"/api/v1/accounts", b"/socket.io/?EIO=4&transport=polling"]
+)
 async def test_large_heads_are_refused_whole_and_cut_off_while_they_come(guarded, open_line, path):
     half = b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + (b"A: " + b"x" * 4_000 + b"\r\n") * 5
     whole = await open_line(guarded, half + b"Connection: close\r\n\r\n")

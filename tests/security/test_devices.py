@@ -33,11 +33,17 @@ async def count_owed(guarded: Guarded, token: str, device_id: str) -> int:
 
 @pytest.mark.parametrize("registered", [True, False])
 @pytest.mark.parametrize("token", [SECOND, LIMITED])
-async def test_another_tokens_sync_makes_a_device_lose_nothing(guarded, token: str, registered: bool):
+async def test_another_tokens_sync_makes_a_device_lose_nothing(
+    guarded, token: str, registered: bool
+):
     await (await guarded.register_device(DEVICE, "phone")).close()
     await detect_five(guarded)
-    other = await (guarded.register_device(token, "phone") if registered else guarded.connect("client", token))
-    assert (await other.ask("client:sync:request", {"device_id": "phone", "after_seq": NEWEST}))["success"]
+    other = await (
+        guarded.register_device(token, "phone") if registered else guarded.connect("client", token)
+    )
+    assert (await other.ask("client:sync:request", {"device_id": "phone", "after_seq": NEWEST}))[
+        "success"
+    ]
     assert await count_owed(guarded, DEVICE, "phone") == 5
 
 
@@ -79,5 +85,7 @@ async def test_a_device_from_before_its_token_had_a_name_goes_on_from_what_it_ha
     second = await guarded.register_device(SECOND, "phone")
     await second.ask("client:sync:request", {"device_id": "phone", "after_seq": NEWEST})
     assert await count_owed(guarded, DEVICE, "phone") == 2
-    kept = guarded.rows("SELECT seen_seq, last_seen_at FROM client_devices WHERE device_id = char(31) || 'phone'")
+    kept = guarded.rows(
+        "SELECT seen_seq, last_seen_at FROM client_devices WHERE device_id = char(31) || 'phone'"
+    )
     assert kept == [(2, 1)], "it is nobody's, so nobody changes it"

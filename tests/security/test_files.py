@@ -33,7 +33,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are Unix's")
 def modes(folder: Path) -> dict[str, int]:
     """Return the modes of all files under a folder that others than their owner may read."""
     found = {
-        str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode) for one in folder.rglob("*") if one.is_file()
+        str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode)
+        for one in folder.rglob("*")
+        if one.is_file()
     }
     return {name: mode for name, mode in found.items() if mode & 0o077}
 
@@ -50,7 +52,14 @@ async def test_no_file_of_a_running_master_can_be_read_by_others(tmp_path):
             await child.run("keys", "rotate")
             child.output.chmod(0o600)  # the test's own
             present = {one.name for one in tmp_path.rglob("*") if one.is_file()}
-            assert {"master.log", "w.log", "backup.db", "master.db-wal", "master.db.lock", "master.db.keys"} <= present
+            assert {
+                "master.log",
+                "w.log",
+                "backup.db",
+                "master.db-wal",
+                "master.db.lock",
+                "master.db.keys",
+            } <= present
             assert modes(tmp_path) == {}
     finally:
         os.umask(before)
@@ -72,10 +81,16 @@ async def test_files_that_an_older_version_left_open_to_all_are_closed_at_a_star
 
 async def test_the_code_of_a_login_that_has_ended_is_in_no_file_once_the_log_was_emptied(bench):
     _, worker, account, session = await start(bench)
-    shown = {"session_id": session, "account_id": account["id"], "qr_code_data": "data:image/png;base64," + "Q" * 5_000}
+    shown = {
+        "session_id": session,
+        "account_id": account["id"],
+        "qr_code_data": "data:image/png;base64," + "Q" * 5_000,
+    }
     assert (await worker.ask("worker:login:qrcode", shown))["success"]
     path = bench.master.settings.db_path
-    assert b"Q" * 1_000 in b"".join(file.read_bytes() for file in side_files(path)), "else this proves nothing"
+    assert b"Q" * 1_000 in b"".join(file.read_bytes() for file in side_files(path)), (
+        "else this proves nothing"
+    )
     await worker.ask("worker:login:status", {"session_id": session, "status": "failed"})
     await bench.run(fold_log)
     await bench.run(fold_log)  # one that runs has been answered before the log is empty
@@ -145,7 +160,9 @@ def fail(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> int:
     return main([])
 
 
-def test_what_the_disk_refuses_at_a_start_may_pass_and_has_a_code_of_its_own(tmp_path, monkeypatch, capsys):
+def test_what_the_disk_refuses_at_a_start_may_pass_and_has_a_code_of_its_own(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("DB_PATH", str(tmp_path / "master.db"))
     before = os.umask(0o022)
     try:
@@ -153,7 +170,11 @@ def test_what_the_disk_refuses_at_a_start_may_pass_and_has_a_code_of_its_own(tmp
             assert fail(monkeypatch, OSError(number, os.strerror(number))) == 3
         for number in (errno.EACCES, errno.ENOENT, errno.EADDRINUSE):
             assert fail(monkeypatch, OSError(number, os.strerror(number))) == 2
-        for code, wanted in ((sqlite3.SQLITE_FULL, 3), (sqlite3.SQLITE_IOERR_WRITE, 3), (sqlite3.SQLITE_NOTADB, 2)):
+        for code, wanted in (
+            (sqlite3.SQLITE_FULL, 3),
+            (sqlite3.SQLITE_IOERR_WRITE, 3),
+            (sqlite3.SQLITE_NOTADB, 2),
+        ):
             fault = sqlite3.OperationalError("said")
             fault.sqlite_errorcode = code
             assert fail(monkeypatch, fault) == wanted
@@ -165,9 +186,17 @@ def test_what_the_disk_refuses_at_a_start_may_pass_and_has_a_code_of_its_own(tmp
 def test_a_master_whose_disk_takes_no_byte_ends_with_that_code(tmp_path):
     path = tmp_path / "master.db"
     fill(path, 1)
-    environ = {**os.environ, "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs"), "PORT": "0", "APP_ENV": "test"}
+    environ = {
+        **os.environ,
+        "DB_PATH": str(path),
+        "LOG_DIR": str(tmp_path / "logs"),
+        "PORT": "0",
+        "APP_ENV": "test",
+    }
     command = ["/bin/sh", "-c", f"ulimit -f 0; exec {sys.executable} -m master"]
-    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 3, done.stderr
     assert "cannot be used as a database" in done.stderr
 

@@ -40,7 +40,13 @@ async def fill(guarded: Guarded) -> str:
     admin = await guarded.connect("admin", OPERATOR)
     await guarded.add_account(MINE)
     await guarded.detect(worker, MINE, 1, 2)
-    proxy = {"name": "p", "server": "127.0.0.1:9", "protocol": "http", "username": "u", "password": "proxy-secret"}
+    proxy = {
+        "name": "p",
+        "server": "127.0.0.1:9",
+        "protocol": "http",
+        "username": "u",
+        "password": "proxy-secret",
+    }
     guarded.ids.append("proxy-1")
     assert (await guarded.ask("POST", f"{API}/proxies", json=proxy)).status == 201
     config = {"worker_id": "worker-1", "command": "/bin/true", "env": {"A": "environment-secret"}}
@@ -48,7 +54,9 @@ async def fill(guarded: Guarded) -> str:
     return await guarded.start_login(admin, worker, MINE)
 
 
-@pytest.mark.parametrize("path", ["/health", "/nowhere", "/metrics", f"{API}/accounts", f"{API}/accounts/nobody"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/nowhere", "/metrics", f"{API}/accounts", f"{API}/accounts/nobody"]
+)
 @pytest.mark.parametrize("token", [None, READER])
 async def test_every_answer_has_the_security_headers(guarded, path, token):
     answer = await guarded.ask("GET", path, token)
@@ -58,24 +66,40 @@ async def test_every_answer_has_the_security_headers(guarded, path, token):
 
 async def test_pages_of_strange_origins_get_no_leave_to_read(guarded):
     for token in (None, ROOT):
-        answer = await guarded.ask("GET", f"{API}/accounts", token, headers={"Origin": "https://evil.example"})
+        answer = await guarded.ask(
+            "GET", f"{API}/accounts", token, headers={"Origin": "https://evil.example"}
+        )
         assert "Access-Control-Allow-Origin" not in answer.headers
-    error = await guarded.code("DELETE", f"{API}/accounts/x", ROOT, headers={"Origin": "https://evil.example"})
+    error = await guarded.code(
+        "DELETE", f"{API}/accounts/x", ROOT, headers={"Origin": "https://evil.example"}
+    )
     assert error == (403, "foreign_origin")
 
 
 async def test_a_strange_page_opens_no_connection_of_socket_io_without_saying_its_origin(guarded):
-    assert (await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "cross-site"})).status == 403
-    assert (await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "same-site"})).status == 200
+    assert (
+        await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "cross-site"})
+    ).status == 403
+    assert (
+        await guarded.ask("GET", SOCKETS, None, headers={"Sec-Fetch-Site": "same-site"})
+    ).status == 200
 
 
 def name_files(path: Path) -> dict[str, str]:
-    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in path.parent.glob("master.db*")}
+    return {
+        one.name: hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in path.parent.glob("master.db*")
+    }
 
 
 async def test_no_get_changes_anything(guarded):
     session_id = await fill(guarded)
-    names = {"accounts": MINE, "workers": "worker-1", "login-sessions": session_id, "proxies": "proxy-1"}
+    names = {
+        "accounts": MINE,
+        "workers": "worker-1",
+        "login-sessions": session_id,
+        "proxies": "proxy-1",
+    }
     names["worker-configs"] = "worker-1"
     files, before = name_files(guarded.path), guarded.dump()
     for endpoint in GETS:
@@ -88,7 +112,9 @@ async def test_no_get_changes_anything(guarded):
     assert guarded.dump() == before
     # the file itself and its log; the index beside them (-shm) notes readers as well
     assert {name: files[name] for name in files if not name.endswith("-shm")} == {
-        name: digest for name, digest in name_files(guarded.path).items() if not name.endswith("-shm")
+        name: digest
+        for name, digest in name_files(guarded.path).items()
+        if not name.endswith("-shm")
     }
 
 
@@ -96,7 +122,9 @@ async def test_no_get_shows_a_secret(guarded):
     await fill(guarded)
     for endpoint in GETS:
         for name in (MINE, "worker-1", "proxy-1"):
-            text = await (await guarded.ask("GET", API + endpoint.path.replace("{id}", name))).text()
+            text = await (
+                await guarded.ask("GET", API + endpoint.path.replace("{id}", name))
+            ).text()
             for secret in ("proxy-secret", "environment-secret", CODE, ROOT, WORKER_1):
                 assert secret not in text, endpoint.path
 
@@ -115,7 +143,9 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
             assert answer.status in (400, 404, 422), (value, await answer.text())
             assert "Set-Cookie" not in answer.headers
         for parameter in endpoint.parameters:
-            answer = await guarded.ask("GET", API + endpoint.path.replace("{id}", "nobody"), params={parameter: value})
+            answer = await guarded.ask(
+                "GET", API + endpoint.path.replace("{id}", "nobody"), params={parameter: value}
+            )
             assert answer.status in (200, 404, 422), (parameter, value, await answer.text())
             if answer.status == 200 and parameter not in ("is_read", "is_sent", "since"):
                 assert (await answer.json())["total"] == 0, (parameter, value)
@@ -124,15 +154,31 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
 
 
 @pytest.mark.parametrize(
-    "endpoint", [one for one in ENDPOINTS if issubclass(one.payload, Page)], ids=lambda one: one.path
+    "endpoint",
+    [one for one in ENDPOINTS if issubclass(one.payload, Page)],
+    ids=lambda one: one.path,
 )
 async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
-    for name in ("sort", "order", "order_by", "fields", "where", "credentials", "id; DROP TABLE accounts"):
-        assert await guarded.code("GET", API + endpoint.path, params={name: "id"}) == (400, "unknown_parameter")
+    for name in (
+        "sort",
+        "order",
+        "order_by",
+        "fields",
+        "where",
+        "credentials",
+        "id; DROP TABLE accounts",
+    ):
+        assert await guarded.code("GET", API + endpoint.path, params={name: "id"}) == (
+            400,
+            "unknown_parameter",
+        )
     for name, field in endpoint.parameters.items():
         kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
         if any(issubclass(kind, Enum) for kind in kinds):
-            assert await guarded.code("GET", API + endpoint.path, params={name: "x' OR 1=1"}) == (422, "invalid")
+            assert await guarded.code("GET", API + endpoint.path, params={name: "x' OR 1=1"}) == (
+                422,
+                "invalid",
+            )
 
 
 class TestOpen:
@@ -144,18 +190,38 @@ class TestOpen:
 
     @pytest.mark.parametrize(
         "host",
-        ["evil.example", "evil.example:3000", "127.0.0.1.evil.example", "EVIL.example.", "localhost.evil.example"],
+        [
+            "evil.example",
+            "evil.example:3000",
+            "127.0.0.1.evil.example",
+            "EVIL.example.",
+            "localhost.evil.example",
+        ],
     )
     async def test_a_rebound_name_reads_nothing(self, guarded, host):
-        assert await guarded.code("GET", f"{API}/accounts", None, headers={"Host": host}) == (403, "forbidden")
+        assert await guarded.code("GET", f"{API}/accounts", None, headers={"Host": host}) == (
+            403,
+            "forbidden",
+        )
         assert (await guarded.ask("GET", "/health", None, headers={"Host": host})).status == 200
 
     @pytest.mark.parametrize(
         "host",
-        ["localhost", "localhost:3000", "127.0.0.1:1", "[::1]:3000", "LOCALHOST", "master", "a.localhost", "10.0.0.1"],
+        [
+            "localhost",
+            "localhost:3000",
+            "127.0.0.1:1",
+            "[::1]:3000",
+            "LOCALHOST",
+            "master",
+            "a.localhost",
+            "10.0.0.1",
+        ],
     )
     async def test_its_own_names_are_fine(self, guarded, host):
-        assert (await guarded.ask("GET", f"{API}/accounts", None, headers={"Host": host})).status == 200
+        assert (
+            await guarded.ask("GET", f"{API}/accounts", None, headers={"Host": host})
+        ).status == 200
 
     @pytest.mark.parametrize("path", [f"{API}/accounts", SOCKETS])
     @pytest.mark.parametrize(
@@ -182,4 +248,6 @@ class TestOpen:
     async def test_a_token_that_nobody_asked_for_does_no_harm(self, guarded):
         assert (await guarded.ask("GET", f"{API}/accounts", "whatever")).status == 200
         admin = await guarded.connect("admin", "whatever")
-        assert (await admin.ask("admin:auth", {"token": "whatever", "userId": "anna"}))["userId"] == "anna"
+        assert (await admin.ask("admin:auth", {"token": "whatever", "userId": "anna"}))[
+            "userId"
+        ] == "anna"

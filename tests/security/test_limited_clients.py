@@ -10,13 +10,33 @@ import pytest
 from master.operations.notifications import raise_alarm
 from master.routes import FROM_CLIENT
 from tests.conftest import Peer
-from tests.security.conftest import DEVICE, FOREIGN, LIMITED, MINE, OPERATOR, OTHER, WORKER_1, Guarded, settle
+from tests.security.conftest import (
+    DEVICE,
+    FOREIGN,
+    LIMITED,
+    MINE,
+    OPERATOR,
+    OTHER,
+    WORKER_1,
+    Guarded,
+    settle,
+)
 from tools.protocol import TOLD
 
-HEARD_BY_DEVICES = {"client:register:success", "client:register:error", "client:sync:response", "notification:new"}
+HEARD_BY_DEVICES = {
+    "client:register:success",
+    "client:register:error",
+    "client:sync:response",
+    "notification:new",
+}
 """What the tests below look through; an event that joins TOLD must be added here and to them."""
 
-ASKED_BY_DEVICES = {"client:register", "client:heartbeat", "client:notification:ack", "client:sync:request"}
+ASKED_BY_DEVICES = {
+    "client:register",
+    "client:heartbeat",
+    "client:notification:ack",
+    "client:sync:request",
+}
 
 
 def test_every_event_of_devices_is_looked_through():
@@ -46,7 +66,10 @@ def assert_nothing_foreign(*things: Any) -> None:
 
 
 async def test_pushed_notifications_are_of_the_own_accounts_alone(guarded):
-    limited, everything = await guarded.register_device(LIMITED), await guarded.register_device(DEVICE, "of-all")
+    limited, everything = (
+        await guarded.register_device(LIMITED),
+        await guarded.register_device(DEVICE, "of-all"),
+    )
     other = await guarded.register_device(OTHER, "device-1")
     worker = await prepare(guarded)
     await everything.hear("notification:new", 5)
@@ -71,7 +94,9 @@ async def test_what_a_device_is_owed_and_its_counts_are_of_the_own_accounts(guar
     assert_nothing_foreign(answer, limited.heard)
 
 
-@pytest.mark.parametrize("since", [{}, {"after_seq": 0}, {"since_timestamp": 0}, {"after_seq": 10**9}, {"offset": 1}])
+@pytest.mark.parametrize(
+    "since", [{}, {"after_seq": 0}, {"since_timestamp": 0}, {"after_seq": 10**9}, {"offset": 1}]
+)
 async def test_a_sync_gives_the_own_accounts_alone(guarded, since):
     await prepare(guarded)
     limited = await guarded.register_device(LIMITED)
@@ -90,7 +115,9 @@ async def test_replaying_a_sequence_gives_each_own_notification_once(guarded):
     limited = await guarded.register_device(LIMITED)
     seen, after = [], 0
     for number in range(3, 8):
-        page = await limited.ask("client:sync:request", {"device_id": "device-1", "after_seq": after, "limit": 1})
+        page = await limited.ask(
+            "client:sync:request", {"device_id": "device-1", "after_seq": after, "limit": 1}
+        )
         seen += ids(page["notifications"])
         after = page["last_seq"]
         await guarded.detect(worker, MINE, number)
@@ -144,7 +171,10 @@ async def test_a_limited_device_reaches_no_other_tokens_device(guarded):
 
 async def test_a_registered_device_speaks_for_no_other(guarded):
     await prepare(guarded)
-    first, second = await guarded.register_device(DEVICE, "first"), await guarded.register_device(DEVICE, "second")
+    first, second = (
+        await guarded.register_device(DEVICE, "first"),
+        await guarded.register_device(DEVICE, "second"),
+    )
     refused = await first.ask("client:sync:request", {"device_id": "second", "after_seq": 10**9})
     assert refused["error"]["code"] == "not_yours"
     await second.close()
@@ -155,9 +185,15 @@ async def test_a_registered_device_speaks_for_no_other(guarded):
 async def test_nothing_of_logins_accounts_and_alarms_reaches_a_limited_device(guarded):
     worker = await prepare(guarded)
     admin = await guarded.connect("admin", OPERATOR)
-    limited, everything = await guarded.register_device(LIMITED), await guarded.register_device(DEVICE, "of-all")
+    limited, everything = (
+        await guarded.register_device(LIMITED),
+        await guarded.register_device(DEVICE, "of-all"),
+    )
     session_id = await guarded.start_login(admin, worker, FOREIGN)
-    await worker.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{"a": 1}]})
+    await worker.ask(
+        "worker:login:status",
+        {"session_id": session_id, "status": "success", "cookies": [{"a": 1}]},
+    )
 
     def alarm(event: None, turn: Any) -> None:
         raise_alarm(turn, "something is wrong", {"silent": ["worker-1"]})
@@ -191,6 +227,10 @@ async def test_a_limited_device_that_confirms_one_by_one_passes_what_is_not_for_
     limited = await guarded.register_device(LIMITED)
     await limited.hear("notification:new", 2)
     for own in limited.all("notification:new"):
-        assert (await limited.ask("client:notification:ack", {"notification_id": own["id"]}))["success"]
-    assert guarded.rows("SELECT seen_seq FROM client_devices") == [(limited.all("notification:new")[1]["seq"],)]
+        assert (await limited.ask("client:notification:ack", {"notification_id": own["id"]}))[
+            "success"
+        ]
+    assert guarded.rows("SELECT seen_seq FROM client_devices") == [
+        (limited.all("notification:new")[1]["seq"],)
+    ]
     assert guarded.rows("SELECT * FROM client_deliveries") == []

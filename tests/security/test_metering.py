@@ -42,10 +42,14 @@ KNOCKS = {
 
 
 def url(guarded: Guarded, transport: str, sid: str = "") -> str:
-    return f"http://127.0.0.1:{guarded.master.port}{PATH}{transport}" + (f"&sid={sid}" if sid else "")
+    return f"http://127.0.0.1:{guarded.master.port}{PATH}{transport}" + (
+        f"&sid={sid}" if sid else ""
+    )
 
 
-async def open_polling(guarded: Guarded, token: str | None = None, kind: str = "worker", **options: Any) -> str:
+async def open_polling(
+    guarded: Guarded, token: str | None = None, kind: str = "worker", **options: Any
+) -> str:
     """Open a long-polling session, and join with a token; return its id."""
     async with guarded.http.get(url(guarded, "polling"), **options) as answer:
         sid: str = orjson.loads((await answer.text())[1:])["sid"]
@@ -137,7 +141,11 @@ async def test_the_loop_is_given_up_every_few_packets_however_many_are_there(gua
 
 async def test_packets_that_are_no_events_have_a_pace_for_those_who_are_known(guarded):
     async with join(guarded, "client", DEVICE) as peer:
-        await peer.say(*['42/worker,7["worker:heartbeat",{}]'] * 20, *["43/client,1[]"] * 20, *["42/client,["] * 5)
+        await peer.say(
+            *['42/worker,7["worker:heartbeat",{}]'] * 20,
+            *["43/client,1[]"] * 20,
+            *["42/client,["] * 5,
+        )
         await peer.ask("client:heartbeat", Shaped("{}"))
         assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 1 - 45  # to join costs one too
 
@@ -152,8 +160,12 @@ async def test_control_frames_of_a_websocket_are_counted_too(guarded):
         assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 31
 
 
-async def test_only_address_and_authorization_are_kept_of_the_request_that_opens_a_connection(guarded):
-    await open_polling(guarded, headers={"Authorization": f"Bearer {WORKER_1}", "X-Large": "x" * 7_000})
+async def test_only_address_and_authorization_are_kept_of_the_request_that_opens_a_connection(
+    guarded,
+):
+    await open_polling(
+        guarded, headers={"Authorization": f"Bearer {WORKER_1}", "X-Large": "x" * 7_000}
+    )
     (environ,) = guarded.master.sockets.environ.values()
     assert set(environ) == set(KEPT)
 
@@ -176,18 +188,24 @@ def write_upgrade(sid: str) -> bytes:
     return (head + key).encode()
 
 
-async def upgrade_without_a_probe(guarded: Guarded, send: Callable[[bytes], Awaitable[None]]) -> None:
+async def upgrade_without_a_probe(
+    guarded: Guarded, send: Callable[[bytes], Awaitable[None]]
+) -> None:
     await send(write_upgrade(await open_polling(guarded)))
 
 
-async def upgrade_of_somebody_known_without_an_end(guarded: Guarded, send: Callable[[bytes], Awaitable[None]]) -> None:
+async def upgrade_of_somebody_known_without_an_end(
+    guarded: Guarded, send: Callable[[bytes], Awaitable[None]]
+) -> None:
     await send(write_upgrade(await open_polling(guarded, WORKER_1)))
     await send(b"\x81\x86\0\0\0\x002probe")
 
 
 async def post_without_an_end(guarded: Guarded, send: Callable[[bytes], Awaitable[None]]) -> None:
     sid = await open_polling(guarded)
-    await send(f"POST {PATH}polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n43".encode())
+    await send(
+        f"POST {PATH}polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n43".encode()
+    )
 
 
 UNFINISHED = (
@@ -227,7 +245,10 @@ async def test_who_asks_for_health_without_a_token_is_not_kept_and_who_has_one_i
     assert (await guarded.ask("GET", "/health/live", None)).headers["Connection"] == "close"
     async with aiohttp.ClientSession() as session:
         assert (await guarded.ask("GET", "/api/v1/accounts", READER, session=session)).status == 200
-        assert "Connection" not in (await guarded.ask("GET", "/health/live", None, session=session)).headers
+        assert (
+            "Connection"
+            not in (await guarded.ask("GET", "/health/live", None, session=session)).headers
+        )
 
 
 class TestAdmission:
@@ -235,7 +256,9 @@ class TestAdmission:
     def given(self) -> dict[str, str]:
         return {**TOKENS, "HTTP_REQUESTS_PER_S": "2"}
 
-    async def test_sessions_of_one_address_have_a_pace_which_those_who_become_known_do_not_use_up(self, guarded):
+    async def test_sessions_of_one_address_have_a_pace_which_those_who_become_known_do_not_use_up(
+        self, guarded
+    ):
         openings = guarded.master.meter.openings
         while openings.take("127.0.0.1"):
             pass
@@ -244,7 +267,9 @@ class TestAdmission:
         for _ in range(12):
             await open_polling(guarded, WORKER_1)
             sockets = guarded.master.memory.sessions.worker_sockets
-            await wait_until(lambda sockets=sockets: len(sockets) == len(guarded.master.sockets.flows))
+            await wait_until(
+                lambda sockets=sockets: len(sockets) == len(guarded.master.sockets.flows)
+            )
         for _ in range(8):
             await open_polling(guarded)
         for _ in range(2 * OPENING_WAIT_S):
@@ -335,10 +360,14 @@ async def test_a_binary_event_is_refused_at_its_header_and_its_attachments_are_d
 
 
 @pytest.mark.parametrize("size", [Payload.largest - 100, Payload.largest + 100, 700_000])
-async def test_an_event_that_is_too_large_for_its_type_is_refused_by_its_id_before_it_is_parsed(guarded, size):
+async def test_an_event_that_is_too_large_for_its_type_is_refused_by_its_id_before_it_is_parsed(
+    guarded, size
+):
     async with join(guarded, "client", DEVICE) as peer:
         junk = "[" + "[]," * (size // 3 - 16) + "[]"
-        await peer.say(f'42/client,9["client:heartbeat",{{"junk":{junk}}}]')  # it never ends: it is no JSON
+        await peer.say(
+            f'42/client,9["client:heartbeat",{{"junk":{junk}}}]'
+        )  # it never ends: it is no JSON
         code = (await peer.acknowledged(9))["error"]["code"]
         assert code == ("unreadable" if size < Payload.largest else "too_large")
 
@@ -350,7 +379,10 @@ async def test_a_message_larger_than_its_senders_largest_event_ends_the_connecti
         await socket.receive_str()
         await socket.send_str('42/client,1["client:heartbeat",{"junk":"' + "x" * 2_000_000 + '"}]')
         end = await asyncio.wait_for(socket.receive(), 10)
-        assert (end.type, end.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.MESSAGE_TOO_BIG)
+        assert (end.type, end.data) == (
+            aiohttp.WSMsgType.CLOSE,
+            aiohttp.WSCloseCode.MESSAGE_TOO_BIG,
+        )
 
 
 async def test_a_report_of_very_many_values_is_refused_and_one_of_long_texts_is_not(guarded):
@@ -370,7 +402,9 @@ async def test_what_waits_of_a_large_event_is_what_its_type_asks_for(guarded):
     await guarded.add_account(MINE)
     worker = await guarded.register("worker-1", WORKER_1)
     async with holding(guarded):
-        await worker.client.emit("worker:register", {"workerId": "worker-1", "capabilities": []}, namespace="/worker")
+        await worker.client.emit(
+            "worker:register", {"workerId": "worker-1", "capabilities": []}, namespace="/worker"
+        )
         messages = [comment(number) | {"junk": [[[]]] * 100} for number in range(50)]
         report = {"type": "comment", "account_id": MINE, "messages": messages}
         await worker.client.emit("worker:message:detected", report, namespace="/worker")
@@ -391,7 +425,9 @@ async def test_bytes_under_way_are_counted_until_they_are_answered_and_no_more_i
     flow, asked = find_flow(guarded), []
     async with holding(guarded):
         for part in range(6):
-            messages = [comment(part * 100 + number) | {"content": "x" * 30_000} for number in range(90)]
+            messages = [
+                comment(part * 100 + number) | {"content": "x" * 30_000} for number in range(90)
+            ]
             report = {"type": "comment", "account_id": MINE, "messages": messages}
             asked.append(asyncio.ensure_future(worker.ask("worker:message:detected", report)))
         await wait_until(lambda: not flow.has_room())

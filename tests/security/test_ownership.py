@@ -33,7 +33,11 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     "worker:goodbye": ({"workerId": "worker-1"}, "forbidden"),
     "worker:login:qrcode": ({"session_id": "SESSION", "qr_code_data": CODE}, "not_yours"),
     "worker:login:status": (
-        {"session_id": "SESSION", "status": "success", "cookies": [{"name": "a", "value": "forged"}]},
+        {
+            "session_id": "SESSION",
+            "status": "success",
+            "cookies": [{"name": "a", "value": "forged"}],
+        },
         "not_yours",
     ),
     "worker:message:detected": (
@@ -58,7 +62,9 @@ def test_every_event_of_workers_is_in_the_table():
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("registered", [True, False])
-async def test_an_event_from_a_foreign_worker_changes_nothing(guarded, event: str, registered: bool):
+async def test_an_event_from_a_foreign_worker_changes_nothing(
+    guarded, event: str, registered: bool
+):
     owner, admin, session_id = await open_login(guarded)
     if registered:
         foreign = await guarded.register("worker-2", WORKER_2, capabilities=["douyin"])
@@ -79,7 +85,9 @@ async def test_an_event_from_a_foreign_worker_changes_nothing(guarded, event: st
 async def test_messages_of_unknown_accounts_are_nobodys(guarded):
     worker = await guarded.register("worker-1", WORKER_1)
     event = {"type": "comment", "account_id": "nobody", "messages": [{"id": "1"}]}
-    assert (await worker.ask("worker:message:detected", event))["error"]["code"] == "unknown_account"
+    assert (await worker.ask("worker:message:detected", event))["error"][
+        "code"
+    ] == "unknown_account"
 
 
 @pytest.mark.parametrize("token", [WORKER_2, ANY_WORKER])
@@ -113,7 +121,9 @@ async def test_a_former_owner_no_longer_speaks_for_the_account(guarded):
     other = await guarded.register("worker-2", WORKER_2)
     started = await admin.ask("master:login:start", {"account_id": MINE, "worker_id": "worker-2"})
     assert started["success"], started
-    late = await owner.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{}]})
+    late = await owner.ask(
+        "worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{}]}
+    )
     assert late["error"]["code"] == "login_closed"
     stolen = {"session_id": started["session_id"], "status": "success", "cookies": [{}]}
     assert (await owner.ask("worker:login:status", stolen))["error"]["code"] == "not_yours"
@@ -124,7 +134,9 @@ async def test_a_former_owner_no_longer_speaks_for_the_account(guarded):
 # -- worker processes ------------------------------------------------------------------------------------------------
 
 
-async def test_a_worker_process_is_given_a_token_of_its_own_and_nobody_elses(guarded, tmp_path, monkeypatch):
+async def test_a_worker_process_is_given_a_token_of_its_own_and_nobody_elses(
+    guarded, tmp_path, monkeypatch
+):
     monkeypatch.setenv("ADMIN_TOKENS", "root:the-administrators-secret")
     monkeypatch.setenv("worker_tokens", "*:the-workers-secret-in-small-letters")
     shown = tmp_path / "shown"
@@ -162,7 +174,9 @@ async def test_an_issued_token_is_for_one_worker_and_ends_with_its_process(guard
     first, second = access.issue_worker_token("worker-9"), access.issue_worker_token("worker-9")
     assert first != second
     worker = await guarded.register("worker-9", second)
-    assert (await worker.ask("worker:register", registration("worker-8")))["error"]["code"] == "forbidden"
+    assert (await worker.ask("worker:register", registration("worker-8")))["error"][
+        "code"
+    ] == "forbidden"
     access.withdraw_worker_token("worker-9")
     for token in (first, second):
         with pytest.raises(Exception, match="not known"):

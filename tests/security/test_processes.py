@@ -30,7 +30,9 @@ async def refuse(peer: Peer) -> None:
         assert answer["error"]["code"] == "forbidden", answer
 
 
-@pytest.mark.parametrize("token", [ANY_WORKER, None], ids=["a token for any worker", "a trusted address"])
+@pytest.mark.parametrize(
+    "token", [ANY_WORKER, None], ids=["a token for any worker", "a trusted address"]
+)
 async def test_nobody_takes_the_place_of_a_process_of_ours(guarded, token: str | None):
     await configure(guarded)
     await refuse(await guarded.connect("worker", token))  # while it does not run as well

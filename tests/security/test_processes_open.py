@@ -14,7 +14,9 @@ def given() -> dict[str, str]:
 
 
 async def test_a_configuration_for_a_proxy_alone_reserves_nothing_until_it_is_started(guarded):
-    assert (await guarded.ask("POST", f"{API}/worker-configs", None, json={"worker_id": "ours"})).status == 201
+    assert (
+        await guarded.ask("POST", f"{API}/worker-configs", None, json={"worker_id": "ours"})
+    ).status == 201
     await guarded.register("ours", None)
     token = guarded.master.access.issue_worker_token("ours")
     await refuse(await guarded.connect("worker"))

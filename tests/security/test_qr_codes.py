@@ -30,7 +30,12 @@ async def test_codes_go_to_those_who_may_operate_and_to_no_other_socket(guarded)
     operator, root = await guarded.connect("admin", OPERATOR), await guarded.connect("admin", ROOT)
     await guarded.add_account(MINE)
     session_id = await guarded.start_login(operator, worker, MINE)
-    report = {"session_id": session_id, "status": "qrcode_refreshed", "qr_code_data": CODE, "qr_url": CODE_URL}
+    report = {
+        "session_id": session_id,
+        "status": "qrcode_refreshed",
+        "qr_code_data": CODE,
+        "qr_url": CODE_URL,
+    }
     assert (await worker.ask("worker:login:status", report))["success"]
     for admin in (operator, root):
         assert (await admin.hear("login:qrcode:ready"))["qr_code_data"] == CODE
@@ -72,7 +77,10 @@ async def test_a_code_is_gone_once_its_login_has_ended(guarded, ending):
     query = "SELECT qr_code_data, qr_code_url FROM login_sessions WHERE id = ?"
     assert None not in guarded.rows(query, session_id)[0]
     if ending in ENDINGS:
-        await worker.ask("worker:login:status", {"session_id": session_id, "qr_code_data": CODE, **ENDINGS[ending]})
+        await worker.ask(
+            "worker:login:status",
+            {"session_id": session_id, "qr_code_data": CODE, **ENDINGS[ending]},
+        )
     elif ending == "cancelled":
         await operator.ask("master:login:cancel", {"session_id": session_id})
     elif ending == "superseded":

@@ -48,7 +48,9 @@ def numbers(path: Path) -> tuple[int, list[int]]:
     return seq, [epoch for (epoch,) in ask_file(path, "SELECT epoch FROM accounts")]
 
 
-@pytest.mark.parametrize("how", [[], ["reader"]], ids=["alone", "beside a reader that began before"])
+@pytest.mark.parametrize(
+    "how", [[], ["reader"]], ids=["alone", "beside a reader that began before"]
+)
 def test_a_restore_that_is_killed_anywhere_has_happened_or_has_not(tmp_path, how):
     backup_of = tmp_path / "backed up" / "master.db"
     backup_of.parent.mkdir()
@@ -60,14 +62,18 @@ def test_a_restore_that_is_killed_anywhere_has_happened_or_has_not(tmp_path, how
     shutil.copy(backup_of.with_name("master.db.keys"), old.with_name("master.db.keys"))
     ask_file(old, "PRAGMA journal_mode=WAL")
     command = [sys.executable, "-m", "tests.security.killing", str(tmp_path), *how]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(told) > 20, "the points are few"
     assert {(found, sound) for _, found, sound, *_ in told} == {(8, True), (40, True)}
     assert {after for _, _, _, after, _ in told} == {40, None}
     states = [found for _, found, *_ in told]
-    assert states == sorted(states), "there is one point before which it has not happened and after which it has"
+    assert states == sorted(states), (
+        "there is one point before which it has not happened and after which it has"
+    )
     assert [left for *_, left in told if left] == []
 
 
@@ -81,7 +87,9 @@ def test_numbers_go_on_far_past_all_that_were_given(path, tmp_path):
     ask_file(path, "UPDATE counters SET value = value + 5000 WHERE name = 'notification_seq'")
     path.unlink()
     restore(path, tmp_path / "backup.db", None, NOW + 60)
-    assert numbers(path) == ((NOW + 60) * 1000, [NOW + 60] * 3), "the clock tells where the file is lost"
+    assert numbers(path) == ((NOW + 60) * 1000, [NOW + 60] * 3), (
+        "the clock tells where the file is lost"
+    )
     restore(path, tmp_path / "backup.db", None, NOW - 86_400)
     seq, epochs = numbers(path)
     assert seq == (NOW + 60) * 1000 + FAR, "a clock that stands before what was given tells nothing"
@@ -106,7 +114,9 @@ def test_whoever_held_an_account_since_the_backup_may_still_report_what_it_has_s
 @asynccontextmanager
 async def running(path: Path) -> AsyncIterator[Bench]:
     clock = ManualClock(NOW)
-    bench = Bench(Master(load_settings({"PORT": "0", "DB_PATH": str(path)}, None), clock=clock), clock)
+    bench = Bench(
+        Master(load_settings({"PORT": "0", "DB_PATH": str(path)}, None), clock=clock), clock
+    )
     await bench.master.start(sweeps=False)
     try:
         yield bench
@@ -117,12 +127,18 @@ async def running(path: Path) -> AsyncIterator[Bench]:
 
 
 async def detect(worker: Peer, account: str, *numbers: int) -> None:
-    report = {"type": "comment", "account_id": account, "messages": [comment(number) for number in numbers]}
+    report = {
+        "type": "comment",
+        "account_id": account,
+        "messages": [comment(number) for number in numbers],
+    }
     assert (await worker.ask("worker:message:detected", report))["inserted"] == len(numbers)
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["restored", "copied by hand"])
-async def test_a_device_that_saw_more_than_the_backup_is_owed_what_comes_after_it(tmp_path, by_hand):
+async def test_a_device_that_saw_more_than_the_backup_is_owed_what_comes_after_it(
+    tmp_path, by_hand
+):
     path, backup = tmp_path / "master.db", tmp_path / "backup.db"
     async with running(path) as bench:
         account = (await make_account(bench))["id"]
@@ -140,8 +156,12 @@ async def test_a_device_that_saw_more_than_the_backup_is_owed_what_comes_after_i
         worker, phone = await bench.worker(), await bench.connect("client")
         await detect(worker, account, 11, 12)
         early = await phone.ask("client:sync:request", {"device_id": "phone", "after_seq": seen})
-        assert len(early["notifications"]) == (4 if by_hand else 2), "nothing counts as seen that was not"
-        assert (await phone.ask("client:register", {"device_id": "phone"}))["owed"] == 4, "it had not registered"
+        assert len(early["notifications"]) == (4 if by_hand else 2), (
+            "nothing counts as seen that was not"
+        )
+        assert (await phone.ask("client:register", {"device_id": "phone"}))["owed"] == 4, (
+            "it had not registered"
+        )
 
 
 HARMS = {
@@ -158,7 +178,9 @@ def test_a_backup_that_holds_anything_but_masters_tables_is_named_and_refused(pa
     back_up(path, tmp_path / "backup.db")
     ask_file(tmp_path / "backup.db", HARMS[name])
     said = (
-        "Its table accounts is another one" if name == "column" else rf"It has a {name} \w+, which is none of Master's"
+        "Its table accounts is another one"
+        if name == "column"
+        else rf"It has a {name} \w+, which is none of Master's"
     )
     assert len(check(tmp_path / "backup.db")) == 1
     with pytest.raises(DatabaseFault, match=f"was not restored.*{said}"):
@@ -171,8 +193,13 @@ def test_a_backup_that_holds_anything_but_masters_tables_is_named_and_refused(pa
 def test_a_trigger_that_hides_behind_sqlites_own_names_is_found(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema=ON")
-        hidden = "CREATE TRIGGER sqlite_stat1 AFTER INSERT ON comments BEGIN DELETE FROM comments; END"
-        connection.execute("INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_stat1', 'comments', 0, ?)", (hidden,))
+        hidden = (
+            "CREATE TRIGGER sqlite_stat1 AFTER INSERT ON comments BEGIN DELETE FROM comments; END"
+        )
+        connection.execute(
+            "INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_stat1', 'comments', 0, ?)",
+            (hidden,),
+        )
     assert check(path) == ["It has a trigger sqlite_stat1, which is none of Master's."]
 
 

@@ -18,7 +18,16 @@ from master.store.sqlite.keyring import hold_keys, prepare_database
 from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
 from master.store.sqlite.upgrade import DatabaseFault, upgrade
 from master.vault import Vault, open_vault, read_key_id
-from tests.security.crew import ask_file, cookies, find_planted, plant, run_child, run_master, side_files, start_command
+from tests.security.crew import (
+    ask_file,
+    cookies,
+    find_planted,
+    plant,
+    run_child,
+    run_master,
+    side_files,
+    start_command,
+)
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = 120
@@ -33,7 +42,10 @@ def fill(path: Path, count: int = ACCOUNTS) -> Vault:
         connection.executemany(
             "INSERT INTO accounts (id, platform, account_name, account_id, credentials, created_at, updated_at) "
             "VALUES (?1, 'douyin', 'n', ?1, ?2, 0, 0)",
-            [(one, vault.seal("accounts.credentials", one, {"cookies": cookies(one)})) for one in ids],
+            [
+                (one, vault.seal("accounts.credentials", one, {"cookies": cookies(one)}))
+                for one in ids
+            ],
         )
         connection.commit()
     return vault
@@ -42,8 +54,12 @@ def fill(path: Path, count: int = ACCOUNTS) -> Vault:
 def read_all(path: Path) -> Counter[str]:
     """Check that every value opens, and return how many each key has sealed."""
     vault, keys = open_vault(path), Counter[str]()
-    for row_id, text in ask_file(path, "SELECT id, credentials FROM accounts WHERE credentials IS NOT NULL"):
-        assert vault.open("accounts.credentials", row_id, text)["cookies"][0]["value"].startswith(plant(""))
+    for row_id, text in ask_file(
+        path, "SELECT id, credentials FROM accounts WHERE credentials IS NOT NULL"
+    ):
+        assert vault.open("accounts.credentials", row_id, text)["cookies"][0]["value"].startswith(
+            plant("")
+        )
         keys[str(read_key_id(text))] += 1
     return keys
 
@@ -61,14 +77,19 @@ def test_a_rotation_seals_everything_anew_and_drops_the_older_key(tmp_path):
     assert read_all(path) == {done.to: ACCOUNTS}
     assert ask_file(path, "SELECT id FROM vault_keys") == [(done.to,)]
     assert [key.id for key in KeyFile(tmp_path / "master.db.keys.retired").read()] == [older]
-    assert older.encode() not in b"".join(file.read_bytes() for file in side_files(path)), "no older value is left over"
+    assert older.encode() not in b"".join(file.read_bytes() for file in side_files(path)), (
+        "no older value is left over"
+    )
     prepare_database(path, Vault(), None)
 
 
 def test_a_key_that_a_broken_value_names_is_kept_until_the_value_is_gone(tmp_path):
     path = tmp_path / "master.db"
     older = fill(path).writing
-    ask_file(path, "UPDATE accounts SET credentials = substr(credentials, 1, 60) WHERE id = 'account-007'")
+    ask_file(
+        path,
+        "UPDATE accounts SET credentials = substr(credentials, 1, 60) WHERE id = 'account-007'",
+    )
     done = rotate_key_file(path, os.urandom)
     assert (done.broken, done.kept) == (["accounts.credentials of account-007"], [older])
     assert names(path) == [done.to, older]
@@ -136,7 +157,9 @@ async def test_a_rotation_beside_a_master_under_logins_loses_nothing(tmp_path):
         for _ in range(3):
             code, printed = await child.run("keys", "rotate")
             assert code == 0, printed
-            assert not set(before) & set(names(child.path)), "an older key is dropped though Master runs"
+            assert not set(before) & set(names(child.path)), (
+                "an older key is dropped though Master runs"
+            )
             before = names(child.path)
         count = len(logged_in)
         stop.set()
@@ -151,7 +174,10 @@ async def test_a_rotation_beside_a_master_under_logins_loses_nothing(tmp_path):
         assert "credentials_unreadable" not in states
         code, printed = await child.run("keys", "list")
         assert (code, before[0] in printed) == (0, True)
-        assert find_planted(*side_files(child.path), child.output, *(tmp_path / "logs").iterdir()) == []
+        assert (
+            find_planted(*side_files(child.path), child.output, *(tmp_path / "logs").iterdir())
+            == []
+        )
     for line in child.output.read_text(encoding="utf-8").splitlines():
         assert '"level":"error"' not in line.replace(" ", "")
 
@@ -169,7 +195,10 @@ async def test_a_master_that_does_not_know_the_first_key_is_not_given_its_values
         assert code == 0, printed
     async with run_child(tmp_path, MASTER_KEYS=f"{new},{written}") as (child, _):
         code, printed = await child.run("keys", "rotate")
-        assert (code, "3 values sealed anew with key new, the first of MASTER_KEYS" in printed) == (0, True), printed
+        assert (code, "3 values sealed anew with key new, the first of MASTER_KEYS" in printed) == (
+            0,
+            True,
+        ), printed
     async with run_child(tmp_path, MASTER_KEYS=new) as (child, crew):
         assert [one["credentials"]["cookies"] for one in await crew.register()] == [
             cookies(f"account-{number:03}") for number in range(3)
@@ -179,7 +208,12 @@ async def test_a_master_that_does_not_know_the_first_key_is_not_given_its_values
 def test_a_rotation_that_is_killed_anywhere_can_simply_be_run_again(tmp_path):
     path, count = tmp_path / "master.db", 999
     fill(path, count)
-    environ = {**os.environ, "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs"), "PYTHONPATH": str(ROOT)}
+    environ = {
+        **os.environ,
+        "DB_PATH": str(path),
+        "LOG_DIR": str(tmp_path / "logs"),
+        "PYTHONPATH": str(ROOT),
+    }
     file, rng, met = KeyFile(path.with_name("master.db.keys")), random.Random(7), set[int]()
     for _ in range(8):
         before = file.stamp()

@@ -21,7 +21,10 @@ def fill(path: str) -> str:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
 async def test_every_route_asks_for_its_scope(guarded, endpoint: Endpoint):
     before = guarded.dump()
-    path, body = fill(endpoint.path), {"json": {}} if endpoint.method not in ("GET", "DELETE") else {}
+    path, body = (
+        fill(endpoint.path),
+        {"json": {}} if endpoint.method not in ("GET", "DELETE") else {},
+    )
     assert await guarded.code(endpoint.method, path, None, **body) == (401, "unauthorized")
     for token in (WORKER_1, DEVICE):
         assert await guarded.code(endpoint.method, path, token, **body) == (403, "forbidden")
@@ -44,9 +47,17 @@ def test_what_changes_something_or_shows_a_secret_needs_more_than_read():
             assert endpoint.scope >= Scope.OPERATE, endpoint.path
     by_path = {(one.method, one.path): one.scope for one in ENDPOINTS}
     assert by_path["GET", "/login-sessions/{id}/qr.png"] is Scope.OPERATE
-    assert by_path["POST", "/worker-configs"] is Scope.ADMIN, "whoever may set a command runs programs here"
-    assert all(route.scope > Scope.NONE for routes in (FROM_WORKER, FROM_CLIENT) for route in routes.values())
-    assert [route.event for route in FROM_ADMIN.values() if route.scope is Scope.NONE] == ["admin:auth"]
+    assert by_path["POST", "/worker-configs"] is Scope.ADMIN, (
+        "whoever may set a command runs programs here"
+    )
+    assert all(
+        route.scope > Scope.NONE
+        for routes in (FROM_WORKER, FROM_CLIENT)
+        for route in routes.values()
+    )
+    assert [route.event for route in FROM_ADMIN.values() if route.scope is Scope.NONE] == [
+        "admin:auth"
+    ]
 
 
 @pytest.mark.parametrize("route", FROM_ADMIN.values(), ids=lambda route: route.event)
@@ -79,7 +90,9 @@ async def test_everything_else_needs_a_token(guarded, path):
     assert (await guarded.ask("GET", path, READER)).status in (200, 404)
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", f"Basic {ROOT}", ROOT, f"Token {ROOT}", "Bearer a b c"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", f"Basic {ROOT}", ROOT, f"Token {ROOT}", "Bearer a b c"]
+)
 async def test_an_authorization_of_another_kind_is_none(guarded, header):
     answer = await guarded.ask("GET", f"{API}/accounts", None, headers={"Authorization": header})
     assert answer.status == 401

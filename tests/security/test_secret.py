@@ -21,7 +21,14 @@ from master.logs import close_logs, configure_logs
 from master.protocol.admin import QrCodeReady
 from master.protocol.http import NewProxy, ProxyChange
 from master.protocol.wire import FastJson, decode
-from master.protocol.worker import LoginReport, LoginStart, ProxyForWorker, Registered, TaskAssign, UserInputTyped
+from master.protocol.worker import (
+    LoginReport,
+    LoginStart,
+    ProxyForWorker,
+    Registered,
+    TaskAssign,
+    UserInputTyped,
+)
 from master.secret import Secret
 from master.settings import SettingsFault, load_settings
 from master.store.mapping import FARM
@@ -68,7 +75,9 @@ def test_no_record_in_memory_has_a_field_for_a_secret_or_a_code():
         names = {field.name for field in fields(rows.record)}
         sealed = {*SEALED.get(rows.table.name, ()), "qr_code_data", "qr_code_url"}
         assert names & sealed == set(), rows.table.name
-        assert not [name for name, hint in get_type_hints(rows.record).items() if "Secret" in str(hint)]
+        assert not [
+            name for name, hint in get_type_hints(rows.record).items() if "Secret" in str(hint)
+        ]
 
 
 SENT = {
@@ -97,12 +106,16 @@ def test_what_holds_an_opened_secret_on_its_way_does_not_print_it(opened):
 def test_a_secret_is_not_logged_under_any_name(tmp_path: Path, capsys, development):
     configure_logs("info", tmp_path, development=development)
     try:
-        structlog.get_logger("master").info("said", anything=Secret(HUSH), many=[{"deep": Secret(HUSH)}])
+        structlog.get_logger("master").info(
+            "said", anything=Secret(HUSH), many=[{"deep": Secret(HUSH)}]
+        )
         logging.getLogger("master").info("said %s", Secret(HUSH))
     finally:
         close_logs()
         structlog.reset_defaults()
-    assert HUSH not in capsys.readouterr().err + (tmp_path / "master.log").read_text(encoding="utf-8")
+    assert HUSH not in capsys.readouterr().err + (tmp_path / "master.log").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_equal_secrets_are_equal_and_an_empty_one_is_false():
@@ -136,7 +149,8 @@ def test_a_wrong_secret_is_refused_without_being_quoted(kind, data, field):
 
 def test_what_is_decoded_shows_no_secret_and_no_words_of_the_worker():
     report = decode(
-        LoginReport, {**REPORT, "cookies": [{"value": HUSH}], "fingerprint": {"a": HUSH}, "storage_state": HUSH}
+        LoginReport,
+        {**REPORT, "cookies": [{"value": HUSH}], "fingerprint": {"a": HUSH}, "storage_state": HUSH},
     )
     assert HUSH not in repr(report)
     assert report.cookies.reveal() == [{"value": HUSH}]
@@ -147,7 +161,9 @@ def test_what_is_decoded_shows_no_secret_and_no_words_of_the_worker():
     assert HUSH not in repr(decode(NewProxy, {"name": "p", "server": "h:1", "password": HUSH}))
 
 
-@pytest.mark.parametrize("wrong", ["hush-hush", "a:hush-hush", f"{KEY},a:hush-hush", f"{KEY},{KEY}", ","])
+@pytest.mark.parametrize(
+    "wrong", ["hush-hush", "a:hush-hush", f"{KEY},a:hush-hush", f"{KEY},{KEY}", ","]
+)
 def test_wrong_keys_in_the_settings_are_not_quoted(wrong):
     with pytest.raises(SettingsFault, match="MASTER_KEYS is not allowed") as caught:
         load_settings({"MASTER_KEYS": wrong}, None)
@@ -159,7 +175,9 @@ def test_wrong_keys_in_the_settings_are_not_quoted(wrong):
 def test_keys_in_the_settings_are_not_shown_and_not_given_to_workers(tmp_path):
     settings = load_settings({"MASTER_KEYS": KEY}, None)
     assert [key.id for key in settings.read_keys()] == ["a"]
-    assert "AAAA" not in repr(settings) + repr(settings.read_keys()) + repr(make_key(lambda count: b"A" * count))
+    assert "AAAA" not in repr(settings) + repr(settings.read_keys()) + repr(
+        make_key(lambda count: b"A" * count)
+    )
     supervisor = Supervisor(
         log_dir=tmp_path,
         master_host="127.0.0.1",

@@ -16,7 +16,18 @@ from master.app import ListenFault, hide_keys, require_guard
 from master.logs import HIDDEN, KNOWN, close_logs, configure_logs
 from master.settings import SECRET_SETTINGS, SettingsFault, load_settings
 from master.tokens import parse_tokens
-from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, ROOT, SECRETS, TOKENS, WORKER_1, WRONG, Guarded
+from tests.security.conftest import (
+    CODE,
+    CODE_URL,
+    MINE,
+    OPERATOR,
+    ROOT,
+    SECRETS,
+    TOKENS,
+    WORKER_1,
+    WRONG,
+    Guarded,
+)
 
 GOOD = "x" * 16
 
@@ -24,17 +35,45 @@ GOOD = "x" * 16
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("WORKER_TOKENS", "worker-1:fifteen-letters", "entry 1: its secret has fewer than 16 characters"),
+        (
+            "WORKER_TOKENS",
+            "worker-1:fifteen-letters",
+            "entry 1: its secret has fewer than 16 characters",
+        ),
         ("ADMIN_TOKENS", f"a:{GOOD},b:short", "entry 2: its secret has fewer than 16 characters"),
-        ("ADMIN_TOKENS", "my-secret-without-a-name", "entry 1: it has too few or too many parts between colons"),
-        ("ADMIN_TOKENS", f"a:{GOOD}:read:more", "entry 1: it has too few or too many parts between colons"),
+        (
+            "ADMIN_TOKENS",
+            "my-secret-without-a-name",
+            "entry 1: it has too few or too many parts between colons",
+        ),
+        (
+            "ADMIN_TOKENS",
+            f"a:{GOOD}:read:more",
+            "entry 1: it has too few or too many parts between colons",
+        ),
         ("ADMIN_TOKENS", f"a:{GOOD}:boss", "entry 1: its scope is not read, operate or admin"),
         ("ADMIN_TOKENS", f"*:{GOOD}", "entry 1: its name is not 1 to 128 letters, digits or ._@-"),
         ("ADMIN_TOKENS", f":{GOOD}", "entry 1: its name is not 1 to 128 letters, digits or ._@-"),
-        ("CLIENT_TOKENS", f"a:{GOOD} {GOOD}", "entry 1: its secret is longer than 256 characters or has others than"),
-        ("CLIENT_TOKENS", f"a:{GOOD * 17}", "entry 1: its secret is longer than 256 characters or has others than"),
-        ("CLIENT_TOKENS", f"a:{GOOD}:b++c", "entry 1: its accounts are not 1 to 200 ids with commas between them"),
-        ("WORKER_TOKENS", f"a:{GOOD}:read", "entry 1: it has too few or too many parts between colons"),
+        (
+            "CLIENT_TOKENS",
+            f"a:{GOOD} {GOOD}",
+            "entry 1: its secret is longer than 256 characters or has others than",
+        ),
+        (
+            "CLIENT_TOKENS",
+            f"a:{GOOD * 17}",
+            "entry 1: its secret is longer than 256 characters or has others than",
+        ),
+        (
+            "CLIENT_TOKENS",
+            f"a:{GOOD}:b++c",
+            "entry 1: its accounts are not 1 to 200 ids with commas between them",
+        ),
+        (
+            "WORKER_TOKENS",
+            f"a:{GOOD}:read",
+            "entry 1: it has too few or too many parts between colons",
+        ),
     ],
 )
 def test_a_wrong_token_setting_is_named_and_never_quoted(name, value, said):
@@ -99,7 +138,9 @@ class TestLogs:
         configure_logs("debug", tmp_path / "logs", development=False)
         return TOKENS
 
-    async def test_no_token_and_no_code_is_in_a_log_line_at_debug(self, guarded: Guarded, tmp_path: Path):
+    async def test_no_token_and_no_code_is_in_a_log_line_at_debug(
+        self, guarded: Guarded, tmp_path: Path
+    ):
         try:
             worker = await guarded.register("worker-1", WORKER_1)
             admin = await guarded.connect("admin")
@@ -110,9 +151,18 @@ class TestLogs:
             for path in (f"?token={ROOT}", "/nobody", f"?account_id={WRONG}"):
                 await guarded.ask("GET", f"/api/v1/accounts{path}", WRONG)
             await guarded.ask("GET", f"/api/v1/login-sessions/{session_id}/qr.png")
-            await worker.ask("worker:login:status", {"session_id": session_id, "status": "x", "qr_code_url": CODE_URL})
-            await worker.ask("worker:login:qrcode", {"session_id": session_id, "qr_code_data": 7, "qr_code_url": CODE})
-            await worker.ask("worker:login:status", {"session_id": session_id, "status": "success", "cookies": [{}]})
+            await worker.ask(
+                "worker:login:status",
+                {"session_id": session_id, "status": "x", "qr_code_url": CODE_URL},
+            )
+            await worker.ask(
+                "worker:login:qrcode",
+                {"session_id": session_id, "qr_code_data": 7, "qr_code_url": CODE},
+            )
+            await worker.ask(
+                "worker:login:status",
+                {"session_id": session_id, "status": "success", "cookies": [{}]},
+            )
         finally:
             close_logs()
         text = (tmp_path / "logs" / "master.log").read_text(encoding="utf-8")
@@ -161,7 +211,9 @@ def test_keys_of_the_settings_are_hidden_in_log_lines_as_well():
     key = base64.b64encode(os.urandom(32)).decode()
     hide_keys(load_settings({"MASTER_KEYS": f"k-1:{key}"}, None))
     assert KNOWN.hide(f"no key {key!r} here") == f"no key '{HIDDEN}' here"
-    assert KNOWN.hide("and nothing else is hidden: 0123456789abcdef0123456789abcdef").endswith("abcdef")
+    assert KNOWN.hide("and nothing else is hidden: 0123456789abcdef0123456789abcdef").endswith(
+        "abcdef"
+    )
 
 
 async def test_wrong_tokens_and_changes_stand_in_the_audit(guarded: Guarded, tmp_path: Path):
@@ -201,7 +253,9 @@ def test_nothing_reachable_from_access_holds_a_secret():
 
 
 def test_accounts_of_a_limited_device_stand_between_commas_or_plus_signs():
-    first, second, third = parse_tokens("client", f"a:{'s' * 16}:1,2+3, 4,b:{'t' * 16},c:{'u' * 16}:5")
+    first, second, third = parse_tokens(
+        "client", f"a:{'s' * 16}:1,2+3, 4,b:{'t' * 16},c:{'u' * 16}:5"
+    )
     assert first.grant.accounts == {"1", "2", "3", "4"}
     assert second.grant.accounts is None
     assert third.grant.accounts == {"5"}

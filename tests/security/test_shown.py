@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from master.model import Scope
-from master.protocol.shown import SHOWN_BYTES, show_arguments, show_machine, show_profile, show_words
+from master.protocol.shown import (
+    SHOWN_BYTES,
+    show_arguments,
+    show_machine,
+    show_profile,
+    show_words,
+)
 from tests.security.conftest import MINE, OPERATOR, READER, ROOT, WORKER_1, settle
 
 HUSH = "planted-secret"
@@ -27,7 +33,14 @@ def test_a_word_that_nobody_has_named_is_not_shown():
 
 @pytest.mark.parametrize("show", [show_profile, show_machine])
 def test_what_is_shown_is_small(show):
-    shown = show({"description": "x" * 2_000, "name": "x" * 100_000, "os": "y" * 1_900, "region": "z" * 1_900})
+    shown = show(
+        {
+            "description": "x" * 2_000,
+            "name": "x" * 100_000,
+            "os": "y" * 1_900,
+            "region": "z" * 1_900,
+        }
+    )
     assert len(repr(shown)) <= SHOWN_BYTES
     assert "name" not in shown
 
@@ -35,33 +48,63 @@ def test_what_is_shown_is_small(show):
 def test_arguments_are_shown_to_those_who_may_set_them():
     args = ["--api-key=hush", "--verbose", "-p", "hush"]
     assert show_arguments(args, Scope.ADMIN) == args
-    assert show_arguments(args, Scope.OPERATE) == ["--api-key=(hidden)", "--verbose", "(hidden)", "(hidden)"]
+    assert show_arguments(args, Scope.OPERATE) == [
+        "--api-key=(hidden)",
+        "--verbose",
+        "(hidden)",
+        "(hidden)",
+    ]
 
 
 async def test_no_reader_hears_or_reads_what_workers_call_by_another_name(guarded):
     worker = await guarded.register("worker-1", WORKER_1, metadata={"os": "linux", **INVENTED})
-    reader, operator = await guarded.connect("admin", READER), await guarded.connect("admin", OPERATOR)
+    reader, operator = (
+        await guarded.connect("admin", READER),
+        await guarded.connect("admin", OPERATOR),
+    )
     await settle(reader, operator)
     await guarded.add_account(MINE)
     session_id = await guarded.start_login(operator, worker, MINE)
     for status in ("sms_input_required", "success"):
-        report = {"session_id": session_id, "status": status, "step": "sms", "message": "hello", **INVENTED}
+        report = {
+            "session_id": session_id,
+            "status": status,
+            "step": "sms",
+            "message": "hello",
+            **INVENTED,
+        }
         report |= {"step": "sms", "message": "hello", "user_info": {"nickname": "N", **INVENTED}}
-        answer = await worker.ask("worker:login:status", report | {"cookies": [{"name": "a", "value": "b"}]})
+        answer = await worker.ask(
+            "worker:login:status", report | {"cookies": [{"name": "a", "value": "b"}]}
+        )
         assert answer["success"], answer
     assert (await reader.hear("login:status:update"))["message"] == "hello"
     assert (await reader.hear("login:success"))["user_info"] == {"nickname": "N"}
     await settle(reader, operator)
     assert HUSH not in repr(reader.heard)
-    told = [{name: value for name, value in one.items() if name != "login_url"} for _, one in operator.heard if one]
+    told = [
+        {name: value for name, value in one.items() if name != "login_url"}
+        for _, one in operator.heard
+        if one
+    ]
     assert HUSH not in repr(told)
-    for path in ("/accounts", f"/accounts/{MINE}", "/workers", "/workers/worker-1", "/accounts/status/all"):
+    for path in (
+        "/accounts",
+        f"/accounts/{MINE}",
+        "/workers",
+        "/workers/worker-1",
+        "/accounts/status/all",
+    ):
         answer = await guarded.ask("GET", f"/api/v1{path}", READER)
         assert HUSH not in await answer.text(), path
 
 
 async def test_below_admin_nobody_reads_the_arguments_of_a_worker_process(guarded):
-    body = {"worker_id": "w", "args": ["--api-key=planted-secret", "planted-secret"], "env": {"KEY": HUSH}}
+    body = {
+        "worker_id": "w",
+        "args": ["--api-key=planted-secret", "planted-secret"],
+        "env": {"KEY": HUSH},
+    }
     assert (await guarded.ask("POST", "/api/v1/worker-configs", json=body)).status == 201
     for path in ("/api/v1/worker-configs", "/api/v1/worker-configs/w"):
         answer = await guarded.ask("GET", path, OPERATOR)

@@ -38,7 +38,18 @@ def ask(target: Target, method: str, path: str, body: Any = None) -> Any:
 
 
 def simulate(target: Target, **tokens: str) -> subprocess.CompletedProcess[str]:
-    flags = ["--url", target.url, "--workers", "3", "--admins", "1", "--clients", "1", "--duration", "3"]
+    flags = [
+        "--url",
+        target.url,
+        "--workers",
+        "3",
+        "--admins",
+        "1",
+        "--clients",
+        "1",
+        "--duration",
+        "3",
+    ]
     return subprocess.run(
         [sys.executable, "-m", "simulator", *flags, "--quiet", "--json"],
         env={**os.environ, **tokens}, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
@@ -46,7 +57,9 @@ def simulate(target: Target, **tokens: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_simulators_whole_crew_works_with_tokens(target):
-    done = simulate(target, MASTER_WORKER_TOKEN=ANY_WORKER, MASTER_ADMIN_TOKEN=ROOT, MASTER_CLIENT_TOKEN=DEVICE)
+    done = simulate(
+        target, MASTER_WORKER_TOKEN=ANY_WORKER, MASTER_ADMIN_TOKEN=ROOT, MASTER_CLIENT_TOKEN=DEVICE
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["violations"] == 0
 
@@ -62,6 +75,8 @@ def test_a_worker_that_master_starts_comes_with_a_token(target):
     ask(target, "POST", "/workers/started-by-master/lifecycle/start")
     until = time.monotonic() + PATIENCE_S
     while "started-by-master" not in [worker["id"] for worker in ask(target, "GET", "/workers")]:
-        assert time.monotonic() < until, ask(target, "GET", "/workers/started-by-master/lifecycle/logs")
+        assert time.monotonic() < until, ask(
+            target, "GET", "/workers/started-by-master/lifecycle/logs"
+        )
         time.sleep(0.05)  # another process comes in its own time
     assert ask(target, "POST", "/workers/started-by-master/lifecycle/stop")["state"] == "stopped"

@@ -50,10 +50,15 @@ async def test_the_slow_down_holds_for_every_way_in(guarded):
             await peer.connect(guarded.master.port, auth={"token": WRONG})
         await peer.close()
     assert {error["data"]["code"] for error in heard} == {"too_many_attempts"}
-    assert all(error["data"]["retryable"] and error["data"]["retry_after_ms"] == 1001 for error in heard)
+    assert all(
+        error["data"]["retryable"] and error["data"]["retry_after_ms"] == 1001 for error in heard
+    )
     admin = await guarded.connect("admin")
     refused = await admin.ask("admin:auth", {"token": WRONG})
-    assert (refused["error"]["code"], refused["error"]["retry_after_ms"]) == ("too_many_attempts", 1001)
+    assert (refused["error"]["code"], refused["error"]["retry_after_ms"]) == (
+        "too_many_attempts",
+        1001,
+    )
 
 
 async def test_wrong_tokens_of_sockets_count_as_well(guarded):
@@ -63,7 +68,9 @@ async def test_wrong_tokens_of_sockets_count_as_well(guarded):
     assert await guarded.code("GET", PATH, WRONG) == (429, "too_many_attempts")
 
 
-async def test_a_right_token_passes_whatever_strangers_do_and_though_nobody_was_let_in_before(guarded):
+async def test_a_right_token_passes_whatever_strangers_do_and_though_nobody_was_let_in_before(
+    guarded,
+):
     await guess(guarded)
     assert (await guarded.ask("GET", PATH, WRONG)).status == 429
     for token in (READER, OPERATOR, ROOT):
@@ -94,7 +101,9 @@ async def test_requests_without_a_token_are_no_guesses(guarded):
     assert (await guarded.ask("GET", PATH, READER)).status == 200
 
 
-async def test_the_table_of_addresses_is_bounded_and_forgets_who_was_silent_longest(guarded, monkeypatch):
+async def test_the_table_of_addresses_is_bounded_and_forgets_who_was_silent_longest(
+    guarded, monkeypatch
+):
     monkeypatch.setattr(access, "MOST_ADDRESSES", 50)
     who = guarded.master.access
     for number in range(200):
@@ -136,7 +145,9 @@ class TestRequests:
         assert (await guarded.ask("GET", PATH, WRONG)).status == 429
         assert [(await guarded.ask("GET", PATH, READER)).status for _ in range(20)] == [200] * 20
 
-    async def test_an_address_opens_so_many_connections_of_socket_io_and_the_next_wait(self, guarded, open_line):
+    async def test_an_address_opens_so_many_connections_of_socket_io_and_the_next_wait(
+        self, guarded, open_line
+    ):
         head = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         first = [await open_line(guarded, head) for _ in range(STRANGERS_PER_PLACE)]
         assert {(await line.end())[:12] for line in first} == {b"HTTP/1.1 200"}

@@ -51,7 +51,9 @@ def database(tmp_path: Path) -> Path:
 
 
 def settings_of(path: Path, **environ: str):
-    return load_settings({"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(path.parent), **environ}, None)
+    return load_settings(
+        {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(path.parent), **environ}, None
+    )
 
 
 async def read_states(path: Path) -> dict[str, str]:
@@ -94,7 +96,10 @@ def open_to_all(path: Path) -> None:
 
 
 TROUBLES = [
-    (lose_keys, r"^The key file .*master.db.keys is gone, and 5 values in .* cannot be opened without"),
+    (
+        lose_keys,
+        r"^The key file .*master.db.keys is gone, and 5 values in .* cannot be opened without",
+    ),
     (change_key, r"^Key k-\w+ is not the one of that name that sealed 5 values in"),
     (exchange_keys, r"^Key k-\w+ is missing, needed by 5 values in .*: put it back"),
     (open_to_all, r"^The key file .* has mode 0644, others may read it; run: chmod 600 "),
@@ -107,13 +112,22 @@ async def test_keys_that_do_not_serve_stop_the_start_in_one_line(database, harm,
     with pytest.raises(KeyFault, match=said) as caught:
         await read_states(database)
     assert "\n" not in str(caught.value)
-    environ = {**os.environ, "DB_PATH": str(database), "LOG_DIR": str(database.parent / "logs"), "PORT": "0"}
+    environ = {
+        **os.environ,
+        "DB_PATH": str(database),
+        "LOG_DIR": str(database.parent / "logs"),
+        "PORT": "0",
+    }
     environ |= {"PYTHONPATH": str(Path(__file__).parents[2]), "APP_ENV": "test"}
     code, printed = run_master(environ=environ)
     assert code == 2
-    assert [line for line in printed.splitlines() if not line.startswith("{")] == [str(caught.value)]
+    assert [line for line in printed.splitlines() if not line.startswith("{")] == [
+        str(caught.value)
+    ]
     if harm is lose_keys:
-        assert not database.with_name("master.db.keys").exists(), "a new file would hide what happened"
+        assert not database.with_name("master.db.keys").exists(), (
+            "a new file would hide what happened"
+        )
 
 
 async def test_keys_of_the_setting_win_and_are_checked_as_well(database):
@@ -146,7 +160,10 @@ async def test_one_value_that_does_not_open_is_no_crash(database, harm):
     before = dict(ask_file(database, "SELECT id, credentials FROM accounts"))
     prints = dict(ask_file(database, "SELECT id, fingerprint FROM accounts"))
     ask_file(database, f"UPDATE accounts SET {harm} WHERE id = 'account-1'")  # noqa: S608
-    assert await read_states(database) == {"account-1": "credentials_unreadable", "account-2": "logged_in"}
+    assert await read_states(database) == {
+        "account-1": "credentials_unreadable",
+        "account-2": "logged_in",
+    }
     for row_id, text in before.items():
         query = "UPDATE accounts SET credentials = ?, fingerprint = ? WHERE id = ?"
         ask_file(database, query, text, prints[row_id], row_id)
@@ -154,14 +171,19 @@ async def test_one_value_that_does_not_open_is_no_crash(database, harm):
 
 
 async def test_two_rows_with_each_others_values_are_both_unreadable(database):
-    one, other = (text for (text,) in ask_file(database, "SELECT credentials FROM accounts ORDER BY id"))
+    one, other = (
+        text for (text,) in ask_file(database, "SELECT credentials FROM accounts ORDER BY id")
+    )
     for row_id, text in ("account-1", other), ("account-2", one):
         ask_file(database, "UPDATE accounts SET credentials = ? WHERE id = ?", text, row_id)
     assert set((await read_states(database)).values()) == {"credentials_unreadable"}
 
 
 async def test_a_start_looks_at_every_stored_secret_once_its_port_is_open(database):
-    ask_file(database, "UPDATE accounts SET credentials = substr(credentials, 1, 40) WHERE id = 'account-1'")
+    ask_file(
+        database,
+        "UPDATE accounts SET credentials = substr(credentials, 1, 40) WHERE id = 'account-1'",
+    )
     master = Master(settings_of(database))
     looked_at_port = []
     found = "SELECT id FROM accounts WHERE login_status = 'credentials_unreadable'"
@@ -187,13 +209,20 @@ SUCCESS = {"status": "success", "cookies": cookies("new")}
 
 async def log_in(bench, worker, account_id, **changes):
     begun = await bench.peers[-1].ask("master:login:start", {"account_id": account_id})
-    return await worker.ask("worker:login:status", {"session_id": begun["session_id"], **SUCCESS, **changes})
+    return await worker.ask(
+        "worker:login:status", {"session_id": begun["session_id"], **SUCCESS, **changes}
+    )
 
 
 @pytest.mark.parametrize("column", ["credentials", "fingerprint"])
-async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repaired_by_a_login(bench, column):
+async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repaired_by_a_login(
+    bench, column
+):
     admin, worker, account, session = await start(bench)
-    await worker.ask("worker:login:status", {"session_id": session, **SUCCESS, "fingerprint": {"agent": plant("a")}})
+    await worker.ask(
+        "worker:login:status",
+        {"session_id": session, **SUCCESS, "fingerprint": {"agent": plant("a")}},
+    )
     heard = len(worker.all("master:task:assign"))
     harm = f"UPDATE accounts SET {column} = substr({column}, 1, 40)"  # noqa: S608
     await asyncio.to_thread(ask_file, bench.master.settings.db_path, harm)
@@ -201,9 +230,9 @@ async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repai
     handed = (await worker.hear("master:task:assign", heard + 1))["accounts"][0]
     assert (handed["credentials"], handed["fingerprint"]) == ({"cookies": []}, None)
     assert handed["login_status"] == "credentials_unreadable"
-    assert (await admin.hear("account:status", len(admin.all("account:status"))))["login_status"] == (
-        "credentials_unreadable"
-    )
+    assert (await admin.hear("account:status", len(admin.all("account:status"))))[
+        "login_status"
+    ] == ("credentials_unreadable")
     assert (await read_account(bench, account["id"]))["login_status"] == "credentials_unreadable"
 
     failed = await log_in(bench, worker, account["id"], status="failed")
@@ -213,7 +242,9 @@ async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repai
 
     assert (await log_in(bench, worker, account["id"], cookies=None))["status"] == "success"
     shown = await read_account(bench, account["id"])
-    assert shown["login_status"] == "credentials_unreadable", "nor does a success that brings no cookies"
+    assert shown["login_status"] == "credentials_unreadable", (
+        "nor does a success that brings no cookies"
+    )
     assert (await log_in(bench, worker, account["id"]))["status"] == "success"
     assert (await read_account(bench, account["id"]))["login_status"] == "logged_in"
     handed = (await worker.hear("master:task:assign", heard + 3))["accounts"][0]
@@ -226,8 +257,12 @@ def make_plain_database(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA secure_delete=OFF")
-        connection.executescript(import_module("master.store.migrations.versions.0001_first").STATEMENTS)
-        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.executescript(
+            import_module("master.store.migrations.versions.0001_first").STATEMENTS
+        )
+        connection.execute(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+        )
         connection.execute("INSERT INTO alembic_version VALUES ('0001')")
         values = [(f"account-{number}", plant(str(number)) * 200) for number in range(100)]
         connection.executemany(
@@ -236,7 +271,9 @@ def make_plain_database(path: Path) -> None:
                json_object('cookies', json_array(json_object('value', ?2))), json_object('agent', ?2), 0, 0)""",
             values,
         )
-        connection.execute("UPDATE accounts SET credentials = '{\"cookies\": []}' WHERE id = 'account-18'")
+        connection.execute(
+            "UPDATE accounts SET credentials = '{\"cookies\": []}' WHERE id = 'account-18'"
+        )
         connection.execute("DELETE FROM accounts WHERE rowid > 20")
         connection.execute(
             """INSERT INTO proxies (id, name, server, protocol, password, created_at, updated_at)
@@ -252,7 +289,9 @@ def check_sealed(path: Path) -> None:
     assert find_planted(*path.parent.iterdir()) == []
     vault = open_vault(path)
     [(text,)] = ask_file(path, "SELECT credentials FROM accounts WHERE id = 'account-7'")
-    assert vault.open("accounts.credentials", "account-7", text) == {"cookies": [{"value": plant("7") * 200}]}
+    assert vault.open("accounts.credentials", "account-7", text) == {
+        "cookies": [{"value": plant("7") * 200}]
+    }
     assert ask_file(path, "SELECT credentials FROM accounts WHERE id = 'account-18'") == [(None,)]
     [(text,)] = ask_file(path, "SELECT password FROM proxies")
     assert vault.open("proxies.password", "p", text) == f"v1:{plant('proxy')}"
@@ -267,7 +306,9 @@ async def test_an_older_database_is_sealed_and_nothing_plain_is_left(tmp_path):
     check_sealed(path)
 
 
-def test_a_migration_that_was_killed_before_the_file_was_written_anew_is_finished(tmp_path, monkeypatch):
+def test_a_migration_that_was_killed_before_the_file_was_written_anew_is_finished(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "master.db"
     make_plain_database(path)
     with monkeypatch.context() as patch:
@@ -295,20 +336,36 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
     path = bench.master.settings.db_path
     account = await make_account(bench)
     worker, admin = await bench.worker(), await bench.connect("admin")
-    assert (await admin.ask("master:login:start", {"account_id": account["id"]}))["success"], "no proxy is set yet"
+    assert (await admin.ask("master:login:start", {"account_id": account["id"]}))["success"], (
+        "no proxy is set yet"
+    )
     vault = open_vault(path)
     password = vault.seal("proxies.password", "another", plant("proxy"))
     await asyncio.to_thread(
-        ask_file, path, "INSERT INTO proxies VALUES ('p', 'p', 'h:1', 'http', 'me', ?, 'active', 0, 0)", password
+        ask_file,
+        path,
+        "INSERT INTO proxies VALUES ('p', 'p', 'h:1', 'http', 'me', ?, 'active', 0, 0)",
+        password,
     )
     await asyncio.to_thread(
-        ask_file, path, "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0, NULL)"
+        ask_file,
+        path,
+        "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0, NULL)",
     )
     await bench.master.turns.load_farm()
     refused = await admin.ask("master:login:start", {"account_id": account["id"]})
     assert refused["error"]["code"] == "proxy_unreadable"
     worker = await bench.connect("worker")
-    [shown] = (await worker.ask("worker:register", {"workerId": "worker-1", "capabilities": ["douyin"]}))["accounts"]
-    assert shown["proxy"] == {"server": "h:1", "protocol": "http", "username": "me", "password": None}
+    [shown] = (
+        await worker.ask("worker:register", {"workerId": "worker-1", "capabilities": ["douyin"]})
+    )["accounts"]
+    assert shown["proxy"] == {
+        "server": "h:1",
+        "protocol": "http",
+        "username": "me",
+        "password": None,
+    }
     assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
-    assert worker.all("master:login:start") == [], "the login that is open is not told again without its proxy"
+    assert worker.all("master:login:start") == [], (
+        "the login that is open is not told again without its proxy"
+    )

@@ -25,12 +25,20 @@ SMILE = r"\ud83d\ude00"
     "text",
     [
         f"[{MANY}]",
-        f'["x"{MANY}' + '"' + r"\"" * 300_000,  # a text without an end, in which each quote could begin one
+        f'["x"{MANY}'
+        + '"'
+        + r"\"" * 300_000,  # a text without an end, in which each quote could begin one
         f'["x"{MANY}' + '"' + "\\" * 300_001,
         '["' + r"\\" + f'"{MANY}]',
         "[" + '"a",' * (MOST_VALUES + 10) + "1]",
     ],
-    ids=["bare", "no end, quotes", "no end, backslashes", "behind an escaped backslash", "small texts"],
+    ids=[
+        "bare",
+        "no end, quotes",
+        "no end, backslashes",
+        "behind an escaped backslash",
+        "small texts",
+    ],
 )
 def test_many_values_are_counted_whatever_stands_around_them(text):
     with pytest.raises(TooLarge):
@@ -38,7 +46,9 @@ def test_many_values_are_counted_whatever_stands_around_them(text):
 
 
 @pytest.mark.parametrize(
-    "text", [f'["{MANY}"]', '["' + r"\"" + f'{MANY}"]', '["' + r"\\\"" + f'{MANY}", 1]'], ids=["plain", "quote", "both"]
+    "text",
+    [f'["{MANY}"]', '["' + r"\"" + f'{MANY}"]', '["' + r"\\\"" + f'{MANY}", 1]'],
+    ids=["plain", "quote", "both"],
 )
 def test_marks_inside_texts_are_no_values(text):
     require_few_values(text)
@@ -59,7 +69,9 @@ def test_a_half_of_a_pair_becomes_the_replacement_character_wherever_it_stands(t
     assert found == value or (value is None and found)
 
 
-@pytest.mark.parametrize("text", ['{"a":"' + r"\n" * 300_000 + r'\ud8zz"}', "[" * 100_000 + f'"{HALF}"'])
+@pytest.mark.parametrize(
+    "text", ['{"a":"' + r"\n" * 300_000 + r'\ud8zz"}', "[" * 100_000 + f'"{HALF}"']
+)
 def test_what_is_no_half_either_is_no_json(text):
     with pytest.raises(ValueError, match=r".+"):
         FastJson.loads(text)
@@ -83,7 +95,11 @@ async def test_pings_between_the_parts_of_a_message_do_not_make_it_a_new_one(gua
 
 def _frame(head: int, content: bytes) -> bytes:
     """Return one masked frame; the mask is zero."""
-    size = bytes([0x80 | len(content)]) if len(content) < 126 else bytes([0x80 | 126]) + len(content).to_bytes(2, "big")
+    size = (
+        bytes([0x80 | len(content)])
+        if len(content) < 126
+        else bytes([0x80 | 126]) + len(content).to_bytes(2, "big")
+    )
     return bytes([head]) + size + bytes(4) + content
 
 
@@ -105,7 +121,9 @@ async def test_a_session_that_ends_while_a_body_comes_is_no_fault_of_ours(guarde
     known = set(guarded.master.lines._lines)
     _, writer = await asyncio.open_connection("127.0.0.1", guarded.master.port)
     path = url(guarded, "polling", sid).partition(str(guarded.master.port))[2]
-    writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n3\r\n".encode())
+    writer.write(
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n3\r\n".encode()
+    )
     (connection,) = guarded.master.sockets.eio.sockets.values()
     await wait_until(lambda: connection._posting)
     [line] = set(guarded.master.lines._lines) - known
@@ -113,13 +131,18 @@ async def test_a_session_that_ends_while_a_body_comes_is_no_fault_of_ours(guarde
         assert await post(guarded, sid, "3") == 400  # one POST at a time: this ends the session
         writer.write(b"zz\r\n")
         writer.close()
-        await wait_until(lambda: not connection._posting and line not in guarded.master.lines._lines)
+        await wait_until(
+            lambda: not connection._posting and line not in guarded.master.lines._lines
+        )
         await guarded.ask("GET", "/health/live", None)
     assert "request_failed" not in [one["event"] for one in said]
 
 
 async def test_those_who_ask_for_health_at_once_all_hear_it(guarded: Guarded):
-    health, later = Health(guarded.master.turns, guarded.master.vitals), list[asyncio.Task[Finding]]()
+    health, later = (
+        Health(guarded.master.turns, guarded.master.vitals),
+        list[asyncio.Task[Finding]](),
+    )
     check = health._check = asyncio.create_task(health._try_database())
     # the next one asks as soon as the look has ended, and before the first one hears of it
     check.add_done_callback(lambda _: later.append(asyncio.create_task(health._look_at_database())))
@@ -134,7 +157,9 @@ class TestOpenings:
     def given(self) -> dict[str, str]:
         return {**TOKENS, "HTTP_REQUESTS_PER_S": "1"}
 
-    async def test_requests_without_a_token_take_nothing_from_those_who_connect(self, guarded: Guarded):
+    async def test_requests_without_a_token_take_nothing_from_those_who_connect(
+        self, guarded: Guarded
+    ):
         found = {(await guarded.ask("GET", "/api/v1/status", None)).status for _ in range(10)}
         assert found == {401, 429}
         await guarded.register("worker-1", WORKER_1)

@@ -11,7 +11,11 @@ from master.keys import KeyFault, KeyFile, make_key, parse_keys
 from master.secret import SealBroken
 from master.vault import Vault, head_of, open_vault
 
-PLACE, ROW, VALUE = "accounts.credentials", "account-1", {"cookies": [{"name": "sid", "value": "饼干"}]}
+PLACE, ROW, VALUE = (
+    "accounts.credentials",
+    "account-1",
+    {"cookies": [{"name": "sid", "value": "饼干"}]},
+)
 
 
 @pytest.fixture
@@ -56,7 +60,8 @@ def test_every_changed_bit_is_noticed(vault):
 
 
 @pytest.mark.parametrize(
-    ("place", "row_id"), [(PLACE, "account-2"), ("accounts.fingerprint", ROW), ("proxies.password", ROW)]
+    ("place", "row_id"),
+    [(PLACE, "account-2"), ("accounts.fingerprint", ROW), ("proxies.password", ROW)],
 )
 def test_a_value_that_was_moved_does_not_open(vault, place, row_id):
     with pytest.raises(SealBroken):
@@ -64,7 +69,8 @@ def test_a_value_that_was_moved_does_not_open(vault, place, row_id):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"v1:", b"v1::", b'{"cookies": []}', b"v2:a:b", "v1:a:b", 7, None, b"v1:unknown:AAAA"]
+    "text",
+    [b"", b"v1:", b"v1::", b'{"cookies": []}', b"v2:a:b", "v1:a:b", 7, None, b"v1:unknown:AAAA"],
 )
 def test_what_was_never_sealed_does_not_open(vault, text):
     with pytest.raises(SealBroken):
@@ -113,7 +119,10 @@ def test_what_is_no_key_file_is_refused_in_one_line_without_its_content(tmp_path
 
 
 def test_a_vault_takes_up_a_new_key_before_it_seals_and_when_it_meets_one(tmp_path):
-    file, first, second, third = KeyFile(tmp_path / "keys"), *(make_key(os.urandom) for _ in range(3))
+    file, first, second, third = (
+        KeyFile(tmp_path / "keys"),
+        *(make_key(os.urandom) for _ in range(3)),
+    )
     file.create([first])
     here, there = Vault(), Vault()
     here.follow(file)

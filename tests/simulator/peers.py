@@ -17,7 +17,9 @@ from simulator.truth.platform import Platform
 from simulator.truth.tally import Tally
 
 ACCOUNT_ID = "account-1"
-QUIET = Scenario(workers=1, accounts=1, rate_per_s=0, crash_rate_per_min=0, ramp_s=0, client_drop_rate_per_min=0)
+QUIET = Scenario(
+    workers=1, accounts=1, rate_per_s=0, crash_rate_per_min=0, ramp_s=0, client_drop_rate_per_min=0
+)
 
 
 class JumpingSelector(selectors.SelectSelector):
@@ -68,7 +70,10 @@ Answer = JsonObject | Callable[[JsonObject], JsonObject | None] | None
 
 
 def refusal(code: str, *, retryable: bool = False, **more: Any) -> JsonObject:
-    return {"success": False, "error": {"code": code, "message": "no", "retryable": retryable, **more}}
+    return {
+        "success": False,
+        "error": {"code": code, "message": "no", "retryable": retryable, **more},
+    }
 
 
 class ScriptedMaster:
@@ -98,9 +103,13 @@ class ScriptedMaster:
             return told(data) if callable(told) else told
         if event == "worker:register":
             loop = asyncio.get_running_loop()
-            loop.call_soon(self.push, "worker:registered", {"success": True, "accounts": self.accounts})
+            loop.call_soon(
+                self.push, "worker:registered", {"success": True, "accounts": self.accounts}
+            )
         if event == "client:register":
-            asyncio.get_running_loop().call_soon(self.push, "client:register:success", {"last_seq": 0})
+            asyncio.get_running_loop().call_soon(
+                self.push, "client:register:success", {"last_seq": 0}
+            )
         if event == "worker:message:detected":
             return {"success": True, "inserted": len(data["messages"]), "duplicates": 0}
         return {"success": True, "accountIds": [account["id"] for account in self.accounts]}
@@ -159,7 +168,9 @@ class Wire:
 def make_world(master: ScriptedMaster, scenario: Scenario = QUIET) -> World:
     """Return the surroundings of an actor whose Master is `master`."""
     clock = LoopClock()
-    world = World(scenario, clock, master.open, Platform(scenario, clock, "run"), Ledger(clock), Tally(clock))
+    world = World(
+        scenario, clock, master.open, Platform(scenario, clock, "run"), Ledger(clock), Tally(clock)
+    )
     world.platform.enroll(ACCOUNT_ID, "handle-1")
     world.tally.account_states[ACCOUNT_ID] = LoginStatus.NOT_LOGGED_IN
     return world
@@ -172,7 +183,9 @@ def logged_in(account_id: str = ACCOUNT_ID) -> JsonObject:
         "platform": "douyin",
         "monitor_interval": 2,
         "login_status": LoginStatus.LOGGED_IN.value,
-        "credentials": {"cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.{account_id}.1"}]},
+        "credentials": {
+            "cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.{account_id}.1"}]
+        },
     }
 
 

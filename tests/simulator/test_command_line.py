@@ -8,13 +8,28 @@ from pathlib import Path
 import pytest
 
 from simulator.__main__ import build_parser, main, read_run, read_worker
-from simulator.scenario import Scenario, ScenarioTrouble, change_scenario, load_scenario, name_scenarios
+from simulator.scenario import (
+    Scenario,
+    ScenarioTrouble,
+    change_scenario,
+    load_scenario,
+    name_scenarios,
+)
 from simulator.trials.catalog import COMMANDS
 from simulator.trials.demo import Options
 from simulator.trials.master_process import StartTrouble, describe_environment, read_port
 
 OPTIONS = (
-    *("--workers", "--admins", "--clients", "--accounts", "--duration", "--url", "--seed", "--rate"),
+    *(
+        "--workers",
+        "--admins",
+        "--clients",
+        "--accounts",
+        "--duration",
+        "--url",
+        "--seed",
+        "--rate",
+    ),
     *("--login-failure-rate", "--crash-rate", "--json", "--quiet"),
 )
 
@@ -32,7 +47,9 @@ def test_every_option_is_there_and_described():
 
 def test_options_change_the_scenario():
     written = "--workers 5 --admins 1 --clients 3 --accounts 7 --duration 3 --seed 9 --rate 2.5 "
-    written += "--login-failure-rate 1 --crash-rate 60 --url http://127.0.0.1:3456/ --keep --json --quiet"
+    written += (
+        "--login-failure-rate 1 --crash-rate 60 --url http://127.0.0.1:3456/ --keep --json --quiet"
+    )
     scenario, options = read_run(written.split())
     assert scenario == Scenario(
         workers=5,
@@ -100,7 +117,9 @@ def test_a_wrong_port_is_refused(port):
         read_port({"PORT": port})
 
 
-@pytest.mark.parametrize(("environment", "port"), [({}, 3000), ({"PORT": " "}, 3000), ({"PORT": "3456"}, 3456)])
+@pytest.mark.parametrize(
+    ("environment", "port"), [({}, 3000), ({"PORT": " "}, 3000), ({"PORT": "3456"}, 3456)]
+)
 def test_the_port_comes_from_the_environment(environment, port):
     assert read_port(environment) == port
 
@@ -115,7 +134,12 @@ def test_the_demo_leaves_nothing_behind_unless_told_where():
 
 
 def test_a_worker_reads_what_its_supervisor_gives_it():
-    environment = {"WORKER_ID": "w-7", "MASTER_HOST": "10.0.0.1", "MASTER_PORT": "3100", "MAX_ACCOUNTS": "3"}
+    environment = {
+        "WORKER_ID": "w-7",
+        "MASTER_HOST": "10.0.0.1",
+        "MASTER_PORT": "3100",
+        "MAX_ACCOUNTS": "3",
+    }
     profile, url, scenario = read_worker([], environment)
     assert (profile.id, profile.max_accounts, url) == ("w-7", 3, "http://10.0.0.1:3100")
     assert profile.capabilities == ("douyin", "xiaohongshu")

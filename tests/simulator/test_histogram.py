@@ -46,7 +46,12 @@ def test_durations_at_and_past_the_ends_are_counted(duration):
 
 def test_latencies_are_sorted_by_what_was_said():
     tally = Tally(ManualClock())
-    for event in ("worker:heartbeat", "worker:message:detected", "worker:login:status", "client:register"):
+    for event in (
+        "worker:heartbeat",
+        "worker:message:detected",
+        "worker:login:status",
+        "client:register",
+    ):
         tally.note_latency(event, 0.01)
     assert {kind: histogram.count for kind, histogram in tally.latency.items()} == {
         "all": 4,

@@ -44,7 +44,9 @@ class Run:
         self.ledger.note_sent(FEED, [1, 2])
         self.ledger.note_acknowledged(FEED, [1, 2], 2, 0)
         self.rows = [{"id": f"row-{n}", "platform_comment_id": self.name(n)} for n in (1, 2)]
-        self.notifications = [{"type": "comment", "related_id": f"row-{n}", "seq": n} for n in (1, 2)]
+        self.notifications = [
+            {"type": "comment", "related_id": f"row-{n}", "seq": n} for n in (1, 2)
+        ]
         self.account = {"login_status": "logged_in", "has_credentials": True}
         self.ledger.logged_in.add(ACCOUNT)
         self.device = SeenSequence("device", self.ledger.complain)
@@ -183,7 +185,9 @@ def hold(run: Run, *accounts: dict[str, Any]) -> list[str]:
 
 
 def test_more_accounts_than_a_worker_takes(run):
-    assert hold(run, {"id": "1", "platform": "douyin"}, {"id": "2", "platform": "douyin"}) == ["over_capacity"]
+    assert hold(run, {"id": "1", "platform": "douyin"}, {"id": "2", "platform": "douyin"}) == [
+        "over_capacity"
+    ]
 
 
 def test_an_account_of_a_platform_that_the_worker_does_not_list(run):
@@ -200,7 +204,9 @@ def test_a_secret_where_people_look(run):
 
 def test_what_master_prints_is_searched(tmp_path):
     output = tmp_path / "output"
-    output.write_text(f"fine\nTraceback (most recent call last):\ncookie {SECRET_MARK}.1\n", encoding="utf-8")
+    output.write_text(
+        f"fine\nTraceback (most recent call last):\ncookie {SECRET_MARK}.1\n", encoding="utf-8"
+    )
     assert [rule for rule, _ in search_output(output)] == ["traceback", "secret_in_log"]
 
 
@@ -217,10 +223,14 @@ class Shelf:
     def __init__(self, count: int, total: int | None = None, status: int = 200) -> None:
         self.count, self.total, self.status = count, count if total is None else total, status
 
-    async def ask(self, method: str, path: str, *, query: Any = None, body: Any = None) -> tuple[int, dict[str, Any]]:
+    async def ask(
+        self, method: str, path: str, *, query: Any = None, body: Any = None
+    ) -> tuple[int, dict[str, Any]]:
         if query is None:
             return self.status, {"account": {"id": path}}
-        rows = [{"id": n} for n in range(self.count)][query["offset"] : query["offset"] + query["limit"]]
+        rows = [{"id": n} for n in range(self.count)][
+            query["offset"] : query["offset"] + query["limit"]
+        ]
         return self.status, {"data": rows, "total": self.total}
 
 

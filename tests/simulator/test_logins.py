@@ -13,10 +13,20 @@ import pytest
 from simulator.actors.admin import Admin
 from simulator.actors.client import Client
 from simulator.actors.world import World, draw_qr_code
-from tests.simulator.peers import ACCOUNT_ID, QUIET, ScriptedMaster, make_world, refusal, rules, run_jumping
+from tests.simulator.peers import (
+    ACCOUNT_ID,
+    QUIET,
+    ScriptedMaster,
+    make_world,
+    refusal,
+    rules,
+    run_jumping,
+)
 from tests.simulator.test_worker import Stage, play
 
-SURE = replace(QUIET, never_scan_rate=0, login_failure_rate=0, sms_rate=0, cancel_rate=0, supersede_rate=0)
+SURE = replace(
+    QUIET, never_scan_rate=0, login_failure_rate=0, sms_rate=0, cancel_rate=0, supersede_rate=0
+)
 LOGIN = {"session_id": "s-1", "account_id": ACCOUNT_ID, "platform": "douyin"}
 PNG = "data:image/png;base64,"
 
@@ -96,7 +106,9 @@ def test_a_code_that_runs_out_is_replaced():
 
 
 def test_a_report_of_a_login_is_sent_until_it_is_acknowledged_and_not_after_a_refusal():
-    answers = iter([None, refusal("busy", retryable=True), {"success": True}, refusal("session_closed")])
+    answers = iter(
+        [None, refusal("busy", retryable=True), {"success": True}, refusal("session_closed")]
+    )
     stage = play(log_in, SURE, worker__login__qrcode=lambda _: next(answers))
     assert len(stage.master.all("worker:login:qrcode")) == 3
     refused = play(log_in, SURE, worker__login__qrcode=refusal("session_closed"))
@@ -133,7 +145,12 @@ def test_what_is_typed_where_nothing_is_asked_is_ignored():
 # -- administrators and devices --------------------------------------------------------------------------------
 
 
-def act(make: Callable[[World], Admin | Client], script: Callable[[ScriptedMaster], Any], scenario=SURE, **answers):
+def act(
+    make: Callable[[World], Admin | Client],
+    script: Callable[[ScriptedMaster], Any],
+    scenario=SURE,
+    **answers,
+):
     """Let an administrator or a device act while `script` goes on; return Master and world."""
     master = ScriptedMaster()
     master.answers = {
@@ -199,7 +216,9 @@ def test_an_administrator_types_what_the_phone_says():
 
     master, world = act(begin, ask)
     code = world.platform.read_phone("s-1")
-    assert master.all("master:login:user_input") == [{"session_id": "s-1", "input_type": "sms_code", "value": code}]
+    assert master.all("master:login:user_input") == [
+        {"session_id": "s-1", "input_type": "sms_code", "value": code}
+    ]
 
 
 def test_a_code_that_is_no_png_any_more():
@@ -236,7 +255,9 @@ def test_each_end_of_a_login_is_counted(event, data, counted):
 
 @pytest.mark.parametrize(("retryable", "broken"), [(True, set()), (False, {"login_start_refused"})])
 def test_a_login_that_may_not_be_started(retryable, broken):
-    master, world = act(admin, say_nothing, master__login__start=refusal("no_worker", retryable=retryable))
+    master, world = act(
+        admin, say_nothing, master__login__start=refusal("no_worker", retryable=retryable)
+    )
     assert set(rules(world)) == broken
     assert len(master.all("master:login:start")) > 1
 
@@ -245,7 +266,9 @@ def test_a_device_takes_each_notification_once_and_asks_for_what_it_missed():
     def answer(data: dict[str, Any]) -> dict[str, Any]:
         rows = [{"seq": seq} for seq in range(data["after_seq"] + 1, pushed[-1] + 1)]
         words = {"notifications": rows, "has_more": False}
-        asyncio.get_running_loop().call_soon(lambda: master_of[-1].push("client:sync:response", words))
+        asyncio.get_running_loop().call_soon(
+            lambda: master_of[-1].push("client:sync:response", words)
+        )
         return {"success": True}
 
     def push(master: ScriptedMaster) -> None:
@@ -270,7 +293,9 @@ def test_a_device_takes_each_notification_once_and_asks_for_what_it_missed():
 def test_a_device_that_cannot_catch_up():
     def answer(_: dict[str, Any]) -> dict[str, Any]:
         words = {"notifications": [], "has_more": False}
-        asyncio.get_running_loop().call_soon(lambda: masters[-1].push("client:sync:response", words))
+        asyncio.get_running_loop().call_soon(
+            lambda: masters[-1].push("client:sync:response", words)
+        )
         return {"success": True}
 
     def make(world: World) -> Client:
@@ -279,7 +304,9 @@ def test_a_device_that_cannot_catch_up():
 
     masters: list[ScriptedMaster] = []
     _, world = act(
-        make, lambda master: master.push("notification:new", {"seq": 3, "id": "n"}), client__sync__request=answer
+        make,
+        lambda master: master.push("notification:new", {"seq": 3, "id": "n"}),
+        client__sync__request=answer,
     )
     assert rules(world) == ["gap_after_sync"]
 

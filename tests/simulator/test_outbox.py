@@ -81,9 +81,15 @@ def test_only_what_was_taken_out_can_be_settled():
     ("ack", "verdict"),
     [
         ({"success": True, "inserted": 1}, (Verdict.TAKEN, 0.0)),
-        ({"success": False, "error": {"retryable": True, "retry_after_ms": 1500}}, (Verdict.AGAIN, 1.5)),
+        (
+            {"success": False, "error": {"retryable": True, "retry_after_ms": 1500}},
+            (Verdict.AGAIN, 1.5),
+        ),
         ({"success": False, "error": {"retryable": True}}, (Verdict.AGAIN, 0.0)),
-        ({"success": False, "error": {"retryable": True, "retry_after_ms": "soon"}}, (Verdict.AGAIN, 0.0)),
+        (
+            {"success": False, "error": {"retryable": True, "retry_after_ms": "soon"}},
+            (Verdict.AGAIN, 0.0),
+        ),
         ({"success": False, "error": {"retryable": False}}, (Verdict.REFUSED, 0.0)),
         ({"success": False, "error": "no"}, (Verdict.REFUSED, 0.0)),
         ({"success": "yes"}, (Verdict.REFUSED, 0.0)),

@@ -32,7 +32,10 @@ def live(scenario: Scenario, step_s: float = 5.0) -> list[Any]:
         clock.advance(step_s)
         for number in (1, 2):
             platform.look_at_messages(f"id-{number}", 0)
-    course += [[(i.kind, i.number, i.payload) for i in platform.look_at_messages(f"id-{n}", 0)] for n in (1, 2)]
+    course += [
+        [(i.kind, i.number, i.payload) for i in platform.look_at_messages(f"id-{n}", 0)]
+        for n in (1, 2)
+    ]
     return course
 
 
@@ -50,7 +53,9 @@ def test_the_same_seed_gives_the_same_course():
 
 def test_another_seed_gives_another_course():
     ours, theirs = live(BUSY), live(replace(BUSY, seed=2))
-    assert all(one != other for one, other in zip(ours, theirs, strict=True) if not isinstance(one, str))
+    assert all(
+        one != other for one, other in zip(ours, theirs, strict=True) if not isinstance(one, str)
+    )
 
 
 def test_how_often_somebody_looks_does_not_change_what_is_said():
@@ -70,7 +75,11 @@ def test_an_account_draws_nothing_from_another():
 
 
 def test_streams_of_one_seed_are_apart():
-    draws = {open_stream(1, purpose, name).random() for purpose in ("login", "sms") for name in ("a", "b")}
+    draws = {
+        open_stream(1, purpose, name).random()
+        for purpose in ("login", "sms")
+        for name in ("a", "b")
+    }
     assert len(draws) == 4
 
 
@@ -81,7 +90,9 @@ def test_the_failure_rate_decides_at_its_ends(failure_rate, succeeds):
 
 
 def test_about_as_many_logins_fail_as_asked():
-    failed = sum(not draw_login(Scenario(login_failure_rate=0.3), f"h{n}", 1).succeeds for n in range(1000))
+    failed = sum(
+        not draw_login(Scenario(login_failure_rate=0.3), f"h{n}", 1).succeeds for n in range(1000)
+    )
     assert 250 < failed < 350
 
 
@@ -162,7 +173,10 @@ def test_ids_are_unique_and_name_the_run():
     names = [platform.name_item("id", item.kind, item.number) for item in items]
     assert len(set(names)) == len(names)
     assert all(platform.is_ours(name) for name in names)
-    keys = {MessageKind.COMMENT: "platform_comment_id", MessageKind.DIRECT_MESSAGE: "platform_message_id"}
+    keys = {
+        MessageKind.COMMENT: "platform_comment_id",
+        MessageKind.DIRECT_MESSAGE: "platform_message_id",
+    }
     assert names == [item.payload[keys[item.kind]] for item in items]
 
 

@@ -126,7 +126,9 @@ def test_a_master_that_is_not_there_is_said_in_one_line():
     assert f"Master at {url} was not ready" in err
 
 
-@pytest.mark.skipif(not CHILDREN.exists(), reason="which process is the simulator's Master is asked of /proc")
+@pytest.mark.skipif(
+    not CHILDREN.exists(), reason="which process is the simulator's Master is asked of /proc"
+)
 def test_a_master_that_dies_ends_the_run_as_violated():
     process = start("--workers", "2", "--json")
     read_until(process.stderr, "running")
@@ -134,7 +136,9 @@ def test_a_master_that_dies_ends_the_run_as_violated():
     os.kill(int(child), signal.SIGKILL)
     code, out, _ = finish(process)
     assert code == 1
-    assert {"api", "master_ended"} <= {violation["rule"] for violation in json.loads(out)["violation_details"]}
+    assert {"api", "master_ended"} <= {
+        violation["rule"] for violation in json.loads(out)["violation_details"]
+    }
 
 
 async def test_a_master_of_ones_own_ends_without_findings(monkeypatch):
@@ -156,13 +160,17 @@ def test_a_worker_process_registers_and_says_goodbye_when_it_is_told_to_stop(tar
     worker_id = f"worker-{number.name}"
     process = start("worker", "--id", worker_id, "--url", target.url, "--max-accounts", "3")
     read_until(process.stdout, "connected")
-    (worker,) = (row for row in target.ask("GET", "/api/v1/workers")["data"] if row["id"] == worker_id)
+    (worker,) = (
+        row for row in target.ask("GET", "/api/v1/workers")["data"] if row["id"] == worker_id
+    )
     assert (worker["status"], worker["max_accounts"]) == ("connected", 3)
     process.send_signal(number)
     code, out, err = finish(process)
     assert (code, err) == (0, "")
     assert f"{worker_id}: goodbye" in out
-    (worker,) = (row for row in target.ask("GET", "/api/v1/workers")["data"] if row["id"] == worker_id)
+    (worker,) = (
+        row for row in target.ask("GET", "/api/v1/workers")["data"] if row["id"] == worker_id
+    )
     assert worker["status"] == "offline", "a goodbye is not waited for"
 
 

@@ -55,7 +55,9 @@ def test_the_json_object_has_all_its_keys():
     result = Run().result
     assert set(result) == KEYS
     assert json.loads(json.dumps(result)) == result
-    assert {key: result[key] for key in ("workers", "heartbeats", "logins", "messages", "notifications")} == {
+    assert {
+        key: result[key] for key in ("workers", "heartbeats", "logins", "messages", "notifications")
+    } == {
         "workers": 3,
         "heartbeats": 12,
         "logins": 5,
@@ -71,11 +73,16 @@ def test_the_json_object_has_all_its_keys():
 def test_violations_are_counted_and_told():
     result = Run(violations=2).result
     assert result["violations"] == 2
-    assert result["violation_details"][0] == {"at": 0.0, "rule": "two_owners", "detail": "violation 0"}
+    assert result["violation_details"][0] == {
+        "at": 0.0,
+        "rule": "two_owners",
+        "detail": "violation 0",
+    }
 
 
 @pytest.mark.parametrize(
-    ("violations", "said"), [(0, "No violation"), (1, "1 violation"), (11, "11 violations"), (11, "and 1 more")]
+    ("violations", "said"),
+    [(0, "No violation"), (1, "1 violation"), (11, "11 violations"), (11, "and 1 more")],
 )
 def test_the_summary_says_what_was_violated(violations, said):
     console = Console(file=io.StringIO(), width=100)
@@ -88,7 +95,16 @@ def test_the_view_fits_a_terminal_of_80_by_24():
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
-    for word in ("workers 3", "logged in", "heartbeats", "stored", "logins", "notifications", "ack p50", "ack p99"):
+    for word in (
+        "workers 3",
+        "logged in",
+        "heartbeats",
+        "stored",
+        "logins",
+        "notifications",
+        "ack p50",
+        "ack p99",
+    ):
         assert word in text
     assert "something happened" in text
 
@@ -96,7 +112,9 @@ def test_the_view_fits_a_terminal_of_80_by_24():
 def test_without_a_terminal_the_view_is_a_line():
     line = Run(violations=1).view.say()
     assert "\n" not in line
-    assert "12.5 s running: 1/3 workers, 1/12 accounts logged in, 12 heartbeats, 34 messages" in line
+    assert (
+        "12.5 s running: 1/3 workers, 1/12 accounts logged in, 12 heartbeats, 34 messages" in line
+    )
     assert "1 violations" in line
 
 

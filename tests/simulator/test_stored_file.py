@@ -81,7 +81,9 @@ class Run:
         complaints = []
         found = read_file(self.path, thorough=True)
         facts = self.ledger.freeze()
-        check_file(found, facts, self.ledger, self.platform, lambda rule, _: complaints.append(rule))
+        check_file(
+            found, facts, self.ledger, self.platform, lambda rule, _: complaints.append(rule)
+        )
         return complaints
 
 
@@ -95,7 +97,10 @@ def test_a_file_that_holds_what_was_acknowledged_is_in_order(run):
 
 
 BROKEN = [
-    ("DELETE FROM comments WHERE id = 'comment-1'; DELETE FROM notifications WHERE seq = 1", "acknowledged_and_lost"),
+    (
+        "DELETE FROM comments WHERE id = 'comment-1'; DELETE FROM notifications WHERE seq = 1",
+        "acknowledged_and_lost",
+    ),
     ("DELETE FROM notifications WHERE seq = 2", "not_notified"),
     ("UPDATE counters SET value = 3", "sequence_gap"),
     ("UPDATE counters SET value = 1", "sequence_gap"),
@@ -155,5 +160,7 @@ def test_accounts_whose_owner_is_another_than_believed_are_named():
 
 
 def test_a_device_that_has_passed_a_notification_has_confirmed_it(run):
-    run.change(f"DELETE FROM client_deliveries; UPDATE client_devices SET seen_seq = 1 WHERE device_id = '{DEVICE}'")
+    run.change(
+        f"DELETE FROM client_deliveries; UPDATE client_devices SET seen_seq = 1 WHERE device_id = '{DEVICE}'"
+    )
     assert run.judge() == []

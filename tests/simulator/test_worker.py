@@ -80,7 +80,9 @@ def test_a_worker_registers_and_shows_every_ten_seconds_that_it_lives():
     assert stage.master.all("worker:register") == [PROFILE.to_wire()]
     beats = stage.master.times("worker:heartbeat")
     assert beats[0] - stage.master.times("worker:register")[0] <= 10.0
-    assert [after - before for before, after in pairwise(beats)] == pytest.approx([10.0] * (len(beats) - 1))
+    assert [after - before for before, after in pairwise(beats)] == pytest.approx(
+        [10.0] * (len(beats) - 1)
+    )
     first = stage.master.all("worker:heartbeat")[0]
     assert first["workerId"] == "w-1"
     assert first["stats"]["activeAccounts"] == 1
@@ -89,7 +91,10 @@ def test_a_worker_registers_and_shows_every_ten_seconds_that_it_lives():
 
 def test_a_worker_says_goodbye_and_nothing_after_it():
     stage = play(pass_time)
-    assert stage.master.heard[-1][1:] == ("worker:goodbye", {"workerId": "w-1", "reason": "leaving"})
+    assert stage.master.heard[-1][1:] == (
+        "worker:goodbye",
+        {"workerId": "w-1", "reason": "leaving"},
+    )
     assert stage.master.wires[-1].end == "closed"
     assert stage.state is WorkerState.GONE
     assert stage.owned == 0
@@ -117,7 +122,9 @@ def test_one_heartbeat_that_is_not_answered_costs_nothing():
     counts = stage.world.tally.counts
     assert (counts.heartbeats_lost, counts.lapses) == (1, 0)
     beats = stage.master.times("worker:heartbeat")
-    assert [after - before for before, after in pairwise(beats)] == pytest.approx([10.0] * (len(beats) - 1))
+    assert [after - before for before, after in pairwise(beats)] == pytest.approx(
+        [10.0] * (len(beats) - 1)
+    )
 
 
 def test_a_worker_that_stopped_by_itself_takes_its_accounts_up_again():
@@ -136,7 +143,9 @@ def test_a_worker_that_stopped_by_itself_takes_its_accounts_up_again():
 def test_a_worker_that_master_does_not_know_registers_again():
     async def script(stage: Stage) -> None:
         await asyncio.sleep(15)
-        answers = chain([refusal("not_registered", retryable=True)], repeat({"success": True, "accountIds": []}))
+        answers = chain(
+            [refusal("not_registered", retryable=True)], repeat({"success": True, "accountIds": []})
+        )
         stage.master.answers["worker:heartbeat"] = lambda _: next(answers)
         await asyncio.sleep(60)
 
@@ -220,7 +229,11 @@ def test_an_account_that_a_heartbeat_does_not_list_any_more_is_dropped():
 
 def test_messages_are_reported_once_each():
     stage = play(pass_time, BUSY, [logged_in()])
-    numbers = [m["content"] for report in stage.master.all("worker:message:detected") for m in report["messages"]]
+    numbers = [
+        m["content"]
+        for report in stage.master.all("worker:message:detected")
+        for m in report["messages"]
+    ]
     counts = stage.world.tally.counts
     assert len(numbers) == counts.messages_reported == counts.messages_stored > 100
     assert stage.worker.waiting_reports == 0
@@ -233,7 +246,9 @@ def test_a_report_that_was_not_acknowledged_is_sent_again_as_it_was():
     def forget_some(data: dict[str, Any]) -> dict[str, Any] | None:
         tries.append(data)
         kept = len(tries) > 3
-        return {"success": True, "inserted": len(data["messages"]), "duplicates": 0} if kept else None
+        return (
+            {"success": True, "inserted": len(data["messages"]), "duplicates": 0} if kept else None
+        )
 
     stage = play(pass_time, BUSY, [logged_in()], worker__message__detected=forget_some)
     assert stage.world.tally.counts.resends >= 1
@@ -244,7 +259,9 @@ def test_a_report_that_was_not_acknowledged_is_sent_again_as_it_was():
 
 def test_a_report_waits_as_long_as_master_asks():
     busy = refusal("busy", retryable=True, retry_after_ms=5_000)
-    stage = play(pass_time, replace(BUSY, rate_per_s=0.05), [logged_in()], worker__message__detected=busy)
+    stage = play(
+        pass_time, replace(BUSY, rate_per_s=0.05), [logged_in()], worker__message__detected=busy
+    )
     first, second = stage.master.times("worker:message:detected")[:2]
     one, again = stage.master.all("worker:message:detected")[:2]
     assert one == again

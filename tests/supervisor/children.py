@@ -38,7 +38,9 @@ sys.exit(int(line.makefile().readline() or 0))
 class Call:
     """The line to one process: what it said of itself, and the way to end it or to hear that it has ended."""
 
-    def __init__(self, told: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, told: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.pid: int = told["pid"]
         self.sid: int = told["sid"]
         self.env: dict[str, str] = told["env"]
@@ -141,6 +143,8 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def reach(supervisor: Supervisor, state: ProcessState, worker_id: str = "worker-1") -> ProcessStatus:
+async def reach(
+    supervisor: Supervisor, state: ProcessState, worker_id: str = "worker-1"
+) -> ProcessStatus:
     await until(lambda: supervisor.status(worker_id).state is state)
     return supervisor.status(worker_id)

@@ -11,7 +11,9 @@ from tests.supervisor.children import SLOW, TINY, Bench, config, reach
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, ProcessState.STOPPED), (3, ProcessState.FAILED)])
-async def test_a_process_that_ends_by_itself_stays_down(bench: Bench, code: int, state: ProcessState) -> None:
+async def test_a_process_that_ends_by_itself_stays_down(
+    bench: Bench, code: int, state: ProcessState
+) -> None:
     supervisor = bench.supervisor()
     await supervisor.start(config())
     (await bench.bell.rung()).exit(code)
@@ -39,7 +41,9 @@ async def test_a_process_that_ends_again_and_again_is_given_up(bench: Bench) -> 
     status = await reach(supervisor, ProcessState.FAILED)
     assert (status.exit_code, status.restarts) == (9, TINY.limit)
     fresh = await supervisor.start(config(auto_restart=True))
-    assert (fresh.state, fresh.restarts) == (ProcessState.RUNNING, 0), "a person's start forgets what was"
+    assert (fresh.state, fresh.restarts) == (ProcessState.RUNNING, 0), (
+        "a person's start forgets what was"
+    )
 
 
 async def test_after_a_stable_minute_the_count_starts_again(bench: Bench) -> None:
@@ -86,6 +90,8 @@ async def test_a_stop_during_backoff_cancels_the_return(bench: Bench) -> None:
     assert (stopped.state, stopped.exit_code) == (ProcessState.STOPPED, 1)
 
 
-@pytest.mark.parametrize(("crashes", "delay_s"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (10, 60), (10_000, 60)])
+@pytest.mark.parametrize(
+    ("crashes", "delay_s"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (10, 60), (10_000, 60)]
+)
 def test_the_wait_doubles_up_to_a_minute(crashes: int, delay_s: float) -> None:
     assert Backoff().delay_s(crashes) == delay_s

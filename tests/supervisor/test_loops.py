@@ -30,7 +30,9 @@ async def test_a_worker_never_started_is_stopped(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_both_event_loops_run_processes(tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_both_event_loops_run_processes(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     async def live() -> None:
         async with open_bench(tmp_path) as bench:
             supervisor = bench.supervisor(stop_limit_s=0.01)
@@ -49,7 +51,9 @@ def test_both_event_loops_run_processes(tmp_path: Path, new_loop: Callable[[], a
     run(live(), new_loop)
 
 
-def run(story: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def run(
+    story: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(story)
 

@@ -47,7 +47,11 @@ async def test_a_killed_master_leaves_no_process_behind(bench: Bench, mode: str)
         cwd=Path(__file__).parents[2],
     )
     calls = [await bench.bell.rung() for _ in range(3)]
-    assert sorted(call.env.get("ROLE", call.env["WORKER_ID"]) for call in calls) == ["a", "b", "browser"]
+    assert sorted(call.env.get("ROLE", call.env["WORKER_ID"]) for call in calls) == [
+        "a",
+        "b",
+        "browser",
+    ]
     master.kill()
     assert await master.wait() == -signal.SIGKILL
     for call in calls:

@@ -36,7 +36,9 @@ async def test_what_processes_write_is_kept_across_restarts(bench: Bench) -> Non
     ],
     ids=["empty", "none", "some", "unfinished", "blank", "bytes", "long", "longer-than-the-limit"],
 )
-async def test_the_tail_is_read_from_the_end(bench: Bench, content: bytes, lines: int, tail: list[str]) -> None:
+async def test_the_tail_is_read_from_the_end(
+    bench: Bench, content: bytes, lines: int, tail: list[str]
+) -> None:
     folder = bench.folder / "workers"
     folder.mkdir()
     (folder / "worker-1.log").write_bytes(content)
@@ -61,9 +63,26 @@ async def test_a_large_log_is_set_aside_at_the_next_start(bench: Bench) -> None:
 
 async def test_no_worker_id_leads_out_of_the_folder_or_to_the_log_of_another(bench: Bench) -> None:
     supervisor = bench.supervisor()
-    ids = [".", "..", "../x", "/etc/x", "a/b", "a_b", "a%2Fb", "a\\b", "", " ", "工人", "\ud800", "é" * 128, "é" * 127]
+    ids = [
+        ".",
+        "..",
+        "../x",
+        "/etc/x",
+        "a/b",
+        "a_b",
+        "a%2Fb",
+        "a\\b",
+        "",
+        " ",
+        "工人",
+        "\ud800",
+        "é" * 128,
+        "é" * 127,
+    ]
     paths = [Path(supervisor.status(worker_id).log_path or "") for worker_id in ids]
     assert {path.parent for path in paths} == {bench.folder / "workers"}
     assert len({path.name for path in paths}) == len(ids)
-    assert not any(path.name.startswith(".") and worker_id for path, worker_id in zip(paths, ids, strict=True))
+    assert not any(
+        path.name.startswith(".") and worker_id for path, worker_id in zip(paths, ids, strict=True)
+    )
     assert max(len(path.name) for path in paths) < 255

@@ -21,13 +21,21 @@ async def test_a_started_process_is_told_who_it_is_and_where_master_is(bench: Be
     await supervisor.start(config(env=env, max_accounts=7))
     told = (await bench.bell.rung()).env
     assert told["WORKER_ID"] == "worker-1"
-    assert (told["MASTER_HOST"], told["MASTER_PORT"], told["MAX_ACCOUNTS"]) == ("127.0.0.1", "4321", "7")
+    assert (told["MASTER_HOST"], told["MASTER_PORT"], told["MAX_ACCOUNTS"]) == (
+        "127.0.0.1",
+        "4321",
+        "7",
+    )
     assert told["PLACE"] == "here"
     assert told["BELL"] == str(bench.bell.port), "the parent's environment comes along"
 
 
-@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")])  # noqa: S104
-async def test_a_process_is_given_an_address_that_it_can_connect_to(bench: Bench, host: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "told"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")]
+)
+async def test_a_process_is_given_an_address_that_it_can_connect_to(
+    bench: Bench, host: str, told: str
+) -> None:
     await bench.supervisor(master_host=host).start(config())
     call = await bench.bell.rung()
     assert call.env["MASTER_HOST"] == told
@@ -37,7 +45,11 @@ async def test_a_process_is_given_an_address_that_it_can_connect_to(bench: Bench
 async def test_a_started_process_is_running_in_a_session_of_its_own(bench: Bench) -> None:
     status = await bench.supervisor().start(config())
     call = await bench.bell.rung()
-    assert (status.state, status.pid, status.started_at) == (ProcessState.RUNNING, call.pid, int(bench.clock.now()))
+    assert (status.state, status.pid, status.started_at) == (
+        ProcessState.RUNNING,
+        call.pid,
+        int(bench.clock.now()),
+    )
     assert call.sid == call.pid != os.getsid(0)
 
 
@@ -57,8 +69,12 @@ async def test_a_running_process_is_not_started_again(bench: Bench) -> None:
 
 async def test_of_many_starts_at_once_one_wins(bench: Bench) -> None:
     supervisor = bench.supervisor()
-    answers = await asyncio.gather(*(supervisor.start(config()) for _ in range(5)), return_exceptions=True)
-    assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [AlreadyRunning] * 4
+    answers = await asyncio.gather(
+        *(supervisor.start(config()) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [
+        AlreadyRunning
+    ] * 4
     assert (await bench.bell.rung()).pid == supervisor.status("worker-1").pid
 
 
@@ -73,7 +89,9 @@ async def test_of_many_starts_at_once_one_wins(bench: Bench) -> None:
         ("{folder}/broken", "{folder}/broken could not be started: Exec format error."),
     ],
 )
-async def test_what_cannot_be_started_is_refused_with_the_reason(bench: Bench, command: str, said: str) -> None:
+async def test_what_cannot_be_started_is_refused_with_the_reason(
+    bench: Bench, command: str, said: str
+) -> None:
     (bench.folder / "plain").touch(mode=0o600)
     (bench.folder / "broken").write_bytes(b"\x7fELF")
     (bench.folder / "broken").chmod(0o700)
@@ -103,9 +121,15 @@ async def test_what_is_secret_in_the_environment_is_not_logged_or_told(bench: Be
     assert "hush" not in repr(lines) + refused.value.message + repr(supervisor.statuses())
 
 
-async def test_of_those_that_start_with_master_one_that_fails_does_not_hinder_the_others(bench: Bench) -> None:
+async def test_of_those_that_start_with_master_one_that_fails_does_not_hinder_the_others(
+    bench: Bench,
+) -> None:
     supervisor = bench.supervisor()
     with structlog.testing.capture_logs() as lines:
-        await supervisor.start_all([config("a"), config("b", command="no-such-program"), config("c")])
+        await supervisor.start_all(
+            [config("a"), config("b", command="no-such-program"), config("c")]
+        )
     assert [status.state for status in supervisor.statuses()] == ["running", "failed", "running"]
-    assert [line["worker"] for line in lines if line["event"] == "worker_process_not_started"] == ["b"]
+    assert [line["worker"] for line in lines if line["event"] == "worker_process_not_started"] == [
+        "b"
+    ]

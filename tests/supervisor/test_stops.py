@@ -18,7 +18,12 @@ async def test_a_stopped_process_ends_by_itself_and_may_start_again(bench: Bench
     call = await bench.bell.rung()
     stopped = await supervisor.stop("worker-1")
     await call.ended()
-    assert (stopped.state, stopped.pid, stopped.exit_code, stopped.restarts) == (ProcessState.STOPPED, None, 0, 0)
+    assert (stopped.state, stopped.pid, stopped.exit_code, stopped.restarts) == (
+        ProcessState.STOPPED,
+        None,
+        0,
+        0,
+    )
     started = await supervisor.start(config())
     assert (started.state, started.exit_code) == (ProcessState.RUNNING, None)
 
@@ -46,7 +51,10 @@ async def test_a_process_that_ignores_the_signal_is_killed_after_the_limit(bench
 async def test_what_a_process_started_itself_ends_with_it(bench: Bench, how: str) -> None:
     supervisor = bench.supervisor()
     await supervisor.start(config("worker-1", "parent"))
-    calls = {call.env.get("ROLE", "worker"): call for call in [await bench.bell.rung(), await bench.bell.rung()]}
+    calls = {
+        call.env.get("ROLE", "worker"): call
+        for call in [await bench.bell.rung(), await bench.bell.rung()]
+    }
     if how == "stop":
         await supervisor.stop("worker-1")
     else:

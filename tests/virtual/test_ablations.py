@@ -19,7 +19,11 @@ NEEDED_EVERY_DAY = {
 
 SOON = (
     ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall"),
-    ("deadline_check", ("edge_scans", "disk_slow", "slow_link", "clock_step"), "taken_after_deadline"),
+    (
+        "deadline_check",
+        ("edge_scans", "disk_slow", "slow_link", "clock_step"),
+        "taken_after_deadline",
+    ),
     ("login_owner_check", ("impostor",), "success_of_another"),
     ("holder_check", ("impostor",), "foreign_fact"),
     ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs"),

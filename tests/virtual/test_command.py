@@ -65,11 +65,32 @@ def test_a_report_is_one_page_that_needs_nothing_else(tmp_path):
 
 
 def test_seeds_are_summed_up_with_what_was_seen(capsys):
-    assert main(["virtual", "--seeds", "3..4", "--hours", "0.02", "--faults", "cut_link,storm", "--json"]) == 0
+    assert (
+        main(
+            [
+                "virtual",
+                "--seeds",
+                "3..4",
+                "--hours",
+                "0.02",
+                "--faults",
+                "cut_link,storm",
+                "--json",
+            ]
+        )
+        == 0
+    )
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (result["seeds"], result["stopped"], result["failed"], result["failed_seeds"]) == (2, False, [], {})
+    assert (result["seeds"], result["stopped"], result["failed"], result["failed_seeds"]) == (
+        2,
+        False,
+        [],
+        {},
+    )
     assert set(result["sometimes"]) == {"fault cut_link", "fault storm"}
-    assert {"seeds_per_s", "speed", "simulated_s", "wall_s", "events", "refusals", "faults"} <= set(result)
+    assert {"seeds_per_s", "speed", "simulated_s", "wall_s", "events", "refusals", "faults"} <= set(
+        result
+    )
     assert result["events"][">worker:heartbeat"] > 10
 
 
@@ -86,7 +107,9 @@ def find_line(begins: str, printed: str) -> list[str]:
     return shlex.split(line.removeprefix(begins))
 
 
-def test_the_printed_commands_play_exactly_the_run_that_failed_and_make_it_small(capsys, tmp_path, monkeypatch):
+def test_the_printed_commands_play_exactly_the_run_that_failed_and_make_it_small(
+    capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     options = "--workers 5 --accounts 9 --admins 1 --clients 1 --rate 0.25 --hours 0.05 --seed 4"
     arguments = ["virtual", *options.split(), "--faults", "late_close, cut_link"]
@@ -100,7 +123,9 @@ def test_the_printed_commands_play_exactly_the_run_that_failed_and_make_it_small
     assert "faults: late_close" in play_without_safeguard(capsys, ["virtual", "shrink", *smaller])
 
 
-@pytest.mark.parametrize("options", [[], ["--hours", "0.05", "--faults", "storm,late_close"], ["--faults", "none"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--hours", "0.05", "--faults", "storm,late_close"], ["--faults", "none"]]
+)
 def test_the_commands_of_a_swarms_seed_play_exactly_it(options):
     given = build_parser().parse_args(["--seeds", "0..9", *options])
     again, smaller = (shlex.split(command) for command in name_swarm(given, 3))
@@ -139,7 +164,20 @@ def test_no_folder_is_left_where_seeds_are_stopped_at_the_first_that_fails(monke
 
 
 def test_a_safeguard_that_is_away_is_noticed(capsys):
-    assert main(["virtual", "ablate", "--only", "login_deadline,capacity_check", "--seeds", "0..30", "--first"]) == 0
+    assert (
+        main(
+            [
+                "virtual",
+                "ablate",
+                "--only",
+                "login_deadline,capacity_check",
+                "--seeds",
+                "0..30",
+                "--first",
+            ]
+        )
+        == 0
+    )
     assert "NEVER" not in capsys.readouterr().out
 
 
@@ -148,8 +186,12 @@ def test_a_run_of_which_only_the_first_violation_matters_ends_there():
         whole, short = play(plan_swarm(1)), play(plan_swarm(1), until_violation=True)
     assert short.details[0] == whole.details[0]
     assert short.simulated_s < whole.simulated_s / 2
-    assert all(detail["rule"] != "stray_fault" for detail in short.details), "what was still running is no fault"
-    assert engineio.async_socket.time is time, "the next server must not live in the virtual time of this run"
+    assert all(detail["rule"] != "stray_fault" for detail in short.details), (
+        "what was still running is no fault"
+    )
+    assert engineio.async_socket.time is time, (
+        "the next server must not live in the virtual time of this run"
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,17 +247,33 @@ def test_a_fault_that_was_never_seen_is_told():
     sums = Sums()
     sums.add(Outcome(1, faults={"storm": 2, "kill_start": 1}))
     rows = dict(sums.list_sometimes(["storm", "burst", "master_kill"]))
-    assert (rows["fault storm"], rows["fault burst"], rows["killed start"], rows["killed after_commit"]) == (2, 0, 1, 0)
+    assert (
+        rows["fault storm"],
+        rows["fault burst"],
+        rows["killed start"],
+        rows["killed after_commit"],
+    ) == (2, 0, 1, 0)
 
 
 def test_a_failing_plan_shrinks_to_what_it_needs():
     def attempt(plan) -> Outcome:
         fails = "storm" in plan.gaps_s and plan.scenario.workers >= 2 and plan.chaos_s > 50
-        return Outcome(plan.seed, violations=int(fails), details=[{"rule": "lost"}] if fails else [])
+        return Outcome(
+            plan.seed, violations=int(fails), details=[{"rule": "lost"}] if fails else []
+        )
 
-    plan = next(plan for plan in map(plan_swarm, range(100)) if "storm" in plan.gaps_s and plan.scenario.workers > 2)
+    plan = next(
+        plan
+        for plan in map(plan_swarm, range(100))
+        if "storm" in plan.gaps_s and plan.scenario.workers > 2
+    )
     small = Shrinking(plan, "lost", attempt, lambda _: None).run()
-    assert (list(small.gaps_s), small.scenario.workers, small.scenario.accounts, small.scenario.clients) == (
+    assert (
+        list(small.gaps_s),
+        small.scenario.workers,
+        small.scenario.accounts,
+        small.scenario.clients,
+    ) == (
         ["storm"],
         2,
         1,

@@ -36,7 +36,11 @@ def log_a_secret(*_):
 
 @pytest.mark.parametrize(
     ("happens", "rule"),
-    [(stumble, "stray_fault"), (log_a_traceback, "traceback_in_log"), (log_a_secret, "secret_in_log")],
+    [
+        (stumble, "stray_fault"),
+        (log_a_traceback, "traceback_in_log"),
+        (log_a_secret, "secret_in_log"),
+    ],
 )
 def test_what_goes_astray_is_noted_when_it_happens_with_what_led_to_it(monkeypatch, happens, rule):
     later = []
@@ -117,7 +121,9 @@ def test_a_broken_disk_may_keep_master_away_for_as_long_as_it_lasts(monkeypatch)
 
 
 def test_what_fails_before_the_actors_begin_is_a_violation():
-    plan = replace(plan_run(replace(TINY, accounts=60), 0.02, []), settings={"HTTP_REQUESTS_PER_S": "0.1"})
+    plan = replace(
+        plan_run(replace(TINY, accounts=60), 0.02, []), settings={"HTTP_REQUESTS_PER_S": "0.1"}
+    )
     outcome = play(plan)
     assert outcome.first == "api"
     assert outcome.violations == 1

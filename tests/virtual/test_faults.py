@@ -11,7 +11,15 @@ from simulator.virtual.plan import DAY, Plan
 from simulator.virtual.run import play
 from simulator.virtual.tools.seeds import Sums
 
-FARM = replace(DAY, seed=3, workers=3, accounts=6, rate_per_s=1.0, monitor_interval_s=10, scan_delay_s=(1.0, 5.0))
+FARM = replace(
+    DAY,
+    seed=3,
+    workers=3,
+    accounts=6,
+    rate_per_s=1.0,
+    monitor_interval_s=10,
+    scan_delay_s=(1.0, 5.0),
+)
 FARM = replace(FARM, never_scan_rate=0.0, login_failure_rate=0.0)
 
 
@@ -31,7 +39,13 @@ def test_a_flood_is_answered_and_cheap():
 
 def test_a_mistaken_request_is_refused_in_many_ways():
     refusals = play(Plan(3, FARM, 300.0, {"mistaken_request": 3.0})).refusals
-    assert {"not_found", "method_not_allowed", "unknown_parameter", "invalid", "already_exists"} <= set(refusals)
+    assert {
+        "not_found",
+        "method_not_allowed",
+        "unknown_parameter",
+        "invalid",
+        "already_exists",
+    } <= set(refusals)
 
 
 def test_reports_are_sent_again_in_another_order():

@@ -22,7 +22,8 @@ HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
 def lose(*names: str) -> dict[str, WorkerRow]:
     """Return the four workers, of which these are given up."""
     return {
-        name: replace(row, status=WorkerStatus.OFFLINE if name in names else row.status) for name, row in HERE.items()
+        name: replace(row, status=WorkerStatus.OFFLINE if name in names else row.status)
+        for name, row in HERE.items()
     }
 
 
@@ -55,7 +56,9 @@ def watch(tmp_path, script) -> list[str]:
         (1_030.0, 1_029.0, False),
     ],
 )
-def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(tmp_path, stall_ended, began, noticed):
+def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(
+    tmp_path, stall_ended, began, noticed
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
         house.stall_ended = stall_ended
@@ -66,7 +69,9 @@ def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(tmp_path, stall_e
 
 @pytest.mark.parametrize(("started_at", "noticed"), [(999.5, True), (998.5, False), (960.0, False)])
 @pytest.mark.parametrize("began", [None, 1_030.0])
-def test_who_was_not_heard_since_a_start_may_not_be_given_up_within_the_grace(tmp_path, started_at, noticed, began):
+def test_who_was_not_heard_since_a_start_may_not_be_given_up_within_the_grace(
+    tmp_path, started_at, noticed, began
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
         house.started_at = started_at
@@ -90,16 +95,23 @@ def stay_silent(*names: str, braked: bool, until: float):
 
 
 @pytest.mark.parametrize(
-    ("braked", "until", "noticed"), [(False, 1_030, 0), (False, 1_032, 1), (True, 1_061, 0), (True, 1_063, 1)]
+    ("braked", "until", "noticed"),
+    [(False, 1_030, 0), (False, 1_032, 1), (True, 1_061, 0), (True, 1_063, 1)],
 )
 def test_a_brake_holds_who_is_silent_for_one_further_timeout_only(tmp_path, braked, until, noticed):
-    assert watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["given_up_late"] * noticed
+    assert (
+        watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["given_up_late"] * noticed
+    )
 
 
 @pytest.mark.parametrize(("until", "noticed"), [(1_091, 0), (1_093, 1)])
-def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_most(tmp_path, until, noticed):
+def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_most(
+    tmp_path, until, noticed
+):
     async def script(silence, house) -> None:
-        silence.of("b").arrived = 980.0  # its time is up while `a` is silent, and it is given up at once
+        silence.of(
+            "b"
+        ).arrived = 980.0  # its time is up while `a` is silent, and it is given up at once
         await stay_silent("a", "b", braked=True, until=1_020)(silence, house)
         silence.of("b").arrived = 1_020.0
         await stay_silent("a", braked=True, until=until)(silence, house)
@@ -111,7 +123,9 @@ def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_m
     ("stalled_at", "until", "noticed"),
     [(1_035, 1_102, 0), (1_035, 1_104, 1), (1_020, 1_071, 0), (1_020, 1_073, 1)],
 )
-def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(tmp_path, stalled_at, until, noticed):
+def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(
+    tmp_path, stalled_at, until, noticed
+):
     async def script(silence, house) -> None:
         house.life = Life("master")
         for now in range(1_001, until + 1):
@@ -150,9 +164,12 @@ def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp
 
 
 @pytest.mark.parametrize(
-    ("lost", "holding", "noticed"), [("ab", "abc", 1), ("a", "abc", 0), ("ab", "ab", 0), ("ab", "", 0)]
+    ("lost", "holding", "noticed"),
+    [("ab", "abc", 1), ("a", "abc", 0), ("ab", "ab", 0), ("ab", "", 0)],
 )
-def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_given_up(tmp_path, lost, holding, noticed):
+def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_given_up(
+    tmp_path, lost, holding, noticed
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
         silence.check_given_up(HERE, lose(*lost), 1_030.0, set(holding))
@@ -161,9 +178,12 @@ def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_given_up(
 
 
 @pytest.mark.parametrize(
-    ("silent", "holding", "noticed"), [("ab", "abc", 0), ("a", "abc", 1), ("ab", "cd", 1), ("ab", "ab", 0)]
+    ("silent", "holding", "noticed"),
+    [("ab", "abc", 0), ("a", "abc", 1), ("ab", "cd", 1), ("ab", "ab", 0)],
 )
-def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(tmp_path, silent, holding, noticed):
+def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(
+    tmp_path, silent, holding, noticed
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(30.5)
         for name in set(HERE) - set(silent):
@@ -175,7 +195,9 @@ def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(tmp
 
 
 @pytest.mark.parametrize(("put_on_at", "noticed"), [(1_030.1, 0), (1_030.7, 1)])
-def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(tmp_path, put_on_at, noticed):
+def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(
+    tmp_path, put_on_at, noticed
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(31)
         for name in HERE:
@@ -187,7 +209,9 @@ def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(tmp_pa
 
 
 @pytest.mark.parametrize(("sent", "noticed"), [(1_031.0, 0), (1_029.0, 1)])
-def test_a_worker_that_one_group_gave_up_and_took_in_again_may_count_for_a_brake(tmp_path, sent, noticed):
+def test_a_worker_that_one_group_gave_up_and_took_in_again_may_count_for_a_brake(
+    tmp_path, sent, noticed
+):
     async def script(silence, house) -> None:
         await asyncio.sleep(31.5)
         silence.note_answered("a", sent, 0)
@@ -255,7 +279,10 @@ def test_after_a_stall_only_who_may_still_be_held_must_not_be_given_up(tmp_path)
 
 
 LOGIN = LoginRow("account", "a", SessionStatus.PENDING, 1_300)
-CODE, SUCCESS = replace(LOGIN, status=SessionStatus.SCANNING), replace(LOGIN, status=SessionStatus.SUCCESS)
+CODE, SUCCESS = (
+    replace(LOGIN, status=SessionStatus.SCANNING),
+    replace(LOGIN, status=SessionStatus.SUCCESS),
+)
 
 
 @pytest.mark.parametrize(
@@ -276,4 +303,7 @@ def test_nothing_is_taken_of_a_login_whose_time_is_up(old, new, began, noticed):
 
 
 def test_nothing_is_said_of_turns_during_which_the_wall_clock_was_stepped():
-    assert find_taken_late({"s": LOGIN}, {"s": SUCCESS}, Moment(10.0, 1_300.0), Moment(10.5, 4_900.5)) == []
+    assert (
+        find_taken_late({"s": LOGIN}, {"s": SUCCESS}, Moment(10.0, 1_300.0), Moment(10.5, 4_900.5))
+        == []
+    )

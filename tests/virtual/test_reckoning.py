@@ -21,7 +21,9 @@ from simulator.virtual.reckoning import _describe, find_differences
 from simulator.virtual.run import play
 from tests.records import make_account, make_worker
 
-FARM = replace(DAY, seed=5, workers=2, accounts=4, rate_per_s=0.3, client_drop_rate_per_min=0.0, ramp_s=0.0)
+FARM = replace(
+    DAY, seed=5, workers=2, accounts=4, rate_per_s=0.3, client_drop_rate_per_min=0.0, ramp_s=0.0
+)
 FARM = replace(FARM, scan_delay_s=(1.0, 5.0), never_scan_rate=0.0, login_failure_rate=0.0)
 CALM = Plan(5, FARM, 60.0)
 STORMS = replace(CALM, gaps_s={"storm": 12.0})
@@ -60,7 +62,9 @@ def test_an_outbox_that_tries_again_only_after_the_specified_time_is_late():
         return retry(self, report, now, least_s + 150.0)
 
     # acknowledgements that are lost make it try again
-    plan = replace(CALM, scenario=replace(FARM, rate_per_s=3.0, monitor_interval_s=5), gaps_s={"lost_ack": 3.0})
+    plan = replace(
+        CALM, scenario=replace(FARM, rate_per_s=3.0, monitor_interval_s=5), gaps_s={"lost_ack": 3.0}
+    )
     assert find_rules(plan) == set()
     with patch.object(Outbox, "retry", retry_late):
         assert "outbox_not_drained" in find_rules(plan)
@@ -113,7 +117,9 @@ def show_memory(*, status=WorkerStatus.CONNECTED, heard_at=1_000, epoch=1) -> Me
 )
 def test_a_master_started_anew_must_know_what_the_one_before_knew(after, found):
     differences = list(find_differences(_describe(show_memory()), _describe(after), 1_010.0))
-    assert [difference[: len(name)] for difference, name in zip(differences, found, strict=True)] == found
+    assert [
+        difference[: len(name)] for difference, name in zip(differences, found, strict=True)
+    ] == found
 
 
 def test_a_sign_of_life_of_the_last_batch_may_be_lost_with_master():

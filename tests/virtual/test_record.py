@@ -60,10 +60,15 @@ def test_a_record_is_played_again_line_by_line(tmp_path, capsys, written):
         (lambda lines: lines[:-1], "it was cut off"),
         (lambda lines: lines[:-3], "the record ends before line"),
         (lambda lines: [*lines, lines[5]], "goes on after its last line"),
-        (lambda lines: [*lines[:-1], '{"trace_hash": "0"}'], "the lines are the same, the hash is not"),
+        (
+            lambda lines: [*lines[:-1], '{"trace_hash": "0"}'],
+            "the lines are the same, the hash is not",
+        ),
     ],
 )
-def test_whatever_differs_from_a_record_is_told_though_its_hash_may_be_the_same(tmp_path, written, change, said):
+def test_whatever_differs_from_a_record_is_told_though_its_hash_may_be_the_same(
+    tmp_path, written, change, said
+):
     path = keep(tmp_path / "run.jsonl", change(written))
     assert said in replay(path).difference
 
@@ -78,7 +83,9 @@ def test_a_record_of_another_version_says_so_where_it_differs(tmp_path, capsys, 
     assert "the record is of" not in capsys.readouterr().out
 
 
-def test_a_run_that_is_stopped_by_hand_leaves_its_record_as_far_as_it_came(tmp_path, capsys, monkeypatch):
+def test_a_run_that_is_stopped_by_hand_leaves_its_record_as_far_as_it_came(
+    tmp_path, capsys, monkeypatch
+):
     async def press_ctrl_c(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
@@ -106,7 +113,10 @@ def plan_of(faults: list[str]) -> dict:
         ({"settings": {"log_dir": "x"}}, "a plan cannot set 'log_dir'"),
         ({"settings": {"NOPE": "1"}}, "a plan cannot set 'NOPE'"),
         ({"settings": {"LOGIN_TTL_S": 60}}, "LOGIN_TTL_S is 60; allowed is a text"),
-        ({"settings": {"LOGIN_TTL_S": "soon", "LOGIN_MAX_S": "x"}}, "LOGIN_TTL_S='soon' is not allowed"),
+        (
+            {"settings": {"LOGIN_TTL_S": "soon", "LOGIN_MAX_S": "x"}},
+            "LOGIN_TTL_S='soon' is not allowed",
+        ),
         ({"settings": {"HEARTBEAT_TIMEOUT_S": "1"}}, "longer than HEARTBEAT_INTERVAL_S"),
         ({"settings": ["LOGIN_TTL_S"]}, "this is no plan"),
         ({"gaps_s": {"storm": 0}}, "the gap of storm is 0"),
@@ -123,7 +133,9 @@ def plan_of(faults: list[str]) -> dict:
         ({"scenario": []}, "this is no plan"),
     ],
 )
-def test_a_record_that_asks_for_what_no_run_has_is_refused_in_one_line(tmp_path, capsys, change, named):
+def test_a_record_that_asks_for_what_no_run_has_is_refused_in_one_line(
+    tmp_path, capsys, change, named
+):
     path = keep(tmp_path / "run.jsonl", [json.dumps({"plan": {**plan_of(["storm"]), **change}})])
     assert main(["virtual", "replay", str(path)]) == 2
     said = capsys.readouterr().err

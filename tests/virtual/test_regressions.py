@@ -20,7 +20,9 @@ def test_what_was_once_found_stays_mended(path):
     plan = read_plan(found["plan"])
     assert play(plan).details == [], found["what"]
     with undone(path.stem):
-        assert play(plan, until_violation=True).first == found["rule"], f"it does not notice any more: {found['what']}"
+        assert play(plan, until_violation=True).first == found["rule"], (
+            f"it does not notice any more: {found['what']}"
+        )
 
 
 def test_each_such_run_says_what_mended_it():

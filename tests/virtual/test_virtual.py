@@ -138,7 +138,9 @@ def test_a_killed_life_does_not_even_reach_its_finally():
     assert run_virtually(main) == [1, 2]
 
 
-@pytest.mark.parametrize("moment", ["before_execute", "after_execute", "before_commit", "after_commit"])
+@pytest.mark.parametrize(
+    "moment", ["before_execute", "after_execute", "before_commit", "after_commit"]
+)
 def test_a_master_killed_around_a_commit_has_stored_all_or_nothing(tmp_path, moment):
     async def script(loop, house, open_transport) -> list[str]:
         _, worker = open_transport("/worker")
@@ -245,7 +247,13 @@ def play(folder: Path, script) -> object:
     return result
 
 
-REGISTRATION = {"workerId": "w", "capabilities": ["douyin"], "maxAccounts": 5, "host": "h", "port": 1}
+REGISTRATION = {
+    "workerId": "w",
+    "capabilities": ["douyin"],
+    "maxAccounts": 5,
+    "host": "h",
+    "port": 1,
+}
 
 
 def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path):
@@ -286,7 +294,9 @@ def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_k
         refused = await worker.call("worker:register", REGISTRATION, 10)
         assert refused["error"]["code"] == "storage_trouble"
         house.disk.trouble = None
-        assert (await worker.call("worker:register", {**REGISTRATION, "workerId": "v"}, 10))["success"]
+        assert (await worker.call("worker:register", {**REGISTRATION, "workerId": "v"}, 10))[
+            "success"
+        ]
         known = [one.id for one in house.master.memory.farm.workers.all()]
         assert len(known) == count_workers(house.path)
         return doubts[:1]

@@ -16,7 +16,16 @@ from unittest.mock import patch
 
 from master.deadlines import Deadlines
 from master.decisions import assignment
-from master.operations import accounts, assignments, audit, login_ends, logins, rebalance, silence, workers
+from master.operations import (
+    accounts,
+    assignments,
+    audit,
+    login_ends,
+    logins,
+    rebalance,
+    silence,
+    workers,
+)
 from master.sessions import Sessions
 from simulator.virtual.rules.deadlines import Silence
 from simulator.virtual.scene import Scene
@@ -50,7 +59,10 @@ def _assigned_keeps_place(stack: ExitStack) -> None:
 
     def count_all(turn: Any, some: Any) -> list[Any]:
         kept = Counter(login.worker_id for login in turn.draft.logins.all())
-        return [replace(worker, assigned_accounts=worker.assigned_accounts + kept[worker.id]) for worker in some]
+        return [
+            replace(worker, assigned_accounts=worker.assigned_accounts + kept[worker.id])
+            for worker in some
+        ]
 
     for module in (accounts, assignments, logins, rebalance):
         stack.enter_context(patch.object(module, "count_reserved", count_all))
@@ -74,7 +86,9 @@ def _login_asks_no_platform(stack: ExitStack) -> None:
     """A login gives its account to its worker, whether or not that still serves the platform."""
 
     def may_take_anything(worker: Any, account: Any) -> bool:
-        return assignment.may_take(replace(worker, capabilities=(*worker.capabilities, account.platform)), account)
+        return assignment.may_take(
+            replace(worker, capabilities=(*worker.capabilities, account.platform)), account
+        )
 
     stack.enter_context(patch.object(login_ends, "may_take", may_take_anything))
 
@@ -86,7 +100,9 @@ def _registration_is_no_sign(stack: ExitStack) -> None:
     def bind_unheard(turn: Any, worker_id: str) -> None:
         with patch.object(Sessions, "hear", lambda *_, **__: None):
             bind(turn, worker_id)
-        turn.after_commit(lambda: turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at))
+        turn.after_commit(
+            lambda: turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
+        )
 
     stack.enter_context(patch.object(workers, "_bind_socket", bind_unheard))
 

@@ -34,7 +34,9 @@ async def beat_twice_and_look(bench: Bench, worker: Peer) -> list[asyncio.Future
     seat, asked = bench.master.memory.sessions.seats["worker-1"], []
     for _ in range(2):
         bench.clock.advance(20)
-        asked.append(asyncio.ensure_future(worker.ask("worker:heartbeat", {"workerId": "worker-1"})))
+        asked.append(
+            asyncio.ensure_future(worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
+        )
         await wait_until(lambda: seat.heard == bench.clock.monotonic())
     assert find_silent_workers(bench.master.memory, bench.clock.monotonic(), 30) == []
     return asked
@@ -49,7 +51,9 @@ async def test_a_sign_of_life_behind_a_report_that_waits_for_the_disk_counts_whe
         asked = await beat_twice_and_look(bench, worker)
         assert not any(one.done() for one in asked)
         await hold.let_go()
-        assert [answer["accountIds"] for answer in await asyncio.gather(*asked)] == [[account["id"]]] * 2
+        assert [answer["accountIds"] for answer in await asyncio.gather(*asked)] == [
+            [account["id"]]
+        ] * 2
 
 
 async def test_an_old_sign_of_life_that_is_answered_late_hides_no_silence(bench):
@@ -102,10 +106,14 @@ async def test_a_group_takes_so_many_messages_and_one_larger_report_in_any_case(
     monkeypatch.setattr(bench.master.metrics.group_items, "observe", groups.append)
     async with holding(bench) as hold:
         sizes = [2, 3, 1, 9, 1]
-        reports = [[comment(100 * row + number) for number in range(size)] for row, size in enumerate(sizes)]
+        reports = [
+            [comment(100 * row + number) for number in range(size)]
+            for row, size in enumerate(sizes)
+        ]
         asked = [
             worker.ask(
-                "worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": messages}
+                "worker:message:detected",
+                {"type": "comment", "account_id": account["id"], "messages": messages},
             )
             for messages in reports
         ]

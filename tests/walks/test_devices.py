@@ -22,7 +22,9 @@ async def detect(bench: Bench, count: int) -> None:
 
 async def confirm(device: Peer, place: int) -> None:
     told = {one["seq"]: one["id"] for one in device.all("notification:new")}
-    assert (await device.ask("client:notification:ack", {"notification_id": told[place]}))["success"]
+    assert (await device.ask("client:notification:ack", {"notification_id": told[place]}))[
+        "success"
+    ]
 
 
 async def ask_file(bench: Bench, query: str) -> list[Any]:
@@ -31,11 +33,15 @@ async def ask_file(bench: Bench, query: str) -> list[Any]:
         return list((await connection.exec_driver_sql(query)).scalars())
 
 
-@pytest.mark.parametrize("start", [{"after_seq": 0}, {"since_timestamp": 0}], ids=["by place", "by time"])
+@pytest.mark.parametrize(
+    "start", [{"after_seq": 0}, {"since_timestamp": 0}], ids=["by place", "by time"]
+)
 async def test_what_came_by_sync_is_sent_and_owed_to_no_new_device(bench, start):
     await detect(bench, 3)
     unregistered = await bench.connect("client")
-    synced = await unregistered.ask("client:sync:request", {"device_id": "phone", "limit": 2, **start})
+    synced = await unregistered.ask(
+        "client:sync:request", {"device_id": "phone", "limit": 2, **start}
+    )
     assert len(synced["notifications"]) == 2
     await bench.advance(1)
     assert await list_sent(bench) == [False, True, True], "the newest first; it did not come"

@@ -25,13 +25,17 @@ async def test_a_worker_that_returns_alone_keeps_what_it_is_given_back(bench, ho
     await bench.advance(31)
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] is None
     if how == "heartbeat":
-        assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [account["id"]]
+        assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [
+            account["id"]
+        ]
     elif how == "registration":
         assert len((await worker.ask("worker:register", registration()))["accounts"]) == 1
     else:
         worker = await bench.worker()
     await worker.hear("master:task:assign", 1 if how == "new socket" else 2)
-    await worker.ask("worker:goodbye", {"workerId": "another"})  # refused in a turn of its own: all before it was told
+    await worker.ask(
+        "worker:goodbye", {"workerId": "another"}
+    )  # refused in a turn of its own: all before it was told
     told = [name for name, _ in worker.heard if name.startswith("master:task:")]
     assert told[-1] == "master:task:assign"
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-1"
@@ -55,8 +59,13 @@ async def test_facts_that_come_before_the_registration_are_kept_once_their_worke
     account = await make_account(bench)
     await (await bench.worker()).close()
     again = await bench.connect("worker")
-    reports = [{"type": "comment", "account_id": account["id"], "messages": [comment(number)]} for number in (1, 2)]
-    early = [asyncio.ensure_future(again.ask("worker:message:detected", report)) for report in reports]
+    reports = [
+        {"type": "comment", "account_id": account["id"], "messages": [comment(number)]}
+        for number in (1, 2)
+    ]
+    early = [
+        asyncio.ensure_future(again.ask("worker:message:detected", report)) for report in reports
+    ]
     await asyncio.sleep(0)
     assert (await again.ask("worker:register", registration()))["success"]
     assert [(await one)["inserted"] for one in early] == [1, 1]
@@ -80,12 +89,17 @@ async def test_a_place_is_kept_for_a_login_that_is_open(bench):
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"
     small = await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
-    session = (await admin.ask("master:login:start", {"account_id": account["id"], "worker_id": "worker-1"}))[
-        "session_id"
-    ]
+    session = (
+        await admin.ask(
+            "master:login:start", {"account_id": account["id"], "worker_id": "worker-1"}
+        )
+    )["session_id"]
     other = await make_account(bench, "b", platform="xiaohongshu")
     assert (await read_account(bench, other["id"]))["assigned_worker_id"] == "worker-2"
-    await small.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": [{"name": "n"}]})
+    await small.ask(
+        "worker:login:status",
+        {"session_id": session, "status": "success", "cookies": [{"name": "n"}]},
+    )
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-1"
 
 
@@ -127,7 +141,11 @@ class RawSocket:
 
     async def say(self, *frames: str | bytes) -> None:
         for frame in frames:
-            await (self._socket.send_str(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
+            await (
+                self._socket.send_str(frame)
+                if isinstance(frame, str)
+                else self._socket.send_bytes(frame)
+            )
 
     async def acknowledged(self, id: int) -> dict[str, Any]:
         """Wait for the acknowledgement of packet `id`."""
@@ -164,10 +182,16 @@ async def raw(bench):
         (['451-/worker,1["worker:heartbeat",{"_placeholder":true,"num":5}]', b"x"], "unreadable"),
         (['451-/worker,1["worker:heartbeat",{"_placeholder":true,"num":"x"}]', b"x"], "unreadable"),
         (['451-/worker,1["worker:heartbeat",{"_placeholder":true,"num":0}]', b"x"], "unreadable"),
-        (['451-/worker,1["worker:heartbeat",{"_placeholder":true,"num":0}]', "42/worker,9[1]"], "unreadable"),
+        (
+            ['451-/worker,1["worker:heartbeat",{"_placeholder":true,"num":0}]', "42/worker,9[1]"],
+            "unreadable",
+        ),
         (['4599-/worker,1["worker:heartbeat"]'], "unreadable"),
         (['42/worker,1["worker:heartbeat",{"workerId":"\\ud83d"}]'], "not_registered"),
-        (['42/worker,1["worker:register",{"workerId":"w","metadata":{"n":1' + "0" * 30 + "}}]"], "invalid"),
+        (
+            ['42/worker,1["worker:register",{"workerId":"w","metadata":{"n":1' + "0" * 30 + "}}]"],
+            "invalid",
+        ),
     ],
 )
 async def test_a_packet_that_cannot_be_read_is_refused_and_the_next_one_is_taken(raw, frames, code):

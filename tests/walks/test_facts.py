@@ -20,7 +20,9 @@ from tests.walks.test_portions import watch_turns
 from tests.walks.test_workers import make_account
 
 
-async def report(worker: Peer, account: dict[str, Any], *messages: dict[str, Any], kind: str = "comment") -> Any:
+async def report(
+    worker: Peer, account: dict[str, Any], *messages: dict[str, Any], kind: str = "comment"
+) -> Any:
     words = {"type": kind, "account_id": account["id"], "messages": list(messages)}
     return await worker.ask("worker:message:detected", words)
 
@@ -38,11 +40,17 @@ async def move(bench: Bench, account: dict[str, Any], worker_id: str) -> None:
 
 async def test_a_worker_that_never_held_the_account_reports_nothing_of_it(bench):
     account = await make_account(bench)
-    owner, other, device = await bench.worker("worker-1"), await bench.worker("worker-2"), await bench.device()
+    owner, other, device = (
+        await bench.worker("worker-1"),
+        await bench.worker("worker-2"),
+        await bench.device(),
+    )
     refused = await report(other, account, *(comment(number) for number in range(50)))
     assert (refused["error"]["code"], refused["error"]["retryable"]) == ("not_yours", False)
     assert await list_all(bench) == []
-    assert (await report(owner, account, comment(1)))["inserted"] == 1, "nobody has taken its place before"
+    assert (await report(owner, account, comment(1)))["inserted"] == 1, (
+        "nobody has taken its place before"
+    )
     await device.hear("notification:new")
     assert len(device.all("notification:new")) == 1
 
@@ -141,7 +149,9 @@ async def test_a_direct_message_that_turns_its_direction_is_another_story(bench)
     await report(worker, account, message | {"direction": "outbound"}, kind="direct_message")
     assert "master_altered_duplicates 1.0" in await scrape(bench)
     listing = await bench.master.turns.look(list_direct_messages, DirectMessagesQuery())
-    assert [(one["direction"], one["reported_by"]) for one in listing.rows] == [("inbound", "worker-1")]
+    assert [(one["direction"], one["reported_by"]) for one in listing.rows] == [
+        ("inbound", "worker-1")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -165,5 +175,8 @@ async def test_no_message_is_older_than_the_platforms(bench):
 
 
 async def scrape(bench: Bench) -> str:
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer,
+    ):
         return await answer.text()

@@ -19,7 +19,9 @@ from tests.walks.test_workers import make_account, read_account, read_worker
 
 
 @pytest.mark.parametrize("event", ["worker:goodbye", "worker:heartbeat"])
-async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_in_the_same_group(bench, event):
+async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_in_the_same_group(
+    bench, event
+):
     account = await make_account(bench)
     older, newer = await bench.worker("worker-1"), await bench.connect("worker")
     await bench.worker("worker-2")
@@ -38,7 +40,10 @@ async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_
     assert (await read_worker(bench, "worker-1"))["status"] == "connected"
     for account_id in held:
         assert (await read_account(bench, account_id))["assigned_worker_id"] == "worker-1"
-    assert sorted((await newer.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"]) == held
+    assert (
+        sorted((await newer.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"])
+        == held
+    )
     assert newer.all("master:task:revoke") == []
 
 
@@ -70,7 +75,9 @@ async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
     async with holding_what_is_decided(bench) as hold:
         paused = asyncio.ensure_future(bench.run(change_account, change))
         await hold.wait()
-        assert (await bystander.ask("worker:heartbeat", {"workerId": "worker-2"}))["accountIds"] == []
+        assert (await bystander.ask("worker:heartbeat", {"workerId": "worker-2"}))[
+            "accountIds"
+        ] == []
         assert not paused.done()
     assert (await paused)["assigned_worker_id"] is None
 
@@ -98,7 +105,9 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
     bystander = await make_account(bench, "other")
     async with holding(bench) as hold:
         if how == "cancelled":
-            ended = asyncio.ensure_future(admin.ask("master:login:cancel", {"session_id": started["session_id"]}))
+            ended = asyncio.ensure_future(
+                admin.ask("master:login:cancel", {"session_id": started["session_id"]})
+            )
         else:
             report = {"session_id": started["session_id"], "status": "failed"}
             ended = asyncio.ensure_future(worker.ask("worker:login:status", report))
@@ -118,7 +127,9 @@ async def test_a_name_that_one_item_gives_free_is_taken_by_another_of_its_group(
     async with holding(bench) as hold:
         changes = [(second, "c"), (first, "b"), (second, "a")]
         asked = [
-            asyncio.ensure_future(bench.run(change_account, AccountChange(id=account["id"], account_id=name)))
+            asyncio.ensure_future(
+                bench.run(change_account, AccountChange(id=account["id"], account_id=name))
+            )
             for account, name in changes
         ]
         await hold.wait_for(len(asked))
@@ -162,5 +173,9 @@ async def test_a_group_that_is_stored_is_answered_even_if_memory_cannot_follow(b
     for _ in range(3):
         await bench.run(do_nothing)
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
-    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [account["id"]]
-    assert account["id"] in {one["id"] for told in worker.all("master:task:assign") for one in told["accounts"]}
+    assert (await worker.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [
+        account["id"]
+    ]
+    assert account["id"] in {
+        one["id"] for told in worker.all("master:task:assign") for one in told["accounts"]
+    }

@@ -137,8 +137,17 @@ class TestBurst:
 
     async def test_one_report_with_long_texts_drops_nobody(self, bench):
         account = await make_account(bench)
-        worker, device, admin = await bench.worker(), await bench.device(), await bench.connect("admin")
-        long = {"content": "x" * 9_000, "author_name": "y" * 900, "author_id": "z" * 900, "post_title": "t" * 9_000}
+        worker, device, admin = (
+            await bench.worker(),
+            await bench.device(),
+            await bench.connect("admin"),
+        )
+        long = {
+            "content": "x" * 9_000,
+            "author_name": "y" * 900,
+            "author_id": "z" * 900,
+            "post_title": "t" * 9_000,
+        }
         report = {
             "type": "comment",
             "account_id": account["id"],
@@ -153,7 +162,10 @@ class TestBurst:
         assert bench.master.metrics.slow_consumers._value.get() == 0
 
     async def test_a_worker_that_takes_a_thousand_accounts_is_told_of_all(self, bench):
-        values = [(f"account-{number:04}", orjson.dumps({"about": "x" * 300}).decode()) for number in range(1_000)]
+        values = [
+            (f"account-{number:04}", orjson.dumps({"about": "x" * 300}).decode())
+            for number in range(1_000)
+        ]
         async with bench.master.database.write() as transaction:
             await (await transaction.connect()).exec_driver_sql(
                 "INSERT INTO accounts (id, platform, account_name, user_info, created_at, updated_at) "
@@ -167,7 +179,9 @@ class TestBurst:
         told: list[str] = []
         while len(told) < 1_000:
             await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
-            told = [one["id"] for each in worker.all("master:task:assign") for one in each["accounts"]]
+            told = [
+                one["id"] for each in worker.all("master:task:assign") for one in each["accounts"]
+            ]
         assert sorted(told) == [f"account-{number:04}" for number in range(1_000)], "each once"
         assert bench.master.metrics.slow_consumers._value.get() == 0
 
@@ -181,7 +195,9 @@ class TestRegistrations:
 
     async def test_who_is_turned_away_is_told_when_to_come_again(self, bench):
         peers = [await bench.connect("worker") for _ in range(4)]
-        answers = [await peer.ask("worker:register", registration(f"w{n}")) for n, peer in enumerate(peers)]
+        answers = [
+            await peer.ask("worker:register", registration(f"w{n}")) for n, peer in enumerate(peers)
+        ]
         assert [answer["success"] for answer in answers] == [True, True, False, False]
         errors = [answer["error"] for answer in answers[2:]]
         assert all(error["code"] == "overloaded" and error["retryable"] for error in errors)
@@ -202,12 +218,17 @@ class TestWriteQueue:
         account = await make_account(bench)
         worker = await bench.worker()
         reports = [
-            {"type": "comment", "account_id": account["id"], "messages": [comment(number)]} for number in range(60)
+            {"type": "comment", "account_id": account["id"], "messages": [comment(number)]}
+            for number in range(60)
         ]
-        answers = await asyncio.gather(*(worker.ask("worker:message:detected", report) for report in reports))
+        answers = await asyncio.gather(
+            *(worker.ask("worker:message:detected", report) for report in reports)
+        )
         refused = [answer["error"] for answer in answers if not answer["success"]]
         assert refused
-        assert all(error["code"] == "overloaded" and error["retry_after_ms"] > 0 for error in refused)
+        assert all(
+            error["code"] == "overloaded" and error["retry_after_ms"] > 0 for error in refused
+        )
         stored = sum(answer.get("inserted", 0) for answer in answers)
         assert stored == 60 - len(refused)
         assert bench.master.turns.waiting == 0
@@ -225,4 +246,6 @@ class TestPace:
         beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
         assert all(answer["success"] for answer in await asyncio.gather(*beats))
         (lane,) = bench.master.sockets.lanes.values()
-        assert lane.flow._events._tokens == 400 - 1 - 402  # the clock stands still, so nothing has come back
+        assert (
+            lane.flow._events._tokens == 400 - 1 - 402
+        )  # the clock stands still, so nothing has come back

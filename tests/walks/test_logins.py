@@ -26,7 +26,9 @@ async def start(bench: Any) -> tuple[Any, Any, dict[str, Any], str]:
     account = await make_account(bench)
     worker = await bench.worker()
     admin = await bench.connect("admin")
-    answer = await admin.ask("master:login:start", {"account_id": account["id"], "worker_id": "worker-1"})
+    answer = await admin.ask(
+        "master:login:start", {"account_id": account["id"], "worker_id": "worker-1"}
+    )
     assert answer["success"], answer
     asked = await worker.hear("master:login:start")
     assert asked["session_id"] == answer["session_id"]
@@ -66,7 +68,9 @@ async def test_a_success_stores_cookies_and_shows_none(bench):
 @pytest.mark.parametrize("cookies", [["", None, 5], [1, 2], [[]], "sid=1", {"sid": "1"}])
 async def test_cookies_that_are_none_are_refused_and_cost_no_login(bench, cookies):
     _, worker, account, session = await start(bench)
-    answer = await worker.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": cookies})
+    answer = await worker.ask(
+        "worker:login:status", {"session_id": session, "status": "success", "cookies": cookies}
+    )
     assert answer["error"]["code"] == "invalid"
     assert answer["error"]["details"][0]["field"].startswith("cookies")
     assert (await read_account(bench, account["id"]))["login_status"] == "logging_in"
@@ -77,10 +81,14 @@ async def test_cookies_that_are_none_are_refused_and_cost_no_login(bench, cookie
 async def test_a_success_without_cookies_keeps_the_stored_ones_and_they_last_from_now(bench):
     admin, worker, account, session = await start(bench)
     cookies = [{"name": "sid", "value": "first"}]
-    await worker.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": cookies})
+    await worker.ask(
+        "worker:login:status", {"session_id": session, "status": "success", "cookies": cookies}
+    )
     await worker.hear("master:task:assign", 2)
     bench.clock.advance(20)
-    started = await admin.ask("master:login:start", {"account_id": account["id"], "worker_id": "worker-1"})
+    started = await admin.ask(
+        "master:login:start", {"account_id": account["id"], "worker_id": "worker-1"}
+    )
     report = {"session_id": started["session_id"], "status": "success"}
     assert (await worker.ask("worker:login:status", report))["status"] == "success"
     shown = await read_account(bench, account["id"])
@@ -100,7 +108,9 @@ async def test_a_login_expires_at_its_deadline_and_takes_nothing_more(bench):
     await bench.advance(1)
     assert (await admin.hear("login:qrcode:expired"))["session_id"] == session
     assert (await worker.hear("master:login:cancel"))["reason"] == "expired"
-    late = await worker.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": [{}]})
+    late = await worker.ask(
+        "worker:login:status", {"session_id": session, "status": "success", "cookies": [{}]}
+    )
     assert late["error"]["code"] == "login_closed"
     shown = await read_account(bench, account["id"])
     assert (shown["login_status"], shown["has_credentials"]) == ("not_logged_in", False)
@@ -108,7 +118,9 @@ async def test_a_login_expires_at_its_deadline_and_takes_nothing_more(bench):
 
 async def test_a_failure_is_told_once(bench):
     admin, worker, account, session = await start(bench)
-    await worker.ask("worker:login:status", {"session_id": session, "status": "failed", "error_message": "no"})
+    await worker.ask(
+        "worker:login:status", {"session_id": session, "status": "failed", "error_message": "no"}
+    )
     assert (await admin.hear("login:failed"))["error_message"] == "no"
     assert (await read_account(bench, account["id"]))["login_status"] == "login_failed"
 
@@ -124,16 +136,20 @@ async def test_a_second_start_supersedes_the_first(bench):
 async def test_another_workers_report_counts_for_nothing(bench):
     _, _, account, session = await start(bench)
     other = await bench.worker("worker-2")
-    answer = await other.ask("worker:login:status", {"session_id": session, "status": "success", "cookies": [{}]})
+    answer = await other.ask(
+        "worker:login:status", {"session_id": session, "status": "success", "cookies": [{}]}
+    )
     assert answer["error"]["code"] == "not_yours"
     assert (await read_account(bench, account["id"]))["login_status"] == "logging_in"
 
 
 async def test_what_a_person_types_reaches_the_worker(bench):
     admin, worker, _, session = await start(bench)
-    assert (await admin.ask("master:login:user_input", {"session_id": session, "input_type": "sms", "value": "123"}))[
-        "success"
-    ]
+    assert (
+        await admin.ask(
+            "master:login:user_input", {"session_id": session, "input_type": "sms", "value": "123"}
+        )
+    )["success"]
     assert (await worker.hear("master:login:user_input"))["value"] == "123"
 
 
@@ -173,7 +189,9 @@ async def test_a_login_is_not_sent_to_a_worker_without_a_socket(bench, named, re
     account = await make_account(bench)
     worker = await bench.worker()
     with pytest.raises(refusal):
-        await ask_while_it_leaves(bench, worker, start_login, StartLogin(account_id=account["id"], worker_id=named))
+        await ask_while_it_leaves(
+            bench, worker, start_login, StartLogin(account_id=account["id"], worker_id=named)
+        )
     assert (await read_account(bench, account["id"]))["login_status"] == "not_logged_in"
 
 
@@ -188,7 +206,9 @@ async def test_what_a_person_types_is_refused_where_the_worker_has_no_socket(ben
 async def test_a_login_goes_to_another_worker_where_the_owner_has_no_socket(bench):
     account = await make_account(bench)
     worker, other = await bench.worker("worker-1"), await bench.worker("worker-2")
-    started = await ask_while_it_leaves(bench, worker, start_login, StartLogin(account_id=account["id"]))
+    started = await ask_while_it_leaves(
+        bench, worker, start_login, StartLogin(account_id=account["id"])
+    )
     assert started["worker_id"] == "worker-2"
     assert (await other.hear("master:login:start"))["session_id"] == started["session_id"]
 
@@ -223,7 +243,9 @@ async def test_a_worker_that_comes_back_is_told_of_the_login_that_it_has_not_beg
     assert len(worker.all("master:login:start")) == 1
 
 
-async def test_a_worker_that_comes_back_is_not_told_of_a_login_that_shows_its_code_or_is_over(bench):
+async def test_a_worker_that_comes_back_is_not_told_of_a_login_that_shows_its_code_or_is_over(
+    bench,
+):
     admin, _, account, session = await start(bench)
     worker = await bench.worker()
     await admin.ask("master:login:cancel", {"session_id": session})
@@ -235,20 +257,26 @@ async def test_a_worker_that_comes_back_is_not_told_of_a_login_that_shows_its_co
     assert late.all("master:login:start") == []
 
 
-async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clock_is_set_back(bench):
+async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clock_is_set_back(
+    bench,
+):
     _, worker, _, session = await start(bench)
     bench.clock.step(-3600)
     for _ in range(5):
         bench.clock.advance(119)
         assert await bench.run(expire_logins) == 0
-        shown = await worker.ask("worker:login:qrcode", {"session_id": session, "qr_code_data": CODE})
+        shown = await worker.ask(
+            "worker:login:qrcode", {"session_id": session, "qr_code_data": CODE}
+        )
         assert shown["success"]
     bench.clock.advance(5)
     assert await bench.run(expire_logins) == 1
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "in a group"])
-async def test_the_audit_gives_up_a_silent_worker_that_logs_in_an_account_with_cookies(bench, beside):
+async def test_the_audit_gives_up_a_silent_worker_that_logs_in_an_account_with_cookies(
+    bench, beside
+):
     """What that login was worth before is asked of the file in the middle of an operation on rows."""
     admin, worker, account, session = await start(bench)
     good = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}

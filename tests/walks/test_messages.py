@@ -56,7 +56,9 @@ async def test_many_reports_of_one_socket_keep_their_order(bench):
         report = {"type": "comment", "account_id": account["id"], "messages": [comment(number)]}
         await worker.client.emit("worker:message:detected", report, namespace="/worker")
     await client.hear("notification:new", 300)
-    assert [one["data"]["platform_id"] for one in client.all("notification:new")] == [f"c{n}" for n in range(300)]
+    assert [one["data"]["platform_id"] for one in client.all("notification:new")] == [
+        f"c{n}" for n in range(300)
+    ]
 
 
 async def test_each_device_is_owed_what_it_has_not_seen(bench):
@@ -70,7 +72,9 @@ async def test_each_device_is_owed_what_it_has_not_seen(bench):
     report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
     await worker.ask("worker:message:detected", report)
     told = await first.hear("notification:new")
-    confirmed = await first.ask("client:notification:ack", {"notification_id": told["id"], "client_id": "phone"})
+    confirmed = await first.ask(
+        "client:notification:ack", {"notification_id": told["id"], "client_id": "phone"}
+    )
     assert confirmed["success"]
     back = await bench.connect("client")
     assert (await back.ask("client:register", {"device_id": "tablet"}))["owed"] == 1
@@ -92,7 +96,8 @@ async def test_a_notification_is_sent_once_somebody_had_it(bench):
     account = await make_account(bench)
     worker = await bench.worker()
     await worker.ask(
-        "worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
+        "worker:message:detected",
+        {"type": "comment", "account_id": account["id"], "messages": [comment(1)]},
     )
     await bench.advance(1)
     assert await list_sent(bench) == [False]

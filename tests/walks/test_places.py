@@ -35,7 +35,11 @@ async def log_in(admin: Any, account_id: str, worker_id: str | None = None) -> s
 
 
 async def succeed(worker: Any, session: str) -> None:
-    report = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}
+    report = {
+        "session_id": session,
+        "status": "success",
+        "cookies": [{"name": "sid", "value": "1"}],
+    }
     assert (await worker.ask("worker:login:status", report))["success"]
 
 
@@ -86,7 +90,9 @@ async def test_a_login_is_started_again_on_the_last_place_and_nobody_else_gets_i
     assert told == ["master:login:start", "master:login:cancel", "master:login:start"]
 
 
-async def test_a_login_of_an_account_that_another_worker_owns_is_started_again_on_the_last_place(bench):
+async def test_a_login_of_an_account_that_another_worker_owns_is_started_again_on_the_last_place(
+    bench,
+):
     _, second, admin, account = await owned_by_one_and_logged_in_by_another(bench)
     session = await log_in(admin, account["id"], "worker-2")
     await succeed(second, session)
@@ -111,7 +117,9 @@ async def test_a_start_that_is_refused_ends_no_login(bench):
     await bench.worker("worker-2", maxAccounts=0)
     admin = await bench.connect("admin")
     session = await log_in(admin, paused["id"], "worker-1")
-    answer = await admin.ask("master:login:start", {"account_id": paused["id"], "worker_id": "worker-2"})
+    answer = await admin.ask(
+        "master:login:start", {"account_id": paused["id"], "worker_id": "worker-2"}
+    )
     assert answer["error"]["code"] == "worker_full"
     listed = await admin.ask("admin:request:login-sessions", {})
     assert [(row["id"], row["status"]) for row in listed["sessions"]] == [(session, "pending")]

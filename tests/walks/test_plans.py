@@ -30,7 +30,9 @@ def watch_statements(bench) -> Iterator[list[tuple[str, Any]]]:
     """Collect every statement with its parameters."""
     asked: list[tuple[str, Any]] = []
     database = bench.master.database
-    engines = [engine.sync_engine for engine in (database._writer_engine, *database._readers.values())]
+    engines = [
+        engine.sync_engine for engine in (database._writer_engine, *database._readers.values())
+    ]
 
     def note(connection, cursor, statement, parameters, context, executemany) -> None:
         asked.append((statement, parameters[0] if executemany else parameters))
@@ -51,7 +53,10 @@ def watch_plans(bench) -> Iterator[list[str]]:
     with sqlite3.connect(bench.master.settings.db_path) as connection:
         for statement, parameters in asked:
             if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-                plans += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+                plans += [
+                    row[3]
+                    for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                ]
     connection.close()
 
 
@@ -63,7 +68,10 @@ async def report(bench, worker, *numbers: int) -> None:
     """Make an account's comments known, and with them one notification each."""
     account = await make_account(bench, f"of-{numbers[0]}")
     messages = [comment(number) for number in numbers]
-    await worker.ask("worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": messages})
+    await worker.ask(
+        "worker:message:detected",
+        {"type": "comment", "account_id": account["id"], "messages": messages},
+    )
 
 
 async def test_a_sync_looks_through_no_more_notifications_than_it_gives(bench):
@@ -73,7 +81,9 @@ async def test_a_sync_looks_through_no_more_notifications_than_it_gives(bench):
     assert (await device.ask("client:notification:ack", {"notification_id": told["id"]}))["success"]
     with watch_plans(bench) as plans:
         await device.ask("client:sync:request", {"device_id": "device-1", "after_seq": 3})
-    assert any("client_deliveries" in plan for plan in plans), "confirmations that are needed no more are removed"
+    assert any("client_deliveries" in plan for plan in plans), (
+        "confirmations that are needed no more are removed"
+    )
     assert find_scanned(plans) == set()
     assert not [plan for plan in plans if EVERYTHING_BEFORE.match(plan)]
 
@@ -84,8 +94,14 @@ async def test_a_registration_and_a_confirmation_of_a_device_look_through_none(b
     with watch_plans(bench) as plans:
         device = await bench.device()
         told = await device.hear("notification:new", 2)
-        assert (await device.ask("client:notification:ack", {"notification_id": told["id"]}))["success"]
-        assert (await device.ask("client:notification:ack", {"notification_id": device.heard[1][1]["id"]}))["success"]
+        assert (await device.ask("client:notification:ack", {"notification_id": told["id"]}))[
+            "success"
+        ]
+        assert (
+            await device.ask(
+                "client:notification:ack", {"notification_id": device.heard[1][1]["id"]}
+            )
+        )["success"]
     assert any("client_deliveries" in plan for plan in plans)
     assert find_scanned(plans) == set()
     assert not [plan for plan in plans if EVERYTHING_BEFORE.match(plan)]
@@ -114,11 +130,17 @@ async def test_what_a_group_changes_is_found_by_its_key(bench):
     first = await make_account(bench, "first")
     await make_account(bench, "second")
     with watch_plans(bench) as plans:
-        assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))["success"]
+        assert (await worker.ask("worker:register", registration("worker-1", maxAccounts=3)))[
+            "success"
+        ]
         assert (await admin.ask("master:login:start", {"account_id": first["id"]}))["success"]
         assert (await worker.ask("worker:goodbye", {"workerId": "worker-1"}))["released"] == 2
         await bench.run(remove_account, ById(id=first["id"]))
-    assert [plan for plan in plans if plan.startswith("SEARCH accounts USING INDEX sqlite_autoindex_accounts_1 (id=?)")]
+    assert [
+        plan
+        for plan in plans
+        if plan.startswith("SEARCH accounts USING INDEX sqlite_autoindex_accounts_1 (id=?)")
+    ]
     assert find_scanned(plans) == set()
 
 
@@ -129,7 +151,9 @@ async def test_a_registration_asks_the_file_as_often_for_one_account_as_for_many
             await make_account(bench, f"{number}-{name}")
         worker = await bench.connect("worker")
         with watch_statements(bench) as asked:
-            answer = await worker.ask("worker:register", registration(f"worker-{number}", maxAccounts=count))
+            answer = await worker.ask(
+                "worker:register", registration(f"worker-{number}", maxAccounts=count)
+            )
         assert len(answer["accounts"]) == count
         asked_for.append([statement for statement, _ in asked])
     assert asked_for[0] == asked_for[1]
@@ -152,7 +176,9 @@ async def test_the_audit_reads_no_row_of_an_account(bench):
     await make_account(bench)
     with watch_plans(bench) as plans:
         await bench.run(audit_workers)
-    assert [plan for plan in plans if "accounts" in plan] == ["SCAN accounts USING COVERING INDEX idx_accounts_worker"]
+    assert [plan for plan in plans if "accounts" in plan] == [
+        "SCAN accounts USING COVERING INDEX idx_accounts_worker"
+    ]
 
 
 async def test_counts_of_messages_look_at_no_message_of_others(bench):

@@ -85,7 +85,11 @@ async def test_what_a_device_has_passed_is_marked_in_portions(bench, monkeypatch
         assert (await sync(device, after_seq=5))["success"]
         await bench.run(_nothing)
     assert turns[:3] == ["finish_sync", "pass_on", "pass_on"]
-    marked = [parameters for statement, parameters in asked if statement.startswith("UPDATE notifications")]
+    marked = [
+        parameters
+        for statement, parameters in asked
+        if statement.startswith("UPDATE notifications")
+    ]
     assert len(marked) == 3
     assert await ask_file(bench, "SELECT seen_seq FROM client_devices") == [5]
     assert await ask_file(bench, "SELECT DISTINCT is_sent FROM notifications") == [1]
@@ -96,7 +100,9 @@ async def _nothing(event: None, turn: Any) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1_000, 1], ids=["all of it", "more than a turn looks at"])
-async def test_what_comes_between_the_look_and_the_turn_is_pushed_once(bench, monkeypatch, at_once: int):
+async def test_what_comes_between_the_look_and_the_turn_is_pushed_once(
+    bench, monkeypatch, at_once: int
+):
     monkeypatch.setattr(notifications, "PASSED_AT_ONCE", at_once)
     await detect(bench, 2)
     device = await bench.connect("client")

@@ -37,18 +37,24 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
     for _ in range(2):
         await bench.advance(10)
         await beat(bench, first=first, second=second)
-    assert first.all("master:task:revoke") == [], "after a start nobody may act yet who did not before"
+    assert first.all("master:task:revoke") == [], (
+        "after a start nobody may act yet who did not before"
+    )
     for _ in range(3):
         await bench.advance(10)
         await beat(bench, first=first, second=second)
     owners = [(await read_account(bench, name))["assigned_worker_id"] for name in names]
     assert sorted(owners) == ["first", "first", "second", "second"]
     moved = sorted(name for name, owner in zip(names, owners, strict=True) if owner == "second")
-    assert sorted(told["accountIds"] for told in first.all("master:task:revoke")) == [[name] for name in moved]
+    assert sorted(told["accountIds"] for told in first.all("master:task:revoke")) == [
+        [name] for name in moved
+    ]
     assert {told["reason"] for told in first.all("master:task:revoke")} == {"rebalanced"}
     given = [account for told in second.all("master:task:assign") for account in told["accounts"]]
     assert sorted(account["id"] for account in given) == moved
-    assert all(account["start_after_ms"] > 0 for account in given), "the former owner may not have heard of it"
+    assert all(account["start_after_ms"] > 0 for account in given), (
+        "the former owner may not have heard of it"
+    )
     assert [(await read_account(bench, name))["epoch"] for name in moved] == [2, 2]
     shown = {told["id"]: told["assigned_accounts"] for told in admin.all("worker:status")}
     assert shown == {"first": 2, "second": 2}
@@ -69,9 +75,13 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     await bench.run(do_nothing)  # what the sweeps have left to turns after theirs has come
     bench.master.memory.watch = replace(bench.master.memory.watch, brake_until=None)
     for worker_id in bench.master.memory.sessions.seats:
-        bench.master.memory.sessions.hear(worker_id, monotonic=bench.clock.monotonic(), at=int(bench.clock.now()))
+        bench.master.memory.sessions.hear(
+            worker_id, monotonic=bench.clock.monotonic(), at=int(bench.clock.now())
+        )
     await bench.advance(1)
-    assert (await read_worker(bench, "first"))["assigned_accounts"] == 1, "there was something to move"
+    assert (await read_worker(bench, "first"))["assigned_accounts"] == 1, (
+        "there was something to move"
+    )
 
 
 async def test_who_has_not_been_heard_for_two_beats_gives_and_gets_nothing(bench):
@@ -93,7 +103,11 @@ async def test_what_a_person_pins_where_it_is_stays(bench):
     first = await bench.worker("first")
     for account in accounts:
         shown = await change(bench, account["id"], pinned_worker_id="first")
-        assert (shown["assigned_worker_id"], shown["pinned_worker_id"], shown["epoch"]) == ("first", "first", 1)
+        assert (shown["assigned_worker_id"], shown["pinned_worker_id"], shown["epoch"]) == (
+            "first",
+            "first",
+            1,
+        )
     second = await bench.worker("second")
     for _ in range(4):
         await bench.advance(10)

@@ -64,11 +64,16 @@ async def test_who_returns_inside_the_grace_is_heard_from_then_on(bench, again, 
         after.clock.advance(5)
         await back.ask("worker:heartbeat", {"workerId": "worker-1", "stats": {"memoryUsage": 256}})
         shown = await read_worker(after, "worker-1")
-        assert (shown["last_heartbeat"], shown["stats"]["memory_usage"]) == (int(after.clock.now()), 256)
+        assert (shown["last_heartbeat"], shown["stats"]["memory_usage"]) == (
+            int(after.clock.now()),
+            256,
+        )
         await after.advance(30)
         assert (await read_worker(after, "worker-1"))["status"] == "connected"
         await after.advance(0.1)
-        assert (await read_worker(after, "worker-1"))["status"] == "offline", "one timeout after it was last heard"
+        assert (await read_worker(after, "worker-1"))["status"] == "offline", (
+            "one timeout after it was last heard"
+        )
         assert (await read_account(after, account["id"]))["assigned_worker_id"] is None
 
 

@@ -68,7 +68,9 @@ async def fill(bench, account: str, count: int) -> None:
         connection = await transaction.connect()
         for text in (NOTIFICATIONS, COMMENTS):
             await connection.exec_driver_sql(text, (count, account, at))
-        await connection.exec_driver_sql("UPDATE counters SET value = ? WHERE name = 'notification_seq'", (count,))
+        await connection.exec_driver_sql(
+            "UPDATE counters SET value = ? WHERE name = 'notification_seq'", (count,)
+        )
     await bench.master.turns.load_farm()
 
 
@@ -101,11 +103,15 @@ async def test_many_old_rows_go_in_portions_and_others_have_their_turns_in_betwe
         await bench.run(do_nothing)
     lefts = [4 * ROWS + 500, *(left for left, _ in groups)]
     assert max(before - after for before, after in pairwise(lefts)) == ROWS
-    assert any("do_nothing" in names and left for left, names in groups), "others come while there is more to be done"
+    assert any("do_nothing" in names and left for left, names in groups), (
+        "others come while there is more to be done"
+    )
     assert await count(bench, "notifications") == 0
 
 
-async def test_an_account_with_many_messages_goes_in_portions_and_is_answered_once_it_is_gone(bench):
+async def test_an_account_with_many_messages_goes_in_portions_and_is_answered_once_it_is_gone(
+    bench,
+):
     account = (await make_account(bench))["id"]
     await fill(bench, account, 2 * ROWS + 500)
     groups = await watch_groups(bench, "comments")
@@ -113,7 +119,11 @@ async def test_an_account_with_many_messages_goes_in_portions_and_is_answered_on
     await bench.run(do_nothing)
     assert not removing.done()
     assert (await removing)["id"] == account
-    assert [await count(bench, table) for table in ("comments", "notifications", "accounts")] == [0, 0, 0]
+    assert [await count(bench, table) for table in ("comments", "notifications", "accounts")] == [
+        0,
+        0,
+        0,
+    ]
     lefts = [2 * ROWS + 500, *(left for left, _ in groups)]
     assert max(before - after for before, after in pairwise(lefts)) < 2 * ROWS
     assert len(groups) > 4
@@ -124,7 +134,9 @@ async def test_an_account_that_is_removed_twice_at_once_is_removed_once(bench):
     await fill(bench, account, ROWS + 500)
     request = ById(id=account)
     one, other = await asyncio.gather(
-        bench.run(remove_account, request), bench.run(remove_account, request), return_exceptions=True
+        bench.run(remove_account, request),
+        bench.run(remove_account, request),
+        return_exceptions=True,
     )
     assert one["id"] == account
     assert isinstance(other, UnknownAccount)
@@ -134,7 +146,8 @@ async def test_a_clock_that_jumps_forward_removes_nothing_and_raises_an_alarm_on
     _, worker, account, session = await start(bench)
     await worker.ask("worker:login:status", {"session_id": session, "status": "failed"})
     await worker.ask(
-        "worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
+        "worker:message:detected",
+        {"type": "comment", "account_id": account["id"], "messages": [comment(1)]},
     )
     admin = await bench.connect("admin")
     nothing = {"login_sessions": 0, "notifications": 0}
@@ -152,13 +165,16 @@ async def test_a_clock_that_jumps_forward_removes_nothing_and_raises_an_alarm_on
         bench.clock.advance(3_600)
         assert await bench.run(remove_old_rows) == nothing
     bench.clock.advance(31 * DAY_S)
-    assert await bench.run(remove_old_rows) == {"login_sessions": 1, "notifications": 2}, "one is of the year to come"
+    assert await bench.run(remove_old_rows) == {"login_sessions": 1, "notifications": 2}, (
+        "one is of the year to come"
+    )
 
 
 async def test_a_start_whose_clock_is_a_year_ahead_removes_nothing(bench):
     _, worker, account, _ = await start(bench)
     await worker.ask(
-        "worker:message:detected", {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
+        "worker:message:detected",
+        {"type": "comment", "account_id": account["id"], "messages": [comment(1)]},
     )
     await bench.run(remove_old_rows)
     bench.master.memory.trust = None  # as a process that begins has none
@@ -175,7 +191,9 @@ async def test_what_an_active_device_is_still_owed_is_kept_for_twice_as_long(ben
     bench.clock.advance(20 * DAY_S)
     await device.ask("client:sync:request", {"device_id": "device-1", "after_seq": 1})
     bench.clock.advance(11 * DAY_S)
-    assert (await bench.run(remove_old_rows))["notifications"] == 1, "the one that the device has passed"
+    assert (await bench.run(remove_old_rows))["notifications"] == 1, (
+        "the one that the device has passed"
+    )
     bench.clock.advance(10 * DAY_S)
     await device.ask("client:register", {"device_id": "device-1"})
     bench.clock.advance(19 * DAY_S)

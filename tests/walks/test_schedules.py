@@ -7,13 +7,23 @@ from tests.walks.test_workers import make_account
 
 
 async def log_in(bench, worker, admin, account_id, worker_id):
-    answer = await admin.ask("master:login:start", {"account_id": account_id, "worker_id": worker_id})
-    report = {"session_id": answer["session_id"], "status": "success", "cookies": [{"name": "sid", "value": "v"}]}
+    answer = await admin.ask(
+        "master:login:start", {"account_id": account_id, "worker_id": worker_id}
+    )
+    report = {
+        "session_id": answer["session_id"],
+        "status": "success",
+        "cookies": [{"name": "sid", "value": "v"}],
+    }
     assert (await worker.ask("worker:login:status", report))["status"] == "success"
 
 
 async def test_due_accounts_are_grouped_by_worker(bench):
-    first, second, admin = await bench.worker("worker-1"), await bench.worker("worker-2"), await bench.connect("admin")
+    first, second, admin = (
+        await bench.worker("worker-1"),
+        await bench.worker("worker-2"),
+        await bench.connect("admin"),
+    )
     accounts = [await make_account(bench, str(number), monitor_interval=20) for number in range(4)]
     holders = {"worker-1": first, "worker-2": second}
     owned = {name: [] for name in holders}
@@ -22,7 +32,9 @@ async def test_due_accounts_are_grouped_by_worker(bench):
         await log_in(bench, holders[name], admin, account["id"], name)
         owned[name].append(account["id"])
     for peer in holders.values():
-        await peer.hear("master:task:assign", 4)  # two placements and two logins, each handed out at once
+        await peer.hear(
+            "master:task:assign", 4
+        )  # two placements and two logins, each handed out at once
     bench.clock.advance(19.9)
     assert await bench.run(hand_out_due) == 0
     bench.clock.advance(0.1)

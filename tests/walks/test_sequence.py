@@ -9,7 +9,9 @@ from tests.walks.test_workers import make_account
 async def read_places(bench) -> tuple[int, list[int]]:
     """Return how far the file's counter has come, and the places that are stored."""
     async with bench.master.database.read() as connection:
-        counter = await connection.exec_driver_sql("SELECT value FROM counters WHERE name = 'notification_seq'")
+        counter = await connection.exec_driver_sql(
+            "SELECT value FROM counters WHERE name = 'notification_seq'"
+        )
         places = await connection.exec_driver_sql("SELECT seq FROM notifications ORDER BY seq")
         return counter.scalar_one(), list(places.scalars())
 

@@ -28,7 +28,9 @@ async def come(bench: Bench, **changes: Any) -> tuple[Peer, list[dict[str, Any]]
 
 @pytest.mark.parametrize("other", [{"host": "host-b"}, {"port": 4001}], ids=["host", "port"])
 @pytest.mark.parametrize("connected", [True, False])
-async def test_the_same_id_from_elsewhere_is_a_change_of_hands(bench, other: dict[str, Any], connected: bool):
+async def test_the_same_id_from_elsewhere_is_a_change_of_hands(
+    bench, other: dict[str, Any], connected: bool
+):
     account = await make_account(bench)
     first, [held] = await come(bench)
     assert "start_after_ms" not in held
@@ -41,7 +43,9 @@ async def test_the_same_id_from_elsewhere_is_a_change_of_hands(bench, other: dic
         assert (await first.hear("master:task:revoke"))["accountIds"] == [account["id"]]
     bench.clock.advance(20)
     _, [back] = await come(bench)
-    assert (back["epoch"], back["start_after_ms"]) == (held["epoch"] + 2, 30_000), "and so it is when the first returns"
+    assert (back["epoch"], back["start_after_ms"]) == (held["epoch"] + 2, 30_000), (
+        "and so it is when the first returns"
+    )
     assert not second.all("master:task:assign")
 
 
@@ -64,13 +68,17 @@ async def test_the_same_worker_comes_back_without_a_wait(bench, how: str):
         await worker.close()
     if how == "heartbeat":
         other = await bench.connect("worker")
-        assert len((await other.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"]) == 1
+        assert (
+            len((await other.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"]) == 1
+        )
         accounts = (await other.ask("worker:register", registration()))["accounts"]
     elif how == "reload":
         accounts = (await worker.ask("worker:register", registration(host="renamed")))["accounts"]
     else:
         _, accounts = await come(bench, maxAccounts=5)
-    assert [(one["epoch"], one.get("start_after_ms")) for one in accounts] == [(held["epoch"], None)]
+    assert [(one["epoch"], one.get("start_after_ms")) for one in accounts] == [
+        (held["epoch"], None)
+    ]
 
 
 async def test_who_has_said_goodbye_is_waited_for_by_nobody(bench):
@@ -111,7 +119,10 @@ async def test_two_that_contend_for_one_id_raise_one_alarm_a_minute(bench):
 
 
 async def scrape(bench: Bench) -> str:
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer,
+    ):
         return await answer.text()
 
 

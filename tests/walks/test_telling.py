@@ -18,13 +18,23 @@ async def store_accounts(bench: Bench, sizes: dict[str, int]) -> None:
         for name, size in sizes.items():
             kept = {"credentials": Secret({"cookies": [{"name": "n", "value": "x" * size}]})}
             sealed = seal_values(connection, "accounts", name, kept)
-            row = {"id": name, "platform": "douyin", "account_name": name, "created_at": 0, "updated_at": 0}
-            await connection.execute(accounts.insert().values(**row, login_status="logged_in", **sealed))
+            row = {
+                "id": name,
+                "platform": "douyin",
+                "account_name": name,
+                "created_at": 0,
+                "updated_at": 0,
+            }
+            await connection.execute(
+                accounts.insert().values(**row, login_status="logged_in", **sealed)
+            )
     await bench.master.turns.load_farm()
 
 
 def list_told(worker: Peer) -> list[str]:
-    return [account["id"] for told in worker.all("master:task:assign") for account in told["accounts"]]
+    return [
+        account["id"] for told in worker.all("master:task:assign") for account in told["accounts"]
+    ]
 
 
 async def hear_of(worker: Peer, count: int) -> None:
@@ -58,7 +68,9 @@ class TestSmallQueue:
         assert not bench.master.memory.sessions.untold
 
     async def test_accounts_larger_than_the_queue_are_told_one_by_one(self, bench):
-        await store_accounts(bench, {"large-1": 1_500_000, "large-2": 1_500_000, "large-3": 1_500_000, "small": 10})
+        await store_accounts(
+            bench, {"large-1": 1_500_000, "large-2": 1_500_000, "large-3": 1_500_000, "small": 10}
+        )
         for _ in range(3):
             worker = await bench.connect("worker")
             answer = await worker.ask("worker:register", registration())
@@ -66,7 +78,10 @@ class TestSmallQueue:
             told = {account["id"] for account in answer["accounts"]}
             while {*told, *list_told(worker)} != {"large-1", "large-2", "large-3", "small"}:
                 await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
-            assert max(map(len, (orjson.dumps(one) for one in worker.all("master:task:assign")))) < 1_600_000
+            assert (
+                max(map(len, (orjson.dumps(one) for one in worker.all("master:task:assign"))))
+                < 1_600_000
+            )
         assert bench.master.metrics.slow_consumers._value.get() == 0
 
     async def test_the_audit_finds_nothing_that_was_held_back(self, bench):

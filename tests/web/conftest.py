@@ -71,7 +71,12 @@ class Site:
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
         self.turns = Turns(
-            self.database, self.clock, self.memory, settings, lambda: f"id-{next(numbers)}", self.parcels
+            self.database,
+            self.clock,
+            self.memory,
+            settings,
+            lambda: f"id-{next(numbers)}",
+            self.parcels,
         )
         meter = Meter(self.clock, make_budgets(0, settings.max_body_bytes))
         self.app = build_web(
@@ -114,21 +119,31 @@ class Site:
     async def register_worker(self, worker_id: str = "worker-1", **fields: Any) -> Caller:
         caller = Caller("worker", f"socket-of-{worker_id}")
         self.memory.sessions.worker_sockets.add(f"socket-of-{worker_id}")
-        await self.turns.run(register_worker, Register(worker_id=worker_id, capabilities=["douyin"], **fields), caller)
+        await self.turns.run(
+            register_worker,
+            Register(worker_id=worker_id, capabilities=["douyin"], **fields),
+            caller,
+        )
         return caller
 
-    async def detect(self, worker: Caller, account_id: str, kind: str, *messages: JsonObject) -> Any:
+    async def detect(
+        self, worker: Caller, account_id: str, kind: str, *messages: JsonObject
+    ) -> Any:
         event = MessagesDetected(account_id=account_id, type=kind, messages=list(messages))
         return await self.turns.run(keep_detected, event, worker)
 
-    async def show_code(self, worker: Caller, session_id: str, data: str, url: str | None = None) -> None:
+    async def show_code(
+        self, worker: Caller, session_id: str, data: str, url: str | None = None
+    ) -> None:
         event = LoginQrCode(session_id=session_id, qr_code_data=data, qr_code_url=url)
         await self.turns.run(take_qr_code, event, worker)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings({"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}, None)
+    return load_settings(
+        {"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}, None
+    )
 
 
 @pytest.fixture

@@ -16,9 +16,15 @@ async def fill(site: Any) -> dict[str, str]:
     """Make one thing of each noun; return their ids."""
     worker, account = await site.register_worker(), await site.add_account()
     started = (await site.call("POST", f"/accounts/{account['id']}/login"))["login_session"]
-    await site.detect(worker, account["id"], "comment", {"platform_comment_id": "c", "content": "a"})
-    await site.detect(worker, account["id"], "direct_message", {"platform_message_id": "d", "content": "b"})
-    proxy = (await site.call("POST", "/proxies", 201, json={"name": "p", "server": "127.0.0.1:1"}))["proxy"]
+    await site.detect(
+        worker, account["id"], "comment", {"platform_comment_id": "c", "content": "a"}
+    )
+    await site.detect(
+        worker, account["id"], "direct_message", {"platform_message_id": "d", "content": "b"}
+    )
+    proxy = (await site.call("POST", "/proxies", 201, json={"name": "p", "server": "127.0.0.1:1"}))[
+        "proxy"
+    ]
     await site.call("POST", "/worker-configs", 201, json={"worker_id": "worker-1"})
     return {
         "accounts": account["id"],
@@ -62,7 +68,11 @@ async def test_what_is_shown_has_the_fields_of_its_type(site: Any, endpoint: End
 
 async def test_what_is_added_changed_and_removed_is_shown_as_what_is_read(site: Any) -> None:
     names = await fill(site)
-    bodies = {"accounts": {"account_name": "n"}, "proxies": {"name": "n"}, "worker-configs": {"auto_start": False}}
+    bodies = {
+        "accounts": {"account_name": "n"},
+        "proxies": {"name": "n"},
+        "worker-configs": {"auto_start": False},
+    }
     for noun, body in bodies.items():
         path = f"/{noun}/{names[noun]}"
         read = (await site.call("GET", path))["data"]

@@ -15,7 +15,12 @@ SHOWN = {
 
 
 async def test_an_account_is_created_shown_changed_and_removed(site):
-    body = {"platform": "douyin", "account_name": "我的账号", "account_id": "xxx", "monitor_interval": 20}
+    body = {
+        "platform": "douyin",
+        "account_name": "我的账号",
+        "account_id": "xxx",
+        "monitor_interval": 20,
+    }
     answer = await site.ask("POST", "/api/v1/accounts", json=body)
     created = await answer.json()
     account = created["account"]
@@ -55,11 +60,17 @@ async def test_the_same_social_media_account_is_there_once(site):
         ({"platform": "Dou Yin", "account_name": "a"}, {"platform"}),
         ({"platform": "douyin", "account_name": "   "}, {"account_name"}),
         ({"platform": "douyin", "account_name": "a", "monitor_interval": 0}, {"monitor_interval"}),
-        ({"platform": "douyin", "account_name": "a", "monitor_interval": 1.5}, {"monitor_interval"}),
+        (
+            {"platform": "douyin", "account_name": "a", "monitor_interval": 1.5},
+            {"monitor_interval"},
+        ),
         ({"platform": "douyin", "account_name": "a", "status": "asleep"}, {"status"}),
         ({"platform": "douyin", "account_name": "a", "acount_id": "x"}, {"acount_id"}),
         ({"platform": ["douyin"], "account_name": {}}, {"platform", "account_name"}),
-        ({"platform": "douyin", "account_name": "a", "assigned_worker_id": "nobody"}, {"assigned_worker_id"}),
+        (
+            {"platform": "douyin", "account_name": "a", "assigned_worker_id": "nobody"},
+            {"assigned_worker_id"},
+        ),
     ],
 )
 async def test_wrong_values_are_named_and_nothing_is_stored(site, body, fields):
@@ -79,7 +90,16 @@ async def test_lists_are_filtered_and_paged(site):
     assert [row["id"] for row in page["accounts"]] == ids[1:3]
     assert page["data"] == page["accounts"]
     assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
-    assert set(page) == {"success", "accounts", "data", "total", "limit", "offset", "has_more", "next_offset"}
+    assert set(page) == {
+        "success",
+        "accounts",
+        "data",
+        "total",
+        "limit",
+        "offset",
+        "has_more",
+        "next_offset",
+    }
     assert (await site.call("GET", "/accounts?status=paused"))["total"] == 1
     assert (await site.call("GET", "/accounts?login_status=logged_in"))["accounts"] == []
     assert (await site.call("GET", "/accounts?assigned_worker_id=w"))["total"] == 0
@@ -89,9 +109,14 @@ async def test_lists_are_filtered_and_paged(site):
 
 async def test_every_account_is_shown_with_its_worker_and_what_it_detected(site):
     worker = await site.register_worker()
-    held, _ = await site.add_account(account_name="held"), await site.add_account(platform="xiaohongshu")
+    held, _ = (
+        await site.add_account(account_name="held"),
+        await site.add_account(platform="xiaohongshu"),
+    )
     await site.detect(worker, held["id"], "comment", {"platform_comment_id": "c1", "content": "hi"})
-    await site.detect(worker, held["id"], "direct_message", {"platform_message_id": "m1", "content": "hi"})
+    await site.detect(
+        worker, held["id"], "direct_message", {"platform_message_id": "m1", "content": "hi"}
+    )
     answer = await site.call("GET", "/accounts/status/all")
     shown = {row["account_name"]: row for row in answer["accounts"]}
     assert shown["held"]["worker"]["id"] == "worker-1"
@@ -123,7 +148,9 @@ async def test_workers_are_listed_and_shown_with_their_accounts(site):
 async def test_statistics_and_status_count_everything(site):
     worker = await site.register_worker()
     account = await site.add_account()
-    await site.detect(worker, account["id"], "comment", {"platform_comment_id": "c1", "content": "hi"})
+    await site.detect(
+        worker, account["id"], "comment", {"platform_comment_id": "c1", "content": "hi"}
+    )
     statistics = (await site.call("GET", "/statistics"))["statistics"]
     assert statistics["workers"] == {"total": 1, "online": 1, "disconnected": 0, "offline": 0}
     assert statistics["accounts"]["by_platform"] == {"douyin": 1}
@@ -137,7 +164,10 @@ async def test_statistics_and_status_count_everything(site):
     status = answer["status"]
     assert (status["version"], status["uptime_s"]) == ("1.2.3", 12.5)
     assert status["started_at"] == int(site.clock.now() - 12.5)
-    assert status["accounts"].items() >= {"total": 1, "active": 1, "not_logged_in": 1, "logged_in": 0}.items()
+    assert (
+        status["accounts"].items()
+        >= {"total": 1, "active": 1, "not_logged_in": 1, "logged_in": 0}.items()
+    )
     assert status["loginSessions"] == {
         "total": 0, "pending": 0, "scanning": 0, "success": 0, "failed": 0, "expired": 0,
     }  # fmt: skip
@@ -149,7 +179,11 @@ async def test_an_account_is_pinned_where_it_is_and_let_go_again(site):
     account = await site.add_account()
     path = f"/accounts/{account['id']}"
     pinned = (await site.call("PUT", path, json={"pinned_worker_id": "worker-1"}))["account"]
-    assert (pinned["assigned_worker_id"], pinned["pinned_worker_id"], pinned["epoch"]) == ("worker-1", "worker-1", 1)
+    assert (pinned["assigned_worker_id"], pinned["pinned_worker_id"], pinned["epoch"]) == (
+        "worker-1",
+        "worker-1",
+        1,
+    )
     again = (await site.call("PUT", path, json=pinned))["account"]
     assert again == pinned, "a whole row sent back is no wish"
     error = await site.refused("PUT", path, 422, json={"pinned_worker_id": "nobody"})
@@ -165,7 +199,11 @@ async def test_a_row_from_before_the_account_changed_hands_pins_it_nowhere(site)
     await site.register_worker("worker-2")
     moved = (await site.call("PUT", path, json={"assigned_worker_id": "worker-2"}))["account"]
     moved = (await site.call("PUT", path, json={"assigned_worker_id": None}))["account"]
-    assert (moved["assigned_worker_id"], moved["pinned_worker_id"], moved["epoch"]) == ("worker-2", None, 2)
+    assert (moved["assigned_worker_id"], moved["pinned_worker_id"], moved["epoch"]) == (
+        "worker-2",
+        None,
+        2,
+    )
     error = await site.refused("PUT", path, 409, json=account | {"monitor_interval": 60})
     assert error["code"] == "stale_epoch"
     assert (await site.call("GET", path))["account"] == moved
@@ -173,7 +211,10 @@ async def test_a_row_from_before_the_account_changed_hands_pins_it_nowhere(site)
     assert (kept["monitor_interval"], kept["pinned_worker_id"]) == (60, None)
     elsewhere = {"assigned_worker_id": "worker-1"}
     chosen = (await site.call("PUT", path, json=kept | elsewhere))["account"]
-    assert chosen.items() >= {"assigned_worker_id": "worker-1", "pinned_worker_id": "worker-1", "epoch": 3}.items()
+    assert (
+        chosen.items()
+        >= {"assigned_worker_id": "worker-1", "pinned_worker_id": "worker-1", "epoch": 3}.items()
+    )
 
 
 async def test_a_row_from_before_the_account_was_taken_away_pins_it_nowhere(site):
@@ -185,12 +226,20 @@ async def test_a_row_from_before_the_account_was_taken_away_pins_it_nowhere(site
     await site.turns.run(say_goodbye, Goodbye(worker_id="worker-1"), worker)
     waiting = (await site.call("GET", path))["account"]
     assert (waiting["assigned_worker_id"], waiting["epoch"]) == (None, held["epoch"])
-    assert (await site.refused("PUT", path, 409, json=held | {"monitor_interval": 60}))["code"] == "stale_epoch"
+    assert (await site.refused("PUT", path, 409, json=held | {"monitor_interval": 60}))[
+        "code"
+    ] == "stale_epoch"
     kept = (await site.call("PUT", path, json=waiting | {"monitor_interval": 60}))["account"]
     assert (kept["monitor_interval"], kept["pinned_worker_id"]) == (60, None)
-    chosen = (await site.call("PUT", path, json=kept | {"assigned_worker_id": "worker-1"}))["account"]
+    chosen = (await site.call("PUT", path, json=kept | {"assigned_worker_id": "worker-1"}))[
+        "account"
+    ]
     assert chosen["pinned_worker_id"] == "worker-1"
-    shown_otherwise = chosen | {"updated_at": "2026-01-01T00:00:00Z", "created_at": None, "account_name": "b"}
+    shown_otherwise = chosen | {
+        "updated_at": "2026-01-01T00:00:00Z",
+        "created_at": None,
+        "account_name": "b",
+    }
     assert (await site.call("PUT", path, json=shown_otherwise))["account"]["account_name"] == "b"
 
 
@@ -202,7 +251,9 @@ async def test_an_old_epoch_is_no_conflict_where_the_row_wishes_for_no_worker(si
     changed = (await site.call("PUT", path, json=account | {"monitor_interval": 60}))["account"]
     assert (changed["assigned_worker_id"], changed["monitor_interval"]) == ("worker-1", 60)
     await site.register_worker("worker-2")
-    pinned = (await site.call("PUT", path, json=account | {"pinned_worker_id": "worker-2"}))["account"]
+    pinned = (await site.call("PUT", path, json=account | {"pinned_worker_id": "worker-2"}))[
+        "account"
+    ]
     assert (pinned["assigned_worker_id"], pinned["epoch"]) == ("worker-2", 2)
     without = (await site.call("PUT", path, json={"assigned_worker_id": "worker-1"}))["account"]
     assert (without["assigned_worker_id"], without["epoch"]) == ("worker-1", 3)

@@ -45,22 +45,41 @@ async def test_deep_nesting_and_huge_numbers_are_refused_not_fatal(site):
 
 async def test_half_an_emoji_and_a_strange_content_type_do_no_harm(site):
     body = b'{"platform": "douyin", "account_name": "a\\ud83d"}'
-    answer = await site.call("POST", "/accounts", 201, data=body, headers={"Content-Type": "text/plain"})
+    answer = await site.call(
+        "POST", "/accounts", 201, data=body, headers={"Content-Type": "text/plain"}
+    )
     assert answer["account"]["account_name"] == "a\ufffd"
 
 
 async def test_a_body_beyond_the_limit_is_too_large(site, settings):
-    error = await site.refused("POST", "/accounts", 413, data=io.BytesIO(b" " * (settings.max_body_bytes + 1)))
+    error = await site.refused(
+        "POST", "/accounts", 413, data=io.BytesIO(b" " * (settings.max_body_bytes + 1))
+    )
     assert error["code"] == "too_large"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/accounts/", "/accounts/a/b", "/Accounts", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/accounts/", "/accounts/a/b", "/Accounts", "/../etc/passwd"]
+)
 async def test_an_unknown_route_is_not_found(site, path):
     assert (await site.refused("GET", path, 404))["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
-    "name", ["%00", "a%00b", "%0A", "%7F", "%20", "%ED%A0%80", "%FF", "..%2F..", "x" * 3_000, "%F0%9F%98%80", "'--"]
+    "name",
+    [
+        "%00",
+        "a%00b",
+        "%0A",
+        "%7F",
+        "%20",
+        "%ED%A0%80",
+        "%FF",
+        "..%2F..",
+        "x" * 3_000,
+        "%F0%9F%98%80",
+        "'--",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_a_strange_name_in_the_path_is_nobodys(site, name, method):
@@ -89,7 +108,12 @@ async def test_a_request_id_is_kept_if_sane_and_made_otherwise(site):
 
 
 async def test_every_answer_forbids_sniffing_and_keeping(site):
-    for method, path in (("GET", ROOT + "/accounts"), ("GET", "/nowhere"), ("GET", "/health"), ("POST", "/health")):
+    for method, path in (
+        ("GET", ROOT + "/accounts"),
+        ("GET", "/nowhere"),
+        ("GET", "/health"),
+        ("POST", "/health"),
+    ):
         answer = await site.ask(method, path)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -106,7 +130,10 @@ async def test_pages_of_allowed_origins_may_ask_with_credentials(site):
 
 
 async def test_a_preflight_is_answered_without_reaching_the_route(site):
-    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+    asked = {
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type",
+    }
     answer = await site.ask("OPTIONS", ROOT + "/accounts/x", headers={"Origin": ALLOWED, **asked})
     assert (answer.status, await answer.read()) == (204, b"")
     assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
@@ -147,13 +174,17 @@ def test_only_a_page_from_an_address_or_localhost_counts_as_our_own(origin, host
 
 
 async def test_get_changes_nothing_and_only_operations_that_write_get_a_turn():
-    assert not [endpoint.path for endpoint in ENDPOINTS if endpoint.method == "GET" and endpoint.writes]
+    assert not [
+        endpoint.path for endpoint in ENDPOINTS if endpoint.method == "GET" and endpoint.writes
+    ]
     assert len({(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}) == len(ENDPOINTS)
 
 
 async def test_whoever_comes_while_master_stops_is_told_when_to_return(site):
     await site.turns.close()
-    answer = await site.ask("POST", ROOT + "/accounts", json={"platform": "douyin", "account_name": "a"})
+    answer = await site.ask(
+        "POST", ROOT + "/accounts", json={"platform": "douyin", "account_name": "a"}
+    )
     assert (answer.status, (await answer.json())["error"]["code"]) == (503, "stopping")
     assert int(answer.headers["Retry-After"]) >= 1
 
@@ -180,7 +211,10 @@ async def test_health_tells_how_master_does(site):
     await site.register_worker()
     site.clock.advance(3)
     content = await (await site.ask("GET", "/health")).json()
-    assert content.items() >= {"status": "ok", "version": "1.2.3", "uptime_s": 3.0, "database": "ok"}.items()
+    assert (
+        content.items()
+        >= {"status": "ok", "version": "1.2.3", "uptime_s": 3.0, "database": "ok"}.items()
+    )
     assert content["workers"]["online"] == 1
     assert (await site.ask("GET", "/health/ready")).status == 200
     assert (await site.ask("GET", "/health/live")).status == 200
@@ -217,13 +251,20 @@ async def test_socket_ios_own_path_is_left_alone(bench):
     own = f"http://127.0.0.1:{bench.master.port}"
     async with aiohttp.ClientSession(own) as session:
         path = "/socket.io/?EIO=4&transport=polling"
-        for origin, status in ((own, 200), (ALLOWED, 200), (STRANGE, 400), ("http://127.0.0.1:1", 400)):
+        for origin, status in (
+            (own, 200),
+            (ALLOWED, 200),
+            (STRANGE, 400),
+            ("http://127.0.0.1:1", 400),
+        ):
             async with session.get(path, headers={"Origin": origin}) as answer:
                 assert answer.status == status, origin
         for origin, status in ((own, 404), (ALLOWED, 403), (STRANGE, 403)):
             async with session.delete("/api/v1/accounts/x", headers={"Origin": origin}) as answer:
                 assert answer.status == status, origin
-        async with session.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": ALLOWED}) as answer:
+        async with session.get(
+            "/socket.io/?EIO=4&transport=polling", headers={"Origin": ALLOWED}
+        ) as answer:
             assert answer.status == 200
             assert answer.headers.getall("Access-Control-Allow-Origin") == [ALLOWED]
             assert "X-Request-Id" not in answer.headers

@@ -34,21 +34,29 @@ async def test_a_login_is_started_listed_shown_and_cancelled(site):
     assert cancelled["status"] == "failed"
     assert (await site.refused("POST", path + "/cancel", 409))["code"] == "login_closed"
     assert (await site.refused("GET", "/login-sessions/nobody", 404))["code"] == "unknown_session"
-    assert (await site.refused("POST", "/login-sessions/nobody/cancel", 404))["code"] == "unknown_session"
+    assert (await site.refused("POST", "/login-sessions/nobody/cancel", 404))[
+        "code"
+    ] == "unknown_session"
 
 
 async def test_a_login_needs_an_account_and_a_worker(site):
     assert (await site.refused("POST", "/accounts/nobody/login", 404))["code"] == "unknown_account"
     account = await site.add_account()
-    assert (await site.refused("POST", f"/accounts/{account['id']}/login", 409, json={}))["code"] == "no_worker"
-    error = await site.refused("POST", f"/accounts/{account['id']}/login", 422, json={"worker_id": ""})
+    assert (await site.refused("POST", f"/accounts/{account['id']}/login", 409, json={}))[
+        "code"
+    ] == "no_worker"
+    error = await site.refused(
+        "POST", f"/accounts/{account['id']}/login", 422, json={"worker_id": ""}
+    )
     assert error["details"][0]["field"] == "worker_id"
 
 
 @pytest.mark.parametrize("name", ["account_id", "id", "{id}"])
 async def test_a_body_does_not_say_what_the_path_says(site, name):
     account, other = await site.add_account(), await site.add_account(account_name="other")
-    error = await site.refused("POST", f"/accounts/{account['id']}/login", 422, json={name: other["id"]})
+    error = await site.refused(
+        "POST", f"/accounts/{account['id']}/login", 422, json={name: other["id"]}
+    )
     assert error["details"] == [{"field": name, "message": "Extra inputs are not permitted"}]
 
 
@@ -73,7 +81,9 @@ async def test_a_code_in_bare_base64_is_an_image_too(site):
     assert (answer.status, answer.content_type, await answer.read()) == (200, "image/png", PNG)
 
 
-@pytest.mark.parametrize("data", ["opaque", "data:image/svg+xml;base64,PHN2Zz4=", "data:image/png;base64,A"])
+@pytest.mark.parametrize(
+    "data", ["opaque", "data:image/svg+xml;base64,PHN2Zz4=", "data:image/png;base64,A"]
+)
 async def test_a_code_that_is_no_image_is_drawn_from_its_url(site, data):
     worker, _, started = await start_login(site)
     path = f"/login-sessions/{started['session_id']}/qr.png"
@@ -96,7 +106,9 @@ async def test_a_code_is_drawn_once_for_all_who_ask_and_never_in_the_loop(site, 
 
     monkeypatch.setattr(qr_codes, "draw_code", draw)
     worker, _, started = await start_login(site)
-    await site.show_code(worker, started["session_id"], "opaque", "https://example.org/" + "x" * 1_004)
+    await site.show_code(
+        worker, started["session_id"], "opaque", "https://example.org/" + "x" * 1_004
+    )
     path = f"/api/v1/login-sessions/{started['session_id']}/qr.png"
     asked = await asyncio.gather(*(site.ask("GET", path) for _ in range(10)))
     assert {answer.status for answer in asked} == {200}
@@ -106,7 +118,9 @@ async def test_a_code_is_drawn_once_for_all_who_ask_and_never_in_the_loop(site, 
 async def test_a_page_ends_by_its_bytes_and_says_where_the_next_begins(site):
     worker, account = await site.register_worker(), await site.add_account()
     for first in range(0, 60, 10):
-        items = [{"platform_comment_id": f"c{first + n}", "content": "字" * 60_000} for n in range(10)]
+        items = [
+            {"platform_comment_id": f"c{first + n}", "content": "字" * 60_000} for n in range(10)
+        ]
         await site.detect(worker, account["id"], "comment", *items)
     offset, seen, sizes = 0, [], []
     while offset is not None:
@@ -161,11 +175,15 @@ async def test_messages_are_listed_and_marked_read(site):
     assert direct["total"] == 1
     assert (await site.call("GET", "/direct-messages?direction=outbound"))["total"] == 0
     assert (await site.call("GET", f"/comments?since={int(site.clock.now())}"))["total"] == 0
-    assert (await site.call("GET", f"/comments?since={int((site.clock.now() - 10) * 1000)}"))["total"] == 3
+    assert (await site.call("GET", f"/comments?since={int((site.clock.now() - 10) * 1000)}"))[
+        "total"
+    ] == 3
     for kind, row in (("comments", listed["comments"][0]), ("direct-messages", direct["data"][0])):
         read = await site.call("POST", f"/messages/{kind}/{row['id']}/read")
         assert read["message"]["is_read"] is True
-        assert (await site.call("POST", f"/messages/{kind}/{row['id']}/read"))["data"]["is_read"] is True
+        assert (await site.call("POST", f"/messages/{kind}/{row['id']}/read"))["data"][
+            "is_read"
+        ] is True
     assert (await site.call("GET", "/comments?is_read=false"))["total"] == 2
     await site.refused("POST", f"/messages/letters/{listed['comments'][0]['id']}/read", 404)
     await site.refused("POST", "/messages/comments/nobody/read", 404)
@@ -174,12 +192,18 @@ async def test_messages_are_listed_and_marked_read(site):
 async def test_notifications_are_listed_by_type_account_and_priority(site):
     worker = await site.register_worker()
     account = await site.add_account()
-    await site.detect(worker, account["id"], "comment", {"platform_comment_id": "c", "content": "hi"})
+    await site.detect(
+        worker, account["id"], "comment", {"platform_comment_id": "c", "content": "hi"}
+    )
     listed = await site.call("GET", "/notifications?limit=50&type=comment")
     assert [row["title"] for row in listed["notifications"]] == ["新评论"]
-    assert (await site.call("GET", f"/notifications?account_id={account['id']}&is_sent=false"))["total"] == 1
+    assert (await site.call("GET", f"/notifications?account_id={account['id']}&is_sent=false"))[
+        "total"
+    ] == 1
     assert (await site.call("GET", "/notifications?type=system"))["total"] == 0
-    assert (await site.refused("GET", "/notifications?priority=extreme", 422))["details"][0]["field"] == "priority"
+    assert (await site.refused("GET", "/notifications?priority=extreme", 422))["details"][0][
+        "field"
+    ] == "priority"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-PROXY = {"name": "p", "server": "127.0.0.1:8080", "protocol": "http", "username": "u", "password": "top-secret"}
+PROXY = {
+    "name": "p",
+    "server": "127.0.0.1:8080",
+    "protocol": "http",
+    "username": "u",
+    "password": "top-secret",
+}
 
 
 async def add_proxy(site, **fields):
@@ -19,9 +25,13 @@ async def test_a_proxy_is_kept_and_its_password_never_shown(site):
     assert proxy["has_password"] is True
     path = f"/proxies/{proxy['id']}"
     assert (await site.call("GET", path))["proxy"] == proxy
-    changed = (await site.call("PUT", path, json={**proxy, "name": "q", "protocol": "socks5"}))["proxy"]
+    changed = (await site.call("PUT", path, json={**proxy, "name": "q", "protocol": "socks5"}))[
+        "proxy"
+    ]
     assert (changed["name"], changed["protocol"], changed["has_password"]) == ("q", "socks5", True)
-    assert (await site.call("PATCH", path, json={"password": None}))["proxy"]["has_password"] is False
+    assert (await site.call("PATCH", path, json={"password": None}))["proxy"][
+        "has_password"
+    ] is False
     listed = await site.call("GET", "/proxies")
     assert ([row["id"] for row in listed["proxies"]], listed["total"]) == ([proxy["id"]], 1)
     assert (await site.call("DELETE", path))["proxy"]["id"] == proxy["id"]
@@ -51,7 +61,9 @@ async def test_wrong_values_of_a_proxy_are_named_without_being_repeated(site, fi
 
 async def test_a_proxy_in_use_is_not_removed(site):
     proxy = await add_proxy(site)
-    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w", "proxy_id": proxy["id"]})
+    await site.call(
+        "POST", "/worker-configs", 201, json={"worker_id": "w", "proxy_id": proxy["id"]}
+    )
     error = await site.refused("DELETE", f"/proxies/{proxy['id']}", 409)
     assert (error["code"], error["details"]) == ("conflict", [{"worker_id": "w"}])
     await site.call("DELETE", "/worker-configs/w")
@@ -59,7 +71,13 @@ async def test_a_proxy_in_use_is_not_removed(site):
 
 
 async def test_a_worker_configuration_is_kept_and_its_environment_not_shown(site):
-    body = {"worker_id": "w/1 ü", "command": "run", "args": ["-v"], "env": {"TOKEN": "hush"}, "auto_start": True}
+    body = {
+        "worker_id": "w/1 ü",
+        "command": "run",
+        "args": ["-v"],
+        "env": {"TOKEN": "hush"},
+        "auto_start": True,
+    }
     answer = await site.ask("POST", "/api/v1/worker-configs", json=body)
     assert "hush" not in await answer.text()
     created = (await answer.json())["worker_config"]
@@ -69,7 +87,9 @@ async def test_a_worker_configuration_is_kept_and_its_environment_not_shown(site
     path = location.removeprefix("/api/v1")
     assert (await site.call("GET", path))["worker_config"] == created
     site.clock.advance(1)
-    changed = (await site.call("PUT", path, json={"auto_restart": True, "worker_id": "w/1 ü", "args": []}))["data"]
+    changed = (
+        await site.call("PUT", path, json={"auto_restart": True, "worker_id": "w/1 ü", "args": []})
+    )["data"]
     assert (changed["auto_start"], changed["auto_restart"], changed["args"]) == (True, True, [])
     assert (changed["env"], changed["updated_at"]) == (["TOKEN"], created["updated_at"] + 1)
     assert (await site.call("GET", "/worker-configs?limit=1"))["total"] == 1
@@ -85,7 +105,9 @@ async def test_a_worker_configuration_is_kept_and_its_environment_not_shown(site
      ("env", ["TOKEN"]), ("env", {"A=B": "x"}), ("max_accounts", -1), ("auto_start", "perhaps"), ("odd", 1)],
 )  # fmt: skip
 async def test_wrong_values_of_a_configuration_are_named(site, field, value):
-    error = await site.refused("POST", "/worker-configs", 422, json={"worker_id": "w", field: value})
+    error = await site.refused(
+        "POST", "/worker-configs", 422, json={"worker_id": "w", field: value}
+    )
     assert error["details"][0]["field"].partition(".")[0] == field
     assert (await site.call("GET", "/worker-configs"))["total"] == 0
 
@@ -124,14 +146,22 @@ async def test_the_end_of_a_workers_output_is_shown(site, settings):
 
 
 async def test_a_command_that_is_not_there_cannot_be_started(site):
-    await site.call("POST", "/worker-configs", 201, json={"worker_id": "w", "command": "/nowhere/to/be/found"})
+    await site.call(
+        "POST", "/worker-configs", 201, json={"worker_id": "w", "command": "/nowhere/to/be/found"}
+    )
     assert (await site.refused("POST", "/workers/w/lifecycle/start", 409))["code"] == "start_failed"
     assert (await site.call("GET", "/workers/w/lifecycle/status"))["process"]["state"] == "failed"
 
 
 async def test_a_worker_without_a_configuration_cannot_be_started(site):
     await site.register_worker("remote")
-    for method, verb in (("POST", "start"), ("POST", "stop"), ("POST", "restart"), ("GET", "status"), ("GET", "logs")):
+    for method, verb in (
+        ("POST", "start"),
+        ("POST", "stop"),
+        ("POST", "restart"),
+        ("GET", "status"),
+        ("GET", "logs"),
+    ):
         error = await site.refused(method, f"/workers/remote/lifecycle/{verb}", 404)
         assert "POST /api/v1/worker-configs" in error["message"]
 
@@ -150,5 +180,7 @@ async def test_a_stopping_master_starts_no_process(site):
     await site.call("POST", "/worker-configs", 201, json={"worker_id": "w"})
     site.vitals.stopping = True
     for verb in ("start", "restart"):
-        assert (await site.refused("POST", f"/workers/w/lifecycle/{verb}", 503))["code"] == "stopping"
+        assert (await site.refused("POST", f"/workers/w/lifecycle/{verb}", 503))[
+            "code"
+        ] == "stopping"
     assert site.supervisor.status("w").state == "stopped"

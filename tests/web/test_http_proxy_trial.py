@@ -65,7 +65,9 @@ def answer_socks(method: int, accepted: bool, reply: int, heard: list[bytes]) ->
 
 
 async def try_proxy(site, server, target=TARGET, timeout_s=5.0, **fields):
-    proxy = (await site.call("POST", "/proxies", 201, json={"name": "p", "server": server, **fields}))["proxy"]
+    proxy = (
+        await site.call("POST", "/proxies", 201, json={"name": "p", "server": server, **fields})
+    )["proxy"]
     body = {"target": target, "timeout_s": timeout_s}
     answer = await site.call("POST", f"/proxies/{proxy['id']}/test", json=body)
     assert SECRET not in str(answer)
@@ -82,11 +84,14 @@ async def test_an_http_proxy_that_opens_the_tunnel_reaches_the_target(site):
     assert "error" not in result
     lines = heard[0].decode().split("\r\n")
     assert lines[0] == f"CONNECT {TARGET} HTTP/1.1"
-    assert "Proxy-Authorization: Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode() in lines
+    assert (
+        "Proxy-Authorization: Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode() in lines
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "word"), [("407 Proxy Authentication Required", "password"), ("502 Bad Gateway", "502")]
+    ("status", "word"),
+    [("407 Proxy Authentication Required", "password"), ("502 Bad Gateway", "502")],
 )
 async def test_an_http_proxy_that_refuses_is_not_reachable(site, status, word):
     async with serve(answer_connect(status, [])) as server:
@@ -106,14 +111,21 @@ async def test_an_http_proxy_that_refuses_is_not_reachable(site, status, word):
 async def test_a_socks_proxy_is_asked_for_the_target_with_its_password(site, target, sent):
     heard: list[bytes] = []
     async with serve(answer_socks(2, True, 0, heard)) as server:
-        result = await try_proxy(site, server, target, protocol="socks5", username="u", password=SECRET)
+        result = await try_proxy(
+            site, server, target, protocol="socks5", username="u", password=SECRET
+        )
     assert result["reachable"] is True
     assert heard == [b"u", SECRET.encode(), sent]
 
 
 @pytest.mark.parametrize(
     ("method", "accepted", "reply", "word"),
-    [(2, False, 0, "password"), (0, True, 5, "refused"), (0, True, 99, "refused"), (255, True, 0, "log in")],
+    [
+        (2, False, 0, "password"),
+        (0, True, 5, "refused"),
+        (0, True, 99, "refused"),
+        (255, True, 0, "log in"),
+    ],
 )
 async def test_a_socks_proxy_that_refuses_is_not_reachable(site, method, accepted, reply, word):
     async with serve(answer_socks(method, accepted, reply, [])) as server:

@@ -16,7 +16,14 @@ from pathlib import Path
 from master.files import make_draft, name_file, sync_file, sync_folder, take_owner, tighten
 from master.keys import Key, KeyFault
 from master.store.holders import ANYBODY
-from master.store.sqlite.keyring import COPY, COPY_OF_LOG, COPY_OF_OLD, find_places, hold_keys, require_keys
+from master.store.sqlite.keyring import (
+    COPY,
+    COPY_OF_LOG,
+    COPY_OF_OLD,
+    find_places,
+    hold_keys,
+    require_keys,
+)
 from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
 
 FAR = 1_000_000_000
@@ -79,7 +86,9 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
         raise DatabaseFault(f"There is no file {source}.")
     wal = source.with_name(source.name + "-wal")
     if wal.exists() and wal.stat().st_size:
-        raise DatabaseFault(f"{source} is a database in use, not a backup: {wal.name} is beside it. Use `db backup`.")
+        raise DatabaseFault(
+            f"{source} is a database in use, not a backup: {wal.name} is beside it. Use `db backup`."
+        )
     with hold(path), hold_keys(path), _draft(path) as draft:
         try:
             shutil.copyfile(source, draft)
@@ -126,10 +135,13 @@ def _place_log(path: Path) -> Path:
 def describe_restore(done: Restored, path: Path, source: Path) -> list[str]:
     """Return what to tell whoever asked for a restore, also of what it cannot do."""
     lines = [
-        f"{path} is {source} now, at version {done.version}." + f" The old one is {done.aside}." * bool(done.aside)
+        f"{path} is {source} now, at version {done.version}."
+        + f" The old one is {done.aside}." * bool(done.aside)
     ]
     if done.being_read:
-        lines.append("Another program still reads the old one: it sees the new one once it reads anew.")
+        lines.append(
+            "Another program still reads the old one: it sees the new one once it reads anew."
+        )
     return [
         *lines,
         "What was stored since the backup is not in it: messages, notifications, cookies, accounts and settings.",
@@ -150,7 +162,9 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE counters SET value = ? WHERE name = 'notification_seq'", (seq,))
         connection.execute("UPDATE accounts SET epoch = ?", (epoch,))
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'account_holders'").fetchone():
+        if connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'account_holders'"
+        ).fetchone():
             # who held accounts since the backup stands nowhere: late reports of theirs are taken from any worker
             former = "INSERT OR REPLACE INTO account_holders SELECT id, ?, epoch, ? FROM accounts"
             connection.execute(former, (ANYBODY, int(now)))
@@ -158,7 +172,9 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
             # of before they were authenticated: the upgrade must not do it for whatever stands there
             connection.execute("INSERT OR REPLACE INTO counters VALUES ('configs_unproven', 1)")
         connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode=DELETE")  # the draft alone is copied on, without a log
+        connection.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # the draft alone is copied on, without a log
     sync_file(draft)
 
 
@@ -166,7 +182,9 @@ def _raise(known: int, clock: float) -> int:
     """Return a number past all that were given. Errors: DatabaseFault if there is none."""
     raised = int(clock) if clock > known else known + FAR
     if raised + FAR > LARGEST:
-        raise DatabaseFault(f"Its numbers go up to {known}: after them there are none that a device can count.")
+        raise DatabaseFault(
+            f"Its numbers go up to {known}: after them there are none that a device can count."
+        )
     return raised
 
 
@@ -177,7 +195,9 @@ def _read_numbers(path: Path) -> Sequence[int]:
             found = [connection.execute(query).fetchone() for query in NUMBERS]
     except DatabaseFault:  # damaged, or none of Master's
         return 0, 0
-    counter, place, epoch = (row[0] if row is not None and isinstance(row[0], int) else 0 for row in found)
+    counter, place, epoch = (
+        row[0] if row is not None and isinstance(row[0], int) else 0 for row in found
+    )
     return max(counter, place), epoch
 
 
@@ -209,7 +229,10 @@ def _put_into(path: Path, draft: Path) -> bool:
 
 def _copy_into(path: Path, copy: Path) -> None:
     """Copy a database, its log folded in, page by page: what is damaged stays as it is."""
-    with open_file(path) as connection, closing(sqlite3.connect(copy, isolation_level=None)) as target:
+    with (
+        open_file(path) as connection,
+        closing(sqlite3.connect(copy, isolation_level=None)) as target,
+    ):
         connection.backup(target, progress=_make_patience(path))
 
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, event, insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncTransaction,
+    create_async_engine,
+)
 
 from master.store.schema import counters
 from master.store.sealing import VAULT
@@ -42,7 +47,10 @@ def is_about_values(fault: BaseException) -> bool:
 
 
 def _can_go_on(fault: DBAPIError) -> bool:
-    return is_about_values(fault) or getattr(fault.orig, "sqlite_errorcode", None) in (SQLITE_BUSY, SQLITE_FULL)
+    return is_about_values(fault) or getattr(fault.orig, "sqlite_errorcode", None) in (
+        SQLITE_BUSY,
+        SQLITE_FULL,
+    )
 
 
 class Transaction:
@@ -116,7 +124,9 @@ class Database:
         self._readers = {
             "anybody": self._reader_engine,
             "writer": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True),
-            "health": self._make_engine(connect, "BEGIN", pool_size=1, query_only=True, cache_kib=SMALL_CACHE_KIB),
+            "health": self._make_engine(
+                connect, "BEGIN", pool_size=1, query_only=True, cache_kib=SMALL_CACHE_KIB
+            ),
         }
 
     def _make_engine(
@@ -134,9 +144,15 @@ class Database:
             max_overflow=0,
             pool_timeout=PATIENCE_S,
             hide_parameters=True,
-            execution_options={VAULT: self._vault},  # rows and records meet where there is only a connection
+            execution_options={
+                VAULT: self._vault
+            },  # rows and records meet where there is only a connection
             pool_reset_on_return=None,  # every transaction is ended here; asking again is another step per turn
-            **({"async_creator": connect} if connect else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}),
+            **(
+                {"async_creator": connect}
+                if connect
+                else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}
+            ),
         )
 
         @event.listens_for(engine.sync_engine, "connect")
@@ -236,7 +252,9 @@ async def _ask(raw: Any, pragma: str) -> int:
 
 
 def _set_up(connection: Any, *, query_only: bool, cache_kib: int) -> None:
-    connection.isolation_level = None  # transactions are begun by the engine's events, never by the driver
+    connection.isolation_level = (
+        None  # transactions are begun by the engine's events, never by the driver
+    )
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",

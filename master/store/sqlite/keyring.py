@@ -98,7 +98,9 @@ def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
         if not _has_vault(connection):
             return is_first
         proofs = connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys").fetchall()
-        return any(_open(vault, PROOF_PLACE, key_id, proof) == OLDER_PROOF for key_id, proof in proofs)
+        return any(
+            _open(vault, PROOF_PLACE, key_id, proof) == OLDER_PROOF for key_id, proof in proofs
+        )
 
 
 def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
@@ -109,21 +111,29 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
     vault.refresh()  # a rotation may have begun since the keys were read; no value has a key before the key file has
     used = count_by_key(connection)
     proven = set()
-    for key_id, proof in connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id").fetchall():
+    for key_id, proof in connection.execute(
+        "SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id"
+    ).fetchall():
         needed = f"{count_values(used[key_id])} in {path}"
         if key_id not in vault.key_ids:
             if used[key_id]:
                 keys = place_key_file(path)
-                raise KeyFault(f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS.")
+                raise KeyFault(
+                    f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS."
+                )
         elif (said := _open(vault, PROOF_PLACE, key_id, proof)) is not None:
             if said == PROOF:
                 proven.add(key_id)
         elif used[key_id] and not _opens_any(connection, vault, key_id):
-            raise KeyFault(f"Key {key_id} is not the one of that name that sealed {needed}: put that one back.")
+            raise KeyFault(
+                f"Key {key_id} is not the one of that name that sealed {needed}: put that one back."
+            )
     for key_id in vault.key_ids:
         if key_id not in proven:
             proof = vault.seal_with(key_id, PROOF_PLACE, key_id, PROOF)
-            connection.execute("INSERT OR REPLACE INTO vault_keys (id, proof) VALUES (?, ?)", (key_id, proof))
+            connection.execute(
+                "INSERT OR REPLACE INTO vault_keys (id, proof) VALUES (?, ?)", (key_id, proof)
+            )
 
 
 def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
@@ -164,7 +174,9 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
         value = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
         head = f"substr(value, 1, {start} + instr(substr(value, {start + 1}), x'3A'))"  # up to the colon
         values = f"SELECT {value} AS value FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
-        for stored, number in connection.execute(f"SELECT {head}, COUNT(*) FROM ({values}) GROUP BY 1"):  # noqa: S608
+        for stored, number in connection.execute(
+            f"SELECT {head}, COUNT(*) FROM ({values}) GROUP BY 1"
+        ):
             key_id = read_key_id(stored)
             if key_id is not None:
                 counts[key_id] += number
@@ -174,7 +186,8 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
 def find_places(connection: sqlite3.Connection) -> list[Place]:
     """Return the places that this file has: an older one lacks some."""
     known = {
-        place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")} for place in PLACES
+        place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")}
+        for place in PLACES
     }
     return [place for place in PLACES if place.column in known[place.table]]
 
@@ -200,7 +213,10 @@ def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], in
         broken = sum(not _opens(vault, *value) for value in iterate_values(connection))
     lines = [f"{key_id}: {count_values(used[key_id])}" for key_id in vault.key_ids]
     lines[0] += "; new values are sealed with it"
-    lines += [f"{key_id}: {count_values(used[key_id])}; MISSING" for key_id in sorted(set(used) - set(vault.key_ids))]
+    lines += [
+        f"{key_id}: {count_values(used[key_id])}; MISSING"
+        for key_id in sorted(set(used) - set(vault.key_ids))
+    ]
     return lines, broken
 
 
@@ -222,7 +238,10 @@ def _refuse_lost_keys(path: Path, file: KeyFile) -> None:
 
 
 def _has_vault(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone() is not None
+    return (
+        connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'vault_keys'").fetchone()
+        is not None
+    )
 
 
 def _open(vault: Vault, place: str, row_id: str, stored: bytes) -> bytes | None:

@@ -132,7 +132,11 @@ def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
 
 def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
     """Return what to tell whoever asked for it; without a key file, keys are taken out by hand."""
-    source = f"the {'new ' * done.is_new}writing key of {key_file}" if key_file else "the first of MASTER_KEYS"
+    source = (
+        f"the {'new ' * done.is_new}writing key of {key_file}"
+        if key_file
+        else "the first of MASTER_KEYS"
+    )
     lines = [f"{count_values(done.resealed)} sealed anew with key {done.to}, {source}."]
     if done.dropped:
         names = ", ".join(done.dropped)
@@ -142,9 +146,13 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
             else f"Nothing in the database needs {names} any more: take it out of MASTER_KEYS at the next start."
         )
     if key_file and not done.is_new:
-        lines.append(f"No new key was made, as there were {MAX_KEYS} or more. Rotate again for one.")
+        lines.append(
+            f"No new key was made, as there were {MAX_KEYS} or more. Rotate again for one."
+        )
     if done.broken:
-        lines.append(f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps.")
+        lines.append(
+            f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps."
+        )
     if done.kept:
         lines.append(f"Still needed: {', '.join(done.kept)}. Rotate again once no value names it.")
     return lines
@@ -159,12 +167,16 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
             for batch in _iterate_batches(connection, place, done.to):
                 _reseal_batch(connection, vault, place, batch, done)
                 connection.execute("COMMIT")
-                time.sleep(PAUSE_S)  # SQLite queues nobody: without it Master might find the file locked every time
+                time.sleep(
+                    PAUSE_S
+                )  # SQLite queues nobody: without it Master might find the file locked every time
         if done.resealed == before:
             return
 
 
-def _iterate_batches(connection: sqlite3.Connection, place: Place, to: str) -> Iterator[Sequence[tuple[str, bytes]]]:
+def _iterate_batches(
+    connection: sqlite3.Connection, place: Place, to: str
+) -> Iterator[Sequence[tuple[str, bytes]]]:
     """Yield (row id, bytes) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
     (table, column, key), last, head = place, "", head_of(to)
     while True:
@@ -212,4 +224,6 @@ def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rota
 def _require_known(connection: sqlite3.Connection, key: Key) -> None:
     """Refuse to seal with a key that the Master which runs has not noted at its start."""
     if connection.execute("SELECT 1 FROM vault_keys WHERE id = ?", (key.id,)).fetchone() is None:
-        raise KeyFault(f"The Master that runs does not know key {key.id}: restart it with these MASTER_KEYS first.")
+        raise KeyFault(
+            f"The Master that runs does not know key {key.id}: restart it with these MASTER_KEYS first."
+        )

@@ -47,7 +47,9 @@ def read_shape(connection: Connection) -> Shape:
     """Return what a file consists of. What SQLite makes for itself is no part of it."""
     query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
     return {
-        f"{kind} {name}": "" if (kind, name) == ("table", ALEMBICS) else SPELLING.sub("", sql).lower()
+        f"{kind} {name}": ""
+        if (kind, name) == ("table", ALEMBICS)
+        else SPELLING.sub("", sql).lower()
         for kind, name, sql in connection.exec_driver_sql(query).all()
         if (kind, name) not in OWN
     }
@@ -59,7 +61,9 @@ def _make_shape(version: str) -> Shape:
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as connection:
-            command.upgrade(make_config(connection=connection, vault=None, vouch=False, fresh=True), version)
+            command.upgrade(
+                make_config(connection=connection, vault=None, vouch=False, fresh=True), version
+            )
             return read_shape(connection)
     finally:
         engine.dispose()
@@ -69,7 +73,10 @@ def find_differences(connection: Connection, version: str) -> list[str]:
     """Return a readable line for each thing that a file of this version holds, lacks or has otherwise."""
     found, wanted = read_shape(connection), _make_shape(version)
     return [
-        *(f"It has a {name}, which is none of Master's." for name in sorted(found.keys() - wanted.keys())),
+        *(
+            f"It has a {name}, which is none of Master's."
+            for name in sorted(found.keys() - wanted.keys())
+        ),
         *(f"Its {name} is missing." for name in sorted(wanted.keys() - found.keys())),
         *(
             f"Its {name} is another one."

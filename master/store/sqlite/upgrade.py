@@ -47,7 +47,9 @@ def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> s
         _refuse_newer(connection, path)
         version, present = read_versions()[-1], _present(connection)
         if present != version:
-            config = make_config(connection=connection, vault=vault, vouch=vouch, fresh=present is None)
+            config = make_config(
+                connection=connection, vault=vault, vouch=vouch, fresh=present is None
+            )
             command.upgrade(config, "head")
     _remove_plain_text(path)
     return version
@@ -65,12 +67,19 @@ def _make_private(path: Path) -> None:
 def _remove_plain_text(path: Path) -> None:
     """Write the file anew without free pages, where these may hold secrets; interrupted, it is done again."""
     with open_file(path, wait_s=READERS_LEAVE_S) as connection:
-        if connection.execute("SELECT 1 FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,)).fetchone() is None:
+        if (
+            connection.execute(
+                "SELECT 1 FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,)
+            ).fetchone()
+            is None
+        ):
             return
         connection.execute("VACUUM")
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
-            raise DatabaseFault(f"Another program reads {path}: close it, so that old plain text can be removed.")
+            raise DatabaseFault(
+                f"Another program reads {path}: close it, so that old plain text can be removed."
+            )
         connection.execute("DELETE FROM counters WHERE name = ?", (PLAIN_TEXT_LEFT,))
 
 
@@ -109,7 +118,9 @@ def hold(path: Path) -> Iterator[None]:
     make_folder(path)
     with lock_file(path.with_name(path.name + ".lock")) as locked:
         if not locked:
-            raise DatabaseFault(f"Another Master is running on {path}; stop it or use another DB_PATH.")
+            raise DatabaseFault(
+                f"Another Master is running on {path}; stop it or use another DB_PATH."
+            )
         yield
 
 
@@ -133,7 +144,9 @@ def check(path: Path) -> list[str]:
         present, newest = _present(connection), read_versions()[-1]
         faults = []
         if present != newest:
-            faults.append(f"It is at version {present or 'none'}, this program wants {newest}; upgrade it.")
+            faults.append(
+                f"It is at version {present or 'none'}, this program wants {newest}; upgrade it."
+            )
         else:
             faults += find_differences(connection, newest)
         return faults + _find_damage(connection)
@@ -149,7 +162,9 @@ def inspect(path: Path) -> str:
         if present is None:
             raise DatabaseFault(f"{path} is no database of Master's.")
         if differences := find_differences(connection, present):
-            raise DatabaseFault(f"{path} is not as Master makes it. {' '.join(differences[:SHOWN])}")
+            raise DatabaseFault(
+                f"{path} is not as Master makes it. {' '.join(differences[:SHOWN])}"
+            )
     return present
 
 

@@ -45,13 +45,17 @@ async def flood(scene: Scene, rng: Random) -> None:
     try:
         await transport.connect()
         for number in range(count):
-            transport.send_raw(f'42{namespace},{1_000_000 + number}["{event}",{{"number":{number}}}]')
+            transport.send_raw(
+                f'42{namespace},{1_000_000 + number}["{event}",{{"number":{number}}}]'
+            )
         await transport.call(event, {}, PATIENCE_S)
     except LinkDown:
         pass
     except AckLate as late:
         if scene.is_calm_since(PATIENCE_S):
-            scene.ledger.complain("stranger_unanswered", f"{late} after {count} others was not answered in a minute")
+            scene.ledger.complain(
+                "stranger_unanswered", f"{late} after {count} others was not answered in a minute"
+            )
     finally:
         transport.cut()
 
@@ -59,7 +63,11 @@ async def flood(scene: Scene, rng: Random) -> None:
 async def mistaken_request(scene: Scene, rng: Random) -> None:
     """A person, or a program of theirs, asks over HTTP for what cannot be."""
     account = pick(rng, sorted(scene.ledger.accounts))
-    away = [one for one in scene.workers if scene.tally.worker_states[one.profile.id] is not WorkerState.CONNECTED]
+    away = [
+        one
+        for one in scene.workers
+        if scene.tally.worker_states[one.profile.id] is not WorkerState.CONNECTED
+    ]
     worker = pick(rng, away or scene.workers)
     if account is None or worker is None:
         return
@@ -87,7 +95,11 @@ async def _show_twin(scene: Scene, account_id: str) -> dict[str, Any]:
     shown = answer.get("account", answer)
     if status != 200 or not shown.get("account_id"):
         return {}
-    return {"platform": shown["platform"], "account_name": "twin", "account_id": shown["account_id"]}
+    return {
+        "platform": shown["platform"],
+        "account_name": "twin",
+        "account_id": shown["account_id"],
+    }
 
 
 async def resent_anyhow(scene: Scene, rng: Random) -> None:
@@ -96,7 +108,11 @@ async def resent_anyhow(scene: Scene, rng: Random) -> None:
     A link keeps its order, as TCP does. What lies in an outbox need not: it is sent by many hands, read from a disk.
     """
     accounts = sorted(scene.ledger.accounts)
-    holding = [one for one in scene.workers if any(one.find_epoch(account) is not None for account in accounts)]
+    holding = [
+        one
+        for one in scene.workers
+        if any(one.find_epoch(account) is not None for account in accounts)
+    ]
     worker = pick(rng, holding)
     if worker is None:
         return
@@ -122,7 +138,14 @@ async def silent_crowd(scene: Scene, rng: Random) -> None:
     lines = [scene.open_stranger("/worker", name) for name in names]
     scene.crowd.update(names)
     for name, line in zip(names, lines, strict=True):
-        told = {"workerId": name, "capabilities": ["nothing"], "maxAccounts": 1, "host": "h", "port": 1, "version": "1"}
+        told = {
+            "workerId": name,
+            "capabilities": ["nothing"],
+            "maxAccounts": 1,
+            "host": "h",
+            "port": 1,
+            "version": "1",
+        }
         try:
             await line.connect()
             await line.call("worker:register", told, CROWD_PATIENCE_S)

@@ -16,7 +16,10 @@ from simulator.virtual.scene import Scene
 PLATFORMS = ("douyin", "xiaohongshu")
 
 
-FORGED_SUCCESS = {"status": "success", "cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.forged"}]}
+FORGED_SUCCESS = {
+    "status": "success",
+    "cookies": [{"name": "sessionid", "value": f"{SECRET_MARK}.forged"}],
+}
 
 
 async def impostor(scene: Scene, rng: Random) -> None:
@@ -29,11 +32,19 @@ async def impostor(scene: Scene, rng: Random) -> None:
     try:
         await transport.connect()
         await transport.call("worker:register", worker.profile.to_wire(), 10.0)
-        foreign = [name for name, login in scene.overseer.open_logins.items() if login.worker_id != worker.profile.id]
+        foreign = [
+            name
+            for name, login in scene.overseer.open_logins.items()
+            if login.worker_id != worker.profile.id
+        ]
         if foreign:
-            ack = await transport.call("worker:login:status", {"session_id": foreign[0], **FORGED_SUCCESS}, 10.0)
+            ack = await transport.call(
+                "worker:login:status", {"session_id": foreign[0], **FORGED_SUCCESS}, 10.0
+            )
             if ack.get("success") is True:
-                scene.ledger.complain("forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's")
+                scene.ledger.complain(
+                    "forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's"
+                )
             else:
                 scene.trace.note_refusal(ack)
         await asyncio.sleep(rng.uniform(0.0, 15.0))
@@ -48,14 +59,20 @@ async def impostor(scene: Scene, rng: Random) -> None:
 
 async def _report_of_strangers(scene: Scene, transport: LinkTransport, worker_id: str) -> None:
     """Report a message of an account that this worker has never held."""
-    theirs = [name for name in sorted(scene.ledger.accounts) if (name, worker_id) not in scene.overseer.held]
+    theirs = [
+        name
+        for name in sorted(scene.ledger.accounts)
+        if (name, worker_id) not in scene.overseer.held
+    ]
     if not theirs:
         return
     forged = {"platform_comment_id": "forged", "content": "forged"}
     report = {"type": "comment", "account_id": theirs[0], "messages": [forged]}
     ack = await transport.call("worker:message:detected", report, 10.0)
     if ack.get("success") is True:
-        scene.ledger.complain("foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held")
+        scene.ledger.complain(
+            "foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held"
+        )
     else:
         scene.trace.note_refusal(ack)
 
@@ -125,8 +142,16 @@ def draw_nonsense(scene: Scene, rng: Random, namespace: str) -> tuple[str, Any]:
         return event, rng.choice(NONSENSE)
     forged = {
         "worker:goodbye": {"workerId": worker.profile.id},
-        "worker:login:status": {"session_id": session, "status": "failed", "error_message": "forged"},
-        "worker:login:qrcode": {"session_id": session, "account_id": account, "qr_code_data": "forged"},
+        "worker:login:status": {
+            "session_id": session,
+            "status": "failed",
+            "error_message": "forged",
+        },
+        "worker:login:qrcode": {
+            "session_id": session,
+            "account_id": account,
+            "qr_code_data": "forged",
+        },
         "worker:account:status": {"account_id": account, "status": "offline", "epoch": 1},
         "client:notification:ack": {"device_id": "nobody", "notification_id": "nothing"},
         "master:login:cancel": {"session_id": "no such session"},
@@ -136,7 +161,10 @@ def draw_nonsense(scene: Scene, rng: Random, namespace: str) -> tuple[str, Any]:
 
 async def burst(scene: Scene, rng: Random) -> None:
     """Up to ten thousand messages appear within a second."""
-    accounts, (count,) = sorted(scene.ledger.accounts), rng.choices((20, 200, 1_000, 10_000), (4, 14, 5, 1))
+    accounts, (count,) = (
+        sorted(scene.ledger.accounts),
+        rng.choices((20, 200, 1_000, 10_000), (4, 14, 5, 1)),
+    )
     if accounts:
         scene.note("burst", str(count))
         scene.platform.burst(pick_some(rng, accounts), count)
@@ -173,7 +201,13 @@ async def moved_by_hand(scene: Scene, rng: Random) -> None:
     account, worker = pick(rng, sorted(scene.ledger.accounts)), pick(rng, scene.workers)
     if account is None or worker is None:
         return
-    change = rng.choice(({"assigned_worker_id": worker.profile.id}, {"assigned_worker_id": None}, {"status": "paused"}))
+    change = rng.choice(
+        (
+            {"assigned_worker_id": worker.profile.id},
+            {"assigned_worker_id": None},
+            {"status": "paused"},
+        )
+    )
     scene.note("moved_by_hand", f"{account} {change}")
     await scene.ask_http("PATCH", f"accounts/{account}", change)
     if "status" in change:
@@ -190,11 +224,15 @@ async def moved_at_success(scene: Scene, rng: Random) -> None:
     # whoever holds it already would keep it, and one that does not serve its platform would not get it
     platform = scene.overseer.read_wishes()[login.account_id][0]
     others = [one for one in scene.workers if one.find_epoch(login.account_id) is None]
-    worker = pick(rng, [one for one in others if platform in one.profile.capabilities] or scene.workers)
+    worker = pick(
+        rng, [one for one in others if platform in one.profile.capabilities] or scene.workers
+    )
     if worker is None:
         return
     scene.note("moved_at_success", login.account_id)
-    await scene.ask_http("PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id})
+    await scene.ask_http(
+        "PATCH", f"accounts/{login.account_id}", {"assigned_worker_id": worker.profile.id}
+    )
 
 
 PEOPLE_FAULTS: dict[str, Fault] = {

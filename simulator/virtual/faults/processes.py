@@ -9,7 +9,14 @@ from simulator.virtual.faults.base import Fault, pick
 from simulator.virtual.machine.disk import TROUBLES
 from simulator.virtual.scene import Scene
 
-MOMENTS = ("before_execute", "after_execute", "before_commit", "after_commit", "before_send", "idle")
+MOMENTS = (
+    "before_execute",
+    "after_execute",
+    "before_commit",
+    "after_commit",
+    "before_send",
+    "idle",
+)
 KILL_PATIENCE_S = 30.0
 
 
@@ -29,13 +36,19 @@ async def worker_freeze(scene: Scene, rng: Random) -> None:
     life = scene.life_of(worker)
     scene.note("worker_freeze", worker.profile.id)
     scene.freeze(worker.profile.id, life)
-    await asyncio.sleep(rng.choice((rng.uniform(1.0, 20.0), rng.uniform(20.0, 35.0), rng.uniform(35.0, 120.0))))
+    await asyncio.sleep(
+        rng.choice((rng.uniform(1.0, 20.0), rng.uniform(20.0, 35.0), rng.uniform(35.0, 120.0)))
+    )
     scene.thaw(worker.profile.id, life)
 
 
 async def master_kill(scene: Scene, rng: Random) -> None:
     """Master is killed: around a statement, a commit or a send, or while it does nothing; and started again."""
-    moment, count, away_s = rng.choice(MOMENTS), rng.randint(1, 12), rng.choice((0.1, 1.0, 5.0, 20.0, 45.0))
+    moment, count, away_s = (
+        rng.choice(MOMENTS),
+        rng.randint(1, 12),
+        rng.choice((0.1, 1.0, 5.0, 20.0, 45.0)),
+    )
     house = scene.house
     if house.master is None:
         return
@@ -113,7 +126,15 @@ def _make_trouble(kind: str) -> Fault:
 PROCESS_FAULTS: dict[str, Fault] = {
     **{
         fault.__name__: fault
-        for fault in (worker_crash, worker_freeze, master_kill, master_stall, clock_step, disk_slow, stalls_again)
+        for fault in (
+            worker_crash,
+            worker_freeze,
+            master_kill,
+            master_stall,
+            clock_step,
+            disk_slow,
+            stalls_again,
+        )
     },
     **{f"disk_{kind}": _make_trouble(kind) for kind in TROUBLES},
 }

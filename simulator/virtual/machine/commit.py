@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @cache
 def show_version() -> str:
     """Return the version that is run, with its commit where there is a repository of its own."""
-    if not (ROOT / ".git").exists():  # installed: git would tell of whatever repository lies around it
+    if not (
+        ROOT / ".git"
+    ).exists():  # installed: git would tell of whatever repository lies around it
         return __version__
     try:
         done = subprocess.run(

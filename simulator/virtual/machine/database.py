@@ -110,16 +110,24 @@ class Compilation:
     def share(self, database: Any) -> None:
         """Let a new Master's engines use what an earlier one's, that has been connected, have compiled."""
         for engine in (database._writer_engine.sync_engine, database._reader_engine.sync_engine):
-            if self._model is None or getattr(self._model.dialect, "server_version_info", None) is None:
+            if (
+                self._model is None
+                or getattr(self._model.dialect, "server_version_info", None) is None
+            ):
                 self._model = engine
             else:
-                engine.dialect, engine._compiled_cache = self._model.dialect, self._model._compiled_cache
+                engine.dialect, engine._compiled_cache = (
+                    self._model.dialect,
+                    self._model._compiled_cache,
+                )
 
 
 COMPILATION = Compilation()
 
 
-def connect_inline(path: Path, hook: Hook | None = None) -> Callable[..., Awaitable[InlineConnection]]:
+def connect_inline(
+    path: Path, hook: Hook | None = None
+) -> Callable[..., Awaitable[InlineConnection]]:
     """Return what `Database` takes as `connect`."""
 
     async def connect(*_: Any, **__: Any) -> InlineConnection:

@@ -79,7 +79,9 @@ class Disk:
             await self._count_down(f"before_{step}")
         if self.slow is not None and step in ENDS:
             await asyncio.sleep(self.slow.expovariate(2.0))
-        self._fails_after = step == "commit" and self.trouble == "io_commit" and self._sides.random() < AFTER_SHARE
+        self._fails_after = (
+            step == "commit" and self.trouble == "io_commit" and self._sides.random() < AFTER_SHARE
+        )
         if self.trouble is not None and not self._fails_after and step != "read":
             self._fail(step, statement)
         if step not in ENDS:
@@ -128,7 +130,9 @@ class Disk:
         """Return the table that a statement writes to; None if to none."""
         if statement not in self._tables:
             words = statement.split(None, 3)
-            place = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(words[0].upper() if words else "", 0)
+            place = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(
+                words[0].upper() if words else "", 0
+            )
             self._tables[statement] = words[place] if place else None
         return self._tables[statement]
 

@@ -89,7 +89,9 @@ class House:
         birth = life.start(master.start(listen=False))
         killed = asyncio.ensure_future(self._wait_dead(life))
         try:
-            await asyncio.wait({birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S)
+            await asyncio.wait(
+                {birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S
+            )
         except asyncio.CancelledError:
             self.kill("cancelled")  # whoever started it is gone: nobody would ever know of this one
             raise
@@ -99,7 +101,11 @@ class House:
         if life.dead:
             return False
         if not birth.done() or birth.exception() is not None:
-            self.trouble = repr(birth.exception()) if birth.done() else f"it took more than {START_LIMIT_S:g} s"
+            self.trouble = (
+                repr(birth.exception())
+                if birth.done()
+                else f"it took more than {START_LIMIT_S:g} s"
+            )
             self._end(life, master)
             return False
         self.life, self.master = life, master
@@ -198,7 +204,9 @@ class House:
         sockets, link = self.master.sockets, self._link_of_socket.get(sid)
         if link is None:
             served = sockets.manager.eio_sid_from_sid(sid, "/worker")
-            link = next((one for one in self._links if served is not None and one.served_as == served), None)
+            link = next(
+                (one for one in self._links if served is not None and one.served_as == served), None
+            )
             if link is not None:
                 self._link_of_socket[sid] = link
         elif link not in self._links:

@@ -66,7 +66,12 @@ class MemoryApi:
         self._ledger = ledger
 
     async def ask(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
         """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
         status, raw = 0, b""
@@ -95,7 +100,12 @@ class MemoryApi:
             raise ApiTrouble(f"{method} {path}: Master is not there")
         content = b"" if body is None else orjson.dumps(body)
         target = path + (f"?{urlencode(query)}" if query else "")
-        lines = [f"{method} {target} HTTP/1.1", "Host: master", "Connection: close", f"Content-Length: {len(content)}"]
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            "Host: master",
+            "Connection: close",
+            f"Content-Length: {len(content)}",
+        ]
         transport = _MemoryTransport(asyncio.get_running_loop())
         protocols: list[Any] = []
 

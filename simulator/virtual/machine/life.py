@@ -61,7 +61,9 @@ def bury_tasks(tasks: Iterable[asyncio.Task[Any]], *belongings: object) -> None:
     for task in buried:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way to say so
     if not GRAVES:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(GRAVES))  # not even the end of the interpreter opens them
+        ctypes.pythonapi.Py_IncRef(
+            ctypes.py_object(GRAVES)
+        )  # not even the end of the interpreter opens them
     GRAVES.append((buried, belongings))
 
 

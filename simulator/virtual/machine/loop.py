@@ -31,7 +31,9 @@ class Handle:
 
     __slots__ = ("args", "callback", "context", "life", "moment")
 
-    def __init__(self, callback: Any, args: tuple[Any, ...], context: Context | None, moment: float) -> None:
+    def __init__(
+        self, callback: Any, args: tuple[Any, ...], context: Context | None, moment: float
+    ) -> None:
         self.callback: Any = callback
         self.args = args
         self.context = copy_context() if context is None else context
@@ -185,7 +187,8 @@ class VirtualClock:
 
 
 def run_virtually(
-    main: Callable[[], Coroutine[Any, Any, T]], note: Callable[[Mapping[str, Any]], object] = lambda _: None
+    main: Callable[[], Coroutine[Any, Any, T]],
+    note: Callable[[Mapping[str, Any]], object] = lambda _: None,
 ) -> T:
     """Run `main` to its end in a loop of its own; `note` hears of exceptions that nobody took, as they happen.
 

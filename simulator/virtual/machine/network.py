@@ -21,7 +21,9 @@ Deliver = Callable[[Frame | None], None]
 class Pipe:
     """One direction of a link: first in, first out, each frame after its own latency."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, rng: Random, latency_s: tuple[float, float]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, rng: Random, latency_s: tuple[float, float]
+    ) -> None:
         self._loop = loop
         self._rng = rng
         self._latency_s = latency_s
@@ -44,7 +46,9 @@ class Pipe:
             self._held_bytes += len(frame or "")
             return
         arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness + late_s
-        self._last = max(self._last + TICK_S, arrives)  # the loop keeps no order among timers of one instant
+        self._last = max(
+            self._last + TICK_S, arrives
+        )  # the loop keeps no order among timers of one instant
         self._loop.call_at(self._last, self._arrive, frame, context=OUTSIDE)
 
     def hold(self) -> None:
@@ -88,7 +92,11 @@ class Link:
     """One connection: `up` carries to Master, `down` from it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, rng: Random, address: str, latency_s: tuple[float, float]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        rng: Random,
+        address: str,
+        latency_s: tuple[float, float],
     ) -> None:
         self.address = address
         self.served_as: str | None = None

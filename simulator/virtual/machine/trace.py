@@ -88,9 +88,13 @@ class Trace:
                 others = _find_named(actors, entry.detail) - named
                 told = not named or not others
             else:
-                told = entry.actor in named or (not named and not entry.event.endswith(":heartbeat"))
+                told = entry.actor in named or (
+                    not named and not entry.event.endswith(":heartbeat")
+                )
             if told:
-                shown.append(f"{entry.at:12.6f} {entry.actor} {entry.event} {entry.detail or entry.digest}")
+                shown.append(
+                    f"{entry.at:12.6f} {entry.actor} {entry.event} {entry.detail or entry.digest}"
+                )
             if len(shown) == limit:
                 break
         return shown[::-1]
@@ -104,7 +108,9 @@ class Trace:
 def _find_named(actors: set[str], text: str) -> set[str]:
     """Return the actors that a text names; administrators and devices are one actor each, by their namespace."""
     words = set(WORD.findall(text))
-    words |= {"client" for word in words if "-device-" in word} | {"admin" for word in words if "-admin-" in word}
+    words |= {"client" for word in words if "-device-" in word} | {
+        "admin" for word in words if "-admin-" in word
+    }
     return actors & words
 
 
@@ -153,7 +159,11 @@ class TracedTransport:
         """Send an event and return its acknowledgement. Errors: LinkDown, AckLate."""
         self._trace.note(self._actor, f">{event}", data)
         sent = self._clock.monotonic()
-        if self._success is not None and event == "worker:login:status" and data.get("status") == "success":
+        if (
+            self._success is not None
+            and event == "worker:login:status"
+            and data.get("status") == "success"
+        ):
             self._success(data["session_id"], data.get("epoch"))
         answer = await self._inner.call(event, data, timeout_s)
         self._trace.note(self._actor, f"={event}", answer)

@@ -31,7 +31,12 @@ class _LinkSocket:
         link: Link = environ["simulator.link"]
         link.served_as = self._handler.__self__.sid  # type: ignore[attr-defined]  # the handler is a connection's own
         end = ServerEnd(link)
-        self.wait, self.send, self.send_all, self.close = end.wait, end.send, end.send_all, end.close
+        self.wait, self.send, self.send_all, self.close = (
+            end.wait,
+            end.send,
+            end.send_all,
+            end.close,
+        )
         await self._handler(self)
         return ""
 

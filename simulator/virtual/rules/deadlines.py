@@ -97,12 +97,21 @@ class Silence:
         accounts.
         """
         signs = self.of(worker_id)
-        if sent - signs.answered > self._timeout_s:  # it may have been given up and taken in again by one group
+        if (
+            sent - signs.answered > self._timeout_s
+        ):  # it may have been given up and taken in again by one group
             self._may_count.append(self._clock.monotonic())
         signs.answered = max(signs.answered, sent)
         lost = signs.lost
-        if lost and sent < lost[1].monotonic and int(lost[0].wall * 1000) < said_at < int(lost[1].wall * 1000):
-            self._complain("answered_while_lost", f"{worker_id} was answered at {said_at}, while it was given up")
+        if (
+            lost
+            and sent < lost[1].monotonic
+            and int(lost[0].wall * 1000) < said_at < int(lost[1].wall * 1000)
+        ):
+            self._complain(
+                "answered_while_lost",
+                f"{worker_id} was answered at {said_at}, while it was given up",
+            )
 
     def note_arrived(self, worker_id: str) -> None:
         """Note that a sign of life has arrived at Master's door."""
@@ -151,16 +160,24 @@ class Silence:
         for worker_id in lost:
             silent_s = at - self.signs[worker_id].answered
             if silent_s <= self._timeout_s:
-                self._complain("given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago")
+                self._complain(
+                    "given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago"
+                )
         grace_end = self._house.started_at + self._timeout_s + self._grace_s
         early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
         if at < grace_end and early:
-            self._complain("grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end")
+            self._complain(
+                "grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end"
+            )
         if began is None:
             return
         stall_ended = self._house.stall_ended
-        started_at = self._house.started_at  # Master has heard somebody then at the earliest, or when it answered
-        ends = {name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost}
+        started_at = (
+            self._house.started_at
+        )  # Master has heard somebody then at the earliest, or when it answered
+        ends = {
+            name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost
+        }
         held = [name for name in lost if at < ends[name] - EQUAL_S]
         if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
             detail = f"{held} given up {at - stall_ended:.3f} s after Master's own stall"
@@ -173,7 +190,11 @@ class Silence:
         A stall that began before its time was up, or `slack_s` later, leaves it one timeout.
         """
         timeout_s, stalls = self._timeout_s, self._house.stalls
-        ends = [one.ended for one in stalls if heard < one.ended and one.began <= heard + timeout_s + slack_s]
+        ends = [
+            one.ended
+            for one in stalls
+            if heard < one.ended and one.began <= heard + timeout_s + slack_s
+        ]
         return max(heard + HELD_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
 
     def _check_brake(
@@ -184,24 +205,44 @@ class Silence:
         began: float,
         holdings: Sequence[Collection[str]],
     ) -> None:
-        lately, found = [then for then in self._given_up if at - then <= self._timeout_s], list[tuple[int, int]]()
+        lately, found = (
+            [then for then in self._given_up if at - then <= self._timeout_s],
+            list[tuple[int, int]](),
+        )
         for holding in holdings:
             counted = len(lately) + sum(name in holding for name in lost)
-            total = counted + sum(now[name].status != WorkerStatus.OFFLINE for name in holding if name in now)
+            total = counted + sum(
+                now[name].status != WorkerStatus.OFFLINE for name in holding if name in now
+            )
             if counted > len(lately) and total >= 3 and 2 * counted > total:
                 found.append((counted, total))
         # whenever its turns were during this time, Master counts as lately lost what began so lately at least
-        self._given_up = lately + [began] * sum(any(name in holding for holding in holdings) for name in lost)
-        served = {platform for one in holdings for name in one if name in now for platform in now[name].capabilities}
+        self._given_up = lately + [began] * sum(
+            any(name in holding for holding in holdings) for name in lost
+        )
+        served = {
+            platform
+            for one in holdings
+            for name in one
+            if name in now
+            for platform in now[name].capabilities
+        }
         recent = [then for then in self._may_count if at - then <= 2 * self._timeout_s]
-        self._may_count = recent + [began] * sum(not served.isdisjoint(now[name].capabilities) for name in lost)
+        self._may_count = recent + [began] * sum(
+            not served.isdisjoint(now[name].capabilities) for name in lost
+        )
         longest = max(at - self.signs[worker_id].answered for worker_id in lost)
         if found and len(found) == len(holdings) and longest < 2 * self._timeout_s:
-            self._complain("brake_missed", f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s")
+            self._complain(
+                "brake_missed",
+                f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s",
+            )
 
     # -- once a second -------------------------------------------------------------------------------------------
 
-    def check_late(self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool) -> None:
+    def check_late(
+        self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool
+    ) -> None:
         """Check that whoever is silent is given up in time, and that no brake lasts for ever.
 
         A brake that is put on when a worker's time is up lasts one further timeout. If one may have been on already, it
@@ -227,12 +268,15 @@ class Silence:
                 late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
             if late:
                 self._complain(
-                    "given_up_late", f"{worker_id} is {workers[worker_id].status}, silent for {silent_s:.3f} s"
+                    "given_up_late",
+                    f"{worker_id} is {workers[worker_id].status}, silent for {silent_s:.3f} s",
                 )
                 signs.arrived = at
         self._note_chances(overdue, at)
 
-    def check_held(self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch) -> None:
+    def check_held(
+        self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch
+    ) -> None:
         """Check that outsiders neither put a brake on nor keep it on: what holds nothing is no reason for one.
 
         No worker that holds something is held for longer than a brake may, however often it is put on anew; but a
@@ -240,14 +284,26 @@ class Silence:
         was heard since a brake was put on may have been silent then.
         """
         at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
-        alive = [name for name in holding if name in workers and workers[name].status != WorkerStatus.OFFLINE]
-        if watch.brakes > self._brakes and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S:
+        alive = [
+            name
+            for name in holding
+            if name in workers and workers[name].status != WorkerStatus.OFFLINE
+        ]
+        if (
+            watch.brakes > self._brakes
+            and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S
+        ):
             lately = sum(at - then <= once_s + DETECTION_S for then in self._may_count)
             since, put_on_at = [self.of(name).answered for name in alive], watch.put_on_at
-            lost = lately + sum(heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since)
+            lost = lately + sum(
+                heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since
+            )
             total = lately + min(len(alive), self._holding)
             if not 2 * lost > total:
-                self._complain("brake_held", f"a brake is put on: {lost} of {total} that hold something are silent")
+                self._complain(
+                    "brake_held",
+                    f"a brake is put on: {lost} of {total} that hold something are silent",
+                )
         self._brakes, self._holding = watch.brakes, len(alive)
         if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
             return
@@ -255,25 +311,38 @@ class Silence:
             return
         for name in alive:
             signs = self.of(name)
-            heard = signs.arrived if signs.arrived >= house.started_at else house.started_at + self._grace_s
+            heard = (
+                signs.arrived
+                if signs.arrived >= house.started_at
+                else house.started_at + self._grace_s
+            )
             if at > self._find_hold_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
-                self._complain("brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s")
+                self._complain(
+                    "brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s"
+                )
                 signs.arrived = at
 
     def _note_chances(self, overdue: list[str], at: float) -> None:
         stalled_since = self._house.stalled_since
         ran_until = at if stalled_since is None else stalled_since
-        self._chances = [one for one in self._chances if at - one[0] <= 4 * (self._timeout_s + DETECTION_S)]
-        self._chances += [(at, name) for name in overdue if self.signs[name].arrived + self._timeout_s < ran_until]
+        self._chances = [
+            one for one in self._chances if at - one[0] <= 4 * (self._timeout_s + DETECTION_S)
+        ]
+        self._chances += [
+            (at, name) for name in overdue if self.signs[name].arrived + self._timeout_s < ran_until
+        ]
 
     def _may_have_been_braked(self, worker_id: str, moment: float) -> bool:
         """Tell whether a brake that was on at a moment may begin anew for a worker when it ends."""
         earliest = max(moment - self._timeout_s - DETECTION_S, self._house.started_at)
         return any(
-            earliest < then < moment and (name != worker_id or then < self._resumed_at) for then, name in self._chances
+            earliest < then < moment and (name != worker_id or then < self._resumed_at)
+            for then, name in self._chances
         )
 
-    def check_links(self, sessions: Sessions, workers: Mapping[str, WorkerRow], undisturbed_s: float) -> None:
+    def check_links(
+        self, sessions: Sessions, workers: Mapping[str, WorkerRow], undisturbed_s: float
+    ) -> None:
         """Check that each worker's socket stands in the network, and that whoever stays connected has one.
 
         A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
@@ -287,7 +356,10 @@ class Silence:
                 link = find_link(seat.sid)
                 if link is not None and not link.ended_for_master:
                     continue
-                ghost, limit_s = f"{seat.sid} speaks for {worker_id}, and its link has ended", GHOST_S
+                ghost, limit_s = (
+                    f"{seat.sid} speaks for {worker_id}, and its link has ended",
+                    GHOST_S,
+                )
             elif (worker := workers.get(worker_id)) is not None and worker.status == connected:
                 ghost, limit_s = f"{worker_id} is connected by no socket", longest_s
             else:
@@ -315,8 +387,15 @@ def find_taken_late(
         old = before.get(session_id)
         if old is None or began.wall < old.expires_at:
             continue
-        if login.status != old.status and login.status in (SessionStatus.SCANNING, SessionStatus.SUCCESS):
-            taken.append(f"{session_id} became {login.status} {began.wall - old.expires_at:.3f} s after its time")
+        if login.status != old.status and login.status in (
+            SessionStatus.SCANNING,
+            SessionStatus.SUCCESS,
+        ):
+            taken.append(
+                f"{session_id} became {login.status} {began.wall - old.expires_at:.3f} s after its time"
+            )
         elif login.expires_at > old.expires_at:
-            taken.append(f"{session_id} got more time {began.wall - old.expires_at:.3f} s after its time")
+            taken.append(
+                f"{session_id} got more time {began.wall - old.expires_at:.3f} s after its time"
+            )
     return taken

@@ -26,7 +26,9 @@ class Gain:
     kept: str | None = None
 
 
-def find_overloaded(gains: Sequence[Gain], lost: Mapping[str, int], takers: Mapping[str, Taker]) -> Iterator[str]:
+def find_overloaded(
+    gains: Sequence[Gain], lost: Mapping[str, int], takers: Mapping[str, Taker]
+) -> Iterator[str]:
     """Yield what is wrong with where one turn's accounts went, judged by how loads are after it.
 
     When the last account that `other` could have taken went to a worker, that one held no more than `other` did then.
@@ -42,9 +44,17 @@ def find_overloaded(gains: Sequence[Gain], lost: Mapping[str, int], takers: Mapp
             if other_id == worker_id or other.load + lately >= other.max_accounts:
                 continue
             shared = sum(
-                gain.chosen and gain.worker_id == worker_id and gain.platform in other.capabilities for gain in gains
+                gain.chosen and gain.worker_id == worker_id and gain.platform in other.capabilities
+                for gain in gains
             )
-            excess = worker.load - other.load - 1 - (gained[worker_id] - shared) - kept[other_id] - lately
+            excess = (
+                worker.load
+                - other.load
+                - 1
+                - (gained[worker_id] - shared)
+                - kept[other_id]
+                - lately
+            )
             if shared and excess > 0:
                 yield f"{worker_id} holds {worker.load} and was given more, {other_id} holds {other.load}"
 
@@ -56,5 +66,9 @@ def find_uneven(takers: Mapping[str, Taker], movable: Iterable[tuple[str, str]])
             continue
         for other_id, other in sorted(takers.items()):
             room = other.max_accounts - other.load
-            if platform in other.capabilities and room > 0 and takers[worker_id].load - other.load > 1:
+            if (
+                platform in other.capabilities
+                and room > 0
+                and takers[worker_id].load - other.load > 1
+            ):
                 yield f"{worker_id} holds {takers[worker_id].load}, {other_id} holds {other.load}, both take {platform}"

@@ -60,7 +60,9 @@ class View:
     def list_holding(self) -> set[str]:
         """Return the workers that hold something: accounts, or an open login."""
         holding = {worker_id for worker_id, worker in self.workers.items() if worker.load > 0}
-        return holding | {login.worker_id for login in self.logins.values() if login.status in OPEN_SESSION}
+        return holding | {
+            login.worker_id for login in self.logins.values() if login.status in OPEN_SESSION
+        }
 
     def show_takers(self) -> dict[str, Taker]:
         """Return the connected workers with what they hold and the places that they keep for logins."""
@@ -72,7 +74,9 @@ class View:
             and self.accounts[login.account_id].owner != login.worker_id
         )
         return {
-            worker_id: Taker(worker.load + kept[worker_id], worker.max_accounts, worker.capabilities)
+            worker_id: Taker(
+                worker.load + kept[worker_id], worker.max_accounts, worker.capabilities
+            )
             for worker_id, worker in self.workers.items()
             if worker.status == WorkerStatus.CONNECTED
         }
@@ -102,7 +106,11 @@ class Reader:
         """Return the view that follows `view`, of which the tables `dirty` may have changed."""
         accounts, workers = view.accounts, view.workers
         if "accounts" in dirty:
-            rows = list(self.ask("SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts"))
+            rows = list(
+                self.ask(
+                    "SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts"
+                )
+            )
             if rows != self._account_rows:  # many writes change nothing of this
                 self._account_rows = rows
                 accounts = {row[0]: AccountRow(*row[1:]) for row in rows}
@@ -133,5 +141,7 @@ def _read_worker(status: str, load: int, text: str | None) -> WorkerRow:
 def snapshot(path: Path) -> list[tuple[Any, ...]]:
     """Return the rows by which a Master that was started again must equal the one before."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        query = "SELECT id, assigned_worker_id, epoch, status, login_status FROM accounts ORDER BY id"
+        query = (
+            "SELECT id, assigned_worker_id, epoch, status, login_status FROM accounts ORDER BY id"
+        )
         return list(connection.execute(query))

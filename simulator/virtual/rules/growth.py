@@ -40,7 +40,9 @@ class Memory:
             self._undelivered = None, now
 
 
-def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping[str, tuple[int, float]]:
+def _measure(
+    master: Master, workers: int, accounts: int, links: int
+) -> Mapping[str, tuple[int, float]]:
     """Return the size and the bound of each structure. No actor is in more than one namespace of a connection."""
     memory, sockets = master.memory, master.sockets
     farm, sessions, deadlines = memory.farm, memory.sessions, memory.deadlines
@@ -56,10 +58,16 @@ def _measure(master: Master, workers: int, accounts: int, links: int) -> Mapping
         "ends": (len(deadlines.ends), accounts),
         "last_ends": (len(deadlines.last_ends), accounts),
         "handovers": (len(deadlines.handovers), accounts),
-        "former owners": (sum(len(former) for former in deadlines.handovers.values()), accounts * workers),
+        "former owners": (
+            sum(len(former) for former in deadlines.handovers.values()),
+            accounts * workers,
+        ),
         "owed": (sum(len(seat.owed) for seat in sessions.seats.values()), accounts * workers),
         "worker_of_socket": (len(sessions.worker_of_socket), len(sessions.worker_sockets)),
-        "sockets": (len(sessions.worker_sockets) + len(sessions.admins) + len(sessions.clients), links),
+        "sockets": (
+            len(sessions.worker_sockets) + len(sessions.admins) + len(sessions.clients),
+            links,
+        ),
         "lanes": (len(sockets.lanes), links),
         "expected": (len(sockets.expected), 2 * links),
         "connections": (len(sockets.eio.sockets), links),

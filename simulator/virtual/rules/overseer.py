@@ -21,7 +21,12 @@ from simulator.virtual.machine.house import House
 from simulator.virtual.rules.deadlines import Moment, Signs, Silence, find_taken_late
 from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
-from simulator.virtual.rules.parcels import find_misassigned, find_mishandled, find_turned_away, list_closed
+from simulator.virtual.rules.parcels import (
+    find_misassigned,
+    find_mishandled,
+    find_turned_away,
+    list_closed,
+)
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
 """The tables that the rules are about."""
@@ -30,7 +35,12 @@ HEARD_BEATS = 2
 """Who has said nothing for so many intervals between heartbeats gets no account to make loads even."""
 
 ARROWS = {
-    SessionStatus.PENDING: {SessionStatus.SCANNING, SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
+    SessionStatus.PENDING: {
+        SessionStatus.SCANNING,
+        SessionStatus.SUCCESS,
+        SessionStatus.FAILED,
+        SessionStatus.EXPIRED,
+    },
     SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
 }
 """Where a login may go (protocol.md section 4); from an end nowhere."""
@@ -77,8 +87,15 @@ class Overseer:
         """Look after every turn of a new Master, and at what it has done to the file before anybody could look."""
 
         def look(group: Group) -> None:
-            self._together, self._began, self._closed = len(group.items) > 1, _find_beginning(group), list_closed(group)
-            for rule, detail in (*find_mishandled(group, self._view.accounts), *find_turned_away(group)):
+            self._together, self._began, self._closed = (
+                len(group.items) > 1,
+                _find_beginning(group),
+                list_closed(group),
+            )
+            for rule, detail in (
+                *find_mishandled(group, self._view.accounts),
+                *find_turned_away(group),
+            ):
                 self._complain(rule, detail)
             self.look(master)
 
@@ -94,7 +111,9 @@ class Overseer:
         before = self._view
         self._look_unseen()
         self._silence.check_given_up(before.workers, self._view.workers, None)
-        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at after its next turn: now it may be amid one
+        self._house.disk.dirty |= (
+            LOOKED_AT  # its memory is looked at after its next turn: now it may be amid one
+        )
 
     def _look_unseen(self) -> None:
         """Look at what was written when nobody was looking: in how many turns, and when, is not known any more."""
@@ -148,7 +167,11 @@ class Overseer:
                 self._check_choice(before, now)
             self._check_memory(master, now)
             began = None if self._began is None else self._began.monotonic
-            holdings = (before.list_holding(), now.list_holding()) if self._together else (before.list_holding(),)
+            holdings = (
+                (before.list_holding(), now.list_holding())
+                if self._together
+                else (before.list_holding(),)
+            )
             self._silence.check_given_up(before.workers, now.workers, began, *holdings)
         if "login_sessions" in dirty:
             self._check_sessions(before, now)
@@ -157,15 +180,26 @@ class Overseer:
 
     def _check_hands(self, before: View, now: View) -> None:
         gained = set()
-        self.held |= {(name, account.owner) for name, account in now.accounts.items() if account.owner is not None}
+        self.held |= {
+            (name, account.owner)
+            for name, account in now.accounts.items()
+            if account.owner is not None
+        }
         for account_id, account in now.accounts.items():
             old = before.accounts.get(account_id)
             if old is not None and account.epoch < old.epoch:
-                self._complain("epoch_fell", f"{account_id} went from epoch {old.epoch} to {account.epoch}")
-            if account.owner is None or (old is not None and (account.owner, account.epoch) == (old.owner, old.epoch)):
+                self._complain(
+                    "epoch_fell", f"{account_id} went from epoch {old.epoch} to {account.epoch}"
+                )
+            if account.owner is None or (
+                old is not None and (account.owner, account.epoch) == (old.owner, old.epoch)
+            ):
                 continue
             if old is not None and account.epoch <= old.epoch:
-                self._complain("epoch_kept", f"{account_id} went to {account.owner} in epoch {account.epoch} again")
+                self._complain(
+                    "epoch_kept",
+                    f"{account_id} went to {account.owner} in epoch {account.epoch} again",
+                )
             gained.add(account.owner)
             self._check_gain(account_id, account, now.workers.get(account.owner))
         loads = dict.fromkeys(now.workers, 0)
@@ -174,21 +208,36 @@ class Overseer:
                 loads[account.owner] += 1
         for worker_id, worker in now.workers.items():
             if worker.load != loads[worker_id]:
-                self._complain("load_differs", f"{worker_id} is said to hold {worker.load}, holds {loads[worker_id]}")
+                self._complain(
+                    "load_differs",
+                    f"{worker_id} is said to hold {worker.load}, holds {loads[worker_id]}",
+                )
             most: float = worker.max_accounts
             old_worker = before.workers.get(worker_id)
-            if self._together:  # it may have been given them before it said, in the same group, that it takes less
+            if (
+                self._together
+            ):  # it may have been given them before it said, in the same group, that it takes less
                 most = math.inf if old_worker is None else max(most, old_worker.max_accounts)
             if worker_id in gained and loads[worker_id] > most:
-                self._complain("given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}")
+                self._complain(
+                    "given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}"
+                )
 
     def _check_gain(self, account_id: str, account: AccountRow, worker: WorkerRow | None) -> None:
         if account.pinned not in (None, account.owner):
-            self._complain("pin_ignored", f"{account_id} is pinned to {account.pinned}, went to {account.owner}")
+            self._complain(
+                "pin_ignored",
+                f"{account_id} is pinned to {account.pinned}, went to {account.owner}",
+            )
         if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
-            self._complain("given_to_absent", f"{account_id} was given to {account.owner}, which is not connected")
+            self._complain(
+                "given_to_absent",
+                f"{account_id} was given to {account.owner}, which is not connected",
+            )
         elif account.platform not in worker.capabilities:
-            self._complain("given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}")
+            self._complain(
+                "given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}"
+            )
 
     def _check_choice(self, before: View, now: View) -> None:
         """Check that what Master was free to place went to the least loaded worker."""
@@ -199,11 +248,18 @@ class Overseer:
                 lost[old.owner] += 1
             if account.owner is None or (old is not None and account.epoch == old.epoch):
                 continue
-            logins = [login.worker_id for login in before.logins.values() if login.account_id == account_id]
+            logins = [
+                login.worker_id
+                for login in before.logins.values()
+                if login.account_id == account_id
+            ]
             if old is not None and old.pinned == account.pinned and self._may_keep(old, now):
                 evened = True
                 if self._is_logged_in(account_id, now):
-                    self._complain("moved_while_logging_in", f"{account_id} went from {old.owner} to {account.owner}")
+                    self._complain(
+                        "moved_while_logging_in",
+                        f"{account_id} went from {old.owner} to {account.owner}",
+                    )
             gains.append(
                 Gain(
                     account.owner,
@@ -215,7 +271,9 @@ class Overseer:
         if gains:
             takers = now.show_takers()
             if evened:  # of who says nothing lately it is doubtful whether they are there: they get nothing then
-                takers = {name: taker for name, taker in takers.items() if self._was_heard_lately(name)}
+                takers = {
+                    name: taker for name, taker in takers.items() if self._was_heard_lately(name)
+                }
             for detail in find_overloaded(gains, lost, takers):
                 self._complain("not_least_loaded", detail)
 
@@ -228,52 +286,88 @@ class Overseer:
         if began is None:
             return False
         quiet_s = HEARD_BEATS * self._settings.heartbeat_interval_s
-        return self._clock.monotonic() - quiet_s <= answered <= began.monotonic and answered >= self._house.started_at
+        return (
+            self._clock.monotonic() - quiet_s <= answered <= began.monotonic
+            and answered >= self._house.started_at
+        )
 
     @staticmethod
     def _may_keep(old: AccountRow, now: View) -> bool:
         """Tell whether the owner of an account could have kept it."""
         owner = now.workers.get(old.owner or "")
-        return owner is not None and owner.status == WorkerStatus.CONNECTED and old.platform in owner.capabilities
+        return (
+            owner is not None
+            and owner.status == WorkerStatus.CONNECTED
+            and old.platform in owner.capabilities
+        )
 
     @staticmethod
     def _is_logged_in(account_id: str, now: View) -> bool:
         """Tell whether somebody is logging an account in."""
-        return any(login.account_id == account_id and login.status in OPEN_SESSION for login in now.logins.values())
+        return any(
+            login.account_id == account_id and login.status in OPEN_SESSION
+            for login in now.logins.values()
+        )
 
     def _check_memory(self, master: Master, now: View) -> None:
         farm, sessions = master.memory.farm, master.memory.sessions
         known = {one.id: (one.assigned_worker_id, one.epoch) for one in farm.accounts.all()}
-        rows = {account_id: (account.owner, account.epoch) for account_id, account in now.accounts.items()}
+        rows = {
+            account_id: (account.owner, account.epoch)
+            for account_id, account in now.accounts.items()
+        }
         states = {one.id: (one.status.value, one.assigned_accounts) for one in farm.workers.all()}
-        worker_rows = {worker_id: (worker.status, worker.load) for worker_id, worker in now.workers.items()}
+        worker_rows = {
+            worker_id: (worker.status, worker.load) for worker_id, worker in now.workers.items()
+        }
         for what, remembered, stored in (("account", known, rows), ("worker", states, worker_rows)):
             if remembered != stored:
                 apart = sorted({*remembered.items()} ^ {*stored.items()}, key=str)
                 self._complain("memory_differs", f"{what}s of memory or file alone: {apart}")
         for account_id, account in now.accounts.items():
-            if account.owner is not None and account_id not in farm.accounts.list_keys("owner", account.owner):
-                self._complain("memory_differs", f"{account_id} is not listed among those of {account.owner}")
+            if account.owner is not None and account_id not in farm.accounts.list_keys(
+                "owner", account.owner
+            ):
+                self._complain(
+                    "memory_differs", f"{account_id} is not listed among those of {account.owner}"
+                )
         for sid, worker_id in sessions.worker_of_socket.items():
             if sessions.seats[worker_id].sid != sid:
-                self._complain("ghost_socket", f"{sid} speaks for {worker_id}, whose socket is another")
-        if len({seat.sid for seat in sessions.seats.values() if seat.sid}) != len(sessions.worker_of_socket):
+                self._complain(
+                    "ghost_socket", f"{sid} speaks for {worker_id}, whose socket is another"
+                )
+        if len({seat.sid for seat in sessions.seats.values() if seat.sid}) != len(
+            sessions.worker_of_socket
+        ):
             self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
 
     def _check_logins(self, master: Master, now: View) -> None:
         memory = master.memory
-        known = {one.id: (one.account_id, one.status.value, one.expires_at) for one in memory.farm.logins.all()}
-        rows = {name: (login.account_id, login.status, login.expires_at) for name, login in now.logins.items()}
+        known = {
+            one.id: (one.account_id, one.status.value, one.expires_at)
+            for one in memory.farm.logins.all()
+        }
+        rows = {
+            name: (login.account_id, login.status, login.expires_at)
+            for name, login in now.logins.items()
+        }
         if known != rows:
             apart = sorted({*known.items()} ^ {*rows.items()})
             self._complain("memory_differs", f"logins of memory or file alone: {apart}")
-        if memory.deadlines.expiries != {name: login.expires_at for name, login in now.logins.items()}:
-            self._complain("memory_differs", f"open logins end at {memory.deadlines.expiries}, by the file {rows}")
+        if memory.deadlines.expiries != {
+            name: login.expires_at for name, login in now.logins.items()
+        }:
+            self._complain(
+                "memory_differs",
+                f"open logins end at {memory.deadlines.expiries}, by the file {rows}",
+            )
 
     def _check_sessions(self, before: View, now: View) -> None:
         """Check what became of the login sessions; ended ones are forgotten."""
         if self._began is not None:
-            for detail in find_taken_late(before.logins, now.logins, self._began, Moment.read(self._clock)):
+            for detail in find_taken_late(
+                before.logins, now.logins, self._began, Moment.read(self._clock)
+            ):
                 self._complain("taken_after_deadline", detail)
         opened: dict[str, str] = {}
         for session_id, login in list(now.logins.items()):
@@ -282,19 +376,33 @@ class Overseer:
             if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
                 self._complain("login_arrow", f"{session_id} went from {was} to {status}")
             if status == SessionStatus.SUCCESS and session_id not in self._reported:
-                self._complain("success_of_another", f"{session_id} is a success that {login.worker_id} never reported")
-            account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
-            if status == SessionStatus.SUCCESS and account is not None and epoch is not None and epoch < account.epoch:
                 self._complain(
-                    "old_epoch_taken", f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}"
+                    "success_of_another",
+                    f"{session_id} is a success that {login.worker_id} never reported",
+                )
+            account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
+            if (
+                status == SessionStatus.SUCCESS
+                and account is not None
+                and epoch is not None
+                and epoch < account.epoch
+            ):
+                self._complain(
+                    "old_epoch_taken",
+                    f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}",
                 )
             if status not in OPEN_SESSION:
                 if self._closed is not None and session_id not in self._closed:
-                    self._complain("login_untold", f"{session_id} of {account_id} is {status}, and nobody is told")
+                    self._complain(
+                        "login_untold",
+                        f"{session_id} of {account_id} is {status}, and nobody is told",
+                    )
                 del now.logins[session_id]
                 continue
             if account_id in opened:
-                self._complain("two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}")
+                self._complain(
+                    "two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}"
+                )
             opened[account_id] = session_id
 
     # -- once a second -------------------------------------------------------------------------------------------
@@ -306,14 +414,19 @@ class Overseer:
             return
         watch = master.memory.watch
         self.brakes = max(self.brakes, watch.brakes)
-        self._silence.check_late(self._view.workers, undisturbed_s, braked=watch.brake_until is not None)
+        self._silence.check_late(
+            self._view.workers, undisturbed_s, braked=watch.brake_until is not None
+        )
         self._silence.check_held(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:
         """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
         now = self._reader.read(self._view, {"accounts", "workers"})
-        busy = {row[0] for row in self._reader.ask("SELECT id FROM accounts WHERE login_status = 'logging_in'")}
+        busy = {
+            row[0]
+            for row in self._reader.ask("SELECT id FROM accounts WHERE login_status = 'logging_in'")
+        }
         movable = [
             (account.owner, account.platform)
             for account_id, account in now.accounts.items()

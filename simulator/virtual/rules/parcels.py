@@ -32,25 +32,36 @@ def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[
             row = before.get(account_id)
             known = epochs.get(account_id, 0 if row is None else row.epoch)
             if account.epoch > known + 1:
-                yield "handed_twice", f"{account_id} went from epoch {known} to {account.epoch} in one turn"
+                yield (
+                    "handed_twice",
+                    f"{account_id} went from epoch {known} to {account.epoch} in one turn",
+                )
             epochs[account_id] = account.epoch
         for handout in done.turn.handouts:
             worker = draft.workers.changed.get(handout.worker_id)
             if handout.epochs and worker is not None and worker.status is WorkerStatus.OFFLINE:
                 given = ", ".join(sorted(handout.epochs))
-                yield "assigned_to_lost", f"{given} handed out to {handout.worker_id}, which the same turn gives up"
+                yield (
+                    "assigned_to_lost",
+                    f"{given} handed out to {handout.worker_id}, which the same turn gives up",
+                )
 
 
 def find_turned_away(group: Group) -> Iterator[Broken]:
     """Yield the workers that a group takes in and gives up as well, though they did not say goodbye in it."""
     came, left = set[str | None](), set[str]()
     for done in group.done:
-        came |= {one.content.workerId for one in done.turn.parcels if isinstance(one.content, Registered)}
+        came |= {
+            one.content.workerId for one in done.turn.parcels if isinstance(one.content, Registered)
+        }
         left |= {item.event.worker_id for item in done.items if isinstance(item.event, Goodbye)}
     for worker_id in came - left - {None}:
         worker = group.draft.workers.changed.get(worker_id or "")
         if worker is not None and worker.status is WorkerStatus.OFFLINE:
-            yield "given_up_as_it_came", f"{worker_id} registered and was given up for its silence at once"
+            yield (
+                "given_up_as_it_came",
+                f"{worker_id} registered and was given up for its silence at once",
+            )
 
 
 def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
@@ -65,10 +76,20 @@ def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
             continue
         for shown in content.accounts or ():
             account = farm.accounts.get(shown["id"])
-            if account is None or (account.assigned_worker_id, account.epoch) != (worker_id, shown["epoch"]):
-                yield "assigned_to_other", f"{shown['id']} of epoch {shown['epoch']} is sent to {worker_id}"
+            if account is None or (account.assigned_worker_id, account.epoch) != (
+                worker_id,
+                shown["epoch"],
+            ):
+                yield (
+                    "assigned_to_other",
+                    f"{shown['id']} of epoch {shown['epoch']} is sent to {worker_id}",
+                )
 
 
 def list_closed(group: Group) -> set[str]:
     """Return the logins of which administrators are told that they have ended."""
-    return {parcel.content.session_id for parcel in group.parcels if isinstance(parcel.content, CLOSINGS)}
+    return {
+        parcel.content.session_id
+        for parcel in group.parcels
+        if isinstance(parcel.content, CLOSINGS)
+    }

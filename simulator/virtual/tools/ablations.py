@@ -71,8 +71,13 @@ def _without_epochs(stack: ExitStack) -> None:
 
     conditions = stored._conditions
     stack.enter_context(patch.object(stored, "_conditions", require_key_only))
-    stack.enter_context(patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)}))
-    for name in ("_update_of", "_remove_from"):  # what they have made with the guard is not to be used
+    stack.enter_context(
+        patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)})
+    )
+    for name in (
+        "_update_of",
+        "_remove_from",
+    ):  # what they have made with the guard is not to be used
         stack.enter_context(patch.object(stored, name, getattr(stored, name).__wrapped__))
     _replace_operation(stack, "worker:login:status", take_anyway)
 
@@ -189,7 +194,9 @@ def _apply_before_commit(stack: ExitStack) -> None:
     async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
         await write(connection, behind[id(draft)], draft)  # type: ignore[arg-type]
 
-    def announce_difference(draft: Draft) -> Any:  # comes after the commit, before the draft is applied once more
+    def announce_difference(
+        draft: Draft,
+    ) -> Any:  # comes after the commit, before the draft is applied once more
         behind.pop(id(draft)).restore(draft)
         return announce(draft)
 
@@ -246,9 +253,15 @@ def _publish_before_commit(stack: ExitStack) -> None:
 
     async def publish(self: Turns, group: Any) -> None:
         for done in group.done:
-            early = [parcel for parcel in done.turn.parcels if isinstance(parcel.content, NewNotification)]
+            early = [
+                parcel
+                for parcel in done.turn.parcels
+                if isinstance(parcel.content, NewNotification)
+            ]
             if early:
-                done.turn.parcels[:] = [parcel for parcel in done.turn.parcels if parcel not in early]
+                done.turn.parcels[:] = [
+                    parcel for parcel in done.turn.parcels if parcel not in early
+                ]
                 await self._publisher.publish(early)
 
     _after_deciding(stack, publish)
@@ -343,9 +356,13 @@ def _replace_operation(stack: ExitStack, event: str, new: Any) -> None:
 
 
 ABLATIONS: dict[str, Ablation] = {
-    "epoch_check": Ablation("reports of state from an earlier epoch change nothing", _without_epochs),
+    "epoch_check": Ablation(
+        "reports of state from an earlier epoch change nothing", _without_epochs
+    ),
     "dedup_key": Ablation("a message that is reported again is stored once", _without_dedup),
-    "own_stop": Ablation("a worker that hears nothing stops before Master gives its accounts away", _without_lease),
+    "own_stop": Ablation(
+        "a worker that hears nothing stops before Master gives its accounts away", _without_lease
+    ),
     "restart_grace": Ablation("nobody is lost because Master was away", _without_grace),
     "brake": Ablation("where most fall silent at once it is more likely us", _without_brake),
     "transactions": Ablation("what belongs together is stored together", _without_transactions),
@@ -353,29 +370,51 @@ ABLATIONS: dict[str, Ablation] = {
     "capacity_check": Ablation("nobody is given more than it takes", _without_capacity),
     "supersede": Ablation("one open login per account", _without_supersede),
     "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
-    "handover_wait": Ablation("a new owner waits until the former one has heard of it", _without_handover),
+    "handover_wait": Ablation(
+        "a new owner waits until the former one has heard of it", _without_handover
+    ),
     "memory_after_commit": Ablation("memory never runs ahead of the file", _apply_before_commit),
-    "login_deadline": Ablation("every login ends", _replaced(Deadlines, "find_overdue", lambda *_: [])),
+    "login_deadline": Ablation(
+        "every login ends", _replaced(Deadlines, "find_overdue", lambda *_: [])
+    ),
     "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
-    "may_move": Ablation("what is pinned or being logged in is not moved to make loads even", _without_rest),
+    "may_move": Ablation(
+        "what is pinned or being logged in is not moved to make loads even", _without_rest
+    ),
     "stall_check": Ablation(
-        "nobody is lost because Master itself stood still", _replaced(Sessions, "list_stalls", lambda *_: [])
+        "nobody is lost because Master itself stood still",
+        _replaced(Sessions, "list_stalls", lambda *_: []),
     ),
     "hold_end": Ablation(
         "no brake holds a dead worker for ever, however often it is put on anew",
         _replaced(liveness, "may_be_held", lambda *_: True),
     ),
     "holders": Ablation(
-        "whoever holds nothing is no reason for a brake", _replaced(silence, "holds_something", lambda *_: True)
+        "whoever holds nothing is no reason for a brake",
+        _replaced(silence, "holds_something", lambda *_: True),
     ),
     "brake_end": Ablation("who is still silent after the brake is given up", _without_brake_end),
-    "deadline_check": Ablation("nothing is taken of a login whose time is up", _without_deadline_check),
-    "login_owner_check": Ablation("only the worker that was given a login reports of it", _without_login_owner),
-    "holder_check": Ablation("messages are taken from workers that hold or held the account", _without_holders),
-    "told_after_commit": Ablation("nobody is told what a crash then undoes", _publish_before_commit),
+    "deadline_check": Ablation(
+        "nothing is taken of a login whose time is up", _without_deadline_check
+    ),
+    "login_owner_check": Ablation(
+        "only the worker that was given a login reports of it", _without_login_owner
+    ),
+    "holder_check": Ablation(
+        "messages are taken from workers that hold or held the account", _without_holders
+    ),
+    "told_after_commit": Ablation(
+        "nobody is told what a crash then undoes", _publish_before_commit
+    ),
     "thrown_away_draft": Ablation("what is refused changes nothing", _refused_is_kept),
-    "heartbeat_waits": Ablation("nobody acts on for an answer that is wrong a moment later", _heartbeats_do_not_wait),
-    "one_plan": Ablation("an account is never given to a worker that the same turn gives up", _plan_one_by_one),
-    "loaded_anew": Ablation("memory is what a commit that failed may have stored", _without_loading),
+    "heartbeat_waits": Ablation(
+        "nobody acts on for an answer that is wrong a moment later", _heartbeats_do_not_wait
+    ),
+    "one_plan": Ablation(
+        "an account is never given to a worker that the same turn gives up", _plan_one_by_one
+    ),
+    "loaded_anew": Ablation(
+        "memory is what a commit that failed may have stored", _without_loading
+    ),
 }
 """Name -> a safeguard."""

@@ -133,7 +133,10 @@ def run_shrink(arguments: Sequence[str]) -> int:
 
 def run_replay(arguments: Sequence[str]) -> int:
     """Play a record again and compare."""
-    parser = Parser(prog=f"{COMMAND} replay", description="Play again what --trace has written, and compare each line.")
+    parser = Parser(
+        prog=f"{COMMAND} replay",
+        description="Play again what --trace has written, and compare each line.",
+    )
     parser.add_argument("file", type=Path, metavar="FILE")
     path = parser.parse_args(arguments).file
     again, console = replay(path), Console(emoji=False)
@@ -148,7 +151,9 @@ def tell_replay(again: Replay) -> str:
         written, here = again.version or "a version that does not say which", show_version()
         why = "" if written == here else f"; the record is of {written}, this is {here}"
         return again.difference + why
-    return "the same, line by line" + (", as far as it goes: its run was stopped" if again.stopped else "")
+    return "the same, line by line" + (
+        ", as far as it goes: its run was stopped" if again.stopped else ""
+    )
 
 
 def run_ablate(arguments: Sequence[str]) -> int:
@@ -156,23 +161,32 @@ def run_ablate(arguments: Sequence[str]) -> int:
     given = build_ablate_parser().parse_args(arguments)
     names = list(ABLATIONS) if given.only is None else given.only.split(",")
     if unknown := [name for name in names if name not in ABLATIONS]:
-        raise ScenarioTrouble(f"--only: there is no safeguard {unknown[0]!r}; known are {', '.join(ABLATIONS)}")
+        raise ScenarioTrouble(
+            f"--only: there is no safeguard {unknown[0]!r}; known are {', '.join(ABLATIONS)}"
+        )
     seeds, jobs = read_seeds(given.seeds), read_jobs(given.jobs)
     console, blind = Console(emoji=False), []
     for name in names:
         played, rules = ablate(name, seeds, jobs, first=given.first)
         caught = sum(rules.values())
         most = ", ".join(sorted(rules, key=lambda rule: -rules[rule])[:3])
-        say(console, f"{name:20} {caught:4} of {played} seeds {('noticed: ' + most) if caught else 'NEVER NOTICED'}")
+        say(
+            console,
+            f"{name:20} {caught:4} of {played} seeds {('noticed: ' + most) if caught else 'NEVER NOTICED'}",
+        )
         if not caught:
             blind.append(name)
     return 1 if blind else 0
 
 
-def ablate(name: str, seeds: Sequence[int], jobs: int, *, first: bool) -> tuple[int, dict[str, int]]:
+def ablate(
+    name: str, seeds: Sequence[int], jobs: int, *, first: bool
+) -> tuple[int, dict[str, int]]:
     """Play seeds without a safeguard; return how many, and how often each rule was the first to break."""
     played, rules = 0, dict[str, int]()
-    with closing(play_all([replace(Task(seed), ablation=name) for seed in seeds], jobs)) as outcomes:
+    with closing(
+        play_all([replace(Task(seed), ablation=name) for seed in seeds], jobs)
+    ) as outcomes:
         for outcome in outcomes:
             played += 1
             if outcome.violations:

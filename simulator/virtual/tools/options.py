@@ -48,7 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_options(parser)
     add = parser.add_argument
     add("--seed", type=int, metavar="N", help=f"of all randomness of one run, default {DAY.seed}")
-    add("--trace", type=Path, metavar="FILE", help="one run only: write everything that was said, line by line")
+    add(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="one run only: write everything that was said, line by line",
+    )
     add("--report", type=Path, metavar="FILE", help="one run only: write a page with plots")
     add(
         "--seeds",
@@ -57,7 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
         "options above only --hours and --faults go with it",
     )
     add("--jobs", type=int, metavar="N", help="with --seeds: processes, default 1")
-    add("--keep-going", action="store_true", help="with --seeds: do not stop at the first seed that fails")
+    add(
+        "--keep-going",
+        action="store_true",
+        help="with --seeds: do not stop at the first seed that fails",
+    )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser
 
@@ -70,10 +79,25 @@ def build_shrink_parser() -> argparse.ArgumentParser:
         "options with which it failed: the command that a failing run prints has them.",
     )
     add = parser.add_argument
-    add("--seed", type=int, required=True, metavar="N", help="the seed that fails: one of --seeds, or with --single")
-    add("--single", action="store_true", help=f"the run is `{COMMAND} --seed N ...`, not one of --seeds")
+    add(
+        "--seed",
+        type=int,
+        required=True,
+        metavar="N",
+        help="the seed that fails: one of --seeds, or with --single",
+    )
+    add(
+        "--single",
+        action="store_true",
+        help=f"the run is `{COMMAND} --seed N ...`, not one of --seeds",
+    )
     _add_run_options(parser, "with --single: ")
-    add("--trace", type=Path, metavar="FILE", help="where the small run's record goes, default shrunk-N.jsonl")
+    add(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="where the small run's record goes, default shrunk-N.jsonl",
+    )
     return parser
 
 
@@ -83,7 +107,12 @@ def _add_run_options(parser: argparse.ArgumentParser, when: str = "") -> None:
     add("--accounts", type=int, metavar="N", help=f"{when}default four per worker")
     add("--admins", type=int, metavar="N", help=f"{when}default {DAY.admins}")
     add("--clients", type=int, metavar="N", help=f"{when}devices, default {DAY.clients}")
-    add("--rate", type=float, metavar="R", help=f"{when}messages per second in all, default {DAY.rate_per_s:g}")
+    add(
+        "--rate",
+        type=float,
+        metavar="R",
+        help=f"{when}messages per second in all, default {DAY.rate_per_s:g}",
+    )
     add(
         "--hours",
         type=float,
@@ -95,7 +124,9 @@ def _add_run_options(parser: argparse.ArgumentParser, when: str = "") -> None:
 
 def build_ablate_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator virtual ablate`."""
-    parser = Parser(prog=f"{COMMAND} ablate", description="Take Master's safeguards away one by one.")
+    parser = Parser(
+        prog=f"{COMMAND} ablate", description="Take Master's safeguards away one by one."
+    )
     add = parser.add_argument
     add("--seeds", default="0..199", metavar="A..B", help="default %(default)s")
     add("--jobs", type=int, default=1, metavar="N", help="processes, default 1")
@@ -113,9 +144,13 @@ def read_faults(written: str) -> tuple[str, ...]:
         return tuple(FAULTS) if written == "all" else ()
     names = tuple(dict.fromkeys(name.strip() for name in written.split(",") if name.strip()))
     if not names:
-        raise ScenarioTrouble(f"--faults is {written!r}, which names no fault; for none of them say none")
+        raise ScenarioTrouble(
+            f"--faults is {written!r}, which names no fault; for none of them say none"
+        )
     if unknown := [name for name in names if name not in FAULTS]:
-        raise ScenarioTrouble(f"--faults: there is no fault {unknown[0]!r}; known are all, none, {', '.join(FAULTS)}")
+        raise ScenarioTrouble(
+            f"--faults: there is no fault {unknown[0]!r}; known are all, none, {', '.join(FAULTS)}"
+        )
     return names
 
 
@@ -126,7 +161,9 @@ def read_seeds(written: str) -> range:
         raise ScenarioTrouble(f"--seeds is {written!r}; allowed is 7 or 0..999")
     first, last = int(found[1]), int(found[2] or found[1])
     if not 0 <= last - first < 10_000_000:
-        raise ScenarioTrouble(f"--seeds is {written!r}; allowed are up to ten million, the lower one first")
+        raise ScenarioTrouble(
+            f"--seeds is {written!r}; allowed are up to ten million, the lower one first"
+        )
     return range(first, last + 1)
 
 
@@ -138,17 +175,27 @@ def read_jobs(written: int | None) -> int:
 def read_single(given: argparse.Namespace) -> Plan:
     """Return the plan of one run. Errors: ScenarioTrouble."""
     refuse(given, ("jobs", "keep_going"), "is for --seeds: this is one run")
-    changes = {name: getattr(given, flag) for flag, name in RUN_FLAGS.items() if getattr(given, flag) is not None}
-    scenario = change_scenario(DAY, changes, {name: f"--{flag}" for flag, name in RUN_FLAGS.items()})
+    changes = {
+        name: getattr(given, flag)
+        for flag, name in RUN_FLAGS.items()
+        if getattr(given, flag) is not None
+    }
+    scenario = change_scenario(
+        DAY, changes, {name: f"--{flag}" for flag, name in RUN_FLAGS.items()}
+    )
     require_between(1, 5_000, scenario.workers, "--workers")
-    hours = HOURS if given.hours is None else require_between(0.01, LONGEST_H, given.hours, "--hours")
+    hours = (
+        HOURS if given.hours is None else require_between(0.01, LONGEST_H, given.hours, "--hours")
+    )
     return plan_run(scenario, hours, read_faults(given.faults))
 
 
 def read_swarm(given: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
     """Return seeds of a swarm as they are to be played. Errors: ScenarioTrouble."""
     refuse(given, DRAWN, "is for one run: each seed of a swarm draws its own")
-    hours = None if given.hours is None else require_between(0.01, MOST_SWARM_H, given.hours, "--hours")
+    hours = (
+        None if given.hours is None else require_between(0.01, MOST_SWARM_H, given.hours, "--hours")
+    )
     faults = read_faults(given.faults)
     return [Task(seed, faults, hours) for seed in seeds]
 
@@ -176,7 +223,9 @@ def refuse(given: argparse.Namespace, flags: Iterable[str], why: str) -> None:
 def name_single(given: argparse.Namespace, seed: int) -> tuple[str, str]:
     """Return the command that plays exactly this run again, and the one that makes it small."""
     words = ["--seed", str(seed), *_name_options(given, (*DRAWN, "hours"))]
-    return shlex.join([*COMMAND.split(), *words]), shlex.join([*COMMAND.split(), "shrink", "--single", *words])
+    return shlex.join([*COMMAND.split(), *words]), shlex.join(
+        [*COMMAND.split(), "shrink", "--single", *words]
+    )
 
 
 def name_swarm(given: argparse.Namespace, seed: int) -> tuple[str, str]:

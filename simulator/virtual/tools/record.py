@@ -32,16 +32,21 @@ def show_plan(plan: Plan) -> dict[str, Any]:
 def read_plan(shown: dict[str, Any]) -> Plan:
     """Return the plan that `show_plan` has shown. Errors: ScenarioTrouble."""
     try:
-        scenario = change_scenario(Scenario(), {k: v for k, v in shown["scenario"].items() if v is not None})
+        scenario = change_scenario(
+            Scenario(), {k: v for k, v in shown["scenario"].items() if v is not None}
+        )
         gaps_s = {
-            name: _read_seconds(gap, f"the gap of {name}", SHORTEST_GAP_S) for name, gap in shown["gaps_s"].items()
+            name: _read_seconds(gap, f"the gap of {name}", SHORTEST_GAP_S)
+            for name, gap in shown["gaps_s"].items()
         }
         chaos_s = _read_seconds(shown["chaos_s"], "chaos_s", 1.0)
         plan = Plan(shown["seed"], scenario, chaos_s, gaps_s, dict(shown["settings"].items()))
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise ScenarioTrouble(f"this is no plan of a virtual run: {fault!r}") from None
     if type(plan.seed) is not int or plan.seed != scenario.seed:
-        raise ScenarioTrouble(f"the plan's seed is {plan.seed!r}, its scenario's {scenario.seed!r}; they are the same")
+        raise ScenarioTrouble(
+            f"the plan's seed is {plan.seed!r}, its scenario's {scenario.seed!r}; they are the same"
+        )
     if unknown := sorted(set(plan.gaps_s) - set(FAULTS)):
         raise ScenarioTrouble(f"this version knows no fault {', '.join(unknown)}")
     require_between(1, 5_000, scenario.workers, "workers")
@@ -219,7 +224,9 @@ def read_head(line: bytes, path: Path) -> tuple[Plan, str]:
         head = orjson.loads(line)
         return read_plan(head["plan"]), str(head.get("version", ""))
     except (ValueError, KeyError, TypeError):
-        raise ScenarioTrouble(f"{path} is no record of a virtual run (--trace writes one)") from None
+        raise ScenarioTrouble(
+            f"{path} is no record of a virtual run (--trace writes one)"
+        ) from None
 
 
 def replay(path: Path) -> Replay:

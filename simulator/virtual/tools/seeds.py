@@ -90,7 +90,10 @@ class Sums:
         """Return everything that must happen sometimes, with how often it did."""
         rows = [(f"fault {name}", self.faults[name]) for name in sorted(faults)]
         if "master_kill" in faults:
-            rows += [(f"killed {moment}", self.faults[f"kill_{moment}"]) for moment in (*MOMENTS, "start")]
+            rows += [
+                (f"killed {moment}", self.faults[f"kill_{moment}"])
+                for moment in (*MOMENTS, "start")
+            ]
         if set(faults) == set(FAULTS):
             rows += [(f"refusal {code}", self.refusals[code]) for code in REFUSALS]
             rows.append(("brake", self.brakes))
@@ -132,8 +135,12 @@ def play_all(tasks: Iterable[Task], jobs: int) -> Generator[Outcome, None, None]
                 yield outcomes.next(SEED_LIMIT_S)
             except StopIteration:
                 return
-            except multiprocessing.TimeoutError:  # the pool waits for ever for what a process that died was playing
-                raise StartTrouble(f"no seed has ended for {SEED_LIMIT_S} s: did a process die?") from None
+            except (
+                multiprocessing.TimeoutError
+            ):  # the pool waits for ever for what a process that died was playing
+                raise StartTrouble(
+                    f"no seed has ended for {SEED_LIMIT_S} s: did a process die?"
+                ) from None
 
 
 def _open_pool(jobs: int, folder: str) -> Pool:
@@ -154,7 +161,9 @@ def _begin_process(folder: str) -> None:
     tempfile.tempdir = folder
 
 
-def run_seeds(tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True) -> Sums:
+def run_seeds(
+    tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True
+) -> Sums:
     """Play seeds until one fails, or all, or until Ctrl-C; `tell` hears of each. Returns the sums so far."""
     sums, began = Sums(), perf_counter()
     try:

@@ -43,17 +43,27 @@ class Shrinking:
         return True
 
     def _drop_faults(self) -> bool:
-        dropped = [name for name in sorted(self.plan.gaps_s) if self._take(self.plan.without(name), f"without {name}")]
+        dropped = [
+            name
+            for name in sorted(self.plan.gaps_s)
+            if self._take(self.plan.without(name), f"without {name}")
+        ]
         return bool(dropped)
 
     def _drop_actors(self) -> bool:
         smaller = False
         for name, fewest in FEWEST.items():
-            count = self.plan.scenario.account_count if name == "accounts" else getattr(self.plan.scenario, name)
+            count = (
+                self.plan.scenario.account_count
+                if name == "accounts"
+                else getattr(self.plan.scenario, name)
+            )
             for fewer in dict.fromkeys((fewest, (fewest + count) // 2, count - 1)):
                 if not fewest <= fewer < count:
                     continue
-                changed = replace(self.plan, scenario=change_scenario(self.plan.scenario, {name: fewer}))
+                changed = replace(
+                    self.plan, scenario=change_scenario(self.plan.scenario, {name: fewer})
+                )
                 if self._take(changed, f"with {fewer} {name}"):
                     smaller = True
                     break
@@ -62,6 +72,8 @@ class Shrinking:
     def _drop_time(self) -> bool:
         for share in CUTS:
             chaos_s = self.plan.chaos_s * share
-            if chaos_s >= SHORTEST_S and self._take(replace(self.plan, chaos_s=chaos_s), f"within {chaos_s:.0f} s"):
+            if chaos_s >= SHORTEST_S and self._take(
+                replace(self.plan, chaos_s=chaos_s), f"within {chaos_s:.0f} s"
+            ):
                 return True
         return False

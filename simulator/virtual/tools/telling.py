@@ -24,7 +24,11 @@ def say(console: Console, line: str) -> None:
 def tell_outcome(outcome: Outcome) -> list[str]:
     """Return what came of a run, line by line."""
     counts, speed = outcome.counts, outcome.simulated_s / max(0.001, outcome.wall_s)
-    faults = sum(count for name, count in outcome.faults.items() if name != "heal" and not name.startswith("kill_"))
+    faults = sum(
+        count
+        for name, count in outcome.faults.items()
+        if name != "heal" and not name.startswith("kill_")
+    )
     return [
         f"seed {outcome.seed}: {outcome.simulated_s:,.0f} virtual s in {outcome.wall_s:,.1f} s, {speed:,.0f} times",
         f"{counts.get('heartbeats', 0):,} heartbeats, {counts.get('logins_succeeded', 0):,} logins, "
@@ -37,7 +41,9 @@ def tell_outcome(outcome: Outcome) -> list[str]:
 
 def show_outcome(console: Console, outcome: Outcome, again: str, smaller: str = "") -> None:
     """Print what came of a run, and of a failing one how it came to it."""
-    verdict = f"{outcome.violations} violations" if outcome.violations else "No invariant was violated."
+    verdict = (
+        f"{outcome.violations} violations" if outcome.violations else "No invariant was violated."
+    )
     for line in [*tell_outcome(outcome), verdict]:
         say(console, line)
     if outcome.violations:
@@ -47,9 +53,14 @@ def show_outcome(console: Console, outcome: Outcome, again: str, smaller: str = 
 def show_failure(console: Console, outcome: Outcome, again: str, smaller: str = "") -> None:
     """Print the first violations with what led to them, and the commands that play the run again and make it small."""
     lines = [f"seed {outcome.seed}, version {show_version()}, trace {outcome.trace_hash}"]
-    lines += [f"  {one['at']:12.3f} {one['rule']}: {one['detail']}" for one in outcome.details[:SHOWN]]
+    lines += [
+        f"  {one['at']:12.3f} {one['rule']}: {one['detail']}" for one in outcome.details[:SHOWN]
+    ]
     if outcome.last_events:
-        lines += ["before the first one, as far as it and its actors go:", *(f"  {e}" for e in outcome.last_events)]
+        lines += [
+            "before the first one, as far as it and its actors go:",
+            *(f"  {e}" for e in outcome.last_events),
+        ]
     lines.append(f"again: {again}")
     if smaller:
         lines.append(f"smaller: {smaller}")

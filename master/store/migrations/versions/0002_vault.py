@@ -23,13 +23,19 @@ def upgrade() -> None:
         for row_id, text in connection.exec_driver_sql(query).all():
             assert vault is not None, "an old file is upgraded with keys at hand"
             content = orjson.dumps(text) if column == "password" else text.encode()
-            kept = None if _is_empty(content) else vault.seal_with(vault.writing, f"{table}.{column}", row_id, content)
+            kept = (
+                None
+                if _is_empty(content)
+                else vault.seal_with(vault.writing, f"{table}.{column}", row_id, content)
+            )
             connection.exec_driver_sql(
                 f"UPDATE {table} SET {column} = ? WHERE id = ?",  # noqa: S608
                 (kept, row_id),
             )
     if not context.config.attributes["fresh"]:  # free pages may still hold what was just sealed
-        connection.exec_driver_sql("INSERT INTO counters (name, value) VALUES ('plain_text_left', 1)")
+        connection.exec_driver_sql(
+            "INSERT INTO counters (name, value) VALUES ('plain_text_left', 1)"
+        )
 
 
 def _is_empty(content: bytes) -> bool:

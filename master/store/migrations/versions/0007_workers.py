@@ -50,12 +50,16 @@ def upgrade() -> None:
     for (account_id,) in connection.exec_driver_sql(query).all():
         sealed |= _seal_profile(connection, vault, account_id)
     if sealed:  # free pages may still hold what was just sealed
-        connection.exec_driver_sql("INSERT OR REPLACE INTO counters (name, value) VALUES ('plain_text_left', 1)")
+        connection.exec_driver_sql(
+            "INSERT OR REPLACE INTO counters (name, value) VALUES ('plain_text_left', 1)"
+        )
 
 
 def _seal_profile(connection: Any, vault: Any, account_id: str) -> bool:
     """Seal an account's profile where it tells more than people may see; return whether it does."""
-    row = connection.exec_driver_sql("SELECT user_info FROM accounts WHERE id = ?", (account_id,)).first()
+    row = connection.exec_driver_sql(
+        "SELECT user_info FROM accounts WHERE id = ?", (account_id,)
+    ).first()
     try:
         profile = orjson.loads(row[0])
     except orjson.JSONDecodeError:

@@ -13,7 +13,16 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-FIELDS = ("worker_id", "command", "args", "env", "proxy_id", "max_accounts", "auto_start", "auto_restart")
+FIELDS = (
+    "worker_id",
+    "command",
+    "args",
+    "env",
+    "proxy_id",
+    "max_accounts",
+    "auto_start",
+    "auto_restart",
+)
 CONFIGS = table("worker_configs", *map(column, (*FIELDS, "seal")))
 COUNTERS = table("counters", column("name"))
 UNPROVEN = "configs_unproven"
@@ -29,11 +38,21 @@ def upgrade() -> None:
         return
     for row in connection.execute(select(*(CONFIGS.c[name] for name in FIELDS))).all():
         seal = vault.seal("worker_configs.seal", row.worker_id, _digest(*row))
-        connection.execute(update(CONFIGS).where(CONFIGS.c.worker_id == row.worker_id).values(seal=seal))
+        connection.execute(
+            update(CONFIGS).where(CONFIGS.c.worker_id == row.worker_id).values(seal=seal)
+        )
 
 
 def _digest(worker_id, command, args, env, proxy_id, max_accounts, auto_start, auto_restart) -> str:  # type: ignore[no-untyped-def]
     """Return what the store's `digest_config` makes of the same configuration."""
     lists = orjson.loads(args or "[]") or [], orjson.loads(env or "{}") or {}
-    content = [worker_id, command, *lists, proxy_id, max_accounts, bool(auto_start), bool(auto_restart)]
+    content = [
+        worker_id,
+        command,
+        *lists,
+        proxy_id,
+        max_accounts,
+        bool(auto_start),
+        bool(auto_restart),
+    ]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
