@@ -107,8 +107,8 @@ class Settings(BaseModel):
         Field(
             "development",
             validation_alias=AliasChoices("app_env", "node_env"),
-            description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the console is for people, "
-            "elsewhere it gets JSON.",
+            description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the "
+            "console is for people, elsewhere it gets JSON.",
         )
     )
     log_dir: Path = Field(

@@ -86,7 +86,7 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
     for kind, table in TABLES.items():
         column = LISTS[kind][1]
         for row_id, account_id, name in connection.execute(
-            f"SELECT id, account_id, {column} FROM {table}"
+            f"SELECT id, account_id, {column} FROM {table}"  # noqa: S608 - our own names
         ):
             found.lists.messages.setdefault((account_id, kind), []).append(
                 {"id": row_id, column: name}

@@ -122,9 +122,10 @@ OTHERS += [
 ]
 
 
-def perform(
-    core: Core, operation: Any, event: Any, caller: Caller = Caller("http", scope=Scope.ADMIN)
-) -> None:
+ADMIN = Caller("http", scope=Scope.ADMIN)
+
+
+def perform(core: Core, operation: Any, event: Any, caller: Caller = ADMIN) -> None:
     """Let an operation decide twice, and let memory be what it says: it changes nothing before that."""
     before = [list(table.all()) for table in core.memory.farm.tables]
     turn, reply = core.decide(operation, event, caller)

@@ -138,7 +138,8 @@ def dump(path: Path) -> dict[str, list[Any]]:
             for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
         return {
-            name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}"))) for name in names
+            name: sorted(map(repr, connection.execute(f"SELECT * FROM {name}")))  # noqa: S608
+            for name in names
         }
     finally:
         connection.close()

@@ -66,7 +66,8 @@ async def test_a_body_whose_last_byte_never_comes_is_given_up(guarded, open_line
 
 
 async def test_a_body_is_no_head_however_many_pieces_it_comes_in(guarded, open_line):
-    head = f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\nContent-Length: 200000\r\n\r\n"
+    head = f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\n"
+    head += "Content-Length: 200000\r\n\r\n"
     line = await open_line(guarded, head.encode())
     await until(lambda: bool(guarded.master.meter._waiting))
     for _ in range(4):

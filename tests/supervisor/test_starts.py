@@ -31,7 +31,12 @@ async def test_a_started_process_is_told_who_it_is_and_where_master_is(bench: Be
 
 
 @pytest.mark.parametrize(
-    ("host", "told"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")]
+    ("host", "told"),
+    [
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - an example
+        ("::", "127.0.0.1"),
+        ("10.1.2.3", "10.1.2.3"),
+    ],
 )
 async def test_a_process_is_given_an_address_that_it_can_connect_to(
     bench: Bench, host: str, told: str
