@@ -1,16 +1,16 @@
-"""What can be run in this repository; `nox` without arguments is exactly what CI runs.
+"""Sessions of this repository; `nox` without arguments is exactly what CI runs.
 
     nox -s demo -- --seed 7     Master with 50 simulated workers, until Ctrl-C
-    nox -s test -- -k login     all tests, or those that you name
-    nox -s coverage             the same, and how many lines and branches they reach; not part of CI
-    nox -s crash                Master is killed twelve times while everybody works; `-- --kills 1000` is the long form
-    nox -s simulate             200 seeds of the virtual laboratory with all faults; `-- --seeds 0..9999` for more
-    nox -s browser              the page of a run, looked at in a real browser
-    nox -s restart              Master is killed and started again under 2,000 workers; not part of CI
-    nox -s load -- --workers 500 a minute of load against a Master of its own; not part of CI
-    nox -s bench -- --peer auto Master's costs beside a small Node server; not part of CI
+    nox -s test -- -k login     all tests, or those that you select
+    nox -s coverage             the same, with line and branch coverage; not part of CI
+    nox -s crash                Master is killed twelve times under load; `-- --kills 1000` for more
+    nox -s simulate             200 seeds of the virtual laboratory; `-- --seeds 0..9999` for more
+    nox -s browser              the page of a run, checked in a real browser
+    nox -s restart              Master is restarted under 2,000 workers; not part of CI
+    nox -s load -- --workers 500    a minute of load on a Master of its own; not part of CI
+    nox -s bench -- --peer auto     Master's costs beside a small Node server; not part of CI
 
-What follows `--` goes to the program that the session runs.
+Arguments after `--` go to the program that the session runs.
 """
 
 from __future__ import annotations
@@ -37,19 +37,32 @@ nox.options.sessions = [
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
-"""Tests run in as many processes as there are cores, each file in one of them; `-- -n0` is one process."""
+"""Tests run in up to four processes, each file in one of them; `-- -n0` is one process."""
 SUMMARY_TIMEOUT_S = 30
-"""How long after Ctrl-C the demo and the load test may take to stop their processes and print a summary."""
+"""Seconds after Ctrl-C for the demo and the load test to stop and to print a summary."""
 
 
 def install(session: nox.Session, *groups: str, project: bool = True) -> None:
-    """Install the project, editable, and the dependency groups named; both resolved at once."""
+    """Install the project, editable, and the named dependency groups, resolved together.
+
+    An environment that has them already is used as it is: pip would check packages for seconds.
+    """
     wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
-    session.install("--quiet", *(("-e", ".") if project else ()), *wanted)
+    packages = (*(("-e", ".") if project else ()), *wanted)
+    stamp = Path(session.bin).parent / "installed.txt"
+    content = "\n".join((Path("pyproject.toml").read_text(encoding="utf-8"), *packages))
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == content:
+        return
+    stamp.unlink(missing_ok=True)
+    session.log(
+        "Installing what this needs: about a minute, and only after pyproject.toml has changed."
+    )
+    session.install("--quiet", *packages)
+    stamp.write_text(content, encoding="utf-8")
 
 
 def run_trial(session: nox.Session, name: str, *defaults: str) -> None:
-    """Run one of the simulator's trials with what the command line gives; Ctrl-C lets it sum up."""
+    """Run one of the simulator's trials with the given arguments; Ctrl-C makes it sum up."""
     session.run(
         "python", "-m", "simulator", name, *defaults, *session.posargs,
         interrupt_timeout=SUMMARY_TIMEOUT_S, terminate_timeout=SUMMARY_TIMEOUT_S,
@@ -58,7 +71,7 @@ def run_trial(session: nox.Session, name: str, *defaults: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run Master, 50 simulated workers and 2 admins with a live view; Ctrl-C ends it with a summary."""
+    """Run Master, 50 simulated workers and 2 administrators with a live view, until Ctrl-C."""
     install(session)
     session.run(
         "python", "-m", "simulator", "--workers", "50", *session.posargs,
@@ -68,14 +81,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run the tests in random order, warnings being errors."""
+    """Run the tests in random order, with warnings as errors."""
     install(session, "test")
     session.run("pytest", "-q", *PARALLEL, *session.posargs)
 
 
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
-    """Run the tests once more and say how many lines and branches they reach; the tracer takes half as long again."""
+    """Run the tests with line and branch coverage; the tracer takes half as long again."""
     install(session, "test")
     session.run("pytest", "-q", *PARALLEL, "--cov", "--cov-report=", *session.posargs)
     total = session.run("coverage", "report", "--format=total", silent=True)
@@ -84,7 +97,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Play many seeds of the virtual laboratory with all faults; no invariant may be violated."""
+    """Run many seeds of the virtual laboratory with all faults; no invariant may be violated."""
     install(session)
     run_trial(
         session, "virtual", *([] if session.posargs else ["--seeds", "0..199", "--jobs", "2"])
@@ -93,21 +106,21 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """Kill Master at chosen moments while workers report and admins log in; nothing may be lost or doubled."""
+    """Kill Master at chosen moments of reports and logins; nothing may be lost or duplicated."""
     install(session)
     run_trial(session, "crash")
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Look at the page that a run writes in a real browser, fetched from npm."""
+    """Check the page that a run writes in a real browser, fetched from npm."""
     install(session, "test")
     session.run("pytest", "-q", "-m", "browser", "tests/browser", *session.posargs)
 
 
 @nox.session(default=False)
 def restart(session: nox.Session) -> None:
-    """Restart Master under 2,000 workers: all must be back within 30 s, and no account may change hands."""
+    """Restart Master under 2,000 workers: all return within 30 s, and no account changes hands."""
     install(session)
     run_trial(session, "restart")
 
@@ -129,14 +142,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def contracts(session: nox.Session) -> None:
-    """Check who imports whom against the layers that docs/architecture.md draws."""
+    """Check the imports against the layers in docs/architecture.md."""
     install(session, "contracts", project=False)
     session.run("lint-imports", "--no-logo")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check that docs/protocol.md says what the types say, and that nothing is left undocumented."""
+    """Check that docs/protocol.md matches the types, and that everything is documented."""
     install(session, "test")
     session.run("python", "-m", "tools.protocol", "--check")
     if Path("tests/test_docs.py").exists():
@@ -145,7 +158,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def audit(session: nox.Session) -> None:
-    """Ask the advisory database about everything that Master needs; needs a network."""
+    """Check every dependency against the advisory database; needs a network."""
     install(session)
     session.install("--quiet", "pip-audit")
     session.run("pip-audit", "--skip-editable", *session.posargs)
@@ -153,14 +166,14 @@ def audit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def picture(session: nox.Session) -> None:
-    """Draw docs/demo.svg anew from a minute of the demo."""
+    """Redraw docs/demo.svg from a minute of the demo."""
     install(session)
     session.run("python", "docs/draw_demo.py")
 
 
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
-    """Put a minute of load on a Master of its own; fails past the thresholds (--help lists the options)."""
+    """Put a minute of load on a Master; fails past the thresholds (--help lists the options)."""
     install(session, "load")
     session.run(
         "python", "-m", "loadtest", *session.posargs,
@@ -170,7 +183,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure Master's costs, with `-- --peer auto` beside a small Node server; judges nothing."""
+    """Measure Master's costs, with `-- --peer auto` beside a small Node server; no thresholds."""
     install(session)
     session.run(
         "python", "-m", "loadtest", "bench", *session.posargs,

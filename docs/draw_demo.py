@@ -1,4 +1,4 @@
-"""Draws docs/demo.svg: one frame of the demo's live view, taken from a real run (`nox -s picture`)."""
+"""Draw docs/demo.svg: one frame of the demo's live view, from a real run (`nox -s picture`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def take_last_frame() -> RenderableType:
 
 
 def draw_picture(frame: RenderableType, path: Path) -> None:
-    """Write the frame as SVG, in whatever monospaced font the reader has: a picture fetches nothing."""
+    """Write the frame as SVG, in the reader's own monospaced font: a picture fetches nothing."""
     console = Console(
         record=True,
         width=COLUMNS,

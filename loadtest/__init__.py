@@ -1,1 +1,1 @@
-"""Load over real sockets against a Master of its own: Locust users, shapes, and a report with thresholds."""
+"""Load over real sockets on a Master of its own: Locust users, shapes, thresholds."""

@@ -1,7 +1,7 @@
-"""`python -m loadtest`: start a Master, put load on it, print what it did; exit code 1 past a threshold.
+"""`python -m loadtest`: start a Master, load it, print the figures; exit code 1 past a threshold.
 
-`python -m loadtest bench` measures what Master costs, and passes no judgement. `python -m loadtest attack` plays
-attacks on it, and says whether each keeps its budget.
+`python -m loadtest bench` measures Master's costs, without thresholds. `python -m loadtest attack`
+attacks a Master, and prints whether each attack stays within its budget.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from loadtest.plan import read_plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the load test that the command line asks for and return the exit code."""
+    """Run the load test that the command line names and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["bench"]:
         from loadtest.bench.run import main as run_bench
@@ -24,9 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_attacks(arguments[1:])
     plan = read_plan(arguments)
-    from loadtest.run import (
-        run_plan,
-    )  # Locust replaces parts of the standard library when it is imported
+    # imported late: Locust replaces parts of the standard library when it is imported
+    from loadtest.run import run_plan
 
     try:
         return run_plan(plan)

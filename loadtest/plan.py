@@ -1,4 +1,4 @@
-"""What a load test does: how many of whom, for how long, how fast, and what counts as a failure."""
+"""The options of a load test: numbers of users, duration, rates, thresholds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 P99_MS = {"steady": 500.0, "burst": 5_000.0}
-"""Shape -> the slowest p99 that passes. In a burst everybody registers within one second and waits for everybody."""
+"""Shape -> the slowest p99 that passes.
+
+In a burst all users register within one second, and each waits for the others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,12 @@ class Plan:
 
     @property
     def users(self) -> int:
-        """Return how many users there are at the most."""
+        """Return the largest number of users at a time."""
         return self.workers + self.admins + self.clients
 
 
 def read_plan(arguments: Sequence[str] | None = None) -> Plan:
-    """Return the plan that the command line asks for; on a wrong value, say which and exit with code 2."""
+    """Return the plan of the command line; a wrong value is printed and exits with code 2."""
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
     parser.add_argument(
         "--workers", type=_count, default=200, help="simulated workers (default: %(default)s)"
@@ -49,7 +52,10 @@ def read_plan(arguments: Sequence[str] | None = None) -> Plan:
         "--time", type=read_seconds, default=60.0, help="seconds (default: %(default)s)"
     )
     parser.add_argument(
-        "--shape", choices=sorted(P99_MS), default="steady", help="all at once held, or in waves"
+        "--shape",
+        choices=sorted(P99_MS),
+        default="steady",
+        help="steady: all users stay; burst: users come in waves",
     )
     parser.add_argument(
         "--heartbeat",
@@ -90,7 +96,7 @@ def read_plan(arguments: Sequence[str] | None = None) -> Plan:
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise argparse.ArgumentTypeError("less than nothing")
+        raise argparse.ArgumentTypeError("must not be negative")
     return value
 
 

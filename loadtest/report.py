@@ -1,4 +1,4 @@
-"""What a load test found: rows of numbers, the table that shows them, and what is wrong with them."""
+"""The report of a load test: rows of figures, their table, and their faults."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ PUSH = "PUSH"
 CONNECT = "CONNECT"
 GET = "GET"
 OWN_KINDS = (CONNECT, ACK, PUSH, GET)
-"""What the users measure themselves. What Locust's Socket.IO client logs again (WSC, and WSE at 0 ms) is left aside."""
+"""Kinds of the rows that the users measure themselves.
+
+Rows that Locust's Socket.IO client logs again (WSC, and WSE at 0 ms) are ignored.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of request. Latencies are milliseconds; ACK: until the acknowledgement, PUSH: report until admin."""
+    """One kind of request, with latencies in milliseconds.
+
+    ACK: until the acknowledgement. PUSH: from a report until the notification of an administrator.
+    """
 
     kind: str
     name: str
@@ -57,9 +63,10 @@ def _show(row: Row) -> tuple[str, ...]:
 
 
 def find_faults(rows: Sequence[Row], p99_limit_ms: float) -> list[str]:
-    """Return in words what is past a threshold: nothing measured, a failure, a p99 above the limit.
+    """Return a text for each fault: nothing measured, a failure, a p99 above the limit.
 
-    Connecting is not held to the limit: a wave of handshakes keeps the load generator busier than Master.
+    The limit does not apply to connecting: a wave of handshakes keeps the load generator busier
+    than Master.
     """
     faults = (
         [] if any(row.kind == ACK and row.count for row in rows) else ["nothing was acknowledged"]

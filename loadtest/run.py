@@ -20,10 +20,9 @@ SHOWN_ERRORS = 10
 
 
 def run_plan(plan: Plan) -> int:
-    """Run one load test, print its table, and return 0, or 1 if anything is past a threshold."""
-    logging.getLogger("locust.runners").setLevel(
-        logging.ERROR
-    )  # it warns of every burst; that is the point of one
+    """Run one load test, print its table, and return 0, or 1 past a threshold."""
+    # Locust warns of every burst, which is intended here
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)
     target = Target(plan.port)
     try:
         target.start()
@@ -51,16 +50,22 @@ def run_plan(plan: Plan) -> int:
 
 
 def show_effort() -> str:
-    """Return how much both sides worked: a load generator near the test's length was the bottleneck, not Master."""
+    """Return the processor seconds of both sides.
+
+    If those of the load generator are near the test's length, it was the bottleneck, not Master.
+    """
     master, own = (
         resource.getrusage(resource.RUSAGE_CHILDREN),
         resource.getrusage(resource.RUSAGE_SELF),
     )
-    return f"Master {master.ru_utime + master.ru_stime:.0f}, load generator {own.ru_utime + own.ru_stime:.0f}"
+    return (
+        f"Master {master.ru_utime + master.ru_stime:.0f}, "
+        f"load generator {own.ru_utime + own.ru_stime:.0f}"
+    )
 
 
 def perform(plan: Plan, url: str) -> Stage:
-    """Let the users of the plan come, act and go; return the stage with what Locust counted."""
+    """Run the users of the plan; return the stage with Locust's statistics."""
     crowd = {WorkerUser: plan.workers, AdminUser: plan.admins, DeviceUser: plan.clients}
     users: list[type[Peer]] = []
     for user, weight in crowd.items():
@@ -84,7 +89,7 @@ def perform(plan: Plan, url: str) -> Stage:
 
 
 def read_rows(stats: RequestStats) -> list[Row]:
-    """Return what the users measured themselves; Locust's second rows of the same calls are left aside."""
+    """Return the rows that the users measured; ignore Locust's own rows of the same calls."""
     return [
         Row(
             kind=entry.method,
@@ -103,7 +108,7 @@ def read_rows(stats: RequestStats) -> list[Row]:
 
 
 def read_errors(stage: Stage) -> list[str]:
-    """Return the most frequent errors in words, and what raised inside the users."""
+    """Return texts of the most frequent errors, and of exceptions raised inside the users."""
     errors = sorted(stage.stats.errors.values(), key=lambda error: -error.occurrences)
     shown = [
         f"{e.occurrences} x {e.method} {e.name}: {e.error}" for e in errors if e.method in OWN_KINDS
@@ -113,7 +118,10 @@ def read_errors(stage: Stage) -> list[str]:
 
 
 def find_lost(stage: Stage, target: Target) -> list[str]:
-    """Compare what was acknowledged with what Master lists; an acknowledgement may be cut off, a message may not."""
+    """Return a fault if Master lists fewer messages than it acknowledged.
+
+    It may list more: the end of the test may cut off an acknowledgement.
+    """
     listed = int(target.ask("GET", "/api/v1/comments?limit=1")["total"])
     if listed >= stage.stored:
         return []

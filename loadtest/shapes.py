@@ -1,4 +1,4 @@
-"""How many users there are at each moment."""
+"""Load shapes: the number of users at each moment."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ WAVE_LOW_SHARE = 5
 
 
 class Steady(LoadTestShape):
-    """Everybody comes within ten seconds (a quarter of a shorter test) and stays."""
+    """All users come within ten seconds (a quarter of the time of a shorter test) and stay."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def tick(self) -> tuple[int, float] | None:
-        """Return how many users there should be and how many may come per second; None at the end."""
+        """Return the wanted number of users and the most that come per second; None at the end."""
         if self.get_run_time() >= self._plan.time_s:
             return None
         return self._plan.users, self._plan.users / min(10.0, self._plan.time_s / 4)
 
 
 class Burst(LoadTestShape):
-    """A fifth stays; every 15 s the others come within one second, and leave together 10 s later."""
+    """A fifth stay; every 15 s the others come within one second, and leave together 10 s later."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def tick(self) -> tuple[int, float] | None:
-        """Return how many users there should be and how many may come or go per second; None at the end."""
+        """Return the wanted number of users and the most changes per second; None at the end."""
         elapsed_s = self.get_run_time()
         if elapsed_s >= self._plan.time_s:
             return None

@@ -1,7 +1,8 @@
-"""`python -m loadtest.stalled`: what one administrator that stops reading costs Master and everybody else.
+"""`python -m loadtest.stalled`: the cost of one stalled administrator to Master and other peers.
 
-A flood of reports runs twice against a Master of its own, without and with a stalled reader among the administrators;
-printed are the others' p99 in both, their ratio, and the most that waited for any one connection.
+A flood of reports runs twice against a Master of its own, without and with an administrator that
+stops reading. Printed are the other peers' p99 of both runs, their ratio, and the most bytes that
+were queued for any one connection.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ async def stall(port: int) -> asyncio.StreamWriter:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     key = base64.b64encode(b"stalled-reader-0").decode()
     writer.write(
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
+        "Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     await reader.readuntil(b"\r\n\r\n")
     joining = b"40/admin,"
@@ -55,7 +57,7 @@ async def stall(port: int) -> asyncio.StreamWriter:
 
 
 async def flood(target: Target, workers: int, seconds: float, name: str) -> Figures:
-    """Let workers report and heartbeat as fast as they are answered."""
+    """Let workers send reports and heartbeats as fast as Master answers."""
     figures = Figures()
     for number in range(workers):
         target.create_account(PLATFORM, f"{name}-{number}")
@@ -90,9 +92,8 @@ async def _report(target: Target, figures: Figures, worker_id: str, until: float
             "port": 4000,
         },
     )
-    account_id = registered["accounts"][0][
-        "id"
-    ]  # messages count from the worker that holds the account
+    # Master accepts messages only from the worker that owns the account
+    account_id = registered["accounts"][0]["id"]
     number = 0
     while perf_counter() < until:
         batch = [
@@ -112,7 +113,7 @@ async def _report(target: Target, figures: Figures, worker_id: str, until: float
 
 
 async def _watch(target: Target, figures: Figures) -> None:
-    """Read Master's own figures now and then; the most that waited counts."""
+    """Read Master's metrics every 0.2 s; keep the most queued bytes."""
     while True:
         text = await asyncio.to_thread(target.read_metrics)
         figures.waiting_bytes = max(figures.waiting_bytes, text.get("master_outbound_bytes", 0.0))
@@ -121,7 +122,10 @@ async def _watch(target: Target, figures: Figures) -> None:
 
 
 async def measure(workers: int, seconds: float) -> int:
-    """Run both floods, print the figures; return 1 if the reader was not dropped or too much waited for it."""
+    """Run both floods, print the figures and return the exit code.
+
+    It is 1 if the stalled reader was not dropped, or too many bytes were queued for it.
+    """
     with Target() as target:
         without = await flood(target, workers, seconds, "without")
         stalled = await stall(target.port)
@@ -130,14 +134,15 @@ async def measure(workers: int, seconds: float) -> int:
     print(f"{'':24}{'messages':>10}{'heartbeat p99':>16}{'most waiting':>16}{'dropped':>10}")
     for title, one in (("without", without), ("beside a stalled reader", beside)):
         print(
-            f"{title:24}{one.stored:>10}{one.p99_ms():>13.1f} ms{one.waiting_bytes:>10.0f} bytes{one.dropped:>10.0f}"
+            f"{title:24}{one.stored:>10}{one.p99_ms():>13.1f} ms"
+            f"{one.waiting_bytes:>10.0f} bytes{one.dropped:>10.0f}"
         )
     print(f"ratio of the p99s {beside.p99_ms() / without.p99_ms():.2f}, limit 1048576 bytes")
     return 0 if beside.dropped == 1 and beside.waiting_bytes <= 1.1 * 1024 * 1024 else 1
 
 
 def main() -> int:
-    """Run the measurement that the command line asks for and return the exit code."""
+    """Run the measurement that the command line describes and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.stalled", description=__doc__)
     parser.add_argument(
         "--workers", type=int, default=20, help="workers that report (default: %(default)s)"

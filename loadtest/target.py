@@ -1,4 +1,4 @@
-"""A Master of one's own: a real child process on a free port, with a database and logs that vanish with it."""
+"""A Master for tests: a child process on a free port; its database and logs are temporary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TargetFailed(Exception):
 
 
 def find_free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on right now."""
+    """Return a port of the loopback interface that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -41,7 +41,7 @@ def ask(
     body: Mapping[str, Any] | None = None,
     token: str = "",
 ) -> dict[str, Any]:
-    """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
+    """Send one HTTP request and return its JSON. Errors: TargetFailed unless it succeeds."""
     headers = {"Content-Type": "application/json"} | (
         {"Authorization": f"Bearer {token}"} if token else {}
     )
@@ -62,7 +62,7 @@ def ask(
 
 
 class Target:
-    """One `python -m master` process; as a context manager it is stopped at the end, whatever happens.
+    """One `python -m master` process; leaving the context manager always stops it.
 
     `root` is the checkout whose Master is started, `python` the interpreter that has its packages.
     """
@@ -113,7 +113,7 @@ class Target:
 
     @property
     def db_path(self) -> Path:
-        """Return the path of the database file; it may be put there before the start."""
+        """Return the path of the database file, which may be made before the start."""
         return Path(self._folder.name) / "master.db"
 
     def make_command(self) -> list[str]:
@@ -121,7 +121,7 @@ class Target:
         return [self.python, "-m", "master"]
 
     def start(self) -> None:
-        """Start the process and return when it is ready. Errors: TargetFailed, with what it printed last."""
+        """Start the process and wait until it is ready. Errors: TargetFailed, with its output."""
         folder = Path(self._folder.name)
         environment = {
             **os.environ,
@@ -131,7 +131,7 @@ class Target:
             "DB_PATH": str(self.db_path),
             "LOG_DIR": str(folder / "logs"),
             "LOG_LEVEL": "warning",
-            "HTTP_REQUESTS_PER_S": "0",  # one address stands for many people
+            "HTTP_REQUESTS_PER_S": "0",  # many simulated people share one address
             **self._settings,
         }
         with self._output.open("wb") as output:
@@ -152,7 +152,10 @@ class Target:
                 raise TargetFailed(f"{fault}:\n{self.read_output()}")
 
     def stop(self) -> int | None:
-        """Stop the process by SIGTERM and return its exit code; kill one that does not stop. Again does nothing."""
+        """Stop the process by SIGTERM and return its exit code; kill it if it does not stop.
+
+        A second call does nothing and returns None.
+        """
         process, self._process = self._process, None
         try:
             if process is None:
@@ -168,7 +171,7 @@ class Target:
             self._folder.cleanup()
 
     def read_output(self, limit: int = 4_000) -> str:
-        """Return the end of what the process printed, also after it was stopped."""
+        """Return the end of the process's output, also after it was stopped."""
         return (
             self._output.read_text(errors="replace")[-limit:]
             if self._output.exists()
@@ -176,11 +179,11 @@ class Target:
         )
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send one HTTP request and return its JSON. Errors: TargetFailed for anything that is no success."""
+        """Send one HTTP request and return its JSON. Errors: TargetFailed unless it succeeds."""
         return ask("127.0.0.1", self.port, method, path, body)
 
     def read_metrics(self) -> dict[str, float]:
-        """Return Master's Prometheus figures that have no labels."""
+        """Return Master's Prometheus metrics without labels."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
         try:
             connection.request("GET", "/metrics")

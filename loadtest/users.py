@@ -1,7 +1,7 @@
-"""Who puts the load on: workers, administrators and devices, as Locust users over real sockets.
+"""The load: workers, administrators and devices, as Locust users over real sockets.
 
-Locust's own rows of Socket.IO calls are left aside (see report.OWN_KINDS): `ask` measures each call once, and counts an
-answer without success as a failure.
+Locust's own rows of Socket.IO calls are ignored (see report.OWN_KINDS): `ask` measures each call
+once, and counts an answer without success as a failure.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from loadtest.report import ACK, CONNECT, PUSH
 ANSWER_TIMEOUT_S = 10
 PLATFORM = "douyin"
 REPEAT_SHARE = 0.1
-"""How many reports are repeated, as a worker does whose acknowledgement was lost."""
+"""Share of reports that are repeated, as a worker does after a lost acknowledgement."""
 
 
 class Refused(Exception):
-    """Master answered without success, or not what the protocol promises."""
+    """Master refused, or its answer breaks the protocol."""
 
 
 class Stage(Environment):
-    """Locust's environment with what the users share."""
+    """Locust's environment with the state that the users share."""
 
     def __init__(self, plan: Plan, **options: Any) -> None:
         super().__init__(**options)
@@ -40,12 +40,12 @@ class Stage(Environment):
         self.free_workers = [f"load-{number:05d}" for number in range(plan.workers, 0, -1)]
         self.names = plan.workers
         self.sent_at: dict[str, float] = {}
-        """Platform id of a message -> when it was reported, until the first administrator hears of it."""
+        """Platform id -> when the message was reported; until an administrator is notified."""
         self.stored = 0
         self.made = 0
 
     def take_name(self) -> str:
-        """Return the name of a worker that left, or a new one while nobody has: those who go may still be going."""
+        """Return a name that is free again, or a new one: users that leave may still use theirs."""
         if self.free_workers:
             return self.free_workers.pop()
         self.names += 1
@@ -58,13 +58,13 @@ class Peer(SocketIOUser):
     abstract = True
     options: ClassVar[dict[str, Any]] = {
         "reconnection": False,
-        "websocket_extra_options": {"suppress_origin": True},  # as programs do that are no browsers
+        "websocket_extra_options": {"suppress_origin": True},  # like programs other than browsers
     }
     namespace: str
     environment: Stage
 
     def connect(self) -> None:
-        """Open the WebSocket and the namespace; measured."""
+        """Open the WebSocket and join the namespace; measured."""
         self.measure(
             CONNECT,
             self.namespace,
@@ -78,7 +78,7 @@ class Peer(SocketIOUser):
         )
 
     def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any] | None:
-        """Send an event and return its acknowledgement; None if there was none, or one without success."""
+        """Send an event and return its acknowledgement; None without one, or for a refusal."""
 
         def call() -> dict[str, Any]:
             if not self.sio.connected:
@@ -97,14 +97,12 @@ class Peer(SocketIOUser):
         return reply
 
     def measure(self, kind: str, name: str, act: Callable[[], Any]) -> Any:
-        """Do something and log it as one row; what goes wrong is logged and None is returned."""
+        """Call `act` and log it as one row; log an exception and return None."""
         started = time.perf_counter()
         result, fault = None, None
         try:
             result = act()
-        except (
-            Exception
-        ) as raised:  # whatever it was, it is this request's failure, and the user goes on
+        except Exception as raised:  # any exception fails this request; the user goes on
             fault = raised
         self.log_row(kind, name, time.perf_counter() - started, fault)
         return result
@@ -130,12 +128,12 @@ class Peer(SocketIOUser):
 
 
 class WorkerUser(Peer):
-    """A worker: registers, sends heartbeats, reports messages and now and then reports some twice."""
+    """A worker: registers, sends heartbeats, reports messages, some of them twice."""
 
     namespace = "/worker"
 
     def on_start(self) -> None:
-        """Connect and register under a name that no other user has right now."""
+        """Connect and register under a name that no other user has at the time."""
         self.worker_id = self.environment.take_name()
         self.owned: list[str] = []
         super().on_start()
@@ -153,7 +151,7 @@ class WorkerUser(Peer):
         self.next_report = now + random.uniform(0, plan.report_s)
 
     def on_stop(self) -> None:
-        """Leave the name to the next user and close the connection, as a crash or a lost network would."""
+        """Free the name for another user and close the connection, as in a crash or outage."""
         self.environment.free_workers.append(self.worker_id)
         super().on_stop()
 
@@ -163,7 +161,7 @@ class WorkerUser(Peer):
 
     @task
     def live(self) -> None:
-        """Send a heartbeat if one is due, and report if a report is due."""
+        """Send a heartbeat if one is due, and a report if one is due."""
         plan, now = self.environment.plan, time.monotonic()
         if now >= self.next_heartbeat:
             self.next_heartbeat = now + plan.heartbeat_s
@@ -174,7 +172,7 @@ class WorkerUser(Peer):
                 self.report()
 
     def beat(self) -> None:
-        """Send a heartbeat and take from its answer which accounts are ours."""
+        """Send a heartbeat and keep the account ids of its answer."""
         stats = {"activeAccounts": len(self.owned), "memoryUsage": 256, "cpuUsage": 10}
         heartbeat = {
             "workerId": self.worker_id,
@@ -186,7 +184,10 @@ class WorkerUser(Peer):
             self.owned = list(reply.get("accountIds", []))
 
     def report(self) -> None:
-        """Report new comments of one account and check that each is counted as new, or the second time as known."""
+        """Report new comments of one account; check that Master counts each as new.
+
+        A repeated report must be counted as duplicates.
+        """
         stage = self.environment
         if not self.owned:
             return
@@ -204,7 +205,7 @@ class WorkerUser(Peer):
             )
 
     def make_comments(self) -> list[dict[str, Any]]:
-        """Return one batch of comments that nobody has reported yet."""
+        """Return one batch of comments that no worker has reported yet."""
         stage = self.environment
         first, stage.made = stage.made, stage.made + stage.plan.batch
         return [
@@ -220,7 +221,7 @@ class WorkerUser(Peer):
         ]
 
     def check(self, reply: dict[str, Any] | None, *, inserted: int, duplicates: int) -> None:
-        """Count what Master has stored; a wrong count is a failure of its own."""
+        """Count the messages stored; log a wrong count as a failure of its own."""
         if reply is None:
             return
         self.environment.stored += reply.get("inserted", 0)
@@ -229,7 +230,7 @@ class WorkerUser(Peer):
 
 
 class AdminUser(Peer, FastHttpUser):
-    """An administrator: asks for the status, looks through the lists, and is told of every new message."""
+    """An administrator: requests the status, reads lists, and is notified of every new message."""
 
     namespace = "/admin"
     lists = (
@@ -251,14 +252,14 @@ class AdminUser(Peer, FastHttpUser):
         return random.uniform(1, 3)
 
     def hear(self, notification: dict[str, Any]) -> None:
-        """Measure how long a message took from the worker's report to the first administrator."""
+        """Measure the time from the worker's report of a message to the first administrator."""
         sent_at = self.environment.sent_at.pop(notification["data"].get("platform_id"), None)
         if sent_at is not None:
             self.log_row(PUSH, "notification:new", time.perf_counter() - sent_at)
 
     @task(2)
     def look_at_status(self) -> None:
-        """Ask for the counts of everything."""
+        """Request the counts of everything."""
         self.ask("admin:status:request", {})
 
     @task(3)
@@ -268,24 +269,24 @@ class AdminUser(Peer, FastHttpUser):
 
 
 class DeviceUser(Peer):
-    """A person's device: registers, and fetches what it has not seen, in order."""
+    """A person's device: registers, and fetches new notifications in order."""
 
     namespace = "/client"
 
     def on_start(self) -> None:
-        """Connect and register; what is older than the device is not asked for."""
+        """Connect and register; older notifications are not fetched."""
         self.device_id = f"device-{id(self)}"
         super().on_start()
         reply = self.ask("client:register", {"device_id": self.device_id, "device_type": "load"})
         self.seen = int(reply.get("last_seq", 0)) if reply else 0
 
     def wait_time(self) -> float:
-        """Return the pause before the next question, in seconds."""
+        """Return the pause before the next request, in seconds."""
         return random.uniform(2, 4)
 
     @task
     def catch_up(self) -> None:
-        """Fetch everything after what was seen last, page by page."""
+        """Fetch the notifications after the last seen sequence number, page by page."""
         more = True
         while more:
             reply = self.ask(

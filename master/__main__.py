@@ -1,4 +1,4 @@
-"""The command line: `python -m master` serves; `db` looks after the database file, `keys` after its keys."""
+"""The command line: `python -m master` serves; `db` maintains the database, `keys` its keys."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from master.settings import Settings, SettingsFault, load_settings
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code.
 
-    0 done, 1 found something wrong, 2 could not start, 3 could not start for a reason that may pass by itself.
+    0: done; 1: a fault was found; 2: the start failed; 3: the start failed for a reason that may
+    pass by itself.
     """
-    os.umask(0o077)  # whatever is made here holds secrets, or names accounts
+    os.umask(0o077)  # new files contain secrets or names of accounts
     parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="run the coordinator (the default)")
-    database = commands.add_parser("db", help="look after the database file").add_subparsers(
+    database = commands.add_parser("db", help="maintain the database file").add_subparsers(
         dest="action", required=True
     )
-    database.add_parser("upgrade", help="make it, or bring it to this program's version")
-    database.add_parser("check", help="say what is wrong with it")
-    reset = database.add_parser("reset", help="remove it and make an empty one")
-    reset.add_argument("--yes", action="store_true", help="do not ask")
-    backup = database.add_parser("backup", help="copy it to a new file, also while Master runs")
+    database.add_parser("upgrade", help="create it, or upgrade it to this program's version")
+    database.add_parser("check", help="list its faults")
+    reset = database.add_parser("reset", help="remove it and create an empty one")
+    reset.add_argument("--yes", action="store_true", help="skip the confirmation")
+    backup = database.add_parser("backup", help="copy it to a new file; Master may run")
     backup.add_argument("file", type=Path)
-    restore = database.add_parser(
-        "restore", help="put a backup in its place; the old one is kept aside"
-    )
+    restore = database.add_parser("restore", help="replace it by a backup; the old file is kept")
     restore.add_argument("file", type=Path)
-    keys = commands.add_parser("keys", help="look after the keys of the vault").add_subparsers(
+    keys = commands.add_parser("keys", help="maintain the vault's keys").add_subparsers(
         dest="action", required=True
     )
-    keys.add_parser("list", help="name them, and say how many values each has sealed")
-    keys.add_parser("rotate", help="seal every value with a new key, also while Master runs")
+    keys.add_parser("list", help="list them, and how many values each has sealed")
+    keys.add_parser("rotate", help="seal every value with a new key; Master may run")
     chosen = parser.parse_args(arguments)
     from master.app import ListenFault
     from master.keys import KeyFault
@@ -67,16 +66,17 @@ PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM
 }  # fmt: skip
 PASSING_SQLITE = {
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
 }  # fmt: skip
 
 
 def _may_pass(fault: BaseException | None) -> bool:
-    """Tell whether a fault comes of the disk or the machine, so that a later start may succeed on the same settings."""
+    """Return whether a fault of the disk or the machine may pass without a change of settings."""
     while fault is not None:
         if isinstance(fault, OSError) and fault.errno in PASSING:
             return True
-        said = getattr(fault, "orig", fault)  # what SQLAlchemy wraps
+        said = getattr(fault, "orig", fault)  # SQLAlchemy wraps the driver's error
         if (
             isinstance(said, sqlite3.Error)
             and getattr(said, "sqlite_errorcode", 0) & 0xFF in PASSING_SQLITE
@@ -101,7 +101,7 @@ def _serve(settings: Settings) -> int:
         import uvloop
 
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:  # uvloop exists for no Windows; the plain loop serves as well, only slower
+    except ImportError:  # uvloop does not support Windows; asyncio's own loop is only slower
         runner = asyncio.Runner()
     with runner:
         runner.run(_serve_until_told(settings))
@@ -138,8 +138,9 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
         print("\n".join(faults) or f"{path} is in order.")
         return 1 if faults else 0
     if chosen.action == "backup":
+        version = back_up(path, chosen.file)
         print(
-            f"{chosen.file} holds {path} as of now, at version {back_up(path, chosen.file)}. Its keys are not in it."
+            f"{chosen.file} is a copy of {path} at version {version}. It does not contain the keys."
         )
         return 0
     if chosen.action == "restore":
@@ -181,7 +182,7 @@ def _look_after_keys(settings: Settings, action: str) -> int:
 def _is_sure(question: str) -> bool:
     try:
         return input(question).strip().lower() == "yes"
-    except EOFError:  # nobody is there to ask
+    except EOFError:  # there is no terminal
         print()
         return False
 

@@ -1,8 +1,9 @@
-"""Who may: tokens and trusted addresses, and how fast an address may guess.
+"""Authentication: tokens, trusted addresses, and a limit on guesses per address.
 
-Without any token Master is open, but to this machine alone. With one it is guarded: everybody says who they are, once
-per connection or HTTP request. A right token always passes, whatever others do behind the same address: the wait is for
-wrong ones. Open or not, a worker id that a configuration runs as a process is that process's alone.
+Without any token Master is open, but only to its own machine. With tokens it is guarded: every peer
+authenticates, once per connection or HTTP request. A correct token always passes, whatever other
+peers behind the same address do; only wrong tokens wait. Open or not, a worker id that a
+configuration runs as a process belongs to that process.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from master.tokens import ANY_WORKER, hash_secret, mark_secret
 log = structlog.get_logger(AUDIT)
 
 MOST_ADDRESSES = 10_000
-"""Addresses remembered at a time; the one not heard from for longest is forgotten first."""
+"""Addresses remembered at a time; the least recently heard one is dropped first."""
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Access:
-    """Knows every token by a hash with a random key, which makes the hashes worthless outside this process."""
+    """Stores tokens as hashes with a random key, which are worthless outside this process."""
 
     def __init__(
         self,
@@ -50,21 +51,22 @@ class Access:
         self._key = random_bytes(32)
         self._grants = {self._seal(token.digest): token.grant for token in tokens}
         self._issued: dict[str, tuple[bytes, int]] = {}
-        """Worker id -> the sealed digest and the mark of the token that was issued for its process."""
+        """Worker id -> the sealed digest and the mark of the token issued to its process."""
         for token in tokens:
             KNOWN.add(token.mark)
         self._find_config = find_config
         self._started: set[str] = set()
-        """The workers that were ever started as processes of ours, since Master's start."""
+        """Workers that were started as processes of this Master."""
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
         self._trusted = settings.trusted_workers
         self._attempts: OrderedDict[str, Attempts] = OrderedDict()
 
     def identify(self, kind: str, token: str | None, address: str) -> Grant:
-        """Return who comes as `kind` (worker, admin or client) from `address`.
+        """Return the grant of a peer that connects as `kind` (worker, admin or client).
 
-        Errors: Unauthorized without a token or with a wrong one, Forbidden with one of another kind or for another
-        machine's peer of an open Master, TooManyAttempts after wrong ones.
+        Errors: Unauthorized without a token or with a wrong one; Forbidden with a token of another
+        kind, or for a peer of another machine if Master is open; TooManyAttempts after wrong
+        tokens.
         """
         if not self.guarded:
             self.require_near(address)
@@ -80,17 +82,18 @@ class Access:
         return grant
 
     def require_near(self, address: str) -> None:
-        """Refuse peers of other machines as long as there is no token. Errors: Forbidden."""
+        """Refuse peers of other machines while no token is set. Errors: Forbidden."""
         if not self.guarded and not is_loopback(address):
-            raise Forbidden("Without tokens Master serves its own machine alone.")
+            raise Forbidden("Without tokens Master serves only its own machine.")
 
     def require_worker(self, name: str, worker_id: str) -> None:
-        """Refuse a worker id that the grant called `name` is not for. Errors: Forbidden.
+        """Refuse a worker id that the grant called `name` does not cover. Errors: Forbidden.
 
-        An id that has a token of its own is that token's, and one that has a configuration is the process's that Master
-        starts by it, also while that does not run; whoever may be any worker may be none of these. Without tokens, a
-        configuration that names no program and was never started reserves nothing: it may be there for a proxy alone,
-        and a worker elsewhere could not be given a token.
+        An id with its own token belongs to that token. An id with a configuration belongs to the
+        process that Master starts by it, even while that does not run. A grant for any worker
+        covers neither. Without tokens, a configuration that names no program and was never started
+        reserves nothing: it may exist for a proxy alone, and a worker elsewhere could not be given
+        a token.
         """
         if name == worker_id and name != ANY_WORKER:
             return
@@ -111,10 +114,10 @@ class Access:
         )
 
     def issue_worker_token(self, worker_id: str) -> str:
-        """Return a new token for one worker process of ours, in the place of its former one.
+        """Return a new token for a worker process of this Master; it replaces the former one.
 
-        It lives in memory only, and ends with `withdraw_worker_token` or with Master. An open Master knows the process
-        by it as well: nobody else is given its id.
+        It exists in memory only, until `withdraw_worker_token` or Master's end. An open Master also
+        identifies the process by it: no other peer gets its id.
         """
         secret = self._random_bytes(32).hex()
         self.withdraw_worker_token(worker_id)
@@ -126,14 +129,14 @@ class Access:
         return secret
 
     def withdraw_worker_token(self, worker_id: str) -> None:
-        """End the token that was issued for a worker process; a connection that stands is not touched."""
+        """End the token issued to a worker process; an open connection is not affected."""
         issued = self._issued.pop(worker_id, None)
         if issued is not None:
             del self._grants[issued[0]]
             KNOWN.drop(issued[1])
 
     def _look_up(self, token: str, address: str) -> Grant:
-        """Return what a token gives. Errors: Unauthorized; TooManyAttempts in its place after several wrong ones."""
+        """Return a token's grant. Errors: Unauthorized; after several, TooManyAttempts instead."""
         found = self._find(token)
         if found is not None:
             return found
@@ -147,9 +150,10 @@ class Access:
         raise Unauthorized("This token is not known.")
 
     def _find(self, token: str) -> Grant | None:
-        """Return what a token gives, or None.
+        """Return a token's grant, or None.
 
-        The table is asked by an HMAC under a key of this process: how long that takes says nothing of any token.
+        The lookup uses an HMAC under a key of this process: its duration reveals nothing of any
+        token.
         """
         return self._grants.get(self._seal(hash_secret(token)))
 
@@ -164,20 +168,20 @@ class Access:
 
 
 def read_bearer(header: str | None) -> str | None:
-    """Return the token of an `Authorization` header (RFC 6750), or None where it carries none."""
+    """Return the token of an `Authorization` header (RFC 6750), or None if it has none."""
     scheme, _, token = (header or "").strip().partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether an address is this machine's own; what is no address is not."""
+    """Return whether an address is this machine's own; False for invalid addresses."""
     peer = _read_address(address)
     return peer is not None and peer.is_loopback
 
 
 @lru_cache(maxsize=MOST_ADDRESSES)
 def name_place(address: str) -> str:
-    """Return what an address is counted under: itself, or the /64 of IPv6 that one customer holds."""
+    """Return the key for counting an address: itself, or the /64 that an IPv6 customer owns."""
     peer = _read_address(address)
     if peer is None or peer.version == 4 or peer.is_loopback:
         return str(peer or address)
@@ -186,7 +190,7 @@ def name_place(address: str) -> str:
 
 @lru_cache(maxsize=MOST_ADDRESSES)
 def _read_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address; one of IPv4 that a socket of IPv6 shows as `::ffff:a.b.c.d` is one of IPv4."""
+    """Return an address, or None if invalid; an IPv6 form `::ffff:a.b.c.d` becomes IPv4."""
     try:
         peer = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

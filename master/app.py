@@ -1,4 +1,4 @@
-"""Composition root: settings, clock and ids in, a running Master out. The only place that wires."""
+"""Composition root: settings, clock and ids in, a running Master out. It alone wires components."""
 
 from __future__ import annotations
 
@@ -60,34 +60,39 @@ log = structlog.get_logger(__name__)
 
 
 SHUTDOWN_TIMEOUT_S = 3
-"""How long requests under way may take to end once Master stops."""
+BACKLOG = 1_024
+"""Connections that wait in the kernel until they are accepted; past it the kernel drops them, and
+their peers try again a second or more later.
+"""
+
+"""Seconds that open requests may take to end when Master stops."""
 
 
 RETRY_S = 1.0
-"""How long to wait before the disk is asked again."""
+"""Seconds before the disk is tried again."""
 
 
 class ListenFault(Exception):
-    """The address cannot be listened on; the message is one readable line."""
+    """Master cannot listen with these settings; the message is one readable line."""
 
 
 SWITCH_S = 0.0002
-"""How long one of Python's threads may keep another waiting: the one that writes needs the interpreter for each row."""
+"""How long a Python thread may keep another waiting; the database's needs the GIL per row."""
 
 
 def rest_collector() -> None:
-    """Let the garbage collector rest until `tune_process`: what a start loads stays, and is much."""
+    """Pause the garbage collector until `tune_process`: a start loads many permanent objects."""
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
 
 
 def tune_process() -> None:
-    """Set up the interpreter for a process that is a Master and nothing else, once it has started.
+    """Tune the interpreter of a started process that runs Master and nothing else.
 
-    The garbage collector looks less often, and never again at what is in memory now: by default it goes through
-    everything that lives once for so many new objects, which among a hundred thousand accounts takes a tenth of a
-    second in which nobody is answered. And the loop gives the interpreter up sooner when the database's thread asks:
-    that asks once per row, and by default would wait 5 ms each time while the loop is busy.
+    The garbage collector runs less often, and never scans the objects loaded so far. By default it
+    scans all live objects after a number of allocations: among a hundred thousand accounts that
+    blocks the loop for a tenth of a second. A busy loop also yields the GIL sooner to the database
+    thread, which needs it once per row and by default would wait 5 ms each time.
     """
     gc.collect()
     gc.freeze()
@@ -97,23 +102,24 @@ def tune_process() -> None:
 
 
 def require_guard(settings: Settings) -> None:
-    """Refuse to listen where other machines or any web page reach while no token is set. Errors: ListenFault."""
+    """Refuse a non-loopback HOST or every origin when no tokens are set. Errors: ListenFault."""
     if settings.worker_tokens or settings.admin_tokens or settings.client_tokens:
         return
     if "*" in settings.allowed_origins:
         raise ListenFault(
-            "ALLOWED_ORIGINS='*' lets every web page in a browser of this machine ask, and no token is set: set "
-            "tokens, or name the origins."
+            "ALLOWED_ORIGINS='*' lets every web page in a browser of this machine call Master, "
+            "and no token is set: set tokens, or name the origins."
         )
     if settings.host.lower() != "localhost" and not is_loopback(settings.host):
         raise ListenFault(
-            f"HOST={settings.host!r} can be reached from other machines, and no token is set: set ADMIN_TOKENS, and "
-            "WORKER_TOKENS or TRUSTED_WORKERS for workers and CLIENT_TOKENS for devices, or set HOST=127.0.0.1."
+            f"HOST={settings.host!r} can be reached from other machines, and no token is set: set "
+            "ADMIN_TOKENS, and WORKER_TOKENS or TRUSTED_WORKERS for workers and CLIENT_TOKENS for "
+            "devices, or set HOST=127.0.0.1."
         )
 
 
 def hide_keys(settings: Settings) -> None:
-    """Let no log line show a key of MASTER_KEYS."""
+    """Hide the keys of MASTER_KEYS in all log lines."""
     given = settings.master_keys.reveal() if settings.master_keys is not None else ""
     for entry in given.split(","):
         KNOWN.add(mark_secret(entry.partition(":")[2].strip()))
@@ -204,13 +210,13 @@ class Master:
         self.port = settings.port
 
     def _find_config(self, worker_id: str) -> WorkerConfig | None:
-        """Return how a worker is run as a process of ours, or None."""
+        """Return the configuration of a worker process, or None."""
         return self.memory.farm.configs.get(worker_id)
 
     async def start(self, *, sweeps: bool = True, listen: bool = True) -> None:
         """Open the database, rebuild memory, listen. Errors: DatabaseFault, KeyFault, ListenFault.
 
-        A simulation does not `listen`: it brings connections of its own.
+        A simulation sets `listen` to False and brings its own connections.
         """
         if listen:
             require_guard(self.settings)
@@ -258,21 +264,21 @@ class Master:
         if not self.access.guarded:
             log.info(
                 "no_tokens",
-                meaning="no token is set: only this machine is served, and it may do everything",
+                meaning="no token is set: only this machine may connect, with every permission",
             )
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     def begin_grace(self) -> None:
-        """Count everybody's silence from now on, when they can first be heard; until a timeout is over, be unsure.
+        """Count all silence from now on; until a timeout is over, assume unknown owners.
 
-        Workers may hold what the Master before took from them: it cannot be asked.
+        Workers may still own accounts that the Master before revoked, which cannot be queried.
         """
         now = self.clock.monotonic()
         self.memory.sessions.begin_grace(now, grace_s=self.settings.restart_grace_s)
         self.memory.deadlines.unsure_until = now + self.settings.heartbeat_timeout_s
 
     async def check_secrets(self) -> None:
-        """Look once whether everything that is sealed opens, and let accounts say so where it does not."""
+        """Check once whether every sealed value opens, and mark the accounts where one does not."""
         while True:
             try:
                 await self.turns.run(mark_unreadable, await self.turns.look(find_unreadable, None))
@@ -285,7 +291,7 @@ class Master:
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(runner, host, port, backlog=1_024).start()
+            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
         except OSError as fault:
             raise ListenFault(
                 f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}."
@@ -294,7 +300,7 @@ class Master:
         self.supervisor.master_port = self.port
 
     def make_http_protocol(self) -> asyncio.Protocol:
-        """Return the server's side of one more HTTP connection, for who brings the bytes themselves."""
+        """Return the server side of a new HTTP connection, for a caller that brings the bytes."""
         server = self._runner.server if self._runner is not None else None
         assert server is not None, "start first"
         return server()
@@ -311,9 +317,7 @@ class Master:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.sockets.hang_up_all()
-        with suppress(
-            Refusal
-        ):  # the disk may refuse it, and a Master that never started has nothing to write
+        with suppress(Refusal):  # from a full disk, or a Master that never started
             await self.turns.run(write_heartbeats, None)
             await self.turns.run(mark_sent, None)
         await self.turns.close()

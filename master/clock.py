@@ -1,4 +1,4 @@
-"""The only module that reads the time; everything else takes `now` or a Clock."""
+"""The only module that reads the time; other modules receive `now` or a Clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from. Both readings are seconds."""
+    """A source of time. Both readings are seconds."""
 
     def now(self) -> float:
         """Return the wall time as Unix seconds; it may step when the machine's clock is set."""
@@ -31,7 +31,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to: ships with the code so that tests need no sleep."""
+    """A clock that moves only by a call; it ships with the code so that tests need no sleep."""
 
     def __init__(self, now: float = 1_760_000_000.0) -> None:
         self._now = now

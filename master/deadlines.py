@@ -1,6 +1,6 @@
-"""What has its time: when logins end, until when a former owner may act on an account, and what is due again.
+"""Deadlines: when logins end, until when former owners may act, when accounts were handed out.
 
-Moments are monotonic seconds, which nobody can set; a login's row also says it in Unix seconds.
+Moments are monotonic seconds, which cannot be set; a login's row also has its end in Unix seconds.
 """
 
 from __future__ import annotations
@@ -10,34 +10,35 @@ from collections.abc import Iterable, Mapping
 
 
 class Deadlines:
-    """Facts of this process: a start can rebuild when logins end, and knows nothing of former owners."""
+    """Facts of this process: a start rebuilds the ends of logins, but not the former owners."""
 
     def __init__(self) -> None:
         self.expiries: dict[str, int] = {}
-        """Open login -> the Unix second at which it ends, as its row says."""
+        """Open login -> the Unix second at which it ends, as in its row."""
         self.ends: dict[str, float] = {}
-        """Open login -> the moment at which it ends even if somebody sets the wall clock back."""
+        """Open login -> the moment at which it ends, even if the wall clock is set back."""
         self.last_ends: dict[str, float] = {}
-        """Open login -> the moment after which no new QR code keeps it open."""
+        """Open login -> the moment after which a new QR code no longer extends it."""
         self._by_wall: list[tuple[float, str]] = []
         self._by_clock: list[tuple[float, str]] = []
         self.handovers: dict[str, dict[str, float]] = {}
-        """Account -> the workers it was taken from that may not have heard of it yet, and until when.
+        """Account -> former worker that may not have heard of its loss -> until when.
 
-        An account that was removed is here by its name on its platform: it may be added again under another id.
+        A removed account is stored under its name on its platform, because it may be added again
+        under another id.
         """
         self._handovers_end: list[tuple[float, str]] = []
         self.unsure_until = float("-inf")
-        """Until when workers may hold what a Master before, or a commit in doubt, took from them."""
+        """Until when workers may own accounts revoked by an earlier Master or a commit in doubt."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 
-    # -- logins --------------------------------------------------------------------------------------------------
+    # -- logins -----------------------------------------------------------------------------------
 
     def note_login(
         self, login_id: str, expires_at: int, *, now: float, monotonic: float, most_s: float
     ) -> None:
-        """Note when a login ends, `most_s` after this was noted first at the latest.
+        """Record when a login ends, at most `most_s` after its first record.
 
         `now` and `monotonic` are the same moment.
         """
@@ -48,7 +49,7 @@ class Deadlines:
         heapq.heappush(self._by_clock, (end, login_id))
 
     def forget_login(self, login_id: str) -> None:
-        """Forget a login that has ended."""
+        """Remove a login that has ended."""
         self.expiries.pop(login_id, None)
         self.ends.pop(login_id, None)
         self.last_ends.pop(login_id, None)
@@ -57,30 +58,30 @@ class Deadlines:
             self._by_clock.clear()
 
     def find_overdue(self, now: float, monotonic: float) -> list[str]:
-        """Return the open logins whose time is up by either clock."""
+        """Return the open logins that are overdue by either clock."""
         by_wall = _find_past(self._by_wall, self.expiries, now)
         return sorted(by_wall | _find_past(self._by_clock, self.ends, monotonic))
 
-    # -- handovers -----------------------------------------------------------------------------------------------
+    # -- handovers --------------------------------------------------------------------------------
 
     def part(self, account_ids: Iterable[str], worker_id: str, *, now: float, until: float) -> None:
-        """Note that a worker loses accounts and may act on them `until` then, at the latest.
+        """Record that a worker loses accounts and may act on them until `until` at the latest.
 
-        Noted before the commit: too much caution does no harm. Nobody who lost one before is forgotten: within a
-        timeout an account may change hands more than once.
+        This comes before the commit, because too much caution does no harm. Earlier former owners
+        stay: an account may change hands more than once within a timeout.
         """
         self._drop_past_handovers(now)
         for account_id in account_ids:
             self._note_handover(account_id, worker_id, until)
 
     def pass_handovers(self, name: str, heir: str) -> None:
-        """Let whoever may still act on one account count for `heir` as well, which is the same account elsewhere."""
+        """Copy the former owners of `name` to `heir`, another key of the same account."""
         for former, until in self.handovers.get(name, {}).items():
             known = self.handovers.get(heir, {})
             self._note_handover(heir, former, max(until, known.get(former, until)))
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
-        """Return the seconds until a worker that did not hold an account may act on it."""
+        """Return the seconds until a worker that did not own an account may act on it."""
         until = self.unsure_until
         for former, at in self.handovers.get(account_id, {}).items():
             if former != worker_id and at > until:
@@ -104,14 +105,13 @@ class Deadlines:
 
 
 def _find_past(heap: list[tuple[float, str]], known: Mapping[str, float], now: float) -> set[str]:
-    """Return whose time is past; entries that no longer say what is known are dropped as they come up."""
+    """Return the keys that are past their time; outdated entries are dropped as they come up."""
     past: dict[str, tuple[float, str]] = {}
     while heap and heap[0][0] <= now:
         entry = heapq.heappop(heap)
         if known.get(entry[1]) == entry[0]:
             past[entry[1]] = entry
-    for (
-        entry
-    ) in past.values():  # they stay until they are forgotten: the disk may refuse to end them
+    # entries stay until `forget_login`: the disk may refuse to end a login
+    for entry in past.values():
         heapq.heappush(heap, entry)
     return set(past)

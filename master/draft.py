@@ -1,17 +1,15 @@
-"""A draft: a copy-on-write view of the farm, on which operations decide and into which they write.
+"""A draft: a copy-on-write view of the farm that operations read and write.
 
-Each item of a group works on a draft of its own over the group's draft; one that is refused is thrown away, and costs
-nothing. The group's draft is what the store writes, and once it is committed the farm applies it.
+Each item of a batch has its own draft over the batch's draft; a refused item drops its draft at no
+cost. The store writes the batch's draft, and the farm applies it after the commit.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from master.farm import Committed, Kind, Table
+from master.changes import Changes
 from master.memory import Memory, Watch
 from master.model import (
     Account,
@@ -25,187 +23,20 @@ from master.model import (
     change,
 )
 
-R = TypeVar("R")
-
-
-class Changes(Generic[R]):
-    """One table of a draft: what it changes (None: removed), over the table below it."""
-
-    __slots__ = ("_below", "_come", "_gone", "_growth", "_moved", "changed", "kind")
-
-    def __init__(self, below: Table[R]) -> None:
-        self.kind: Kind[R] = below.kind
-        self._below = below
-        self.changed: dict[str, R | None] = {}
-        self._growth = 0
-        """How many records more there are than below."""
-        self._moved: dict[str, dict[Hashable, dict[str, bool]]] = {}
-        """Index -> key -> record's key -> whether the index holds it there now."""
-        self._come: dict[tuple[str, Hashable], dict[str, None]] = {}
-        """Ordered index and key -> the records that this draft has put there."""
-        self._gone: dict[tuple[str, Hashable], Any] = {}
-        """Ordered index and key -> the rank up to which nothing of the table below is left there."""
-
-    def get(self, key: str) -> R | None:
-        """Return one record, or None."""
-        return self.changed[key] if key in self.changed else self._below.get(key)
-
-    def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`.
-
-        Iterate over a list of it where the draft is written meanwhile, unless it is only what was yielded already.
-        """
-        return (
-            self._find(index, key, after) if self.changed else self._below.find(index, key, after)
-        )
-
-    def _find(self, index: str, key: Hashable, after: Any) -> Iterator[R]:
-        moved = self._moved.get(index, {}).get(key)
-        if index in self.kind.ordered:
-            yield from self._find_ranked(index, key, moved or {}, after)
-            return
-        changed, record_key = self.changed, self.kind.key
-        for record in self._below.find(index, key):
-            name = record_key(record)
-            if moved is None or name not in moved:
-                yield changed.get(name) or record
-        if moved:
-            yield from [
-                come for name, here in moved.items() if here and (come := changed[name]) is not None
-            ]
-
-    def _find_ranked(
-        self, index: str, key: Hashable, moved: dict[str, bool], after: Any
-    ) -> Iterator[R]:
-        rank = self.kind.rank
-        come = [
-            record
-            for name in self._come.get((index, key), ())
-            if (record := self.changed[name]) is not None
-        ]
-        if after is not None:
-            come = [record for record in come if rank(record) > after]
-        kept = self._find_kept(index, key, moved, after)
-        yield from heapq.merge(kept, sorted(come, key=rank), key=rank) if come else kept
-
-    def _find_kept(
-        self, index: str, key: Hashable, moved: dict[str, bool], after: Any
-    ) -> Iterator[R]:
-        """Yield what an ordered index of the table below holds and this draft leaves there.
-
-        What is taken from it is taken from its beginning: how far all of it is gone is kept, or each item of a group
-        would look through what the items before it have taken.
-        """
-        changed, record_key, rank = self.changed, self.kind.key, self.kind.rank
-        gone_to = self._gone.get((index, key))
-        start = gone_to if after is None or (gone_to is not None and gone_to > after) else after
-        at_beginning = start is gone_to
-        for record in self._below.find(index, key, start):
-            name = record_key(record)
-            if name in moved:
-                if at_beginning:
-                    self._gone[index, key] = rank(record)
-                continue
-            at_beginning = False
-            yield changed.get(name) or record
-
-    def list_groups(self, index: str) -> list[Hashable]:
-        """Return the keys under which an index may hold something."""
-        return list(
-            {
-                **dict.fromkeys(self._below.list_groups(index)),
-                **dict.fromkeys(self._moved.get(index, ())),
-            }
-        )
-
-    def first(self, index: str, key: Hashable) -> R | None:
-        """Return the first record that an index holds under a key, or None."""
-        return next(self.find(index, key), None)
-
-    def all(self) -> Iterator[R]:
-        """Yield every record."""
-        record_key = self.kind.key
-        yield from (
-            record for record in self._below.all() if record_key(record) not in self.changed
-        )
-        yield from [record for record in self.changed.values() if record is not None]
-
-    def count(self, tally: str) -> Counter[str]:
-        """Return how many records there are of each value of a tally."""
-        counts, value = self._below.count(tally), self.kind.tallies[tally]
-        for key, record in self.changed.items():
-            if (old := self._below.get(key)) is not None:
-                counts[value(old)] -= 1
-            if record is not None:
-                counts[value(record)] += 1
-        return +counts
-
-    def __len__(self) -> int:
-        return len(self._below) + self._growth
-
-    def put(self, record: R) -> None:
-        """Insert a record, or put it in the place of the one with its key."""
-        self._write(self.kind.key(record), record)
-
-    def remove(self, key: str) -> None:
-        """Remove a record."""
-        self._write(key, None)
-
-    def _write(self, key: str, record: R | None) -> None:
-        old = self.get(key)
-        self.changed[key] = record
-        self._growth += (record is not None) - (old is not None)
-        for index, keys in self.kind.indexes:
-            was, now = (
-                keys(old) if old is not None else (),
-                keys(record) if record is not None else (),
-            )
-            if was == now:
-                continue
-            moved = self._moved.setdefault(index, {})
-            for one in was:
-                moved.setdefault(one, {})[key] = False
-                if (index, one) in self._come:
-                    self._come[index, one].pop(key, None)
-            for one in now:
-                moved.setdefault(one, {})[key] = True
-                if index in self.kind.ordered:
-                    self._come.setdefault((index, one), {})[key] = None
-
-    def touches(self, index: str, key: Hashable) -> bool:
-        """Tell whether what an index holds under a key has changed."""
-        return index in self._moved and key in self._moved[index]
-
-    def absorb(self, other: Changes[R]) -> None:
-        """Take over what a draft over this one changes."""
-        if not other.changed:
-            return
-        self.changed.update(other.changed)
-        self._growth += other._growth
-        for index, keys in other._moved.items():
-            moved = self._moved.setdefault(index, {})
-            for key, names in keys.items():
-                moved.setdefault(key, {}).update(names)
-                if (index, key) in self._come:
-                    for name, here in names.items():
-                        if not here:
-                            self._come[index, key].pop(name, None)
-        for place, come in other._come.items():
-            self._come.setdefault(place, {}).update(come)
-
 
 class Draft:
-    """What a turn reads and writes: the tables, and what else is decided with them.
+    """The tables that a turn reads and writes, and the decisions that go with them.
 
-    `kept` are values that are stored and not held in memory (secrets, codes): (table, row) -> column -> value. `notes`
-    are notifications to be stored. `bound` says which socket speaks for a worker from now on, `signs` when a worker was
-    heard (Unix seconds), `owed` all accounts that a worker has lost and could not be told of, `told` about how many
-    bytes each worker is told of accounts, `told_bytes` all of them by this and below.
+    `kept` are values that only the database stores (secrets, codes): (table, row) -> column ->
+    value. `notes` are notifications to store. `bound` is worker -> the socket that will speak for
+    it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
+    that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
+    sent to it; `told_bytes` is their total in this draft and those below.
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory", "notes", "owed",
-        "proxies", "signs", "told", "told_bytes", "watch", "workers",
+        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory",
+        "notes", "owed", "proxies", "signs", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -230,15 +61,15 @@ class Draft:
 
     @property
     def tables(self) -> tuple[Changes[Any], ...]:
-        """Return every table, those that others refer to first."""
+        """Return every table, referenced tables first."""
         return self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices
 
     def begin(self) -> Draft:
-        """Return a draft over this one, for one item of a group."""
+        """Return a draft over this one, for one item of a batch."""
         return Draft(self.memory, self)
 
     def absorb(self, other: Draft) -> None:
-        """Take over what a draft over this one has written."""
+        """Merge a draft over this one."""
         for table, changes in zip(self.tables, other.tables, strict=True):
             table.absorb(changes)
         self.last_seq, self.watch = other.last_seq, other.watch
@@ -252,29 +83,29 @@ class Draft:
             self.count_told(worker_id, size)
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to be stored."""
+        """Return whether there is nothing to store."""
         if self.kept or self.notes or self.signs or self.last_seq != self.memory.farm.last_seq:
             return False
         return not any(table.changed for table in self.tables)
 
     @property
     def weight(self) -> int:
-        """Return about how many rows this writes."""
+        """Return the approximate number of rows that this draft writes."""
         return sum(len(table.changed) for table in self.tables) + len(self.notes) + len(self.kept)
 
-    # -- who holds what ------------------------------------------------------------------------------------------
+    # -- assignments ------------------------------------------------------------------------------
 
     def assign(self, account: Account, worker_id: str, now: int) -> Account:
-        """Give an account that nobody holds to a worker and raise its epoch; return it as it is now."""
+        """Assign an unassigned account to a worker and raise its epoch; return the new record."""
         return self.assign_all([account], worker_id, now)[0]
 
     def assign_all(self, accounts: Sequence[Account], worker_id: str, now: int) -> list[Account]:
-        """Give accounts that nobody holds to a worker and raise their epochs; return them as they are now."""
+        """Assign unassigned accounts to a worker and raise their epochs; return the new records."""
         worker = self.workers.get(worker_id)
-        assert worker is not None, "only a known worker is given something"
+        assert worker is not None, "only a known worker gets accounts"
         owed, given = self.owed_to(worker_id), []
         for account in accounts:
-            assert account.assigned_worker_id is None, "what somebody holds is taken first"
+            assert account.assigned_worker_id is None, "an assigned account is released first"
             mine = change(
                 account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now
             )
@@ -286,16 +117,16 @@ class Draft:
         return given
 
     def release(self, account: Account, now: int) -> Account:
-        """Take an account from its worker; return it as it is now. Its epoch stays until somebody gets it."""
+        """Release an account from its worker, with the same epoch; return the new record."""
         return self.release_all([account], account.assigned_worker_id or "", now)[0]
 
     def release_all(self, accounts: Sequence[Account], worker_id: str, now: int) -> list[Account]:
-        """Take accounts from the worker that holds them; return them as they are now."""
+        """Release accounts from the worker that owns them; return the new records."""
         worker = self.workers.get(worker_id)
-        assert worker is not None, "what somebody holds is held by a known worker"
+        assert worker is not None, "an owner is a known worker"
         taken = []
         for account in accounts:
-            assert account.assigned_worker_id == worker_id, "nobody loses what another holds"
+            assert account.assigned_worker_id == worker_id, "only the owner releases an account"
             free = change(account, assigned_worker_id=None, updated_at=now)
             self.accounts.put(free)
             taken.append(free)
@@ -303,11 +134,11 @@ class Draft:
         return taken
 
     def held_by(self, worker_id: str) -> list[Account]:
-        """Return the accounts that a worker holds, by id."""
+        """Return the accounts of a worker, by id."""
         return sorted(self.accounts.find("owner", worker_id), key=lambda account: account.id)
 
     def count_reserved(self, worker_id: str) -> int:
-        """Return how many open logins a worker has of accounts that it does not hold: each keeps a place."""
+        """Count a worker's reservations: open logins of accounts that it does not own."""
         accounts = self.accounts
         return sum(
             (account := accounts.get(login.account_id)) is None
@@ -316,18 +147,18 @@ class Draft:
         )
 
     def keeper_of(self, account_id: str) -> str | None:
-        """Return the worker that keeps a place for an account's open login, or None."""
+        """Return the worker that has a reservation for an account's open login, or None."""
         login = self.logins.first("account", account_id)
         return login.worker_id if login is not None else None
 
     def list_connected(self, platform: str | None = None) -> list[Worker]:
-        """Return the connected workers, or those of them that list a platform."""
+        """Return the connected workers, or those that support a platform."""
         if platform is not None:
             return list(self.workers.find("platform", platform))
         return [worker for worker in self.workers.all() if worker.status is WorkerStatus.CONNECTED]
 
     def proxy_of(self, worker_id: str) -> Proxy | None:
-        """Return the active proxy that a worker's configuration names, or None."""
+        """Return the active proxy of a worker's configuration, or None."""
         config = self.configs.get(worker_id)
         proxy = (
             self.proxies.get(config.proxy_id)
@@ -336,10 +167,10 @@ class Draft:
         )
         return proxy if proxy is not None and proxy.status == "active" else None
 
-    # -- sockets, and the sequence -------------------------------------------------------------------------------
+    # -- sockets and sequence numbers -------------------------------------------------------------
 
     def socket_of(self, worker_id: str) -> str | None:
-        """Return the live socket that speaks for a worker, or None; one that this draft binds counts already."""
+        """Return a worker's live socket, or None; a socket that this draft binds counts already."""
         draft: Draft | None = self
         while draft is not None:
             if worker_id in draft.bound:
@@ -350,7 +181,7 @@ class Draft:
         return seat.sid if seat is not None else None
 
     def speaker_of(self, sid: str | None) -> str | None:
-        """Return the worker that a socket speaks for, or None. Once a newer socket is bound, an older one is mute."""
+        """Return the worker that a socket speaks for, or None; newer sockets mute older ones."""
         draft: Draft | None = self
         seen: set[str] = set()
         while draft is not None:
@@ -363,17 +194,17 @@ class Draft:
         return None if speaks_for in seen else speaks_for
 
     def take_places(self, count: int) -> int:
-        """Return the first of `count` new places in the clients' sequence; a place is never given twice."""
+        """Allocate `count` sequence numbers and return the first; none is ever reused."""
         first = self.last_seq + 1
         self.last_seq += count
         return first
 
     def keep(self, table: str, key: str, values: dict[str, Any]) -> None:
-        """Store values that memory does not hold; secrets among them are sealed on their way."""
+        """Store values that memory does not keep; secrets among them are sealed when written."""
         self.kept.setdefault((table, key), {}).update(values)
 
     def has_kept(self, table: str, key: str) -> bool:
-        """Tell whether something is to be stored of a row that memory does not hold."""
+        """Return whether values are to be stored in a row that memory does not keep."""
         return (table, key) in self.kept or (
             self._over is not None and self._over.has_kept(table, key)
         )
@@ -389,21 +220,21 @@ class Draft:
         return seat.owed if seat is not None else set()
 
     def owe(self, worker_id: str, account_ids: Iterable[str]) -> None:
-        """Note that a worker is to be told of losses when it returns."""
+        """Record losses that a worker is told of when it returns."""
         self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
 
     def count_told(self, worker_id: str, size: int) -> None:
-        """Note that a worker is told of about so many bytes of accounts."""
+        """Add to the approximate bytes of accounts sent to a worker."""
         self.told[worker_id] = self.told.get(worker_id, 0) + size
         self.told_bytes += size
 
     def measure_told(self, worker_id: str) -> int:
-        """Return about how many bytes of accounts a worker is told by this and below."""
+        """Return the approximate bytes of accounts sent to a worker, here and in drafts below."""
         below = self._over.measure_told(worker_id) if self._over is not None else 0
         return below + self.told.get(worker_id, 0)
 
     def touches(self, worker_id: str) -> bool:
-        """Tell whether this changes a worker, what it holds, or which socket speaks for it."""
+        """Return whether this draft changes a worker, its accounts or its socket."""
         return (
             worker_id in self.workers.changed
             or worker_id in self.bound
@@ -411,14 +242,6 @@ class Draft:
         )
 
     def gives_up(self, worker_id: str) -> bool:
-        """Tell whether a worker is offline by this."""
+        """Return whether a worker is offline in this draft."""
         worker = self.workers.get(worker_id)
         return worker is not None and worker.status is WorkerStatus.OFFLINE
-
-
-def changes_of(committed: Committed[R], changes: Changes[R]) -> Iterator[tuple[R | None, R | None]]:
-    """Yield (before, after) of each record that a group's draft changes; one that came and went is not named."""
-    for key, after in changes.changed.items():
-        before = committed.get(key)
-        if before is not after and not (before is None and after is None):
-            yield before, after

@@ -1,7 +1,7 @@
-"""The HTTP table: every method and path under `/api/v1`, what is asked there, and what answers it.
+"""The HTTP table: every method and path under `/api/v1`, its payload and its operation.
 
-The first line of the docstring of what answers is the route's description in docs/protocol.md. A field of the payload
-that the path does not name is the query's (GET) or the body's.
+The docstring of the answering function begins with the route's description in docs/protocol.md. A
+payload field that is not in the path comes from the query (GET) or from the body.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""What Master understood and will not do: one tree of refusals, each with its wire code and HTTP status.
+"""Refusals: requests that Master declines, each with its wire code and HTTP status.
 
     Refusal
-    ├── Unreadable      400  the bytes or the shape cannot be read
-    ├── Unauthorized    401  nobody knows who asks
-    ├── Forbidden       403  known, and may not
-    ├── Missing         404  the named thing does not exist
-    ├── Conflict        409  it exists, but not in a state that allows this
-    ├── Invalid         422  readable, but values are not allowed
-    ├── Throttled       429  too many of a kind; the same again later may be fine
-    └── Unavailable     503  nothing wrong with the request; try again later
+    ├── Unreadable      400  the bytes or the shape cannot be parsed
+    ├── Unauthorized    401  the caller is not authenticated
+    ├── Forbidden       403  the caller is authenticated, but lacks permission
+    ├── Missing         404  the named object does not exist
+    ├── Conflict        409  the object exists, but its state does not allow the request
+    ├── Invalid         422  the request parses, but some values are not allowed
+    ├── Throttled       429  the caller exceeds a limit; a later retry may succeed
+    └── Unavailable     503  the request is fine; retry later
 
-A refusal's docstring is its default message. Everything that is not a Refusal is a bug and is answered as `internal`.
+The docstring of a refusal is its default message. Any other exception is a bug, answered as
+`internal`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Refusal(Exception):
 
 
 class Unreadable(Refusal):
-    """The request cannot be read."""
+    """The request cannot be parsed."""
 
     code = "unreadable"
     status = 400
@@ -66,60 +67,60 @@ class NotJoined(Unreadable):
 
 
 class UnknownNamespace(Unreadable):
-    """There is no such namespace; there are /worker, /admin and /client."""
+    """This namespace does not exist; use /worker, /admin or /client."""
 
     code = "unknown_namespace"
 
 
 class UnknownEvent(Unreadable):
-    """This namespace knows no such event."""
+    """This namespace has no such event."""
 
     code = "unknown_event"
 
 
 class UnknownParameter(Unreadable):
-    """The query names a parameter that this route does not have."""
+    """This route has no such query parameter."""
 
     code = "unknown_parameter"
 
 
 class TooLarge(Unreadable):
-    """The body or event is larger than Master accepts."""
+    """The body or event exceeds the size limit."""
 
     code = "too_large"
     status = 413
 
 
 class HeadTooLarge(Unreadable):
-    """The headers of the request come to more than Master reads."""
+    """The request headers exceed the size limit."""
 
     code = "head_too_large"
     status = 431
 
 
 class UnsupportedEncoding(Unreadable):
-    """Bodies are taken as they are; send it without Content-Encoding."""
+    """Encoded bodies are not accepted; send the body without Content-Encoding."""
 
     code = "unsupported_encoding"
     status = 415
 
 
 class Unauthorized(Refusal):
-    """Say who you are first."""
+    """Authenticate first."""
 
     code = "unauthorized"
     status = 401
 
 
 class Forbidden(Refusal):
-    """You are known, and may not do this."""
+    """You do not have permission to do this."""
 
     code = "forbidden"
     status = 403
 
 
 class ForeignOrigin(Refusal):
-    """Pages of this origin may change nothing here; allow it with ALLOWED_ORIGINS."""
+    """Pages of this origin may not change anything; allow the origin with ALLOWED_ORIGINS."""
 
     code = "foreign_origin"
     status = 403
@@ -141,64 +142,64 @@ class NotYours(Refusal):
 
 
 class Missing(Refusal):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     code = "not_found"
     status = 404
 
 
 class UnknownAccount(Missing):
-    """There is no such account."""
+    """This account does not exist."""
 
     code = "unknown_account"
 
 
 class UnknownWorker(Missing):
-    """There is no such worker."""
+    """This worker does not exist."""
 
     code = "unknown_worker"
 
 
 class UnknownSession(Missing):
-    """There is no such login session."""
+    """This login session does not exist."""
 
     code = "unknown_session"
 
 
 class MethodNotAllowed(Refusal):
-    """This route does not answer that method."""
+    """This route does not support that method."""
 
     code = "method_not_allowed"
     status = 405
 
 
 class Conflict(Refusal):
-    """The present state does not allow this."""
+    """The current state does not allow this."""
 
     code = "conflict"
     status = 409
 
 
 class AlreadyExists(Conflict):
-    """There is one already."""
+    """It already exists."""
 
     code = "already_exists"
 
 
 class LoginClosed(Conflict):
-    """This login has ended; what comes later changes nothing."""
+    """This login has ended; later reports change nothing."""
 
     code = "login_closed"
 
 
 class StaleEpoch(Conflict):
-    """The account has changed hands since; the report of its state is out of date."""
+    """The account was reassigned since; this report of its state is out of date."""
 
     code = "stale_epoch"
 
 
 class NoWorker(Conflict):
-    """No connected worker supports this platform and has room."""
+    """No connected worker that supports this platform has a free slot."""
 
     code = "no_worker"
     retryable = True
@@ -218,31 +219,31 @@ class WorkerUnfit(Conflict):
 
 
 class WorkerFull(Conflict):
-    """This worker has no room left."""
+    """This worker has no free slot."""
 
     code = "worker_full"
 
 
 class WorkerInUse(Conflict):
-    """Only a worker that is offline, and that no account names, can be removed."""
+    """Only an offline worker that no account names can be removed."""
 
     code = "worker_in_use"
 
 
 class TooManyNames(Conflict):
-    """This token has named as many workers or devices as it may."""
+    """This token has reached its limit of workers or devices."""
 
     code = "too_many_names"
 
 
 class ProxyUnreadable(Conflict):
-    """The password of this worker's proxy cannot be opened; set it again."""
+    """The password of this worker's proxy cannot be decrypted; set it again."""
 
     code = "proxy_unreadable"
 
 
 class AlreadyRunning(Conflict):
-    """The worker process is running already."""
+    """The worker process is already running."""
 
     code = "already_running"
 
@@ -254,7 +255,7 @@ class NotRunning(Conflict):
 
 
 class Unverified(Conflict):
-    """Somebody else than Master has written this configuration; remove it and add it again."""
+    """Master did not write this configuration; remove it and add it again."""
 
     code = "config_unverified"
 
@@ -273,7 +274,7 @@ class Invalid(Refusal):
 
 
 class Throttled(Refusal):
-    """Too fast; send it again later."""
+    """The rate limit is exceeded; retry later."""
 
     code = "throttled"
     status = 429
@@ -281,19 +282,19 @@ class Throttled(Refusal):
 
 
 class TooManyAttempts(Throttled):
-    """Too many wrong tokens came from this address; try again later."""
+    """Too many wrong tokens came from this address; retry later."""
 
     code = "too_many_attempts"
 
 
 class TooManyRequests(Throttled):
-    """Too many requests come from this address; send it again later."""
+    """Too many requests come from this address; retry later."""
 
     code = "too_many_requests"
 
 
 class Unavailable(Refusal):
-    """Master cannot do this right now; send it again later."""
+    """Master cannot do this right now; retry later."""
 
     code = "unavailable"
     status = 503
@@ -301,19 +302,19 @@ class Unavailable(Refusal):
 
 
 class Overloaded(Unavailable):
-    """Too much is waiting; send it again later."""
+    """Master is overloaded; retry later."""
 
     code = "overloaded"
 
 
 class Stopping(Unavailable):
-    """Master is stopping; send it again to the next one."""
+    """Master is stopping; retry after its restart."""
 
     code = "stopping"
 
 
 class StorageTrouble(Unavailable):
-    """The database did not take the write; nothing was stored."""
+    """The database did not accept the write; nothing was stored."""
 
     code = "storage_trouble"
 
@@ -326,7 +327,7 @@ INTERNAL: dict[str, Any] = {
 
 
 def every_refusal() -> Iterator[type[Refusal]]:
-    """Yield every refusal class, parents first; documents and tests walk this."""
+    """Yield every refusal class, parents first; the documentation and the tests iterate over it."""
     waiting: list[type[Refusal]] = [Refusal]
     while waiting:
         cls = waiting.pop(0)

@@ -1,7 +1,8 @@
-"""The farm: what is committed of workers, accounts, open logins, proxies, configurations and devices, once, in memory.
+"""The farm: committed workers, accounts, open logins, proxies, configurations and devices.
 
-The database is its durable form. A table keeps its indexes itself, and it changes by what is committed alone: by a
-group's draft, or by being loaded anew. Whatever decides works on a draft over the farm (draft.py).
+It exists once, in memory; the database is its durable form. A table maintains its own indexes, and
+changes only by a batch's committed draft or by a reload. Decisions work on a draft over the farm
+(draft.py).
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ from master.model import (
 
 R = TypeVar("R")
 Keys = Callable[[Any], tuple[Hashable, ...]]
-"""Record -> the keys under which an index holds it; none where it is not in that index."""
+"""Record -> its keys in an index; empty if the record is not in that index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[R]):
-    """What a table of the farm holds: how a record is named, found and counted.
+    """A type of record in the farm: its key, its indexes and its tallies.
 
-    `unique` indexes hold one record per key; in `ordered` ones a key's records come by `rank`, in others as they came.
-    `tallies` are counted per value. A record that is not `kept` leaves the farm when it is applied.
+    `unique` indexes have one record per key. `ordered` indexes sort the records of a key by `rank`;
+    others keep the order of insertion. `tallies` count the records per value. A record that is not
+    `kept` leaves the farm when it is applied.
     """
 
     name: str
@@ -49,10 +51,10 @@ class Kind(Generic[R]):
     tallies: Mapping[str, Callable[[R], str]] = field(default_factory=dict)
     is_kept: Callable[[R], bool] = lambda _: True
     indexes: tuple[tuple[str, Keys], ...] = field(init=False)
-    """Every index, by its name."""
+    """Every index as (name, keys)."""
 
     def __post_init__(self) -> None:
-        """Put the indexes together."""
+        """Collect the indexes."""
         object.__setattr__(
             self, "indexes", (*self.groups.items(), *self.unique.items(), *self.ordered.items())
         )
@@ -75,11 +77,11 @@ def _name_on_platform(account: Account) -> tuple[Hashable, ...]:
 def _platforms(worker: Worker) -> tuple[Hashable, ...]:
     if worker.status is not WorkerStatus.CONNECTED:
         return ()
-    return tuple(dict.fromkeys(worker.capabilities))  # an older version stored some twice
+    return tuple(dict.fromkeys(worker.capabilities))  # an older version stored duplicates
 
 
 def is_open(login: Login) -> bool:
-    """Tell whether a login has not ended yet, whatever its deadline says."""
+    """Return whether a login is open, regardless of its deadline."""
     return login.status in OPEN_SESSION
 
 
@@ -112,7 +114,7 @@ DEVICES: Kind[Device] = Kind("client_devices", key=attrgetter("device_id"))
 
 
 class Table(Protocol[R]):
-    """What can be asked of records, committed ones and those of a draft alike."""
+    """The read interface of committed tables and of a draft's tables."""
 
     kind: Kind[R]
 
@@ -121,11 +123,11 @@ class Table(Protocol[R]):
         ...
 
     def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`."""
+        """Yield a key's records in index order; if the index is ordered, those past `after`."""
         ...
 
     def list_groups(self, index: str) -> Iterable[Hashable]:
-        """Return the keys under which an index may hold something."""
+        """Return the keys under which an index may have records."""
         ...
 
     def all(self) -> Iterator[R]:
@@ -133,14 +135,14 @@ class Table(Protocol[R]):
         ...
 
     def count(self, tally: str) -> Counter[str]:
-        """Return how many records there are of each value of a tally."""
+        """Return the number of records per value of a tally."""
         ...
 
     def __len__(self) -> int: ...
 
 
 class Committed(Generic[R]):
-    """Records as they are committed, with their indexes. Nobody changes it but the farm."""
+    """Committed records with their indexes. Only the farm changes them."""
 
     def __init__(self, kind: Kind[R]) -> None:
         self.kind = kind
@@ -157,7 +159,7 @@ class Committed(Generic[R]):
         return self._records.get(key)
 
     def find(self, index: str, key: Hashable, after: Any = None) -> Iterator[R]:
-        """Yield the records that an index holds under a key, in its order; of an ordered one, those ranked `after`."""
+        """Yield a key's records in index order; if the index is ordered, those past `after`."""
         records = self._records
         if index in self._ordered:
             ranked = self._ordered[index].get(key)
@@ -169,14 +171,14 @@ class Committed(Generic[R]):
             yield records[name]
 
     def list_keys(self, index: str, key: Hashable) -> Iterable[str]:
-        """Return the keys of these records, of an index that is not ordered: a live view, or a new tuple."""
+        """Return the record keys under a key of an unordered index: a live view, or a new tuple."""
         if index in self._groups:
             return self._groups[index].get(key, ())
         found = self._unique[index].get(key)
         return () if found is None else (found,)
 
     def list_groups(self, index: str) -> Iterable[Hashable]:
-        """Return the keys under which an index holds something."""
+        """Return the keys under which an index has records."""
         return (
             self._groups.get(index) or self._unique.get(index) or self._ordered.get(index, {})
         ).keys()
@@ -186,26 +188,26 @@ class Committed(Generic[R]):
         return iter(self._records.values())
 
     def count(self, tally: str) -> Counter[str]:
-        """Return how many records there are of each value of a tally."""
+        """Return the number of records per value of a tally."""
         return +self._tallies[tally]
 
     def __len__(self) -> int:
         return len(self._records)
 
     def put(self, record: R) -> None:
-        """Insert a record, or put it in the place of the one with its key."""
+        """Insert a record, or replace the record with the same key."""
         key = self.kind.key(record)
         old = self._records.get(key)
         self._records[key] = record
         self._move(key, old, record)
 
     def load(self, records: Iterable[R]) -> None:
-        """Insert records that are all new: what an ordered index holds of many is sorted once."""
+        """Insert new records; an ordered index sorts all of them once."""
         kind, key_of, known = self.kind, self.kind.key, self._records
         ranked: dict[tuple[str, Hashable], dict[Any, str]] = {}
         for record in records:
             key = key_of(record)
-            assert key not in known, "what is known is put in its place"
+            assert key not in known, "load accepts only new records"
             known[key] = record
             for index, keys in kind.groups.items():
                 for one in keys(record):
@@ -222,7 +224,7 @@ class Committed(Generic[R]):
             self._ordered[index].setdefault(one, SortedDict()).update(some)
 
     def remove(self, key: str) -> None:
-        """Remove a record, if there is one."""
+        """Remove a record, if it exists."""
         old = self._records.pop(key, None)
         if old is not None:
             self._move(key, old, None)
@@ -293,7 +295,7 @@ def _rerank(
 
 @dataclass(slots=True)
 class Farm:
-    """Everything that decisions are made on, as committed. `last_seq` is the newest place in the clients' sequence."""
+    """All committed state that decisions read. `last_seq` is the newest sequence number."""
 
     workers: Committed[Worker] = field(default_factory=lambda: Committed(WORKERS))
     accounts: Committed[Account] = field(default_factory=lambda: Committed(ACCOUNTS))
@@ -305,16 +307,19 @@ class Farm:
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
-        """Return every table, those that others refer to first."""
+        """Return every table, referenced tables first."""
         return self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices
 
     def replace(self, other: Farm) -> None:
-        """Become what another farm is, as after a start or a doubt."""
+        """Copy the content of another farm, after a start or a doubt."""
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
         self.last_seq = other.last_seq
 
 
 def share(text: str | None) -> str | None:
-    """Return one object for all equal texts: the platforms and owners of a hundred thousand accounts are few."""
+    """Return one shared object for equal texts.
+
+    A hundred thousand accounts have few distinct platforms and owners.
+    """
     return None if text is None else sys.intern(text)

@@ -1,7 +1,8 @@
-"""Files that only their owner may read, whole before they have their names; what an interrupted one left is removed.
+"""Private files that are complete before they get their names; leftover drafts are removed.
 
-A draft stands beside the file that it becomes, as `<name>.<process>.<kind>`. Its maker holds a shared lock on the
-folder, so that an exclusive one proves that every draft there is left over: the kernel ends a lock with its process.
+A draft stands beside its target file as `<name>.<process>.<kind>`. Its maker owns a shared lock on
+the folder, so that an exclusive lock proves that every draft there is left over: the kernel ends a
+lock with its process.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from pathlib import Path
 
 PRIVATE = 0o600
 SIDE_FILES = ("-journal", "-wal", "-shm")
-"""What SQLite makes beside a database."""
+"""Files that SQLite creates beside a database."""
 
 
 @contextmanager
 def make_draft(target: Path, kind: str) -> Iterator[Path]:
-    """Give an empty private file beside `target`; what is there under its name at the end is removed.
+    """Yield an empty private file beside `target`; remove the file of its name at the end.
 
-    Drafts of the same target that were left over are removed first. Errors: OSError.
+    Leftover drafts of the same target are removed first. Errors: OSError.
     """
     draft = target.with_name(f"{target.name}.{os.getpid()}.{kind}")
     with _lock_folder(target.parent) as alone:
@@ -37,7 +38,7 @@ def make_draft(target: Path, kind: str) -> Iterator[Path]:
 
 
 def sweep_drafts(target: Path, kind: str) -> None:
-    """Remove what interrupted processes have left of drafts of `target`, unless somebody makes one in that folder."""
+    """Remove leftover drafts of `target`, unless a process is making one in that folder."""
     with _lock_folder(target.parent) as alone:
         if alone is not None:
             _remove_drafts(target, kind)
@@ -45,7 +46,10 @@ def sweep_drafts(target: Path, kind: str) -> None:
 
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[int | None]:
-    """Hold a lock on a folder; give its handle if that is exclusive, None if others make drafts or it has no locks."""
+    """Lock a folder; yield its handle if the lock is exclusive.
+
+    Yield None if other processes make drafts there, or if the system has no such locks.
+    """
     try:
         import fcntl
     except ImportError:  # no such lock on this system
@@ -62,7 +66,7 @@ def _lock_folder(folder: Path) -> Iterator[int | None]:
 
 
 def _try(handle: int, lock: int) -> bool:
-    """Take a lock; tell whether it could be: somebody else may hold one, or this file system may have none."""
+    """Acquire a lock; return False if another process owns one or the file system has none."""
     import fcntl
 
     try:
@@ -82,7 +86,7 @@ def _remove_drafts(target: Path, kind: str) -> None:
     wanted = re.compile(re.escape(target.name) + rf"\.\d+\.{kind}(?:{'|'.join(SIDE_FILES)})?")
     for found in list(target.parent.iterdir()):
         if wanted.fullmatch(found.name):
-            with suppress(OSError):  # another user's is for that one to remove
+            with suppress(OSError):  # only another user can remove that user's file
                 found.unlink()
 
 
@@ -93,9 +97,9 @@ def _remove(draft: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[bool]:
-    """Say whether this lock could be taken; if so it is held for as long as this lasts.
+    """Yield whether the lock was acquired; it is kept until the end of the block.
 
-    It is the kernel's, and ends with the process, however that ends.
+    It is the kernel's lock, and ends with the process in any case.
     """
     with open_private(path) as handle:
         try:
@@ -108,7 +112,7 @@ def lock_file(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def open_private(path: Path) -> Iterator[int]:
-    """Give the handle of a file that only its owner may read; it is made if it is not there. Errors: OSError."""
+    """Yield the handle of a private file, which is created if needed. Errors: OSError."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         tighten(path)
@@ -118,9 +122,10 @@ def open_private(path: Path) -> Iterator[int]:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read, or let only its owner read the one that is there.
+    """Create an empty file that only its owner may read, or restrict the existing one to its owner.
 
-    That one is not opened: closing it would end the locks that this process holds on it. Errors: OSError.
+    An existing file is not opened: closing it would end this process's locks on it. Errors:
+    OSError.
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
@@ -129,7 +134,7 @@ def make_private(path: Path) -> None:
 
 
 def tighten(*paths: Path) -> None:
-    """Let only their owner read these files, as far as they are there and this user may say so."""
+    """Let only their owner read these files, if they exist and this user may change them."""
     if os.name != "posix":
         return
     for path in paths:
@@ -139,14 +144,13 @@ def tighten(*paths: Path) -> None:
 
 
 def name_file(draft: Path, path: Path) -> None:
-    """Give a whole file its name, which must be free. Errors: OSError."""
+    """Give a complete file its name, which must be free. Errors: OSError."""
     try:
         os.link(draft, path)
     except FileExistsError:
         raise
-    except (
-        OSError
-    ):  # a file system without links: the name is taken first, and is empty for a moment
+    except OSError:
+        # a file system without links: reserve the name first; the file is empty for a moment
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
         draft.replace(path)
     else:
@@ -154,9 +158,10 @@ def name_file(draft: Path, path: Path) -> None:
 
 
 def take_owner(draft: Path, path: Path) -> None:
-    """Let a new file belong to whom the one that it replaces belongs, or else the folder.
+    """Give a new file the owner of the file that it replaces, or else of the folder.
 
-    An administrator's command must not make files that Master, which runs as somebody else, cannot read.
+    An administrator's command must not create files that Master, running as another user, cannot
+    read.
     """
     like = (path if path.exists() else path.parent).stat()
     if os.name == "posix":

@@ -1,4 +1,4 @@
-"""A group: the events that are decided and committed together, and what each of them came to."""
+"""A batch (class Group): the events that are decided and committed together, and their replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from master.turn import AGAIN, Bulk, Caller, Operation, Parcel, Turn
 
 @dataclass(slots=True)
 class Item:
-    """One event that waits for its turn."""
+    """One queued event."""
 
     operation: Operation | Bulk
     event: Any
@@ -27,7 +27,7 @@ class Item:
 
 @dataclass(slots=True)
 class Done:
-    """One turn that was taken: its items, and what each of them is answered."""
+    """One finished turn: its items and their replies."""
 
     turn: Turn
     items: Sequence[Item]
@@ -36,7 +36,7 @@ class Done:
 
 @dataclass(slots=True)
 class Group:
-    """What is decided and committed together."""
+    """A batch: the items that are decided and committed together."""
 
     items: list[Item]
     draft: Draft
@@ -45,7 +45,7 @@ class Group:
     parcels: list[Parcel] = field(default_factory=list)
 
     def list_again(self) -> list[Item]:
-        """Return the items that are to have their turn once more before they are answered."""
+        """Return the items that need another turn before they are answered."""
         answered = [
             pair for done in self.done for pair in zip(done.items, done.replies, strict=True)
         ]
@@ -53,14 +53,14 @@ class Group:
 
 
 def weigh(item: Item) -> int:
-    """Return how many rows an item may make."""
+    """Return the number of rows that an item may write."""
     return item.operation.weigh(item.event) if isinstance(item.operation, Bulk) else 1
 
 
 class Waiting:
-    """What waits for the writer, by the kind of who asks: each kind has a share of its own and is taken in turn.
+    """The writer's queues, one per kind of caller, each with its own limit, served in rotation.
 
-    So whatever one kind of caller queues, the others find room and wait for one round at most.
+    However much one kind of caller queues, the others find room and wait for at most one round.
     """
 
     def __init__(self, share: int) -> None:
@@ -74,21 +74,21 @@ class Waiting:
         return self._length
 
     def has_room(self, kind: str) -> bool:
-        """Tell whether a kind of caller may queue one more; a share of 0 is no limit."""
+        """Return whether a kind of caller may queue another item; a share of 0 is no limit."""
         return not self._share or len(self._queues.get(kind, ())) < self._share
 
     def put(self, item: Item) -> None:
-        """Put an item behind the others of its kind."""
+        """Append an item to the queue of its kind."""
         self._queues.setdefault(item.caller.kind, deque()).append((next(self._numbers), item))
         self._length += 1
 
     def put_first(self, items: Sequence[Item]) -> None:
-        """Put items before everything else that waits."""
+        """Put items before all queued ones."""
         self._first.extendleft(reversed(items))
         self._length += len(items)
 
     def take_group(self, most: int, most_weight: int) -> list[Item]:
-        """Take at least one item, and no more than so many or of so much weight, in the order in which they came."""
+        """Remove and return at least one item, within both limits, in the order of arrival."""
         group: list[Item] = []
         weight = 0
         while self._first and len(group) < most:
@@ -111,7 +111,7 @@ class Waiting:
 
 
 def is_on_rows(operation: Any) -> bool:
-    """Tell whether an operation works on rows that memory does not hold: whether it is a coroutine function."""
+    """Return whether an operation works on rows, that is, whether it is a coroutine function."""
     code = getattr(operation, "__code__", None)
     return (
         bool(code.co_flags & inspect.CO_COROUTINE)
@@ -121,11 +121,12 @@ def is_on_rows(operation: Any) -> bool:
 
 
 def settle(answer: asyncio.Future[Any], reply: Any) -> None:
-    """Give an answer to whoever still waits for it, unless the turn is to come once more."""
+    """Resolve a pending answer with a reply, unless the item needs another turn."""
     if answer.done() or reply is AGAIN:
         return
     if isinstance(reply, Exception):
         answer.set_exception(reply)
-        answer.exception()  # nobody may be waiting any more: an unread exception is no news
+        # marks it as read: the caller may be gone, and asyncio logs unread exceptions
+        answer.exception()
     else:
         answer.set_result(reply)

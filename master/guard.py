@@ -1,9 +1,10 @@
-"""The guard: one small process that ends the worker processes should Master die without having done so.
+"""The guard: a small process that ends the worker processes if Master dies without doing so.
 
-It learns of Master's death from a pipe that the kernel closes then, sends SIGTERM to every process group that is left,
-and SIGKILL after the limit. PR_SET_PDEATHSIG would need code between fork and exec (unsafe beside threads), is bound
-to the thread that forked, spares the grandchildren, and exists on Linux alone. What remains open are the few
-milliseconds between a worker's fork and the line that tells the guard of it.
+It learns of Master's death from a pipe that the kernel closes then, sends SIGTERM to every
+remaining process group, and SIGKILL after the limit. PR_SET_PDEATHSIG would need code between fork
+and exec (unsafe beside threads), is bound to the thread that forked, spares the grandchildren, and
+exists only on Linux. A gap of a few milliseconds remains between a worker's fork and the line that
+reports it to the guard.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 PROGRAM = """\
-# Master's guard: ends the worker processes, should Master die without having done so.
+# Master's guard: ends the worker processes if Master dies without doing so.
 import os, signal, sys, time
 
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -43,7 +44,7 @@ tell(signal.SIGKILL)
 
 
 class Guard:
-    """The process that ends the worker processes should Master die; it is made before the first of them."""
+    """The process that ends the worker processes if Master dies; it starts before them."""
 
     def __init__(self, stop_limit_s: float) -> None:
         self._stop_limit_s = stop_limit_s
@@ -53,7 +54,7 @@ class Guard:
         self._pids: set[int] = set()
 
     async def open(self) -> None:
-        """Make the guard if there is none, also instead of one that died. Errors: OSError."""
+        """Start the guard if there is none, or if it has died. Errors: OSError."""
         async with self._lock:
             if self._process is not None and self._process.returncode is None:
                 return
@@ -74,17 +75,17 @@ class Guard:
                 self._say(f"+{pid}\n")
 
     def watch(self, pid: int) -> None:
-        """End the group of this leader, should Master die."""
+        """Let the guard end this leader's process group if Master dies."""
         self._pids.add(pid)
         self._say(f"+{pid}\n")
 
     def forget(self, pid: int) -> None:
-        """Leave this group alone from now on: it has ended."""
+        """Exclude a process group that has ended."""
         self._pids.discard(pid)
         self._say(f"-{pid}\n")
 
     async def close(self) -> None:
-        """Let the guard go."""
+        """End the guard."""
         async with self._lock:
             self._close_pipe()
             if self._process is not None:
@@ -94,9 +95,8 @@ class Guard:
         try:
             if self._pipe is not None:
                 os.write(self._pipe, line.encode())
-        except (
-            OSError
-        ) as fault:  # dead or stuck; the pipe stays open, for its end would end the workers
+        except OSError as fault:
+            # dead or stuck; the pipe stays open, because its end would end the workers
             log.warning("guard_unreachable", reason=fault.strerror)
 
     def _close_pipe(self) -> None:

@@ -1,7 +1,7 @@
-"""The vault's keys: how they are written, and the file beside the database that holds them.
+"""The vault's keys: their text form, and the key file beside the database.
 
-One key is `id:base64 of 32 bytes`. MASTER_KEYS holds several with commas between them, a key file one per line; the
-first one is for writing, all of them are for reading.
+A key is `id:base64 of 32 bytes`. MASTER_KEYS lists keys with commas between them, a key file one
+per line. The first key seals, all of them open.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ KEY_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}")
 MAX_KEYS = 100
 MAX_FILE_BYTES = 128 * 1024
 MOST_READ = 900
-"""Keys that a file may hold all the same: what is there is read, whatever wrote it; so many fit into its bytes."""
+"""Keys accepted from an existing file, whatever wrote it; so many fit into its bytes."""
 
 DRAFT = "new"
-HEADING = "# The keys of the database beside this file. Keep a copy, apart from the database's. The first one writes.\n"
+HEADING = (
+    "# The keys of the database beside this file. Keep a copy, apart from the database's. "
+    "The first one seals.\n"
+)
 
 RandomBytes = Callable[[int], bytes]
-"""Returns so many random bytes: `os.urandom`, unless a simulation brings its own."""
+"""Returns that many random bytes: `os.urandom`, unless a simulation brings its own."""
 
 
 class KeyFault(Exception):
@@ -38,19 +41,22 @@ class KeyFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of AES-256 and its name."""
+    """One AES-256 key and its name."""
 
     id: str
     secret: Secret[bytes]
 
 
 def make_key(random_bytes: RandomBytes) -> Key:
-    """Return a new key with a name of its own."""
+    """Return a new key with a new name."""
     return Key(f"k-{random_bytes(4).hex()}", Secret(random_bytes(KEY_BYTES)))
 
 
 def parse_keys(text: str, most: int = MAX_KEYS) -> tuple[Key, ...]:
-    """Return the keys of `id:base64`, separated by commas or line ends. Errors: ValueError, which quotes no key."""
+    """Return the keys of `id:base64`, separated by commas or line ends.
+
+    Errors: ValueError, which quotes no key.
+    """
     keys: dict[str, Key] = {}
     for number, entry in enumerate(filter(None, map(str.strip, re.split(r"[,\n]", text))), 1):
         name, colon, written = entry.partition(":")
@@ -71,23 +77,23 @@ def parse_keys(text: str, most: int = MAX_KEYS) -> tuple[Key, ...]:
 
 
 def place_key_file(database: Path) -> Path:
-    """Return where the keys of this database are kept, unless MASTER_KEYS holds them."""
+    """Return the path of this database's key file; MASTER_KEYS replaces the file."""
     return database.with_name(database.name + ".keys")
 
 
 def place_retired(key_file: Path) -> Path:
-    """Return where the keys go that a key file has no more; only backups need them."""
+    """Return the path for keys that were removed from a key file; only backups need them."""
     return key_file.with_name(key_file.name + ".retired")
 
 
 class KeyFile:
-    """A file of keys that only its owner may read. It is always whole: a new one takes the old one's place at once."""
+    """A file of keys that only its owner may read. It is always complete: replacement is atomic."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def stamp(self) -> tuple[int, int, int] | None:
-        """Return what changes whenever the file does, or None if there is none."""
+        """Return a value that changes whenever the file does, or None if there is no file."""
         try:
             found = self.path.stat()
         except OSError:
@@ -106,7 +112,8 @@ class KeyFile:
             raise KeyFault(f"The key file {self.path} is not one: it is not UTF-8.") from None
         if os.name == "posix" and mode & 0o077:
             raise KeyFault(
-                f"The key file {self.path} has mode {mode:04o}, others may read it; run: chmod 600 {self.path}"
+                f"The key file {self.path} has mode {mode:04o}, others may read it; "
+                f"run: chmod 600 {self.path}"
             )
         try:
             return parse_keys(
@@ -116,11 +123,11 @@ class KeyFile:
             raise KeyFault(f"The key file {self.path} cannot be used: {fault}.") from None
 
     def create(self, keys: Sequence[Key]) -> None:
-        """Make the file, which must not exist. Errors: KeyFault."""
+        """Create the file, which must not exist. Errors: KeyFault."""
         self._write(keys, replace=False)
 
     def replace(self, keys: Sequence[Key]) -> None:
-        """Put these keys in the place of those that are there. Errors: KeyFault."""
+        """Replace the keys in the file. Errors: KeyFault."""
         self._write(keys, replace=True)
 
     def _write(self, keys: Sequence[Key], *, replace: bool) -> None:

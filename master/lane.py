@@ -1,4 +1,4 @@
-"""One socket's events on their way: in the order in which they came, and the bytes of them that are under way."""
+"""One socket's events in order of arrival, and their pending bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Acknowledge = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event under way: what was said, how it is acknowledged, its bytes, and when it came by both clocks.
+    """One event under way: its content, its acknowledgement, its bytes, its arrival by both clocks.
 
-    `route` is where it leads (None: nowhere). `payload` is what was said as it is decoded, or the refusal of it, where
-    that was done when it came.
+    `route` is None for an unknown event. `payload` is the decoded content, or its refusal, if it
+    was decoded on arrival.
     """
 
     event: Any
@@ -37,7 +37,7 @@ class Arrival:
 
 
 class Backlog:
-    """What a socket has sent and what is dealt with one by one; it exists only while something is."""
+    """A socket's queued events and the task that processes them; it exists only while needed."""
 
     def __init__(self, flow: Flow) -> None:
         self.waiting: deque[Arrival] = deque()
@@ -45,21 +45,21 @@ class Backlog:
         self._flow = flow
 
     def take(self) -> Arrival | None:
-        """Take the first event, or None if there is no other."""
+        """Remove and return the first event, or None."""
         return self.waiting.popleft() if self.waiting else None
 
     def clear(self) -> None:
-        """Forget what waits: nobody would hear its answer."""
+        """Drop queued events; the socket is closed."""
         while self.waiting:
             self._flow.release(self.waiting.popleft().size)
 
 
 class Lane:
-    """One socket: who speaks there, and its events in the order in which they came.
+    """One socket: its caller, and its events in order of arrival.
 
-    Reports of facts go to the writer without waiting for each other, so that one socket can fill a group; whatever else
-    follows waits for them. `authenticate` takes what an `admin:auth` says, makes `caller` who that is, and returns
-    their name.
+    Reports of facts go to the writer without waiting for each other, so that one socket can fill a
+    batch; every other event waits for them. `authenticate` accepts the payload of `admin:auth`,
+    sets `caller`, and returns the caller's name.
     """
 
     def __init__(self, caller: Caller, authenticate: Callable[[Any], str], flow: Flow) -> None:
@@ -68,26 +68,26 @@ class Lane:
         self.flow = flow
         self.is_closed = False
         self.pending: dict[asyncio.Future[Any], None] = {}
-        """Reports that are not committed yet. A dict: an empty set takes three times its memory."""
+        """Reports that are not committed yet. A dict: an empty set needs three times its memory."""
         self.backlog: Backlog | None = None
         self.early: list[tuple[Errand, Any]] = []
-        """Reports, with their payloads, that came before anybody knew which worker they are of."""
+        """Reports, with their payloads, that arrived before their worker was known."""
         self.early_end: asyncio.Task[None] | None = None
 
     def take_early(self) -> list[tuple[Errand, Any]]:
-        """Return the reports that were set aside, and keep none."""
+        """Remove and return the reports that were set aside."""
         if self.early_end is not None:
             self.early_end.cancel()
         early, self.early, self.early_end = self.early, [], None
         return early
 
     async def settle(self) -> None:
-        """Wait until everything that was read from the socket has had its place."""
+        """Wait until every event that was read from the socket has been processed."""
         while self.backlog is not None and self.backlog.task is not None:
             await asyncio.wait([self.backlog.task])
 
     def close(self) -> None:
-        """Forget what still waits for its place: the socket has closed."""
+        """Drop queued events; the socket has closed."""
         self.is_closed = True
         for errand, _ in self.take_early():
             self.flow.release(errand.arrival.size)
@@ -102,12 +102,12 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """An arrival that has its place now, and who sent it."""
+    """An arrival whose turn in the lane has come, and its caller."""
 
     arrival: Arrival
     caller: Caller
 
     @property
     def route(self) -> Route | None:
-        """Return where it leads; None: nowhere."""
+        """Return the event's route, or None if the event is unknown."""
         return self.arrival.route

@@ -1,6 +1,6 @@
-"""The TCP connections of the HTTP server, each with its line in the meter: noted when made, ended by an abort.
+"""The TCP connections of the HTTP server: each has a line in the meter, which can abort it.
 
-A limit that is kept on a library's object leaves the connection standing; this one is kept on the transport itself.
+A limit on a library's object would leave the connection open; this one is on the transport itself.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from master.meter import Line, Meter
 
 
 class Lines:
-    """Knows the line of each request. Where no server is watched, as in a test of the application alone, there is none.
+    """Finds the line of each request; there is none if no server is watched, as in some tests.
 
-    Servers, protocols and requests are aiohttp's, and are named so that neither edge is imported here.
+    Servers, protocols and requests are aiohttp's; neither edge is imported here for their types.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -27,7 +27,7 @@ class Lines:
         return len(self._lines)
 
     def watch(self, server: Any) -> None:
-        """Note every connection of a server from now on, until it is lost."""
+        """Track every connection of a server from now on, until it is lost."""
         made: Callable[..., None] = server.connection_made
         lost: Callable[..., None] = server.connection_lost
 
@@ -46,23 +46,23 @@ class Lines:
         server.connection_made, server.connection_lost = note_made, note_lost
 
     def find(self, request: Any) -> Line | None:
-        """Return the line over which a request comes; None once it has ended."""
+        """Return the line that carries a request; None once it has ended."""
         return self._lines.get(request.protocol)
 
     def is_known(self, request: Any) -> bool:
-        """Tell whether somebody known speaks on the line over which a request comes."""
+        """Return whether a request's line is authenticated; True if there is no line."""
         line = self.find(request)
         return line is None or line.is_known
 
     def welcome(self, request: Any) -> None:
-        """Note that somebody known asks: their line may stand."""
+        """Note that an authenticated peer sent a request: its line has no deadline."""
         line = self.find(request)
         if line is not None and not line.is_known:
             self.meter.welcome(line)
 
     @contextmanager
     def patience(self, request: Any) -> Iterator[None]:
-        """Hang up if what is inside, a body to be read or an answer to be taken, does not end in PATIENCE_S."""
+        """Close the line if the block (reading a body, sending an answer) exceeds PATIENCE_S."""
         line = self.find(request)
         if line is None:
             yield

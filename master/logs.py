@@ -1,7 +1,7 @@
-"""Log lines: one set-up for Master's own and the libraries', to the console and to rotated files.
+"""Log lines: one set-up for Master and its libraries, to the console and to rotated files.
 
-What peers can make happen writes a few lines a second at most, and no line shows a token: those of the settings, and
-those that Master has issued, are found by their value in whatever text, of whichever library.
+Peers can cause only a few lines a second, and no line contains a token: the tokens of the settings
+and those that Master issued are found by their value in every text, of every library.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ FILES_KEPT = 5
 CONSOLE, FILE, AUDIT_FILE = "master-console", "master-file", "master-audit-file"
 OURS = (CONSOLE, FILE, AUDIT_FILE)
 AUDIT = "master.audit"
-"""The logger of who did, or tried, what. Its lines stand in audit.log as well, which nothing else fills."""
+"""The logger of callers' actions and attempts. Only its lines stand in audit.log as well."""
 AUDIT_FILES_KEPT = 10
 LOUD = ("master", "__main__")
-"""Whose lines LOG_LEVEL decides on; libraries, some of which print what they carry, speak from WARNING on."""
+"""Loggers that LOG_LEVEL applies to; libraries log from WARNING on, as some print payloads."""
 STUBBORN = ("engineio.server", "socketio.server")
-"""Loggers that get a level and a handler of their own from their library, unless they have a level already.
+"""Loggers whose library sets their level and a handler, unless they have a level already.
 
-What they say without an exception is about a peer's mistake, and quotes it: that is not heard.
+Their lines without an exception quote a peer's mistake, and are dropped.
 """
 EDGES = ("aiohttp", "engineio", "socketio")
-"""Libraries that read what peers send: the words of their exceptions may be a peer's, and are withheld."""
+"""Libraries that parse peers' bytes: their exceptions may quote a peer, and are withheld."""
 
 LIBRARY_LINES = 5.0, 20.0
-"""Lines per second of all libraries together, and how many at once."""
+"""Lines per second of all libraries together, and the burst."""
 STRANGERS_LINES = {
     "wrong_token": (0.1, 60.0),
     "request_unreadable": (0.2, 10.0),
     "request_failed": (1.0, 20.0),
 }
-"""Lines of ours whose number peers choose: as many per second, and at once. What is left out is counted.
+"""Lines of Master whose number peers control: the rate per second, and the burst.
 
-At its pace `wrong_token` writes 2 MB a day: audit.log holds a month and more, whatever strangers do.
+Omitted lines are counted. At its rate `wrong_token` writes 2 MB a day: audit.log keeps a month and
+more, whatever strangers do.
 """
 RUN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{SHORTEST_SECRET},}}")
 LIBRARY_TEXT = 300
@@ -70,10 +71,11 @@ class LogFault(Exception):
 def configure_logs(
     level: str, log_dir: Path | None, *, development: bool, for_good: bool = False
 ) -> None:
-    """Send log lines to the console, and as JSON to `log_dir`/master.log; replaces an earlier set-up.
+    """Send log lines to the console, and as JSON to `log_dir`/master.log.
 
-    In development the console is for people, otherwise it gets JSON as well. A set-up that is there `for_good` makes
-    every line cheaper, also those that LOG_LEVEL drops: modules keep their loggers. Errors: LogFault.
+    This replaces an earlier set-up. In development the console output is for people, otherwise it
+    is JSON too. `for_good` makes every line cheaper, also those that LOG_LEVEL drops, because
+    modules keep their loggers. Errors: LogFault.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -81,7 +83,8 @@ def configure_logs(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
-        structlog.processors.format_exc_info,  # plain: a traceback with local variables would show secrets
+        # plain: a traceback with local variables would contain secrets
+        structlog.processors.format_exc_info,
         hide_known_values,
     ]
     as_json = [structlog.processors.JSONRenderer(ensure_ascii=False)]
@@ -113,12 +116,12 @@ def configure_logs(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=for_good,  # loggers live in modules: a cached one keeps this set-up
+        cache_logger_on_first_use=for_good,  # a cached logger of a module keeps this set-up
     )
 
 
 def close_logs() -> None:
-    """Take back what `configure_logs` opened; lines that come later are not kept."""
+    """Remove the handlers of `configure_logs`; later lines are dropped."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if handler.name in OURS]:
         root.removeHandler(handler)
@@ -128,14 +131,14 @@ def close_logs() -> None:
 def hide_secrets(
     logger: Any, name: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Replace the values of keys that are known to carry secrets, however nested, and cut what is too large."""
+    """Hide the values of keys that carry secrets, at any depth, and cut large values."""
     return {
         key: HIDDEN if SECRET.fullmatch(key) else _tidy(value, 0) for key, value in line.items()
     }
 
 
 class KnownValues:
-    """Secrets that no line may show, by their marks."""
+    """Secrets that no line may contain, by their marks."""
 
     def __init__(self) -> None:
         self._marks: dict[int, int] = {}
@@ -146,13 +149,13 @@ class KnownValues:
         self._marks[mark] = self._marks.get(mark, 0) + 1
 
     def drop(self, mark: int) -> None:
-        """Hide it no more: it opens nothing any longer."""
+        """Stop hiding a secret that is no longer valid."""
         left = self._marks.pop(mark, 0) - 1
         if left > 0:
             self._marks[mark] = left
 
     def hide(self, text: str) -> str:
-        """Return a text in which each known secret is hidden, with what follows it without a blank."""
+        """Return a text with each known secret hidden, and with it the rest of its word."""
         return RUN.sub(self._hide_in, text) if self._marks else text
 
     def _hide_in(self, found: re.Match[str]) -> str:
@@ -164,13 +167,13 @@ class KnownValues:
 
 
 KNOWN = KnownValues()
-"""Those of this process, like its log lines."""
+"""The known secrets of this process."""
 
 
 def hide_known_values(
     logger: Any, name: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Hide the secrets that Master knows in every text of a line, and cut a long traceback in its middle."""
+    """Hide the known secrets in every text of a line, and cut a long traceback in its middle."""
     trace = line.get("exception")
     if isinstance(trace, str) and len(trace) > TRACE_TEXT:
         line["exception"] = f"{trace[: TRACE_TEXT // 2]}\n...\n{trace[-TRACE_TEXT // 2 :]}"
@@ -190,18 +193,18 @@ def _hide_values(value: Any) -> Any:
 
 
 class Withheld(Exception):
-    """Stands in a traceback for an exception whose words may be a peer's."""
+    """Replaces an exception in a traceback if its text may quote a peer."""
 
 
 class Sparing(logging.Filter):
-    """Lets a few lines a second through of those whose number peers choose, and says how many it left out."""
+    """Limits the rate of lines whose number peers control, and reports how many it omitted."""
 
     def __init__(self) -> None:
         super().__init__()
         self._allowances: dict[str, _Allowance] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide once for all handlers, and take peers' words out of what libraries say."""
+        """Decide once for all handlers, and remove peers' words from libraries' lines."""
         decided: bool | None = getattr(record, "spared", None)
         if decided is None:
             decided = record.spared = self._decide(record)
@@ -244,14 +247,14 @@ class Sparing(logging.Filter):
 
 @dataclass(slots=True)
 class _Allowance:
-    """How many lines may still be written, as of the second `at`, and how many were left out since the last one."""
+    """How many lines are left at second `at`, and how many were omitted since the last one."""
 
     lines: float
     at: float
     left_out: int = 0
 
     def take(self, now: float, rate: float, burst: float) -> int | None:
-        """Return how many lines were left out before this one, or None if this one is left out as well."""
+        """Return how many lines were omitted before this one; None if this one is too."""
         self.lines = min(burst, self.lines + max(0.0, now - self.at) * rate)
         self.at = now
         if self.lines < 1:
@@ -263,7 +266,10 @@ class _Allowance:
 
 
 def _withhold(record: logging.LogRecord) -> None:
-    """Keep of an exception its kind and where it came from, but not its words; of a peer's malformed bytes no trace."""
+    """Keep an exception's type and traceback, but not its text.
+
+    Of an exception of an EDGES library, which a peer's malformed bytes cause, keep only the type.
+    """
     fault = record.exc_info[1] if record.exc_info else None
     if fault is None:
         return

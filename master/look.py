@@ -1,4 +1,4 @@
-"""A look beside the writer: what is committed is answered from memory, and what memory does not hold from the file."""
+"""Looks: reads beside the writer, from memory as committed and from the database for the rest."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from master.turn import SWEEP, Caller, Fetch, Operation, Publisher, Read, Turn
 log = structlog.get_logger(__name__)
 
 COUNTED_S = 1.0
-"""How old counts of everything may be: they read every row, and are asked for again and again."""
+"""Maximum age of a shared count in seconds: a count reads every row and is requested often."""
 
 
 class Looks:
-    """Lets operations read, and makes the turns that they work with."""
+    """Runs operations that read, and makes turns."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Looks:
         self._publisher = publisher
         self._metrics = metrics
         self._counted: dict[Operation, tuple[asyncio.Task[Any], float]] = {}
-        """Counts of everything: what counts them, and the monotonic second at which it began."""
+        """Operation -> the task that counts, and the monotonic second at which it began."""
 
     async def look_shared(self, operation: Operation) -> Any:
-        """Let an operation that counts everything, and is asked nothing in particular, read for all who ask at a time.
+        """Run a counting operation without a payload once for all concurrent callers.
 
-        Who asks within COUNTED_S of another gets the same reply. One who hangs up does not take it from the others.
-        Errors: as `look`.
+        A caller within COUNTED_S of another gets the same reply. A caller that disconnects does not
+        cancel it for the others. Errors: as `look`.
         """
         task, began = self._counted.get(operation, (None, 0.0))
         now = self._clock.monotonic()
@@ -64,19 +64,18 @@ class Looks:
             task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())
         ):
             task = asyncio.create_task(self.look(operation, Nothing()))
-            task.add_done_callback(
-                lambda one: one.cancelled() or one.exception()
-            )  # all who asked may have gone
+            # every caller may be gone, and asyncio logs unread exceptions
+            task.add_done_callback(lambda one: one.cancelled() or one.exception())
             self._counted[operation] = task, now
         return await asyncio.shield(task)
 
     async def look(
         self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody"
     ) -> Any:
-        """Let an operation read what is committed; what it writes into its draft is thrown away.
+        """Run an operation on committed data; its writes to the draft are dropped.
 
-        Rows are read over a connection of `by` (see Database.read). Errors: Overloaded if none becomes free in time,
-        StorageTrouble.
+        `by` selects the connections for rows (see Database.read). Errors: Overloaded if none
+        becomes free in time, StorageTrouble.
         """
         if is_on_rows(operation):
             async with self._lend_reader(by) as connection:
@@ -104,7 +103,7 @@ class Looks:
 
     @asynccontextmanager
     async def _lend_reader(self, by: str) -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection. Errors: Overloaded, StorageTrouble."""
+        """Lend a reading connection. Errors: Overloaded, StorageTrouble."""
         try:
             async with self._database.read(by=by) as connection:
                 yield connection

@@ -1,4 +1,4 @@
-"""All that Master knows while it runs: the farm, who is here, what has its time, and the draft under way."""
+"""All state of a running Master: the farm, sessions, deadlines, and the draft under way."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from master.sessions import Sessions
 
 
 class Pending(Protocol):
-    """What is asked of the draft of a group that is being committed; draft.py has it."""
+    """The interface of the draft of the batch under way; draft.py implements it."""
 
     def touches(self, worker_id: str) -> bool:
-        """Tell whether this changes a worker, what it holds, or which socket speaks for it."""
+        """Return whether the draft changes a worker, its accounts or its socket."""
         ...
 
     def gives_up(self, worker_id: str) -> bool:
-        """Tell whether a worker is offline by this."""
+        """Return whether a worker is offline in the draft."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How silence is judged: the brake, and when workers were lately given up for their silence.
+    """How silence is judged: the brake, and the latest evictions of silent workers.
 
-    Moments are monotonic seconds. Until `brake_until` nobody is given up; None while no brake is on. It was `put_on_at`
-    for those that were silent for too long then.
+    Moments are monotonic seconds. No worker is evicted until `brake_until`; None means that no
+    brake is on. `put_on_at` is when it was put on, for the workers that were silent for too long
+    then.
     """
 
     brake_until: float | None = None
@@ -42,7 +43,7 @@ class Watch:
 
 @dataclass(slots=True)
 class Memory:
-    """The one state. `pending` is the draft of the group that is being decided and committed, if there is one."""
+    """The complete state. `pending` is the draft of the batch under way, or None."""
 
     farm: Farm = field(default_factory=Farm)
     sessions: Sessions = field(default_factory=Sessions)
@@ -50,17 +51,17 @@ class Memory:
     watch: Watch = field(default_factory=Watch)
     pending: Pending | None = None
     trust: Trust | None = None
-    """How the clocks stood when they were last looked at; None until then."""
+    """The clocks at the last check; None before the first."""
     login_outcomes: Counter[str] = field(default_factory=Counter)
     altered_duplicates: int = 0
-    """How many reports said something else of a message than what is stored of it."""
+    """How many reports differed from the stored message."""
 
     def count_altered(self, number: int) -> None:
-        """Count reports that said something else of a message."""
+        """Count reports that differ from the stored message."""
         self.altered_duplicates += number
 
     def find_heard(self) -> Iterator[tuple[str, float]]:
-        """Yield (worker id, monotonic second last heard) of every worker that is not offline, as committed."""
+        """Yield (worker id, monotonic second last heard) of workers not committed as offline."""
         workers = self.farm.workers
         for worker_id, seat in self.sessions.seats.items():
             worker = workers.get(worker_id)
@@ -68,9 +69,12 @@ class Memory:
                 yield worker_id, seat.heard
 
     def is_pending(self, worker_id: str) -> bool:
-        """Tell whether the group under way changes a worker or what it holds: what is committed may not hold on."""
+        """Return whether the batch under way changes a worker or its accounts.
+
+        The committed data may then be about to change.
+        """
         return self.pending is not None and self.pending.touches(worker_id)
 
     def is_being_lost(self, worker_id: str) -> bool:
-        """Tell whether the group under way gives a worker up."""
+        """Return whether the batch under way evicts a worker."""
         return self.pending is not None and self.pending.gives_up(worker_id)

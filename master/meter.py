@@ -1,11 +1,12 @@
-"""What peers cost: connections, requests, packets and bytes, with budgets that depend on who speaks.
+"""The meter: connections, requests, packets and bytes of peers, within a budget per kind of peer.
 
-Pure: it reads the clock that it is given, and waits for nothing. Its callers ask before they read or parse anything,
-wait for as long as they are told, and pass `hang_up` for what it ends by itself.
+It has no I/O: it reads the given clock and never waits. Callers query it before they read or parse,
+wait as long as it returns, and pass `hang_up` for the connections that it closes itself.
 
-Three things are metered. A **line** is one TCP connection: nobody's until somebody known speaks on it, and so long
-it has a deadline. A **flow** is one Engine.IO connection, whose packets come over one WebSocket or over many POSTs. A
-**place** is where lines come from (`access.name_place`): an address of IPv4, the /64 of one of IPv6.
+It counts three things. A **line** is one TCP connection; it has a deadline until a peer
+authenticates on it. A **flow** is one Engine.IO connection, whose packets come over one WebSocket
+or over many POSTs. A **place** is the address of lines (`access.name_place`): an IPv4 address, or
+the /64 of an IPv6 address.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from master.openings import Openings
 from master.strangers import Strangers
 
 RANKS = {kind: rank for rank, kind in enumerate(Kind)}
-"""Who speaks, by the size of their budgets."""
+"""The kinds of peer, ranked by their budgets."""
 
 
 class Line:
@@ -50,11 +51,11 @@ class Line:
         self.has_ended = False
         self.flow: Flow | None = None
         self.when_ended: Callable[[], None] | None = None
-        """What is to be told once this line has ended."""
+        """Called once this line has ended."""
 
 
 class Flow:
-    """One Engine.IO connection: its packets, its events and the bytes that are under way."""
+    """One Engine.IO connection: its packets, its events and its pending bytes."""
 
     __slots__ = (
         "_bytes",
@@ -81,22 +82,22 @@ class Flow:
         self.kind = Kind.STRANGER
         self.is_known = False
         self.budget = meter.budgets[Kind.STRANGER]
-        """What this flow may cost."""
+        """The budget of this flow."""
         self.lines: tuple[Line, ...] = ()
-        """TCP connections over which its packets come."""
+        """TCP connections that carry its packets."""
         self.pending = 0
         self._strange = 0
         self._loose, self._events, self._bytes = Pace(), Pace(), Pace()
         self._when_free: tuple[tuple[int, Callable[[], None]], ...] = ()
 
     def grow(self, kind: Kind) -> None:
-        """Let the larger budget of two kinds hold; its paces begin anew."""
+        """Switch to the budget of `kind` if it is larger; its rates begin anew."""
         if RANKS[kind] > RANKS[self.kind]:
             self.kind, self.is_known, self.budget = kind, True, self._meter.budgets[kind]
             self._events, self._bytes = Pace(), Pace()
 
     def take_loose(self) -> float:
-        """Take a packet that is no event of a socket in its namespace; return the seconds that it must wait."""
+        """Count a packet that is no event of a joined socket; return its wait in seconds."""
         rate = self.budget.loose_per_s
         wait_s = self._loose.take(self._clock.monotonic(), rate, rate)
         if self.is_known:
@@ -105,35 +106,35 @@ class Flow:
         return max(wait_s, self._meter.take_strange(self.place))
 
     def take_strange(self) -> int:
-        """Return how many packets came before anybody was known, once."""
+        """Return the number of packets before the authentication, once."""
         strange, self._strange = self._strange, 0
         return strange
 
     def take_event(self) -> float:
-        """Take one event; return the seconds that it must wait."""
+        """Count one event; return its wait in seconds."""
         rate = self.budget.events_per_s
         return self._events.take(self._clock.monotonic(), rate, rate * BURST)
 
     def has_event(self) -> bool:
-        """Take one event if it need not wait; tell whether that is so."""
+        """Count one event if it need not wait; return whether it was counted."""
         rate = self.budget.events_per_s
         return self._events.ask(self._clock.monotonic(), rate, rate * BURST) == 0.0
 
     def take_bytes(self, size: int) -> float:
-        """Take what was read; return the seconds until more is read."""
+        """Count bytes that were read; return the seconds until the next read."""
         rate = self.budget.bytes_per_s
         return self._bytes.take(self._clock.monotonic(), rate, rate * BURST, size)
 
     def has_room(self, ahead: int = 0) -> bool:
-        """Tell whether so many bytes more may be read; one event may be in any case."""
+        """Return whether `ahead` more bytes may be read; one event always may."""
         return self.pending == 0 or self.pending + ahead <= self.budget.pending_bytes
 
     def hold(self, size: int) -> None:
-        """Note an event that is read."""
+        """Add a parsed event's bytes to the pending ones."""
         self.pending += size
 
     def release(self, size: int) -> None:
-        """Note that one is dealt with."""
+        """Remove a finished event's bytes from the pending ones."""
         self.pending -= size
         if self._when_free:
             waiting, self._when_free = self._when_free, ()
@@ -144,11 +145,11 @@ class Flow:
                     self._when_free += ((ahead, go_on),)
 
     def call_when_free(self, go_on: Callable[[], None], ahead: int = 0) -> None:
-        """Call back once, as soon as there is room for so many bytes."""
+        """Call back once, when there is room for `ahead` bytes."""
         self._when_free += ((ahead, go_on),)
 
     def drop(self, line: Line) -> None:
-        """Forget a TCP connection over which packets came."""
+        """Remove a TCP connection that carried packets."""
         self.lines = tuple(one for one in self.lines if one is not line)
 
 
@@ -156,7 +157,10 @@ Held = Line | Flow
 
 
 class Meter:
-    """What every peer costs. `requests_per_s` is of one place; 0 is no limit, here and for strangers."""
+    """The costs of every peer.
+
+    `requests_per_s` is per address; 0 is no limit, here and in the limits on strangers.
+    """
 
     def __init__(
         self,
@@ -170,7 +174,7 @@ class Meter:
     ) -> None:
         self.budgets = budgets
         self.hung_up = 0
-        """Lines and flows that were ended because nobody became known on them, or was patient for too long."""
+        """Lines and flows closed without authentication in time, or after too long a transfer."""
         self._clock = clock
         self._requests_per_s = requests_per_s
         self._lines: Strangers[Line] = Strangers(strangers_per_place, strange_lines, YOUNG_LINE_S)
@@ -185,17 +189,17 @@ class Meter:
 
     @property
     def strange_lines(self) -> int:
-        """Return how many TCP connections stand on which nobody is known."""
+        """Return the number of TCP connections of strangers."""
         return len(self._lines)
 
     def connect(self, place: str, hang_up: Callable[[], None]) -> Line:
-        """Note a new TCP connection, which is nobody's yet; another such one may be hung up."""
+        """Add a new TCP connection, a stranger's; another stranger's may be closed for it."""
         line = Line(place, hang_up)
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
 
     def leave(self, line: Line) -> None:
-        """Forget a TCP connection that has ended."""
+        """Remove a TCP connection that has ended."""
         line.has_ended = True
         self._lines.drop(line)
         if line.flow is not None:
@@ -205,40 +209,43 @@ class Meter:
             line.when_ended()
 
     def welcome(self, line: Line) -> None:
-        """Note that somebody known speaks on a line: it may stand for as long as they like."""
+        """Note that a peer has authenticated on a line: the line has no deadline."""
         line.is_known = True
         self._lines.drop(line)
 
     def set_aside(self, line: Line) -> None:
-        """Note that a line waits for Master: it has no deadline, until `suspect` gives it one anew."""
+        """Suspend the deadline of a line that waits for Master, until `suspect` sets a new one."""
         self._lines.drop(line)
 
     def suspect(self, line: Line) -> None:
-        """Note that nobody is known on a line any more: it has as long as a new one."""
+        """Return a line to the strangers, with the deadline of a new one."""
         line.is_known = False
         if not line.has_ended:
             self._end(self._lines.add(line, self._clock.monotonic()))
 
     def begin(self, line: Line) -> None:
-        """Give whoever speaks on a line until PATIENCE_S from now to end what they begin; `end` takes it back."""
+        """Start the deadline PATIENCE_S for a transfer on a line; `end` cancels it."""
         self._waiting.pop(line, None)
         if not line.has_ended:
             self._waiting[line] = self._clock.monotonic()
 
     def end(self, line: Line) -> None:
-        """Note that what was begun on a line has ended."""
+        """Note that the transfer on a line has ended."""
         self._waiting.pop(line, None)
 
     # -- flows: Engine.IO connections
 
     def open(self, place: str, hang_up: Callable[[], None]) -> Flow:
-        """Note a new Engine.IO connection, which is nobody's yet; another such one may be hung up."""
+        """Add a new Engine.IO connection, a stranger's; another stranger's may be closed for it."""
         flow = Flow(self, self._clock, place, hang_up)
         self._end(self._flows.add(flow, self._clock.monotonic()))
         return flow
 
     def greet(self, flow: Flow, kind: Kind) -> None:
-        """Note who speaks on a flow; the largest budget of several holds. What it took to get here is given back."""
+        """Record the kind of an authenticated peer; of several kinds the largest budget applies.
+
+        The costs of the authentication are refunded.
+        """
         if not flow.is_known:
             self._flows.drop(flow)
             packets = flow.take_strange()
@@ -250,7 +257,7 @@ class Meter:
         flow.grow(kind)
 
     def attach(self, line: Line, flow: Flow) -> None:
-        """Note that a flow's packets come over a line: it is known as long as the flow is."""
+        """Note that a line carries a flow's packets; it is authenticated as long as the flow is."""
         if line.flow is not flow:
             if line.flow is not None:
                 line.flow.drop(line)
@@ -260,7 +267,7 @@ class Meter:
             self.welcome(line)
 
     def close(self, flow: Flow) -> None:
-        """Forget an Engine.IO connection that has ended; nobody is known on its lines any more."""
+        """Remove an Engine.IO connection that has ended; its lines are strangers' again."""
         self._flows.drop(flow)
         lines, flow.lines = flow.lines, ()
         for line in lines:
@@ -268,17 +275,17 @@ class Meter:
             if line.is_known:
                 self.suspect(line)
 
-    # -- places
+    # -- addresses
 
     def admit(self, place: str, requests_per_s: float | None = None) -> None:
-        """Take one request of a place, or of whatever name stands for who asks. Errors: TooManyRequests."""
+        """Count one request of an address or of a caller's name. Errors: TooManyRequests."""
         rate = self._requests_per_s if requests_per_s is None else requests_per_s
         wait_s = self._requests.find(place).ask(self._clock.monotonic(), rate, rate * BURST)
         if wait_s:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
 
     def take_strange(self, place: str) -> float:
-        """Take one packet of a stranger; return the seconds that it must wait."""
+        """Count one packet of a stranger; return its wait in seconds."""
         now, rate = self._clock.monotonic(), STRANGERS_PER_S / 2
         wait_s = self._packets.find(place).take(now, rate, rate)
         return max(wait_s, self._all_packets.take(now, STRANGERS_PER_S, STRANGERS_PER_S))
@@ -286,7 +293,7 @@ class Meter:
     # -- deadlines
 
     def hang_up_late(self) -> int:
-        """End every line and flow whose time is over; return how many. To be called about once a second."""
+        """Close lines and flows past their deadlines; return how many. Call it every second."""
         now = self._clock.monotonic()
         late: list[Held] = [
             *self._lines.take_late(now, STRANGER_S + FAREWELL_S),

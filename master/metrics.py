@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: figures of this process, with bounded label values only."""
+"""Prometheus metrics of this process, with bounded label values only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Events(Collector):
-    """Acknowledged events as plain numbers: they are counted thousands of times a second, and shown now and then."""
+    """Acknowledged events as plain numbers: counted very often, and rarely rendered."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str, str], int] = {}
         self._seconds: dict[str, list[float]] = {}
-        """Namespace -> how many took at most so long, per bound and beyond all of them; and the sum of seconds."""
+        """Namespace -> events per bucket of FAST_S and beyond the last; then the sum of seconds."""
 
     def count(self, namespace: str, event: str, result: str, seconds: float) -> None:
-        """Count one event, and how long its acknowledgement took."""
+        """Count one event, and the seconds until its acknowledgement."""
         key = namespace, event, result
         self._counts[key] = self._counts.get(key, 0) + 1
         took = self._seconds.get(namespace)
@@ -34,10 +34,10 @@ class Events(Collector):
         took[-1] += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """Yield both figures as Prometheus shows them."""
+        """Yield both metrics for Prometheus."""
         counted = CounterMetricFamily(
             "master_events",
-            "Events that arrived, by what became of them (ok or the refusal's code).",
+            "Events by result (ok or the refusal's code).",
             labels=["namespace", "event", "result"],
         )
         for labels, count in self._counts.items():
@@ -57,7 +57,7 @@ class Events(Collector):
 
 
 class Metrics:
-    """One process's figures, in a registry of its own so that two Masters in one process do not mix theirs."""
+    """One Master's metrics, in its own registry: two Masters in one process stay separate."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -71,13 +71,13 @@ class Metrics:
         )
         self.commit_seconds = Histogram(
             "master_commit_seconds",
-            "From a group's first statement to the end of its commit.",
+            "From a batch's first statement to the end of its commit.",
             buckets=FAST_S,
             registry=self.registry,
         )
         self.storage_troubles = Counter(
             "master_storage_troubles",
-            "Times the database did not take a write or a read.",
+            "Times the database failed a write or a read.",
             registry=self.registry,
         )
         self.messages = Counter(
@@ -87,7 +87,10 @@ class Metrics:
             registry=self.registry,
         )
         self.sweep_findings = Counter(
-            "master_sweep_findings", "What sweeps found overdue.", ["sweep"], registry=self.registry
+            "master_sweep_findings",
+            "Overdue items that sweeps found.",
+            ["sweep"],
+            registry=self.registry,
         )
         self.slow_consumers = Counter(
             "master_slow_consumers",
@@ -96,22 +99,22 @@ class Metrics:
         )
         self.brakes = Gauge(
             "master_brakes",
-            "Times that nothing was revoked because it was more likely us.",
+            "Times the eviction brake was put on.",
             registry=self.registry,
         )
         self.takeovers = Gauge(
             "master_takeovers",
-            "Workers' live sockets that another one of the same worker has replaced.",
+            "Live sockets of workers replaced by another of the same worker.",
             registry=self.registry,
         )
         self.altered_duplicates = Gauge(
             "master_altered_duplicates",
-            "Reports that said something else of a message than what was stored of it, which stayed.",
+            "Reports that differed from the stored message, which was kept.",
             registry=self.registry,
         )
         self.outbound_bytes = Gauge(
             "master_outbound_bytes",
-            "The most that waits for one connection.",
+            "The most bytes queued for one connection.",
             registry=self.registry,
         )
         self.descriptor_shortages = Counter(
@@ -120,11 +123,11 @@ class Metrics:
             registry=self.registry,
         )
         self.strangers = Gauge(
-            "master_strangers", "TCP connections on which nobody is known.", registry=self.registry
+            "master_strangers", "TCP connections of strangers.", registry=self.registry
         )
         self.hung_up = Gauge(
             "master_hung_up",
-            "Connections that were ended because their time was over.",
+            "Connections closed past their deadline.",
             registry=self.registry,
         )
         self.logins = Gauge(
@@ -132,11 +135,11 @@ class Metrics:
         )
         self.loop_lag = Gauge(
             "master_loop_lag_seconds",
-            "How late Master's own loop was last.",
+            "The latest delay of Master's event loop.",
             registry=self.registry,
         )
         self.write_queue = Gauge(
-            "master_write_queue_items", "Items that wait for the writer.", registry=self.registry
+            "master_write_queue_items", "Items queued for the writer.", registry=self.registry
         )
         self.sockets = Gauge(
             "master_sockets", "Live sockets.", ["namespace"], registry=self.registry
@@ -149,11 +152,11 @@ class Metrics:
         )
 
     def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
-        """Count one acknowledged event. Its label values must come from the tables of routes and refusals."""
+        """Count one acknowledged event; its labels come from the tables of routes and refusals."""
         self.events.count(namespace, event, result, seconds)
 
     def set_all(self, gauge: Gauge, figures: Mapping[str, float]) -> None:
-        """Set a gauge's labels to these figures and to no others."""
+        """Set a gauge's labels to these figures, and remove all others."""
         gauge.clear()
         for label, figure in figures.items():
             gauge.labels(label).set(figure)

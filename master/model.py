@@ -1,4 +1,4 @@
-"""Ids, states and frozen records: what Master knows, without saying where it is kept."""
+"""Ids, states and frozen records: Master's data model, independent of storage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _SHAPES: dict[type, tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]] = {
 
 
 def change(record: R, **values: Any) -> R:
-    """Return a record with some of its fields otherwise: what dataclasses.replace does, in half the time."""
+    """Return a changed copy of a record, in half the time of dataclasses.replace."""
     kind = type(record)
     if kind not in _SHAPES:
-        names = [one.name for one in fields(kind)]  # type: ignore[arg-type]  # every record is a dataclass
+        # every record is a dataclass
+        names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
         _SHAPES[kind] = attrgetter(*names), {name: place for place, name in enumerate(names)}
     read, places = _SHAPES[kind]
     content = list(read(record))
@@ -30,7 +31,7 @@ def change(record: R, **values: Any) -> R:
 
 
 class WorkerStatus(StrEnum):
-    """A worker's state, as protocol.md section 5 has it.
+    """A worker's state (protocol.md section 5).
 
     connected --socket closes--> disconnected --silent--> offline; any sign of life --> connected
     """
@@ -41,7 +42,7 @@ class WorkerStatus(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """Whether an account is to be watched; only `active` is."""
+    """Whether an account is watched; only an `active` account is."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -51,18 +52,18 @@ class AccountStatus(StrEnum):
 
 
 class LoginStatus(StrEnum):
-    """What is known of an account's login."""
+    """The state of an account's login."""
 
     NOT_LOGGED_IN = "not_logged_in"
     LOGGING_IN = "logging_in"
     LOGGED_IN = "logged_in"
     LOGIN_FAILED = "login_failed"
     CREDENTIALS_UNREADABLE = "credentials_unreadable"
-    """Cookies are stored, and the vault cannot open them; a new login repairs it."""
+    """Cookies are stored, but the vault cannot open them; a new login repairs this."""
 
 
 class SessionStatus(StrEnum):
-    """A login session's state; the arrows stand in decisions/login.py."""
+    """A login session's state; decisions/login.py defines the transitions."""
 
     PENDING = "pending"
     SCANNING = "scanning"
@@ -72,7 +73,7 @@ class SessionStatus(StrEnum):
 
 
 ACTIVE_PROXY = "active"
-"""The status of a proxy that is used."""
+"""The status of a proxy in use."""
 
 OPEN_SESSION = frozenset({SessionStatus.PENDING, SessionStatus.SCANNING})
 
@@ -85,7 +86,7 @@ class MessageKind(StrEnum):
 
 
 class NotificationType(StrEnum):
-    """What a notification is about."""
+    """The subject of a notification."""
 
     COMMENT = "comment"
     DIRECT_MESSAGE = "direct_message"
@@ -94,7 +95,7 @@ class NotificationType(StrEnum):
 
 
 class Priority(StrEnum):
-    """How urgently people want to know."""
+    """The urgency of a notification."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -110,7 +111,7 @@ class Direction(StrEnum):
 
 
 class Scope(IntEnum):
-    """What somebody may do; each includes those before it. NONE: nobody knows yet who it is."""
+    """A caller's permission; each scope includes the lower ones. NONE: not authenticated."""
 
     NONE = 0
     READ = 1
@@ -120,10 +121,10 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who somebody is and what they may do.
+    """The identity and the permissions of a caller.
 
-    `kind` is worker, admin or client. A worker's `name` is the worker id that it may register, "*" or "" for any that
-    has no token of its own. `accounts` limits a client; None is no limit.
+    `kind` is worker, admin or client. A worker's `name` is the worker id that it may register; "*"
+    or "" is any id without a token of its own. `accounts` limits a client; None is no limit.
     """
 
     kind: str
@@ -134,9 +135,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token gives, and the SHA-256 of its secret; the secret itself is kept nowhere.
+    """A token's grant and the SHA-256 of its secret; the secret itself is stored nowhere.
 
-    `mark` is by what a log line recognises it (logs.py).
+    `mark` identifies the secret in log lines (logs.py).
     """
 
     grant: Grant
@@ -146,9 +147,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A remote process that holds browsers. Times are Unix seconds.
+    """A remote process that runs browsers. Times are Unix seconds.
 
-    Its last sign of life is no part of it: that changes by the second, and lives in sessions.py.
+    Its last sign of life is in sessions.py, because that changes every second.
     """
 
     id: str
@@ -166,20 +167,20 @@ class Worker:
 
     @property
     def room(self) -> int:
-        """Return how many more accounts this worker takes; negative if it holds more, having lowered its capacity."""
+        """Return the number of free slots; negative if the worker lowered its capacity."""
         return self.max_accounts - self.assigned_accounts
 
     def supports(self, platform: str) -> bool:
-        """Tell whether the worker lists `platform` in its capabilities."""
+        """Return whether `platform` is among the worker's capabilities."""
         return platform in self.capabilities
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One social-media account that is to be watched. Times are Unix seconds, `monitor_interval` seconds.
+    """One social-media account to watch. Times are Unix seconds, `monitor_interval` is seconds.
 
-    Its cookies, its fingerprint and its whole profile are secrets and no part of it: they are read where they are sent.
-    `user_info` is what people may see of the profile.
+    Its cookies, fingerprint and complete profile are secrets and not part of the record: they are
+    read when they are sent. `user_info` is the part of the profile that people may see.
     """
 
     id: str
@@ -202,16 +203,17 @@ class Account:
     created_at: int
     updated_at: int
     has_profile: bool = False
-    """Whether its worker reported more of the person than `user_info` shows: that is sealed, for workers alone."""
+    """Whether the profile has more than `user_info`; that is sealed, for workers only."""
     stored_bytes: int = field(default=0, repr=False, compare=False)
-    """About how many bytes its worker is told of it beside its plain columns."""
+    """Approximate bytes of the account as sent to its worker, beside its plain columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
     """One QR login session. Times are Unix seconds.
 
-    Its code is no part of it: whoever has that can log in, so it is read where it is shown.
+    Its QR code is not part of the record: the code alone permits a login, so it is read when it is
+    returned.
     """
 
     id: str
@@ -228,7 +230,10 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A way out to the network for a worker's browsers. Its password is no part of it: it is read where it is sent."""
+    """A network proxy for a worker's browsers.
+
+    Its password is not part of the record: it is read when it is sent.
+    """
 
     id: str
     name: str
@@ -245,7 +250,7 @@ class Proxy:
 class WorkerConfig:
     """How to run one worker as a child process.
 
-    `verified`: whether the row is as Master has written it. A program is run by such a one only.
+    `verified`: whether Master wrote the row as it is. Only a verified row may start a program.
     """
 
     worker_id: str
@@ -263,9 +268,9 @@ class WorkerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A person's device that takes notifications.
+    """A person's device that receives notifications.
 
-    `seen_seq`: the device has said that it holds every notification up to this one.
+    `seen_seq`: the device acknowledged every notification up to this sequence number.
     """
 
     device_id: str
@@ -278,7 +283,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What people are told. `seq` is its place in the clients' sequence."""
+    """A notification for people. `seq` is its sequence number."""
 
     id: str
     seq: int
@@ -298,7 +303,7 @@ class Notification:
 class Message:
     """A detected comment or direct message. A direct message's `author_*` is its sender.
 
-    `reported_by` is the worker that reported it first; None of what an older version stored.
+    `reported_by` is the worker that reported it first; None if an older version stored the message.
     """
 
     id: str
@@ -319,7 +324,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A time in which Master's own loop did not run, in monotonic seconds: nobody could be heard."""
+    """A period without a run of Master's loop, in monotonic seconds: no peer could be heard."""
 
     began: float
     ended: float

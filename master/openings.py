@@ -1,7 +1,8 @@
-"""Openings: new connections of Socket.IO. Each place has a pace, and those that come faster wait for their turn.
+"""Openings: new Socket.IO connections. Each address has a rate limit; faster connections wait.
 
-After a restart all workers behind one address come at the same time. To refuse them would only have them come again,
-later each time; to let them all in at once would make each wait for the others' first steps, until its time is over.
+After a restart all workers behind one address connect at the same time. Refusals would only make
+them retry, later each time; admitting all at once would make each wait for the others' first steps
+until its deadline.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from master.decisions.pace import Paces
 from master.errors import TooManyRequests
 
 Turn = asyncio.Future[bool]
-"""Whether it has come; False if it never will."""
+"""Resolves to True on admission, and to False if it never comes."""
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class _Queue:
 
 
 class Openings:
-    """Gives turns. `per_s` is the pace of one place, after STRANGERS_PER_PLACE at once; 0 is no limit."""
+    """Admits connections: per address STRANGERS_PER_PLACE at once, then `per_s`; 0: no limit."""
 
     def __init__(self, clock: Clock, per_s: float, *, most_waiting: int = OPENINGS_WAITING) -> None:
         self._clock = clock
@@ -37,15 +38,15 @@ class Openings:
         self._waiting = 0
 
     def __len__(self) -> int:
-        """Return how many wait for their turn."""
+        """Return the number of connections that wait."""
         return self._waiting
 
     def take(self, place: str) -> bool:
-        """Take a turn of a place at once, if it has one and none is waited for there."""
+        """Admit a connection at once, if it need not wait; return whether it was admitted."""
         return place not in self._queues and not self._ask(place)
 
     def queue(self, place: str) -> Turn:
-        """Return a turn to wait for, OPENING_WAIT_S about; `drop` it in any case. Errors: TooManyRequests."""
+        """Queue for about OPENING_WAIT_S; `drop` it in any case. Errors: TooManyRequests."""
         queue = self._queues.get(place) or _Queue()
         too_long = len(queue.turns) >= self._per_s * OPENING_WAIT_S
         if too_long or (self._waiting >= self._most_waiting and not self._make_room(queue)):
@@ -58,7 +59,7 @@ class Openings:
         return turn
 
     def drop(self, place: str, turn: Turn) -> None:
-        """Note that a turn is not waited for any more; nothing if it has come."""
+        """Cancel a waiting admission; no effect once it has come."""
         queue = self._queues.get(place)
         if queue is not None and turn in queue.turns:
             del queue.turns[turn]
@@ -66,7 +67,7 @@ class Openings:
             self._give(place)
 
     def give_back(self, place: str) -> None:
-        """Note that somebody who was let in is known: what that cost is free."""
+        """Refund the admission of a peer that has authenticated."""
         self._paces.give_back(place)
         self._give(place)
 
@@ -76,7 +77,7 @@ class Openings:
         )
 
     def _make_room(self, queue: _Queue) -> bool:
-        """End the newest turn of the place that waits for most; False if that is this one."""
+        """Cancel the newest wait of the address with the most; return False if that is this one."""
         crowd = max(self._queues.values(), key=lambda one: len(one.turns))
         if crowd is queue:
             return False
@@ -86,11 +87,11 @@ class Openings:
 
     def _end(self, turn: Turn, has_come: bool) -> None:
         self._waiting -= 1
-        if not turn.done():  # whoever waits for it may have been cancelled
+        if not turn.done():  # its waiter may have been cancelled
             turn.set_result(has_come)
 
     def _give(self, place: str) -> None:
-        """Give as many turns as there are by now; come again when there is another."""
+        """Admit as many as the rate allows by now, and schedule the next admission."""
         queue = self._queues.get(place)
         if queue is None:
             return

@@ -1,6 +1,7 @@
-"""What worker processes write: taken through a pipe at a pace, into a log of bounded size.
+"""Output of worker processes: read from a pipe at a limited rate, into a log of bounded size.
 
-A process that writes without end fills neither the disk nor the loop: it waits, as for any slow reader.
+A process that writes without end fills neither the disk nor the loop: it blocks, as with every slow
+reader.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from master.files import make_private
 log = structlog.get_logger(__name__)
 
 LOG_BYTES = 10 * 1024 * 1024
-"""A log that would become larger than this is set aside as `.log.1`, in the place of the one before."""
+"""A log that would exceed this is renamed to `.log.1`, which replaces the one before."""
 
 BYTES_PER_S = 1024 * 1024
 BURST_BYTES = 4 * BYTES_PER_S
-"""What is taken of one process's output per second, and at once."""
+"""Bytes read from one process's output per second, and at once."""
 
 TAIL_BYTES = 1024 * 1024
 BLOCK_BYTES = 64 * 1024
 LAST_WORDS_S = 1.0
-"""How long is read on after a process has ended: something it started may hold the pipe for ever."""
+"""Seconds of reading after a process has ended: its children may keep the pipe open for ever."""
 
 
 class Log:
     """One worker's log file."""
 
     def __init__(self, path: Path) -> None:
-        """Open it. Errors: StartFailed."""
+        """Open the file. Errors: StartFailed."""
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ class Log:
         return file
 
     def write(self, data: bytes) -> None:
-        """Append what a process wrote. Errors: OSError."""
+        """Append a process's output. Errors: OSError."""
         if self._size and self._size + len(data) > LOG_BYTES:
             self._file.close()
             self._path.replace(self._path.with_name(self._path.name + ".1"))
@@ -77,18 +78,18 @@ class Output:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Read from now on; the process has the other end."""
+        """Start reading; the process owns the other end."""
         os.close(self.end)
         self._task = asyncio.create_task(self._copy(), name=f"output {self._from}")
 
     def drop(self) -> None:
-        """Close everything: no process was made."""
+        """Close everything; no process was started."""
         os.close(self.end)
         os.close(self._from)
         self._log.close()
 
     async def close(self) -> None:
-        """Keep a process's last words, and read no more."""
+        """Store a process's last output, then stop reading."""
         assert self._task is not None, "started"
         _, reading = await asyncio.wait({self._task}, timeout=LAST_WORDS_S)
         if reading:
@@ -105,7 +106,7 @@ class Output:
             while data := await reader.read(BLOCK_BYTES):
                 try:
                     await asyncio.to_thread(self._log.write, data)
-                except OSError as fault:  # a full disk: the process goes on, its words are lost
+                except OSError as fault:  # a full disk: the process continues, its output is lost
                     log.warning(
                         "worker_output_lost", file=self._log._path.name, reason=fault.strerror
                     )
@@ -119,7 +120,7 @@ class Output:
 
 
 def read_tail(path: Path, lines: int) -> list[str]:
-    """Return the last lines of a log, reading no more of its end than they need."""
+    """Return the last lines of a log, reading only as much of its end as they need."""
     if lines < 1 or not path.is_file():
         return []
     tail = b""

@@ -1,4 +1,4 @@
-"""Gives each sweep its turn; a sweep that fails is logged and comes again."""
+"""Gives each sweep its turn; a sweep that fails is logged and runs again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Periodic:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start one task per sweep, and one that feels the loop's pulse."""
+        """Start one task per sweep, and one that measures the loop's delay."""
         self._tasks = [
             asyncio.create_task(self._repeat(sweep), name=f"sweep-{sweep.name}")
             for sweep in self.sweeps
@@ -50,7 +50,7 @@ class Periodic:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def sweep(self, sweep: Sweep) -> None:
-        """Let one sweep do what is overdue now."""
+        """Run one sweep, if anything is due."""
         if sweep.is_due(self._memory, self._settings, self._clock.now(), self._clock.monotonic()):
             found = await self._turns.run(sweep.operation, None)
             self._metrics.sweep_findings.labels(sweep.name).inc(
@@ -68,7 +68,7 @@ class Periodic:
             await asyncio.sleep(sweep.interval_s(self._settings))
 
     async def _feel_pulse(self) -> None:
-        """Note how late this loop is; after a stall nobody's silence means much."""
+        """Record how late this loop is; after a stall, a worker's silence proves little."""
         while True:
             before = self._memory.sessions.pulse = self._clock.monotonic()
             await asyncio.sleep(PULSE_S)

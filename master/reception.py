@@ -1,4 +1,4 @@
-"""The front desk: an event in, always an acknowledgement out; never raises."""
+"""The entry of events: each event is acknowledged, and no call raises."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from master.writer import Turns
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT_LIMIT = 64
-"""Uncommitted reports per socket; past it nothing more is given to the writer until some are stored."""
+"""Uncommitted reports per socket; past it the writer gets no more until some are stored."""
 
 EARLY_S = 5.0
-"""How long reports of a socket wait for the registration that says which worker they are of."""
+"""Seconds that a socket's reports wait for the registration that names their worker."""
 
 SET_ASIDE_BYTES = 1024 * 1024
-"""What they may have together."""
+"""Bytes that these reports may have together."""
 
 EVENT_BYTES = 512
-"""What an event that waits takes beside its own bytes, about."""
+"""Approximate bytes that a queued event needs beside its own."""
 
 ITEM_BYTES = 1024
-"""The same for one message of a report, once that is read."""
+"""The same for one message of a parsed report."""
 
 EARLY_BYTES = 4 * 1024
-"""An event that is larger is decoded as soon as it comes: what nobody asked for in it is dropped before it waits."""
+"""A larger event is decoded on arrival, to drop its unknown fields before it waits."""
 
 
 class Reception:
-    """Decodes what arrives, gives it its turn, and says what became of it."""
+    """Decodes events, gives each its turn, and acknowledges the results."""
 
     def __init__(
         self,
@@ -79,10 +79,10 @@ class Reception:
     async def receive(
         self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int
     ) -> None:
-        """Take one event of so many bytes; `acknowledge` is called once, when it has had its place among the others.
+        """Accept one event of `size` bytes; call `acknowledge` once, in the order of the lane.
 
-        The socket may be read on at once, for a sign of life must not be read late because something else of the same
-        socket waits for the disk, or for its pace; but not while its flow has no room.
+        The socket may be read on at once, unless its flow has no room: a sign of life must not wait
+        until another event of the same socket has passed the disk or its rate limit.
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         route = NAMESPACES[lane.caller.kind].get(event) if isinstance(event, str) else None
@@ -95,13 +95,13 @@ class Reception:
         self._look_live(route, args, lane.caller, now, monotonic)
 
     def greet(self, lane: Lane, operation: Operation, acknowledge: Acknowledge) -> None:
-        """Give an operation its turn at the beginning of a lane, before whatever the socket sends."""
+        """Run an operation at the beginning of a lane, before any event of the socket."""
         route = Route("(greeting)", Empty, operation, Scope.READ)
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._put(lane, Arrival(route.event, (), acknowledge, EVENT_BYTES, now, monotonic, route))
 
     def _put(self, lane: Lane, arrival: Arrival) -> None:
-        """Put an event behind the others of its socket."""
+        """Append an event to its lane."""
         lane.flow.hold(arrival.size)
         if lane.backlog is None:
             wait_s = lane.flow.take_event()
@@ -113,7 +113,10 @@ class Reception:
             lane.backlog.waiting.append(arrival)
 
     def answer_live(self, data: Sequence[Any], lane: Lane, acknowledge: Acknowledge) -> bool:
-        """Answer an event from memory, if nothing of its socket waits and memory alone can; return whether it was."""
+        """Answer an event from memory, if no other event of its lane waits; return whether it was.
+
+        An event that needs more than memory is not answered.
+        """
         if lane.backlog is not None or lane.pending:
             return False
         caller, event = lane.caller, data[0]
@@ -131,9 +134,10 @@ class Reception:
         return True
 
     async def _work_off(self, lane: Lane, backlog: Backlog, first: Arrival, wait_s: float) -> None:
-        """Give each event of a socket its place, until nothing waits.
+        """Process the events of a lane in order, until none waits.
 
-        A socket that is too fast is served more slowly: nothing of it is lost, and the others do not feel it.
+        A socket above its rate limit is served more slowly: no event is lost, and other sockets are
+        not affected.
         """
         arrival: Arrival | None = first
         try:
@@ -151,15 +155,14 @@ class Reception:
             backlog.clear()
 
     async def _deal(self, arrival: Arrival, lane: Lane) -> None:
-        """Deal with one event that has its place now; its bytes are under way until it is answered."""
+        """Process the next event of a lane; its bytes are pending until it is answered."""
         caller = lane.caller
         errand = Errand(arrival, caller)
         try:
             route, payload = self._read(errand)
             if isinstance(route.operation, Bulk):
-                arrival = replace(
-                    arrival, size=0
-                )  # what is given on is released once it is answered
+                # the bytes of a report are released once it is answered, not here
+                arrival = replace(arrival, size=0)
                 if self._is_known_worker(caller):
                     await self._submit(lane, errand, payload)
                 else:
@@ -178,8 +181,8 @@ class Reception:
             lane.flow.release(arrival.size)
 
     async def _submit(self, lane: Lane, errand: Errand, payload: Any) -> None:
-        """Give a report to the writer, and do not wait for it."""
-        assert errand.route is not None, "what has been read has a route"
+        """Give a report to the writer without waiting for it."""
+        assert errand.route is not None, "a parsed event has a route"
         assert isinstance(errand.route.operation, Bulk), "other events wait for their answers"
         await lane.drain(IN_FLIGHT_LIMIT - 1)
         answer = self._turns.submit(errand.route.operation, payload, errand.caller)
@@ -192,9 +195,10 @@ class Reception:
         return caller.is_named_worker or caller.sid in self._memory.sessions.worker_of_socket
 
     async def _set_aside(self, lane: Lane, errand: Errand, payload: Any) -> None:
-        """Let a report wait until its worker has registered.
+        """Keep a report until its worker has registered.
 
-        A client library sends what it held back while there was no connection before the worker can say who it is.
+        After a reconnection, a client library sends its buffered events before the worker can
+        register.
         """
         size = sum(one.arrival.size for one, _ in lane.early) + errand.arrival.size
         if len(lane.early) >= IN_FLIGHT_LIMIT or size > SET_ASIDE_BYTES:
@@ -210,7 +214,7 @@ class Reception:
         await self._take_early(lane)
 
     async def _take_early(self, lane: Lane) -> None:
-        """Take the reports that were set aside; if nobody knows now whose they are, they are to be sent again."""
+        """Submit the reports that were set aside; refuse those without a known worker."""
         for errand, payload in lane.take_early():
             if self._is_known_worker(errand.caller):
                 await self._submit(lane, errand, payload)
@@ -225,7 +229,7 @@ class Reception:
         """Return the route and the payload. Errors: Refusal."""
         route, payload = errand.route, errand.arrival.payload
         if route is None:
-            raise UnknownEvent(f"/{errand.caller.kind} knows no event of this name.")
+            raise UnknownEvent(f"/{errand.caller.kind} has no event of this name.")
         if errand.caller.scope < route.scope:
             raise Forbidden if errand.caller.scope else Unauthorized
         if isinstance(payload, Refusal):
@@ -239,9 +243,9 @@ class Reception:
     def _look_live(
         self, route: Route | None, args: Sequence[Any], caller: Caller, now: float, monotonic: float
     ) -> Any:
-        """Note what memory notes of an event, as soon as it comes; return the reply, or None if memory has none.
+        """Apply an event to memory on arrival; return the reply, or None if memory has none.
 
-        Whatever is wrong with the event is said when it has its place.
+        Faults of the event are answered when its turn in the lane comes.
         """
         if route is None or route.live is None or caller.scope < route.scope:
             return None
@@ -251,13 +255,13 @@ class Reception:
             return None
 
     def _admit(self) -> None:
-        """Let so many registrations in per second; the others are told when to come again. Errors: Overloaded."""
+        """Admit registrations up to the rate; the others must retry. Errors: Overloaded."""
         rate = self._registration_rate
         if not rate:
             return
         wait_s = self._registrations.ask(self._clock.monotonic(), rate, rate)
         if wait_s:
-            # each one that is turned away is given a later moment, so that they do not come back all at once
+            # each refused worker gets a later moment, so that they do not all retry at once
             self._turned_away += 1
             wait_s += self._turned_away / rate
             raise Overloaded(
@@ -304,7 +308,7 @@ class Reception:
                 self._metrics.messages.labels("duplicate").inc(done["duplicates"])
 
     async def _refuse(self, errand: Errand, refusal: Refusal | None) -> None:
-        """Acknowledge a refusal (None is a bug of ours), and send the named one where the route has it."""
+        """Acknowledge a refusal (None: a bug of Master); send the route's refusal event, if any."""
         error: dict[str, Any] = refusal.to_wire() if refusal is not None else INTERNAL
         wire: dict[str, Any] = {"success": False, "error": error}
         if error.get("details"):
@@ -315,7 +319,7 @@ class Reception:
             and errand.route is not None
             and not errand.route.authenticates
         ):
-            named = None  # who is not known gets the acknowledgement and no event
+            named = None  # a stranger gets the acknowledgement and no event
         if named is not None:
             await self._send(errand.caller, named(error))
         errand.arrival.acknowledge(wire)
@@ -333,7 +337,7 @@ class Reception:
 
 
 async def _read_early(arrival: Arrival, caller: Caller) -> Arrival:
-    """Decode a large event at once, in portions, so that what waits is no larger than what its type asks for."""
+    """Decode a large event on arrival, in portions; only the fields of its type wait."""
     route = arrival.route
     if route is None or route.live is not None or caller.scope < route.scope:
         return arrival
@@ -348,6 +352,6 @@ async def _read_early(arrival: Arrival, caller: Caller) -> Arrival:
 
 
 def find_largest(kind: str, name: str | None) -> int:
-    """Return how many bytes the packet of an event may have in a namespace; of one that is unknown, few."""
+    """Return the largest packet in bytes of a namespace's event; few for an unknown event."""
     route = NAMESPACES[kind].get(name or "")
     return route.payload.largest if route is not None else Payload.largest

@@ -1,4 +1,4 @@
-"""Everything a socket or a sweep can ask, one row each: event -> payload type -> operation."""
+"""The table of socket events and sweeps, one row each: event -> payload type -> operation."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
 
 Live = Callable[[Any, Caller, Memory, float, float], Any]
-"""Answers from memory: (what was sent, caller, memory, now, monotonic) -> reply, or None to take a turn instead."""
+"""Answers from memory: (payload as sent, caller, memory, now, monotonic) -> reply, or None."""
 
 Refused = Callable[[dict[str, Any]], Outbound]
-"""Makes the event that says a refusal from its error object."""
+"""Makes the refusal event from its error object."""
 
 
 def _refuse_registration(error: dict[str, Any]) -> Outbound:
@@ -51,13 +51,14 @@ def _refuse_device(error: dict[str, Any]) -> Outbound:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What an event leads to. `scope` is what the caller must have; READ is anybody who is known.
+    """One row of the table. `scope` is the caller's minimum; READ is every authenticated caller.
 
-    `live` is asked first where there is one; `writes` tells a turn from a look, which may go `Onward` to a turn;
-    `refused` makes the event that says a refusal besides the acknowledgement; `admission` lets only so many in per
-    second. An event that `speaks_for` a worker names one that the caller's token must be for; one that
-    `authenticates` says who the caller is. The first line of the docstring of what answers (`live`, the operation, or
-    else the payload) is the event's description in docs/protocol.md.
+    `live` answers first, if present. `writes` selects a turn; otherwise it is a look, which may go
+    `Onward` to a turn. `refused` makes the event that is sent for a refusal besides the
+    acknowledgement. `admission` limits the calls per second. `speaks_for` marks an event whose
+    payload names a worker, for which the caller's token must be valid. `authenticates` marks an
+    event that authenticates the caller. The docstring of the answering function (`live`, the
+    operation, or else the payload) begins with the event's description in docs/protocol.md.
     """
 
     event: str
@@ -73,7 +74,7 @@ class Route:
 
 
 def _table(*routes: Route, refused: Refused | None = None) -> Mapping[str, Route]:
-    """Return routes by event; `refused` is of those that have none of their own."""
+    """Return routes by event; `refused` applies to routes without their own."""
     return {route.event: replace(route, refused=route.refused or refused) for route in routes}
 
 
@@ -106,7 +107,8 @@ FROM_CLIENT = _table(
     Route("client:register", client.RegisterDevice, notifications.look_up_device, READ,
           writes=False, refused=_refuse_device),
     Route("client:heartbeat", client.DeviceHeartbeat, None, READ, live=notifications.hear_device),
-    Route("client:notification:ack", client.ConfirmNotification, notifications.confirm_notification, READ),
+    Route("client:notification:ack", client.ConfirmNotification,
+          notifications.confirm_notification, READ),
     Route("client:sync:request", client.SyncRequest, notifications.sync_device, READ, writes=False),
 )
 # fmt: on
@@ -120,14 +122,14 @@ NAMESPACES: Mapping[str, Mapping[str, Route]] = {
 LARGEST_EVENT = max(
     route.payload.largest for routes in NAMESPACES.values() for route in routes.values()
 )
-"""Characters of the largest packet that anybody may send, which is a worker's."""
+"""Characters of the largest packet that a peer may send, which is a worker's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A periodic look for what is overdue; `is_due` asks memory first, so that an idle sweep costs nothing.
+    """A periodic check; `is_due` checks memory, so an idle sweep never queries the database.
 
-    An interval of 0 s is never.
+    An interval of 0 s disables it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Secrets: values that say `<secret>` wherever they would be printed, and that nothing writes down by accident."""
+"""Secrets: values that print as `<secret>` and cannot be serialized by accident."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ SHOWN = "<secret>"
 
 
 class SealBroken(Exception):
-    """A stored secret cannot be opened: its key is missing, or it was changed or moved. The message holds no secret."""
+    """A stored secret cannot be opened: its key is missing, or it was changed or moved.
+
+    The message contains no secret.
+    """
 
 
 class Secret(Generic[T]):
-    """A value that only `reveal` gives away.
+    """A value that only `reveal` returns.
 
-    Printed, formatted or logged it is `<secret>`; JSON encoders, pickle and copies refuse it. As a pydantic field,
-    `Secret[X]` reads what `X` reads.
+    Printed, formatted or logged it is `<secret>`; JSON encoders, pickle and copies refuse it. As a
+    pydantic field, `Secret[X]` validates as `X` does.
     """
 
     __slots__ = ("_value",)
@@ -31,11 +34,11 @@ class Secret(Generic[T]):
         self._value = value
 
     def reveal(self) -> T:
-        """Return the value itself; it must not be kept where it could be printed. Errors: SealBroken."""
+        """Return the value; do not store it where it could be printed. Errors: SealBroken."""
         return self._value
 
     def map(self, change: Callable[[T], U]) -> Secret[U]:
-        """Return a secret of what `change` makes of the value. Errors: SealBroken."""
+        """Return a secret with the result of `change` on the value. Errors: SealBroken."""
         return Secret(change(self.reveal()))
 
     def __bool__(self) -> bool:
@@ -44,7 +47,8 @@ class Secret(Generic[T]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and bool(self.reveal() == other.reveal())
 
-    __hash__ = None  # type: ignore[assignment]  # what is hashed is compared, cached and counted: no place for a secret
+    # a hash would let secrets into caches and counters
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return SHOWN
@@ -57,7 +61,7 @@ class Secret(Generic[T]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read what the type in brackets reads; refuse to be dumped."""
+        """Validate as the type in brackets does; refuse serialization."""
         inner = handler.generate_schema(*get_args(source))
 
         def read(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Secret[Any]:
@@ -71,12 +75,12 @@ class Secret(Generic[T]):
 
 
 class Broken(Secret[Any]):
-    """A secret that is stored and cannot be opened; whoever asks for it is told why."""
+    """A stored secret that cannot be opened; `reveal` raises the reason."""
 
     __slots__ = ()
 
     def reveal(self) -> NoReturn:
-        """Refuse. Errors: SealBroken."""
+        """Raise the reason. Errors: SealBroken."""
         raise SealBroken(self._value)
 
 

@@ -1,6 +1,7 @@
-"""Every setting of Master, from the environment and `.env`, with a readable list of faults.
+"""Every setting of Master, from the environment and `.env`, with readable fault messages.
 
-A new setting is one field of Settings; its description and limits are what documents and faults say of it.
+A new setting is one field of Settings; the documentation and the fault messages use its description
+and limits.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
 KEYS_ALLOWED = "keys as id:base64 of 32 bytes, separated by commas"
 SECRET_SETTINGS = ("master_keys", "worker_tokens", "admin_tokens", "client_tokens")
-"""Their values are shown nowhere, and worker processes do not get them."""
+"""Settings whose values are never printed and never passed to worker processes."""
 
 SHOWN_CHARACTERS = 100
 MOST_NETWORKS = 1_000
 
 
 class SettingsFault(Exception):
-    """Some settings are wrong; the message has one readable line per fault."""
+    """Some settings are invalid; the message has one readable line per fault."""
 
 
 def _lower(value: Any) -> Any:
@@ -79,67 +80,68 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_spl
 
 
 class Settings(BaseModel):
-    """What can be set. Names ending in `_s` are seconds, in `_days` days, in `_bytes` bytes."""
+    """All settings. Names ending in `_s` are seconds, in `_days` days, in `_bytes` bytes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     port: int = Field(
-        3000, ge=0, le=65_535, description="TCP port to listen on; 0 takes any free one."
+        3000, ge=0, le=65_535, description="TCP port to listen on; 0 selects any free port."
     )
     host: str = Field(
         "127.0.0.1",
         max_length=255,
-        description="Address to listen on; 0.0.0.0 is every one of IPv4.",
+        description="Address to listen on; 0.0.0.0 is every IPv4 address.",
     )
     db_path: Path = Field(
-        Path("./data/master.db"), description="The database file; its folder is made."
+        Path("./data/master.db"), description="The database file; its folder is created."
     )
     master_keys: Annotated[Secret[str], AfterValidator(_require_keys)] | None = Field(
         None,
-        description="The keys that credentials and proxy passwords are sealed with, the first for writing. Without "
-        "them a key file beside the database is used.",
+        description="Keys that seal credentials and proxy passwords; the first one seals new "
+        "values. Without them a key file beside the database is used.",
         json_schema_extra={"allowed": KEYS_ALLOWED},
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
-        Field("info", description="What is worth a log line.")
+        Field("info", description="The lowest level that is logged.")
     )
     app_env: Annotated[Literal["development", "production", "test"], BeforeValidator(_lower)] = (
         Field(
             "development",
             validation_alias=AliasChoices("app_env", "node_env"),
-            description="Where it runs; NODE_ENV means the same, APP_ENV wins. In development the "
-            "console is for people, elsewhere it gets JSON.",
+            description="The environment; NODE_ENV means the same, APP_ENV wins. In development "
+            "the console output is for people, elsewhere it is JSON.",
         )
     )
     log_dir: Path = Field(
-        Path("./logs"), description="Folder of master.log and of the workers' logs; it is made."
+        Path("./logs"), description="Folder of master.log and of the workers' logs; it is created."
     )
     allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split)] = Field(
         ("http://localhost:3001", "http://localhost:3000"),
-        min_length=1,  # Socket.IO would take an empty list for "do not check"
+        min_length=1,  # Socket.IO reads an empty list as "do not check"
         max_length=100,
-        description="Web origins whose pages may connect from a browser. The default holds for Socket.IO alone; over "
-        "HTTP it is none but Master's own.",
+        description="Web origins whose pages may connect from a browser. The default applies to "
+        "Socket.IO only; over HTTP the default is Master's own origin.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
     worker_tokens: WorkerTokens = Field(
         (),
         repr=False,
-        description="Tokens of workers, each for one worker id, or * for every id that has none of its own.",
+        description="Tokens of workers, each for one worker id, or * for every id without its own.",
         json_schema_extra={"allowed": "id:secret, separated by commas"},
     )
     admin_tokens: AdminTokens = Field(
         (),
         repr=False,
-        description="Tokens of administrators and of the HTTP API; without a scope it is admin.",
+        description="Tokens of administrators and of the HTTP API; the default scope is admin.",
         json_schema_extra={
-            "allowed": "name:secret or name:secret:scope with read, operate or admin, separated by commas",
+            "allowed": "name:secret or name:secret:scope with read, operate or admin, "
+            "separated by commas",
         },
     )
     client_tokens: ClientTokens = Field(
         (),
         repr=False,
-        description="Tokens of people's devices; one that names accounts hears of these alone.",
+        description="Tokens of people's devices; one naming accounts receives only their events.",
         json_schema_extra={
             "allowed": "name:secret or name:secret:account,account, separated by commas",
         },
@@ -147,7 +149,7 @@ class Settings(BaseModel):
     trusted_workers: Networks = Field(
         (),
         max_length=MOST_NETWORKS,
-        description="Where workers need no token: addresses and networks.",
+        description="Addresses and networks from which workers need no token.",
         json_schema_extra={
             "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"
         },
@@ -156,24 +158,26 @@ class Settings(BaseModel):
         200,
         ge=0,
         le=1e6,
-        description="HTTP requests per second of one token, and of all behind one address who have none, with a burst "
-        "of four times that; past it they are refused. 0 is no limit.",
+        description="HTTP requests per second of one token, and of all callers without a token "
+        "behind one address, with a burst of four times that; further ones are refused. "
+        "0 is no limit.",
     )
     heartbeat_interval_s: Seconds = Field(
         10, description="How often workers are asked to send a heartbeat."
     )
     heartbeat_timeout_s: Seconds = Field(
         30,
-        description="Silence longer than this makes a worker offline; longer than HEARTBEAT_INTERVAL_S.",
+        description="Silence after which a worker goes offline; longer than HEARTBEAT_INTERVAL_S.",
     )
     heartbeat_check_s: Seconds = Field(
-        15, description="How often the workers' table is audited for silence."
+        15, description="How often the workers table is audited for silent workers."
     )
     rebalance_interval_s: float = Field(
         0,
         ge=0,
         le=86_400,
-        description="How often one account of each worker may move to one that holds at least two fewer. 0 is never.",
+        description="How often one account of each worker may move to a worker with at least two "
+        "fewer. 0 is never.",
     )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
     login_ttl_s: float = Field(
@@ -183,13 +187,13 @@ class Settings(BaseModel):
         600,
         ge=1,
         le=86_400,
-        description="How long a login may stay open in all; at least LOGIN_TTL_S.",
+        description="How long a login may stay open in total; at least LOGIN_TTL_S.",
     )
     retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
     retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
     late_reports_days: Days = Field(
         7,
-        description="How long messages of an account are still taken from a worker that has lost it.",
+        description="How long an account's messages are accepted from a worker that has lost it.",
     )
     retention_workers_days: Days = Field(
         1,
@@ -199,65 +203,67 @@ class Settings(BaseModel):
         30,
         ge=0,
         le=86_400,
-        description="After a start no known worker is given up before HEARTBEAT_TIMEOUT_S plus this.",
+        description="After a start no known worker goes offline before HEARTBEAT_TIMEOUT_S plus "
+        "this.",
     )
     worker_stop_limit_s: Seconds = Field(
-        10, description="A worker process that ignores SIGTERM for so long gets SIGKILL."
+        10, description="A worker process that ignores SIGTERM for this long gets SIGKILL."
     )
     max_body_bytes: int = Field(
         16 * 1024 * 1024,
         ge=10 * 1024 * 1024,
         le=1024**3,
-        description="The largest HTTP body accepted; events have largest sizes of their own, in docs/protocol.md.",
+        description="The largest HTTP body accepted; docs/protocol.md has the limit of each event.",
     )
     socket_events_per_s: float = Field(
         500,
         ge=0,
         le=1e6,
-        description="Events per second taken from one socket, with a burst of four times that; a faster one is read "
-        "more slowly. 0 is no limit.",
+        description="Events per second accepted from one socket, with a burst of four times that; "
+        "a faster socket is read more slowly. 0 is no limit.",
     )
     registration_rate: float = Field(
         500,
         ge=0,
         le=1e6,
-        description="Registrations of workers per second; past it they are asked to come again. 0 is no limit.",
+        description="Worker registrations per second; further ones must retry. 0 is no limit.",
     )
     outbound_queue_bytes: int = Field(
         1024 * 1024,
         ge=0,
         le=1024**3,
-        description="What may wait for one connection that does not read; past it the connection is closed. "
-        "0 is no limit.",
+        description="Bytes that may be queued for one connection that does not read; past it the "
+        "connection is closed. 0 is no limit.",
     )
     worker_names_per_token: int = Field(
         5_000,
         ge=0,
         le=1_000_000,
-        description="Worker ids that may be known beside those that a token or a configuration names; past it a new "
-        "one is refused. 0 is no limit.",
+        description="How many worker ids may be known beside those that a token or a configuration "
+        "names; past it a new one is refused. 0 is no limit.",
     )
     device_names_per_token: int = Field(
         1_000,
         ge=0,
         le=1_000_000,
-        description="Device ids that one token of devices may have known; past it a new one is refused. 0 is no limit.",
+        description="How many device ids one device token may have; past it a new one is refused. "
+        "0 is no limit.",
     )
     write_queue_items: int = Field(
         10_000,
         ge=0,
         le=10_000_000,
-        description="Writes of workers that may wait, and as many of administrators, of devices, of HTTP; past it they "
-        "are refused as overloaded. 0 is no limit.",
+        description="How many writes may be queued per kind of caller: workers, administrators, "
+        "devices, HTTP; further ones are refused as overloaded. 0 is no limit.",
     )
 
     @property
     def http_origins(self) -> tuple[str, ...]:
-        """Return the origins whose pages may ask over HTTP: the default is one that Socket.IO's callers expect."""
+        """Return the origins whose pages may use HTTP; the default is for Socket.IO."""
         return self.allowed_origins if "allowed_origins" in self.model_fields_set else ()
 
     def read_keys(self) -> tuple[Key, ...] | None:
-        """Return the keys of MASTER_KEYS, or None if a key file holds them."""
+        """Return the keys of MASTER_KEYS, or None if a key file is used."""
         return parse_keys(self.master_keys.reveal()) if self.master_keys is not None else None
 
     @model_validator(mode="after")
@@ -266,7 +272,8 @@ class Settings(BaseModel):
         if self.heartbeat_timeout_s <= self.heartbeat_interval_s:
             faults.append(
                 f"HEARTBEAT_TIMEOUT_S={self.heartbeat_timeout_s:g} is not allowed: "
-                f"it must be longer than HEARTBEAT_INTERVAL_S, which is {self.heartbeat_interval_s:g}."
+                "it must be longer than HEARTBEAT_INTERVAL_S, "
+                f"which is {self.heartbeat_interval_s:g}."
             )
         if self.login_max_s < self.login_ttl_s:
             faults.append(
@@ -276,7 +283,8 @@ class Settings(BaseModel):
         tokens = [*self.worker_tokens, *self.admin_tokens, *self.client_tokens]
         if len({token.digest for token in tokens}) < len(tokens):
             faults.append(
-                "WORKER_TOKENS, ADMIN_TOKENS and CLIENT_TOKENS are not allowed: two tokens have the same secret."
+                "WORKER_TOKENS, ADMIN_TOKENS and CLIENT_TOKENS are not allowed: "
+                "two tokens have the same secret."
             )
         if faults:
             raise ValueError("\n".join(faults))
@@ -285,7 +293,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SettingDoc:
-    """One setting as documents show it."""
+    """One setting as the documentation renders it."""
 
     name: str
     default: str
@@ -296,10 +304,10 @@ class SettingDoc:
 def load_settings(
     environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
 ) -> Settings:
-    """Return the settings; the environment (that of the process, if None) wins over `env_file`.
+    """Return the settings; the environment (the process's, if None) overrides `env_file`.
 
-    Names may be written in any case, empty values mean the default, unknown names are not looked at.
-    Errors: SettingsFault, which names each setting, its value and what is allowed.
+    Names are case-insensitive, empty values mean the default, unknown names are ignored. Errors:
+    SettingsFault, which names each setting, its value and the allowed values.
     """
     given = _read_file(env_file) if env_file is not None else {}
     given |= _fold(os.environ if environ is None else environ)
@@ -311,7 +319,7 @@ def load_settings(
 
 
 def describe_settings() -> list[SettingDoc]:
-    """Return every setting with its default and what is allowed, in the order of the class."""
+    """Return every setting with its default and its allowed values, in the order of the class."""
     return [
         SettingDoc(
             name.upper(),
@@ -324,7 +332,7 @@ def describe_settings() -> list[SettingDoc]:
 
 
 def _read_file(path: Path) -> dict[str, str]:
-    """Return what a file of settings gives; its values are taken as they stand, a `$` means itself."""
+    """Return the settings of a file; values are literal, without `$` interpolation."""
     try:
         values = (
             dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.exists() else {}
@@ -336,7 +344,7 @@ def _read_file(path: Path) -> dict[str, str]:
 
 
 def _fold(values: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the values that are not empty, by small names; PORT wins over port."""
+    """Return the non-empty values by lower-case name; PORT overrides port."""
     by_rank = sorted(values.items(), key=lambda item: item[0].isupper())
     return {name.lower(): value for name, value in by_rank if value and value.strip()}
 

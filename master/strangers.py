@@ -1,4 +1,4 @@
-"""Connections on which nobody is known, by when and from where they came, and which of them must go."""
+"""Strangers: unauthenticated connections by age and address, and which of them must close."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Placed(Protocol):
-    """What comes from somewhere."""
+    """An object with an address."""
 
     place: str
 
@@ -16,10 +16,11 @@ H = TypeVar("H", bound=Placed)
 
 
 class Strangers(Generic[H]):
-    """Those on which nobody is known, in the order in which they came. A limit of 0 is none.
+    """Unauthenticated connections in order of arrival. A limit of 0 is no limit.
 
-    The limit of a place is not for those that are younger than `young_s`. After a restart all workers behind one
-    address come at the same time: were the oldest to make room for the newest, each would be hung up before its turn.
+    The limit per address does not apply to connections younger than `young_s`. After a restart all
+    workers behind one address connect at the same time: if the oldest made room for the newest,
+    each would be closed before it could authenticate.
     """
 
     def __init__(self, per_place: int, in_all: int, young_s: float) -> None:
@@ -33,10 +34,11 @@ class Strangers(Generic[H]):
         return len(self._since)
 
     def add(self, held: H, now: float) -> H | None:
-        """Note one; return which must go for it, if any.
+        """Add a connection; return the one that must close for it, or None.
 
-        It is the oldest of its place, unless even that is young; past the limit of all, the oldest of the place that
-        has most: were it the newest, whoever keeps opening connections would keep everybody else out.
+        That is the oldest of its address, unless even that is young. Past the total limit it is the
+        oldest of the address with the most: if it were the newest, one peer that keeps opening
+        connections would keep all others out.
         """
         self.drop(held)
         self._since[held] = now
@@ -53,7 +55,7 @@ class Strangers(Generic[H]):
         return oldest
 
     def drop(self, held: H) -> None:
-        """Forget one, if it is here."""
+        """Remove a connection, if it is present."""
         if self._since.pop(held, None) is None:
             return
         here = self._places[held.place]
@@ -62,7 +64,10 @@ class Strangers(Generic[H]):
             del self._places[held.place]
 
     def take_late(self, now: float, longest_s: float) -> list[H]:
-        """Forget and return those that stand for longer, and those past the limit of their place that are not young."""
+        """Remove and return the connections past their time.
+
+        These are older than `longest_s`, or not young and past the limit of their address.
+        """
         late = []
         for held, since in self._since.items():
             if now - since <= longest_s:

@@ -1,11 +1,13 @@
-"""Worker processes: real children that are started, stopped, restarted and never left behind.
+"""Worker processes: children that are started, stopped, restarted and never left behind.
 
     stopped, failed --start--> running --stop--> stopping --> stopped
-                                  |--ends by itself--> backoff --> running    with auto_restart, until the limit
+                                  |--ends by itself--> backoff --> running    with auto_restart,
+                                  |                                           until the limit
                                   |--ends by itself--> stopped (exit code 0), failed
 
-Each child leads a session of its own: Ctrl-C reaches Master alone, which then stops its children in order, and every
-signal goes to the whole group, so that a worker's browsers end with it. Should Master be killed, guard.py ends them.
+Each child leads its own session: Ctrl-C reaches only Master, which then stops its children in
+order, and every signal goes to the whole group, so that a worker's browsers end with it. If Master
+is killed, guard.py ends them.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ MAX_NAME = 200
 
 
 class ProcessState(StrEnum):
-    """A worker process's state; the arrows stand above."""
+    """A worker process's state; the module's docstring has the transitions."""
 
     STOPPED = "stopped"
     RUNNING = "running"
@@ -54,9 +56,10 @@ class ProcessState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """What is known of one worker process. `started_at` is Unix seconds, a negative `exit_code` a signal.
+    """The status of one worker process.
 
-    `restarts`: how often it was started again by itself since somebody started it.
+    `started_at` is Unix seconds, a negative `exit_code` is a signal. `restarts` counts the
+    automatic restarts since the last requested start.
     """
 
     worker_id: str
@@ -68,13 +71,13 @@ class ProcessStatus:
     log_path: str | None = None
 
     def to_wire(self) -> ShownProcess:
-        """Return it as HTTP shows it."""
+        """Return it in its HTTP form."""
         return cast(ShownProcess, asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before a process that ended by itself is started again."""
+    """The delays before a process that ended by itself is restarted."""
 
     first_s: float = 1.0
     most_s: float = 60.0
@@ -82,7 +85,7 @@ class Backoff:
     stable_s: float = 60.0
 
     def delay_s(self, crashes: int) -> float:
-        """Return the wait after so many crashes in a row, the first being 1."""
+        """Return the delay in seconds after that many crashes in a row, the first being 1."""
         return min(self.most_s, self.first_s * 2.0 ** (min(crashes, 64) - 1))
 
 
@@ -90,7 +93,7 @@ BACKOFF = Backoff()
 
 
 class WorkerTokens(Protocol):
-    """Gives each worker process a token of its own, for as long as it runs; access.py does."""
+    """Issues each worker process its own token while it runs; access.py implements it."""
 
     def issue_worker_token(self, worker_id: str) -> str:
         """Return a new token."""
@@ -103,7 +106,7 @@ class WorkerTokens(Protocol):
 
 @dataclass(slots=True)
 class _Child:
-    """One worker's process. Whoever changes it holds `lock`, except `watch`, which notes how the process ends."""
+    """One worker's process. Changes need `lock`, except those of `watch`, which records the end."""
 
     config: WorkerConfig
     status: ProcessStatus
@@ -135,7 +138,7 @@ class Supervisor:
         environ: Mapping[str, str] | None = None,
         tokens: WorkerTokens | None = None,
     ) -> None:
-        self.master_port = master_port  # set again when port 0 has become a real one
+        self.master_port = master_port  # set again once port 0 is resolved
         self._master_host = "127.0.0.1" if master_host in EVERY_ADDRESS else master_host
         self._folder = log_dir / "workers"
         self._clock = clock
@@ -149,7 +152,7 @@ class Supervisor:
         self._closing = False
 
     async def start(self, config: WorkerConfig) -> ProcessStatus:
-        """Start a worker's process, at once if it waits for its next try. Errors: AlreadyRunning, StartFailed."""
+        """Start a worker's process, at once if in backoff. Errors: AlreadyRunning, StartFailed."""
         child = self._require_child(config)
         async with child.lock:
             if child.process is not None:
@@ -157,7 +160,7 @@ class Supervisor:
             return await self._start_afresh(child, config)
 
     async def stop(self, worker_id: str) -> ProcessStatus:
-        """Stop a worker's process, by SIGKILL if it ignores SIGTERM for the limit. Errors: NotRunning."""
+        """Stop a worker's process: SIGTERM, then SIGKILL after the limit. Errors: NotRunning."""
         child = self._children.get(worker_id)
         if child is None:
             raise NotRunning
@@ -167,14 +170,14 @@ class Supervisor:
             return await self._halt(child)
 
     async def restart(self, config: WorkerConfig) -> ProcessStatus:
-        """Stop a worker's process if there is one, then start it as `config` says. Errors: StartFailed."""
+        """Stop a worker's process, if any, then start it by `config`. Errors: StartFailed."""
         child = self._require_child(config)
         async with child.lock:
             await self._halt(child)
             return await self._start_afresh(child, config)
 
     async def start_all(self, configs: Iterable[WorkerConfig]) -> None:
-        """Start those that are to start with Master; one that fails does not hinder the others."""
+        """Start the processes that start with Master; one that fails does not affect the others."""
         for config in configs:
             try:
                 await self.start(config)
@@ -184,7 +187,7 @@ class Supervisor:
                 )
 
     async def close(self) -> None:
-        """Stop every process, all at the same time, and refuse new ones; none is left behind."""
+        """Stop all processes at the same time, and refuse new ones; none is left behind."""
         self._closing = True
         try:
             await asyncio.gather(*(self._halt_locked(child) for child in self._children.values()))
@@ -192,20 +195,20 @@ class Supervisor:
             await self._guard.close()
 
     def status(self, worker_id: str) -> ProcessStatus:
-        """Return what is known of a worker's process; one never started is stopped."""
+        """Return the status of a worker's process; a process that never started is stopped."""
         child = self._children.get(worker_id)
         return child.status if child else self._first_status(worker_id)
 
     def statuses(self) -> list[ProcessStatus]:
-        """Return what is known of every process that was ever to be started, by worker id."""
+        """Return the status of every process with a requested start, by worker id."""
         return [child.status for _, child in sorted(self._children.items())]
 
     async def tail_log(self, worker_id: str, lines: int) -> list[str]:
-        """Return the last lines that a worker's processes wrote, out of the log's last megabyte."""
+        """Return the last lines of a worker's log, out of its last megabyte."""
         return await asyncio.to_thread(read_tail, self._log_path(worker_id), lines)
 
     async def _start_afresh(self, child: _Child, config: WorkerConfig) -> ProcessStatus:
-        """Start on somebody's wish: whatever happened before is forgotten."""
+        """Start a process on request, with its crashes and restarts reset."""
         await self._cancel_comeback(child)
         child.config = config
         child.crashes = 0
@@ -217,7 +220,7 @@ class Supervisor:
             raise
 
     async def _launch(self, child: _Child) -> ProcessStatus:
-        """Make the process and watch over it. Errors: StartFailed, Stopping."""
+        """Start the process and watch it. Errors: StartFailed, Stopping."""
         if self._closing:
             raise Stopping
         config = child.config
@@ -256,11 +259,10 @@ class Supervisor:
     async def _watch(
         self, child: _Child, process: asyncio.subprocess.Process, output: Output
     ) -> None:
-        """Wait for the process to end, clear away what it left, and see to its return where that is wanted."""
+        """Wait for the process to end, clean up after it, and restart it if configured."""
         code = await process.wait()
-        _signal_group(
-            process.pid, signal.SIGKILL
-        )  # a browser that outlived its worker serves nobody
+        # a browser that outlives its worker is useless
+        _signal_group(process.pid, signal.SIGKILL)
         self._guard.forget(process.pid)
         await output.close()
         if self._tokens is not None:
@@ -279,7 +281,7 @@ class Supervisor:
             self._plan_comeback(child)
 
     def _plan_comeback(self, child: _Child) -> None:
-        """Let the process be started again after a while, or give it up."""
+        """Schedule a restart after the delay, or give the process up."""
         child.crashes += 1
         if child.crashes > self._backoff.limit:
             child.note(ProcessState.FAILED)
@@ -297,9 +299,8 @@ class Supervisor:
 
     async def _come_back(self, child: _Child, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
-        async with (
-            child.lock
-        ):  # who else holds it has cancelled this task, or finds a running process
+        # another owner of the lock has cancelled this task, or finds a running process
+        async with child.lock:
             child.note(ProcessState.BACKOFF, restarts=child.status.restarts + 1)
             try:
                 await self._launch(child)
@@ -314,7 +315,10 @@ class Supervisor:
                 child.note(ProcessState.STOPPED)
 
     async def _cancel_comeback(self, child: _Child) -> None:
-        """Cancel a start that is still to come. Under the lock it waits, so no half-made process is lost."""
+        """Cancel a scheduled restart.
+
+        The restart waits for the lock that the caller owns, so no half-started process is lost.
+        """
         if child.status.state is ProcessState.BACKOFF and child.comeback is not None:
             child.comeback.cancel()
             await asyncio.wait({child.comeback})
@@ -325,7 +329,7 @@ class Supervisor:
             await self._halt(child)
 
     async def _halt(self, child: _Child) -> ProcessStatus:
-        """End the process and whatever it started, if there is one; return once it is gone."""
+        """End the process and its children, if any; return once they are gone."""
         await self._cancel_comeback(child)
         if child.process is not None:
             assert child.watch is not None
@@ -368,7 +372,7 @@ class Supervisor:
         return ProcessStatus(worker_id, log_path=str(self._log_path(worker_id)))
 
     def _log_path(self, worker_id: str) -> Path:
-        """Return a worker's log file: one name per id, and none that leads out of the folder."""
+        """Return a worker's log file: each id has its own name, and none leaves the folder."""
         name = re.sub(r"^\.", "%2E", quote(worker_id, safe="", errors="backslashreplace"))
         if len(name) > MAX_NAME:
             name = f"{name[: MAX_NAME - 32]}-{hashlib.sha256(name.encode()).hexdigest()[:31]}"
@@ -376,14 +380,14 @@ class Supervisor:
 
 
 def _signal_group(pid: int, number: int) -> None:
-    """Signal a child and whatever it started itself."""
-    # gone is gone; macOS says so with the second error while the last of them is a zombie
+    """Send a signal to a child and to the processes that it started."""
+    # the group may be gone; macOS raises the second error while its last process is a zombie
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 def _find_program(name: str, path: str | None) -> str:
-    """Return the place of an executable program. Errors: StartFailed, which says what is wrong with it."""
+    """Return the path of an executable program. Errors: StartFailed, which gives the reason."""
     found = shutil.which(name, path=path)
     if found is not None:
         return found

@@ -1,9 +1,10 @@
-"""Tokens as the settings write them, separated by commas; of a secret only its SHA-256 leaves this module.
+"""Tokens in the settings, separated by commas; only the SHA-256 of a secret leaves this module.
 
-WORKER_TOKENS   worker id:secret              "*" for every worker id that has no token of its own
+WORKER_TOKENS   worker id:secret              "*" for every worker id without its own token
 ADMIN_TOKENS    name:secret[:scope]           read, operate or admin, which is the default
-CLIENT_TOKENS   name:secret[:account,...]     all accounts, or those named; what has no colon is one more account of
-                                              the entry before it, and a + between accounts does as well as a comma
+CLIENT_TOKENS   name:secret[:account,...]     all accounts, or those named; an entry without a colon
+                                              is one more account of the entry before it, and a +
+                                              between accounts does as well as a comma
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ SHORTEST_SECRET = 16
 MOST_TOKENS = 1_000
 MOST_ACCOUNTS = 200
 PARTS_WITH_ACCOUNTS = 2
-"""Colons in the entry of a device that is limited to accounts."""
+"""Colons in the entry of a device token that is limited to accounts."""
 ANY_WORKER = "*"
 NOTHING = "none"
 
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,128}")
-_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # what RFC 6750 lets follow "Bearer"
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # RFC 6750 allows these after "Bearer"
 _ACCOUNT = re.compile(r"[^\s,:+]{1,128}")
 _SCOPES = {"read": Scope.READ, "operate": Scope.OPERATE, "admin": Scope.ADMIN}
 
 
 def parse_tokens(kind: str, value: Any) -> Any:
-    """Return the tokens of `kind` (worker, admin or client) that a setting names; what is no text is left as it is.
+    """Return the tokens of `kind` (worker, admin or client) in a setting; keep a non-text.
 
-    Errors: ValueError, which names the entry by its number: what stands in it may be a secret.
+    Errors: ValueError, which gives the entry's number: its text may contain a secret.
     """
     if not isinstance(value, str):
         return value
@@ -71,7 +72,7 @@ def hash_secret(secret: str) -> bytes:
 
 
 def mark_secret(secret: str) -> int:
-    """Return by what a secret is recognised in a text: a hash that this process alone can make, of its beginning."""
+    """Return a mark that finds a secret in a text: this process's hash of its beginning."""
     return hash(secret[:SHORTEST_SECRET])
 
 
@@ -85,7 +86,8 @@ def _parse_token(kind: str, entry: str) -> Token:
         raise ValueError(f"its secret has fewer than {SHORTEST_SECRET} characters")
     if not _SECRET.fullmatch(rest[0]):
         raise ValueError(
-            "its secret is longer than 256 characters or has others than letters, digits and ._~+/=-"
+            "its secret is longer than 256 characters or has others than letters, digits and "
+            "._~+/=-"
         )
     grant = _read_grant(kind, name, rest[1] if len(rest) > 1 else None)
     return Token(grant, hash_secret(rest[0]), mark_secret(rest[0]))

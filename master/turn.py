@@ -1,4 +1,4 @@
-"""A turn: one instant, one caller, one draft; and what is told once it is committed."""
+"""A turn: one instant, one caller, one draft, and the parcels to send after the commit."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from master.settings import Settings
 from master.tokens import ANY_WORKER
 
 PORTION = 250
-"""Accounts that one turn moves: the loop is given up in between, and the next portion is the next turn."""
+"""Accounts that one turn moves; the loop is yielded before the next portion, in the next turn."""
 
 
 AGAIN = object()
-"""The reply of an operation that is to have its turn once more before anybody is answered."""
+"""The reply of an operation that needs another turn before its caller is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `kind` is worker, admin, client, http or sweep; `sid` the socket, where there is one.
+    """The caller: `kind` is worker, admin, client, http or sweep; `sid` is its socket, if any.
 
-    The rest is what model.Grant says of them. Without a grant nobody may do anything.
+    The other fields come from model.Grant. A caller without a grant has no permission.
     """
 
     kind: str
@@ -39,12 +39,12 @@ class Caller:
 
     @property
     def is_named_worker(self) -> bool:
-        """Tell whether a worker's token says which worker it is, and not only that it may be one of many."""
+        """Return whether a worker's token names its worker id, and not only one of many."""
         return self.kind == "worker" and self.name not in ("", ANY_WORKER)
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """Return what this caller's socket hears of what its namespace is told."""
+        """Return the rooms in which this caller's socket receives its namespace's events."""
         if self.kind == "admin":
             return ("admins", "operators" if self.scope >= Scope.OPERATE else "readers")
         if self.accounts is not None:
@@ -57,10 +57,11 @@ SWEEP = Caller("sweep")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Whom a parcel is for: `to` is worker, clients, a room of administrators, or a namespace's single socket.
+    """The recipient of a parcel.
 
-    Administrators' rooms are admins (all of them), operators (who may operate) and readers (the others). The `id` of
-    clients is the account that a parcel is about, if it is about one.
+    `to` is worker, clients, a room of administrators, or a namespace's single socket. The rooms of
+    administrators are admins (all), operators (with the scope operate) and readers (the others).
+    The `id` of clients is the account that a parcel concerns, if any.
     """
 
     to: str
@@ -73,29 +74,29 @@ READERS = Address("readers")
 
 
 def clients_of(account_id: str | None) -> Address:
-    """Return the address of the devices that may hear of an account, or of Master itself (None)."""
+    """Return the address of the devices for an account's events, or for Master's own (None)."""
     return Address("clients", account_id or "")
 
 
 def name_account_room(account_id: str) -> str:
-    """Return the room of those devices that hear of some accounts only."""
+    """Return an account's room, for devices that are limited to some accounts."""
     return f"account {account_id}"
 
 
 def worker_address(worker_id: str) -> Address:
-    """Return the address of a worker's live socket, whichever that is when the parcel leaves."""
+    """Return the address of a worker's live socket, resolved when the parcel is sent."""
     return Address("worker", worker_id)
 
 
 def socket_address(caller: Caller) -> Address:
-    """Return the address of the socket over which somebody asks."""
-    assert caller.sid is not None, "only sockets are answered by events"
+    """Return the address of the caller's socket."""
+    assert caller.sid is not None, "only a caller with a socket receives events"
     return Address(caller.kind + "_socket", caller.sid)
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Let a socket hear what these rooms are told from here on."""
+    """Add a socket to these rooms from here on."""
 
     rooms: tuple[str, ...]
 
@@ -107,7 +108,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Something to tell after the commit, or something to do to a socket."""
+    """An event to send after the commit, or an action on a socket."""
 
     address: Address
     content: Outbound | Join | HangUp
@@ -115,24 +116,24 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class HandOut:
-    """Accounts for their worker. Their secrets are read after the commit, and only then `shown` is filled.
+    """Accounts for their worker. `shown` is filled after the commit, when their secrets are read.
 
-    `epochs` is account -> the epoch in which it was handed out: one that has moved on since is left out.
+    `epochs` is account -> its epoch at the hand-out; an account with a newer epoch is left out.
     """
 
     worker_id: str
     epochs: dict[str, int]
     is_task: bool = False
-    """Whether the worker is told to watch them from now on; else they are part of an answer."""
+    """Whether the worker is to watch them from now on; otherwise they are part of an answer."""
     shown: list[JsonObject] = field(default_factory=list, repr=False)
 
 
 Read = Callable[[AsyncConnection, Any], Awaitable[Any]]
-"""Reads what memory does not hold."""
+"""Reads data that memory does not keep."""
 
 
 class Fetch(Exception):
-    """A plain operation needs what memory does not hold: it is read, and the operation begins anew."""
+    """An operation needs data that memory does not keep: it restarts once the data is read."""
 
     def __init__(self, read: Read, key: Hashable) -> None:
         super().__init__()
@@ -142,7 +143,7 @@ class Fetch(Exception):
 
 @dataclass(slots=True)
 class Turn:
-    """What an operation works with. `now` is Unix seconds, `monotonic` measures silence and intervals."""
+    """An operation's context. `now` is Unix seconds; `monotonic` is for silence and intervals."""
 
     now: float
     monotonic: float
@@ -157,11 +158,11 @@ class Turn:
     effects: list[Callable[[], object]] = field(default_factory=list)
     next_turns: list[tuple[Any, Any]] = field(default_factory=list)
     is_placed: bool = False
-    """Whether this turn has placed what waits: nothing may be taken from anybody after that."""
+    """Whether this turn has assigned the waiting accounts; no account may be revoked after that."""
     folds_log: bool = False
-    """Whether the database's log is to be emptied after this turn."""
+    """Whether the database's write-ahead log is emptied after this turn."""
     in_doubt: bool = False
-    """Whether memory and file were found to differ: the farm is loaded anew after this turn."""
+    """Whether memory and database differ: the farm is reloaded after this turn."""
 
     @property
     def at(self) -> int:
@@ -170,71 +171,74 @@ class Turn:
 
     @property
     def milliseconds(self) -> int:
-        """Return `now` as fields called timestamp have it."""
+        """Return `now` in milliseconds, as in fields called timestamp."""
         return int(self.now * 1000)
 
     @property
     def sessions(self) -> Sessions:
-        """Return who is here."""
+        """Return the live sockets and signs of life."""
         return self.draft.memory.sessions
 
     @property
     def deadlines(self) -> Deadlines:
-        """Return what has its time."""
+        """Return the deadlines."""
         return self.draft.memory.deadlines
 
     @property
     def connection(self) -> AsyncConnection:
-        """Return the connection that an operation on rows works with."""
-        assert self.rows is not None, "a plain operation asks no database"
+        """Return the connection of an operation on rows."""
+        assert self.rows is not None, "a plain operation has no connection"
         return self.rows
 
     def fetch(self, read: Read, key: Hashable) -> Any:
-        """Return what `read` finds for `key`. The first time, it is read and the whole operation begins anew."""
+        """Return what `read` finds for `key`; the first call restarts the operation."""
         try:
             return self.fetched[read, key]
         except KeyError:
             raise Fetch(read, key) from None
 
     def tell(self, address: Address, content: Outbound) -> None:
-        """Send an event once this turn is committed."""
+        """Send an event after the commit."""
         self.parcels.append(Parcel(address, content))
 
     def answer(self, content: Outbound) -> None:
-        """Send a named reply to the socket that asked, if it was a socket."""
+        """Send a named reply to the caller's socket, if it has one."""
         if self.caller.sid is not None:
             self.tell(socket_address(self.caller), content)
 
     def hang_up(self, kind: str, sid: str) -> None:
-        """Close a socket of the namespace `kind` once this turn is committed."""
+        """Close a socket of the namespace `kind` after the commit."""
         self.parcels.append(Parcel(Address(kind + "_socket", sid), HangUp()))
 
     def join(self) -> None:
-        """Let the caller's socket hear what its namespace is told from this turn on: nothing before, nothing twice."""
+        """Add the caller's socket to its namespace's rooms from this turn on.
+
+        It receives no event of an earlier turn, and none twice.
+        """
         self.parcels.append(Parcel(socket_address(self.caller), Join(self.caller.rooms)))
 
     def after_commit(self, effect: Callable[[], object]) -> None:
-        """Note what this process has done once it is stored; the farm changes by the draft alone."""
+        """Change this process's state after the commit; only the draft changes the farm."""
         self.effects.append(effect)
 
     def go_on(self, operation: Operation, event: Any = None) -> None:
-        """Let an operation have the next turn at once: what is left of a large one."""
+        """Run an operation in the next turn, for the rest of a large one."""
         self.next_turns.append((operation, event))
 
 
 Operation = Callable[[Any, Turn], Any]
-"""Decides and writes into the turn's draft; returns the reply. Raises a Refusal for what it will not do.
+"""Decides and writes into the turn's draft; returns the reply or raises a Refusal.
 
-A plain function asks no database (but by `Turn.fetch`). A coroutine function works on rows that memory does not hold:
-notifications, messages, ended logins; it refuses before it writes any.
+A plain function queries the database only by `Turn.fetch`. A coroutine function works on rows that
+memory does not keep (notifications, messages, ended logins), and refuses before it writes any.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """What an operation that only looked leaves to a turn: what is to be written, and what was found for that.
+    """A write that a look leaves to a turn, with the data that the look found for it.
 
-    Whatever takes long to read is read beside the writer in this way. What was found may have changed by the turn.
+    Long reads run beside the writer in this way. The data may have changed by the turn.
     """
 
     operation: Operation
@@ -243,9 +247,10 @@ class Onward:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """An operation on rows that takes all waiting events of its kind at once, with one reply or refusal per event.
+    """An operation on rows for all queued events of its kind, with one reply or refusal per event.
 
-    `weigh` says how many rows an event may make: a transaction takes so many at most, and one event in any case.
+    `weigh` returns how many rows an event may write. A transaction has a limit of rows, but always
+    accepts one event.
     """
 
     perform: Callable[[Sequence[tuple[Any, Caller]], Turn], Awaitable[Sequence[Any]]]
@@ -258,8 +263,8 @@ class Bulk:
 
 
 class Publisher(Protocol):
-    """Takes parcels to their sockets."""
+    """Sends parcels to their sockets."""
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
-        """Send every parcel; one that cannot be delivered harms no other."""
+        """Send every parcel; a failed delivery affects no other."""
         ...

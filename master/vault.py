@@ -1,7 +1,8 @@
-"""The vault: what must not be readable in the database file is sealed with AES-256-GCM, and opened when it is needed.
+"""The vault: seals secrets in the database with AES-256-GCM, and opens them when needed.
 
-A stored value is the bytes `v1:<key id>:`, nonce, ciphertext and tag. What is authenticated beside it is the table, the
-column and the row's id, so that a value moved to another row or column does not open there. A nonce is 96 random bits.
+A stored value is the bytes `v1:<key id>:`, nonce, ciphertext and tag. The table, the column and the
+row's id are authenticated with it, so that a value moved to another row or column does not open. A
+nonce is 96 random bits.
 """
 
 from __future__ import annotations
@@ -45,26 +46,26 @@ class Vault:
 
     @property
     def key_ids(self) -> list[str]:
-        """Return the ids of the keys that open, in their order."""
+        """Return the ids of the keys that open, in order."""
         return list(self._ciphers)
 
     def use(self, keys: Sequence[Key]) -> None:
-        """Seal with the first of these keys from now on; keys that are known already go on opening."""
+        """Seal with the first of these keys from now on; known keys still open."""
         fresh = {key.id: AESGCM(key.secret.reveal()) for key in keys}
-        # an older key is not forgotten: who has read a row before its key was dropped may open it a moment later
+        # an older key stays: a row read before its key was dropped may be opened a moment later
         self._ciphers = fresh | {
             name: cipher for name, cipher in self._ciphers.items() if name not in fresh
         }
         self._writing = keys[0].id
 
     def follow(self, file: KeyFile) -> None:
-        """Use the keys of this file, also when it changes. Errors: KeyFault."""
+        """Use the keys of this file, and its new keys when it changes. Errors: KeyFault."""
         stamp = file.stamp()
         self.use(file.read())
         self._file, self._stamp = file, stamp
 
     def refresh(self) -> None:
-        """Read the key file again if it has changed; one that cannot be read changes nothing, and is logged once."""
+        """Reread the key file if it has changed; an unreadable one is logged once and ignored."""
         if self._file is None or (stamp := self._file.stamp()) == self._stamp:
             return
         self._stamp = stamp
@@ -76,12 +77,12 @@ class Vault:
             log.info("key_file_read", writing=self._writing, keys=len(self._ciphers))
 
     def seal(self, place: str, row_id: str, value: Any) -> bytes:
-        """Return what to store for this value (anything that JSON holds) at `place` (table.column) of this row."""
+        """Return the stored form of a JSON value at `place` (table.column) of a row."""
         self.refresh()
         return self.seal_with(self.writing, place, row_id, orjson.dumps(value))
 
     def seal_with(self, key_id: str, place: str, row_id: str, content: bytes) -> bytes:
-        """Return what to store for this JSON text, sealed with a key that is known."""
+        """Return the stored form of a JSON text, sealed with a known key."""
         nonce = self.random_bytes(NONCE_BYTES)
         return (
             head_of(key_id)
@@ -121,20 +122,21 @@ class Vault:
 
 
 def head_of(key_id: str) -> bytes:
-    """Return what every value begins with that this key has sealed."""
+    """Return the first bytes of every value that this key has sealed."""
     return FORMAT + key_id.encode() + b":"
 
 
 def read_key_id(stored: object) -> str | None:
-    """Return the id of the key that a stored value (its beginning suffices) names, or None if it is not sealed."""
+    """Return the key id in a stored value or in its beginning, or None if it is not sealed."""
     found = HEAD.match(stored) if isinstance(stored, bytes) else None
     return found[1].decode() if found else None
 
 
 def open_vault(database: Path, written: str | None = None) -> Vault:
-    """Return a vault that opens what this database holds, for who looks at it from outside.
+    """Return a vault that opens the values of this database, for tools outside Master.
 
-    `written` is what MASTER_KEYS says; without it the key file beside the database is read. Errors: KeyFault.
+    `written` is the value of MASTER_KEYS; without it the key file beside the database is read.
+    Errors: KeyFault.
     """
     vault = Vault()
     if not written:
@@ -148,5 +150,5 @@ def open_vault(database: Path, written: str | None = None) -> Vault:
 
 
 def _describe(place: str, row_id: str) -> bytes:
-    """Return what is authenticated beside a value; no part can be taken for another's end."""
+    """Return the authenticated data of a value; separators keep its parts distinct."""
     return FORMAT + f"\0{place}\0{row_id}".encode()

@@ -1,13 +1,15 @@
-"""The single writer that gives turns, and a look beside it.
+"""The single writer, which decides and commits turns in batches.
 
-The writer drains what waits into one group:
+The writer drains its queues batch by batch:
 
-    take a group, from each kind of caller in turn -> keep its facts -> run its operations, each on a draft of its own
-    -> store the group's draft -> commit -> the farm applies it -> secrets are read for what is handed out
-    -> answer -> publish
+    read a batch from the queues, in rotation over the kinds of caller
+    -> store its facts -> run its operations, each on its own draft
+    -> store the batch's draft -> commit -> the farm applies it
+    -> read the secrets for hand-outs -> answer -> publish
 
-An item that is refused throws its draft away and harms no other. A commit that fails drops the group's draft: there is
-nothing to undo. Whether such a commit happened nobody knows, so the farm is loaded anew before the next group.
+A refused item drops its draft and affects no other item. A failed commit drops the batch's draft;
+nothing else needs undoing. Such a commit may still have happened, so the farm is reloaded before
+the next batch.
 """
 
 from __future__ import annotations
@@ -37,28 +39,31 @@ from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 log = structlog.get_logger(__name__)
 
 GROUP_LIMIT = 200
-"""Items per transaction: measured to be where a bigger group gains no more."""
+"""Items per transaction; measurements show no gain beyond this."""
 
 WEIGHT_LIMIT = 5_000
-"""Rows that the events of one transaction may make together: as many as one event by contract."""
+"""Rows that the events of one transaction may write: the maximum of one event by contract."""
 
 GROUP_WEIGHT = 500
-"""Rows that the plain operations of one group change together, after which the rest is the next group."""
+"""Rows that plain operations may change in one batch; past it the rest forms the next batch."""
 
 FETCHES = 16
-"""How often one operation may ask for what memory does not hold."""
+"""How often one operation may fetch data that memory does not keep."""
 
 TRY_AGAIN_S = 1.0
-"""How long after the farm could not be loaded it is tried again, whether or not anybody asks for anything."""
+"""Seconds until the farm is reloaded after a failed reload, whether or not events arrive."""
 
-FETCHES_TOO_MUCH = "{} asks for too much that memory does not hold"
+FETCHES_TOO_MUCH = "{} fetches too much that memory does not keep"
 
 BREATH = 100
-"""Rows that a group's operations may change before the loop is given up."""
+"""Rows that a batch's operations may change before the writer yields to the event loop."""
 
 
 class Turns(Looks):
-    """The single writer, and a look beside it. `on_commit` sees each group once it is committed, before it is told."""
+    """The single writer, with reads beside it.
+
+    `on_commit` is called with each batch after its commit, before any answer.
+    """
 
     def __init__(
         self,
@@ -75,18 +80,18 @@ class Turns(Looks):
         super().__init__(database, clock, memory, settings, new_id, publisher, metrics or Metrics())
         self._waiting = Waiting(queue_limit)
         self._wake = asyncio.Event()
-        self._closing = True  # until `start`: without a writer nobody would ever be answered
+        self._closing = True  # until `start`: without a writer no request would be answered
         self._in_doubt = False
         self._doubtful: Draft | None = None
-        """What the commit was to store of which nobody knows whether it happened."""
+        """The draft of a commit that may or may not have happened."""
         self._again: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self.on_commit: Callable[[Group], None] = lambda group: None
 
     async def load_farm(self) -> dict[str, int | None]:
-        """Read the farm from the file; return when each worker was last heard (Unix seconds). Errors: StorageTrouble.
+        """Read the farm from the database; return each worker's last sign of life (Unix seconds).
 
-        A start does so, and any doubt about what the file holds.
+        Needed at a start, and when the database's content is in doubt. Errors: StorageTrouble.
         """
         try:
             async with self._database.read(by="writer") as connection:
@@ -102,7 +107,7 @@ class Turns(Looks):
         self._writer = asyncio.create_task(self._write_for_ever(), name="writer")
 
     async def close(self) -> None:
-        """Refuse what comes, finish what waits, stop the writer."""
+        """Refuse new items, finish the queued ones, stop the writer."""
         self._closing = True
         self._wake.set()
         if self._again is not None:
@@ -114,18 +119,18 @@ class Turns(Looks):
 
     @property
     def waiting(self) -> int:
-        """Return how many items wait for the writer."""
+        """Return the number of queued items."""
         return len(self._waiting)
 
     @property
     def trouble(self) -> str | None:
-        """Return what the disk said when it last failed, or None once it has taken a write again."""
+        """Return the disk's last error, or None once a write has succeeded again."""
         return self._database.trouble
 
     def submit(
         self, operation: Operation | Bulk, event: Any, caller: Caller
     ) -> asyncio.Future[Any]:
-        """Put an event into the writer's queue; the future holds the reply once it is committed.
+        """Queue an event for the writer; the future resolves to the reply after the commit.
 
         Errors, through the future: the operation's Refusal, Overloaded, Stopping, StorageTrouble.
         """
@@ -140,10 +145,10 @@ class Turns(Looks):
         return answer
 
     async def run(self, operation: Operation | Bulk, event: Any, caller: Caller = SWEEP) -> Any:
-        """Give an operation its turn and return its reply after the commit."""
+        """Run an operation in a turn; return its reply after the commit."""
         return await self.submit(operation, event, caller)
 
-    # -- the writer ----------------------------------------------------------------------------------------------
+    # -- the writer -------------------------------------------------------------------------------
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -155,14 +160,13 @@ class Turns(Looks):
                 return
 
     async def _commit(self, items: list[Item]) -> None:
-        """Decide a group and store it in one transaction, then answer everybody and send what is to be told."""
+        """Decide a batch, store it in one transaction, answer its callers and send its parcels."""
         group = Group(items, Draft(self._memory), self._clock.monotonic())
         self._memory.pending = group.draft
         try:
             if self._in_doubt:
-                await (
-                    self._database.prove()
-                )  # a disk that goes on failing would have the farm loaded for each group
+                # without this check, a disk that keeps failing would cause a reload per batch
+                await self._database.prove()
                 await self._load_anew()
                 group.draft = self._memory.pending = Draft(self._memory)
             async with self._database.write() as transaction:
@@ -172,7 +176,7 @@ class Turns(Looks):
         except asyncio.CancelledError:
             raise
         except Exception as fault:
-            # the writer outlives any bug: whoever waits must be answered, and the next group may be fine
+            # the writer survives every bug: callers need answers, and the next batch may succeed
             self._memory.pending = None
             await self._fail(group, fault)
             return
@@ -183,7 +187,7 @@ class Turns(Looks):
             for operation, event in apply(group.draft, [done.turn for done in group.done]):
                 self._queue(operation, event)
         except Exception:
-            # it is stored: whoever waits is told so, and memory becomes what the file says
+            # the batch is stored: its callers get their replies, and memory is reloaded
             log.exception("applying_failed")
             self._in_doubt = True
             self._queue(do_nothing, None)
@@ -196,7 +200,7 @@ class Turns(Looks):
             await self._database.fold_log()
 
     def _continue(self, group: Group) -> None:
-        """Queue what this group leaves to the next one: first what goes on, last what comes once more."""
+        """Queue the next portions first and the items that need another turn last."""
         for operation, event in reversed(
             [one for done in group.done for one in done.turn.next_turns]
         ):
@@ -213,7 +217,7 @@ class Turns(Looks):
         self._wake.set()
 
     async def _answer(self, group: Group) -> None:
-        """Read the secrets of what is handed out, then answer everybody and publish."""
+        """Read the secrets for hand-outs, then answer every caller and publish."""
         self.on_commit(group)
         handing = [done for done in group.done if done.turn.handouts]
         try:
@@ -237,9 +241,9 @@ class Turns(Looks):
                 log.exception("publishing_failed", parcels=len(group.parcels))
 
     def _withhold(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
-        """Send no accounts whose secrets could not be read: whoever registered is asked to do it again.
+        """Withhold accounts whose secrets could not be read: their registrations must be repeated.
 
-        The others are told later.
+        Workers that did not just register are told of them later.
         """
         if isinstance(fault, DBAPIError):
             failure: Exception = self._report_trouble(fault)
@@ -262,14 +266,12 @@ class Turns(Looks):
             ]
 
     async def _fail(self, group: Group, fault: Exception) -> None:
-        """Answer a group that was undone; where a value was at fault, each of its items is tried alone."""
+        """Answer a batch that was rolled back; if a value was at fault, try each item alone."""
         if self._in_doubt:
-            self._try_again_later()  # the farm could not be loaded: nothing can be decided, whoever asks
+            self._try_again_later()  # the farm could not be loaded, so no turn can be decided
         elif isinstance(fault, (CommitInDoubt, Overtaken)):
             self._in_doubt, self._doubtful = True, group.draft
-            self._queue(
-                do_nothing, None
-            )  # so that the farm is loaded anew even if nobody asks for anything
+            self._queue(do_nothing, None)  # causes the reload even if no event arrives
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
         about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
         if len(group.items) > 1 and not about_disk and not self._in_doubt:
@@ -281,7 +283,7 @@ class Turns(Looks):
             settle(item.answer, failure)
 
     def _try_again_later(self) -> None:
-        """Load the farm before long, even if nobody asks for anything until then."""
+        """Schedule a reload of the farm, even if no event arrives until then."""
         if self._again is None and not self._closing:
             self._again = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._try_again)
 
@@ -290,7 +292,7 @@ class Turns(Looks):
         self._queue(do_nothing, None)
 
     def _judge_undone(self, fault: Exception, group: Group) -> Exception:
-        """Return what everybody in a group that was undone is told."""
+        """Return the error for every caller of a batch that was rolled back."""
         if isinstance(fault, CommitInDoubt) and isinstance(fault.__cause__, DBAPIError):
             return self._report_trouble(fault.__cause__)
         if isinstance(fault, Overtaken):
@@ -303,7 +305,7 @@ class Turns(Looks):
         return fault
 
     async def _load_anew(self) -> None:
-        """Read the farm from the file, as a start does, and tell workers what they may have missed."""
+        """Reload the farm as at a start, and tell workers what they may have missed."""
         farm = self._memory.farm
         before = Before.of(farm)
         await self.load_farm()
@@ -313,10 +315,10 @@ class Turns(Looks):
         if event is not None:
             self._queue(*event, first=True)
 
-    # -- one group -----------------------------------------------------------------------------------------------
+    # -- one batch --------------------------------------------------------------------------------
 
     async def _decide(self, group: Group, transaction: Transaction) -> None:
-        """Keep the group's facts, then work on rows, then run its plain operations, each in the order of arrival."""
+        """Store the batch's facts, then run operations on rows, then plain ones, each in order."""
         bulks: dict[int, list[Item]] = {}
         on_rows: list[Item] = []
         plain: list[Item] = []
@@ -354,7 +356,7 @@ class Turns(Looks):
                 await asyncio.sleep(0)
 
     def _put_back(self, group: Group, items: Sequence[Item]) -> None:
-        """Leave these items to the next group: this one writes enough."""
+        """Return these items to the queue for the next batch: this one writes enough."""
         left = {id(item) for item in items}
         group.items = [item for item in group.items if id(item) not in left]
         self._waiting.put_first(items)
@@ -374,16 +376,17 @@ class Turns(Looks):
     async def _perform_on_rows(
         self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool
     ) -> Done:
-        """Perform an operation on rows; beside others, inside a savepoint of its own. Errors: DBAPIError.
+        """Run an operation on rows, in a savepoint if others exist. Errors: DBAPIError.
 
-        What it asks for beside its rows it asks for before it writes any: it begins anew then.
+        It fetches all other data before it writes a row, because each fetch restarts it.
         """
         fetched: dict[tuple[Read, Hashable], Any] = {}
         for _ in range(FETCHES):
             turn = self._make_turn(draft.begin(), item.caller, connection, fetched=fetched)
             try:
+                # a Bulk never gets here, but mypy does not know
                 if alone:
-                    reply = await item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
+                    reply = await item.operation(item.event, turn)  # type: ignore[operator]
                 else:
                     async with connection.begin_nested():
                         reply = await item.operation(item.event, turn)  # type: ignore[operator]
@@ -392,7 +395,7 @@ class Turns(Looks):
                 continue
             except Exception as fault:
                 if alone:
-                    raise  # whatever it has written is undone with the transaction
+                    raise  # the transaction rolls its writes back
                 failure = self._judge_failure(fault, item)
                 return Done(self._make_turn(draft, item.caller), [item], [failure])
             draft.absorb(turn.draft)
@@ -400,12 +403,13 @@ class Turns(Looks):
         raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
 
     async def _perform_plain(self, item: Item, draft: Draft, transaction: Transaction) -> Done:
-        """Perform a plain operation on a draft of its own; begin anew with what it asks for."""
+        """Run a plain operation on its own draft; restart it after each fetch."""
         fetched: dict[tuple[Read, Hashable], Any] = {}
         for _ in range(FETCHES):
             turn = self._make_turn(draft.begin(), item.caller, fetched=fetched)
             try:
-                reply = item.operation(item.event, turn)  # type: ignore[operator]  # bulks go another way
+                # a Bulk never gets here, but mypy does not know
+                reply = item.operation(item.event, turn)  # type: ignore[operator]
             except Fetch as need:
                 fetched[need.read, need.key] = await need.read(
                     await transaction.connect(), need.key
@@ -420,7 +424,7 @@ class Turns(Looks):
         raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
 
     def _judge_failure(self, fault: Exception, item: Item) -> Exception:
-        """Return the failure that is told to whoever asked. Errors: DBAPIError where it is the disk's fault."""
+        """Return the failure to answer an item with. Errors: DBAPIError if the disk is at fault."""
         if isinstance(fault, DBAPIError) and not is_about_values(fault):
             raise fault
         if not isinstance(fault, Refusal):

@@ -1,1 +1,1 @@
-"""Simulated workers, admins, clients and a social platform: Master's demo, test bed and load."""
+"""Simulated workers, administrators, devices and a platform: Master's demo, test bed and load."""

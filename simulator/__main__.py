@@ -1,4 +1,4 @@
-"""Command line: a whole run over real sockets (the default), one single worker as a process, or a trial."""
+"""Command line: a run over real sockets (the default), one worker as a process, or a trial."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLAGS = {
     "login_failure_rate": "login_failure_rate",
     "crash_rate": "crash_rate_per_min",
 }
-"""Which setting of a scenario each flag changes."""
+"""The scenario setting that each flag changes."""
 
 CALLED_BY_WORKER = {"platforms": "--platforms", "max_accounts": "--max-accounts"}
 CALLED = {setting: f"--{flag.replace('_', '-')}" for flag, setting in FLAGS.items()}
@@ -52,10 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     plain = Scenario()
     parser = Parser(
         prog="python -m simulator",
-        description="Simulated workers, admins, clients and a social platform against a real Master.",
-        epilog="Other commands, with their own --help: `virtual` (a day in a minute, with faults), `crash` (Master is "
-        "killed again and again), `restart` (Master restarts under many workers), `worker` (one worker as a process). "
-        "PORT in the environment chooses the port of the Master that is started. "
+        description="Simulated workers, administrators, devices and a social platform against a "
+        "real Master.",
+        epilog="Other commands, each with its own --help: `virtual` (a day in a minute, with "
+        "faults), `crash` (Master is killed again and again), `restart` (Master restarts under "
+        "many workers), `worker` (one worker as a process). PORT in the environment sets the port "
+        "of the Master that the run starts. "
         "Exit code: 0 nothing violated, 1 violations, 2 could not start.",
     )
     add = parser.add_argument
@@ -69,12 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--clients", type=int, metavar="N", help=f"devices in /client, default {plain.clients}")
     add("--accounts", type=int, metavar="N", help="default four per worker")
     add("--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C")
-    add("--seed", type=int, metavar="N", help=f"of all randomness, default {plain.seed}")
+    add("--seed", type=int, metavar="N", help=f"seed of all randomness, default {plain.seed}")
     add(
         "--rate",
         type=float,
         metavar="R",
-        help=f"messages per second in all, default {plain.rate_per_s:g}",
+        help=f"messages per second in total, default {plain.rate_per_s:g}",
     )
     add(
         "--login-failure-rate",
@@ -88,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="R",
         help=f"per worker and minute, default {plain.crash_rate_per_min:g}",
     )
-    add("--url", help="use the Master that runs there instead of starting one")
+    add("--url", help="use the Master at this URL instead of starting one")
     add(
         "--keep",
         action="store_true",
@@ -97,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--prefix",
         default="sim",
-        help="how names of workers and devices begin, default %(default)s",
+        help="prefix of the names of workers and devices, default %(default)s",
     )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     add("--report", type=Path, metavar="FILE", help="write a page with plots at the end")
@@ -106,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Return the parser of `python -m simulator worker`, whose defaults come from the environment."""
+    """Return the parser of `python -m simulator worker`; its defaults come from `environment`."""
     host, port = (
         environment.get("MASTER_HOST") or "127.0.0.1",
         environment.get("MASTER_PORT") or "3000",
@@ -135,7 +137,7 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
         default=environment.get("MAX_ACCOUNTS") or "10",
         help="default MAX_ACCOUNTS, here %(default)s",
     )
-    add("--seed", type=int, default=1, help="of all randomness, default %(default)s")
+    add("--seed", type=int, default=1, help="seed of all randomness, default %(default)s")
     add(
         "--rate",
         type=float,
@@ -146,7 +148,7 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
 
 
 def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
-    """Return what the command line asks for. Errors: ScenarioTrouble."""
+    """Return the scenario and options of a command line. Errors: ScenarioTrouble."""
     given = build_parser().parse_args(arguments)
     scenario = load_scenario(given.scenario) if given.scenario else Scenario()
     changes = {
@@ -156,7 +158,7 @@ def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
     }
     if given.keep and given.url is None:
         raise ScenarioTrouble(
-            "--keep needs --url: a Master of the run's own ends with the run, and its data with it"
+            "--keep needs --url: without it the Master and its data end with the run"
         )
     url = None if given.url is None else _require_url(given.url)
     options = Options(
@@ -173,17 +175,17 @@ def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
 def read_worker(
     arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[WorkerProfile, str, Scenario]:
-    """Return the single worker that is asked for. Errors: ScenarioTrouble."""
+    """Return a single worker's profile, URL and scenario. Errors: ScenarioTrouble."""
     given = build_worker_parser(environment).parse_args(arguments)
     platforms = tuple(name.strip() for name in given.platforms.split(",") if name.strip())
     changes = {
         "workers": 1,
-        "accounts": 1,  # the rate is per account, and how many there will be is Master's decision
+        "accounts": 1,  # the rate is per account; Master decides how many accounts there are
         "rate_per_s": given.rate,
         "seed": given.seed,
         "platforms": platforms,
         "max_accounts": given.max_accounts,
-        "sms_rate": 0,  # nobody could know the code: the phone is in this process, the administrator is not
+        "sms_rate": 0,  # the code is on a phone in this process; the administrator is outside it
         "crash_rate_per_min": 0,
         "ramp_s": 0,
     }
@@ -196,7 +198,7 @@ def _require_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is no number, or too large
+    except ValueError:  # the port is not a number, or too large
         usable = False
     if not usable:
         raise ScenarioTrouble(f"--url is {url!r}; allowed is http://host:port")
@@ -204,9 +206,9 @@ def _require_url(url: str) -> str:
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run `work` on the fastest event loop at hand and return its exit code."""
+    """Run `work` on the fastest installed event loop and return its exit code."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with contextlib.suppress(ImportError):  # it does not install everywhere
+    with contextlib.suppress(ImportError):  # uvloop does not install everywhere
         import uvloop
 
         factory = uvloop.new_event_loop
@@ -215,7 +217,7 @@ def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for and return the exit code."""
+    """Run a command line and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if given[:1] == ["worker"]:

@@ -1,4 +1,4 @@
-"""Waiting for something or for some time, whichever comes first."""
+"""Waits that end with an event or a timeout, whichever comes first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ CANCEL_AGAIN_S = 0.2
 
 
 class Signal:
-    """Something that is waited for again and again, at most for some time; over once it was waited for.
+    """A repeatable event: each successful wait consumes it.
 
-    `asyncio.timeout` around an Event would do the same by a cancellation each time, which takes three times as long.
+    `asyncio.timeout` around an Event would cancel a task each time, which takes three times as
+    long.
     """
 
     def __init__(self) -> None:
@@ -22,17 +23,17 @@ class Signal:
         self._waiting: list[asyncio.Future[bool]] = []
 
     def set(self) -> None:
-        """Let all present waits, or else the next one, be over."""
+        """End all present waits, or else the next one."""
         self._given = True
         for waiter in self._waiting:
             _settle(waiter, True)
 
     def clear(self) -> None:
-        """Take it back."""
+        """Withdraw the signal."""
         self._given = False
 
     async def wait(self, timeout_s: float | None) -> bool:
-        """Wait at most `timeout_s` (None: without limit), and tell whether the signal came."""
+        """Wait at most `timeout_s` (None: no limit) and return whether the signal came."""
         came = self._given or await self._wait(timeout_s)
         if came:
             self._given = False
@@ -57,7 +58,7 @@ def _settle(waiter: asyncio.Future[bool], came: bool) -> None:
 
 
 async def wait_set(event: asyncio.Event, timeout_s: float | None) -> bool:
-    """Wait for `event` at most `timeout_s` (None: without limit), leave it as it is, and tell whether it came."""
+    """Wait up to `timeout_s` (None: no limit), keep `event` set, and return whether it was set."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()
@@ -69,7 +70,7 @@ async def wait_set(event: asyncio.Event, timeout_s: float | None) -> bool:
 async def wait_first(
     wanted: Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any], timeout_s: float | None
 ) -> int:
-    """Wait for one of two at most `timeout_s` and return which came: 1, 2, or 0 for none. Both at once is 1."""
+    """Return which of two ends first in `timeout_s`: 1, 2, or 0 for neither; both at once is 1."""
     tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -80,13 +81,16 @@ async def wait_first(
 
 
 def read_wait_s(error: JsonObject) -> float:
-    """Return the seconds that a refusal asks to wait before the next try; 0 where it does not say."""
+    """Return the wait before a retry that a refusal requests, in seconds; 0 if it requests none."""
     wait_ms = error.get("retry_after_ms")
     return max(0.0, wait_ms / 1000) if isinstance(wait_ms, (int, float)) else 0.0
 
 
 async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks until they have ended. Once is not enough: before Python 3.12 `asyncio.wait_for` may swallow it."""
+    """Cancel tasks until they have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for` may swallow a cancellation.
+    """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What a run consists of: counts, rates and habits, from flags or a TOML file."""
+"""A run's configuration: counts, rates and habits, from flags or a TOML file."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from types import MappingProxyType
 from typing import Any
 
 NO_FLAGS: Mapping[str, str] = MappingProxyType({})
-"""Settings go by their names, as in a file."""
+"""Refusals call settings by their names, as in a file."""
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "fixtures" / "scenarios"
 
 
 class ScenarioTrouble(Exception):
-    """The scenario cannot be run as it is written."""
+    """The scenario or the command line cannot be run as written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run. Rates and probabilities are 0 to 1 unless the name says otherwise; `_s` is seconds.
+    """One run's settings. Rates and probabilities are 0 to 1 unless named otherwise; `_s`: seconds.
 
-    `retry_wait_s` is the first wait before something is tried again, and the greatest that it grows to;
-    `reports_at_once` is how many reports one worker sends before the first of them is acknowledged; `admin_look_s` is
-    how often an administrator looks for accounts to log in.
+    `retry_wait_s` is the longest first wait before a retry, and the longest that it grows to;
+    `reports_at_once` is how many reports one worker sends before the first of them is acknowledged;
+    `admin_look_s` is how often an administrator looks for accounts to log in.
     """
 
     workers: int = 50
@@ -60,7 +60,7 @@ class Scenario:
 
     @property
     def account_count(self) -> int:
-        """Return how many accounts are created: as asked, else four per worker."""
+        """Return the number of accounts to create: `accounts`, else four per worker."""
         return self.workers * 4 if self.accounts is None else self.accounts
 
 
@@ -117,9 +117,9 @@ WHOLE = frozenset(
 def change_scenario(
     scenario: Scenario, changes: Mapping[str, Any], flags: Mapping[str, str] = NO_FLAGS
 ) -> Scenario:
-    """Return the scenario with `changes`. Errors: ScenarioTrouble that names the setting and what is allowed.
+    """Return the scenario with `changes`. Errors: ScenarioTrouble with the setting and its bounds.
 
-    `flags` says how the person at the keyboard calls a setting, where that is not its name.
+    `flags` maps a setting to its flag on the command line, where the two names differ.
     """
     known = {field.name for field in fields(Scenario)}
     cleaned = {}
@@ -169,7 +169,7 @@ def _is_number(value: Any) -> bool:
 
 
 def load_scenario(wanted: str) -> Scenario:
-    """Return the scenario of a TOML file, or of a name in fixtures/scenarios. Errors: ScenarioTrouble."""
+    """Load a scenario from a TOML file or by name (fixtures/scenarios). Errors: ScenarioTrouble."""
     path = Path(wanted)
     if path.suffix != ".toml":
         path = SCENARIOS / f"{wanted}.toml"
@@ -188,5 +188,5 @@ def load_scenario(wanted: str) -> Scenario:
 
 
 def name_scenarios() -> list[str]:
-    """Return the names of the scenarios that ship with the project."""
+    """Return the names of the scenarios in the project."""
     return sorted(path.stem for path in SCENARIOS.glob("*.toml"))

@@ -1,4 +1,4 @@
-"""A real Master on a free loopback port, with a clock that moves only when told to, and real Socket.IO peers."""
+"""A real Master on a free loopback port, a clock that tests advance, and real Socket.IO peers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_S = 10
 
 
 class Peer:
-    """One real Socket.IO client of one namespace that remembers what it was told."""
+    """One real Socket.IO client of one namespace; it keeps what it receives."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -36,12 +36,13 @@ class Peer:
             self._news.notify_all()
 
     async def connect(self, port: int, **options: Any) -> Peer:
-        """Join the namespace; `options` are the library's, `auth` for one."""
+        """Join the namespace; `options` go to the library, for example `auth`."""
         options = {"transports": ["websocket"], **options}
+        # the library waits for one second only, too short for a busy machine
         options = {
             "wait_timeout": 10,
             **options,
-        }  # the library waits for a second only: a busy machine needs longer
+        }
         await self.client.connect(
             f"http://127.0.0.1:{port}", namespaces=[self.namespace], **options
         )
@@ -52,7 +53,7 @@ class Peer:
         return await self.client.call(event, payload, namespace=self.namespace, timeout=PATIENCE_S)
 
     async def hear(self, event: str, count: int = 1) -> Any:
-        """Wait until `event` was heard `count` times; return the last payload."""
+        """Wait until `event` was received `count` times; return the last payload."""
 
         async def wait() -> Any:
             async with self._news:
@@ -65,7 +66,7 @@ class Peer:
         return [payload for name, payload in self.heard if name == event]
 
     def check_what_was_heard(self) -> None:
-        """Every event that Master sends is documented, and its payload has the documented shape."""
+        """Check that the event is documented and its payload has the documented shape."""
         for event, payload in self.heard:
             kind = TOLD[self.namespace[1:]][event]
             TypeAdapter(kind).validate_python(payload)
@@ -78,7 +79,7 @@ class Peer:
 
 
 class Bench:
-    """A running Master, its clock, and the peers that a test connects."""
+    """A running Master, its clock, and the peers of a test."""
 
     def __init__(self, master: Master, clock: ManualClock) -> None:
         self.master = master
@@ -105,7 +106,7 @@ class Bench:
         return peer
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock and let every sweep look once."""
+        """Advance the clock and run every sweep once."""
         self.clock.advance(seconds)
         for sweep in self.master.periodic.sweeps:
             await self.master.periodic.sweep(sweep)
@@ -128,7 +129,7 @@ def registration(worker_id: str = "worker-1", **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    """Settings that a test wants otherwise; a test or a module overrides this."""
+    """Settings that differ from the defaults; a test or a module overrides this."""
     return {}
 
 

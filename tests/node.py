@@ -1,4 +1,4 @@
-"""Programs in JavaScript beside the tests, with the packages that they need."""
+"""JavaScript programs beside the tests, with their packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_NETWORK = ("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN
 
 
 def install(source: Path, folder: Path) -> Path:
-    """Copy the scripts of `source` to `folder`, install what its package.json names; skip where that cannot be."""
+    """Copy the scripts of `source` to `folder` and install their packages; skip if that fails."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed: {source.name} is not tried")

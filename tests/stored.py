@@ -1,4 +1,4 @@
-"""Memory held against the file, column for column; the file is read past Master."""
+"""Comparison of memory with the file, column by column; the file is read past Master."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SEALED_FLAGS = {
     "has_qr_code": "qr_code_data",
     "has_password": "password",
 }
-"""What memory says of a column that it does not hold."""
+"""Stands for a column that memory does not have."""
 
 Described = dict[str, dict[str, dict[str, Any]]]
 """Table -> key -> column -> value."""
 
 
 def describe_file(path: Path) -> tuple[Described, int]:
-    """Return all that memory should hold, as the file has it, and how far the clients' sequence has come."""
+    """Return the rows of the file that memory should have, and the latest sequence number."""
     with closing(sqlite3.connect(path)) as connection:
         tables = {rows.table.name: _read_rows(connection, rows) for rows in FARM}
         [(last_seq,)] = connection.execute(
@@ -71,7 +71,7 @@ def describe_farm(farm: Farm) -> tuple[Described, int]:
 
 
 def check_farm(farm: Farm, path: Path) -> None:
-    """Memory is what the file says, and each worker's load is what it holds."""
+    """Check that memory equals the file, and each worker's load is the number of its accounts."""
     known, last_seq = describe_farm(farm)
     assert (known, last_seq) == describe_file(path)
     for worker in farm.workers.all():

@@ -1,4 +1,4 @@
-"""From nothing to this version, and what is refused."""
+"""Migrations from nothing to this version, and the files that Master refuses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_reset_removes_everything(tmp_path: Path):
 
 
 OLDER = Path(__file__).parent / "older"
-"""A file that a Master of an older version left when it was killed, and its keys."""
+"""A file that a killed Master of an older version left, and its keys."""
 
 
 @pytest.fixture
@@ -146,7 +146,10 @@ async def test_what_the_version_before_stored_too_large_is_cut_and_a_profile_is_
     await bench.master.start(sweeps=False)
     try:
         with closing(sqlite3.connect(older)) as connection:
-            sizes = "SELECT max(length(metadata)) FROM workers UNION SELECT max(length(user_info)) FROM accounts"
+            sizes = (
+                "SELECT max(length(metadata)) FROM workers "
+                "UNION SELECT max(length(user_info)) FROM accounts"
+            )
             assert all(size < 1_000 for (size,) in connection.execute(sizes))
         check_farm(bench.master.memory.farm, older)
         assert bench.master.memory.farm.workers.get("worker-1").max_accounts == 9
@@ -170,7 +173,7 @@ async def test_what_the_version_before_stored_too_large_is_cut_and_a_profile_is_
 def test_the_migrations_make_what_the_schema_says(tmp_path: Path):
     path = tmp_path / "master.db"
     upgrade(path)
-    # SQLite does not tell an index's direction, so that one made with DESC always looks different
+    # SQLite does not report an index's direction, so one made with DESC always differs
     descending = ("idx_comments_detected", "idx_direct_messages_detected")
     options = {
         "compare_type": False,

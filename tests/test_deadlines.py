@@ -1,4 +1,4 @@
-"""Who may still act on an account, when a login ends, and whose silence counts from when, as memory knows it."""
+"""Deadlines in memory: former owners, the end of logins, and the silence of workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from master.sessions import Sessions
 
 
 def test_a_new_owner_waits_for_every_former_one():
-    """X -> Y -> Z, and Z, which is gone, is no reason to forget X when Y gets the account back."""
+    """X -> Y -> Z: that Z is gone does not make X forgotten when Y gets the account back."""
     deadlines = Deadlines()
     deadlines.part(["a"], "x", now=0, until=30)
     deadlines.part(["a"], "y", now=10, until=40)
@@ -16,7 +16,7 @@ def test_a_new_owner_waits_for_every_former_one():
 
 
 def test_a_turn_that_was_undone_makes_nobody_forgotten():
-    """W -> X, then a revocation from X that did not come about: X waits for W as before."""
+    """W -> X, then a revocation from X that was undone: X waits for W as before."""
     deadlines = Deadlines()
     deadlines.part(["a"], "w", now=0, until=30)
     deadlines.part(["a"], "x", now=5, until=35)

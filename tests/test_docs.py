@@ -1,4 +1,4 @@
-"""Documents can fail: what exists is documented, and every example is what the types accept."""
+"""Documents can fail: everything that exists is documented, and every example fits its type."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_leaving_events_example_has_its_shape(name, event, kind):
     ("name", "event", "kind"), LEAVING, ids=[f"{name}-{event}" for name, event, _ in LEAVING]
 )
 def test_what_a_leaving_event_shows_is_what_its_example_says(name, event, kind):
-    """A value is written as the object that it shows: nothing is lost or renamed on its way."""
+    """A value is written as the object that it describes: no field is lost or renamed."""
     example = read_example(name, event)
     names = {field.name for field in fields(kind)}
     words = {key: given for key, given in example.items() if key not in names}

@@ -1,4 +1,4 @@
-"""The largest sizes of events, and texts with half a character in them."""
+"""The largest sizes of events, and texts with lone surrogates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines: where they go, how they look, and what they never show."""
+"""Log lines: their destination, their format, and what they never contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What peers cost, counted with a clock moved by hand: no peer and no loop is needed."""
+"""The budgets of peers, counted with a manual clock, without peers or a loop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class World:
         return self.meter.open(place, self.end(name))
 
     def wait(self, seconds: float) -> list[str]:
-        """Let time pass, and return what was hung up since the last time."""
+        """Advance the clock; return the connections closed since the last call."""
         self.clock.advance(seconds)
         self.meter.hang_up_late()
         ended, self.ended = self.ended, []

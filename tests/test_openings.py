@@ -1,4 +1,4 @@
-"""Turns of new connections: at once, in order, given back, and refused past what can be waited for."""
+"""The queue of new connections: admitted at once or in order, or refused past its limit."""
 
 from __future__ import annotations
 

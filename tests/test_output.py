@@ -1,4 +1,4 @@
-"""What worker processes write is taken at a pace, into files of bounded size."""
+"""The output of worker processes is read at a limited rate, into files of bounded size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_process_that_writes_without_end_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output, "BURST_BYTES", 300_000)
-    monkeypatch.setattr(output, "BYTES_PER_S", 1)  # what is past it waits for days
+    monkeypatch.setattr(output, "BYTES_PER_S", 1)  # lines past the rate limit wait for days
     taken = Output(tmp_path / "w.log", ManualClock())
     end = os.dup(taken.end)
     os.set_blocking(end, False)
@@ -49,9 +49,8 @@ async def test_a_process_that_writes_without_end_waits(
     for _ in range(1_000):
         written += _write(end)
         await asyncio.sleep(0)
-    blocks = (
-        1 + 1 + 3
-    )  # one past the limit, the pipe's own, the reader's two and one on the way there
+    # one past the limit, the pipe's own, the reader's two and one on the way there
+    blocks = 1 + 1 + 3
     assert written <= 300_000 + blocks * output.BLOCK_BYTES + 65_536
     assert measure(tmp_path)["w.log"] <= 300_000 + output.BLOCK_BYTES
     os.close(end)

@@ -1,6 +1,6 @@
-"""The private seams of libraries that Master uses, by name: a new version that lacks one fails here first.
+"""The private seams of libraries that Master uses: a new version without one fails here first.
 
-pyproject.toml bounds these libraries from above; whoever raises a bound reads this list.
+pyproject.toml bounds these libraries from above; check this list when raising a bound.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def test_the_library_makes_its_queue_by_the_server_and_its_socket_by_itself() ->
 async def test_the_servers_own_options_are_there() -> None:
     from master.web.connections import OPTIONS
 
-    server = aiohttp.web.Server(lambda request: None, **OPTIONS)  # type: ignore[arg-type]  # nobody asks
+    server = aiohttp.web.Server(lambda request: None, **OPTIONS)  # type: ignore[arg-type]
     assert (server._kwargs, isinstance(server._loop, asyncio.AbstractEventLoop)) == (OPTIONS, True)
     given = inspect.signature(RequestHandler.__init__).parameters
     assert set(OPTIONS) <= set(given)

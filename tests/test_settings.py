@@ -1,4 +1,4 @@
-"""Settings: their defaults, what is allowed, and how a fault reads."""
+"""Settings: their defaults, the allowed values, and the texts of faults."""
 
 from __future__ import annotations
 
@@ -171,7 +171,8 @@ def test_the_upper_case_name_wins():
 def test_the_environment_wins_over_the_file(tmp_path: Path):
     file = tmp_path / ".env"
     file.write_text(
-        '# comment\nPORT=1111\nexport HOST="h"\nLOG_DIR=${HOME}/logs\nSOMETHING_ELSE=1\nLOG_LEVEL=\n'
+        "# comment\nPORT=1111\nexport "
+        'HOST="h"\nLOG_DIR=${HOME}/logs\nSOMETHING_ELSE=1\nLOG_LEVEL=\n'
     )
     settings = load_settings({"PORT": "2222", "HOST": ""}, file)
     assert (settings.port, settings.host, settings.log_level) == (2222, "h", "info")

@@ -1,1 +1,1 @@
-"""What developers run in this repository; it is not installed with Master."""
+"""Developers' tools of this repository; they are not installed with Master."""

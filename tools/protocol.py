@@ -1,6 +1,6 @@
-"""Renders docs/protocol.md from the routes, the payload types, the refusals and the settings themselves.
+"""Renders docs/protocol.md from the routes, the payload types, the refusals and the settings.
 
-python -m tools.protocol --write     writes it; `--check` says whether it is up to date
+`python -m tools.protocol --write` writes the page; `--check` tells whether it is up to date.
 """
 
 from __future__ import annotations
@@ -66,30 +66,33 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
         ),
     }.items()
 }
-"""What Master sends, by namespace."""
+"""Namespace -> the events that Master sends there, by name."""
 
 OPENING = """# Protocol
 
 Made by `python -m tools.protocol --write` from the types; do not edit.
 
 Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is acknowledged with
-`{"success": true, ...}` or `{"success": false, "error": {"code", "message", "details"?, "retryable"}}`; the
-acknowledgement of something that changes stored data is sent after the commit. Times are Unix seconds; a field called
-`timestamp` is milliseconds; inbound numbers above 10^10 are taken as milliseconds. One socket's events are processed in
-the order in which they were sent.
+`{"success": true, ...}` or
+`{"success": false, "error": {"code", "message", "details"?, "retryable"}}`. If the event changes
+stored data, its acknowledgement is sent after the commit. Times are Unix seconds; a field called
+`timestamp` is in milliseconds; inbound numbers above 10^10 are read as milliseconds. The events of
+one socket are processed in the order in which they were sent.
 
-What a worker reports is kept whatever its size: of a field that is too large, the rest is cut or left out as its
-column says, and the acknowledgement has `notes`, a list of `{"field", "message"}` (of messages with their `index`).
-What people ask is refused instead, by name. Of the words that workers invent (`metadata`, `user_info`, what a login
-reports), people are shown those that docs/security.md names.
+A worker's report is accepted whatever the size of its fields: a field that is too large is cut or
+left out as its column says, and the acknowledgement has `notes`, a list of `{"field", "message"}`
+(for messages also `index`). A request of an administrator or device with such a field is refused,
+and the refusal names the field. Of the keys that workers invent (in `metadata`, `user_info` and
+login reports), people receive only those that docs/security.md names.
 
-Where tokens are configured (docs/security.md), Socket.IO takes `{"token": "..."}` as the `auth` object of its CONNECT,
-or a header `Authorization: Bearer`; HTTP takes the header alone. A CONNECT that is refused gets a `connect_error`
-whose `data` is the error object. /admin may also be joined without a token and `admin:auth` be sent within 30 seconds;
-until then nothing is told and nothing else answered. No event has binary parts, and Master asks for no acknowledgement.
-An event whose packet has more bytes than the column `largest` says, or more than 150,000 values, is refused as
-`too_large` before it is parsed; split a report and send it again. The column `scope` says what an administrator's token
-must have; for workers and devices, `read` is whoever is known.
+If tokens are configured (docs/security.md), Socket.IO accepts `{"token": "..."}` as the `auth`
+object of the CONNECT, or a header `Authorization: Bearer`; HTTP accepts only the header. A refused
+CONNECT gets a `connect_error` whose `data` is the error object. A socket may also join /admin
+without a token and send `admin:auth` within 30 seconds; until then it receives no event, and every
+other event is refused. No event has binary parts, and Master requests no acknowledgement. An event
+whose packet has more bytes than the column `largest` says, or more than 150,000 values, is refused
+as `too_large` before it is parsed; split the report and send its parts. The column `scope` is the
+scope that an administrator's token must have; every authenticated worker and device has `read`.
 """
 
 
@@ -107,10 +110,12 @@ def render_protocol(examples: Path) -> str:
 
 def _render_events(examples: Path) -> Iterator[str]:
     for name, routes in NAMESPACES.items():
-        yield f"## /{name}\n\n### To Master\n\n| event | scope | largest | payload | |\n|---|---|---|---|---|"
+        yield f"## /{name}\n\n### To Master\n"
+        yield "| event | scope | largest | payload | |\n|---|---|---|---|---|"
         for route in routes.values():
             scope, size = route.scope.name.lower(), f"{route.payload.largest // 1024:,} KiB"
-            yield f"| `{route.event}` | {scope} | {size} | {_fields(route.payload)} | {_summarise(route)} |"
+            cells = f"{scope} | {size} | {_fields(route.payload)} | {_summarise(route)}"
+            yield f"| `{route.event}` | {cells} |"
         yield "\n### From Master\n\n| event | payload | |\n|---|---|---|"
         for event, kind in TOLD[name].items():
             yield f"| `{event}` | {_fields(kind)} | {_first_line(kind)} |"
@@ -136,9 +141,10 @@ def _shorten(value: Any) -> Any:
 
 def _render_endpoints() -> Iterator[str]:
     yield (
-        f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` and `next_offset`. "
-        "Its page ends\nby its bytes as well as by `limit`; what follows begins at `next_offset`, null at the end."
-        "\nEach answer has `success` too, and what it shows under the name in the column `answer` and as `data`."
+        f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` "
+        "and `next_offset`. A page\nends by its size in bytes as well as by `limit`; the next page "
+        "begins at `next_offset`, which is null at\nthe end. Each answer has `success`, and its "
+        "content both under the name in the column `answer` and as\n`data`."
         "\n\n| route | scope | query | body | answer | |\n|---|---|---|---|---|---|"
     )
     for endpoint in ENDPOINTS:
@@ -146,7 +152,7 @@ def _render_endpoints() -> Iterator[str]:
         route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()
         asked = f"{_fields(endpoint.query)} | {body}"
         yield f"| `{route}` | {scope} | {asked} | {_answer(endpoint)} | {_summarise(endpoint)} |"
-    yield "\n### Answers\n\n| what is shown | fields | |\n|---|---|---|"
+    yield "\n### Answers\n\n| type | fields | |\n|---|---|---|"
     for kind in dict.fromkeys(
         kind for endpoint in ENDPOINTS for kind in _find_shown(_read_return(endpoint))
     ):
@@ -160,12 +166,12 @@ def _render_endpoints() -> Iterator[str]:
 
 
 def _read_return(endpoint: Endpoint) -> Any:
-    """Return the type of what an endpoint shows: what its operation says that it returns."""
+    """Return the type of an endpoint's content: the return type of its operation or edge."""
     return get_type_hints(endpoint.operation or endpoint.edge)["return"]
 
 
 def _answer(endpoint: Endpoint) -> str:
-    """Return what an endpoint shows, and under which name, in one cell."""
+    """Return the name and type of an endpoint's content, in one cell."""
     kind = _read_return(endpoint)
     if get_origin(kind) is Listing:
         return f"`{endpoint.noun.plural}`: list of {_word(get_args(kind)[0])}"
@@ -177,7 +183,7 @@ def _answer(endpoint: Endpoint) -> str:
 
 
 def _find_shown(kind: Any) -> Iterator[type]:
-    """Yield the types of shown things that a type is made of, and those that stand in their fields."""
+    """Yield the answer types (TypedDicts) inside a type, and those inside their fields."""
     if is_typeddict(kind):
         yield kind
     for inner in get_type_hints(kind).values() if is_typeddict(kind) else get_args(kind):
@@ -185,7 +191,7 @@ def _find_shown(kind: Any) -> Iterator[type]:
 
 
 def _word(kind: Any) -> str:
-    """Return what a shown value is, in words."""
+    """Return the type of an answer's value, in words."""
     if is_typeddict(kind):
         return _name(kind)
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
@@ -204,7 +210,7 @@ def _word(kind: Any) -> str:
 
 
 def _name(kind: type) -> str:
-    """Return how the page calls a type of shown things: ShownLiveWorker is a live worker."""
+    """Return the page's name of an answer type: ShownLiveWorker is a live worker."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__.removeprefix("Shown")).lower()
 
 
@@ -219,11 +225,12 @@ def _render_refusals() -> Iterator[str]:
 def _render_settings() -> Iterator[str]:
     yield "## Settings\n\n| name | default | allowed | |\n|---|---|---|---|"
     for setting in describe_settings():
-        yield f"| `{setting.name}` | `{setting.default}` | {setting.allowed} | {setting.description} |"
+        cells = f"`{setting.default}` | {setting.allowed} | {setting.description}"
+        yield f"| `{setting.name}` | {cells} |"
 
 
 def _fields(kind: type[BaseModel] | type[Outbound]) -> str:
-    """Return a payload's fields in one cell: name, kind of value, `?` where it may be absent."""
+    """Return a payload's fields in one cell: name, type, `?` if it may be absent."""
     if issubclass(kind, Outbound):
         schema = TypeAdapter(kind).json_schema()
         names = [name for name in schema.get("properties", {}) if name != kind.beside]
@@ -239,7 +246,8 @@ def _fields(kind: type[BaseModel] | type[Outbound]) -> str:
 
 def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "budget" in field:
-        return f"{_kind({key: value for key, value in field.items() if key != 'budget'}, schema)} ({field['budget']})"
+        others = {key: value for key, value in field.items() if key != "budget"}
+        return f"{_kind(others, schema)} ({field['budget']})"
     if "$ref" in field:
         return _kind(schema["$defs"][field["$ref"].rsplit("/", 1)[1]], schema)
     if "anyOf" in field:
@@ -252,7 +260,7 @@ def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def _summarise(row: Route | Endpoint) -> str:
-    """Return the first line of the docstring of what answers a route, without its closing "Errors: ..."."""
+    """Return the first line of the docstring of a row's operation, without its "Errors: ..."."""
     if isinstance(row, Route):
         answers: Any = row.live or row.operation or row.payload
     else:
@@ -267,7 +275,7 @@ def _first_line(thing: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or say whether it is up to date (the default)."""
+    """Write the page, or check whether it is up to date (the default)."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.protocol", description="docs/protocol.md, from the types"
     )
@@ -275,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--write", action="store_true", help="write it; without this, check that it is up to date"
     )
     parser.add_argument(
-        "--check", action="store_true", help="say whether it is up to date (the default)"
+        "--check", action="store_true", help="check that it is up to date (the default)"
     )
     chosen = parser.parse_args(arguments)
     wanted = render_protocol(EXAMPLES)
@@ -283,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         PAGE.write_text(wanted, encoding="utf-8")
     elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != wanted:
         print(
-            f"{PAGE.name} is not what the types say; run `python -m tools.protocol --write`.",
+            f"{PAGE.name} does not match the types; run `python -m tools.protocol --write`.",
             file=sys.stderr,
         )
         return 1

@@ -1,1 +1,1 @@
-"""Attacks on a Master of one's own: what each costs it, beside what it may cost."""
+"""Attacks on a Master of its own: the cost of each, beside its budget."""

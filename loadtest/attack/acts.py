@@ -1,4 +1,7 @@
-"""The attacks, one row each: a name, who attacks, what it does, what it may cost. Another is a function and a row."""
+"""The attacks, one row each: name, finding, attacker, description, function and budget.
+
+To add an attack, add a function and a row.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,28 @@ from loadtest.attack.peers import PATIENCE_S, Polling, WebSocket, Wire, encode_f
 
 MIB = 1024 * 1024
 HELD_S = 33.0
-"""How long strangers wait to see which of their connections are still held: Master's 30 s, and a few for its looks."""
+"""How long strangers wait before they count their open connections.
+
+Master's deadline of 30 s, and a few seconds for the sweep that applies it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an attack may cost; None is not judged."""
+    """The limits of an attack's costs; None is no limit."""
 
     wait_ms: float = 100.0
-    """The longest wait of GET /health/live."""
+    """The longest wait for GET /health/live."""
     growth_mib: float | None = 32.0
-    """How much Master's memory may grow, at its peak."""
+    """How much Master's memory may grow, at the peak."""
     held: int | None = None
-    """Strangers' connections that stand after 30 s."""
+    """Strangers' connections that are open after HELD_S."""
     log_bytes: int | None = 64 * 1024
 
 
 @dataclass(slots=True)
 class Stage:
-    """What an attack works with, and what it finds. `size` makes everything smaller, for a test."""
+    """The inputs and figures of an attack. A `size` below 1 makes a smaller attack, for a test."""
 
     port: int
     tokens: dict[str, str]
@@ -40,17 +46,17 @@ class Stage:
     notes: dict[str, float] = field(default_factory=dict)
 
     def count(self, number: int) -> int:
-        """Return so many, or fewer where the attack is a small one."""
+        """Return `number` scaled by `size`, at least 1."""
         return max(1, round(number * self.size))
 
     def note(self, name: str, figure: float) -> None:
-        """Add to a figure of the attack's own."""
+        """Add to one of the attack's own figures."""
         self.notes[name] = self.notes.get(name, 0) + figure
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One attack: its finding, its attacker, what that does, and the budget."""
+    """One attack: the finding it comes from, its attacker, description, function and budget."""
 
     name: str
     finding: str
@@ -73,7 +79,7 @@ async def _post(stage: Stage, *packets: str) -> None:
 
 
 async def post_acknowledgements(stage: Stage) -> None:
-    """Post acknowledgements that nobody asked for."""
+    """Post acknowledgements that Master did not request."""
     await _post(stage, "43/worker,1[]")
 
 
@@ -88,7 +94,7 @@ async def post_wrong_tokens(stage: Stage) -> None:
 
 
 async def post_comings_and_goings(stage: Stage) -> None:
-    """Post CONNECT and DISCONNECT of /admin by turns."""
+    """Post CONNECT and DISCONNECT of /admin alternately."""
     await _post(stage, "40/admin,", "41/admin,")
 
 
@@ -103,7 +109,7 @@ async def write_acknowledgements(stage: Stage) -> None:
 
 
 async def flood_within_the_rules(stage: Stage) -> None:
-    """On 200 connections, send CONNECTs with a wrong token as fast as they are taken, for ten seconds."""
+    """Send CONNECTs with a wrong token on 200 connections, as fast as answered, for ten seconds."""
     peers = [await WebSocket.open(stage.port) for _ in range(stage.count(200))]
     until = time.monotonic() + 10 * stage.size
 
@@ -121,7 +127,7 @@ async def flood_within_the_rules(stage: Stage) -> None:
 
 
 async def open_sessions(stage: Stage) -> None:
-    """Open sessions as fast as they are given, each with 100 kB of headers, for five seconds."""
+    """Open sessions as fast as answered, each with 100 kB of headers, for five seconds."""
     headers = "".join(f"X-{number}: {'x' * 8_000}\r\n" for number in range(12))
     until = time.monotonic() + 5 * stage.size
 
@@ -136,7 +142,7 @@ async def open_sessions(stage: Stage) -> None:
 
 
 async def open_web_sockets(stage: Stage) -> None:
-    """Open 4,000 WebSockets of one address at once, which say nothing for fifteen seconds."""
+    """Open 4,000 WebSockets of one address at once, silent for fifteen seconds."""
 
     async def open_one() -> None:
         with suppress(OSError):
@@ -149,7 +155,7 @@ async def open_web_sockets(stage: Stage) -> None:
 
 
 async def hold_connections(stage: Stage) -> None:
-    """Hold connections in every unfinished state, 40 of each, and count which stand after 33 seconds."""
+    """Open 40 connections in each unfinished state; count those still open after 33 seconds."""
     wires: list[Wire] = []
     for _ in range(stage.count(40)):
         wires.append(await Wire.open(stage.port))
@@ -181,7 +187,7 @@ async def hold_connections(stage: Stage) -> None:
 
 
 async def _write_part(wire: Wire, data: bytes) -> None:
-    """Write without waiting until it is read: Master may refuse to."""
+    """Write without waiting for Master to read, which it may refuse."""
     wire.writer.write(data)
     await asyncio.sleep(0)
 
@@ -200,7 +206,7 @@ async def _join(stage: Stage, kind: str) -> WebSocket:
     peer = await WebSocket.open(stage.port)
     if not await peer.join(f"/{kind}", stage.tokens[kind]):
         raise RuntimeError(f"the token of a {kind} was refused")
-    if kind == "worker":  # whose reports count because it holds the account
+    if kind == "worker":  # Master accepts reports only from the worker that owns the account
         await peer.ask(
             "/worker",
             999_999,
@@ -211,7 +217,10 @@ async def _join(stage: Stage, kind: str) -> WebSocket:
 
 
 async def report_large(stage: Stage) -> None:
-    """Send 21 reports of 15 MB: 4,900 items with 950 little lists each; then as many of what is allowed."""
+    """Send 21 reports of 15 MB, each of 4,900 items with 950 empty lists; then allowed ones.
+
+    The others have as many items with less in each, or fewer items with longer text.
+    """
     junk = "[" + "[]," * 949 + "[]]"
     for items, filler in (
         (4_900, junk),
@@ -249,7 +258,10 @@ async def send_attachments(stage: Stage) -> None:
 
 
 async def send_junk(stage: Stage) -> None:
-    """Send heartbeats of a device with 16 MB, 1 MB and 64 kB of empty lists, numbers, and half characters."""
+    """Send a device's heartbeats with 16 MB, 1 MB and 64 kB of junk.
+
+    The junk: empty lists and objects, numbers, lone surrogates.
+    """
     for size in (16 * MIB, MIB - 300, 64_000):
         for piece in ("[],", "0,", '"\\ud83d",', "{},"):
             peer = await _join(stage, "client")
@@ -296,7 +308,7 @@ async def fill_the_queue(stage: Stage) -> None:
 LEAST = Budget(wait_ms=250.0)
 HOLDING = Budget(held=0, growth_mib=24.0)
 OPENING = Budget(wait_ms=600.0, growth_mib=64.0)
-"""A new connection waits behind those that came before it, 4,000 here; each is a third of a millisecond."""
+"""A new connection waits behind all earlier ones: 4,000 here, a third of a millisecond each."""
 
 ACTS = (
     Act(

@@ -1,4 +1,4 @@
-"""Attacks on the HTTP edge: what is refused unread, heads without end, guesses, logs, answers that nobody reads."""
+"""Attacks on the HTTP edge: bombs, endless heads, guessed tokens, log floods, unread answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadtest.attack.acts import MIB, Act, Budget, Stage
 from loadtest.attack.peers import Wire
 
 PARTS = 16
-"""Requests of one kind that go on at a time."""
+"""Tasks that send requests at the same time."""
 
 
 def _bearer(token: str) -> str:
@@ -19,7 +19,7 @@ def _bearer(token: str) -> str:
 
 
 async def post_bombs(stage: Stage) -> None:
-    """Post 2 MB that unpack to 2 GB, on 20 connections, to routes that refuse them and to Socket.IO."""
+    """Post 2 MB that decompress to 2 GB, on 20 connections, to refusing routes and to Socket.IO."""
     bomb = await asyncio.to_thread(gzip.compress, bytes(stage.count(2_000) * MIB), 9)
 
     async def post(path: str) -> None:
@@ -34,7 +34,7 @@ async def post_bombs(stage: Stage) -> None:
 
 
 async def send_heads(stage: Stage) -> None:
-    """On 200 connections, send a head of 1 MB and never end it."""
+    """Send a head of 1 MB without an end, on 200 connections."""
 
     async def send() -> None:
         wire = await Wire.open(stage.port)
@@ -50,7 +50,7 @@ async def send_heads(stage: Stage) -> None:
 
 
 async def crowd_in(stage: Stage) -> None:
-    """Open 2,000 silent connections of one address, while a reader asks: it must be answered."""
+    """Open 2,000 silent connections of one address; a reader's request must still be answered."""
     wires = []
     for _ in range(stage.count(2_000)):
         with suppress(OSError):
@@ -59,7 +59,7 @@ async def crowd_in(stage: Stage) -> None:
         "GET", "/api/v1/status", b"", _bearer(stage.tokens["admin"])
     )
     if status != 200:
-        raise RuntimeError(f"a right token was answered {status}")
+        raise RuntimeError(f"a valid token was answered with {status}")
     stage.note("opened", len(wires))
     stage.note("stand", sum(await asyncio.gather(*(wire.is_open() for wire in wires))))
     for wire in wires:
@@ -67,7 +67,10 @@ async def crowd_in(stage: Stage) -> None:
 
 
 async def guess(stage: Stage) -> None:
-    """For ten seconds, ask with wrong tokens and without any as fast as it goes, while a right token asks too."""
+    """Send requests without a valid token for ten seconds, as fast as possible.
+
+    Valid requests meanwhile must be answered.
+    """
     until = time.monotonic() + 10 * stage.size
 
     async def ask_for_ever(headers: str) -> None:
@@ -92,11 +95,14 @@ async def guess(stage: Stage) -> None:
         await asyncio.sleep(0.1)
     await asyncio.gather(*strangers)
     if refused:
-        raise RuntimeError(f"a right token was refused {refused} times")
+        raise RuntimeError(f"a valid token was refused {refused} times")
 
 
 async def malform(stage: Stage) -> None:
-    """Send 9,000 requests that are hardly HTTP, some with a right token in them: few lines, and no token in any."""
+    """Send 9,000 malformed HTTP requests, some with a valid token in them.
+
+    Master must log few lines, and repeat no token.
+    """
     token = stage.tokens["admin"].encode()
     shapes = (
         b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token + b"\x00\r\n\r\n",
@@ -119,7 +125,7 @@ async def malform(stage: Stage) -> None:
 
 
 async def ask_and_not_read(stage: Stage) -> None:
-    """Store 160 comments of 300 kB, ask for all of them on 8 connections, ten times each, and read nothing."""
+    """Store 160 comments of 300 kB, request them ten times on 8 connections, and read nothing."""
     from loadtest.attack.peers import WebSocket
 
     worker = await WebSocket.open(stage.port)
@@ -134,7 +140,8 @@ async def ask_and_not_read(stage: Stage) -> None:
         answer = await worker.ask("/worker", number, "worker:message:detected", report)
         stage.note("stored", answer.get("inserted", 0))
     worker.wire.close()
-    head = f"GET /api/v1/comments?limit=160 HTTP/1.1\r\nHost: a\r\n{_bearer(stage.tokens['admin'])}\r\n".encode()
+    token = _bearer(stage.tokens["admin"])
+    head = f"GET /api/v1/comments?limit=160 HTTP/1.1\r\nHost: a\r\n{token}\r\n".encode()
     wires = [await Wire.open(stage.port) for _ in range(8)]
     for wire in wires:
         wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # TCP's transports can
@@ -145,8 +152,12 @@ async def ask_and_not_read(stage: Stage) -> None:
 
 
 async def count_and_hang_up(stage: Stage) -> None:
-    """For five seconds, ask for counts of everything and hang up at once, 170 times a second; then ask and wait."""
-    head = f"GET /api/v1/statistics HTTP/1.1\r\nHost: a\r\n{_bearer(stage.tokens['admin'])}\r\n".encode()
+    """Request counts of everything and hang up at once, 170 times a second for five seconds.
+
+    Then request them once more and wait for the answer.
+    """
+    token = _bearer(stage.tokens["admin"])
+    head = f"GET /api/v1/statistics HTTP/1.1\r\nHost: a\r\n{token}\r\n".encode()
     for _ in range(stage.count(850)):
         wire = await Wire.open(stage.port)
         await wire.write(head)
@@ -154,7 +165,7 @@ async def count_and_hang_up(stage: Stage) -> None:
         await asyncio.sleep(1 / 170)
     began = time.monotonic()
     wire = await Wire.open(stage.port)
-    status, _ = await wire.ask("GET", "/api/v1/statistics", b"", _bearer(stage.tokens["admin"]))
+    status, _ = await wire.ask("GET", "/api/v1/statistics", b"", token)
     stage.note("status", status)
     stage.note("waited_ms", (time.monotonic() - began) * 1000)
     wire.close()
@@ -162,7 +173,7 @@ async def count_and_hang_up(stage: Stage) -> None:
 
 STRANGER = Budget(held=None)
 LEAST = Budget(wait_ms=250.0, growth_mib=128.0)
-"""16 MiB of it are the page caches of four readers, which they fill once."""
+"""16 MiB of the growth are the page caches of four database readers, which fill them once."""
 
 ACTS = (
     Act(
@@ -186,7 +197,7 @@ ACTS = (
         "guesses",
         "F4",
         "stranger",
-        "wrong tokens and none, while a right one asks",
+        "wrong tokens and none, beside a valid one",
         guess,
         STRANGER,
     ),
@@ -194,18 +205,23 @@ ACTS = (
         "malformed",
         "F5",
         "stranger",
-        "9,000 malformed requests with a right token in them",
+        "9,000 malformed requests with a valid token in them",
         malform,
         STRANGER,
     ),
     Act(
-        "unread", "F9", "reader", "80 pages of comments asked and not read", ask_and_not_read, LEAST
+        "unread",
+        "F9",
+        "reader",
+        "80 pages of comments requested and not read",
+        ask_and_not_read,
+        LEAST,
     ),
     Act(
         "counts",
         "F11",
         "reader",
-        "850 counts of everything, hung up at once",
+        "850 requests for counts, hung up at once",
         count_and_hang_up,
         LEAST,
     ),

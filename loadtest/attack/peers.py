@@ -1,4 +1,4 @@
-"""Peers of an attack: bytes on TCP connections, Engine.IO by hand. None of them behaves."""
+"""Misbehaving peers: raw bytes on TCP connections, and Engine.IO without a library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ PATH = "/socket.io/?EIO=4&transport="
 
 
 class Wire:
-    """One TCP connection to Master. What it reads is bounded by its own patience; what is cut off is told as empty."""
+    """One TCP connection to Master.
+
+    A read that takes longer than PATIENCE_S, or is cut off, returns an empty result.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -25,7 +28,7 @@ class Wire:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=32 * 1024 * 1024))
 
     async def write(self, data: bytes) -> bool:
-        """Send bytes; return whether the connection still takes them."""
+        """Send bytes; return whether the connection still accepts them."""
         try:
             self.writer.write(data)
             await asyncio.wait_for(self.writer.drain(), PATIENCE_S)
@@ -34,7 +37,7 @@ class Wire:
         return True
 
     async def read_answer(self) -> tuple[int, str]:
-        """Return status and body of one HTTP answer; 0 where the connection ended first."""
+        """Return status and body of one HTTP answer; status 0 if the connection ended first."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -59,7 +62,7 @@ class Wire:
         return await self.read_answer()
 
     async def is_open(self) -> bool:
-        """Tell whether Master has not ended the connection; what it has sent is thrown away."""
+        """Tell whether Master has left the connection open; drop the bytes that it sent."""
         with suppress(OSError):
             try:
                 while await asyncio.wait_for(self.reader.read(65_536), 0.05):
@@ -74,7 +77,7 @@ class Wire:
 
 
 class Polling:
-    """One long-polling session, over one connection for each direction."""
+    """One long-polling session."""
 
     def __init__(self, port: int, wire: Wire, sid: str) -> None:
         self.port, self.wire = port, wire
@@ -82,7 +85,7 @@ class Polling:
 
     @classmethod
     async def open(cls, port: int, headers: str = "") -> Polling | None:
-        """Open a session; None where Master gives none."""
+        """Open a session; None if Master refuses."""
         wire = await Wire.open(port)
         status, body = await wire.ask("GET", PATH + "polling", headers=headers)
         if status != 200:
@@ -91,12 +94,12 @@ class Polling:
         return cls(port, wire, json.loads(body[1:])["sid"])
 
     async def post(self, *packets: str) -> int:
-        """Send packets in one body and return the status; 0 where the connection ended."""
+        """Send packets in one body and return the status; 0 if the connection ended."""
         return (await self.wire.ask("POST", self.path, SEPARATOR.join(packets).encode()))[0]
 
 
 def encode_frame(data: bytes, opcode: int = 1, *, fin: bool = True) -> bytes:
-    """Return a masked WebSocket frame; the mask is four zeros, so that the payload stands as it is."""
+    """Return a masked WebSocket frame; a mask of four zeros leaves the payload unchanged."""
     first = bytes([(0x80 if fin else 0) | opcode])
     if len(data) < 126:
         return first + bytes([0x80 | len(data)]) + b"\0\0\0\0" + data
@@ -113,18 +116,21 @@ class WebSocket:
 
     @classmethod
     async def open(cls, port: int, sid: str = "") -> WebSocket:
-        """Shake hands; with a `sid`, as one that takes over from long-polling."""
+        """Shake hands; with a `sid`, as an upgrade from long-polling."""
         wire = await Wire.open(port)
         key = "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n"
         path = PATH + "websocket" + (f"&sid={sid}" if sid else "")
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n"
+        head = (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Upgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n"
+        )
         await wire.write(head.encode())
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
             await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         return cls(wire)
 
     async def say(self, *packets: str | bytes) -> bool:
-        """Send packets, each in a frame, in one write; return whether the connection still takes them."""
+        """Send packets, a frame each, in one write; return whether the connection accepts them."""
         frames = [
             encode_frame(one.encode()) if isinstance(one, str) else encode_frame(one, opcode=2)
             for one in packets
@@ -132,7 +138,7 @@ class WebSocket:
         return await self.wire.write(b"".join(frames))
 
     async def hear(self) -> str:
-        """Return the next text; empty at the end. Pings are answered on the way."""
+        """Return the next text; empty at the end. Answers pings meanwhile."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -151,19 +157,19 @@ class WebSocket:
             return ""
 
     async def hear_start(self, start: str) -> str:
-        """Return the next text that begins so; empty at the end."""
+        """Return the next text that begins with `start`; empty at the end."""
         while (text := await self.hear()) and not text.startswith(start):
             pass
         return text
 
     async def join(self, namespace: str, token: str) -> bool:
-        """Join a namespace; return whether Master let it in."""
+        """Join a namespace; return whether Master accepted the token."""
         await self.hear_start("0")
         await self.say(f'40{namespace},{{"token":"{token}"}}')
         return (await self.hear_start("4")).startswith(f"40{namespace},")
 
     async def ask(self, namespace: str, number: int, event: str, text: str) -> dict[str, Any]:
-        """Send an event of this JSON text and return its acknowledgement; empty where the connection ended."""
+        """Send an event with this JSON payload; return its acknowledgement, empty at the end."""
         await self.say(f'42{namespace},{number}["{event}",{text}]')
         answer = await self.hear_start(f"43{namespace},{number}[")
         return dict(json.loads(answer[answer.index("[") :])[0]) if answer else {}

@@ -1,7 +1,7 @@
-"""A process that asks GET /health/live again and again, and tells the longest wait: how long Master's loop stood still.
+"""A process that repeats GET /health/live; the longest wait is how long Master's loop was blocked.
 
-`python -m loadtest.attack.probe PORT PID` prints a line once it has its first answer, works until its standard input
-ends, and prints one JSON object then.
+`python -m loadtest.attack.probe PORT PID` prints a line after its first answer, works until its
+standard input ends, and then prints one JSON object.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT_S = 120.0
 
 
 def ask_live(port: int) -> float:
-    """Return the seconds that one answer took; a connection that is refused or cut counts like one that waits."""
+    """Return the seconds until an answer; retries after a failed connection count as waiting."""
     began = time.monotonic()
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)

@@ -1,4 +1,7 @@
-"""`python -m loadtest attack`: start a Master for each attack, play it, print what it cost; 1 if that is too much."""
+"""`python -m loadtest attack`: attack a new Master with each attack and print the costs.
+
+The exit code is 1 if a cost exceeds its budget.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ from loadtest.target import ROOT, Target, TargetFailed, ask
 ACTS = (*SOCKETS, *http_edge.ACTS)
 
 LIMIT_S = 600.0
-"""Longest seconds of one attack."""
+"""The longest that one attack may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an attack has cost. `wait_ms` is the longest wait of GET /health/live, asked from another process."""
+    """The costs of an attack. `wait_ms` is the longest wait of another process for /health/live."""
 
     name: str
     finding: str
@@ -43,7 +46,7 @@ class Cost:
 
 
 class Probe:
-    """The process that asks whether Master lives."""
+    """The process that requests /health/live."""
 
     def __init__(self, target: Target) -> None:
         self._child = subprocess.Popen(  # noqa: S603
@@ -58,14 +61,14 @@ class Probe:
             raise TargetFailed("the probe did not start")
 
     def stop(self) -> dict[str, float]:
-        """Return what it has seen."""
+        """End the process and return its figures."""
         said, _ = self._child.communicate("", timeout=LIMIT_S)
         found: dict[str, float] = json.loads(said)
         return found
 
 
 def read_plan(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return what the command line asks for."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m loadtest attack", description=__doc__)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object as the last line"
@@ -85,7 +88,7 @@ def read_plan(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def play(act: Act, *, size: float = 1.0, root: Path = ROOT) -> Cost:
-    """Play an attack against a Master of its own and return what it has cost. Errors: TargetFailed."""
+    """Play an attack against a new Master and return its costs. Errors: TargetFailed."""
     tokens = {kind: make_secret() for kind in ("worker", "admin", "client")}
     operator = make_secret()
     settings = {
@@ -121,7 +124,7 @@ def play(act: Act, *, size: float = 1.0, root: Path = ROOT) -> Cost:
 
 
 def judge(act: Act, cost: Cost) -> list[str]:
-    """Return which figures are over the budget."""
+    """Return the names of the figures over the budget."""
     budget = act.budget
     pairs = (
         ("wait", cost.wait_ms, budget.wait_ms),
@@ -152,8 +155,9 @@ def render(costs: Sequence[Cost]) -> str:
         held = "" if cost.held is None else str(cost.held)
         notes = ", ".join(f"{name} {figure:.0f}" for name, figure in cost.notes.items())
         lines += [
-            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}{cost.wait_ms:>9.0f}{cost.growth_mib:>12.1f}"
-            f"{cost.left_mib:>10.1f}{held:>6}{cost.log_bytes / 1000:>8.1f}  "
+            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}{cost.wait_ms:>9.0f}"
+            f"{cost.growth_mib:>12.1f}{cost.left_mib:>10.1f}{held:>6}"
+            f"{cost.log_bytes / 1000:>8.1f}  "
             + (f"EXCEEDED: {', '.join(cost.exceeded)}" if cost.exceeded else "kept"),
             f"    {cost.does} ({notes})",
         ]

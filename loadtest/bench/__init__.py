@@ -1,1 +1,1 @@
-"""The bench: what Master costs, alone or beside a Node server of the source document's design."""
+"""The bench: Master's costs, alone or beside a Node server of the source document's design."""

@@ -23,8 +23,8 @@ STEP_LIMIT_S = 600.0
 class Measured:
     """One span over all generators: `us` are the server's processor microseconds per operation.
 
-    `busy` is the share of the time in which the busiest generator computed: near 1 it was the
-    generator that set the pace, and the server may be faster than the figure says.
+    `busy` is the share of the time in which the busiest generator computed. Near 1 the generator
+    was the bottleneck, and the server may be faster than the figure says.
     """
 
     count: int
@@ -40,7 +40,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What all generators of one measurement found."""
+    """The figures of all generators of one measurement."""
 
     spans: dict[str, Measured] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def add_spans(spans: Sequence[Span]) -> Measured:
 
 
 def add_outcomes(outcomes: Sequence[Outcome]) -> Total:
-    """Add up what all generators found; of the server's memory, which each has read, keep one."""
+    """Add up the generators' figures; keep one of their readings of the server's memory."""
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.spans)
     spans = {}
     for name in names:

@@ -14,7 +14,7 @@ from loadtest.bench.loads import PLATFORM
 from loadtest.bench.process import BenchFailed
 
 CREATED_AT = 1_759_000_000
-"""When accounts were made, in Unix seconds: before any clock that the bench uses."""
+"""Creation time of the accounts, in Unix seconds: before any clock that the bench uses."""
 
 UPGRADE_LIMIT_S = 60
 PEER = Path(__file__).resolve().parent.parent / "peer"
@@ -26,7 +26,7 @@ def name_worker(number: int) -> str:
 
 
 def fill_accounts(path: Path, accounts: int, workers: int = 0) -> None:
-    """Add accounts to a database of either side, in equal shares of `workers`; 0 lets them wait.
+    """Add accounts to a database of either side, assigned evenly to `workers`; with 0 they wait.
 
     Only columns of the source document are written, and the epoch of assigned accounts, which
     only Master's table has.
@@ -63,7 +63,9 @@ def fill_accounts(path: Path, accounts: int, workers: int = 0) -> None:
 
 def make_master_file(path: Path, python: str, root: Path) -> None:
     """Make an empty database and its key file by a checkout's Master. Errors: BenchFailed."""
-    if not (root / "master" / "app.py").is_file():  # the interpreter may have another one installed
+    if not (
+        root / "master" / "app.py"
+    ).is_file():  # else another Master, installed in the interpreter, might run
         raise BenchFailed(f"{root} is no checkout of Master.")
     environment = {**os.environ, "PYTHONPATH": str(root), "DB_PATH": str(path)}
     done = subprocess.run(  # noqa: S603

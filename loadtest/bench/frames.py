@@ -10,11 +10,11 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 FINAL = 0x80
 MASKED = 0x80
 LARGEST = 64 * 1024 * 1024
-"""A longer frame is taken for a broken stream."""
+"""A longer frame counts as a broken stream."""
 
 MASK = b"\x5a\x5a\x5a\x5a"
-"""Four equal bytes mask by one table lookup. Four zeros would mask nothing, and spare `ws` on Node
-the unmasking, which is part of a server's work."""
+"""Four equal bytes mask by one table lookup. Four zeros would mask nothing, and would spare `ws` on
+Node the unmasking, which is part of a server's work."""
 
 _MASK_TABLE = bytes(byte ^ MASK[0] for byte in range(256))
 
@@ -42,7 +42,7 @@ class FrameReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return (kind, payload) of every frame that is complete by now. Errors: BrokenStream."""
+        """Return (kind, payload) of every frame that is now complete. Errors: BrokenStream."""
         if self._rest:
             data = self._rest + data
         frames, at, end = [], 0, len(data)
@@ -80,19 +80,19 @@ def encode_join(namespace: str) -> bytes:
 
 
 def encode_event(event: str, payload: Any) -> bytes:
-    """Return the content of an event; `head_event` stands before it."""
+    """Return the content of an event, which follows `head_event`."""
     return orjson.dumps([event, payload])
 
 
 def head_event(namespace: str, number: int) -> bytes:
-    """Return what stands before an event's content; `number` is that of its acknowledgement."""
+    """Return the prefix of an event's content; `number` is the id of its acknowledgement."""
     return f"42{namespace},{number}".encode()
 
 
 def read_acknowledgement(packet: bytes, head: int) -> tuple[int, Any]:
     """Return number and answer of a packet `43<namespace>,<number>[answer]`.
 
-    `head` is the length of what stands before the number.
+    `head` is the length of the part before the number.
     """
     bracket = packet.index(b"[", head)
     content = orjson.loads(packet[bracket:])

@@ -1,6 +1,6 @@
-"""One generator process: reads its job, then one order a line, and answers each with a JSON line.
+"""One generator process: reads its job, then one order per line; answers each with a JSON line.
 
-Orders are `prepare`, `run`, `finish N` and `close`; several generators are kept in step by them.
+Orders are `prepare`, `run`, `finish N` and `close`; they keep several generators in step.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from loadtest.bench.process import raise_file_limit
 
 
 def describe_fault(fault: BaseException) -> str:
-    """Return in words what ended an order; of a group, what failed first."""
+    """Return the text of a fault; of an exception group, that of its first."""
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]
     return f"{type(fault).__name__}: {fault}"
 
 
 async def obey(load: Load, order: str) -> dict[str, Any]:
-    """Carry one order out and return the answer; what went wrong is one of its faults."""
+    """Carry out one order and return the answer; an exception becomes one of its faults."""
     name, _, number = order.partition(" ")
     try:
         if name == "prepare":
@@ -32,7 +32,7 @@ async def obey(load: Load, order: str) -> dict[str, Any]:
             await load.run()
         elif name == "finish":
             await load.finish(int(number))
-    except Exception as fault:  # the coordinator must be answered, whatever it was
+    except Exception as fault:  # the coordinator waits for an answer
         load.outcome.faults.append(describe_fault(fault))
     return load.outcome.to_dict()
 

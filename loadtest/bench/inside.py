@@ -2,8 +2,8 @@
 
     python -P loadtest/bench/inside.py '{"do": "register", "db": "master.db", "workers": 600}'
 
-The program is run by its path with the packages of the measured checkout. It imports nothing of the
-bench, since `loadtest` may be another checkout's here. Its last line is a JSON object.
+The program is run by its path with the packages of the measured checkout. It imports no module of
+the bench, since `loadtest` may come from another checkout here. Its last line is a JSON object.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from master.vault import open_vault
 PLATFORM = "douyin"
 TICK_S = 0.002
 STALL_S = 120.0
-"""The longest time without any acknowledgement; then the measurement has failed."""
+"""The longest time without an acknowledgement, before the measurement fails."""
 
 PLACE_LIMIT_S = 900.0
-"""The longest that accounts may take to be placed; then the measurement has failed."""
+"""The longest time until all accounts are assigned, before the measurement fails."""
 
 MISPLACED = """
     SELECT 1 FROM accounts WHERE assigned_worker_id IS NULL OR assigned_worker_id < ? LIMIT 1
@@ -51,7 +51,7 @@ Again = Callable[[], Awaitable[Any]]
 
 
 class Failed(Exception):
-    """The measurement came to a wrong result."""
+    """The measurement had a wrong result."""
 
 
 def make_master(path: Path, clock: ManualClock | None = None) -> Master:
@@ -85,13 +85,13 @@ def tune_process() -> None:
 
 
 def know_socket(master: Any, sid: str) -> None:
-    """Let Master count a socket as live; older Masters keep them in `presence`."""
+    """Make Master count a socket as live; older Masters keep sockets in `presence`."""
     room = master.memory.sessions if hasattr(master, "memory") else master.presence
     room.worker_sockets.add(sid)
 
 
 def ask_file(path: Path, query: str, *values: Any) -> Any:
-    """Return the first value that a query finds in the file, on a connection of its own."""
+    """Return the first value of a query on the file, over a connection of its own."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(query, values).fetchone()
     return found[0] if found else None
@@ -100,7 +100,7 @@ def ask_file(path: Path, query: str, *values: Any) -> Any:
 class Ticker:
     """Measures how long the event loop is blocked, by the longest lag of a short sleep.
 
-    On a busy machine the lag contains the work of other processes. The longest processor time of
+    On a busy machine the lag includes the work of other processes. The longest processor time of
     the loop's thread between two ticks does not.
     """
 
@@ -118,7 +118,7 @@ class Ticker:
 
     async def stop(self) -> tuple[float, float]:
         """Return the longest lag and the longest processor time between two ticks, in ms."""
-        await asyncio.sleep(2 * TICK_S)  # a block that has just ended is felt by the tick after it
+        await asyncio.sleep(2 * TICK_S)  # only the tick after a block measures it
         self._task.cancel()
         await asyncio.wait([self._task])
         return self._lag_ms, self._cpu_ms
@@ -170,7 +170,7 @@ async def register(master: Master, names: Sequence[str], max_accounts: int) -> N
 
 
 async def wait_until_placed(path: Path, again: Again, lost: str = "") -> None:
-    """Wait until the file shows a worker for every account, none of them with an id below `lost`.
+    """Wait until the file has a worker for every account, none with an id below `lost`.
 
     `again` is called between two looks. Errors: Failed.
     """
@@ -187,7 +187,7 @@ def rest() -> Awaitable[None]:
 
 
 async def measure_registrations(job: dict[str, Any]) -> dict[str, float]:
-    """Register workers while accounts wait; each worker gets `accounts` of them."""
+    """Register workers while accounts wait; each worker is assigned `accounts` of them."""
     path, workers, accounts = Path(job["db"]), job["workers"], job["accounts"]
     master = make_master(path)
     await master.start(sweeps=False, listen=False)
@@ -221,10 +221,10 @@ async def measure_memory(job: dict[str, Any]) -> dict[str, float]:
 
 
 async def measure_placing(job: dict[str, Any]) -> dict[str, float]:
-    """Place all accounts on registering workers, then re-place those of workers that fall silent.
+    """Assign all accounts to registering workers, then reassign those of workers that fall silent.
 
-    Between the two the remaining workers register again with twice the room, which counts as a
-    sign of life.
+    In between, the remaining workers register again with twice the `maxAccounts`, which counts as
+    a sign of life.
     """
     path, workers, accounts, lost = Path(job["db"]), job["workers"], job["accounts"], job["lost"]
     clock = ManualClock()

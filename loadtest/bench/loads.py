@@ -42,7 +42,7 @@ class Job:
     settle_s: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the job as JSON carries it."""
+        """Return the job as JSON."""
         return asdict(self)
 
 
@@ -75,14 +75,14 @@ class Span:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a load: spans and other figures by name, and faults in words."""
+    """The result of a load: spans and other figures by name, and texts of faults."""
 
     spans: dict[str, Span] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the outcome as JSON carries it."""
+        """Return the outcome as JSON."""
         return asdict(self)
 
 
@@ -97,7 +97,7 @@ class Load:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def prepare(self) -> None:
-        """Connect what the measurement needs."""
+        """Open the connections of the measurement."""
 
     async def run(self) -> None:
         """Measure."""
@@ -116,7 +116,7 @@ class Load:
             self._failure.set_exception(fault)
 
     async def wait(self, seconds: float) -> None:
-        """Sleep. Errors: those that `fail` is called with meanwhile."""
+        """Sleep. Errors: any that `fail` is called with meanwhile."""
         await asyncio.wait([self._failure], timeout=seconds)
         if self._failure.done():
             self._failure.result()
@@ -160,7 +160,7 @@ class Load:
         return [f"{self.job.name}-{kind}{number:05d}" for number in range(count)]
 
     def check_accounts(self) -> None:
-        """Find a fault unless every worker was given as many accounts as it takes."""
+        """Add a fault unless every worker was assigned `max_accounts` accounts."""
         wanted = self.job.max_accounts
         short = sum(len(accounts) != wanted for accounts in self.accounts)
         if short:
@@ -179,7 +179,7 @@ class Load:
 
 
 class Arrivals(Load):
-    """Workers connect and register as fast as they are answered, then stay idle."""
+    """Workers connect and register as fast as Master answers, then stay idle."""
 
     async def prepare(self) -> None:
         """Let a few workers register first."""

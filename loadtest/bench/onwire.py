@@ -16,7 +16,7 @@ ON_WIRE = (CONNECT, REGISTER, HEARTBEATS, MESSAGES)
 
 
 def make_job(part: str, plan: BenchPlan) -> Job:
-    """Return what all generators together do for one part; whom they load is not known yet."""
+    """Return the job of all generators together for one part, still without its server."""
     base = Job("", "", "", 0, in_flight=plan.in_flight, warm_s=plan.warm, seconds=plan.seconds)
     warm = replace(base, warm_workers=plan.warm_workers, settle_s=plan.settle)
     if part == CONNECT:
@@ -57,7 +57,7 @@ def share_job(job: Job, generators: int, server: Running) -> list[Job]:
 
 
 def count_accounts(job: Job, generators: int) -> int:
-    """Return how many accounts must wait so that every worker of a job gets what it takes."""
+    """Return how many accounts must wait so that every worker of a job gets `max_accounts`."""
     return (job.workers + job.warm_workers * generators) * job.max_accounts
 
 

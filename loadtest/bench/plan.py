@@ -17,7 +17,7 @@ IN_PROCESS, CONNECT, REGISTER = "inprocess", "connect", "register"
 HEARTBEATS, MESSAGES, SCALE = "heartbeats", "messages", "scale"
 PARTS = (IN_PROCESS, CONNECT, REGISTER, HEARTBEATS, MESSAGES, SCALE)
 
-ABOUT = "Measure Master's costs, beside a Node server if --peer is given. No time is judged."
+ABOUT = "Measure Master's costs, beside a Node server if --peer is given. Times have no threshold."
 LOST_SHARE = 0.15
 
 SIZES: dict[str, tuple[float, float, str]] = {
@@ -36,7 +36,7 @@ SIZES: dict[str, tuple[float, float, str]] = {
     "warm": (2, 0.5, "seconds of load before them"),
     "settle": (2, 0.5, "seconds between the last registration and the reading of memory"),
 }
-"""Option -> its default, its default with --quick, and what it means."""
+"""Option -> its default, its default with --quick, and its meaning."""
 
 SCALES = ("1000:10,10000:100,20000:400:72,100000:1000", "1000:10,4000:40")
 FRACTIONS = ("seconds", "warm", "settle")
@@ -82,7 +82,7 @@ class BenchPlan:
 
 
 def read_bench_plan(arguments: Sequence[str] | None = None) -> BenchPlan:
-    """Return the plan of the command line; on a wrong value, say which and exit with code 2."""
+    """Return the plan of the command line; a wrong value is printed and exits with code 2."""
     options = _make_parser().parse_args(arguments)
     quick = int(options.quick)
     sizes: dict[str, float] = {}
@@ -114,7 +114,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is measured."""
+    """Add the options that choose the measurements."""
     add = parser.add_argument
     meaning = "compare with a Node peer: install and start one (auto), or use a running one"
     add("--peer", metavar="URL|auto", help=meaning)
@@ -131,7 +131,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how much is measured."""
+    """Add the options that set the sizes of the measurements."""
     add = parser.add_argument
     generators = 1 if (os.cpu_count() or 1) < 4 else 2
     meaning = f"load generator processes (default: {generators})"
@@ -148,7 +148,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
 
 
 def read_scales(text: str) -> tuple[Scale, ...]:
-    """Return the rows that `accounts:workers[:lost]`, separated by commas, asks for."""
+    """Return the rows of a comma-separated list of `accounts:workers[:lost]`."""
     scales = []
     for part in text.split(","):
         numbers = [_count(number) for number in part.split(":")]

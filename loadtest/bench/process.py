@@ -1,4 +1,4 @@
-"""Processor time and memory of a process, as Linux counts them under /proc."""
+"""Processor time and memory of a process, read from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def parse_cpu_s(stat: str) -> float:
 
 
 def parse_rss_bytes(status: str) -> int:
-    """Return the resident memory from the text of /proc/PID/status."""
+    """Return the resident memory, in bytes, from the text of /proc/PID/status."""
     for line in status.splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise BenchFailed("/proc tells no VmRSS: the process has ended.")
+    raise BenchFailed("/proc has no VmRSS: the process has ended.")
 
 
 def read_cpu_s(pid: int | None) -> float | None:
-    """Return the processor seconds that a process has used; None if they are not known."""
+    """Return the processor seconds that a process has used; None if they are unknown."""
     try:
         return None if pid is None else parse_cpu_s((PROC / str(pid) / "stat").read_text())
     except OSError:
@@ -42,7 +42,7 @@ def read_cpu_s(pid: int | None) -> float | None:
 
 
 def read_rss_bytes(pid: int | None) -> int | None:
-    """Return the resident memory of a process; None if it is not known."""
+    """Return the resident memory of a process in bytes; None if it is unknown."""
     try:
         return None if pid is None else parse_rss_bytes((PROC / str(pid) / "status").read_text())
     except OSError:
@@ -50,7 +50,7 @@ def read_rss_bytes(pid: int | None) -> int | None:
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as this process and its children may have: each socket is one."""
+    """Raise the soft limit of open files to the hard limit: each socket is an open file."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -77,7 +77,7 @@ def run_child(
 
 
 def run_limited(command: list[str], environment: dict[str, str], cwd: Path, limit_s: float) -> str:
-    """Run a program to its end and return what it printed. Errors: BenchFailed, also after `limit_s` seconds."""
+    """Run a program and return its output. Errors: BenchFailed, also after `limit_s` seconds."""
     try:
         done = subprocess.run(  # noqa: S603
             command,

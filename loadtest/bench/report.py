@@ -11,7 +11,7 @@ from loadtest.bench.plan import Scale
 from loadtest.bench.sides import NODE, OURS
 
 BUSY = 0.9
-"""A generator that computes for more of the time than this sets the pace itself."""
+"""A generator that computes for more than this share of the time is the bottleneck."""
 
 FIGURES: dict[str, tuple[str, str]] = {
     "registrations": ("registrations in process", "per s"),
@@ -24,7 +24,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "report": ("stored message events", "per s"),
     "messages": ("stored messages", "per s"),
 }
-"""Name -> what the table calls it, and its unit. Of memory less is better, of the others more."""
+"""Name -> its title in the table, and its unit. For memory less is better, else more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Findings:
     faults: list[str] = field(default_factory=list)
     machine: dict[str, str | int | None] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
-    """Takes a line of progress for each figure."""
+    """Receives a line of progress for each figure."""
 
     def add(self, name: str, side: str, sample: Sample) -> None:
         """Add one round's figure of one side."""
@@ -77,13 +77,13 @@ class Findings:
 
 
 def find_median(values: Iterable[float | None]) -> float | None:
-    """Return the median of the values that are known; None if none is."""
+    """Return the median of the values that are not None; None if there is none."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
 def find_ratio(ours: Sequence[Sample], node: Sequence[Sample]) -> tuple[float, float, float] | None:
-    """Return ours divided by Node's: of the medians, and the least and greatest of a round."""
+    """Return ours divided by Node's: of the medians, and the least and greatest in a round."""
     rounds = [mine.value / its.value for mine, its in zip(ours, node, strict=False) if its.value]
     middle = median(sample.value for sample in node) if node else 0
     if not rounds or not middle:
@@ -104,7 +104,7 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def show_number(value: float | None) -> str:
-    """Return a number with as many digits as mean something; a dash for None."""
+    """Return a number with its significant digits; a dash for None."""
     if value is None:
         return "-"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
@@ -178,12 +178,12 @@ def show_scales(rows: Sequence[ScaleRow]) -> str:
 
 
 def show_machine(machine: Mapping[str, str | int | None]) -> str:
-    """Return the line about machine and versions."""
+    """Return the line with machine and versions."""
     return "; ".join(f"{name} {value}" for name, value in machine.items() if value is not None)
 
 
 def find_limited(findings: Findings) -> list[str]:
-    """Return in words which figures the generator has limited."""
+    """Return a text for each figure that the generator has limited."""
     found = []
     for name, sides in findings.samples.items():
         for side, samples in sides.items():

@@ -1,8 +1,8 @@
 """`python -m loadtest bench`: Master's costs, beside a Node server of the source document's design.
 
-Both sides are measured in turn (A B A B ...) under the same load in the same run; the tables show
-medians over the rounds. No time is judged: the exit code is 0 unless a measurement breaks or its
-result is wrong.
+Both sides are measured in turn (A B A B ...) under the same load in the same run; the tables have
+medians over the rounds. Times have no threshold: the exit code is 0 unless a measurement breaks or
+its result is wrong.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ VERSIONS = "import platform, sqlite3; print(platform.python_version(), sqlite3.s
 
 
 def say(line: str) -> None:
-    """Show progress."""
+    """Print progress to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench that the command line asks for and return the exit code."""
+    """Run the bench that the command line names and return the exit code."""
     plan = read_bench_plan(arguments)
     raise_file_limit()
     findings = Findings(tell=say)
@@ -103,7 +103,7 @@ def find_peer(plan: BenchPlan) -> Side | None:
 
 
 def describe_machine(plan: BenchPlan, peer: Side | None) -> dict[str, str | int | None]:
-    """Return what the figures depend on: machine, versions, date, commit."""
+    """Return the context of the figures: machine, versions, date, commit."""
     versions = (ask_version(plan.python, "-c", VERSIONS) or "? ?").split()
     git = ("git", "-C", str(plan.root))
     changed = ask_version(*git, "status", "--porcelain")

@@ -26,14 +26,14 @@ class Inside:
         self._empty: tuple[int, int] | None = None
 
     def make_file(self, folder: str, accounts: int, workers: int = 0) -> Path:
-        """Return a new database with these accounts; `workers` hold them, 0 lets them wait."""
+        """Return a new database with these accounts, assigned to `workers`; with 0 they wait."""
         path = Path(folder) / "master.db"
         copy_file(self._ours.template, path)
         fill_accounts(path, accounts, workers)
         return path
 
     def run(self, task: str, path: Path, **options: int) -> dict[str, Any]:
-        """Run one task in a child and return what it found. Errors: BenchFailed."""
+        """Run one task in a child process and return its result. Errors: BenchFailed."""
         job = json.dumps({"do": task, "db": str(path), **options})
         command = [self._ours.python, "-P", str(INSIDE), job]
         environment = {"PYTHONPATH": str(self._ours.root)}
@@ -49,7 +49,7 @@ class Inside:
         return self._empty
 
     def seal(self, path: Path) -> None:
-        """Give the accounts of a file secrets, if the plan wants some."""
+        """Give the accounts of a file sealed secrets, if the plan says so."""
         if self._plan.secrets:
             self.run("seal", path)
 
@@ -66,7 +66,7 @@ def measure_in_process(inside: Inside, plan: BenchPlan, findings: Findings) -> N
 
 
 def measure_start(ours: Ours, path: Path) -> tuple[float, int]:
-    """Return seconds until Master is ready, and its memory then. Errors: BenchFailed."""
+    """Return seconds until Master is ready, and its memory in bytes then. Errors: BenchFailed."""
     target = ours.make_target()
     try:
         copy_file(path, target.db_path)
@@ -81,7 +81,7 @@ def measure_start(ours: Ours, path: Path) -> tuple[float, int]:
 
 
 def measure_scale(inside: Inside, ours: Ours, scale: Scale, findings: Findings) -> None:
-    """Measure one row: a start with accounts that workers hold, then their placing from nothing."""
+    """Measure one row: a start with assigned accounts, then the assignment of waiting ones."""
     accounts, workers = scale.accounts, scale.workers
     empty_rss, empty_traced = inside.measure_empty()
     with tempfile.TemporaryDirectory(prefix="master-bench-") as folder:

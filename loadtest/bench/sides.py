@@ -20,7 +20,7 @@ from loadtest.target import Target, TargetFailed, ask
 
 OURS, NODE = "ours", "node"
 INSTALL_TIMEOUT_S = 900
-"""better-sqlite3 is compiled where no ready-made binary can be fetched, which takes minutes."""
+"""Without a ready-made binary better-sqlite3 is compiled, which takes minutes."""
 
 START_TIMEOUT_S = 300.0
 PEER_FILES = ("package.json", ".npmrc", "server.js", "schema.sql")
@@ -32,7 +32,7 @@ SETTINGS = {
     "HTTP_REQUESTS_PER_S": "0",
     "WRITE_QUEUE_ITEMS": "1000000",
 }
-"""Master's settings under load: no limits; durability is its own, synchronous=FULL."""
+"""Master's settings under load: no limits; durability is Master's default, synchronous=FULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Side(Protocol):
     name: str
 
     def open(self, accounts: int) -> AbstractContextManager[Running]:
-        """Give a running server with so many waiting accounts, as a context manager."""
+        """Return a context manager of a running server with this many waiting accounts."""
         ...
 
 
@@ -88,7 +88,7 @@ class Ours:
 
     @contextmanager
     def open(self, accounts: int) -> Iterator[Running]:
-        """Give a Master with so many waiting accounts. Errors: BenchFailed."""
+        """Yield a Master with this many waiting accounts. Errors: BenchFailed."""
         target = self.make_target()
         try:
             fill_accounts(target.db_path, accounts)
@@ -124,7 +124,7 @@ class NodePeer:
 
     @contextmanager
     def open(self, accounts: int) -> Iterator[Running]:
-        """Give a peer with so many waiting accounts. Errors: BenchFailed."""
+        """Yield a peer with this many waiting accounts. Errors: BenchFailed."""
         target = NodeTarget(self._folder)
         try:
             make_peer_file(target.db_path)
@@ -138,7 +138,7 @@ class NodePeer:
 
 
 class RemotePeer:
-    """A peer that is running already: its memory and processor time are not known."""
+    """A peer that is running already: its memory and processor time are unknown."""
 
     name = NODE
 
@@ -150,7 +150,7 @@ class RemotePeer:
 
     @contextmanager
     def open(self, accounts: int) -> Iterator[Running]:
-        """Add so many accounts to the peer, and give it. Errors: BenchFailed."""
+        """Add this many accounts to the peer and yield it. Errors: BenchFailed."""
         for number in range(accounts):
             body = {"platform": PLATFORM, "account_name": f"Account {number}"}
             self._running.ask("POST", "/api/v1/accounts", body)

@@ -29,10 +29,10 @@ from loadtest.bench.frames import (
 JOIN_TIMEOUT_S = 60.0
 
 Answered = Callable[[Any], None]
-"""Takes what an event was acknowledged with."""
+"""Receives the acknowledgement of an event."""
 
 Heard = Callable[[bytes], None]
-"""Takes an event's packet: what follows its namespace."""
+"""Receives the part of an event's packet after its namespace."""
 
 
 class ConnectionFailed(Exception):
@@ -84,11 +84,11 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Shake hands."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio's
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no class of asyncio
         self._transport.write(encode_handshake(self._host, self._port))
 
     def data_received(self, data: bytes) -> None:
-        """Handle arrived frames; what is sent meanwhile leaves in one write."""
+        """Handle received frames; frames sent meanwhile leave in one write."""
         self._corked = True
         try:
             if self._http is not None:
@@ -104,11 +104,11 @@ class Wire(asyncio.Protocol):
                 self._out.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what still waits."""
+        """Fail the pending calls."""
         self._fail(ConnectionFailed(f"The server closed {self._namespace}: {exc}"))
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """Return what follows the server's HTTP answer. Errors: ConnectionFailed."""
+        """Return the bytes after the server's HTTP answer. Errors: ConnectionFailed."""
         head, found, rest = data.partition(b"\r\n\r\n")
         if not found:
             self._http = data
@@ -134,7 +134,7 @@ class Wire(asyncio.Protocol):
             raise ConnectionFailed(f"The server closes {self._namespace}.")
 
     def _take_control(self, payload: bytes) -> None:
-        """Handle open, ping, joined, refused and closed."""
+        """Handle the packets for open, ping, joined, refused and closed."""
         if payload[:1] == b"0":
             self._send(encode_join(self._namespace))
         elif payload[:1] == b"2":

@@ -2,7 +2,7 @@
 // A small Master of the source document's design: one Node process, Socket.IO with three
 // namespaces, one synchronous SQLite connection. It is written as a competent Node developer would
 // write it (prepared statements, one transaction per event, one encoding per broadcast) and has
-// only what the bench asks for: no logins, no tokens, no deliveries per device.
+// only the events that the bench uses: no logins, no tokens, no deliveries per device.
 
 const { createServer } = require('node:http');
 const { readFileSync } = require('node:fs');
@@ -108,7 +108,7 @@ const workers = new Map();
 
 const fail = (code, message) => ({ success: false, error: { code, message, retryable: false } });
 
-/** Answer an event; an exception becomes a refusal, and an event without a callback is fine. */
+/** Answer an event; an exception becomes a refusal, and the callback is optional. */
 function handle(socket, event, act) {
   socket.on(event, (data, ack) => {
     let reply;

@@ -1,1 +1,1 @@
-"""What should happen: pure functions over frozen records, with `now` passed in."""
+"""Decisions: pure functions over frozen records, with `now` passed in."""

@@ -1,4 +1,7 @@
-"""Which worker takes which account: by capability, room and load, ties by id (protocol.md section 5)."""
+"""Assigns accounts to workers by capability, free slots and load, ties by worker id.
+
+Source: protocol.md section 5.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,11 @@ from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStat
 
 
 def may_take(worker: Worker, account: Account) -> bool:
-    """Tell whether `worker` is connected, lists the account's platform, has room, and no person said otherwise."""
+    """Tell whether `worker` may be assigned `account`.
+
+    The worker must be connected, support the platform and have a free slot, and the account must
+    not be pinned to another worker.
+    """
     return (
         worker.status is WorkerStatus.CONNECTED
         and worker.supports(account.platform)
@@ -24,7 +31,10 @@ def may_take(worker: Worker, account: Account) -> bool:
 
 
 def may_move(account: Account) -> bool:
-    """Tell whether the account may be moved to make loads even: nobody pinned it, and nobody is logging it in."""
+    """Tell whether the account may move to even out loads.
+
+    It must be active and not pinned, and no login of it may be open.
+    """
     return (
         account.status is AccountStatus.ACTIVE
         and account.pinned_worker_id is None
@@ -33,15 +43,16 @@ def may_move(account: Account) -> bool:
 
 
 def wants_worker(account: Account) -> bool:
-    """Tell whether the account is to be watched and nobody does."""
+    """Tell whether the account is active and has no owner."""
     return account.status is AccountStatus.ACTIVE and account.assigned_worker_id is None
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """How many bytes of accounts, as `weigh` has them, a worker may be given before it is told of them.
+    """How many bytes of accounts a worker may be assigned before they are sent to it.
 
-    `left` names the workers that may be given less than `most`.
+    `weigh` returns the bytes of an account. `most` is the limit of each worker; `left` maps the
+    workers with less than that remaining.
     """
 
     most: int
@@ -50,10 +61,10 @@ class Ahead:
 
 
 class _Loads:
-    """What connected workers hold and have room for while accounts are placed one after the other."""
+    """Loads and free slots of the connected workers while accounts are assigned one by one."""
 
     held_back = False
-    """Whether somebody with room has been given as much as it can be told of."""
+    """Whether a worker with free slots has reached its limit of unsent accounts (`Ahead`)."""
 
     def __init__(self, workers: Iterable[Worker], ahead: Ahead | None = None) -> None:
         self.workers = {
@@ -69,14 +80,18 @@ class _Loads:
         self._heaps: dict[str, list[tuple[int, str]]] = {}
 
     def has_room(self, worker_id: str, platform: str, *, kept: int = 0) -> bool:
-        """Tell whether this worker is connected, lists the platform and has room, `kept` places more than it seems."""
+        """Tell whether the worker is connected, supports the platform and has a free slot.
+
+        `kept` slots are counted as free in addition.
+        """
         worker = self.workers.get(worker_id)
         return worker is not None and worker.supports(platform) and self.room[worker_id] + kept > 0
 
     def find_least(self, platform: str) -> str | None:
-        """Return the least loaded worker that lists the platform and has room, ties by id; None if there is none.
+        """Return the least loaded worker with the platform and a free slot, ties by id; or None.
 
-        An entry with an old load is renewed, not trusted: a worker is in the heaps of all its platforms.
+        A heap entry with an outdated load is replaced: a worker is in the heaps of all its
+        platforms.
         """
         heap = self._heaps.get(platform)
         if heap is None:
@@ -96,9 +111,10 @@ class _Loads:
         return None
 
     def choose(self, account: Account, keeper: str | None) -> str | None:
-        """Return who takes an account, counted from now on, or None; `keeper` keeps a place for its login.
+        """Return the worker for an account and count the account there; None if none fits.
 
-        Who has been given as much as it can be told of has no room left.
+        `keeper` is the worker with the reservation of the account's login: there it needs no other
+        slot. A worker that reaches its limit of unsent accounts has no free slot left.
         """
         chosen = account.pinned_worker_id
         if chosen is None:
@@ -125,16 +141,17 @@ class _Loads:
         """Count one account less."""
         self.load[worker_id] -= 1
         self.room[worker_id] += 1
-        for (
-            platform,
-            heap,
-        ) in self._heaps.items():  # only what is dearer than it says is found on top of a heap
+        # find_least corrects only entries whose load has grown; a lower load needs a new entry
+        for platform, heap in self._heaps.items():
             if self.has_room(worker_id, platform):
                 heapq.heappush(heap, (self.load[worker_id], worker_id))
 
 
 class Plan(list[tuple[Account, str]]):
-    """Which account goes to which worker. `is_held_back`: somebody may be given more once it was told of this."""
+    """Pairs of account and worker id.
+
+    `is_held_back`: a worker may be assigned more once these accounts have been sent to it.
+    """
 
     is_held_back = False
 
@@ -148,12 +165,15 @@ def place_accounts(
     rank: Callable[[Account], Any] = attrgetter("created_at", "id"),
     ahead: Ahead | None = None,
 ) -> Plan:
-    """Return (account, worker id) for what fits somewhere, at most `limit`: the longest known first, the least loaded.
+    """Return (account, worker id) for the accounts that fit, at most `limit`.
 
-    A queue holds, by `rank`, accounts of one platform that are pinned to the same worker or to none: once one of them
-    fits nowhere, none behind it does, and so few are looked at however many wait. Loads grow with each placement.
-    `find_keeper` returns the worker whose load counts a place for the login of the account of an id, or None: there it
-    takes that place.
+    The account lowest in `rank` (the oldest by default) comes first and goes to the least loaded
+    worker; loads grow with each assignment.
+    A queue is sorted by `rank`, and its accounts are pinned to one worker or to none and have one
+    platform. Once an unpinned account fits nowhere, the rest of its queue is skipped, so few
+    accounts are examined however many wait.
+    `find_keeper` returns the worker with the reservation of an account's login, by account id, or
+    None; an account assigned to that worker uses the reservation.
     """
     loads = _Loads(workers, ahead)
     placed = Plan()
@@ -171,9 +191,8 @@ def place_accounts(
         chosen = loads.choose(account, find_keeper(account.id))
         if chosen is not None:
             placed.append((account, chosen))
-        if (
-            chosen is not None or account.pinned_worker_id is not None
-        ):  # one behind it may have a place of its own
+        # a later pinned account may have a reservation of its own
+        if chosen is not None or account.pinned_worker_id is not None:
             move_on(number, queue)
     placed.is_held_back = loads.held_back
     return placed
@@ -182,12 +201,15 @@ def place_accounts(
 def find_moves(
     accounts: Iterable[Account], held: Mapping[str, int], workers: Iterable[Worker]
 ) -> list[tuple[Account, str]]:
-    """Return (account, worker id to move it to) for what makes loads more even: at most one account of each worker.
+    """Return (account, target worker id) of moves that even out loads, at most one per owner.
 
-    `held` is how many accounts each worker has; the loads of `workers` count the places kept for logins as well, which
-    nobody moves for. An account moves only to a worker with at least two fewer, so that the sum of the squares of what
-    workers hold falls with each move: repeated, this comes to an end, and then equal workers differ by at most one, but
-    for what may not move. What is not logged in goes first, for it loses nothing; then what has moved least.
+    `held` is the number of accounts of each worker. The loads of `workers` include reservations as
+    well, but no account moves away because of a reservation.
+    An account moves only to a worker with at least two fewer, so each move lowers the sum of
+    squared account counts. Repeated calls therefore come to an end, and then equal workers differ
+    by at most one, except for accounts that may not move.
+    Accounts that are not logged in move first because they lose nothing, then those that have moved
+    least often.
     """
     mine: dict[str, list[Account]] = {}
     for account in accounts:
@@ -217,7 +239,8 @@ def choose_login_worker(
 ) -> Worker:
     """Return the worker that is to log `account` in.
 
-    `wanted` is the administrator's choice; without it the account's owner if it is connected, else as an assignment.
+    `wanted` is the administrator's choice. Without it, the account's owner if connected, else the
+    worker that an assignment would choose.
     Errors: WorkerNotConnected, WorkerUnfit, WorkerFull for `wanted`; NoWorker.
     """
     if wanted is not None:
@@ -238,5 +261,5 @@ def choose_login_worker(
 
 
 def find_misplaced(worker: Worker, accounts: Iterable[Account]) -> list[Account]:
-    """Return the accounts of `worker` whose platform it no longer lists."""
+    """Return the accounts of `worker` whose platform it no longer supports."""
     return [account for account in accounts if not worker.supports(account.platform)]

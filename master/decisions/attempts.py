@@ -1,23 +1,24 @@
-"""How long an address that presents wrong tokens must wait: nothing at first, then longer each time."""
+"""Delays for an address that presents wrong tokens: none at first, then longer each time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 FREE = 3
-"""So many wrong tokens from one address are a mistake; from this one on it has to wait."""
+"""From this many wrong tokens on, an address must wait; fewer pass as mistakes."""
 
 FIRST_S = 1.0
 MOST_S = 60.0
 FORGOTTEN_S = 900.0
-"""Without a further wrong token for so long, the count begins anew. A right one in between does not end it."""
+"""Seconds without a wrong token after which the count restarts; a right token does not reset it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """An address's wrong tokens: how many, when the last one came, and until when no new one is looked at.
+    """The wrong tokens of one address; times are monotonic seconds.
 
-    Times are monotonic seconds.
+    `wrong` is their number, `last` the time of the last one; no new token is checked before
+    `until`.
     """
 
     wrong: int
@@ -33,5 +34,5 @@ def note_wrong(before: Attempts | None, now: float) -> Attempts:
 
 
 def find_wait(attempts: Attempts | None, now: float) -> float:
-    """Return the seconds for which no new token of this address is looked at; 0 for none."""
+    """Return the seconds until a new token of this address is checked again; 0 for no wait."""
     return 0.0 if attempts is None else max(0.0, attempts.until - now)

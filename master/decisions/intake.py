@@ -1,4 +1,4 @@
-"""What of a report counts: who may report, which messages are told apart, and which times are believed."""
+"""Intake of reports: which messages are repeats, and which reported times are accepted."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from operator import attrgetter
 from master.model import Message, MessageKind
 
 SAID = ("content", "author_id", "post_id", "direction")
-"""What a message says: another one of the same id that says something else is no repetition of it."""
+"""Fields compared between two messages with the same id; a difference counts as an alteration."""
 
 AHEAD_S = 3_600
-"""A peer's clock may be so far ahead; what it says beyond that is not believed."""
+"""Most seconds that a peer's clock may be ahead; later times are reduced to this."""
 
 EARLIEST = 946_684_800
-"""The beginning of 2000: no message that anybody watches is older."""
+"""The beginning of 2000 (Unix seconds): no watched message is older; earlier times are raised."""
 
 _read_said = attrgetter(*SAID)
 
 
 def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], int]:
-    """Return the messages without later repeats of the same (account, kind, platform id); text and time never count.
+    """Return the messages without later repeats, and how many repeats differ from the first.
 
-    And how many of those repeats say something else than the first.
+    A repeat has the same (account, kind, platform id); its text and time do not matter. It differs
+    from the first if any field of `SAID` does.
     """
     seen: dict[tuple[str, MessageKind, str], Message] = {}
     kept, altered = [], 0
@@ -37,5 +38,5 @@ def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], int]:
 
 
 def believe_time(reported: int | None, now: int) -> int:
-    """Return when something happened, as far as a peer is believed (Unix seconds); now, if it does not say."""
+    """Return a peer's time bounded to [EARLIEST, now + AHEAD_S]; `now` for None (Unix seconds)."""
     return now if reported is None else max(EARLIEST, min(reported, now + AHEAD_S))

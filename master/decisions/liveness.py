@@ -1,4 +1,4 @@
-"""Who is silent, and since when: the judgement behind `offline`."""
+"""Judges which workers are silent and for how long; the basis of the state `offline`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRANSITIONS: Mapping[tuple[WorkerStatus, str], WorkerStatus] = {
     (WorkerStatus.OFFLINE, SILENCE): WorkerStatus.OFFLINE,
     (WorkerStatus.OFFLINE, GOODBYE): WorkerStatus.OFFLINE,
 }
-"""protocol.md section 5: every event is legal in every state; a closed socket never revives an offline worker."""
+"""protocol.md section 5: any event is legal in any state; only a sign of life ends `offline`."""
 
 
 def follow(status: WorkerStatus, event: str) -> WorkerStatus:
@@ -37,30 +37,36 @@ BRAKE_FROM_WORKERS = 3
 
 
 HELD_TIMEOUTS = 3
-"""After so many timeouts of silence no brake holds a worker any more: outsiders can put one on again and again."""
+"""Timeouts of silence after which no brake protects a worker any more.
+
+This bounds peers that can trigger the brake again and again.
+"""
 
 
 def longest_hold_s(timeout_s: float) -> float:
-    """Return for how long a worker may be silent until no brake holds it any more."""
+    """Return the seconds of silence after which no brake protects a worker any more."""
     return HELD_TIMEOUTS * timeout_s
 
 
 def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
-    """Tell whether so much silence at once is more likely our own fault than the workers'.
+    """Tell whether so much silence at once is more likely Master's fault than the workers'.
 
-    Both numbers count those alone that hold something, accounts or an open login: anybody can bring others and let them
-    fall silent. `lost` workers are about to be given up or were within one timeout, of `total`. It is us if our own
-    loop `stalled`, or if more than half of at least three fall silent within one timeout.
+    Both counts include only workers with accounts or an open login, because any peer can register
+    further workers and let them fall silent. Of `total` such workers, `lost` are about to be given
+    up or were given up within one timeout.
+    It is Master's fault if its own loop `stalled`, or if more than half of at least three workers
+    fall silent within one timeout.
     """
     return lost > 0 and (stalled or (total >= BRAKE_FROM_WORKERS and 2 * lost > total))
 
 
 def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Stall]) -> bool:
-    """Tell whether a brake may still hold a worker last heard then (monotonic seconds).
+    """Tell whether a brake may still protect a worker last heard at `heard` (monotonic seconds).
 
-    It may not for longer than three timeouts of silence, however often a stall puts it on anew. But a stall that began
-    before the worker was silent for too long leaves it a timeout from its end on, however long it was: before, Master
-    could not hear anybody.
+    The protection ends after three timeouts of silence, however often a stall renews the brake. One
+    exception: a stall that began before the worker had been silent for a timeout protects it until
+    one timeout after the stall's end, however long the stall was, because Master could hear no
+    worker before.
     """
     if now - heard <= longest_hold_s(timeout_s):
         return True
@@ -70,9 +76,9 @@ def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Sta
 
 
 def find_silent(heard: Iterable[tuple[str, float]], now: float, timeout_s: float) -> list[str]:
-    """Return the workers not heard from for longer than `timeout_s`.
+    """Return the ids of the workers not heard from for longer than `timeout_s`, sorted.
 
-    `heard` holds (worker id, monotonic seconds of the last sign of life). A worker last heard exactly `timeout_s`
-    ago is still alive.
+    `heard` yields (worker id, monotonic seconds of the last sign of life). A worker last heard
+    exactly `timeout_s` ago is still alive.
     """
     return sorted(worker_id for worker_id, at in heard if now - at > timeout_s)

@@ -1,10 +1,10 @@
-"""What a login session may become (protocol.md section 4).
+"""The states of a login session (protocol.md section 4).
 
     pending --qrcode--> scanning --success--> success
        |                   |----failed------> failed
        +-------------------+----time--------> expired
 
-`success` is also reached from pending: a worker whose stored cookies still hold needs no scan.
+`success` is also reached from pending: a worker whose stored cookies are still valid needs no scan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from master.model import OPEN_SESSION, Account, Login, LoginStatus, SessionStatu
 
 
 class LoginEvent(StrEnum):
-    """What can happen to a login session."""
+    """Events of a login session."""
 
     QRCODE = "qrcode"
     PROGRESS = "progress"
@@ -40,7 +40,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, LoginEvent], SessionStatus] = {
     (SessionStatus.SCANNING, LoginEvent.FAILED): SessionStatus.FAILED,
     (SessionStatus.SCANNING, LoginEvent.TIME): SessionStatus.EXPIRED,
 }
-"""Every pair that is not here is refused as `login_closed`: all of them start from an ended session."""
+"""Any other pair starts from an ended session and is refused as `login_closed`."""
 
 REPORTED: Mapping[str, LoginEvent] = {
     "qrcode_ready": LoginEvent.QRCODE,
@@ -54,7 +54,7 @@ REPORTED: Mapping[str, LoginEvent] = {
     "timeout": LoginEvent.TIME,
     "expired": LoginEvent.TIME,
 }
-"""The workers' words for what happens to a login. A word that is not here is relayed and changes nothing."""
+"""Statuses reported by workers -> events. Any other status is relayed and changes nothing."""
 
 COOKIES_LAST_S = 604_800
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
@@ -62,7 +62,7 @@ SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """How long a login may stay open, in seconds: after each QR code, and in all."""
+    """How many seconds a login may stay open: `ttl_s` after each QR code, `max_s` in all."""
 
     ttl_s: int = 300
     max_s: int = 600
@@ -73,61 +73,63 @@ def follow(status: SessionStatus, event: LoginEvent) -> SessionStatus:
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise LoginClosed(
-            f"This login is {status.value}; what comes later changes nothing."
-        ) from None
+        raise LoginClosed(f"This login is {status.value}; later reports change nothing.") from None
 
 
 def is_open(login: Login, now: float) -> bool:
-    """Tell whether the session still takes reports: at `expires_at` its time is up, whether or not a sweep saw it."""
+    """Tell whether the session still accepts reports.
+
+    From `expires_at` on it does not, even before a sweep has ended it.
+    """
     return login.status in OPEN_SESSION and now < login.expires_at
 
 
 def require_open(login: Login, now: float) -> None:
     """Refuse a report for a session that has ended. Errors: LoginClosed."""
     if login.status not in OPEN_SESSION:
-        raise LoginClosed(f"This login is {login.status.value}; what comes later changes nothing.")
+        raise LoginClosed(f"This login is {login.status.value}; later reports change nothing.")
     if now >= login.expires_at:
-        raise LoginClosed("This login's time is up; what comes later changes nothing.")
+        raise LoginClosed("This login's time is up; later reports change nothing.")
 
 
 def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
-    """Return the new `expires_at` when a QR code arrives: the time starts again, up to the hard end."""
+    """Return the new `expires_at` after a QR code: `ttl_s` from now, up to `max_s` in all."""
     return min(int(now) + limits.ttl_s, login.created_at + limits.max_s)
 
 
 def login_status_before(account: Account, *, opens: bool) -> LoginStatus:
-    """Return what the account's login status was before this login: what its stored credentials say.
+    """Return the account's login status before this login, derived from its stored credentials.
 
-    `opens` tells whether what is stored can be read.
+    `opens` tells whether its stored secrets can be decrypted.
     """
     return _judge_stored(account, opens) or LoginStatus.NOT_LOGGED_IN
 
 
 def login_status_after_failure(account: Account, *, opens: bool) -> LoginStatus:
-    """Return the account's login status once its worker says that the login failed.
+    """Return the account's login status after its worker reported a failed login.
 
-    Stored cookies are not worse for a failed new login: such an account goes on being watched.
+    A failed login does not invalidate stored cookies: an account with cookies that can be decrypted
+    is still watched.
     """
     return _judge_stored(account, opens) or LoginStatus.LOGIN_FAILED
 
 
 def _judge_stored(account: Account, opens: bool) -> LoginStatus | None:
-    """Return what stored credentials alone say of a login; None if there are none."""
+    """Return the login status that the stored credentials imply; None without credentials."""
     if not account.has_credentials:
         return None
     return LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
 
 
 def choose_cookies_end(reported: int | None, now: float) -> int:
-    """Return until when cookies hold: the worker's value if it lies in the future, else seven days from now."""
+    """Return when cookies expire: the worker's value if in the future, else in seven days."""
     if reported is not None and reported > now:
         return reported
     return int(now) + COOKIES_LAST_S
 
 
 def find_platform_user_id(user_info: Mapping[str, object] | None) -> str | None:
-    """Return the account's own id on its platform, under whichever of the known names the worker sent it."""
+    """Return the account's id on its platform, under the first known name that has one; or None."""
     for name in ("platform_user_id", "douyin_id", "uid"):
         value = (user_info or {}).get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
@@ -136,5 +138,5 @@ def find_platform_user_id(user_info: Mapping[str, object] | None) -> str | None:
 
 
 def is_sane_session_id(wanted: str | None) -> bool:
-    """Tell whether an administrator's own session id can be kept."""
+    """Tell whether an administrator's own session id is well-formed."""
     return bool(wanted and SESSION_ID.fullmatch(wanted))

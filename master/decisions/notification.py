@@ -1,20 +1,21 @@
-"""What people are told about a new message."""
+"""Builds the notification of a new message."""
 
 from __future__ import annotations
 
 from master.model import Message, MessageKind, Notification, NotificationType, Priority
 
 TITLES = {MessageKind.COMMENT: "新评论", MessageKind.DIRECT_MESSAGE: "新私信"}
-"""The source document's titles."""
+"""Titles from the source document."""
 
 CONTENT_LIMIT = 500
-"""So many characters of a text are told; the whole stands in the message."""
+"""Most characters of a text in a notification; the message keeps the whole text."""
 
 
 def announce_message(message: Message, notification_id: str, seq: int, now: float) -> Notification:
-    """Return the notification of a newly stored message. `content` is its text, cut to 500 characters.
+    """Return the notification of a newly stored message.
 
-    So is `post_title` in its `data`: every reader is sent it.
+    `content` is the message's text, cut to 500 characters. `post_title` in `data` is cut as well,
+    because every reader receives it.
     """
     data = {
         "message_id": message.id,

@@ -1,4 +1,4 @@
-"""How fast something may come: a token bucket, and one for each of many names."""
+"""Rate limits: a token bucket, and a bounded set of token buckets by name."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections import OrderedDict
 
 
 class Pace:
-    """How fast one thing comes, in a bucket that is full at first. Rates are per second; a rate of 0 is no limit.
+    """A token bucket that is full at first. Rates are per second; a rate of 0 is no limit.
 
-    The bucket never holds more than `burst`, and less than nothing is owed.
+    The bucket never contains more than `burst`; below zero it is in debt.
     """
 
     __slots__ = ("_at", "_tokens")
 
     def __init__(self) -> None:
-        self._tokens, self._at = (
-            0.0,
-            float("-inf"),
-        )  # whatever is asked for first, it is full by then
+        # filled since minus infinity: at its first use the bucket is full
+        self._tokens, self._at = 0.0, float("-inf")
 
     def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much at the monotonic second `now`; return the seconds to wait until it is really there."""
+        """Consume `cost` at the monotonic second `now`; return the seconds until it is covered."""
         if not rate:
             return 0.0
         tokens = self._fill(now, rate, burst) - cost
@@ -28,7 +26,7 @@ class Pace:
         return -tokens / rate if tokens < 0.0 else 0.0
 
     def ask(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
-        """Take so much if it is there; return the seconds to wait if it is not."""
+        """Consume `cost` if the bucket covers it; else return the seconds until it does."""
         if not rate:
             return 0.0
         tokens = self._fill(now, rate, burst) - cost
@@ -38,17 +36,17 @@ class Pace:
         return 0.0
 
     def give_back(self, cost: float = 1.0) -> None:
-        """Put back what was taken."""
+        """Return `cost` to the bucket."""
         self._tokens += cost
 
     def _fill(self, now: float, rate: float, burst: float) -> float:
-        """Return what is in the bucket by now."""
+        """Return the content of the bucket at `now`."""
         tokens = self._tokens + (now - self._at) * rate if now > self._at else self._tokens
         return burst if tokens > burst else tokens
 
 
 class Paces:
-    """The pace of each of many names. Past `most` names the one that was not asked for longest is forgotten."""
+    """One bucket per name; beyond `most` names the least recently used one is dropped."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -58,7 +56,7 @@ class Paces:
         return len(self._paces)
 
     def find(self, name: str) -> Pace:
-        """Return a name's pace, a new one if it has none."""
+        """Return the bucket of a name; a new one for a new name."""
         found = self._paces.get(name)
         if found is None:
             found = self._paces[name] = Pace()
@@ -69,7 +67,7 @@ class Paces:
         return found
 
     def give_back(self, name: str, cost: float = 1.0) -> None:
-        """Put back what was taken of a name's, if it is remembered."""
+        """Return `cost` to the bucket of a name, if that is still known."""
         found = self._paces.get(name)
         if found is not None:
             found.give_back(cost)

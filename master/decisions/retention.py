@@ -1,4 +1,4 @@
-"""How long rows are kept, and whether the clock is to be believed that says how old they are."""
+"""How long rows are kept, and whether the wall clock that measures their age is trusted."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from master.model import Device
 DAY_S = 86_400
 
 STEP_S = 3_600
-"""How far the wall clock may move against the monotonic one before its word is doubted."""
+"""Most seconds that the wall clock may move against the monotonic one before it is distrusted."""
 
 OWED_FOR = 2
-"""How many times as long rows are kept that a device is still owed, which may never say what it has seen."""
+"""Factor on the retention of rows still owed to a device, which may never confirm them."""
 
 STEADY_S = DAY_S
-"""How long a doubted clock must go evenly before rows are removed by it: time for somebody to see the alarm."""
+"""Seconds that a distrusted clock must run evenly before rows are removed by it.
+
+This leaves administrators time to see the alarm.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How two clocks stood when they were last looked at, and from when on rows may be removed (monotonic seconds).
+    """The last reading of both clocks, and from when on rows may be removed (monotonic seconds).
 
-    `stepped_s` is how far the wall clock was found to have moved by itself just now; 0 if it goes evenly.
+    `stepped_s` is the step of the wall clock found by this reading, in seconds; 0 if it runs
+    evenly.
     """
 
     now: float
@@ -33,17 +37,18 @@ class Trust:
 
     @property
     def is_trusted(self) -> bool:
-        """Tell whether what cannot be undone may be done by the wall clock."""
+        """Tell whether the wall clock may decide what cannot be undone."""
         return self.monotonic >= self.trusted_from
 
 
 def look_at_clocks(
     before: Trust | None, last_look: int | None, now: float, monotonic: float
 ) -> Trust:
-    """Judge the wall clock by the monotonic one, and the first time by the last look that is stored (Unix seconds).
+    """Judge the wall clock by the monotonic one, the first time by the stored last look.
 
-    A process that begins cannot tell how long there was none before it. Within a day that does not matter; after more,
-    or if the last look lies ahead, the clock may be wrong.
+    `last_look` is that stored time (Unix seconds): a new process cannot know how long none ran
+    before it. A gap of up to a day does not matter; after a longer one, or if the last look lies in
+    the future, the clock may be wrong.
     """
     if before is None:
         away_s = 0.0 if last_look is None else now - last_look
@@ -57,14 +62,17 @@ def look_at_clocks(
 
 
 def find_cutoff(now: float, days: int) -> int:
-    """Return the Unix second before which a row is old. A row exactly `days` old is still kept (source document)."""
+    """Return the Unix second before which a row is old.
+
+    A row exactly `days` old is still kept (source document).
+    """
     return int(now) - days * DAY_S
 
 
 def find_passed(devices: Iterable[Device], since: int) -> int | None:
-    """Return the place up to which every device seen since then (Unix seconds) has passed the sequence.
+    """Return the sequence number that every device seen at or after `since` has passed.
 
-    None if there is no such device: nobody is owed anything.
+    `since` is Unix seconds. None if there is no such device: then nothing is owed.
     """
     return min(
         (device.seen_seq for device in devices if device.last_seen_at >= since), default=None

@@ -1,4 +1,4 @@
-"""Which accounts are due to be watched again, and in which portions they are handed out."""
+"""Which accounts are due to be watched again, and the splitting of sequences into portions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def find_due(
 ) -> dict[str, list[Account]]:
     """Return the due accounts by worker id.
 
-    `handed_out` holds the monotonic second at which an account was last handed out; one never handed out is due.
-    An account is due when its `monitor_interval` has passed, to the second.
+    `handed_out` maps an account to the monotonic second of its last hand-out; an account never
+    handed out is due. The others are due once their `monitor_interval` has passed, to the second.
     """
     due: dict[str, list[Account]] = {}
     for account in accounts:
@@ -39,7 +39,7 @@ def find_due(
 
 
 def portion(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield `things` in runs of at most `size`."""
+    """Yield `things` in slices of at most `size`."""
     assert size > 0
     for start in range(0, len(things), size):
         yield things[start : start + size]

@@ -1,1 +1,1 @@
-"""What Master does when asked: load, decide, keep, announce. One file per noun."""
+"""Operations: each decides an event, writes to the draft and queues replies. One file per noun."""

@@ -1,4 +1,4 @@
-"""Accounts are added, changed, paused, pinned and removed by people."""
+"""Administrators add, change, pause, pin and remove accounts."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccoun
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
-    """Show one account."""
+    """Return one account."""
     return show_row(_find(turn, event.id))
 
 
 def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
-    """Add an account; a worker that fits gets it at once."""
+    """Add an account, and assign it at once if a worker fits."""
     account = Account(
         id=turn.new_id(),
         platform=share(event.platform) or event.platform,
@@ -73,7 +73,10 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
 
 
 def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
-    """Change an account; a row from before it changed hands pins nothing by `assigned_worker_id` (`stale_epoch`)."""
+    """Change an account; an outdated row cannot pin by `assigned_worker_id` (`stale_epoch`).
+
+    A row is outdated if the account has changed owners since it was read.
+    """
     account = _find(turn, event.id)
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     _require_unique(turn, wanted)
@@ -91,7 +94,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
         place_what_waits(turn, only=account.id)
     elif (reason := _find_reason_to_take(turn, wanted, holder)) is not None:
         take_accounts(turn, [wanted], holder, reason)
-        place_what_waits(turn)  # its place may be what another account waits for
+        place_what_waits(turn)  # another account may wait for the freed slot
     else:
         hand_out(turn, {holder: [wanted]})
     return show_row(_find(turn, account.id))
@@ -100,7 +103,8 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
 def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     """Remove an account with all that belongs to it; its worker is told to stop.
 
-    Of an account with many messages these go first, a portion a turn; nothing is answered until all is done.
+    An account with many messages loses these first, one portion per turn; the reply follows when
+    all is done.
     """
     account = _find(turn, event.id)
     if turn.fetch(account_rows.has_much, account.id):
@@ -113,37 +117,40 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     if account.account_id is not None:
         turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
     for login in [one for one in turn.draft.logins.all() if one.account_id == account.id]:
-        turn.draft.logins.remove(
-            login.id
-        )  # also one that has ended in this very group: its row goes with the account
+        # includes logins that ended in this batch: their rows are removed with the account
+        turn.draft.logins.remove(login.id)
     turn.draft.accounts.remove(account.id)
-    place_what_waits(turn)  # the room that it leaves may be what another account waits for
+    place_what_waits(turn)  # another account may wait for the freed slot
     log.info("account_removed", account=account.id)
     return show_row(account)
 
 
 async def remove_messages(event: str, turn: Turn) -> None:
-    """Remove a portion of an account's messages, and of what was told of them."""
+    """Remove a portion of an account's messages and of their notifications."""
     await account_rows.remove_some(turn.connection, event)
 
 
 def _name_on_platform(account: Account) -> str:
-    """Return what an account is called in memory once its row is gone; no row's id looks like this."""
+    """Return the key of a removed account in memory; no row's id has this form."""
     return f"{account.platform} {account.account_id}"
 
 
 def _inherit_handovers(turn: Turn, account: Account) -> None:
-    """Let an account wait for those who may still act on one that was removed, if it is the same on its platform."""
+    """Let an account wait for former owners that may still act on a removed account.
+
+    This applies if both have the same id on the same platform.
+    """
     if account.account_id is not None:
         turn.deadlines.pass_handovers(_name_on_platform(account), account.id)
 
 
 def _read_wishes(account: Account, event: AccountChange) -> Account:
-    """Return the account as the person wants it.
+    """Return the account with the requested changes.
 
-    An `assigned_worker_id` or `pinned_worker_id` that is the present one is no wish: pages send whole rows back.
-    Errors: StaleEpoch for an `assigned_worker_id` of an outdated row: whether somebody chose that worker or only read
-    it there cannot be said.
+    An `assigned_worker_id` or `pinned_worker_id` equal to the present one is no request: pages send
+    whole rows back.
+    Errors: StaleEpoch for an `assigned_worker_id` in an outdated row: it may have been chosen, or
+    only read there.
     """
     given = event.model_fields_set
     pinned = account.pinned_worker_id
@@ -170,9 +177,9 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
 
 
 def _is_outdated(event: AccountChange, account: Account) -> bool:
-    """Tell whether a row that is sent back says that it was read before the account last changed hands.
+    """Tell whether a row that is sent back was read before the account last changed owners.
 
-    An account that is taken from its worker keeps its epoch until another one gets it: then its time tells.
+    A revoked account keeps its epoch until its next assignment; until then `updated_at` decides.
     """
     if event.epoch is None:
         return False
@@ -184,7 +191,7 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
 
 
 def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:
-    """Return why the present worker may not keep the account as it is wanted, or None if it may."""
+    """Return why the present worker may not keep the changed account, or None if it may."""
     if wanted.status is not AccountStatus.ACTIVE:
         return f"account_{wanted.status}"
     if wanted.pinned_worker_id not in (None, holder):
@@ -209,7 +216,7 @@ def _require_unique(turn: Turn, account: Account) -> None:
 def _require_fit(
     turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id"
 ) -> None:
-    """Refuse to pin an account to a worker that is unknown, cannot do its platform, or is full."""
+    """Refuse a pin to a worker that is unknown, does not support the platform, or is full."""
     worker = turn.draft.workers.get(worker_id)
     if worker is None:
         raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
@@ -217,9 +224,8 @@ def _require_fit(
         raise WorkerUnfit
     if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
         login = turn.draft.logins.first("account", account.id)
-        kept = (
-            login is not None and login.worker_id == worker_id
-        )  # this account may take what its own login keeps
+        # the account may use the reservation of its own login
+        kept = login is not None and login.worker_id == worker_id
         if count_reserved(turn, [worker])[0].room + kept <= 0:
             raise WorkerFull
 

@@ -1,4 +1,4 @@
-"""What follows a commit: memory applies the draft, and people are told what changed; and what follows a doubt."""
+"""After a commit: memory applies the draft, administrators are told; and recovery from doubt."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
+from master.changes import changes_of
 from master.clock import Clock
 from master.decisions import liveness
-from master.draft import Draft, changes_of
+from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
@@ -24,18 +25,21 @@ from master.turn import ADMINS, Parcel, Turn
 log = structlog.get_logger(__name__)
 
 Follow = tuple[Any, Any]
-"""An operation that is to have a turn, and its event."""
+"""An operation to run in a turn of its own, and its event."""
 
 
 def announce(draft: Draft) -> list[Parcel]:
-    """Return what administrators are told of rows that a group's draft changes: each once, as it is after the group."""
+    """Return the parcels for administrators on rows that a batch's draft changes.
+
+    Each row has one parcel, with its content after the batch.
+    """
     if not draft.memory.sessions.admins:
         return []
     farm = draft.memory.farm
     told = []
     for before, account in changes_of(farm.accounts, draft.accounts):
         if account is None and before is not None and before.assigned_worker_id is not None:
-            account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: nobody holds it any more
+            account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
             told.append(Parcel(ADMINS, AccountChanged(**show_account(account))))
     for _, worker in changes_of(farm.workers, draft.workers):
@@ -50,7 +54,7 @@ def announce(draft: Draft) -> list[Parcel]:
 
 
 def find_last_heartbeat(draft: Draft, worker_id: str) -> int | None:
-    """Return when a worker was last heard, in Unix seconds."""
+    """Return when a worker was last heard (Unix seconds), or None."""
     seat = draft.memory.sessions.seats.get(worker_id)
     known = seat.heard_at if seat is not None else None
     signed = draft.signs.get(worker_id)
@@ -58,7 +62,7 @@ def find_last_heartbeat(draft: Draft, worker_id: str) -> int | None:
 
 
 def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
-    """Let memory be what a group's draft says, now that it is stored; return what is to be done about it next."""
+    """Apply the stored draft of a batch to memory; return the operations to run next."""
     memory, last = draft.memory, turns[-1] if turns else None
     _apply_logins(draft, last)
     for _, account in changes_of(memory.farm.accounts, draft.accounts):
@@ -92,7 +96,7 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
             _note_login(memory, login, turn.now, turn.monotonic, turn.settings)
             continue
         ended = login or before
-        assert ended is not None, "one of the two is there"
+        assert ended is not None, "a changed login has a record before or after"
         memory.deadlines.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
@@ -120,22 +124,20 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
             sessions.seats[worker_id].owed = set(owed)
     for worker_id, sid in draft.bound.items():
         if worker_id not in sessions.seats:
-            continue  # forgotten in this very group
+            continue  # removed in this batch
         if sid in sessions.worker_sockets:
             sessions.bind(worker_id, sid)
         elif sid:
-            follow.append(
-                (note_disconnect, worker_id)
-            )  # closed during the commit: it speaks for nobody
+            follow.append((note_disconnect, worker_id))  # it closed during the commit
     return follow
 
 
-# -- after a doubt ---------------------------------------------------------------------------------------------------
+# -- after a doubt --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What memory held until the farm was loaded anew."""
+    """The content of memory before the farm was reloaded."""
 
     workers: Committed[Worker]
     accounts: Committed[Account]
@@ -144,16 +146,16 @@ class Before:
 
     @classmethod
     def of(cls, farm: Farm) -> Before:
-        """Return what a farm holds now: its tables, which loading replaces and does not change."""
+        """Return the present tables of a farm; a reload replaces them and does not change them."""
         return cls(farm.workers, farm.accounts, farm.logins, farm.last_seq)
 
 
 def restore(
     memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]
 ) -> None:
-    """Give what was loaded its place beside the farm: a seat per worker, and when each login ends.
+    """Rebuild the state beside a loaded farm: a seat per worker, and when each login ends.
 
-    `heard` is when each worker was last heard, as the file has it (Unix seconds).
+    `heard` is when each worker was last heard according to the file (Unix seconds).
     """
     now, monotonic = clock.now(), clock.monotonic()
     for worker in memory.farm.workers.all():
@@ -171,11 +173,13 @@ def restore(
 def take_over(
     memory: Memory, before: Before, doubtful: Draft | None, clock: Clock, settings: Settings
 ) -> Follow | None:
-    """Go on with a farm that was loaded anew; return what tells workers what they may not have heard.
+    """Continue with a reloaded farm; return the operation that informs workers, or None.
 
-    Who holds what the other version of the farm gave somebody else may act on it: everybody waits for a timeout.
-    `doubtful` is what the commit that nobody was sure of was to store. Where its alarm is stored, so is its brake; and
-    who is given up by the file alone was so by that commit, and counts for the brake.
+    A worker may act on accounts that the other version of the farm assigned elsewhere: all owners
+    wait for a timeout.
+    `doubtful` is the draft of the commit in doubt. If its alarm is stored, its brake applies too.
+    Otherwise the workers that are offline only in the file count for the brake, because that commit
+    gave them up.
     """
     restore(memory, clock, settings, {})
     if doubtful is not None and before.last_seq != doubtful.last_seq == memory.farm.last_seq:
@@ -214,7 +218,10 @@ def _count_given_up(memory: Memory, before: Before, monotonic: float, timeout_s:
 
 
 def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
-    """Tell workers of accounts that changed hands in a commit that nobody was sure of; `event` is account -> before."""
+    """Inform workers of accounts that changed owners in a commit in doubt.
+
+    `event` is account -> owner before. Returns the number of accounts.
+    """
     lost: dict[str, list[str]] = {}
     gained: dict[str, list[Account]] = {}
     for account_id, former in event.items():
@@ -231,4 +238,4 @@ def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
 
 
 def do_nothing(event: None, turn: Turn) -> None:
-    """Have a turn."""
+    """Run an empty turn."""

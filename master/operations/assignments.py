@@ -1,4 +1,4 @@
-"""Accounts change hands here and nowhere else: who takes one, who loses one, and what their workers are told."""
+"""Assigns and revokes accounts and informs the workers; accounts change owners only here."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from master.turn import PORTION, HandOut, Turn, worker_address
 log = structlog.get_logger(__name__)
 
 SHOWN = 20
-"""How many ids a log line names at most."""
+"""Most ids that one log line names."""
 
 
 def give_account(turn: Turn, account: Account, worker_id: str) -> Account:
-    """Assign an account that nobody holds; return it as it is now. Its worker is still to be told (`hand_out`)."""
+    """Assign an account without an owner; return it as changed.
+
+    Its worker must still be told (`hand_out`).
+    """
     return turn.draft.assign(account, worker_id, turn.at)
 
 
@@ -34,13 +37,14 @@ def take_accounts(
     reachable: bool = True,
     gone: bool = False,
 ) -> list[Account]:
-    """Revoke accounts of one worker; return them as they are now. An unreachable worker is told when it returns.
+    """Revoke accounts of one worker; return them as changed.
 
-    One that is not `gone` (silent for longer than it may act, or leaving by its own word) may act on them until it has
-    heard of it, and no longer than until its own stop before the timeout. That counts from this turn, for none of its
-    heartbeats is answered until this is stored.
+    An unreachable worker is told when it returns. A worker that is `gone` was silent for longer
+    than it may act, or said goodbye. Any other may act on the accounts until it receives the
+    revocation, at most until it stops by itself before the timeout. That timeout counts from this
+    turn, because no heartbeat of the worker is answered until the turn is stored.
     """
-    assert not turn.is_placed, "what a turn takes it takes before it places what waits"
+    assert not turn.is_placed, "a turn revokes accounts before it assigns waiting ones"
     if not accounts:
         return []
     taken = turn.draft.release_all(accounts, worker_id, turn.at)
@@ -56,7 +60,7 @@ def take_accounts(
 def revoke(
     turn: Turn, worker_id: str, account_ids: Sequence[str], reason: str, *, reachable: bool
 ) -> None:
-    """Tell a worker to stop, at once and, where it may not hear it, again when it returns."""
+    """Tell a worker to stop watching accounts; if it may miss this, again when it returns."""
     for some in portion(account_ids, ASSIGN_LIMIT):
         turn.tell(worker_address(worker_id), TaskRevoke(list(some), reason))
     if not reachable or turn.draft.socket_of(worker_id) is None:
@@ -64,12 +68,13 @@ def revoke(
 
 
 def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
-    """Place every account that waits (or just the one named) and fits, once per turn and last; return those placed.
+    """Assign every waiting account that fits, or only the account `only`; return those assigned.
 
-    Everything that this turn takes, ends or gives up is known by then: nothing goes to a worker that it gives up. Of
-    many, a portion is placed; the next turn goes on.
+    This runs once per turn, last: all revocations, ended logins and given-up workers of the turn
+    are known then, so no account goes to a worker that the turn gives up. At most a portion is
+    assigned; the next turn continues.
     """
-    assert not turn.is_placed, "a turn has one plan"
+    assert not turn.is_placed, "a turn assigns waiting accounts once"
     turn.is_placed = True
     queues = _list_queues(turn, only)
     if not queues:
@@ -95,14 +100,15 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
 
 
 def place_more(event: None, turn: Turn) -> int:
-    """Place the next portion of what waits."""
+    """Assign the next portion of waiting accounts; return how many."""
     return len(place_what_waits(turn))
 
 
 def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
-    """Give a worker waiting accounts up to its room, the longest known first; return them as they are now.
+    """Assign waiting accounts to a worker up to its free slots; return them as changed.
 
-    It is not told of them here. Of many it gets a portion; the next turn places what is left.
+    The oldest come first. The worker is not told of them here. At most a portion is assigned; the
+    next turn assigns the rest.
     """
     [worker] = count_reserved(turn, [_find_worker(turn, worker_id)])
     queues = [
@@ -131,7 +137,7 @@ def _find_worker(turn: Turn, worker_id: str) -> Worker:
 
 
 def _list_queues(turn: Turn, only: str | None) -> list[Iterable[Account]]:
-    """Return what waits, by platform and pinned worker, each the longest known first."""
+    """Return the waiting accounts by platform and pinned worker, each queue oldest first."""
     accounts = turn.draft.accounts
     if only is not None:
         account = accounts.get(only)
@@ -140,9 +146,10 @@ def _list_queues(turn: Turn, only: str | None) -> list[Iterable[Account]]:
 
 
 def count_reserved(turn: Turn, workers: Iterable[Worker]) -> list[Worker]:
-    """Return workers with a place counted as taken for each login of an account not theirs yet.
+    """Return workers with one slot more in use for each of their reservations.
 
-    A login that succeeds makes its worker the owner: the place must not be given away while the person scans.
+    A login of an account that the worker does not own yet has a reservation. Its success makes the
+    worker the owner, so the slot must stay free while the person scans.
     """
     count = turn.draft.count_reserved
     return [
@@ -156,7 +163,8 @@ def count_reserved(turn: Turn, workers: Iterable[Worker]) -> list[Worker]:
 def hand_out(turn: Turn, portions: Mapping[str, Sequence[Account]]) -> None:
     """Tell workers, by their ids, to watch these accounts, at most 100 per event.
 
-    As many as a worker's reader takes are told now, the others as it goes on reading, the newest last.
+    A worker is sent as many as its reader accepts now; the others follow as it reads on, the newest
+    last.
     """
     for worker_id, accounts in portions.items():
         behind = worker_id in turn.sessions.untold
@@ -167,16 +175,17 @@ def hand_out(turn: Turn, portions: Mapping[str, Sequence[Account]]) -> None:
 
 
 def leave_untold(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> None:
-    """Let a worker be told of accounts that it holds as its reader takes what it was sent."""
+    """Queue accounts of a worker, to be sent as it reads the earlier ones."""
     sizes = measure_accounts(accounts)
     turn.after_commit(lambda: turn.sessions.leave_untold(worker_id, sizes))
     turn.go_on(tell_more, worker_id)
 
 
 def tell_more(event: str, turn: Turn) -> int:
-    """Tell the worker `event` of the next accounts that it is still to be told of; return how many.
+    """Send the worker `event` the next accounts from its queue of untold ones; return how many.
 
-    What it holds no more is left out. Once its reader has taken them the next turn goes on.
+    Accounts that it does not own any more are left out. The next turn continues once the worker has
+    read these.
     """
     untold, sid = turn.sessions.untold.get(event), turn.draft.socket_of(event)
     if untold is None or sid is None:
@@ -208,7 +217,7 @@ def tell_more(event: str, turn: Turn) -> int:
 
 
 def _has_use_for(turn: Turn, worker_id: str) -> bool:
-    """Tell whether something waits that a worker has room for, now that it has been told of what it had."""
+    """Tell whether a waiting account fits a free slot of this worker."""
     worker, accounts = turn.draft.workers.get(worker_id), turn.draft.accounts
     return (
         worker is not None
@@ -222,7 +231,7 @@ def _has_use_for(turn: Turn, worker_id: str) -> bool:
 
 
 def tell_all_more(event: None, turn: Turn) -> int:
-    """Let every worker that is still to be told of accounts, and whose reader has taken what it was sent, go on."""
+    """Run `tell_more` for every worker of `find_ready`."""
     ready = find_ready(turn.sessions)
     for worker_id in ready:
         turn.go_on(tell_more, worker_id)
@@ -230,7 +239,10 @@ def tell_all_more(event: None, turn: Turn) -> int:
 
 
 def find_ready(sessions: Sessions) -> list[str]:
-    """Return the workers that are to be told of more accounts and can be: a turn that was refused has missed them."""
+    """Return the workers with untold accounts that have read what they were sent.
+
+    A refused turn leaves such workers behind.
+    """
     return [
         worker_id
         for worker_id in sessions.untold

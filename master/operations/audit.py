@@ -1,4 +1,4 @@
-"""The audit: memory and file are held against each other, and whatever a sweep has missed is done."""
+"""The audit compares memory with the database file and makes up for missed sweeps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 async def audit_workers(event: None, turn: Turn) -> int:
-    """Compare farm and file, and look for silent workers and for accounts that fit but wait; return what was found.
+    """Compare farm and file; find silent workers and waiting accounts that fit; return how many.
 
-    The source document's check: it is the outer bound and should find nothing. Where the file says otherwise than
-    memory, somebody else wrote it, and the farm is loaded anew.
+    This is the source document's check: it is the outer bound and should find nothing. If the file
+    differs from memory, another process wrote it, and the farm is reloaded.
     """
     difference = await find_difference(turn.connection, turn.draft.memory.farm)
     if difference is not None:
@@ -30,19 +30,18 @@ async def audit_workers(event: None, turn: Turn) -> int:
 
 
 def look_over(event: None, turn: Turn) -> int:
-    """Give up whoever a sweep has missed, place what waits and fits; return how many there were."""
+    """Give up workers and assign accounts that sweeps have missed; return how many there were."""
     overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
     seats = turn.sessions.seats
-    # what was heard in the future was heard while the clock was wrong
+    # a time in the future was recorded while the clock was wrong
     missed = [
         name
         for name in find_silent(turn)
         if not overdue <= (seats[name].heard_at or 0) <= turn.at + STEP_S
     ]
     missed, found = choose_judged(turn, missed), 0
-    if (
-        missed and not judge_silence(turn, missed).held
-    ):  # the brake may have been put on a turn ago, in this group
+    # an earlier turn of this batch may have put on the brake
+    if missed and not judge_silence(turn, missed).held:
         log.warning("audit_found_silent_workers", workers=missed)
         return give_up_some(turn, missed)
     placed = place_what_waits(turn)

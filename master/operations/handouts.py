@@ -1,4 +1,4 @@
-"""Accounts as their workers get them: their secrets are read after the commit, and only to be sent."""
+"""Fills hand-outs: secrets are read after the commit, and only to be sent to their worker."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from master.turn import HandOut, Turn
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
-"""Accounts that are shown in one stretch."""
+"""Accounts rendered in one stretch."""
 
 NO_SECRETS = Secrets({}, {})
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What the hand-outs of a group need: accounts that are still the workers', secrets, and each worker's proxy."""
+    """Inputs of a batch's hand-outs: accounts, their secrets, and each worker's proxy.
+
+    Only accounts that their workers still own are included.
+    """
 
     accounts: Mapping[str, Account]
     secrets: Mapping[str, Secrets]
@@ -37,10 +40,11 @@ class _Opened:
 
 
 async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any, Any] | None:
-    """Show what these turns hand out as workers get it: secrets are read in one query for all.
+    """Fill the hand-outs of these turns; one query reads the secrets of all.
 
-    What has changed hands since is left out. What does not open is shown without, and returned to be noted: an
-    operation and its event. Errors: DBAPIError.
+    Accounts that have changed owners since are left out. An account whose secrets cannot be
+    decrypted is included without them; the operation that records this is returned with its event,
+    or None if all could be decrypted. Errors: DBAPIError.
     """
     opened = await _open(turns, database)
     broken: dict[str, str] = {}
@@ -49,7 +53,7 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
         for handout in turn.handouts:
             for account_id, epoch in handout.epochs.items():
                 account = opened.accounts.get(account_id)
-                # another turn of this group may have handed it out to somebody else: that one is shown
+                # another turn of this batch may have reassigned it: only its present owner gets it
                 if account is None or (account.epoch, account.assigned_worker_id) != (
                     epoch,
                     handout.worker_id,
@@ -58,9 +62,8 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
                 secret = opened.secrets.get(account_id, NO_SECRETS)
                 if secret.broken:
                     broken[account_id] = next(iter(secret.broken.values()))
-                if (
-                    account_id not in known
-                ):  # who registers is shown an account twice: as its own, and to watch
+                # a registration sends an account twice: in its answer, and as one to watch
+                if account_id not in known:
                     known[account_id] = _show(
                         turn, handout, account, secret, opened.proxies[handout.worker_id]
                     )
@@ -78,7 +81,7 @@ def _show(
 ) -> Any:
     if secret.broken and account.login_status is not LoginStatus.LOGGING_IN:
         account = change(account, login_status=LoginStatus.CREDENTIALS_UNREADABLE)
-    # as text that is sent as it is: cookies are many small objects, and are told more than once
+    # encoded only once: cookies are many small objects, and are sent more than once
     opened = (
         {}
         if secret.broken
@@ -115,7 +118,7 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
             passwords = await read_all_proxy_secrets(connection, locked)
     for proxy_id, password in passwords.items():
         for reason in password.broken.values():
-            # the proxy then refuses the worker; without the proxy, accounts would be seen at a strange address
+            # the proxy refuses the worker then; without it, accounts would have a foreign address
             log.error("proxy_password_unreadable", proxy=proxy_id, reason=reason)
     shown = {
         worker_id: None
@@ -132,7 +135,7 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
 
 
 def _find_current(farm: Farm, handouts: Iterable[HandOut]) -> dict[str, Account]:
-    """Return the accounts that are still held as they were handed out."""
+    """Return the accounts whose owner and epoch are still those of their hand-out."""
     return {
         account_id: account
         for handout in handouts
@@ -143,9 +146,10 @@ def _find_current(farm: Farm, handouts: Iterable[HandOut]) -> dict[str, Account]
 
 
 def note_unreadable(event: Mapping[str, str], turn: Turn) -> int:
-    """Note that what is stored of these accounts does not open; `event` is account -> why. Returns how many are new.
+    """Mark accounts whose stored secrets cannot be decrypted; return how many are new.
 
-    A login under way decides for itself what its account becomes.
+    `event` is account -> reason. An account with an open login keeps its status: the login decides
+    it.
     """
     noted = 0
     for account_id, reason in event.items():

@@ -1,4 +1,4 @@
-"""How a login ends: success, failure, time; and what that means for the account."""
+"""Ends logins, by success, failure or time, and updates their accounts accordingly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NO_SECRETS = Secrets({}, {})
 
 
 def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
-    """Store what the worker brought and make it the account's owner."""
+    """Store the reported credentials and profile, and make the worker the account's owner."""
     assert login.worker_id is not None
     changed, kept = _take_what_came(turn, account, event)
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
@@ -74,11 +74,11 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
 
 
 Kept = dict[str, Secret[Any] | None]
-"""Sealed column -> what is stored there from now on."""
+"""Sealed column -> the value stored there from now on."""
 
 
 def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[Account, Kept]:
-    """Return the account as a login leaves it, and what is sealed of what the login brought."""
+    """Return the account after a successful login, and the values of the login to seal."""
     broken = _read_secrets(turn, [account])[account.id].broken
     opens = bool(event.cookies) or not broken
     kept: Kept = {}
@@ -92,9 +92,9 @@ def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[A
         kept["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
         changed = change(changed, has_credentials=True)
         for column in sorted({"fingerprint", "profile"} & broken.keys()):
-            kept[column] = None  # a new login repairs, and what nobody can open helps nobody
+            kept[column] = None  # a new login clears what cannot be decrypted
             changed = change(changed, **{f"has_{column}": False})
-    if opens:  # whoever gets in without new cookies has shown that the stored ones hold
+    if opens:  # a login without new cookies proves that the stored ones are valid
         changed = change(
             changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now)
         )
@@ -110,7 +110,10 @@ def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[A
 
 
 def _take_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
-    """Return the account with what people may see of a profile; the whole of it is sealed where it is more."""
+    """Return the account with the part of a profile that people may see.
+
+    The whole profile is sealed if it has more.
+    """
     user_id = find_platform_user_id(profile) or account.platform_user_id
     shown = show_profile(profile)
     more = shown != profile
@@ -120,10 +123,10 @@ def _take_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
 
 
 def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Account:
-    """Make the worker that logged the account in its owner where it may be; return the account as it is then.
+    """Make the worker that logged the account in its owner if it may be; return the account then.
 
-    An account stays where it is if it is not to be watched, is pinned elsewhere, or if the worker that logged it in has
-    filled up meanwhile, is gone, or does not serve its platform any more.
+    The account keeps its owner if it is not active, if it is pinned elsewhere, or if the worker
+    that logged it in has filled up meanwhile, is gone or no longer supports the platform.
     """
     if account.assigned_worker_id == worker_id:
         return account
@@ -138,16 +141,17 @@ def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Accou
 
 
 def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login:
-    """End a login without success and give on the place that it kept."""
+    """End a login without success and assign its slot to a waiting account."""
     [ended] = close_failed(turn, [login], message, error_type)
     place_what_waits(turn)
     return ended
 
 
 def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: str) -> list[Login]:
-    """End logins without success; only the worker's own word makes an account `login_failed`.
+    """End logins without success; only the worker's own report makes an account `login_failed`.
 
-    Their places are free then, but nobody is given them yet: whoever has a use for one comes before what waits.
+    The reservations end, but their slots are not assigned here: the caller may need one before
+    waiting accounts do.
     """
     logins = list(logins)
     secrets = _read_secrets(turn, [_account_of(turn, login) for login in logins])
@@ -177,7 +181,7 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
 
 
 def expire(turn: Turn, logins: Iterable[Login]) -> None:
-    """End logins whose time is up; their accounts go back to what they were."""
+    """End logins whose time is up; their accounts return to their former login status."""
     logins = list(logins)
     secrets = _read_secrets(turn, [_account_of(turn, login) for login in logins])
     for login in logins:
@@ -201,7 +205,10 @@ def _end(
     error_message: str | None = None,
     logged_in_at: int | None = None,
 ) -> Login:
-    """Close a session for good; a code is worth a login and does not outlive it. Errors: LoginClosed."""
+    """Close a session for good. Errors: LoginClosed.
+
+    Its QR code is as valuable as a login and is deleted with it.
+    """
     if not is_open(login):
         raise LoginClosed
     ended = change(
@@ -218,7 +225,7 @@ def _end(
 
 
 def end_logins_of(turn: Turn, worker_ids: Iterable[str]) -> None:
-    """End the open logins of workers that are lost."""
+    """End the open logins of lost workers."""
     logins = [
         login for worker_id in worker_ids for login in turn.draft.logins.find("worker", worker_id)
     ]
@@ -228,9 +235,9 @@ def end_logins_of(turn: Turn, worker_ids: Iterable[str]) -> None:
 
 
 def close_open_login(turn: Turn, account: Account, message: str, why: CancelReason) -> Login | None:
-    """End the account's open login, if there is one, and return it; the place that it kept is still to be given on.
+    """End the account's open login, if any, and return it; its slot is not assigned here.
 
-    `why` is one of BY_US, which people and the worker are told.
+    `why` is one of BY_US; administrators and the worker receive it.
     """
     login = turn.draft.logins.first("account", account.id)
     if login is not None:
@@ -240,7 +247,7 @@ def close_open_login(turn: Turn, account: Account, message: str, why: CancelReas
 
 
 def set_login_status(turn: Turn, account: Account, status: LoginStatus) -> Account:
-    """Set what is known of an account's login; return the account as it is then."""
+    """Set an account's login status; return the account as changed."""
     changed = change(account, login_status=status, updated_at=turn.at)
     turn.draft.accounts.put(changed)
     return changed
@@ -259,7 +266,10 @@ def _account_of(turn: Turn, login: Login) -> Account:
 
 
 def _read_secrets(turn: Turn, accounts: Iterable[Account]) -> dict[str, Secrets]:
-    """Return which of these accounts' stored secrets do not open: what their login was worth before."""
+    """Return which stored secrets of these accounts cannot be decrypted, by account id.
+
+    This determines the login status from before a login.
+    """
     found = {account.id: NO_SECRETS for account in accounts}
     stored = [account_id for account_id in found if _has_secrets(turn, account_id)]
     if stored:
@@ -269,7 +279,7 @@ def _read_secrets(turn: Turn, accounts: Iterable[Account]) -> dict[str, Secrets]
 
 def _has_secrets(turn: Turn, account_id: str) -> bool:
     if turn.draft.has_kept("accounts", account_id):
-        return False  # those of this very group were taken a moment ago, and open
+        return False  # secrets stored by this batch are new and can be decrypted
     account = turn.draft.accounts.get(account_id)
     return account is not None and (
         account.has_credentials or account.has_fingerprint or account.has_profile

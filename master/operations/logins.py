@@ -105,7 +105,7 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     turn.draft.logins.put(login)
     set_login_status(turn, _find_account(turn, login), LoginStatus.LOGGING_IN)
     _tell_start(turn, login, account, proxy)
-    place_what_waits(turn)  # only now: the new login needs a place before what waits gets one
+    place_what_waits(turn)  # last: the new login needs its reservation before others get the slot
     reply = LoginStarted(
         account.id, chosen.id, login.id, "sent", login.expires_at, turn.milliseconds
     )
@@ -116,7 +116,7 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
 
 
 def _choose_session_id(turn: Turn, wanted: str | None) -> str:
-    """Return the administrator's own session id if it is sane and new, else one of ours."""
+    """Return the administrator's session id if it is well-formed and new, else a generated one."""
     if wanted is not None and is_sane_session_id(wanted):
         known = turn.draft.logins.get(wanted) or turn.fetch(login_rows.find_login, wanted)
         if known is None:
@@ -132,9 +132,9 @@ def _tell_start(turn: Turn, login: Login, account: Account, proxy: ProxyForWorke
 
 
 def tell_pending_logins(turn: Turn, worker_id: str) -> None:
-    """Tell a worker that comes back on another socket of the logins that it has not begun yet, as it was told before.
+    """Send a worker that is back on another socket the logins that it has not begun, once more.
 
-    It may never have heard of them: a socket can be dead for a while before anybody notices.
+    It may never have received them: a dead socket is noticed only after a while.
     """
     logins = turn.draft.logins.find("worker", worker_id)
     pending = [
@@ -146,9 +146,7 @@ def tell_pending_logins(turn: Turn, worker_id: str) -> None:
         return
     try:
         proxy = _open_proxy(turn, worker_id)
-    except (
-        ProxyUnreadable
-    ):  # no reason to turn the worker away: these logins go on to their deadlines
+    except ProxyUnreadable:  # the worker is readmitted; these logins run to their deadlines
         log.error("proxy_password_unreadable", worker=worker_id, logins=len(pending))
         return
     for login in pending:
@@ -156,7 +154,10 @@ def tell_pending_logins(turn: Turn, worker_id: str) -> None:
 
 
 def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:
-    """Return the worker that is to log an account in; all are looked at only where neither is named nor owns it."""
+    """Return the worker that is to log an account in.
+
+    All workers are examined only if none is named and the owner is not connected.
+    """
     workers = turn.draft.workers
     if wanted_id is not None:
         wanted = workers.get(wanted_id)
@@ -173,14 +174,20 @@ def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worke
 
 
 def _judge_live(turn: Turn, worker: Worker) -> Worker:
-    """Return a worker as disconnected if it has no live socket: its row says so only once its disconnect is noted."""
+    """Return the worker as disconnected if it has no live socket.
+
+    Its row is changed only once its disconnect is recorded.
+    """
     if worker.status is WorkerStatus.CONNECTED and turn.draft.socket_of(worker.id) is None:
         return change(worker, status=WorkerStatus.DISCONNECTED)
     return worker
 
 
 def _open_proxy(turn: Turn, worker_id: str) -> ProxyForWorker | None:
-    """Return the proxy that a login must take. Errors: ProxyUnreadable; a login by another way looks like a theft."""
+    """Return the proxy that a login must use, or None. Errors: ProxyUnreadable.
+
+    There is no fallback: a login from another address looks like a theft.
+    """
     proxy = turn.draft.proxy_of(worker_id)
     if proxy is None:
         return None
@@ -194,7 +201,7 @@ def _open_proxy(turn: Turn, worker_id: str) -> ProxyForWorker | None:
 
 
 def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
-    """End an open login; its worker is told to stop."""
+    """End an open login and tell its worker to stop."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     stop_worker(turn, login, "cancelled")
@@ -202,7 +209,7 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
-    """Pass what a person typed to the login's worker; it is neither stored nor logged."""
+    """Relay a person's input to the login's worker; it is neither stored nor logged."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     worker = turn.draft.workers.get(login.worker_id or "")
@@ -215,7 +222,7 @@ def relay_input(event: UserInput, turn: Turn) -> JsonObject:
 
 
 def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
-    """Show a worker's QR code to administrators; each one starts the five minutes again, up to the hard end."""
+    """Send a QR code to administrators; each restarts the five minutes, up to the hard end."""
     login = _find_own(turn, event.session_id, event.account_id)
     limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
     shown = change(
@@ -231,7 +238,7 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         {"qr_code_data": event.qr_code_data, "qr_code_url": event.qr_code_url},
     )
     turn.tell(
-        OPERATORS,  # whoever has the code can log in
+        OPERATORS,  # the code alone is enough to log in
         QrCodeReady(
             session_id=login.id,
             account_id=login.account_id,
@@ -250,7 +257,7 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
 
 
 def take_report(event: LoginReport, turn: Turn) -> JsonObject:
-    """Follow what a worker reports of a login that it was given; its own words are relayed without secrets."""
+    """Apply a worker's report on its login; administrators receive its text without secrets."""
     login = _find_own(turn, event.session_id, event.account_id)
     account = _find_account(turn, login)
     if event.epoch is not None and event.epoch < account.epoch:
@@ -280,7 +287,7 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
 
 
 def note_cut(event: LoginReport | LoginQrCode, session_id: str) -> JsonObject:
-    """Log what was cut of a report; return what its acknowledgement says of it."""
+    """Log what was cut from a report; return the notes for its acknowledgement."""
     if event.notes:
         log.warning("report_cut", session=session_id, notes=event.notes)
     return event.show_notes()
@@ -302,9 +309,9 @@ def expire_logins(event: None, turn: Turn) -> int:
 
 
 async def request_logins(event: Empty, turn: Turn) -> JsonObject:
-    """List the newest login sessions; open ones with their code, so that a page can reload.
+    """List the newest login sessions; open ones include their code, so that a page can reload.
 
-    Who may not operate gets no code.
+    A caller that may not operate gets no code.
     """
     logins, _ = await login_rows.list_logins(turn.connection, {}, limit=LIST_LIMIT, offset=0)
     scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
@@ -326,12 +333,12 @@ async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
 
 
 async def show_login(event: ById, turn: Turn) -> ShownLogin:
-    """Show one login session; its code is at `qr.png`."""
+    """Return one login session; its code is at `qr.png`."""
     return show_row(await _find_stored(turn, event.id))
 
 
 async def show_qr_code(event: ById, turn: Turn) -> JsonObject:
-    """Show the QR code of an open login."""
+    """Return the QR code of an open login."""
     login = await _find_stored(turn, event.id)
     try:
         require_open(login, turn.now)
@@ -351,7 +358,7 @@ async def _find_stored(turn: Turn, session_id: str) -> Login:
 
 
 def _find(turn: Turn, session_id: str) -> Login:
-    """Return a login; one that has ended is not in memory, and is read. Errors: UnknownSession."""
+    """Return a login; an ended one is read from the database. Errors: UnknownSession."""
     login: Login | None = turn.draft.logins.get(session_id) or turn.fetch(
         login_rows.find_login, session_id
     )
@@ -367,7 +374,7 @@ def _find_account(turn: Turn, login: Login) -> Account:
 
 
 def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
-    """Return an open login that the caller's worker was given. Reports of others count for nothing."""
+    """Return an open login that was given to the caller's worker; other workers are refused."""
     worker_id = turn.draft.speaker_of(turn.caller.sid)
     if worker_id is None:
         raise NotRegistered
@@ -383,7 +390,7 @@ def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
 
 
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
-    """Show administrators what the worker reported: of its words those that people may see."""
+    """Send administrators a worker's report, limited to the words that people may see."""
     told = event.model_dump(
         mode="json", exclude={"cookies", "fingerprint", "user_info"}, exclude_none=True
     )

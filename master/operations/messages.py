@@ -1,4 +1,4 @@
-"""Detected messages are kept once each, and people are told of every new one in the same transaction."""
+"""Stores each detected message once, and notifies people of new ones in the same transaction."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ KINDS = {
     "direct-message": MessageKind.DIRECT_MESSAGE,
     "direct-messages": MessageKind.DIRECT_MESSAGE,
 }
-"""What the path of `messages/:kind/:id/read` may say."""
+"""Kinds accepted in the path `messages/:kind/:id/read`."""
 
 
 SHOWN = 20
-"""How many ids a log line names at most."""
+"""Most ids that one log line names."""
 
 AT_ONCE = 500
-"""Messages that are dealt with in one stretch: heartbeats must not wait for the largest report."""
+"""Messages processed in one stretch; heartbeats must not wait for the largest report."""
 
 
 async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn: Turn) -> list[Any]:
-    """Store comments or direct messages that a worker has seen, each once.
+    """Store comments or direct messages that a worker has detected, each once.
 
-    All waiting reports are stored at once, with one reply or refusal per report.
-    Reports are facts: they count also of an account that has changed hands since, and before a returning worker has
-    registered again if its token says who it is; never from workers that have not held the account. A bad item is
-    refused by name, the others are kept.
+    All queued reports are stored at once, with one reply or refusal per report.
+    Reports are facts: they are accepted also for an account that has changed owners since, and from
+    a returning worker before it registers again if its token names it; never from a worker that has
+    not owned the account. An invalid item is refused alone, and the others are stored.
     """
     replies: list[Any] = []
     found: list[list[Message]] = []
@@ -85,7 +85,10 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
 
 
 async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> list[Message]:
-    """Store what is new, and return it; say where something else is reported than what is stored, which stays."""
+    """Store new messages and return them.
+
+    A report that differs from the stored message is counted and logged; the stored message stays.
+    """
     kept, altered = drop_repeats(message for some in found for message in some)
     new: list[Message] = []
     for part in portion(kept, AT_ONCE):
@@ -104,20 +107,23 @@ async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> list[Message
 
 
 def _name_reporters(part: Sequence[Message], new: Sequence[Message]) -> list[str]:
-    """Return who reported, among these messages, something that is stored already."""
+    """Return the reporters of those messages in `part` that were stored before."""
     known = {message.id for message in new}
     return sorted({str(message.reported_by) for message in part if message.id not in known})[:SHOWN]
 
 
 def _identify(caller: Caller, turn: Turn) -> str | None:
-    """Return which worker reports: the one that its socket speaks for, or the one that its token is for."""
+    """Return the reporting worker: the one its socket speaks for, else the one its token names."""
     return turn.draft.speaker_of(caller.sid) or (caller.name if caller.is_named_worker else None)
 
 
 async def _find_former(
     batch: Sequence[tuple[MessagesDetected, Caller]], reporters: Sequence[str | None], turn: Turn
 ) -> set[tuple[str, str]]:
-    """Return (account, worker) of who held one of these accounts lately; only where another reports is it looked up."""
+    """Return (account, worker) of recent former owners of the reported accounts.
+
+    Only accounts reported by a worker that does not own them are looked up.
+    """
     accounts = turn.draft.accounts
     others = {
         event.account_id
@@ -134,9 +140,9 @@ async def _find_former(
 def require_holder(
     event: MessagesDetected, reporter: str | None, former: set[tuple[str, str]], turn: Turn
 ) -> str:
-    """Return the worker that reports, which holds the account or held it lately.
+    """Return the reporting worker, which owns the account or owned it lately.
 
-    Errors: UnknownAccount, NotRegistered where nobody knows who reports, NotYours.
+    Errors: UnknownAccount; NotRegistered if the reporter is unknown; NotYours.
     """
     account = turn.draft.accounts.get(event.account_id)
     if account is None:
@@ -146,9 +152,7 @@ def require_holder(
     if reporter != account.assigned_worker_id and former.isdisjoint(
         {(account.id, reporter), (account.id, ANYBODY)}
     ):
-        raise NotYours(
-            "This worker has not held this account lately; its reports of it are not taken."
-        )
+        raise NotYours("This worker has not owned this account lately; its report is refused.")
     return reporter
 
 
@@ -156,7 +160,7 @@ keep_detected = Bulk(_keep_detected, weigh=lambda event: len(event.messages))
 
 
 async def forget_former(event: None, turn: Turn) -> int:
-    """Forget who held accounts for so long ago that nothing is taken from them any more; return how many."""
+    """Remove former owners whose reports are no longer accepted for their age; return how many."""
     before = find_cutoff(turn.now, turn.settings.late_reports_days)
     removed = await remove_old_holders(turn.connection, before, AT_ONCE)
     if removed == AT_ONCE:
@@ -167,9 +171,9 @@ async def forget_former(event: None, turn: Turn) -> int:
 async def _read_items(
     event: MessagesDetected, reporter: str, turn: Turn, notes: list[JsonObject]
 ) -> tuple[list[Message], list[JsonObject]]:
-    """Return the report's good items as messages and one `{index, code, message, details}` per bad one.
+    """Return valid items as messages, and `{index, code, message, details}` per invalid item.
 
-    What was cut of the good ones is noted as `{index, field, message}`.
+    What was cut from valid items is noted as `{index, field, message}`.
     """
     messages, details = [], []
     for index, item in enumerate(event.messages):
@@ -233,11 +237,11 @@ def _read_item(
 
 
 def _refuse_whole(details: list[JsonObject]) -> Invalid:
-    return Invalid("None of these messages can be kept.", details=details)
+    return Invalid("None of these messages can be stored.", details=details)
 
 
 def _tell_people(new: Sequence[Message], turn: Turn) -> None:
-    """Make one notification per new message, each with its place in the clients' sequence."""
+    """Create one notification per new message, each with its sequence number."""
     if new:
         first = turn.draft.take_places(len(new))
         notify(
@@ -250,14 +254,14 @@ def _tell_people(new: Sequence[Message], turn: Turn) -> None:
 
 
 async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownComment]:
-    """List comments, the last detected first."""
+    """List comments, the latest detected first."""
     return await _list(MessageKind.COMMENT, event, turn)
 
 
 async def list_direct_messages(
     event: DirectMessagesQuery, turn: Turn
 ) -> Listing[ShownDirectMessage]:
-    """List direct messages, the last detected first."""
+    """List direct messages, the latest detected first."""
     return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
 
 
@@ -269,7 +273,7 @@ async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[
 
 
 async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
-    """Note that a message was read; `kind` is comments or direct-messages."""
+    """Mark a message as read; `kind` is comments or direct-messages."""
     kind = KINDS.get(event.kind)
     message = (
         await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
@@ -280,7 +284,7 @@ async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirec
 
 
 def show_message(message: Message) -> ShownComment | ShownDirectMessage:
-    """Return a message with its table's own column names."""
+    """Return a message under the column names of its table."""
     if message.kind is MessageKind.COMMENT:
         return {
             "id": message.id,

@@ -1,4 +1,4 @@
-"""Names that peers invent (workers, devices): how many each token may, and when they are forgotten."""
+"""Names that peers choose (workers, devices): how many each token may have, and their removal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ log = structlog.get_logger(__name__)
 
 
 def require_worker_name(turn: Turn, worker_id: str) -> None:
-    """Refuse one more worker id that its token does not name. Errors: TooManyNames.
+    """Refuse a new worker id beyond the limit of ids that no token names. Errors: TooManyNames.
 
-    Ids that a token names, or a configuration, are as many as people have written down. The others are counted
-    together: tokens of `*` and trusted addresses cannot be told apart by the workers that came with them.
+    Ids named by a token or a configuration are limited by what administrators have configured. All
+    others are counted together, because a worker does not tell which `*` token or trusted address
+    it came with.
     """
     most, draft = turn.settings.worker_names_per_token, turn.draft
     if not most or len(draft.workers) < most:
@@ -31,31 +32,37 @@ def require_worker_name(turn: Turn, worker_id: str) -> None:
     if len(draft.workers) - sum(draft.workers.get(name) is not None for name in written) >= most:
         log.warning("too_many_workers", worker=worker_id, most=most)
         raise TooManyNames(
-            f"Master knows {most:,} workers already that no token names; remove some that are offline."
+            f"Master already knows {most:,} workers that no token names; remove some offline ones."
         )
 
 
 def require_device_name(turn: Turn, owner: str) -> None:
-    """Refuse one more device of a token. `owner` is what the keys of its devices begin with. Errors: TooManyNames."""
+    """Refuse a new device beyond its token's limit. Errors: TooManyNames.
+
+    `owner` is the prefix of the keys of the token's devices.
+    """
     most, draft = turn.settings.device_names_per_token, turn.draft
     if not most or len(draft.devices) < most:
         return
     if sum(device.device_id.startswith(owner) for device in draft.devices.all()) >= most:
         log.warning("too_many_devices", token=turn.caller.name, most=most)
         raise TooManyNames(
-            f"This token has {most:,} devices already; those that do not come back are forgotten."
+            f"This token already has {most:,} devices; unused ones are removed after a while."
         )
 
 
 def remove_worker(event: ById, turn: Turn) -> ShownWorker:
-    """Forget a worker that is offline and has no account, pin or open login. Errors: UnknownWorker, WorkerInUse."""
+    """Remove an offline worker that has no account, pin or open login.
+
+    Errors: UnknownWorker, WorkerInUse.
+    """
     worker = turn.draft.workers.get(event.id)
     if worker is None:
         raise UnknownWorker
     if worker.status is not WorkerStatus.OFFLINE:
         timeout_s = turn.settings.heartbeat_timeout_s
         raise WorkerInUse(
-            f"This worker is {worker.status}; one that is silent is offline after {timeout_s:g} s."
+            f"This worker is {worker.status}; a silent worker is offline after {timeout_s:g} s."
         )
     if reason := _find_use(turn, worker, _find_pinned(turn)):
         raise WorkerInUse(reason)
@@ -66,10 +73,10 @@ def remove_worker(event: ById, turn: Turn) -> ShownWorker:
 
 
 def forget_unused(event: None, turn: Turn) -> int:
-    """Forget workers that are offline for long, and devices that have not come for long; return how many.
+    """Remove workers offline for long, and devices unseen for long; return how many.
 
-    A worker that holds accounts, that accounts are pinned to, or that has a configuration, stays. Of many a portion is
-    forgotten; the next turn goes on.
+    A worker that owns accounts, has accounts pinned to it, an open login or a configuration stays.
+    At most a portion is removed; the next turn continues.
     """
     workers = _list_unused_workers(turn)
     for worker in workers[:PORTION]:
@@ -98,11 +105,11 @@ def _list_unused_workers(turn: Turn) -> list[Worker]:
 
 
 def _find_use(turn: Turn, worker: Worker, pinned: set[str]) -> str | None:
-    """Return in words what still names a worker, or None."""
+    """Return why a worker is still in use, as a sentence, or None."""
     if worker.assigned_accounts:
-        return f"This worker holds {worker.assigned_accounts:,} accounts."
+        return f"This worker owns {worker.assigned_accounts:,} accounts."
     if worker.id in pinned:
-        return "Accounts are pinned to this worker; pin them elsewhere, or to none, first."
+        return "Accounts are pinned to this worker; unpin them or pin them elsewhere first."
     if turn.draft.logins.first("worker", worker.id) is not None:
         return "A login is open on this worker; cancel it first."
     return None
@@ -122,7 +129,7 @@ def _find_last_heard(turn: Turn, worker: Worker) -> int | None:
 
 
 def _list_unseen_devices(turn: Turn) -> list[Device]:
-    """Return the devices that have not come for as long as notifications are kept, and are not here now."""
+    """Return devices not connected now and unseen for as long as notifications are kept."""
     cutoff = find_cutoff(turn.now, turn.settings.retention_notifications_days)
     here = set(turn.sessions.clients.values())
     return [
@@ -133,7 +140,10 @@ def _list_unseen_devices(turn: Turn) -> list[Device]:
 
 
 def _names_of(device: Device) -> tuple[str, ...]:
-    """Return what a device may have called itself on its connection: its key may begin with its token's name."""
+    """Return the ids that a device may use on its connection.
+
+    Its key may begin with its token's name.
+    """
     return device.device_id, *(
         device.device_id.partition(separator)[2] for separator in (":", "\x1f")
     )

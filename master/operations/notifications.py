@@ -1,4 +1,4 @@
-"""People's devices take notifications, say what they have seen, and are told what they are still owed."""
+"""Devices receive notifications, confirm them, and fetch those that they are still owed."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ from master.turn import ADMINS, Caller, Onward, Turn, clients_of
 ALARM_TITLE = "系统告警"
 
 SEPARATOR = "\x1f"
-"""Stands between a token's name and its device's id; no id has a control character."""
+"""Stands between a token's name and its device's id; no id contains a control character."""
 
 PASSED_AT_ONCE = 1_000
-"""Notifications that one turn marks for a device: others wait for it."""
+"""Most notifications that one turn marks for a device, because other turns wait meanwhile."""
 
 LOOKED_AHEAD = 100
-"""Notifications among which a confirmation looks for the first that is still owed."""
+"""Notifications that a confirmation searches for the first one still owed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Introduced:
-    """What a look has found of a device that registers: all that is owed to it, however far back that lies.
+    """The result of the look for a registering device: all that it is owed, however old.
 
-    `fresh` is its record if it has none. `newest` is the newest place that it may hear of, `read_to` the place up to
-    which it was looked, `seen` that up to which it is owed nothing. There is `more` than 500.
+    `fresh` is the record to store if the device has none. `newest` is the newest sequence number
+    that it may receive, `read_to` the number up to which the look searched, `seen` the number up to
+    which it is owed nothing. `more` tells whether over 500 are owed.
     """
 
     event: RegisterDevice
@@ -58,9 +59,10 @@ class Introduced:
 
 
 async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
-    """Register a device and send what it is owed.
+    """Register a device and send it the notifications that it is owed.
 
-    A known device is owed what it has not confirmed; a new one what has reached nobody yet. More than 500 come by sync.
+    A known device is owed those it has not confirmed, a new one those that have reached no person
+    yet. More than 500 follow by sync.
     """
     accounts, read_to, connection = turn.caller.accounts, turn.draft.last_seq, turn.connection
     key, newest = _name_device(turn.caller, event.device_id), await _find_last_place(turn)
@@ -83,7 +85,7 @@ async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
 
 
 async def register_device(event: Introduced, turn: Turn) -> JsonObject:
-    """Note a device, and push what it is owed: what was found, and what has come since."""
+    """Store a device, and push the notifications found by the look and any newer ones."""
     asked, sid, key = event.event, turn.caller.sid, event.fresh.device_id
     assert sid is not None, "only sockets register devices"
     if turn.draft.devices.get(key) is None:
@@ -120,7 +122,7 @@ async def register_device(event: Introduced, turn: Turn) -> JsonObject:
 async def _find_late(
     turn: Turn, device: Device, event: Introduced
 ) -> tuple[list[Notification], bool]:
-    """Return what a device is owed of what has come since the look, and whether there is more than may be pushed."""
+    """Return what a device is owed since the look, and whether more exists than may be pushed."""
     newest = turn.draft.last_seq
     if newest <= event.read_to:
         return [], False
@@ -133,7 +135,7 @@ async def _find_late(
 
 
 async def _find_last_place(turn: Turn) -> int:
-    """Return the newest place in the sequence, or the newest of the accounts that the caller may hear of."""
+    """Return the last sequence number, counting only accounts that the caller may read."""
     accounts = turn.caller.accounts
     return (
         turn.draft.last_seq
@@ -143,14 +145,15 @@ async def _find_last_place(turn: Turn) -> int:
 
 
 def _name_device(caller: Caller, device_id: str) -> str:
-    """Return what a device is kept under: it is its token's, and names no other token's."""
+    """Return a device's key, prefixed by its token's name: no other token can use the key."""
     return f"{caller.name}{SEPARATOR}{device_id}"
 
 
 def _find_nameless(turn: Turn, device_id: str) -> Device | None:
-    """Return what is kept of a device from when no name of a token was kept with it, or Master asked for none.
+    """Return a device's record from before keys named a token, or from when none was required.
 
-    It is nobody's: whichever token comes with this device id begins where that one was, and changes nothing of it.
+    The record belongs to no token: any token with this device id starts where the record was, and
+    does not change it.
     """
     caller = turn.caller
     former = device_id if caller.accounts is None else f"{caller.name}:{device_id}"
@@ -158,14 +161,17 @@ def _find_nameless(turn: Turn, device_id: str) -> Device | None:
 
 
 async def copy_confirmed(event: tuple[str, str], turn: Turn) -> None:
-    """Let a device have confirmed what the one had that it goes on from; `event` is both keys."""
+    """Copy the confirmations of a former device key to a new one; `event` is (former, new)."""
     if turn.draft.devices.get(event[1]) is not None:
         await rows.copy_confirmed(turn.connection, *event, limit=PASSED_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A device needs nothing up to a place any more. `marks`: whether what lies there has reached a person by that."""
+    """A device needs no notification up to `seq` any more.
+
+    `marks` tells whether those notifications have thereby reached a person.
+    """
 
     key: str
     seq: int
@@ -174,13 +180,13 @@ class Passage:
 
 
 async def pass_on(event: Passage, turn: Turn) -> None:
-    """Let a device pass the next portion."""
+    """Advance a device by the next portion."""
     if (device := turn.draft.devices.get(event.key)) is not None:
         await _pass(turn, event, device)
 
 
 async def _pass(turn: Turn, passage: Passage, device: Device) -> Device:
-    """Note that a device needs nothing up to a place any more, a portion at a time; what it has passed stays passed."""
+    """Advance a device to a sequence number, a portion per turn; it never goes back."""
     seen = device.seen_seq
     if passage.seq > seen:
         end = await rows.find_end(turn.connection, seen, passage.seq, PASSED_AT_ONCE)
@@ -195,9 +201,10 @@ async def _pass(turn: Turn, passage: Passage, device: Device) -> Device:
 
 
 async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> None:
-    """Let a device pass what lies before the first that it is owed, or up to `newest`; it is looked a little ahead.
+    """Advance a device to just before its first owed notification, or to `newest`.
 
-    Else a device that confirms one by one, and never syncs, would have all that it has ever seen looked through.
+    Only the next few notifications are searched. Without this, a device that confirms one by one
+    and never syncs would have everything it has ever seen searched.
     """
     end = await rows.find_end(turn.connection, device.seen_seq, turn.draft.last_seq, LOOKED_AHEAD)
     first = await rows.find_first_owed(turn.connection, device, end, turn.caller.accounts)
@@ -208,7 +215,7 @@ async def _pass_confirmed(turn: Turn, device: Device, newest: int) -> None:
 def hear_device(
     sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float
 ) -> JsonObject:
-    """Answer a device's sign of life. Errors: Refusal."""
+    """Answer a device's heartbeat. Errors: Refusal."""
     decode(DeviceHeartbeat, sent)
     return {
         "client_id": memory.sessions.clients.get(caller.sid or ""),
@@ -217,7 +224,7 @@ def hear_device(
 
 
 async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonObject:
-    """Note that a device has shown a notification, and tell administrators the first time."""
+    """Record that a device has displayed a notification; administrators are told the first time."""
     device_id, accounts = turn.sessions.clients.get(turn.caller.sid or ""), turn.caller.accounts
     if device_id is None:
         raise NotRegistered("Register this device first.")
@@ -240,7 +247,7 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A part of the sequence that a device was given, and what it has passed by asking for it."""
+    """A part of the sequence for a device, and how far its request advances it."""
 
     reply: SyncResponse
     passage: Passage
@@ -248,10 +255,11 @@ class Synced:
 
 
 async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
-    """Give a device a part of the sequence; `after_seq` also says that it holds everything up to there.
+    """Send a device a part of the sequence; `after_seq` confirms everything up to there.
 
-    That is taken from the device that has registered on this socket alone: whoever else asks is only given it. A place
-    that was never given proves nothing: an older file has come back. The device gets what it has not passed.
+    Only the device registered on this socket is advanced by that; any other request just receives
+    the part. A sequence number that was never issued proves nothing, because an older file was
+    restored: the device then receives all that it has not passed.
     """
     accounts = turn.caller.accounts
     registered = turn.sessions.clients.get(turn.caller.sid or "")
@@ -290,7 +298,7 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
 
 
 async def finish_sync(event: Synced, turn: Turn) -> JsonObject:
-    """Note what a device has passed by its question, and answer it."""
+    """Advance a device as its sync request confirms, and answer it."""
     await pass_on(event.passage, turn)
     return _answer_sync(event, turn)
 
@@ -303,7 +311,7 @@ def _answer_sync(synced: Synced, turn: Turn) -> JsonObject:
 
 
 def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
-    """Tell everybody, urgently, that Master itself may be in trouble."""
+    """Send an urgent notification to everyone: Master itself may be in trouble."""
     alarm = Notification(
         id=turn.new_id(),
         seq=turn.draft.take_places(1),
@@ -331,15 +339,15 @@ def notify(turn: Turn, notifications: Sequence[Notification]) -> None:
 
 
 async def greet_admin(event: None, turn: Turn) -> None:
-    """Let an administrator who has just come hear what is told, and send what has reached nobody yet."""
+    """Subscribe a new administrator, and send all notifications that have reached no person."""
     turn.join()
     _push(turn, await rows.list_unsent(turn.connection, limit=SYNC_LIMIT))
 
 
 async def mark_sent(event: None, turn: Turn) -> int:
-    """Note which notifications have been handed to at least one person since the last time.
+    """Mark notifications that have reached a person since the last run; return how many.
 
-    A crash before it costs no delivery: what is not marked is sent once more.
+    A crash before it loses no delivery: unmarked notifications are sent once more.
     """
     delivered = list(islice(turn.sessions.delivered, PASSED_AT_ONCE))
     await rows.mark_sent(turn.connection, delivered, turn.at)

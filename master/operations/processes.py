@@ -1,4 +1,4 @@
-"""How workers are run as child processes is set by people; the supervisor does it."""
+"""Administrators configure worker processes; the supervisor runs them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from master.turn import Turn
 log = structlog.get_logger(__name__)
 
 SHOWN = 5
-"""Workers that an alarm names."""
+"""Most workers that one alarm names."""
 
 
 def list_configs(event: Page, turn: Turn) -> Listing[ShownConfig]:
-    """List how workers are run, by worker id."""
+    """List worker configurations by worker id."""
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
     page = configs[event.offset : event.offset + event.limit]
     return Listing([show_worker_config(config, turn.caller.scope) for config in page], len(configs))
 
 
 def find_config(event: ById, turn: Turn) -> WorkerConfig | None:
-    """Return how the named worker is run, with the values of its environment, or None: for who asks if there is one."""
+    """Return a worker's configuration with the values of its environment, or None."""
     return turn.draft.configs.get(event.id)
 
 
 def find_runnable(event: ById, turn: Turn) -> WorkerConfig | None:
-    """Return the same for the supervisor, which runs what it says. Errors: Unverified."""
+    """Return a worker's configuration for the supervisor to run, or None. Errors: Unverified."""
     config = find_config(event, turn)
     if config is not None:
         _require_verified(config)
@@ -39,30 +39,30 @@ def find_runnable(event: ById, turn: Turn) -> WorkerConfig | None:
 
 
 def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
-    """Return the configurations of the workers that start with Master, by worker id: for the supervisor.
+    """Return the configurations that the supervisor starts with Master, by worker id.
 
-    One that somebody else has written is none of them; an alarm tells of it.
+    Configurations that this Master has not written are left out; an alarm reports them.
     """
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
     if strange := [config.worker_id for config in configs if not config.verified]:
         log.error("worker_configs_unverified", count=len(strange), workers=strange[:SHOWN])
         raise_alarm(
             turn,
-            f"{len(strange)} worker configurations were not written by this Master ({', '.join(strange[:SHOWN])}): "
-            "their programs are not run. Find out who writes the database file or its backup, then remove these "
-            "configurations and add them again.",
+            f"{len(strange)} worker configurations were not written by this Master "
+            f"({', '.join(strange[:SHOWN])}): their programs are not run. Find out what writes the "
+            "database file or its backup, then remove these configurations and add them again.",
             {"workers": strange[:SHOWN], "count": len(strange)},
         )
     return [config for config in configs if config.auto_start and config.verified]
 
 
 def show_config(event: ById, turn: Turn) -> ShownConfig:
-    """Show how one worker is run; of its environment only the names."""
+    """Return one worker's configuration; of its environment only the names."""
     return show_worker_config(_find(turn, event.id), turn.caller.scope)
 
 
 def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
-    """Say how a worker is run; each worker has one configuration."""
+    """Add the configuration of a worker; each worker has at most one."""
     if turn.draft.configs.get(event.worker_id) is not None:
         raise AlreadyExists(
             "This worker has a configuration already.", details=[{"id": event.worker_id}]
@@ -86,7 +86,7 @@ def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
 
 
 def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
-    """Change how a worker is run, from its next start on; a running process keeps the old configuration."""
+    """Change a worker's configuration; a running process keeps the old one until its next start."""
     config = _find(turn, event.id)
     _require_verified(config)
     values = event.list_given()
@@ -100,7 +100,7 @@ def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
 
 
 def remove_config(event: ById, turn: Turn) -> ShownConfig:
-    """Forget how a worker is run; a running process is not stopped."""
+    """Remove a worker's configuration; a running process is not stopped."""
     config = _find(turn, event.id)
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
@@ -108,7 +108,10 @@ def remove_config(event: ById, turn: Turn) -> ShownConfig:
 
 
 def _require_verified(config: WorkerConfig) -> None:
-    """Refuse what somebody else has written, also to change a part of it: the rest would be taken for Master's."""
+    """Refuse a configuration that this Master has not written. Errors: Unverified.
+
+    A change of one part is refused as well: the rest would then pass as Master's own.
+    """
     if not config.verified:
         log.error("worker_config_unverified", worker=config.worker_id)
         raise Unverified

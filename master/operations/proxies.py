@@ -1,4 +1,4 @@
-"""Proxies are added, changed and removed by people; their passwords go to workers alone."""
+"""Administrators add, change and remove proxies; their passwords are sent to workers only."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
 
 
 async def show_proxy(event: ById, turn: Turn) -> ShownProxy:
-    """Show one proxy, without its password."""
+    """Return one proxy, without its password."""
     proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
     return show_row(proxy, password_unreadable=bool(secrets.broken))
 
 
 async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None]:
-    """Return one proxy and its password, for whoever connects to it."""
+    """Return one proxy with its password, to connect to it."""
     proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
     if secrets.broken:
@@ -47,7 +47,7 @@ async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None
 
 
 def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
-    """Add a proxy; no two have the same name."""
+    """Add a proxy; its name must be unique."""
     _require_free_name(turn, event.name, own_id=None)
     proxy = Proxy(
         id=turn.new_id(),
@@ -68,7 +68,7 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
 
 
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
-    """Change a proxy; workers get it with their next login or assignment."""
+    """Change a proxy; workers receive it with their next login or assignment."""
     proxy = _find(turn, event.id)
     values = event.list_given()
     if "name" in values:

@@ -1,4 +1,4 @@
-"""Loads are made even, little by little, where the settings ask for it (docs/decisions/0009)."""
+"""Evens out loads, little by little, if the settings say so (docs/decisions/0009)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from master.turn import Turn
 log = structlog.get_logger(__name__)
 
 HEARD_BEATS = 2
-"""Of how many heartbeats one may be missing: who has said nothing for longer neither gives nor takes."""
+"""Heartbeat intervals after which a silent worker neither gives nor receives; one may be missed."""
 
 
 def rebalance(event: None, turn: Turn) -> int:
-    """Move at most one account of each worker to one that holds at least two fewer; return how many moved.
+    """Move at most one account of each worker to one with at least two fewer; return how many.
 
-    Nothing moves while the brake is on, nor where a sweep of the same group may put it on or give somebody up. An
-    account that its owner may not act on yet stays: it would be watched by nobody for longer.
+    Nothing moves while the brake is on, nor while a sweep of the same batch may put it on or give
+    up a worker. An account that its owner may not act on yet stays: a move would leave it unwatched
+    for longer.
     """
     draft, now = turn.draft, turn.monotonic
     if draft.watch.brake_until is not None or find_silent(turn):
@@ -42,7 +43,7 @@ def rebalance(event: None, turn: Turn) -> int:
     given: dict[str, list[Account]] = {}
     for account, worker_id in moves:
         giver = account.assigned_worker_id
-        assert giver is not None, "only what somebody holds is moved"
+        assert giver is not None, "only an account with an owner is moved"
         [taken] = take_accounts(turn, [account], giver, "rebalanced")
         given.setdefault(worker_id, []).append(give_account(turn, taken, worker_id))
     hand_out(turn, given)

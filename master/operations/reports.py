@@ -1,4 +1,4 @@
-"""What people ask about everything at once: counts by state, and what each account is doing."""
+"""Reports for people: counts by state, and the activity of each account."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
 
 
 async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
-    """Show the same counts as administrators get; the edge adds what it knows of the process."""
+    """Return the counts that administrators get; the HTTP edge adds figures of the process."""
     return await _count_everything(turn)
 
 
@@ -99,7 +99,7 @@ async def _count_everything(turn: Turn) -> ShownCounts:
 
 
 def count_workers(turn: Turn) -> dict[str, int]:
-    """Return how many workers there are, and how many of them are online (connected), disconnected and offline."""
+    """Return how many workers exist: total, online (connected), disconnected and offline."""
     states = turn.draft.workers.count("status")
     return {
         "total": sum(states.values()),
@@ -110,13 +110,13 @@ def count_workers(turn: Turn) -> dict[str, int]:
 
 
 async def look_at_health(event: None, turn: Turn) -> dict[str, int]:
-    """Read something of the file, and count the workers by state."""
+    """Read from the database file, and count the workers by state."""
     await touch(turn.connection)
     return count_workers(turn)
 
 
 def _fill(states: Any, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return a count for every state, also for those that nothing is in."""
+    """Return a count for every state, also for those without any."""
     return {state.value: counts.get(state, 0) for state in states}
 
 

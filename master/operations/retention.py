@@ -1,4 +1,4 @@
-"""Old rows are removed, a portion a turn, by a clock that is to be believed."""
+"""Removes old rows, a portion per turn, while the wall clock is trusted."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from master.turn import Turn
 log = structlog.get_logger(__name__)
 
 LAST_LOOK = "retention_looked_at"
-"""The counter that says when the clocks were last looked at (Unix seconds)."""
+"""The counter that stores when the clocks were last compared (Unix seconds)."""
 
 
 FOLD_INTERVAL_S = 60.0
-"""How long what has been replaced, such as the code of a login that ended, may stay in the database's log."""
+"""Seconds that a replaced value, such as an ended login's code, may stay in the database's log."""
 
 
 def fold_log(event: None, turn: Turn) -> int:
-    """Let the database's log be emptied, now that nobody writes."""
+    """Have the database's log emptied after this turn, while no write is under way."""
     turn.folds_log = True
     return 0
 
 
 async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
-    """Remove login sessions and notifications older than the settings allow; return how many of each.
+    """Remove login sessions and notifications past their retention; return how many of each.
 
-    Who held accounts long ago, and workers and devices that have not come for long, are forgotten in turns after it.
-    What is more than a portion has the next turns; `event` is what earlier ones have removed. What an active device is
-    still owed is kept for twice as long. Nothing is removed by a clock that is in doubt.
+    Turns after it remove former owners of long ago, and workers and devices unseen for long. Beyond
+    a portion, the next turns continue; `event` is what earlier ones have removed. Notifications
+    still owed to an active device are kept for twice as long. Nothing is removed by a distrusted
+    clock.
     """
     removed = event or {"login_sessions": 0, "notifications": 0}
     if not (await _look_at_clocks(turn)).is_trusted:
@@ -74,7 +75,7 @@ async def _remove_notifications(turn: Turn) -> int:
 
 
 async def _look_at_clocks(turn: Turn) -> Trust:
-    """Judge the wall clock, note when that was, and raise an alarm if it has moved by itself."""
+    """Judge the wall clock, store when that was, and raise an alarm if the clock has stepped."""
     memory, before = turn.draft.memory, turn.draft.memory.trust
     last_look = await read_counter(turn.connection, LAST_LOOK) if before is None else None
     trust = look_at_clocks(before, last_look, turn.now, turn.monotonic)
@@ -83,8 +84,9 @@ async def _look_at_clocks(turn: Turn) -> Trust:
         log.error("clock_stepped", seconds=trust.stepped_s)
         raise_alarm(
             turn,
-            f"Master's clock says {datetime.fromtimestamp(turn.at, UTC):%Y-%m-%d %H:%M} UTC, {trust.stepped_s} s from "
-            "what was expected: set it if it is wrong. No old rows are removed for a day.",
+            f"Master's clock reads {datetime.fromtimestamp(turn.at, UTC):%Y-%m-%d %H:%M} UTC, "
+            f"{trust.stepped_s} s off the expected time: set it if it is wrong. "
+            "No old rows are removed for a day.",
             {"stepped_s": trust.stepped_s},
         )
 

@@ -1,4 +1,4 @@
-"""Due accounts are handed out again and again, worker by worker."""
+"""Hands out due accounts again and again, worker by worker."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from master.turn import PORTION, Turn
 
 
 def hand_out_due(event: str | None, turn: Turn) -> int:
-    """Hand out every account whose interval has passed to its worker, if that is connected; return how many.
+    """Hand out every account whose interval has passed to its connected worker; return how many.
 
-    It takes a turn like any change of hands, so that no account is announced to a worker that has just lost it. Of many
-    accounts a portion is handed out; the next turn goes on behind the worker `event`.
+    This is a turn, like any change of owners, so that no account is sent to a worker that has just
+    lost it. About a portion is handed out; the next turn continues after the worker `event`.
     """
     handed = 0
     for worker in _list_present(turn, event or ""):
@@ -26,10 +26,10 @@ def hand_out_due(event: str | None, turn: Turn) -> int:
 
 
 def _list_present(turn: Turn, after: str) -> list[Worker]:
-    """Return the connected workers with a live socket, by id, behind one of them."""
+    """Return the connected workers with a live socket, by id, after the id `after`."""
     seats = turn.sessions.seats
     connected = [one for one in turn.draft.list_connected() if one.id > after]
-    # one that registers in this very group has no seat yet, and gets everything as its answer
+    # a worker registering in this batch has no seat yet; its answer includes its accounts
     present = [
         one for one in connected if (seat := seats.get(one.id)) is not None and seat.sid is not None
     ]

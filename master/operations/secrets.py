@@ -1,4 +1,4 @@
-"""Stored secrets that do not open are said of their accounts, and no longer said once they open again."""
+"""Marks accounts whose stored secrets cannot be decrypted, until they can be again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ UNREADABLE = LoginStatus.CREDENTIALS_UNREADABLE
 
 
 async def find_unreadable(event: None, turn: Turn) -> set[str]:
-    """Look at every stored secret, and return the accounts to be looked at again in a turn (`mark_unreadable`).
+    """Check every stored secret; return the accounts to check again in a turn.
 
-    It takes longer than a start, and is done beside it.
+    `mark_unreadable` is that turn. This check takes longer than a start, so it runs beside it.
     """
     found = await find_unreadable_accounts(turn.connection)
     proxies = await find_unreadable_proxies(turn.connection)
@@ -31,10 +31,10 @@ async def find_unreadable(event: None, turn: Turn) -> set[str]:
 
 
 def mark_unreadable(event: set[str], turn: Turn) -> int:
-    """Let login statuses say whose secrets do not open, and no longer say it of those that open again.
+    """Set the login status of accounts whose secrets cannot be decrypted, or can be again.
 
-    An account that is being logged in keeps its status: it will have new ones, or be looked at when that ends. Returns
-    how many of a portion do not open; the rest has the next turns.
+    An account with an open login keeps its status: it gets new secrets, or is checked when the
+    login ends. Returns how many of a portion cannot be decrypted; later turns check the rest.
     """
     names = sorted(event)
     if left := names[PORTION:]:

@@ -1,4 +1,4 @@
-"""Workers fall silent: who is given up when, and when it is more likely our own fault."""
+"""Gives up silent workers, unless the silence is more likely Master's own fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN_WORKERS = 20
 
 
 class Holdings(Protocol):
-    """What a draft, and the farm, know of who holds what."""
+    """The tables, of a draft or of the farm, that tell what each worker owns."""
 
     @property
     def workers(self) -> Table[Worker]:
@@ -38,12 +38,12 @@ class Holdings(Protocol):
 
 
 def find_silent_workers(memory: Memory, monotonic: float, timeout_s: float) -> list[str]:
-    """Return the workers that a sweep should give up now, as committed."""
+    """Return the workers that a sweep should give up now, by the committed farm."""
     return liveness.find_silent(memory.find_heard(), monotonic, timeout_s)
 
 
 def find_heard(draft: Draft) -> list[tuple[str, float]]:
-    """Return (worker id, monotonic second last heard) of every worker that is not offline in this draft."""
+    """Return (worker id, monotonic second last heard) of every worker not offline in the draft."""
     return [
         (worker_id, seat.heard)
         for worker_id, seat in draft.memory.sessions.seats.items()
@@ -53,14 +53,14 @@ def find_heard(draft: Draft) -> list[tuple[str, float]]:
 
 
 def find_silent(turn: Turn) -> list[str]:
-    """Return the workers that are silent for longer than the timeout, as this turn sees them."""
+    """Return the workers silent for longer than the timeout, by this turn's draft."""
     return liveness.find_silent(
         find_heard(turn.draft), turn.monotonic, turn.settings.heartbeat_timeout_s
     )
 
 
 def holds_something(tables: Holdings, worker_id: str) -> bool:
-    """Tell whether a worker has accounts or an open login: whether anything is lost with it."""
+    """Tell whether a worker has accounts or an open login, so that losing it loses something."""
     worker = tables.workers.get(worker_id)
     if worker is not None and worker.assigned_accounts > 0:
         return True
@@ -68,10 +68,10 @@ def holds_something(tables: Holdings, worker_id: str) -> bool:
 
 
 def give_up_silent(event: None, turn: Turn) -> int:
-    """Give up every worker silent for longer than the timeout and place its accounts elsewhere, in one turn.
+    """Give up the workers silent for longer than the timeout, and reassign their accounts.
 
-    Where it is more likely us than them, nothing is revoked until one further timeout has passed; who is still silent
-    then is given up after all.
+    All of it is one turn. If the silence is more likely Master's fault, nothing is revoked for one
+    further timeout; workers still silent then are given up.
     """
     silent = choose_judged(turn, find_silent(turn))
     if silent and is_braked(turn, silent):
@@ -80,9 +80,9 @@ def give_up_silent(event: None, turn: Turn) -> int:
 
 
 def give_up_some(turn: Turn, silent: list[str]) -> int:
-    """Give these workers up, whichever look found them, a portion of accounts at a time.
+    """Give these workers up, a portion of accounts per turn; return how many.
 
-    Each that holds something counts for the brake.
+    The sweep or the audit found them. Each with accounts or an open login counts for the brake.
     """
     now, timeout_s = turn.monotonic, turn.settings.heartbeat_timeout_s
     lost, weight = [], 0
@@ -104,15 +104,16 @@ def give_up_some(turn: Turn, silent: list[str]) -> int:
 
 
 def choose_judged(turn: Turn, silent: list[str]) -> list[str]:
-    """Return those that are judged first, and together.
+    """Return the silent workers to judge first, and together.
 
-    They are those whom no brake holds any more; else those that a brake whose time is over was put on for; else all.
+    These are the workers that no brake protects any more; else those that an expired brake was put
+    on for; else all.
     """
     return find_unheld(turn, silent) or find_waited_for(turn, silent) or silent
 
 
 def find_unheld(turn: Turn, silent: list[str]) -> list[str]:
-    """Return those whom no brake holds any more, whatever has put it on."""
+    """Return the silent workers that no brake protects any more, whatever put it on."""
     return _find_unheld(turn.sessions, silent, turn.monotonic, turn.settings.heartbeat_timeout_s)
 
 
@@ -126,9 +127,9 @@ def _find_unheld(sessions: Sessions, silent: list[str], now: float, timeout_s: f
 
 
 def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
-    """Return those that a brake whose time is over was put on for: silent for too long then, and ever since.
+    """Return the workers that an expired brake was put on for, and silent ever since.
 
-    The others fell silent while it was on: whether that is their fault has yet to be judged.
+    The others fell silent while it was on; whether that is their fault is still to be judged.
     """
     watch, seats = turn.draft.watch, turn.sessions.seats
     if watch.brake_until is None or turn.monotonic < watch.brake_until:
@@ -139,9 +140,11 @@ def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the silence of some workers is taken for: theirs, or ours (`held`), and whether the brake `begins` now.
+    """The verdict on the silence of some workers.
 
-    `lost` of `total` workers that hold something fell silent within a timeout.
+    `held`: the brake protects them, as the fault is more likely Master's. `begins`: the brake is to
+    be put on now. `lost` of `total` workers with accounts or an open login fell silent within a
+    timeout.
     """
 
     held: bool
@@ -152,9 +155,10 @@ class Judgement:
 
 
 def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
-    """Judge whether the brake holds these workers' accounts; `silent` are judged together (`choose_judged`).
+    """Judge whether the brake protects the accounts of these workers.
 
-    No brake is put on for those alone that hold nothing; after a stall they are left in peace like the others.
+    `silent` are judged together (`choose_judged`). Workers without accounts and open logins alone
+    put on no brake; after a stall they are spared like the others.
     """
     watch, now, timeout_s = turn.draft.watch, turn.monotonic, turn.settings.heartbeat_timeout_s
     stalls, seats = turn.sessions.list_stalls(now), turn.sessions.seats
@@ -171,13 +175,13 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
             if now < watch.brake_until or find_waited_for(turn, silent):
                 return Judgement(now < watch.brake_until, False, stalled, lost, total)
         elif any(seats[name].heard < stalled_at for name in silent if name in holding):
-            stalled = True  # while the brake was on nobody could be heard: it must begin anew
+            stalled = True  # no worker could be heard during the brake: it must restart
     begins = losing > 0 and liveness.is_more_likely_us(lost, total, stalled)
     return Judgement(begins or stalled, begins, stalled, lost, total)
 
 
 def is_braked(turn: Turn, silent: list[str]) -> bool:
-    """Tell whether the brake holds these workers' accounts; put it on, with an alarm, where it must be."""
+    """Tell whether the brake protects these workers' accounts; put it on, with an alarm, if due."""
     now, timeout_s = turn.monotonic, turn.settings.heartbeat_timeout_s
     judged = judge_silence(turn, silent)
     if not judged.begins:
@@ -206,7 +210,7 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
 
 
 def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
-    """Tell whether a sweep should look at who is silent: the brake is not on, or does not hold somebody any more."""
+    """Tell whether a sweep should judge silence: a worker is silent, and no brake protects it."""
     release_brake(memory, monotonic, timeout_s)
     silent, brake_until = (
         find_silent_workers(memory, monotonic, timeout_s),
@@ -218,7 +222,7 @@ def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
 
 
 def release_brake(memory: Memory, monotonic: float, timeout_s: float) -> None:
-    """Take the brake off once nobody is silent any more, or what it held has been given up."""
+    """Release the brake once no worker is silent any more, or all of them have been given up."""
     watch: Watch = memory.watch
     if watch.brake_until is not None and not find_silent_workers(memory, monotonic, timeout_s):
         memory.watch = replace(watch, brake_until=None)

@@ -1,7 +1,7 @@
-"""One worker id on two hosts: whoever comes from elsewhere while the other may still act is a new owner.
+"""One worker id on two hosts: a process from another address becomes a new owner.
 
-What says on the wire which process a worker is: the address that its socket comes from, and the host and port that it
-registers with. The same of all three is the same worker, whose connection was cut; it waits for nothing.
+A process is identified by the address of its socket and by the host and port that it registers. If
+all three are the same, it is the same worker after a lost connection and waits for nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ log = structlog.get_logger(__name__)
 
 MINUTE_S = 60.0
 MOST_TAKEOVERS = 5
-"""Live sockets of one worker that others may replace within a minute; more is two processes that contend for it."""
+"""Replacements of a worker's live socket allowed in a minute; more means two processes contend."""
 
 ELSEWHERE = "\x1f"
-"""Follows a worker's id where its former process is meant; no id has a control character."""
+"""Suffix of a worker id for the worker's former process; no id contains a control character."""
 
 
 def is_elsewhere(turn: Turn, worker: Worker, host: str, port: int) -> bool:
-    """Tell whether a worker comes from another place than the process that may still act on what it holds.
+    """Tell whether a worker comes from elsewhere while its former process may still act.
 
-    Who is offline has said goodbye or was silent for so long that it has stopped by itself.
+    An offline worker has said goodbye, or was silent for so long that it has stopped by itself.
     """
     if worker.status is WorkerStatus.OFFLINE or turn.draft.speaker_of(turn.caller.sid) == worker.id:
         return False
@@ -34,9 +34,9 @@ def is_elsewhere(turn: Turn, worker: Worker, host: str, port: int) -> bool:
 
 
 def _comes_from_elsewhere(turn: Turn, worker_id: str) -> bool:
-    """Tell whether the caller's address is another than that of the socket that spoke last; False if that is unknown.
+    """Tell whether the caller's address differs from that of the worker's last socket.
 
-    After a start of Master's it is: everybody waits then.
+    False if that address is unknown, as after a start of Master: all owners wait then.
     """
     sessions = turn.sessions
     older, seat = turn.draft.socket_of(worker_id), sessions.seats.get(worker_id)
@@ -45,7 +45,10 @@ def _comes_from_elsewhere(turn: Turn, worker_id: str) -> bool:
 
 
 def change_hands(turn: Turn, worker: Worker) -> None:
-    """Give what a worker holds to its new process: in a new epoch, and only after the former one must have stopped."""
+    """Hand a worker's accounts over to its new process, in a new epoch.
+
+    The new process may act on them only once the former one must have stopped.
+    """
     draft, held = turn.draft, turn.draft.held_by(worker.id)
     older = draft.socket_of(worker.id)
     log.warning(
@@ -62,7 +65,7 @@ def change_hands(turn: Turn, worker: Worker) -> None:
 
 
 def note_takeover(turn: Turn, worker_id: str) -> None:
-    """Count that a worker's live socket is replaced by another; where that goes on and on, say so to everybody."""
+    """Count the replacement of a worker's live socket; raise an alarm if this goes on."""
     sessions, now = turn.sessions, turn.monotonic
     lately = 1 + sum(name == worker_id and now - at < MINUTE_S for at, name in sessions.takeovers)
     turn.after_commit(lambda: sessions.note_takeover(worker_id, now))
@@ -73,7 +76,8 @@ def note_takeover(turn: Turn, worker_id: str) -> None:
     turn.after_commit(lambda: sessions.note_contest(now))
     raise_alarm(
         turn,
-        f"Worker {worker_id} has taken its own place {lately} times within a minute: two processes use its id.",
+        f"The socket of worker {worker_id} was replaced {lately} times within a minute: "
+        "two processes use its id.",
         {"worker_id": worker_id, "takeovers": lately},
     )
     log.warning("worker_contested", worker=worker_id, takeovers=lately)

@@ -1,6 +1,6 @@
-"""How much a worker is told of accounts at once: what its reader takes, and what a group of turns may hold in memory.
+"""How many bytes of accounts a worker is sent at once, limited by its reader and by memory.
 
-What does not fit stays untold (sessions.py) and follows, portion by portion, as the reader takes what was sent.
+The other accounts stay untold (sessions.py) and follow in portions as the worker reads.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from master.sessions import TAKEN_BYTES
 from master.turn import Turn
 
 PORTION_BYTES = 256 * 1024
-"""What may wait for one worker, about, when it is told of accounts; one larger account is told alone."""
+"""About how many bytes of accounts may be queued for one worker; a larger one is sent alone."""
 
 GROUP_BYTES = 8 * 1024 * 1024
-"""What all workers together are told in one group: their secrets are in memory at the same time."""
+"""Most bytes of accounts sent to all workers in one batch: their secrets are in memory together."""
 
 AHEAD_BYTES = 4 * 1024 * 1024
-"""Whoever is still to be told of so much is given nothing more: nobody would watch it meanwhile."""
+"""A worker with this many untold bytes is assigned no more: it could not watch them meanwhile."""
 
 PLAIN_BYTES = 500
-"""What the plain columns of an account take on the wire, about."""
+"""About how many bytes the plain columns of an account need on the wire."""
 
 ANSWER_ACCOUNTS = 1_000
-"""What a registration is answered with at most, however small they are."""
+"""Most accounts in the answer to a registration, however small they are."""
 
 ANSWERS = 2
-"""A registration is answered twice: acknowledged, and by its named reply."""
+"""A registration is answered twice: by its acknowledgement and by its named reply."""
 
 
 def measure_account(account: Account) -> int:
-    """Return about how many bytes it takes to tell a worker of an account."""
+    """Return about how many bytes an account needs on the wire to its worker."""
     shown = measure(account.user_info) if account.user_info else 0
     return PLAIN_BYTES + account.stored_bytes + shown
 
 
 def measure_accounts(accounts: Sequence[Account]) -> dict[str, int]:
-    """Return about how many bytes it takes to tell a worker of each of these accounts."""
+    """Return about how many bytes each of these accounts needs on the wire, by account id."""
     return {account.id: measure_account(account) for account in accounts}
 
 
 def choose_answer(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> list[Account]:
-    """Return those of a worker's accounts that its registration is answered with, counted as told."""
+    """Return the accounts that a registration is answered with, and count them as sent."""
     room = _find_room(turn, worker_id) // ANSWERS
     chosen: list[Account] = []
     for account in accounts:
@@ -57,11 +57,11 @@ def choose_answer(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> li
 
 
 def choose_told(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> Sequence[Account]:
-    """Return the first of these accounts, as many as a worker can be told of now, counted as told."""
+    """Return the first of these accounts that a worker can be sent now; count them as sent."""
     sizes = [measure_account(account) for account in accounts]
     room = _find_room(turn, worker_id)
     if accounts and _is_idle(turn, worker_id) and turn.draft.told_bytes < GROUP_BYTES // 2:
-        room = max(room, sizes[0])  # however large the first is, it is told alone
+        room = max(room, sizes[0])  # a first account of any size is sent, alone
     count = 0
     for size in sizes:
         if size > room:
@@ -73,7 +73,7 @@ def choose_told(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> Sequ
 
 
 def find_ahead(turn: Turn, workers: Iterable[Worker]) -> Ahead:
-    """Return how many bytes of accounts these workers may be given before they are told of those that they have."""
+    """Return how many bytes of accounts these workers may be assigned before they are sent."""
     left, untold = {}, turn.sessions.untold
     for worker in workers:
         size = turn.draft.measure_told(worker.id) + (
@@ -92,13 +92,13 @@ def _find_room(turn: Turn, worker_id: str) -> int:
 
 
 def _is_idle(turn: Turn, worker_id: str) -> bool:
-    """Tell whether a worker's reader has taken nearly all that it was sent, and this group tells it nothing yet."""
+    """Tell whether a worker has read nearly all it was sent and this batch sends it nothing."""
     return _measure_waiting(turn, worker_id) <= TAKEN_BYTES and not turn.draft.measure_told(
         worker_id
     )
 
 
 def _measure_waiting(turn: Turn, worker_id: str) -> int:
-    """Return how many bytes wait for the socket that speaks for a worker from this turn on."""
+    """Return how many bytes are queued for the socket that speaks for a worker in this turn."""
     sid = turn.draft.socket_of(worker_id)
     return turn.sessions.outlets.measure_waiting(sid) if sid is not None else 0

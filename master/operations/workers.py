@@ -1,4 +1,4 @@
-"""Workers come, live, leave and return."""
+"""Workers register, send heartbeats, disconnect, leave and return."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ from master.turn import Caller, HandOut, Turn, worker_address
 log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL_S = 5
-"""Seconds between two batches of heartbeats; a crash loses no more than one batch."""
+"""Seconds between two writes of heartbeats; a crash loses at most those since the last write."""
 
 
 def register_worker(event: Register, turn: Turn) -> JsonObject:
-    """Register a worker and give it free accounts that fit; `worker:registered` answers.
+    """Register a worker and assign it waiting accounts that fit; `worker:registered` answers.
 
-    Again on the same socket means reload: what it holds stays as it is. The newest socket of a worker wins.
+    A repeated registration on the same socket is a reload: the worker keeps its accounts. The
+    newest socket of a worker wins.
     """
     _require_live_socket(turn)
     draft = turn.draft
@@ -101,9 +102,9 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
 def _answer_registration(
     turn: Turn, event: Register, held: Sequence[Account], given: Sequence[Account]
 ) -> Registered:
-    """Answer a registration with as many of the worker's accounts as are soon read; the others are told later.
+    """Answer a registration with as many accounts as the worker reads soon; the rest follow later.
 
-    What it is given by this very turn is told by an event of its own in any case.
+    Accounts assigned by this turn are also sent in an event of their own.
     """
     worker_id = event.worker_id
     first = choose_answer(turn, worker_id, held)
@@ -131,15 +132,16 @@ def _answer_registration(
 
 
 def _require_live_socket(turn: Turn) -> None:
-    """Refuse a socket that has closed while its event waited. Errors: NotRegistered."""
+    """Refuse an event whose socket closed while the event was queued. Errors: NotRegistered."""
     if turn.caller.sid is None or turn.caller.sid not in turn.sessions.worker_sockets:
         raise NotRegistered("This socket has closed.")
 
 
 def _bind_socket(turn: Turn, worker_id: str) -> None:
-    """Let the caller's socket speak for a worker, hang up an older one; a former worker of this socket has none now.
+    """Let the caller's socket speak for a worker and close the worker's older socket.
 
-    It is a sign of life at once: a sweep of this very group must not give the worker up.
+    Another worker for which this socket spoke before has no socket then. The binding counts as a
+    sign of life at once: a sweep of the same batch must not give the worker up.
     """
     sid, draft = turn.caller.sid, turn.draft
     assert sid is not None, "only a live socket is bound"
@@ -156,18 +158,20 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
 
 
 def _tell_losses(turn: Turn, worker_id: str) -> None:
-    """Tell a worker what was taken from it while nobody could; what this turn gives back is no loss."""
+    """Tell a worker of accounts lost while unreachable, except those that this turn gives back."""
     if lost := turn.draft.owed_to(worker_id):
         turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), "reassigned"))
         turn.draft.owed[worker_id] = set()
 
 
 def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:
-    """Note a worker's sign of life; the answer's `accountIds` are what the worker owns.
+    """Record a worker's sign of life; the answer's `accountIds` are the accounts that it owns.
 
-    It is answered from the farm. What was sent is not decoded: to name the worker that the socket speaks for is enough.
-    Returns None where the worker must first be taken in again, and while a group is being committed that changes the
-    worker or what it holds: what is committed may not be true any more. It is answered after that.
+    The farm supplies the answer. The payload is not decoded: naming the worker that the socket
+    speaks for is enough.
+    Returns None if a turn must readmit the worker first, and while a batch under way changes the
+    worker or its accounts: the committed state may be outdated then, and the answer follows the
+    commit.
     """
     seat = memory.sessions.find_seat(caller.sid)
     if seat is None or not isinstance(sent, dict) or find_worker_id(sent) != seat.worker_id:
@@ -178,9 +182,8 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
     pending = memory.is_pending(seat.worker_id)
     if pending and memory.is_being_lost(seat.worker_id):
         return None
-    if (
-        monotonic >= seat.heard
-    ):  # one that waited behind others was noted when it came, and newer ones may have come
+    # a queued heartbeat was recorded on arrival, and newer ones may have arrived since
+    if monotonic >= seat.heard:
         seat.heard, seat.heard_at = monotonic, int(now)
         memory.sessions.unwritten[seat.worker_id] = seat.heard_at
         if (stats := sent.get("stats")) is not None:
@@ -194,7 +197,8 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
 def _require_speaker(turn: Turn, worker_id: str) -> bool:
     """Tell whether the caller's socket speaks for this worker; False if it speaks for none yet.
 
-    Errors: NotYours if it speaks for another; NotRegistered if a newer socket, even in this very group, speaks for it.
+    Errors: NotYours if it speaks for another worker; NotRegistered if a newer socket, even one
+    bound in this batch, speaks for this worker.
     """
     speaks_for = turn.draft.speaker_of(turn.caller.sid)
     if speaks_for is not None:
@@ -207,7 +211,7 @@ def _require_speaker(turn: Turn, worker_id: str) -> bool:
 
 
 def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
-    """Take a known worker in again by its heartbeat, after a lost connection or a silence."""
+    """Readmit a known worker by its heartbeat after a lost connection or a silence."""
     draft = turn.draft
     worker = draft.workers.get(event.worker_id)
     if worker is None:
@@ -226,7 +230,7 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         _bind_socket(turn, worker.id)
         _tell_losses(turn, worker.id)
     held = draft.held_by(worker.id)
-    if returns and held:  # whatever was handed out or changed while it was away was told to nobody
+    if returns and held:  # hand-outs and changes during its absence did not reach it
         hand_out(turn, {worker.id: held})
     if not was_bound:
         tell_pending_logins(turn, worker.id)
@@ -240,7 +244,7 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
 
 
 def note_disconnect(event: str, turn: Turn) -> None:
-    """Note that the worker `event` has lost its socket; its accounts stay, it may return."""
+    """Record that the worker `event` lost its socket; it keeps its accounts, as it may return."""
     worker = turn.draft.workers.get(event)
     if (
         worker is None
@@ -254,7 +258,7 @@ def note_disconnect(event: str, turn: Turn) -> None:
 
 
 def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
-    """Let a worker leave cleanly: it is offline and its accounts move at once."""
+    """Mark a leaving worker offline and move its accounts at once."""
     if not _require_speaker(turn, event.worker_id):
         raise NotRegistered
     freed = give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
@@ -262,9 +266,10 @@ def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
 
 
 def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
-    """Mark workers offline, end their logins, revoke and re-place their accounts; return how many lost their worker.
+    """Mark workers offline, end their logins, revoke and reassign their accounts.
 
-    All of them are offline before anything is placed: nothing goes to a worker that the same turn gives up.
+    Returns how many accounts lost their worker. All these workers are offline before any account is
+    assigned, so no account goes to a worker that the same turn gives up.
     """
     draft = turn.draft
     names = list(worker_ids)
@@ -285,7 +290,7 @@ def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool)
 
 
 def write_heartbeats(event: None, turn: Turn) -> int:
-    """Store the signs of life since the last batch."""
+    """Store the signs of life received since the last write; return how many."""
     heard = dict(turn.sessions.unwritten)
     turn.draft.signs.update(heard)
     turn.after_commit(lambda: turn.sessions.forget_written(heard))
@@ -293,7 +298,7 @@ def write_heartbeats(event: None, turn: Turn) -> int:
 
 
 def wake_up(event: None, turn: Turn) -> JsonObject:
-    """Note at a start that nobody is connected; return how much memory holds."""
+    """Mark connected workers disconnected at startup; return counts of what memory holds."""
     draft = turn.draft
     for worker in draft.list_connected():
         draft.workers.put(change(worker, status=WorkerStatus.DISCONNECTED, updated_at=turn.at))
@@ -310,7 +315,7 @@ def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
 
 
 def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
-    """Show one worker with its accounts, the first 500."""
+    """Return one worker with its first 500 accounts."""
     worker = turn.draft.workers.get(event.id)
     if worker is None:
         raise UnknownWorker
@@ -319,7 +324,7 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
-    """Show a worker with its last sign of life and how it feels."""
+    """Return a worker with its last sign of life and the `stats` it reported."""
     seat = turn.sessions.seats.get(worker.id)
     shown = show_row(worker, seat.heard_at if seat is not None else None)
     return {**shown, "stats": read_stats(seat.stats) if seat is not None else {}}

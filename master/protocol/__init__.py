@@ -1,1 +1,1 @@
-"""What travels: payload types of every event and route, their limits, and their encoding."""
+"""Payload types of every event and route, with their limits and encoding."""

@@ -1,4 +1,4 @@
-"""The /admin namespace: what administrators ask and what they are told; nothing here may carry a secret."""
+"""The /admin namespace: requests of administrators and events to them; none may carry a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from master.protocol.wire import Id, Outbound, Payload
 
 
 class Auth(Payload):
-    """An administrator says who they are."""
+    """An administrator authenticates."""
 
     token: Annotated[str, Field(max_length=4_096)] | None = Field(default=None, repr=False)
     userId: Id | None = None  # noqa: N815 - the field's spelling
@@ -48,7 +48,7 @@ class StatusResponse(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class AuthSuccess(Outbound):
-    """The administrator is known."""
+    """The administrator is authenticated."""
 
     event: ClassVar[str] = "admin:auth:success"
     userId: str  # noqa: N815
@@ -65,7 +65,7 @@ class AuthFailed(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class LoginStarted(Outbound):
-    """The login was handed to the worker."""
+    """The login was sent to the worker."""
 
     event: ClassVar[str] = "admin:login:start:ack"
     account_id: str
@@ -78,7 +78,7 @@ class LoginStarted(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class AdminError(Outbound):
-    """Something was refused: `error` is the code, `message` says it in words."""
+    """A request was refused: `error` is the code, `message` explains it."""
 
     event: ClassVar[str] = "admin:error"
     error: str
@@ -87,7 +87,7 @@ class AdminError(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class UserInputRelayed(Outbound):
-    """What was typed went to the worker."""
+    """The typed input was sent to the worker."""
 
     event: ClassVar[str] = "admin:login:user_input:ack"
     session_id: str
@@ -105,7 +105,7 @@ class LoginList(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class QrCodeReady(Outbound):
-    """A code is ready to be scanned until `expires_at` (seconds)."""
+    """A QR code is ready to be scanned until `expires_at` (seconds)."""
 
     event: ClassVar[str] = "login:qrcode:ready"
     may_lack: ClassVar[frozenset[str]] = frozenset({"qr_code_url"})
@@ -118,7 +118,7 @@ class QrCodeReady(Outbound):
 
     @property
     def state_key(self) -> str | None:
-        """Return the login whose code this is: a further one replaces the code shown."""
+        """Return the key of the login: a newer code replaces an older one."""
         return f"code {self.session_id}"
 
 
@@ -148,7 +148,7 @@ class LoginFailed(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class QrCodeExpired(Outbound):
-    """The login's time is up."""
+    """The login's deadline has passed."""
 
     event: ClassVar[str] = "login:qrcode:expired"
     session_id: str
@@ -158,7 +158,7 @@ class QrCodeExpired(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class LoginStatusUpdate(Outbound):
-    """What the worker reported; of its own words those that docs/security.md names stand beside these fields."""
+    """A worker's login report; its own keys that docs/security.md lists become further fields."""
 
     event: ClassVar[str] = "login:status:update"
     beside: ClassVar[str] = "words"
@@ -171,7 +171,7 @@ class LoginStatusUpdate(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class NewNotification(Outbound):
-    """Something that people should know. `created_at` is seconds, `timestamp` milliseconds."""
+    """A notification. `created_at` is seconds, `timestamp` milliseconds."""
 
     event: ClassVar[str] = "notification:new"
     id: str
@@ -189,7 +189,7 @@ class NewNotification(Outbound):
 
     @property
     def delivery(self) -> str | None:
-        """Return the notification that this delivers."""
+        """Return the id of the notification that this event delivers."""
         return self.id
 
 
@@ -214,7 +214,7 @@ class WorkerChanged(Outbound):
 
     @property
     def state_key(self) -> str | None:
-        """Return the worker whose state this shows."""
+        """Return the key of the worker whose state this event carries."""
         return f"worker {self.id}"
 
 
@@ -243,13 +243,13 @@ class AccountChanged(Outbound):
 
     @property
     def state_key(self) -> str | None:
-        """Return the account whose state this shows."""
+        """Return the key of the account whose state this event carries."""
         return f"account {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationConfirmed(Outbound):
-    """A device has seen a notification."""
+    """A device has confirmed a notification."""
 
     event: ClassVar[str] = "notification:confirmed"
     notification_id: str
@@ -258,7 +258,7 @@ class NotificationConfirmed(Outbound):
 
 
 def show_account(account: Account) -> ShownAccount:
-    """Return an account as people may see it."""
+    """Return an account as people may read it."""
     return {
         "id": account.id,
         "platform": account.platform,
@@ -281,7 +281,10 @@ def show_account(account: Account) -> ShownAccount:
 
 
 def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
-    """Return a worker as people may see it; `last_heartbeat` is when it was last heard (Unix seconds)."""
+    """Return a worker as people may read it.
+
+    `last_heartbeat` is when the worker was last heard (Unix seconds).
+    """
     return {
         "id": worker.id,
         "host": worker.host,
@@ -300,7 +303,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
 
 
 def show_login(login: Login) -> ShownLogin:
-    """Return a login session without its QR code, which lets whoever scans it in."""
+    """Return a login session without its QR code, because scanning the code logs a person in."""
     return {
         "id": login.id,
         "session_id": login.id,
@@ -317,7 +320,7 @@ def show_login(login: Login) -> ShownLogin:
 
 
 def show_notification(notification: Notification) -> NewNotification:
-    """Return a notification as /admin, /client and HTTP carry it."""
+    """Return a notification as /admin, /client and HTTP send it."""
     return NewNotification(
         id=notification.id,
         notification_id=notification.id,
@@ -351,10 +354,11 @@ def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
 
 
 def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
-    """Return how a worker is run, as somebody of this scope may see it.
+    """Return a worker's process configuration as a caller with this scope may read it.
 
-    Values of the environment may be secrets: only their names are shown. So may arguments be: below `admin`, who alone
-    may set them, the names of options are shown.
+    Values of environment variables may be secrets, so only their names are included. Arguments
+    may be secrets too: below scope `admin`, which alone may set them, only option names are
+    included.
     """
     return {
         "id": config.worker_id,

@@ -1,4 +1,7 @@
-"""What HTTP shows, one type per noun: for the type checker and docs/protocol.md; nothing is checked at run time."""
+"""HTTP answer types, one per noun, for the type checker and docs/protocol.md.
+
+Nothing is checked at run time.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T_co]):
-    """A page of shown rows, and how many there are in all."""
+    """A page of rows, and the total number of rows."""
 
     rows: Sequence[T_co]
     total: int
@@ -40,7 +43,7 @@ class ShownAccount(TypedDict):
 
 
 class ShownWorker(TypedDict):
-    """A worker, with its last sign of life."""
+    """A worker; `last_heartbeat` is when it was last heard."""
 
     id: str
     host: str
@@ -58,19 +61,19 @@ class ShownWorker(TypedDict):
 
 
 class ShownLiveWorker(ShownWorker):
-    """A worker, with its last sign of life and how it feels."""
+    """A worker, with the figures of its last heartbeat as `stats`."""
 
     stats: dict[str, Any]
 
 
 class ShownWorkerWithAccounts(ShownLiveWorker):
-    """A worker, with the first of its accounts."""
+    """A worker, with the first of its accounts and the figures of its last heartbeat."""
 
     accounts: list[ShownAccount]
 
 
 class ShownAccountStatus(ShownAccount):
-    """An account, with what its worker and its messages tell of it."""
+    """An account, with its worker and the statistics of its messages."""
 
     worker: ShownLiveWorker | None
     runtime_stats: dict[str, int | None]
@@ -108,7 +111,7 @@ class ShownProxy(TypedDict):
 
 
 class ShownConfig(TypedDict):
-    """How a worker is run: of its environment the names. `id` and `worker_id` are the same."""
+    """A worker's process: `env` has names only. `id` and `worker_id` are the same."""
 
     id: str
     worker_id: str
@@ -158,7 +161,7 @@ class ShownDirectMessage(TypedDict):
 
 
 class ShownReach(TypedDict):
-    """Whether a proxy led to its target."""
+    """Whether a proxy reached its target."""
 
     reachable: bool
     latency_ms: float
@@ -166,13 +169,13 @@ class ShownReach(TypedDict):
 
 
 class ShownTrial(ShownReach, total=False):
-    """Whether a proxy led to its target; `error` says why it did not."""
+    """Whether a proxy reached its target; if not, `error` gives the reason."""
 
     error: str
 
 
 class ShownNotification(TypedDict):
-    """What people are told; `id` and `notification_id` are the same. `timestamp` is milliseconds."""
+    """A notification; `id` and `notification_id` are the same. `timestamp` is milliseconds."""
 
     id: str
     notification_id: str
@@ -191,7 +194,7 @@ class ShownNotification(TypedDict):
 
 
 class StartedLogin(TypedDict):
-    """A login that was handed to its worker. `timestamp` is milliseconds."""
+    """A login that was sent to its worker. `timestamp` is milliseconds."""
 
     account_id: str
     worker_id: str
@@ -202,7 +205,7 @@ class StartedLogin(TypedDict):
 
 
 class ShownProcess(TypedDict):
-    """A worker's process; a negative `exit_code` is a signal."""
+    """A worker's process; a negative `exit_code` is the number of a signal."""
 
     worker_id: str
     state: str
@@ -235,7 +238,7 @@ class ShownCounts(TypedDict):
 
 
 class ShownVitals(TypedDict):
-    """What the process knows of itself."""
+    """Version, start and uptime of Master."""
 
     version: str
     started_at: int

@@ -1,7 +1,8 @@
-"""How large what peers report may be once it is kept, field by field, and how what is larger is cut.
+"""Size budgets of the fields that peers report, and how larger values are cut.
 
-A fact is kept whatever its size: a text is cut, of an object or a list the largest members are left out, and what makes
-no sense in part is left out whole. What was done to which field is noted, for the acknowledgement and the log.
+A fact is kept whatever its size: a text is cut, an object or a list loses its largest members, and
+a value that makes no sense in part is left out whole. Each cut is noted with its field, for the
+acknowledgement and the log.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from pydantic_core import CoreSchema, core_schema
 
 KIB = 1024
 METADATA_BYTES = 16 * KIB
-"""A worker's `metadata`."""
+"""Budget of a worker's `metadata`."""
 
 USER_INFO_BYTES = 64 * KIB
-"""An account's `user_info`."""
+"""Budget of an account's `user_info`."""
 
 COOKIES_BYTES = 4 * KIB * KIB
-"""An account's cookies, whole browser states included."""
+"""Budget of an account's cookies; a whole browser state fits."""
 
 FINGERPRINT_BYTES = 256 * KIB
-"""An account's `fingerprint`."""
+"""Budget of an account's `fingerprint`."""
 
 MOST_NOTES = 50
-"""So many notes of one event are told."""
+"""Limit of notes per event."""
 
 ODD = b"null"
 
@@ -37,7 +38,10 @@ V = TypeVar("V", bound=dict[Any, Any] | list[Any])
 
 
 def measure(value: Any) -> int:
-    """Return how many bytes a value takes as JSON; what JSON cannot write is small, and is refused elsewhere."""
+    """Return a value's size as JSON, in bytes.
+
+    A value that JSON cannot write counts as small; it is refused elsewhere.
+    """
     try:
         return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
     except (TypeError, RecursionError):
@@ -45,7 +49,7 @@ def measure(value: Any) -> int:
 
 
 def note(info: ValidationInfo, message: str) -> None:
-    """Note what was done to the field that is being read, where somebody wants to know."""
+    """Note a cut of the field being decoded, if the decoding collects notes."""
     notes = info.context["notes"] if info.context else None
     if notes is not None and len(notes) < MOST_NOTES:
         notes.append({"field": info.field_name, "message": message})
@@ -53,7 +57,7 @@ def note(info: ValidationInfo, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Makes a field that is too large fit, before it is read; `limit` is what documents say of it."""
+    """Makes an oversized field fit before validation; `limit` describes this in documents."""
 
     fit: Callable[[Any, ValidationInfo], Any]
     limit: str
@@ -61,7 +65,7 @@ class Budget:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Read what fits."""
+        """Fit the value, then validate it."""
         return core_schema.with_info_before_validator_function(self.fit, handler(source))
 
     def __get_pydantic_json_schema__(
@@ -72,7 +76,7 @@ class Budget:
 
 
 def cut_text(most: int) -> Budget:
-    """Cut a text to so many characters."""
+    """Cut a text to `most` characters."""
 
     def fit(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str) or len(value) <= most:
@@ -84,7 +88,7 @@ def cut_text(most: int) -> Budget:
 
 
 def drop_text(most: int) -> Budget:
-    """Leave out a text of more characters: an id or an address is worth nothing in part."""
+    """Leave out a text of more than `most` characters: part of an id or of a URL is useless."""
 
     def fit(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str) or len(value) <= most:
@@ -96,7 +100,7 @@ def drop_text(most: int) -> Budget:
 
 
 def drop_large(most: int) -> Budget:
-    """Leave out a value of more bytes, whose parts belong together."""
+    """Leave out a value of more than `most` bytes whose parts belong together."""
 
     def fit(value: Any, info: ValidationInfo) -> Any:
         if value is None or (size := measure(value)) <= most:
@@ -108,7 +112,10 @@ def drop_large(most: int) -> Budget:
 
 
 def thin_out(most: int, members: int | None = None) -> Budget:
-    """Leave out the largest members of an object or a list until it fits, and what is past so many `members`."""
+    """Leave out the largest members of an object or a list until it fits in `most` bytes.
+
+    A list is first cut to `members` elements, if given.
+    """
 
     def fit(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, (dict, list)):
@@ -118,7 +125,8 @@ def thin_out(most: int, members: int | None = None) -> Budget:
         if len(kept) < len(value):
             note(
                 info,
-                f"{len(value) - len(kept):,} of {len(value):,} members left out: at most {_in_words(most)}",
+                f"{len(value) - len(kept):,} of {len(value):,} members left out: "
+                f"at most {_in_words(most)}",
             )
         return kept
 
@@ -126,7 +134,10 @@ def thin_out(most: int, members: int | None = None) -> Budget:
 
 
 def leave_out_largest(value: V, most: int) -> V:
-    """Return an object or a list that fits, without its largest members: a browser's small ones are what counts."""
+    """Return an object or a list without its largest members, so that it fits in `most` bytes.
+
+    In a browser's state the small members are the important ones.
+    """
     if measure(value) <= most:
         return value
     pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
@@ -138,7 +149,9 @@ def leave_out_largest(value: V, most: int) -> V:
             break
         kept.add(place)
     chosen: list[tuple[Any, Any]] = [pair for place, pair in enumerate(pairs) if place in kept]
-    return dict(chosen) if isinstance(value, dict) else [inner for _, inner in chosen]  # type: ignore[return-value]
+    return (  # type: ignore[return-value]
+        dict(chosen) if isinstance(value, dict) else [inner for _, inner in chosen]
+    )
 
 
 def _in_words(size: int) -> str:

@@ -1,4 +1,4 @@
-"""The /client namespace: people's devices, which take notifications and say what they have seen."""
+"""The /client namespace: people's devices, which receive and confirm notifications."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SYNC_LIMIT = 500
 
 
 class RegisterDevice(Payload):
-    """A device introduces itself."""
+    """A device registers."""
 
     device_id: Id
     device_type: Annotated[str, Field(max_length=64)] | None = None
@@ -22,14 +22,14 @@ class RegisterDevice(Payload):
 
 
 class DeviceHeartbeat(Payload):
-    """A device's sign of life."""
+    """A device's heartbeat."""
 
     client_id: Id | None = None
     timestamp: Milliseconds | None = None
 
 
 class ConfirmNotification(Payload):
-    """A device has shown a notification to a person."""
+    """A device confirms that it has displayed a notification to a person."""
 
     notification_id: Id = Field(validation_alias=AliasChoices("notification_id", "id"))
     client_id: Id | None = None
@@ -37,9 +37,10 @@ class ConfirmNotification(Payload):
 
 
 class SyncRequest(Payload):
-    """Ask for notifications: after a place in the sequence, since a time, or all; oldest first.
+    """Request notifications after a sequence number, since a time, or all; oldest first.
 
-    An `after_seq` that was never given is no place: the answer begins at what this device has not passed.
+    If `after_seq` was never assigned, the answer begins after the last sequence number that this
+    device has passed.
     """
 
     device_id: Id
@@ -51,9 +52,9 @@ class SyncRequest(Payload):
 
 @dataclass(frozen=True, slots=True)
 class DeviceRegistered(Outbound):
-    """The device is known; `owed` notifications follow, `last_seq` is the newest place in the sequence.
+    """The device is registered; `owed` notifications follow; `last_seq` is the newest `seq`.
 
-    They are 500 at the most; `has_more` says that there are others, which a sync gives.
+    At most 500 follow; `has_more` means that a sync returns further ones.
     """
 
     event: ClassVar[str] = "client:register:success"
@@ -76,9 +77,10 @@ class DeviceRefused(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class SyncResponse(Outbound):
-    """Notifications in the order of their `seq`; ask again with `after_seq: last_seq` for what follows.
+    """Notifications in order of `seq`; request the next page with `after_seq: last_seq`.
 
-    Nothing is counted: `total_count` is how many there are at least, with those of the pages before.
+    Master does not count the matching rows: `total_count` is a lower bound that includes the pages
+    before.
     """
 
     event: ClassVar[str] = "client:sync:response"

@@ -1,4 +1,4 @@
-"""What is asked over HTTP, one type per operation (`/api/v1`, protocol.md section 7)."""
+"""HTTP request types, one per operation (`/api/v1`, protocol.md section 7)."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ from master.secret import Secret
 PAGE_LIMIT = 500
 
 ROW_AS_READ = frozenset({"epoch", "updated_at"})
-"""What tells when a row was read that is sent back."""
+"""Fields of a row that a client sends back; they tell when it read the row."""
 
 
 class Nothing(HttpPayload):
-    """The route is asked nothing in particular."""
+    """The route has no parameters."""
 
 
 class ById(HttpPayload):
-    """The one thing that the path names."""
+    """One object, named by its id in the path."""
 
     id: PathId
 
 
 class Page(HttpPayload):
-    """A part of a list."""
+    """A page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
     offset: Annotated[int, Field(ge=0, le=2**53)] = 0
 
     def list_filters(self) -> dict[str, Any]:
-        """Return what the rows of the list must have: all fields but `limit` and `offset`, None for any value."""
+        """Return the list's filters, by column: all fields but `limit` and `offset`.
+
+        None stands for any value.
+        """
         return {
             name: getattr(self, name)
             for name in self.list_fields()
@@ -101,7 +104,7 @@ class NotificationsQuery(Page):
 
 
 class LogsQuery(ById):
-    """How much of a log to show."""
+    """How many lines of a log to return."""
 
     lines: Annotated[int, Field(ge=1, le=5_000)] = 200
 
@@ -110,12 +113,15 @@ Epoch = Annotated[int, Field(ge=0, le=2**53)]
 ReadAt = Annotated[
     int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)
 ]
-"""Unix seconds as answers show them; whatever else pages make of a row's times counts for nothing."""
+"""Unix seconds as in Master's answers; a time in another form, as web pages send it, is ignored."""
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
 
 
 class NewAccount(HttpPayload):
-    """An account to watch. `monitor_interval` is seconds. A given `assigned_worker_id` pins it to that worker."""
+    """An account to watch; `monitor_interval` is in seconds.
+
+    A given `assigned_worker_id` pins the account to that worker.
+    """
 
     platform: Platform
     account_name: Name
@@ -126,17 +132,18 @@ class NewAccount(HttpPayload):
 
 
 class AccountChange(ById):
-    """What to change of an account; absent fields stay. `assigned_worker_id: null` lets Master choose again.
+    """Changes to an account; absent fields keep their values.
 
-    `pinned_worker_id` says to which worker it is pinned, null to none; where it is now, it stays. `epoch` and
-    `updated_at` are those of the row as it was read: if the account has changed hands since, an `assigned_worker_id`
-    that would change where it is pinned is refused.
+    `assigned_worker_id: null` lets Master choose the worker again. `pinned_worker_id` pins the
+    account to a worker; null unpins it, and it stays with its present worker. `epoch` and
+    `updated_at` are those of the row as the client read it: if the account has changed hands since,
+    an `assigned_worker_id` that would change the pin is refused.
     """
 
     read_only: ClassVar[frozenset[str]] = frozenset(
         {
-            "id", "login_status", "user_info", "last_login_time", "cookies_valid_until", "has_credentials",
-            "platform_user_id", "created_at", "runtime_stats", "worker",
+            "id", "login_status", "user_info", "last_login_time", "cookies_valid_until",
+            "has_credentials", "platform_user_id", "created_at", "runtime_stats", "worker",
         }
     )  # fmt: skip
     platform: Platform | None = None
@@ -207,7 +214,7 @@ ProxyServer = Annotated[
 
 
 class NewProxy(HttpPayload):
-    """A way out to the network; `server` is host:port."""
+    """A proxy; `server` is host:port."""
 
     name: Name
     server: ProxyServer
@@ -218,7 +225,7 @@ class NewProxy(HttpPayload):
 
 
 class ProxyChange(ById):
-    """What to change of a proxy; absent fields stay."""
+    """Changes to a proxy; absent fields keep their values."""
 
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"id", "has_password", "password_unreadable", "created_at", "updated_at"}
@@ -232,7 +239,7 @@ class ProxyChange(ById):
 
 
 class ProxyTrial(ById):
-    """Where the proxy should lead to; host:port of a server of your own."""
+    """A trial of a proxy; `target` is host:port of a server of your own."""
 
     target: ProxyServer
     timeout_s: Annotated[float, Field(gt=0, le=30)] = 5
@@ -243,7 +250,7 @@ ArgText = Annotated[str, Field(max_length=4_096), StringConstraints(pattern=r"^[
 
 
 class ConfigFields(HttpPayload):
-    """How to run one worker as a child process; without `command` one simulated worker is run."""
+    """How to run one worker as a child process; without `command`, a simulated worker runs."""
 
     command: Annotated[ArgText, Field(min_length=1)] | None = None
     args: Annotated[list[ArgText], Field(max_length=128)] = Field(default=[])
@@ -261,6 +268,6 @@ class NewWorkerConfig(ConfigFields):
 
 
 class WorkerConfigChange(ConfigFields, ById):
-    """What to change of a worker's configuration; absent fields stay."""
+    """Changes to a worker's configuration; absent fields keep their values."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "worker_id", "created_at", "updated_at"})

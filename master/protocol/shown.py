@@ -1,7 +1,8 @@
-"""What people are shown of the words that workers and people invent: what is named here, and nothing else.
+"""Allow-lists of free-form fields: people receive the fields named here and no others.
 
-A name that nobody has thought of is not shown: it may be a cookie by another name. Only a number, a truth value or a
-text that is not too long is shown, or a list of such; an object only under a name that is meant to hold further words.
+Workers and people invent these fields, so an unlisted one may be a cookie under another name. A
+value passes if it is a number, a boolean, a text that is not too long, or a list of these. An
+object passes only under a name that is meant for nested fields.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from master.model import JsonObject, Scope
 from master.protocol.budgets import leave_out_largest
 
 SHOWN_BYTES = 4 * 1024
-"""What people are shown of one profile, machine or report, its code apart: it goes to many readers, also slow ones."""
+"""Budget of a filtered profile, machine or report, without its code.
+
+It goes to many readers, some of them slow.
+"""
 
 MOST_TEXT = 2_000
 MOST_CODE = 2_000_000
@@ -22,63 +26,66 @@ MOST_MEMBERS = 20
 
 PROFILE = frozenset(
     {
-        "id", "uid", "sec_uid", "user_id", "userId", "platform_user_id", "douyin_id", "short_id", "unique_id", "red_id",
-        "nickname", "name", "display_name", "username", "account_name", "avatar", "avatar_url", "avatarUrl", "homepage",
-        "profile_url", "signature", "bio", "description", "gender", "birthday", "country", "province", "city", "region",
-        "location", "ip_location", "verified", "is_verified", "verify_info", "level", "followers", "followers_count",
-        "follower_count", "following", "following_count", "fans", "fans_count", "likes", "likes_count",
-        "total_favorited", "works", "works_count", "aweme_count", "notes_count", "posts", "video_count",
+        "id", "uid", "sec_uid", "user_id", "userId", "platform_user_id", "douyin_id", "short_id",
+        "unique_id", "red_id", "nickname", "name", "display_name", "username", "account_name",
+        "avatar", "avatar_url", "avatarUrl", "homepage", "profile_url", "signature", "bio",
+        "description", "gender", "birthday", "country", "province", "city", "region", "location",
+        "ip_location", "verified", "is_verified", "verify_info", "level", "followers",
+        "followers_count", "follower_count", "following", "following_count", "fans", "fans_count",
+        "likes", "likes_count", "total_favorited", "works", "works_count", "aweme_count",
+        "notes_count", "posts", "video_count",
     }
 )  # fmt: skip
-"""What a profile (`user_info`) tells of the person whom everybody on the platform sees."""
+"""Fields of a profile (`user_info`) that everybody on the platform can see."""
 
 MACHINE = frozenset(
     {
-        "os", "os_version", "platform", "platform_version", "release", "arch", "kernel", "hostname", "pid", "cpus",
-        "cpu_count", "cpu_model", "memory", "memory_mb", "total_memory", "disk_mb", "runtime", "node", "node_version",
-        "nodeVersion", "python", "python_version", "browser", "browser_version", "chrome_version", "engine",
-        "image_tag", "build", "commit", "branch", "started_at", "uptime", "region", "zone", "datacenter", "rack",
-        "site", "cluster", "environment", "group", "role", "owner", "team", "label", "labels", "tags", "timezone",
-        "locale",
-        "language", "screen", "resolution", "headless", "simulated", "description",
+        "os", "os_version", "platform", "platform_version", "release", "arch", "kernel", "hostname",
+        "pid", "cpus", "cpu_count", "cpu_model", "memory", "memory_mb", "total_memory", "disk_mb",
+        "runtime", "node", "node_version", "nodeVersion", "python", "python_version", "browser",
+        "browser_version", "chrome_version", "engine", "image_tag", "build", "commit", "branch",
+        "started_at", "uptime", "region", "zone", "datacenter", "rack", "site", "cluster",
+        "environment", "group", "role", "owner", "team", "label", "labels", "tags", "timezone",
+        "locale", "language", "screen", "resolution", "headless", "simulated", "description",
     }
 )  # fmt: skip
-"""What a worker's `metadata` tells of where and how it runs."""
+"""Fields of a worker's `metadata` about where and how it runs."""
 
 WORDS = frozenset(
     {
-        "session_id", "account_id", "worker_id", "status", "step", "steps", "stage", "message", "progress", "percent",
-        "reason", "error", "error_message", "error_type", "error_code", "epoch", "expires_at", "cookies_valid_until",
-        "attempt", "attempts", "attempts_left", "retry_after", "remaining", "countdown", "input_type", "required",
-        "scanned", "confirmed", "platform", "detail", "details", "timestamp",
+        "session_id", "account_id", "worker_id", "status", "step", "steps", "stage", "message",
+        "progress", "percent", "reason", "error", "error_message", "error_type", "error_code",
+        "epoch", "expires_at", "cookies_valid_until", "attempt", "attempts", "attempts_left",
+        "retry_after", "remaining", "countdown", "input_type", "required", "scanned", "confirmed",
+        "platform", "detail", "details", "timestamp",
     }
 )  # fmt: skip
-"""How a login goes, as its worker says it."""
+"""Fields of a worker's login report about the login's progress."""
 
 CODES = frozenset(
     {
-        "qr_code_data", "qr_code_url", "qr_url", "qrcode", "qr_code", "qrcode_data", "qrcode_url", "login_url", "image",
-        "screenshot",
+        "qr_code_data", "qr_code_url", "qr_url", "qrcode", "qr_code", "qrcode_data", "qrcode_url",
+        "login_url", "image", "screenshot",
     }
 )  # fmt: skip
-"""A login's code by its usual names: for those who may operate."""
+"""Usual names of a login's code; only callers with scope `operate` receive these fields."""
 
 HOLDERS = frozenset({"detail", "details", "progress", "labels", "screen"})
-"""Names under which further words may stand, each judged by its own name."""
+"""Names of fields that may contain nested fields; each nested name must be listed too."""
 
 
 def show_profile(user_info: Mapping[str, Any] | None) -> JsonObject | None:
-    """Return what people see of an account's `user_info`: also what is stored of it in plain text."""
+    """Return the part of `user_info` that people may read; no other part is stored unsealed."""
     return None if user_info is None else leave_out_largest(_pick(user_info, PROFILE), SHOWN_BYTES)
 
 
 def show_machine(metadata: Mapping[str, Any]) -> JsonObject:
-    """Return what people see of a worker's `metadata`."""
+    """Return the part of a worker's `metadata` that people may read."""
     return leave_out_largest(_pick(metadata, MACHINE), SHOWN_BYTES)
 
 
 def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
-    """Return what people see of a login's report; its `codes` as well where they may operate."""
+    """Return the part of a login report that people may read; with `codes`, its codes as well."""
     shown = leave_out_largest(_pick(report, WORDS), SHOWN_BYTES)
     if codes:
         shown |= {
@@ -90,7 +97,10 @@ def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
 
 
 def show_arguments(args: Sequence[str], scope: Scope) -> list[str]:
-    """Return a command's arguments; below `admin` the names of options alone, for a value may be a secret."""
+    """Return a command's arguments.
+
+    Below scope `admin` only names of options are included: a value may be a secret.
+    """
     return list(args) if scope >= Scope.ADMIN else [_name_option(one) for one in args]
 
 

@@ -1,4 +1,4 @@
-"""How values travel: shared types with their limits, decoding with readable faults, and the acknowledgement."""
+"""The wire format: shared types with limits, decoding with readable faults, acknowledgements."""
 
 from __future__ import annotations
 
@@ -34,19 +34,22 @@ MAX_FAULTS = 50
 MILLISECONDS_FROM = 10**10
 LATEST_SECOND = 10**10
 MOST_VALUES = 150_000
-"""Values in one event, about: a report of the most items has two thirds, and each costs more than its bytes."""
+"""Approximate limit of values per event: each costs more memory than its bytes.
+
+The largest report that is allowed has two thirds of this.
+"""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _normalise_time(value: Any) -> Any:
-    """Return seconds for what may be seconds or milliseconds, as number or as text."""
+    """Return seconds from a number or a text that may mean seconds or milliseconds."""
     if isinstance(value, bool):
         raise ValueError("a time is a number of seconds or milliseconds")
     if isinstance(value, str):
         value = float(value)
     if isinstance(value, (int, float)):
-        if not -1e17 < value < 1e17:  # also refuses NaN and integers that no float holds
+        if not -1e17 < value < 1e17:  # also refuses NaN and integers beyond a float
             raise ValueError("a time is a number of seconds or milliseconds")
         if abs(value) > MILLISECONDS_FROM:
             value = value / 1000
@@ -61,7 +64,10 @@ def _refuse_control(value: str) -> str:
 
 
 def bound_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what cannot be kept as JSON text, and nesting deeper than 32 levels: whoever walks it recurses."""
+    """Refuse values that JSON text cannot store, and nesting deeper than 32 levels.
+
+    Code that walks the value recurses, hence the limit.
+    """
     waiting: list[tuple[Any, int]] = [(value, 1)]
     while waiting:
         thing, depth = waiting.pop()
@@ -102,40 +108,45 @@ READING = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False, hide_input
 
 
 class Payload(BaseModel):
-    """One event's or body's content. Unknown keys of events are ignored: peers are newer or older than Master.
+    """The content of an event or of an HTTP body.
 
-    `largest` is how many bytes an event's whole packet may have; more are refused before they are parsed.
+    Unknown keys of events are ignored, because peers may be newer or older than Master. `largest`
+    limits the bytes of an event's whole packet; a larger packet is refused before it is parsed.
     """
 
     largest: ClassVar[int] = 64 * 1024
     model_config = ConfigDict(frozen=True, extra="ignore", **READING)
 
     def unpack(self) -> Iterator[None]:
-        """Read what the decoding has left, in portions that end with each step."""
+        """Decode the parts that validation left raw, one portion per step."""
         return iter(())
 
 
 class Fact(Payload):
-    """What a peer has seen or done. It is kept whatever its size: `notes` are `{field, message}` of what was cut."""
+    """A peer's report of something that happened; it is kept whatever the size of its fields.
+
+    `notes` lists each cut as `{field, message}`.
+    """
 
     _notes: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     @property
     def notes(self) -> list[dict[str, Any]]:
-        """Return what was cut or left out of it."""
+        """Return a note for each field that was cut or left out."""
         return self._notes
 
     def show_notes(self) -> dict[str, Any]:
-        """Return what the acknowledgement says of it: nothing, or `notes`."""
+        """Return the acknowledgement's part about cuts: an object with `notes`, or an empty one."""
         return {"notes": self._notes} if self._notes else {}
 
 
 class HttpPayload(Payload):
-    """An HTTP request's content: the names of its path, and its query or the fields of its body.
+    """An HTTP request's content: its path parameters, and its query parameters or body fields.
 
-    An unknown field is refused, so that no misspelt value is lost. A name of the path is a field of the type `PathId`
-    (or one like it): its alias is the name in braces, as the path has it, so that no body can set it by its own name.
-    `read_only` are fields that answers show and a body may send back: ignored, not refused.
+    An unknown field is refused, so that no misspelt value is lost. A path parameter is a field of
+    the type `PathId` or a similar one: its alias is the parameter's name in braces, as in the path,
+    so that a body cannot set it by the field's name. `read_only` names fields that answers include
+    and a body may send back; they are ignored, not refused.
     """
 
     read_only: ClassVar[frozenset[str]] = frozenset()
@@ -145,7 +156,7 @@ class HttpPayload(Payload):
 
     @classmethod
     def list_fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields of the query or the body, by name: all but those of the path."""
+        """Return the query parameters or body fields, by name: all fields but path parameters."""
         return {
             name: field
             for name, field in cls.model_fields.items()
@@ -153,7 +164,7 @@ class HttpPayload(Payload):
         }
 
     def list_given(self) -> dict[str, Any]:
-        """Return the fields of the query or the body that were sent, by name, with their values."""
+        """Return the values of the query parameters or body fields that were sent, by name."""
         return {
             name: getattr(self, name)
             for name in self.list_fields()
@@ -162,15 +173,16 @@ class HttpPayload(Payload):
 
 
 PathId = Annotated[SkipJsonSchema[str], Field(alias="{id}")]
-"""What `{id}` in a route's path stands for. Schemas leave it out: they describe queries and bodies."""
+"""The path parameter `{id}`. Schemas omit it, because they describe queries and bodies."""
 
 
 class Outbound:
-    """What Master sends: a frozen dataclass whose fields are the event's payload.
+    """An event that Master sends: a frozen dataclass whose fields are the payload.
 
-    `event` is its name. `may_lack` are fields that are left out where they are None; what the field `beside` holds
-    stands beside the others. A value with a `state_key` shows a whole state: an older one with the same key that still
-    waits to be sent is worth nothing. `delivery` is the notification that whoever is reached has been given.
+    `event` is the event's name. A field in `may_lack` is omitted when it is None. The members of
+    the field named by `beside` are merged into the payload, where the other fields win. An event
+    with a `state_key` carries a complete state: it makes an older queued event with the same key
+    worthless. `delivery` is the id of the notification that the event delivers to its receiver.
     """
 
     __slots__ = ()
@@ -180,21 +192,21 @@ class Outbound:
 
     @property
     def state_key(self) -> str | None:
-        """Return what this shows the state of, or None."""
+        """Return the key of the object whose state this event carries, or None."""
         return None
 
     @property
     def delivery(self) -> str | None:
-        """Return the notification that this delivers, or None."""
+        """Return the id of the notification that this event delivers, or None."""
         return None
 
     @property
     def is_void(self) -> bool:
-        """Tell whether nothing is left to be said."""
+        """Tell whether the event has nothing left to send."""
         return False
 
     def show(self) -> dict[str, Any]:
-        """Return the payload as an object."""
+        """Return the payload as a dict."""
         shown = {name: getattr(self, name) for name in _field_names(self)}
         if self.beside:
             shown = {**shown.pop(self.beside), **shown}
@@ -205,7 +217,7 @@ class Outbound:
         }
 
     def to_wire(self) -> Any:
-        """Return what the encoder writes: this value itself, or an object of what is left of it."""
+        """Return what to encode: this object, or a dict if fields are omitted or merged."""
         return self.show() if self.may_lack or self.beside else self
 
 
@@ -221,23 +233,24 @@ def _field_names(content: Any) -> tuple[str, ...]:
 
 
 class Empty(Payload):
-    """Nothing is needed; whatever was sent is ignored."""
+    """No content is needed; any content is ignored."""
 
 
 P = TypeVar("P", bound=BaseModel)
 
 
 def decode(kind: type[P], data: Any) -> P:
-    """Return `data` as `kind`; what was cut of a fact it says itself.
+    """Return `data` decoded as `kind`; a fact lists its cuts in `notes`.
 
-    Errors: Unreadable if it is no object at all, Invalid with one detail per wrong field.
+    Errors: Unreadable if `data` is no object or nested too deeply, Invalid with one detail per
+    wrong field.
     """
     if issubclass(kind, Empty):
         return kind()
     if not isinstance(data, dict):
         raise Unreadable(f"Expected an object, got {name_kind(data)}.")
     if not issubclass(kind, HttpPayload):
-        # peers write null for what they do not know; only a body can mean something by it
+        # peers send null for unknown values; null has a meaning only in an HTTP body
         data = {name: value for name, value in data.items() if value is not None}
     try:
         if not issubclass(kind, Fact):
@@ -253,7 +266,7 @@ def decode(kind: type[P], data: Any) -> P:
 
 
 def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
-    """Return one `{field, message}` per fault, without the offending value: it may be a secret."""
+    """Return one `{field, message}` per fault, without the wrong value: it may be a secret."""
     return [
         {
             "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
@@ -266,7 +279,7 @@ def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
 
 
 def name_kind(data: Any) -> str:
-    """Return what JSON calls this kind of value."""
+    """Return the name of a value's JSON type, with its article."""
     if data is None:
         return "nothing"
     for kind, word in (
@@ -281,55 +294,58 @@ def name_kind(data: Any) -> str:
 
 
 def accept(reply: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the acknowledgement of something that was done."""
+    """Return the acknowledgement of an accepted event."""
     return {"success": True, **(reply or {})}
 
 
 def refuse(refusal: Refusal) -> dict[str, Any]:
-    """Return the acknowledgement of something that was not done."""
+    """Return the acknowledgement of a refused event."""
     return {"success": False, "error": refusal.to_wire()}
 
 
 def first_object(args: Sequence[Any]) -> Any:
-    """Return an event's first argument; an event without any is an empty object."""
+    """Return an event's first argument, or an empty object if it has none."""
     return args[0] if args else {}
 
 
 def require_few_values(text: str) -> None:
-    """Refuse a JSON text of very many small values, which are thirty times as large in memory. Errors: TooLarge.
+    """Refuse a JSON text with more than about MOST_VALUES values. Errors: TooLarge.
 
-    Every step goes through the text once, whatever is in it.
+    Small values take thirty times as much memory as text. Each step of the count scans the text
+    once, whatever its content.
     """
     if _count_marks(text) <= MOST_VALUES:
         return
-    plain = text.replace("\\\\", "").replace(
-        '\\"', ""
-    )  # without what is escaped, each quote begins or ends a text
-    # each text stands behind a mark of its own
+    # without escapes, each quote opens or closes a string
+    plain = text.replace("\\\\", "").replace('\\"', "")
+    # each string follows a mark of its own: there are at least as many marks as strings
     if (
         plain.count('"') // 2 > MOST_VALUES
         or _count_marks("".join(plain.split('"')[::2])) > MOST_VALUES
     ):
-        raise TooLarge(f"An event may hold {MOST_VALUES} values.")
+        raise TooLarge(f"An event may have at most {MOST_VALUES} values.")
 
 
 def _count_marks(text: str) -> int:
-    """Return how many marks begin or part values; those that stand inside texts count too."""
+    """Count the marks that begin or separate values, including marks inside strings."""
     return sum(map(text.count, "[{,:"))
 
 
 HALVES = re.compile("[\ud800-\udfff]")
-"""What is left of surrogate pairs once whole ones are read: halves that stand alone."""
+"""Lone surrogates: the halves that are left once complete pairs are decoded."""
 
 ODD_CHARACTERS = 1024 * 1024
-"""A text of so many characters is also read by the standard library, which takes integers that orjson does not."""
+"""A text of up to this many characters is also tried with `json`, which reads larger integers.
+
+A larger text is tried with `json` only if it has lone surrogates.
+"""
 
 
 class FastJson:
-    """The `json` module that python-socketio asks for, on orjson.
+    """The `json` module that python-socketio calls, implemented with orjson.
 
-    JavaScript writes half an emoji as a lone surrogate, which orjson and SQLite both refuse; such a text is kept with
-    the replacement character instead of being lost.
+    JavaScript writes half an emoji as a lone surrogate, which orjson and SQLite both refuse. The
+    replacement character is stored instead, so that the text is not lost.
     """
 
     @staticmethod
@@ -359,7 +375,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _mend(value: Any) -> Any:
-    """Put the replacement character in the place of every half of a surrogate pair, in all texts of a value."""
+    """Replace every lone surrogate with the replacement character, in all strings of a value."""
     whole: list[Any] = [value]
     parents: list[Any] = [whole]
     while parents:
@@ -378,7 +394,7 @@ def _mend(value: Any) -> Any:
 
 
 def _write_odd(value: Any) -> str:
-    """Return as text what JSON does not know; a secret that nobody revealed on purpose does not leave."""
+    """Return a value of no JSON type as text. Errors: TypeError for an unrevealed secret."""
     if isinstance(value, Secret):
         raise TypeError("a secret is not written down")
     return str(value)

@@ -1,4 +1,4 @@
-"""The /worker namespace, direct dialect (the source document's): what arrives and what Master sends."""
+"""The /worker namespace, direct dialect (the source document's): events from and to workers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ Url = Annotated[str | None, drop_text(MAX_URL)]
 
 
 class Register(Fact):
-    """A worker introduces itself; again on the same socket means reload."""
+    """A worker registers; a repeated registration on the same socket means reload."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     capabilities: Annotated[
@@ -96,7 +96,7 @@ class Register(Fact):
 
 
 def _forgive(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Return None for what cannot be read: an odd figure is no reason to lose a sign of life."""
+    """Return None for a value that cannot be read: a bad figure must not cost a heartbeat."""
     try:
         return read(value)
     except ValidationError:
@@ -107,7 +107,7 @@ Forgiven = WrapValidator(_forgive)
 
 
 class Stats(Payload):
-    """How a worker feels: memory in MB, processor in percent. What cannot be read counts as unknown."""
+    """A worker's figures: memory in MB, processor in percent. An unreadable figure is None."""
 
     active_accounts: Annotated[Count | None, Forgiven] = Field(
         default=None, validation_alias="activeAccounts"
@@ -125,13 +125,16 @@ LONGEST_FIGURE = 64
 
 
 def find_worker_id(sent: dict[str, Any]) -> Any:
-    """Return which worker an event says it is of, under either of the names."""
+    """Return the worker id that an event contains, under either spelling of the field."""
     name = sent.get("workerId")
     return sent.get("worker_id") if name is None else name
 
 
 def keep_figures(value: Any) -> dict[str, Any] | None:
-    """Return the figures of a heartbeat that may be shown one day; they are read when somebody asks for them."""
+    """Return a heartbeat's known figures, unvalidated, or None if they are no object.
+
+    `read_stats` validates them when they are requested.
+    """
     if not isinstance(value, dict):
         return None
     figures = {}
@@ -145,12 +148,12 @@ def keep_figures(value: Any) -> dict[str, Any] | None:
 
 
 def read_stats(figures: Mapping[str, Any]) -> JsonObject:
-    """Return how a worker feels, as far as it can be read."""
+    """Return a worker's figures, validated; an unreadable one is None."""
     return Stats.model_validate(figures).model_dump() if figures else {}
 
 
 class Heartbeat(Payload):
-    """A worker's sign of life; its own timestamp is information, Master's clock decides."""
+    """A worker's heartbeat; its `timestamp` is ignored, because Master's clock decides."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     stats: Annotated[
@@ -164,14 +167,14 @@ class Heartbeat(Payload):
 
 
 class Goodbye(Fact):
-    """A worker leaves cleanly; its accounts move at once."""
+    """A worker shuts down cleanly; its accounts move at once."""
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     reason: CutShort | None = None
 
 
 class LoginQrCode(Fact):
-    """A QR code is ready to be scanned; a further one replaces the code shown."""
+    """A QR code is ready to be scanned; it replaces an earlier code."""
 
     largest: ClassVar[int] = 3 * 1024 * 1024
 
@@ -183,7 +186,7 @@ class LoginQrCode(Fact):
 
 
 class LoginReport(Fact):
-    """What became of a login; further keys are the worker's own words and are relayed without secrets."""
+    """A login's progress or result; further keys are the worker's own, relayed without secrets."""
 
     largest: ClassVar[int] = 7 * 1024 * 1024
     model_config = ConfigDict(frozen=True, extra="allow", **READING)
@@ -206,7 +209,7 @@ class LoginReport(Fact):
     expires_at: Seconds | None = None
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Show only what names the login: a worker's own words may be secrets under any name."""
+        """Render only the login's id and status: any other key may contain a secret."""
         return iter([("session_id", self.session_id), ("status", self.status)])
 
     @model_validator(mode="before")
@@ -241,16 +244,16 @@ class DirectMessageItem(Fact):
 
 
 class MessagesDetected(Payload):
-    """Messages that a worker saw; each item is judged alone, so that one bad item loses no other."""
+    """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
 
     largest: ClassVar[int] = 7 * 1024 * 1024
     type: MessageKind
     account_id: Id
     messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
-    """Raw, or read as its kind, or the refusal of it."""
+    """Each item is raw, decoded, or replaced by its refusal."""
 
     def unpack(self) -> Iterator[None]:
-        """Read each item as its kind; nothing else of it is kept."""
+        """Decode each item in place; the raw items are dropped."""
         for index, item in enumerate(self.messages):
             self.messages[index] = read_item(self.type, item)
             if index % PORTION == PORTION - 1:
@@ -258,11 +261,11 @@ class MessagesDetected(Payload):
 
 
 PORTION = 250
-"""Items that are read in one stretch."""
+"""Items decoded per step."""
 
 
 def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem | Refusal:
-    """Return an item of a report, or the refusal of it; one that has been read is itself."""
+    """Return a report's item decoded, or its refusal; a decoded item is returned unchanged."""
     if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
         return item
     try:
@@ -278,7 +281,7 @@ ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
 
 
 class UserInput(Payload):
-    """What a person typed for a login (an SMS code, say); relayed, never stored or logged."""
+    """A person's input for a login (an SMS code, say); it is relayed, never stored or logged."""
 
     session_id: Id
     input_type: Annotated[str, Field(min_length=1, max_length=64)]
@@ -287,7 +290,7 @@ class UserInput(Payload):
 
 @dataclass(frozen=True, slots=True)
 class UserInputTyped(Outbound):
-    """What a person typed for a login (an SMS code, say)."""
+    """A person's input for a login (an SMS code, say)."""
 
     event: ClassVar[str] = "master:login:user_input"
     session_id: str
@@ -297,17 +300,17 @@ class UserInputTyped(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class Registered(Outbound):
-    """Master's answer to a registration; `success` is false with `error` where it was refused.
+    """The answer to a registration; a refusal has `success` false and `error`.
 
-    `accounts` are at most so many as are soon read; of `accountsTotal` that the worker holds, the others follow by
-    `master:task:assign`. `notes` say what was cut of what it said of itself.
+    `accounts` has as many of the worker's `accountsTotal` accounts as a worker reads soon; the
+    others follow by `master:task:assign`. `notes` lists the registration's fields that were cut.
     """
 
     event: ClassVar[str] = "worker:registered"
     may_lack: ClassVar[frozenset[str]] = frozenset(
         {
-            "workerId", "heartbeatInterval", "heartbeatTimeout", "accounts", "accountsTotal", "timestamp", "notes",
-            "error",
+            "workerId", "heartbeatInterval", "heartbeatTimeout", "accounts", "accountsTotal",
+            "timestamp", "notes", "error",
         }
     )  # fmt: skip
     success: bool
@@ -325,7 +328,8 @@ class Registered(Outbound):
 class TaskAssign(Outbound):
     """Accounts to watch, at most 100 per event.
 
-    `start_after_ms` in an account: who did not hold it in this epoch waits so long, for another may still act on it.
+    `start_after_ms` in an account: a worker that did not own the account in this epoch waits that
+    long, because another worker may still act on it.
     """
 
     event: ClassVar[str] = "master:task:assign"
@@ -333,13 +337,13 @@ class TaskAssign(Outbound):
 
     @property
     def is_void(self) -> bool:
-        """Tell whether all of these accounts have changed hands since."""
+        """Tell whether all of these accounts have changed hands meanwhile."""
         return not self.accounts
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRevoke(Outbound):
-    """Accounts not to touch any more."""
+    """Accounts that the worker must not act on any more."""
 
     event: ClassVar[str] = "master:task:revoke"
     accountIds: list[str]  # noqa: N815 - the source document's spelling
@@ -348,7 +352,7 @@ class TaskRevoke(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class ProxyForWorker:
-    """The way out to the network that a worker's browsers must take."""
+    """The proxy that a worker's browsers must use."""
 
     server: str
     protocol: str
@@ -358,7 +362,7 @@ class ProxyForWorker:
 
 @dataclass(frozen=True, slots=True)
 class LoginStart(Outbound):
-    """Open a browser and fetch a QR code; told again to a worker that comes back before the login has shown one."""
+    """Open a browser and fetch a QR code; sent again if the worker returns before it has one."""
 
     event: ClassVar[str] = "master:login:start"
     account_id: str
@@ -380,10 +384,11 @@ class LoginCancel(Outbound):
 def show_account_to_worker(
     account: Account, secrets: Mapping[str, Any], proxy: ProxyForWorker | None, wait_s: float
 ) -> JsonObject:
-    """Return an account with everything its worker needs; it holds secrets and goes to the owner alone.
+    """Return an account with all that its worker needs; it has secrets and goes to its owner alone.
 
-    `secrets` are its credentials, fingerprint and profile as they are sent, where there are any. `start_after_ms` is
-    there if another worker may still act on the account: whoever did not hold it in this epoch waits so long.
+    `secrets` are its credentials, fingerprint and profile in wire form, if it has any. With a
+    `wait_s` above 0, the result has `start_after_ms`, because another worker may still act on the
+    account: a worker that did not own it in this epoch waits that long.
     """
     shown: JsonObject = {
         "id": account.id,

@@ -1,4 +1,4 @@
-"""Requests to /socket.io: who may open a connection, what Engine.IO is shown of them, and bodies read whole."""
+"""Requests to /socket.io: metering, the environ passed to Engine.IO, and whole request bodies."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from master.protocol.wire import FastJson, refuse
 Answer = Callable[[Request], Awaitable[StreamResponse]]
 
 PASSED_ON = ("Authorization", "Connection", "Content-Length", "Cookie", "Host", "Origin", "Upgrade")
-"""The headers that anybody behind this reads."""
+"""Headers passed on to Engine.IO; no other header is read behind this edge."""
 
 KEPT = ("REMOTE_ADDR", "HTTP_AUTHORIZATION")
-"""What is kept of the request that opens a connection, for as long as that stands."""
+"""Fields of the opening request that are kept for as long as its connection stands."""
 
 _WSGI_NAMES = {
     name: name.upper().replace("-", "_")
@@ -33,19 +33,21 @@ _WSGI_NAMES = {
 
 
 class _WholeBody:
-    """A request body that `read` returns whole, however it is sent.
+    """A request body that `read` returns whole, however it was sent.
 
-    Engine.IO asks aiohttp's stream once for the whole length and takes what has arrived so far: a long-polling message
-    of some hundred kilobytes would be cut, and one in chunks, without a length, would be empty.
+    Engine.IO reads aiohttp's stream once, with the whole length, and uses the bytes that have
+    arrived: a long-polling message of some hundred kilobytes would be cut, and a chunked one, which
+    has no length, would be empty.
     """
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
 
     async def read(self, limit: int) -> bytes:
-        """Return all of it.
+        """Return the whole body.
 
-        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if it is cut off or not packed as it says.
+        Errors: ContentTooLongError past `limit` bytes; UnknownPacketError if the body is cut off or
+        not encoded as its headers say.
         """
         parts: list[bytes] = []
         size, chunk = 0, b""
@@ -56,17 +58,17 @@ class _WholeBody:
                     raise ContentTooLongError
                 parts.append(chunk)
         except (ConnectionError, RequestPayloadError):
-            self._content.feed_eof()  # the HTTP server would read on and call it an error of ours
+            self._content.feed_eof()  # else the HTTP server reads on and reports an internal error
             raise UnknownPacketError from None
         else:
             return b"".join(parts)
         finally:
-            # the stream keeps its fault, that its traceback, and that this frame: nothing of the body is to be in it
+            # the stream keeps its exception, and the traceback keeps this frame: drop the body here
             parts, chunk = [], b""
 
 
 def translate(request: Request) -> dict[str, Any]:
-    """Return a request as Engine.IO takes it: what it reads, and nothing else."""
+    """Return a request as Engine.IO's environ, with only the fields that Engine.IO reads."""
     environ: dict[str, Any] = {
         "wsgi.input": _WholeBody(request.content),
         "wsgi.url_scheme": request.headers.get("X-Forwarded-Proto", "http"),
@@ -84,7 +86,7 @@ def translate(request: Request) -> dict[str, Any]:
 
 
 class Intake:
-    """Stands before Engine.IO: each request is metered, and belongs to a TCP connection with a deadline."""
+    """Meters each request before Engine.IO; each belongs to a TCP connection with a deadline."""
 
     def __init__(
         self, lines: Lines, find_flow: Callable[[str], Flow | None], answer: Answer
@@ -102,9 +104,8 @@ class Intake:
             except TooManyRequests as refusal:
                 return _refuse(refusal)
         if flow is None or line is None or "Upgrade" in request.headers:
-            return await self._answer(
-                request
-            )  # one that takes over from long-polling has its line once it speaks
+            # an upgrade gets its line after its handshake (`LeanSocket` calls `adopt`)
+            return await self._answer(request)
         self._lines.meter.attach(line, flow)
         if request.method != "POST":
             return await self._answer(request)
@@ -112,7 +113,7 @@ class Intake:
             return await self._answer(request)
 
     async def _let_open(self, place: str, line: Line | None) -> None:
-        """Return once a place may have another connection; the line's time stands still meanwhile.
+        """Return once an address may open a connection; the line has no deadline meanwhile.
 
         Errors: TooManyRequests.
         """

@@ -1,7 +1,8 @@
-"""A lean path under python-engineio: no task, no timer and no log line per frame, and each frame at its sender's pace.
+"""A lean path under python-engineio: no task, timer or log line per frame, at the sender's pace.
 
-The library waits for each frame in a task of its own under a timer, and for each packet to send under another. Here one
-coroutine reads and one writes. Who has gone silent is found by the library's own pings, which go on as before.
+The library waits for each frame in a task of its own under a timer, and for each packet to send
+under another. Here one coroutine reads and one writes. The library's own pings go on as before and
+find silent peers.
 """
 
 from __future__ import annotations
@@ -27,40 +28,40 @@ from master.meter import Flow
 log = structlog.get_logger(__name__)
 
 FROM_PEERS = frozenset({CLOSE, PONG, MESSAGE, UPGRADE})
-"""Kinds of packets that a peer may send; the others are Master's own."""
+"""Types of packets that a peer may send; only Master sends the others."""
 
 AT_ONCE = 64
-"""Frames that are handed to the transport in one piece."""
+"""Most frames that are written to the transport at once."""
 
 BREATH = 20
-"""Frames of one peer that are taken before the loop is given up, however many are there."""
+"""Frames of one peer that are processed before other tasks run, however many have arrived."""
 
 SEPARATOR = "\x1e"
 
 
 class Owner(Protocol):
-    """The server of a connection, as the connection needs it."""
+    """The methods of its server that a connection calls."""
 
     async def settle(self, eio_sid: str) -> None:
-        """Wait until everything that was read from a connection has been dealt with."""
+        """Wait until everything that was read from a connection is processed."""
         ...
 
     def adopt(self, eio_sid: str, request: Any) -> None:
-        """Note the request over which a connection speaks from now on."""
+        """Note the request whose TCP connection carries this connection from now on."""
         ...
 
 
 class LeanSocket(AsyncSocket):
-    """A connection of python-engineio with a WebSocket read and written leanly, and POSTs taken packet by packet."""
+    """A connection of python-engineio: a lean WebSocket, and POSTs processed packet by packet."""
 
     taking = 0
-    """How many frames are being taken: more than none for long means that this peer is not read meanwhile."""
+    """Frames being processed; while this is above 0, the peer is not read."""
 
     taken_at = float("-inf")
-    """Monotonic second at which the latest frame was taken."""
+    """Monotonic second at which the latest frame was processed."""
 
     pinged_at: float | None = None
-    """Monotonic second at which the ping was sent that is not answered yet."""
+    """Monotonic second at which the unanswered ping was sent; None if there is none."""
 
     flow: Flow
     _clock: Clock
@@ -70,26 +71,25 @@ class LeanSocket(AsyncSocket):
 
     @staticmethod
     def take_over(connection: Any, clock: Clock, flow: Flow, owner: Owner) -> None:
-        """Make a new connection a lean one, for the library makes its own class and takes no other."""
+        """Make a new connection a LeanSocket: the library always makes its own class."""
         connection.__class__ = LeanSocket
         connection._clock, connection.flow, connection._owner = clock, flow, owner
-        connection.pinged_at = (
-            clock.monotonic()
-        )  # so the library knows that it is to send the first one
+        # `schedule_ping` of the library starts the first ping only if `last_ping` is true
+        connection.pinged_at = clock.monotonic()
 
     @property
     def is_known(self) -> bool:
-        """Tell whether somebody known speaks here, over this transport."""
+        """Tell whether the peer is authenticated and no upgrade is under way."""
         return self.flow.is_known and not self.upgrading
 
     @property
     def largest_message(self) -> int:
-        """Return how large a message may be that is being read."""
+        """Return the size limit, in bytes, of the message being read."""
         return self.flow.budget.packet_bytes if self.is_known else STRANGER_BYTES
 
     @property
     def last_ping(self) -> bool:
-        """Tell whether a ping waits for its answer. The library writes here when one was sent, by the wall clock."""
+        """Tell whether a ping is unanswered. The library sets the wall-clock time of each ping."""
         return self.pinged_at is not None
 
     @last_ping.setter
@@ -97,10 +97,10 @@ class LeanSocket(AsyncSocket):
         self.pinged_at = None if sent is None else self._clock.monotonic()
 
     async def check_ping_timeout(self) -> bool:
-        """Close the connection of a peer that has not answered a ping in time; return whether it goes on.
+        """Close the connection if a ping was not answered in time; return whether it stays open.
 
-        What a peer answers stands behind what it has sent before: the time in which that is not read is not the peer's.
-        Errors: SocketIsClosedError.
+        The answer arrives behind frames sent earlier, so the time in which Master does not read
+        those is not counted. Errors: SocketIsClosedError.
         """
         if self.closed:
             raise SocketIsClosedError
@@ -112,26 +112,26 @@ class LeanSocket(AsyncSocket):
         return False
 
     async def send(self, pkt: Packet) -> None:
-        """Queue a packet; one for a closed connection is dropped."""
+        """Queue a packet; drop it if the connection is closed."""
         if not self.closed:
             self.queue.put_nowait(pkt)
 
     async def close(
         self, wait: bool = True, abort: bool = False, reason: str | None = None
     ) -> None:
-        """Close the connection; its writer ends once it has sent what waits."""
+        """Close the connection; its writer ends once it has sent the queued packets."""
         await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
-        if (
-            self.closed
-        ):  # the library fails on a request for a closed connection that it still knows
+        # the library fails on a request for a closed connection that it still keeps
+        if self.closed:
             self.server.sockets.pop(self.sid, None)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take what a long-polling peer has sent, one POST at a time.
+        """Process one POST of a long-polling peer; a peer may send one at a time.
 
-        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, for what was sent is lost. One that
-        has ended meanwhile is not ended again: the library fails on that.
+        Errors: ContentTooLongError, UnknownPacketError; either ends the connection, because the
+        packets are lost. Neither is raised once the connection has ended: the library fails on
+        ending it again.
         """
         if self._posting:
             raise UnknownPacketError  # Engine.IO allows a client one POST at a time
@@ -147,7 +147,7 @@ class LeanSocket(AsyncSocket):
             self._posting = False
 
     async def _read_post(self, environ: dict[str, Any]) -> deque[str]:
-        """Return the frames of a POST, refused before they are made if they are too many."""
+        """Return the frames of a POST; too many are refused before the body is split."""
         budget = self.flow.budget
         if int(environ.get("CONTENT_LENGTH", "0")) > budget.packet_bytes:
             raise ContentTooLongError
@@ -160,9 +160,7 @@ class LeanSocket(AsyncSocket):
         try:
             return await super()._upgrade_websocket(environ)
         finally:
-            if (
-                not self.connected
-            ):  # not even the handshake came about: nobody would ever speak here
+            if not self.connected:  # the handshake failed: no peer will ever use this connection
                 await self.close(abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     async def _websocket_handler(self, ws: Any) -> None:
@@ -181,10 +179,12 @@ class LeanSocket(AsyncSocket):
             await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _upgrade(self, ws: Any) -> bool:
-        """Take over from long-polling: a probe, its echo, the end of the open poll, the client's word."""
-        self.upgrading = (
-            True  # nothing but the answers of the handshake goes to the new transport meanwhile
-        )
+        """Upgrade from long-polling and return whether that succeeded.
+
+        The steps: a probe, its echo, the end of the open poll, the client's UPGRADE packet.
+        """
+        # until the upgrade is done, the new transport carries only the answers of the handshake
+        self.upgrading = True
         try:
             if await ws.wait() != "2probe":
                 return False
@@ -211,7 +211,7 @@ class LeanSocket(AsyncSocket):
                 if frames:
                     await ws.send_all(frames)
         except (OSError, RuntimeError):
-            pass  # the reader has gone; the reading side ends with it
+            pass  # the peer has gone; the reading side ends too
         await ws.close()
 
     async def _read(self, ws: Any) -> None:
@@ -223,11 +223,11 @@ class LeanSocket(AsyncSocket):
             if frame is None or self.closed:
                 return
             taking = self._take(frame)
-            frame = None  # what is large is kept once: as what its type asks for
+            frame = None  # a large frame is kept in memory once, in `_take`
             await taking
 
     async def _take(self, frame: str | bytes) -> None:
-        """Deal with one frame at its sender's pace; what is no packet, or none that a peer may send, is skipped."""
+        """Process one frame at its sender's pace; skip any that a peer may not send."""
         self.taking += 1
         try:
             wait_s = self._count(frame)
@@ -238,15 +238,14 @@ class LeanSocket(AsyncSocket):
                 return  # no event has binary parts
             if frame[:1] == "4":
                 taken = self.server.handlers["message"](self.sid, frame[1:])
-                frame = ""  # what is large is kept once, also while it waits
+                frame = ""  # a large packet is kept in memory once, also while it waits
                 await taken
                 if not self.flow.has_room():
                     await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:
                 if packet.packet_type == CLOSE:
-                    await self._owner.settle(
-                        self.sid
-                    )  # who leaves has said before what still waits
+                    # the events still waiting were sent before the CLOSE
+                    await self._owner.settle(self.sid)
                 await self.receive(packet)
         except Exception:
             log.exception("frame_failed", connection=self.sid)
@@ -255,13 +254,16 @@ class LeanSocket(AsyncSocket):
             self.taken_at = self._clock.monotonic()
 
     async def _wait_for_room(self) -> None:
-        """Wait while too much of what was read here is under way."""
+        """Wait while the events under way exceed the flow's budget of bytes."""
         free = asyncio.get_running_loop().create_future()
         self.flow.call_when_free(lambda: None if free.done() else free.set_result(None))
         await free
 
     def _count(self, frame: str | bytes) -> float:
-        """Take a frame; return the seconds until it may be dealt with. Known ones' events have their socket's pace."""
+        """Charge a frame to the flow; return the seconds to wait before it is processed.
+
+        Events of authenticated peers are charged in bytes only: their socket paces them.
+        """
         flow = self.flow
         wait_s = flow.take_bytes(len(frame))
         if frame[:2] != "42" or not flow.is_known:

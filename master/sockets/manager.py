@@ -1,7 +1,7 @@
-"""Which sockets are in which room: the library's manager, without its look through every room when one leaves.
+"""The library's room manager, with an index of the rooms of each socket.
 
-Each socket has a room of its own: the library finds the rooms of one that leaves by looking into all of them, so that a
-thousand that leave cost a million looks.
+Each socket has a room of its own. When a socket leaves, the library searches all rooms for it, so
+that a thousand sockets that leave cost a million searches.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socketio
 
 
 class RoomManager(socketio.AsyncManager):
-    """Keeps beside the library's rooms which ones each socket is in."""
+    """Keeps the rooms of each socket, beside the library's sockets of each room."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,17 +21,17 @@ class RoomManager(socketio.AsyncManager):
     def basic_enter_room(
         self, sid: str, namespace: str, room: Any, eio_sid: str | None = None
     ) -> None:
-        """Let a socket hear a room."""
+        """Add a socket to a room."""
         super().basic_enter_room(sid, namespace, room, eio_sid)
         self._rooms_of.setdefault((namespace, sid), {})[room] = None
 
     def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
-        """Let a socket hear a room no more."""
+        """Remove a socket from a room."""
         super().basic_leave_room(sid, namespace, room)
         self._rooms_of.get((namespace, sid), {}).pop(room, None)
 
     def basic_disconnect(self, sid: str, namespace: str, **options: Any) -> None:
-        """Forget a socket: it leaves its own rooms, and the library finds it in no other."""
+        """Remove a socket from its rooms; the library then has no other room to search."""
         for room in list(self._rooms_of.pop((namespace, sid), ())):
             super().basic_leave_room(sid, namespace, room)
         rooms = self.rooms.pop(namespace, None)

@@ -1,4 +1,4 @@
-"""The three namespaces: who comes and who goes."""
+"""The three namespaces: sockets that connect and disconnect."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ LONGEST_TOKEN = 4_096
 
 
 class Namespace(socketio.AsyncNamespace):
-    """One namespace's coming and going.
+    """Connects and disconnects the sockets of one namespace.
 
-    Who must say first who they are is refused at once, except in /admin: there `admin:auth` may follow, and until it
-    does the socket hears nothing and may ask nothing.
+    A socket without the token that it needs is refused at once, except in /admin: there
+    `admin:auth` may follow, and until it does the socket receives no event and may send no other.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class Namespace(socketio.AsyncNamespace):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """Give a new socket its lane, if it may come. Errors: ConnectionRefusedError, with the refusal as its data."""
+        """Authenticate a new socket and open its lane.
+
+        Errors: ConnectionRefusedError, with the refusal as its data.
+        """
         address = find_address(environ)
         token = find_token(environ, auth)
         try:
@@ -72,7 +75,11 @@ class Namespace(socketio.AsyncNamespace):
             )
 
     def _welcome(self, caller: Caller, sid: str) -> None:
-        """Note who has come; an administrator hears from here on, beginning with what has reached nobody."""
+        """Register an authenticated socket.
+
+        An administrator receives events from now on, beginning with the notifications that
+        have reached no socket.
+        """
         self._sockets.welcome(sid, self._kind)
         if self._kind == "worker":
             self._sessions.worker_sockets.add(sid)
@@ -83,7 +90,7 @@ class Namespace(socketio.AsyncNamespace):
             self._sessions.clients[sid] = None
 
     def _greet(self, sid: str) -> None:
-        """Let an administrator hear from here on; again, if the database does not take it, while they are here."""
+        """Greet an administrator in a turn; retry after a refusal while the socket is connected."""
         lane, reception = self._sockets.lanes.get(sid), self._sockets.reception
         if lane is None or reception is None:
             return
@@ -95,9 +102,10 @@ class Namespace(socketio.AsyncNamespace):
         reception.greet(lane, greet_admin, note)
 
     def _authenticate(self, sid: str, address: str, event: Auth) -> str:
-        """Take an administrator's token and return their name. Errors: Unauthorized, Forbidden, Conflict, Throttled.
+        """Authenticate an administrator by token and return their name.
 
-        One that has come in already may say so again, and is refused only another token.
+        An authenticated socket may repeat its token; another token is a Conflict.
+        Errors: Unauthorized, Forbidden, Conflict, Throttled.
         """
         lane = self._sockets.lanes.get(sid)
         if lane is None:
@@ -109,12 +117,12 @@ class Namespace(socketio.AsyncNamespace):
                 self._welcome(caller, sid)
             elif caller != lane.caller:
                 raise Conflict(
-                    "This connection has authenticated already; connect anew for another token."
+                    "This connection has authenticated already; connect again to use another token."
                 )
         return event.userId or lane.caller.name or "admin"
 
     async def on_disconnect(self, sid: str, reason: Any = None) -> None:
-        """Forget a socket; a worker whose newest one it was may return."""
+        """Forget a socket; a worker that loses its newest socket is disconnected and may return."""
         self._sockets.close_lane(sid, self._kind)
         self._sockets.expected.pop(sid, None)
         self._sessions.admins.pop(sid, None)
@@ -128,7 +136,7 @@ class Namespace(socketio.AsyncNamespace):
     def _insist(
         self, operation: Operation, event: Any, caller: Caller, wanted: Callable[[], bool]
     ) -> None:
-        """Give an operation its turn, and another as soon as the database takes it while it is still `wanted`."""
+        """Run an operation in a turn; after a refusal, retry it while `wanted` is true."""
 
         async def insist() -> None:
             while True:
@@ -151,14 +159,15 @@ class Namespace(socketio.AsyncNamespace):
 
 
 def find_address(environ: dict[str, Any]) -> str:
-    """Return the address that a connection comes from. What a peer says of itself in headers counts for nothing."""
+    """Return the address of a connection's peer; headers that the peer sends do not count."""
     return str(environ.get("REMOTE_ADDR", ""))
 
 
 def find_token(environ: dict[str, Any], auth: Any) -> str | None:
-    """Return the token of the `auth` object, or of a header `Authorization: Bearer` that a proxy in front may add.
+    """Return the token of the `auth` object, or of the header `Authorization: Bearer`.
 
-    Never one of the query string: it would stand in the logs of everybody on the way.
+    A proxy in front may add that header. A token in the query string is ignored: every server on
+    the way would log it.
     """
     given = auth.get("token") if isinstance(auth, dict) else None
     if given is None:

@@ -1,6 +1,6 @@
-"""What waits to be sent to one connection: bounded in bytes, and of a thing's state only the newest.
+"""The outbound queue of one connection: bounded in bytes, with only the newest of each state.
 
-Engine.IO's own queue has no bound: one reader that stopped reading can hold Master's whole memory.
+Engine.IO's own queue has no bound: one peer that stops reading could fill Master's memory.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from typing import Any
 from engineio.packet import MESSAGE, Packet
 
 PACKET_BYTES = 200
-"""About what one queued packet costs beside its text."""
+"""Approximate bytes of memory that a queued packet costs beside its text."""
 
 FEW = 32
-"""So many packets may pass the limit together: a few large ones are no sign of a reader that stopped.
+"""A queue of at most this many packets may exceed the limit: a few large packets are no sign of a
+stalled reader.
 
-An account with a whole browser state is one large packet; a worker is told of the next once its reader has taken it.
+An account with a whole browser state is one large packet; a worker is sent the next account once it
+has read that packet.
 """
 
 HARD_FACTOR = 16
-"""At this many times the limit even a few packets are too much."""
+"""Past this many times the limit, even a few packets overflow the queue."""
 
 
 class Frame(Packet):
-    """A message's packet whose text is encoded once, for however many connections.
+    """A MESSAGE packet whose text is encoded once for all its connections.
 
-    One with a `state_key` shows a whole state: an older one that still waits is worth nothing beside a newer one.
+    A frame with a `state_key` carries a whole state: it replaces a queued frame of the same key.
     """
 
     def __init__(self, text: str, state_key: str | None = None) -> None:
@@ -40,14 +42,14 @@ class Frame(Packet):
         self.state_key = state_key
 
     def encode(self, b64: bool = False) -> str:
-        """Return the packet as it travels."""
+        """Return the encoded packet."""
         return self.text
 
 
 class OutboundQueue:
-    """A connection's outbound packets, for one reader. `overflow` is called once, when that has stopped for too long.
+    """A connection's outbound packets, for one reader; `overflow` is called once, past the limit.
 
-    It has what Engine.IO asks of a queue, in a fraction of the memory of asyncio's.
+    It has the methods of a queue that Engine.IO calls, and a fraction of the memory of asyncio's.
     """
 
     __slots__ = (
@@ -73,9 +75,9 @@ class OutboundQueue:
         self._taken: tuple[int, Callable[[], object]] | None = None
 
     def call_when_taken(self, most: int, callback: Callable[[], object]) -> None:
-        """Call back once, when no more than `most` bytes wait: at once, or when the reader has taken the others.
+        """Call back once, as soon as no more than `most` bytes wait, which may be at once.
 
-        Whoever asks again takes the place of the one who asked before.
+        A later call replaces a callback that has not been called yet.
         """
         if self.waiting_bytes <= most:
             callback()
@@ -83,7 +85,7 @@ class OutboundQueue:
             self._taken = most, callback
 
     def put_nowait(self, item: Packet | None) -> None:
-        """Queue a packet; None ends the connection's writer. After an overflow only None is taken."""
+        """Queue a packet; None ends the writer. After an overflow, drop every packet but None."""
         if item is not None:
             if self.overflowed:
                 return
@@ -108,7 +110,7 @@ class OutboundQueue:
         self._wake()
 
     async def put(self, item: Packet | None) -> None:
-        """Queue a packet; there is always room."""
+        """Queue a packet without waiting."""
         self.put_nowait(item)
 
     def get_nowait(self) -> Packet | None:
@@ -130,16 +132,16 @@ class OutboundQueue:
         return item  # type: ignore[no-any-return]
 
     async def get(self) -> Packet | None:
-        """Return the next packet; wait for it."""
+        """Wait for the next packet and return it."""
         while not self._items:
             await self._wait()
         return self.get_nowait()
 
     def task_done(self) -> None:
-        """Take no notice that a packet has been sent: nobody waits for all of them."""
+        """Do nothing: no code joins this queue."""
 
     def empty(self) -> bool:
-        """Tell whether nothing waits."""
+        """Tell whether the queue is empty."""
         return not self._items
 
     def qsize(self) -> int:

@@ -1,5 +1,7 @@
-"""The WebSocket driver under python-engineio: no compression, a handshake that leaves with the first frames, and a
-gate that ends a connection whose message is too large for its sender while it is still being read.
+"""The WebSocket driver under python-engineio.
+
+It does not compress, sends the handshake together with the first frames, and ends a connection
+while it reads a message that is too large for its sender.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ from engineio.async_drivers.aiohttp import WebSocket
 from master.meter import Flow
 
 DRAIN_BYTES = 64 * 1024
-"""What may wait in the transport's own buffer; past it the connection's writer waits for its reader."""
+"""Most bytes in the transport's buffer; past that the writer waits for the peer to read."""
 
 CONTROL_BYTES = 6
-"""What a control frame of a client has besides its content (RFC 6455, section 5.2)."""
+"""Bytes of a client's control frame besides its content (RFC 6455, section 5.2)."""
 
 AHEAD_BYTES = 512 * 1024
-"""What somebody known may send ahead of what is read: aiohttp stops reading at a quarter of it and one portion."""
+"""Bytes that an authenticated peer may send ahead of the frames that are read.
+
+aiohttp stops reading at a quarter of it plus one portion.
+"""
 
 
 class _Handshake(WebSocketResponse):
-    """A WebSocket whose handshake is not sent at once: it leaves together with the first frames (`head`)."""
+    """A WebSocket whose handshake (`head`) is sent together with the first frames."""
 
     head = b""
 
@@ -41,26 +46,27 @@ class _Handshake(WebSocketResponse):
 
 
 class Sender(Protocol):
-    """Who sends what a gate lets through."""
+    """The peer behind a gate."""
 
     flow: Flow
 
     @property
     def is_known(self) -> bool:
-        """Tell whether somebody known speaks here."""
+        """Tell whether the peer is authenticated."""
         ...
 
     @property
     def largest_message(self) -> int:
-        """Return how large a message may be that is being read."""
+        """Return the size limit, in bytes, of the message being read."""
         ...
 
 
 class Gate:
-    """Stands before a WebSocket's parser and counts what came since the last whole message.
+    """Counts the bytes since the last whole message, before a WebSocket's parser sees them.
 
-    The parser's own limit is one for everybody and for ever; a stranger's is small, and grows once they are known. And
-    while much of a peer is under way, no more than the beginning of the next message is read.
+    The parser's own limit is fixed and the same for all peers; the gate's is small for a stranger
+    and grows once the peer is authenticated. While many bytes of a peer are under way, the gate
+    reads only the beginning of the next message.
     """
 
     __slots__ = ("_parser", "_protocol", "_refuse", "_sender", "fed")
@@ -75,7 +81,7 @@ class Gate:
         self.fed = 0
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Pass bytes on; past the limit they are dropped, and the connection reads no more."""
+        """Pass bytes to the parser; past the limit drop them and stop reading."""
         self.fed += len(data)
         sender = self._sender
         if self.fed > sender.largest_message + (AHEAD_BYTES if sender.is_known else 0):
@@ -88,24 +94,24 @@ class Gate:
         return parsed
 
     def forget_control(self, content: bytes) -> None:
-        """Take a control frame, which is masked and has up to 125 bytes, out of what came of a message."""
+        """Subtract a control frame (masked, up to 125 bytes) from the message's byte count."""
         self.fed = max(0, self.fed - CONTROL_BYTES - len(content))
 
     def feed_eof(self) -> None:
-        """Pass on that nothing more comes."""
+        """Tell the parser that the stream has ended."""
         self._parser.feed_eof()
 
 
 class PlainWebSocket(WebSocket):
-    """The library's driver without compression, which costs four times the memory of a connection without it."""
+    """The library's driver without compression, which would take four times the memory."""
 
     _gate: Gate | None = None
 
     async def __call__(self, environ: dict[str, Any]) -> StreamResponse:
-        """Shake hands and serve until the end; a peer that is gone already is served nothing."""
-        # one that takes over from long-polling is answered at once: nobody sends it a frame before it has spoken
+        """Shake hands and serve until the end; return at once if the peer has gone already."""
+        # an upgrade is answered at once: Master sends it no frame before the peer's probe
         kind = WebSocketResponse if "sid=" in environ["QUERY_STRING"] else _Handshake
-        # control frames are taken here, at their sender's pace: the library would answer each without a pause
+        # `wait` answers pings at their sender's pace; the library would answer each at once
         self._sock = kind(
             max_msg_size=self.server.max_http_buffer_size, compress=False, autoping=False
         )
@@ -121,12 +127,12 @@ class PlainWebSocket(WebSocket):
 
     def _set_gate(self, protocol: Any) -> None:
         if protocol._payload_parser is None or self._sock is None:
-            return  # the connection is lost already
+            return  # the connection has been lost
         queue = self._sock._reader
 
         def refuse() -> None:
             queue.set_exception(
-                WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "this message is too large")
+                WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "This message is too large.")
             )
 
         self._gate = protocol._payload_parser = Gate(
@@ -134,7 +140,7 @@ class PlainWebSocket(WebSocket):
         )
 
     async def wait(self) -> str | bytes | None:
-        """Return the next frame; None at the end. A control frame is an empty one, once it is answered."""
+        """Return the next frame; None at the end, "" for a control frame once it is answered."""
         assert self._sock is not None, "called only while served"
         message = await self._sock.receive()
         kind = message.type
@@ -143,7 +149,7 @@ class PlainWebSocket(WebSocket):
                 self._gate.fed = 0
             return message.data  # type: ignore[no-any-return]
         if self._gate is not None and kind in (WSMsgType.PING, WSMsgType.PONG):
-            self._gate.forget_control(message.data)  # a message that is under way goes on behind it
+            self._gate.forget_control(message.data)  # it may come in the middle of a message
         if kind is WSMsgType.PING:
             await self._sock.pong(message.data)
             return ""
@@ -158,7 +164,7 @@ class PlainWebSocket(WebSocket):
             await self._sock.send_bytes(frame)
 
     async def send_all(self, frames: Sequence[str]) -> None:
-        """Send what waits at once: one piece for the transport, however many frames. Errors: ConnectionError."""
+        """Send all frames in one write to the transport. Errors: ConnectionError."""
         assert self._sock is not None, "called only while served"
         request = self.environ["aiohttp.request"]
         transport = request.transport

@@ -1,4 +1,4 @@
-"""Parcels to sockets: who is meant, and one encoding for all of them."""
+"""Parcels to sockets: find the addressed room, and encode each event once for all sockets."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from master.turn import HangUp, Join, Parcel, name_account_room
 log = structlog.get_logger(__name__)
 
 YIELD_BYTES = 32 * 1024
-"""For every so many bytes queued, those who write to sockets get a turn: a burst is no slow reader.
+"""After this many queued bytes the writers of the sockets run, so that a burst is not taken for a
+slow reader.
 
-It is bytes that are counted because it is bytes that the queues are bounded in, and it is less than any sane bound.
+Bytes are counted because the queues are bounded in bytes; the number is below any sane bound.
 """
 
 
 class Rooms:
-    """Publishes over Socket.IO and notes which notifications were handed to at least one person."""
+    """Publishes over Socket.IO and notes the notifications that reached at least one socket."""
 
     def __init__(self, sockets: SocketServer, sessions: Sessions) -> None:
         self._sockets = sockets
         self._sessions = sessions
 
     async def publish(self, parcels: Sequence[Parcel]) -> None:
-        """Send every parcel; one that cannot be delivered harms no other."""
+        """Send every parcel; one that fails does not stop the others."""
         before: Any = None
         text, queued = "", 0
         for parcel in parcels:
@@ -48,7 +49,7 @@ class Rooms:
                     continue
                 if content.is_void:
                     continue
-                if content is not before:  # administrators and devices are told the same
+                if content is not before:  # one content goes to administrators and devices
                     before, text = content, FastJson.dumps(content.to_wire())
                 frame = Frame(f'42{namespace},["{content.event}",{text}]', content.state_key)
                 reached = self._sockets.tell(frame, namespace, room)
@@ -63,7 +64,7 @@ class Rooms:
                 log.exception("parcel_failed", event_name=type(parcel.content).__name__)
 
     def _find_room(self, parcel: Parcel) -> tuple[str, str] | None:
-        """Return the namespace and room that a parcel is for, or None where nobody is there."""
+        """Return the namespace and room of a parcel; None if its socket is not connected."""
         to, name = parcel.address.to, parcel.address.id
         if to in ("admins", "operators", "readers"):
             return "/admin", to

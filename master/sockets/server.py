@@ -1,4 +1,4 @@
-"""python-socketio's server with every peer's packet answered: in order, whatever its name, however broken."""
+"""python-socketio's server; it answers every event in order, whatever its name or faults."""
 
 from __future__ import annotations
 
@@ -36,26 +36,27 @@ ID_DIGITS = 15
 LOOK_S = 1.0
 
 EVENT_PREFIX = re.compile(r"^[025](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
-"""Namespace and id of an event packet; what stands where a number of attachments belongs may be anything."""
+"""Namespace and id of an event packet; the number of attachments may be malformed."""
 
 PREFIX = 200
-"""Characters of a packet in which its namespace and id are looked for where it cannot be read."""
+"""Characters of an unreadable packet that are searched for its namespace and id."""
 
 EVENT_NAME = re.compile(r'\[\s*"([^"\\]{1,64})"')
-"""The name at the beginning of an event's content, where it is an ordinary one."""
+"""The name at the beginning of an event's content: up to 64 characters without escapes."""
 
 
 def make_connection_id() -> str:
-    """Return a connection's or socket's name: 120 random bits, as text that fits into a query string."""
+    """Return an id for a connection or socket: 120 random bits as text that fits a query string."""
     return urlsafe_b64encode(os.urandom(15)).decode()
 
 
 class SocketServer(socketio.AsyncServer):
     """The server of all three namespaces.
 
-    Events go to the reception, never to a handler found by name: the library would let a peer's event called
-    `connect` or `disconnect` run our own. A packet that cannot be read is refused and forgotten: the library would
-    leave it unanswered. And acknowledgements and binary packets never reach it: Master asks for none of either.
+    Events go to the reception, never to a handler found by name: in the library a peer's event
+    called `connect` or `disconnect` would run Master's own handler. An unreadable packet is refused
+    and dropped; the library would leave it unanswered. Acknowledgements and binary packets never
+    reach the library: Master requests neither.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class SocketServer(socketio.AsyncServer):
         self._metrics = metrics
         self._clock = clock
         self.expected: dict[str, tuple[str, float]] = {}
-        """Sockets of a namespace that have yet to say who they are: by id, namespace and since when (monotonic)."""
+        """Socket id -> (namespace, monotonic second of its CONNECT), of unauthenticated sockets."""
         self.flows: dict[str, Flow] = {}
-        """What each connection has cost, by its id."""
+        """Connection id -> the flow that meters it."""
         self._lines = lines
         self._told = 0
         self.reception: Reception | None = None
@@ -85,23 +86,24 @@ class SocketServer(socketio.AsyncServer):
         """Connection and namespace -> the lane of the socket there."""
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def _handle_eio_connect(  # type: ignore[override]  # the base class names the blocking server's
+    # the base class has the types of the blocking server
+    async def _handle_eio_connect(  # type: ignore[override]
         self, eio_sid: str, environ: dict[str, Any]
     ) -> None:
-        """Note a new connection, which is nobody's yet, and take it over."""
+        """Meter a new connection as a stranger's, and make it a LeanSocket."""
         await super()._handle_eio_connect(
             eio_sid, {name: environ[name] for name in KEPT if name in environ}
         )
         place = name_place(environ.get("REMOTE_ADDR", ""))
         flow = self.flows[eio_sid] = self._lines.meter.open(
-            place, lambda: self._end(eio_sid, "nobody is known")
+            place, lambda: self._end(eio_sid, "not authenticated")
         )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
         LeanSocket.take_over(connection, self._clock, flow, self)
         self.adopt(eio_sid, environ.get("aiohttp.request"))
 
-    async def _handle_eio_disconnect(  # type: ignore[override]  # the base class names the blocking server's
+    async def _handle_eio_disconnect(  # type: ignore[override]
         self, eio_sid: str, reason: Any
     ) -> None:
         flow = self.flows.pop(eio_sid, None)
@@ -110,7 +112,7 @@ class SocketServer(socketio.AsyncServer):
         await super()._handle_eio_disconnect(eio_sid, reason)
 
     def adopt(self, eio_sid: str, request: Any) -> None:
-        """Note the request over which a connection speaks from now on."""
+        """Note the request whose TCP connection carries this connection from now on."""
         line, flow = (
             self._lines.find(request) if request is not None else None,
             self.flows.get(eio_sid),
@@ -119,35 +121,35 @@ class SocketServer(socketio.AsyncServer):
             self._lines.meter.attach(line, flow)
 
     def find_flow(self, sid: str, kind: str) -> Flow:
-        """Return what the connection of a new socket has cost."""
+        """Return the flow of a new socket's connection."""
         return self.flows[self.manager.eio_sid_from_sid(sid, f"/{kind}")]
 
     def _find_flow(self, eio_sid: str) -> Flow | None:
         return self.flows.get(eio_sid)
 
     def open_lane(self, sid: str, kind: str, lane: Lane) -> None:
-        """Let a new socket's events come in."""
+        """Register the lane of a new socket: its events are accepted from now on."""
         self.lanes[sid] = lane
         self._lane_at[self.manager.eio_sid_from_sid(sid, f"/{kind}"), f"/{kind}"] = lane
 
     def close_lane(self, sid: str, kind: str) -> None:
-        """Drop what a socket has sent that waits, and take nothing more."""
+        """Drop a socket's queued events and accept no more."""
         lane = self.lanes.pop(sid, None)
         if lane is not None:
             lane.close()
             self._lane_at.pop((self.manager.eio_sid_from_sid(sid, f"/{kind}"), f"/{kind}"), None)
 
     def expect(self, sid: str, kind: str) -> None:
-        """Note a socket that is in its namespace, and has yet to say who it is."""
+        """Note an unauthenticated socket, which has STRANGER_S to authenticate."""
         self.expected[sid] = (f"/{kind}", self._clock.monotonic())
 
     def welcome(self, sid: str, kind: str) -> None:
-        """Note that somebody known speaks on a socket, and so on its connection."""
+        """Note that a socket is authenticated, and with it its connection."""
         self.expected.pop(sid, None)
         self._lines.meter.greet(self.find_flow(sid, kind), Kind(kind))
 
     async def drop_strangers(self) -> int:
-        """Close what has not become known in time; return how many connections and sockets."""
+        """Close connections and sockets that did not authenticate in time; return how many."""
         latest = self._clock.monotonic() - STRANGER_S
         late = [
             (name, namespace)
@@ -164,7 +166,7 @@ class SocketServer(socketio.AsyncServer):
         return len(late) + ended
 
     async def drop_strangers_for_ever(self) -> None:
-        """Look again and again for those who have not become known in time."""
+        """Call `drop_strangers` every LOOK_S seconds."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
@@ -173,17 +175,18 @@ class SocketServer(socketio.AsyncServer):
                 log.exception("dropping_failed")
 
     def _drop_slow(self, eio_sid: str) -> None:
-        """Close a connection whose reader has stopped; what it is owed it gets by asking again."""
+        """Close a connection whose peer has stopped reading; it requests what it missed later."""
         self._metrics.slow_consumers.inc()
         log.warning("slow_consumer_dropped", connection=eio_sid, limit_bytes=self._outbound_bytes)
         connection, flow = self.eio.sockets.get(eio_sid), self.flows.get(eio_sid)
         if flow is not None and connection is not None and connection.upgraded:
             for line in list(flow.lines):
-                line.hang_up()  # its writer waits for a reader that does not come; a polite close would wait as well
+                # the writer waits for a peer that does not read; a polite close would wait as well
+                line.hang_up()
         self._end(eio_sid, "slow consumer", abort=True)
 
     def _end(self, eio_sid: str, reason: str, *, abort: bool = False) -> None:
-        """Close a connection, without waiting for that."""
+        """Close a connection in the background."""
         connection = self.eio.sockets.get(eio_sid)
         if connection is not None:
             task = asyncio.create_task(connection.close(abort=abort, reason=reason))
@@ -191,18 +194,18 @@ class SocketServer(socketio.AsyncServer):
             task.add_done_callback(self._closing.discard)
 
     def measure_outbound(self) -> int:
-        """Return how many bytes wait for the connection for which the most waits."""
+        """Return the bytes queued for the connection with the most."""
         return max(
             (connection.queue.waiting_bytes for connection in self.eio.sockets.values()), default=0
         )
 
     def measure_waiting(self, sid: str) -> int:
-        """Return how many bytes wait for the connection of a worker's socket."""
+        """Return the bytes queued for the connection of a worker's socket; 0 if it is closed."""
         queue = self._find_queue(sid)
         return queue.waiting_bytes if queue is not None else 0
 
     def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
-        """Call back once the reader of a worker's socket has taken nearly all that waits; not if it leaves before."""
+        """Call back once a worker has read nearly all its queue; never if it disconnects before."""
         queue = self._find_queue(sid)
         if queue is not None:
             queue.call_when_taken(TAKEN_BYTES, callback)
@@ -213,12 +216,15 @@ class SocketServer(socketio.AsyncServer):
         return None if connection is None or connection.closed else connection.queue
 
     async def hang_up_all(self) -> None:
-        """Close every connection at once, also of peers that ignore Engine.IO's own packet for it."""
+        """Close every connection at once, also of peers that ignore Engine.IO's CLOSE packet."""
         for connection in list(self.eio.sockets.values()):
             await connection.close()
 
     def tell(self, frame: Frame, namespace: str, room: str) -> bool:
-        """Queue one encoded event for everybody in a room (a socket's own id is a room); return whether anybody was."""
+        """Queue one encoded event for every socket in a room; return whether there was any.
+
+        A socket's own id is a room.
+        """
         reached = False
         for _, eio_sid in self.manager.get_participants(namespace, room):
             connection = self.eio.sockets.get(eio_sid)
@@ -227,19 +233,20 @@ class SocketServer(socketio.AsyncServer):
                 reached = True
         return reached
 
-    async def _handle_eio_message(  # type: ignore[override]  # the base class names the blocking server's
+    async def _handle_eio_message(  # type: ignore[override]
         self, eio_sid: str, data: str | bytes
     ) -> None:
-        """Take a packet: an event, a coming or a going; no acknowledgement, and nothing with binary parts.
+        """Process a packet: an event, a CONNECT or a DISCONNECT.
 
-        What is neither an event nor broken is read by the library.
+        An acknowledgement is ignored, and an event with binary parts is refused. The library
+        processes readable CONNECT and DISCONNECT packets.
         """
         kind = data[:1]
         try:
-            assert isinstance(data, str), "binary frames are dropped before"
+            assert isinstance(data, str), "binary frames were dropped earlier"
             if kind == "2":
                 taken = self._take_event(eio_sid, data)
-                data = data[:PREFIX]  # what is large is kept once, also while it waits
+                data = data[:PREFIX]  # a large packet is kept in memory once, also while it waits
                 await taken
             elif kind == "5":
                 namespace, id = _read_prefix(data)
@@ -248,7 +255,8 @@ class SocketServer(socketio.AsyncServer):
                 await self._refuse_connect(eio_sid, _read_prefix(data)[0], TooLarge())
             elif kind in ("0", "1"):
                 if kind == "1":
-                    await self.settle(eio_sid)  # who leaves has said before what still waits
+                    # the events still waiting were sent before the DISCONNECT
+                    await self.settle(eio_sid)
                 await super()._handle_eio_message(eio_sid, data)
         except Exception as fault:
             refusal = (
@@ -258,7 +266,7 @@ class SocketServer(socketio.AsyncServer):
             await self._slow_down(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        """Refuse a namespace that is none of ours as every refusal looks: the library sends bare words."""
+        """Refuse an unknown namespace with a refusal object; the library would send plain text."""
         if (namespace or "/") in self.namespace_handlers:
             await super()._handle_connect(eio_sid, namespace, data)
         else:
@@ -271,16 +279,16 @@ class SocketServer(socketio.AsyncServer):
         )
 
     async def settle(self, eio_sid: str) -> None:
-        """Wait until everything that was read from a connection has had its place."""
+        """Wait until everything that was read from a connection is processed."""
         for namespace in self.namespace_handlers:
             lane = self._lane_at.get((eio_sid, namespace))
             if lane is not None:
                 await lane.settle()
 
     async def _take_event(self, eio_sid: str, text: str) -> None:
-        """Take an event; what is too large for it is refused before it is parsed.
+        """Pass an event to the reception; one that is too large is refused before it is parsed.
 
-        Errors: NotJoined, TooLarge; ValueError and IndexError for what cannot be read.
+        Errors: NotJoined, TooLarge; ValueError and IndexError for an unreadable packet.
         """
         namespace, id, start = _read_head(text)
         lane = self._lane_at.get((eio_sid, namespace))
@@ -292,14 +300,14 @@ class SocketServer(socketio.AsyncServer):
         )
         largest = find_largest(lane.caller.kind, name[1] if name is not None else None)
         if size > largest:
-            raise TooLarge(f"This event may have {largest} bytes.")
+            raise TooLarge(f"This event may have at most {largest} bytes.")
         if size > Payload.largest:
             require_few_values(text)
         text = text[start:]
         data = FastJson.loads(text)
         text = ""
         if not isinstance(data, list) or not data:
-            raise ValueError("an event is a list, its name first")
+            raise ValueError("an event is a list that begins with its name")
 
         def reply(answer: dict[str, Any]) -> None:
             self._acknowledge(eio_sid, namespace, id, answer)
@@ -308,7 +316,7 @@ class SocketServer(socketio.AsyncServer):
             await self.reception.receive(data[0], data[1:], lane, reply, size)
 
     async def _slow_down(self, eio_sid: str) -> None:
-        """Let a connection wait that sends events which nobody can take: they have no socket's pace."""
+        """Delay an authenticated connection after a refused packet: no socket paces those."""
         flow = self.flows.get(eio_sid)
         if flow is not None and flow.is_known:
             wait_s = flow.take_loose()
@@ -330,7 +338,7 @@ class SocketServer(socketio.AsyncServer):
 
 
 def _read_head(frame: str) -> tuple[str, int | None, int]:
-    """Return namespace, acknowledgement id and where the content of an event packet begins.
+    """Return namespace, acknowledgement id and index of the content of an event packet.
 
     Errors: ValueError, IndexError.
     """
@@ -347,7 +355,7 @@ def _read_head(frame: str) -> tuple[str, int | None, int]:
 
 
 def _read_prefix(data: str | bytes) -> tuple[str | None, int | None]:
-    """Return namespace and acknowledgement id of a packet whose content cannot be read."""
+    """Return namespace and acknowledgement id of an unreadable packet; None for each not found."""
     found = EVENT_PREFIX.match(data[:PREFIX]) if isinstance(data, str) else None
     if found is None:
         return None, None

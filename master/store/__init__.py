@@ -1,1 +1,1 @@
-"""Where things are kept: rows <-> records, one file per noun, no decisions."""
+"""Storage: rows <-> records, one file per noun, no decisions."""

@@ -1,4 +1,4 @@
-"""Accounts' rows where memory is not enough: long lists, and secrets."""
+"""Queries of accounts that memory cannot answer: long lists and secrets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from master.store.schema import accounts, comments, direct_messages, notificatio
 from master.store.sealing import Secrets, find_broken, judge_secrets, read_secrets
 
 DETECTED = (notifications, comments, direct_messages)
-"""The tables that may hold many rows of one account."""
+"""The tables that may have many rows per account."""
 
 
 async def list_accounts(
     connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
 ) -> tuple[list[Account], int]:
-    """Return a page of accounts, the newest last, and how many there are; `filters` are column = value."""
+    """Return a page of accounts, the newest last, and their total number.
+
+    `filters` are column = value.
+    """
     order = [accounts.c.created_at, accounts.c.id]
     return await find_page(
         connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset, PAGE_BYTES
@@ -30,14 +33,20 @@ async def list_accounts(
 async def read_account_secrets(
     connection: AsyncConnection, account_ids: tuple[str, ...]
 ) -> dict[str, Secrets]:
-    """Return credentials, fingerprint and profile of these accounts, opened: for those that are handed out at once."""
+    """Return these accounts' credentials, fingerprint and profile, opened.
+
+    For accounts that are sent to workers now: all values are in memory at the same time.
+    """
     return await read_secrets(connection, accounts, account_ids)
 
 
 async def judge_account_secrets(
     connection: AsyncConnection, account_ids: tuple[str, ...]
 ) -> dict[str, Secrets]:
-    """Return which secrets of these accounts do not open, however many and large; their values are not returned."""
+    """Return which secrets of these accounts do not open, without their values.
+
+    The accounts may be any number and of any size.
+    """
     return await judge_secrets(connection, accounts, account_ids)
 
 
@@ -47,7 +56,10 @@ async def find_unreadable_accounts(connection: AsyncConnection) -> set[str]:
 
 
 async def count_holdings(connection: AsyncConnection) -> dict[str | None, tuple[int, int]]:
-    """Return, per owner (None: nobody), how many accounts it has and the sum of their epochs, as the file has it."""
+    """Return per owner the number of its accounts and the sum of their epochs, as stored.
+
+    The owner None stands for accounts without a worker.
+    """
     owner = accounts.c.assigned_worker_id
     query = select(owner, func.count(), func.sum(accounts.c.epoch)).group_by(owner)
     return {
@@ -57,7 +69,7 @@ async def count_holdings(connection: AsyncConnection) -> dict[str | None, tuple[
 
 
 async def has_much(connection: AsyncConnection, account_id: str) -> bool:
-    """Tell whether some table has so many rows of an account that they are not to go with it in one turn."""
+    """Tell whether an account has too many rows in one table to be removed in a single turn."""
     for table in DETECTED:
         further = (
             select(table.c.account_id)
@@ -71,7 +83,7 @@ async def has_much(connection: AsyncConnection, account_id: str) -> bool:
 
 
 async def remove_some(connection: AsyncConnection, account_id: str) -> None:
-    """Remove as many rows of an account as one turn may: messages, and what was told of them."""
+    """Remove as many messages and notifications of an account as one turn may remove."""
     left = ROWS
     for table in DETECTED:
         some = select(table.c.id).where(table.c.account_id == account_id).limit(left)

@@ -1,7 +1,7 @@
-"""The farm's durable form: all of it read at a start, and what a group has changed written, a statement per table.
+"""Loads the farm, and stores a batch's changes with one statement per table and kind of change.
 
-Every update is guarded: an account's by the epoch that it was decided on, a login's by its being open. Where a guard
-counts fewer rows than it should, somebody else has written into the file.
+Every update has a condition: an account must have the epoch that the change was decided on, a login
+must be open. If fewer rows match than expected, another program has written into the file.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Delete, Insert, Table, Update, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.changes import Changes
 from master.decisions.retention import STEP_S
-from master.draft import Changes, Draft
+from master.draft import Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import DETECTED, count_holdings
@@ -37,30 +38,33 @@ from master.store.sealing import find_unverified, seal_config, seal_values
 
 SEQUENCE = "notification_seq"
 CHUNK = 5_000
-"""Rows that are read at once: the loop is given up in between, and they are in memory twice for so long."""
+"""Rows read at once; the event loop runs in between. Only these rows are in memory twice."""
 
 BREATH = 200
-"""Rows that are looked at in one stretch."""
+"""Rows processed before the event loop runs again."""
 
 ASIDE = "\x1f"
-"""How a name begins that stands within a transaction only; were it somebody's, the group would be tried singly."""
+"""Prefix of a temporary name within a transaction.
+
+If another row had such a name, the batch would fail, and each of its turns would be tried alone.
+"""
 
 SHOWN = 5
-"""How many differences a line names at most."""
+"""Limit of differences that one line names."""
 
 DEPENDENTS = (*DETECTED, login_sessions, account_holders)
-"""The tables whose rows go with their account."""
+"""The tables whose rows are removed with their account."""
 
 
 class Overtaken(Exception):
-    """A guard found another row than memory has: somebody else wrote into the file."""
+    """A stored row differs from memory: another program wrote into the file."""
 
 
 async def load(connection: AsyncConnection) -> Farm:
-    """Return all that memory holds, as the file has it. A start and a doubt read it in this one way.
+    """Return the farm as stored; it is loaded this way at a start and when memory is in doubt.
 
-    What workers hold is counted: a load that was stored may be another one where somebody else wrote into the file. And
-    worker configurations are verified.
+    Each worker's accounts are counted, because the stored number may be wrong if another program
+    wrote into the file. Worker configurations are verified.
     """
     farm = Farm()
     for rows, table in zip(FARM, farm.tables, strict=True):
@@ -94,10 +98,11 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
 
 
 async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
-    """Store what a group's draft changes of the farm. Errors: Overtaken.
+    """Store the changes of a batch's draft. Errors: Overtaken.
 
-    What is removed goes last: until its change is written, another row may still refer to it. So that no name stands in
-    the way of the row that takes it, whatever gives one up within the group steps aside first.
+    Rows are removed last, because other rows may refer to them until their changes are written.
+    Rows that give up a unique name get a temporary one first, so that another row of the batch can
+    have the name.
     """
     tables = list(zip(FARM, farm.tables, draft.tables, strict=True))
     for rows, committed, changes in tables:
@@ -119,7 +124,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
             connection, _PLACES, [{"known": farm.last_seq, "reached": draft.last_seq}]
         )
         if moved != 1:
-            raise Overtaken("the clients' sequence has gone on")
+            raise Overtaken("the stored sequence number differs from memory")
 
 
 _SIGNS = (
@@ -134,7 +139,10 @@ _SIGNS = (
     )
     .values(last_heartbeat=bindparam("at"))
 )
-"""When workers were last heard (Unix seconds). A row goes back in time only from where no clock can have been."""
+"""Stores when workers were last heard (Unix seconds).
+
+A later time in the row stays, unless it is more than STEP_S ahead: no correct clock wrote that.
+"""
 
 
 _PLACES = (
@@ -142,13 +150,13 @@ _PLACES = (
     .where(counters.c.name == SEQUENCE, counters.c.value == bindparam("known"))
     .values(value=bindparam("reached"))
 )
-"""How far the clients' sequence has gone."""
+"""Stores the clients' last sequence number, if the row still has the known one."""
 
 
 async def _step_aside(
     connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
 ) -> None:
-    """Let rows that give up a name which another row of the group takes have one that nobody else can have."""
+    """Give a temporary name to each row whose unique name another row of the batch gets."""
     if rows.named_by is None:
         return
     find_names, aside = changes.kind.unique["name"], list[Any]()
@@ -194,7 +202,7 @@ async def _remove(
 async def _change(
     connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
 ) -> None:
-    """Update the rows that differ: one statement for each set of columns, whatever the number of rows."""
+    """Update the rows that differ, with one statement per set of changed columns."""
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for number, (key, new) in enumerate(changes.changed.items(), 1):
         if number % BREATH == 0:
@@ -241,10 +249,10 @@ def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
 async def _execute_all(
     connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]
 ) -> None:
-    """Execute a guarded statement for all of these rows. Errors: Overtaken unless each of them was still as known."""
+    """Execute a conditional statement for these rows. Errors: Overtaken unless each row matched."""
     changed = await execute_many(connection, statement, values)
     if changed != len(values):
-        raise Overtaken(f"{len(values) - changed} of {len(values)} rows are not as memory has them")
+        raise Overtaken(f"{len(values) - changed} of {len(values)} rows differ from memory")
 
 
 def _conditions(table: Table, key: str) -> list[Any]:
@@ -252,9 +260,8 @@ def _conditions(table: Table, key: str) -> list[Any]:
     if table is accounts:
         conditions.append(table.c.epoch == bindparam("guarded_epoch"))
     if table is login_sessions:
-        conditions.append(
-            or_(*(table.c.status == status for status in sorted(OPEN_SESSION)))
-        )  # many rows take no IN
+        # no IN: `execute_many` cannot expand it
+        conditions.append(or_(*(table.c.status == status for status in sorted(OPEN_SESSION))))
     return conditions
 
 
@@ -288,7 +295,7 @@ def _update_kept(table: str, columns: tuple[str, ...]) -> Update:
 
 
 async def _write_kept(connection: AsyncConnection, draft: Draft) -> None:
-    """Store what memory does not hold, secrets sealed."""
+    """Store the values that memory does not keep, secrets sealed."""
     by_columns: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
     removed = {
         (changes.kind.name, key)
@@ -306,24 +313,24 @@ async def _write_kept(connection: AsyncConnection, draft: Draft) -> None:
 
 
 async def add_notifications(connection: AsyncConnection, new: Sequence[Notification]) -> None:
-    """Insert notifications, all in one statement."""
+    """Insert notifications with one statement."""
     if new:
         rows = [NOTIFICATIONS.to_row(one) for one in new]
         await execute_many(connection, _insert_into(notifications, tuple(rows[0])), rows)
 
 
 async def touch(connection: AsyncConnection) -> None:
-    """Read something: whether the file can be read at all."""
+    """Read one value, to check that the file can be read."""
     await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
 
 
 async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None:
-    """Return in what the file says otherwise than the farm of who holds what and what is open; None if in nothing.
+    """Return where the file differs from the farm in workers, owners or open logins, or None.
 
-    Accounts are compared by their owners' sums: a hundred thousand rows are not read again and again.
+    Accounts are compared by sums per owner, so that no check reads a hundred thousand rows.
     """
     found = await connection.execute(select(workers.c.id, workers.c.status))
-    rows = {worker_id: status for worker_id, status in found}  # noqa: C416 - rows are no pairs to mypy
+    rows = {worker_id: status for worker_id, status in found}  # noqa: C416 - mypy sees no pairs
     known = {one.id: one.status.value for one in farm.workers.all()}
     if rows != known:
         return f"workers {sorted({*rows.items()} ^ {*known.items()})[:SHOWN]}"
@@ -331,7 +338,7 @@ async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None
     sums: dict[str | None, tuple[int, int]] = {}
     for number, account in enumerate(farm.accounts.all(), 1):
         if number % CHUNK == 0:
-            await asyncio.sleep(0)  # only the writer changes the farm, and this is its turn
+            await asyncio.sleep(0)  # safe: only the writer changes the farm, and it runs this turn
         count, epochs = sums.get(account.assigned_worker_id, (0, 0))
         sums[account.assigned_worker_id] = count + 1, epochs + account.epoch
     if holdings != sums:
@@ -349,6 +356,6 @@ async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None
 
 
 async def read_last_heartbeats(connection: AsyncConnection) -> dict[str, int | None]:
-    """Return when each worker was last heard, as far as the file knows (Unix seconds)."""
+    """Return when each worker was last heard, as stored (Unix seconds, or None)."""
     found = await connection.execute(select(workers.c.id, workers.c.last_heartbeat))
-    return {worker_id: at for worker_id, at in found}  # noqa: C416 - rows are no pairs to mypy
+    return {worker_id: at for worker_id, at in found}  # noqa: C416 - mypy sees no pairs

@@ -1,6 +1,7 @@
-"""Who held an account before: its messages are taken from them for some days, for reports may come late.
+"""Former owners of accounts: their reports are accepted for some days, because reports may be late.
 
-Who holds it now stands in the account's own row. A row is written by the turn that takes the account away.
+The present owner is in the account's own row. The turn in which a worker loses an account writes
+the former owner's row.
 """
 
 from __future__ import annotations
@@ -8,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import bindparam, delete, select, tuple_
-from sqlalchemy.dialects.postgresql import (
-    insert,
-)  # its ON CONFLICT is what SQLite understands as well
+from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from master.draft import Draft, changes_of
+from master.changes import changes_of
+from master.draft import Draft
 from master.farm import Farm
 from master.store.many import execute_many
 from master.store.rows import chunk_ids
 from master.store.schema import account_holders
 
 ANYBODY = ""
-"""Stands for whichever workers held an account when nobody wrote down who did; it is no worker's id."""
+"""Stands for every worker where an account's former owners are unknown; it is no worker's id."""
 
 _COLUMNS = ("account_id", "worker_id", "epoch", "until")
 _NEW = insert(account_holders).values({name: bindparam(name) for name in _COLUMNS})
@@ -31,7 +31,10 @@ _LOST = _NEW.on_conflict_do_update(
 
 
 async def keep_former_holders(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
-    """Store who loses which account by a group's draft, in which epoch it held it and until when (Unix seconds)."""
+    """Store which workers lose accounts by a batch's draft.
+
+    A row has the epoch in which the worker owned the account, and until when (Unix seconds).
+    """
     lost = [
         {
             "account_id": old.id,
@@ -51,7 +54,10 @@ async def keep_former_holders(connection: AsyncConnection, farm: Farm, draft: Dr
 async def find_former_holders(
     connection: AsyncConnection, account_ids: Iterable[str], since: int
 ) -> set[tuple[str, str]]:
-    """Return (account, worker) of those who lost one of these accounts at or after the Unix second `since`."""
+    """Return (account, worker) for workers that lost one of these accounts at or after `since`.
+
+    `since` is a Unix second.
+    """
     holders, found = account_holders.c, set[tuple[str, str]]()
     for chunk in chunk_ids(sorted(account_ids)):
         query = select(holders.account_id, holders.worker_id).where(
@@ -64,7 +70,10 @@ async def find_former_holders(
 
 
 async def remove_old_holders(connection: AsyncConnection, before: int, limit: int) -> int:
-    """Remove at most `limit` rows of who lost an account before the Unix second `before`; return how many."""
+    """Remove at most `limit` former owners that lost an account before `before`; return how many.
+
+    `before` is a Unix second.
+    """
     holders = account_holders.c
     old = select(holders.account_id, holders.worker_id).where(holders.until < before).limit(limit)
     statement = delete(account_holders).where(

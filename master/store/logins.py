@@ -1,4 +1,4 @@
-"""Login sessions' rows where memory is not enough: ended ones, lists, and codes."""
+"""Queries of login sessions that memory cannot answer: ended ones, lists and codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ async def find_login(connection: AsyncConnection, session_id: str) -> Login | No
 async def list_logins(
     connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
 ) -> tuple[list[Login], int]:
-    """Return a page of login sessions, the newest first, and how many there are; `filters` are column = value."""
+    """Return a page of login sessions, the newest first, and their total number.
+
+    `filters` are column = value.
+    """
     order = [logins.c.created_at.desc(), logins.c.id]
     return await find_page(
         connection, LOGINS, equals(LOGINS, filters), order, limit, offset, PAGE_BYTES
@@ -34,9 +37,10 @@ async def list_logins(
 async def read_codes(
     connection: AsyncConnection, session_ids: Sequence[str]
 ) -> dict[str, dict[str, str | None]]:
-    """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`; an ended one has none.
+    """Return the codes of these login sessions: `qr_code_data` and `qr_code_url`.
 
-    Of many large ones the first are returned, up to 4 MiB: the others are shown one by one.
+    An ended session has none. If the codes exceed 4 MiB together, only those of the first sessions
+    are returned; the others are available one by one.
     """
     found: dict[str, dict[str, str | None]] = {}
     session_ids = await _find_first(connection, session_ids)
@@ -53,7 +57,7 @@ CODES_CHARACTERS = 4 * 1024 * 1024
 
 
 async def _find_first(connection: AsyncConnection, session_ids: Sequence[str]) -> list[str]:
-    """Return the first of these logins whose codes are not too large together, and at least one."""
+    """Return the first of these logins, at least one, whose codes fit into the limit together."""
     sizes: dict[str, int] = {}
     for chunk in chunk_ids(session_ids):
         query = select(logins.c.id, func.length(logins.c.qr_code_data)).where(
@@ -71,7 +75,7 @@ async def _find_first(connection: AsyncConnection, session_ids: Sequence[str]) -
 
 
 async def find_open(connection: AsyncConnection) -> dict[str, int]:
-    """Return when each open login session ends (Unix seconds), as the file has it."""
+    """Return when each open login session expires (Unix seconds), as stored."""
     query = select(logins.c.id, logins.c.expires_at).where(logins.c.status.in_(_OPEN))
     return {
         session_id: int(expires_at) for session_id, expires_at in await connection.execute(query)
@@ -79,12 +83,15 @@ async def find_open(connection: AsyncConnection) -> dict[str, int]:
 
 
 async def remove_old_logins(connection: AsyncConnection, before: int, limit: int) -> int:
-    """Remove ended login sessions created before the Unix second `before`; return how many, up to `limit`."""
+    """Remove at most `limit` ended login sessions created before `before`; return how many.
+
+    `before` is a Unix second.
+    """
     old = select(logins.c.id).where(logins.c.created_at < before, logins.c.status.not_in(_OPEN))
     some = old.order_by(logins.c.created_at).limit(limit)
     return (await connection.execute(delete(logins).where(logins.c.id.in_(some)))).rowcount
 
 
 async def count_logins(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many login sessions are in each state."""
+    """Return the number of login sessions in each state."""
     return await count_by(connection, logins.c.status)

@@ -1,6 +1,7 @@
-"""A record is its row: one mapping between dataclass and table for every noun, read and written the same way.
+"""Maps records to rows: one mapping between dataclass and table per noun, for reads and writes.
 
-A field is the column of its name, unless a mapping says otherwise. A new column is a field here, and a migration.
+A field is stored in the column of its name, unless the mapping says otherwise. A new column needs a
+field in its record and a migration.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Rows(Generic[R]):
-    """How records of one kind stand in their table.
+    """The mapping between records of one kind and their table.
 
-    `derived` fields are read from an expression and never written; `bounded` ones are read from one that leaves out
-    what is larger than anything that is written. `read` turns a column's value into a field's; `written` says, for a
-    column that is not the field of its name, which fields it depends on and what it holds.
-    `fixed` are fields whose value every record of the table has. `named_by` is the column by which no two rows may have
-    the same name (the index "name" of the farm's table).
+    `derived` fields are read from an expression and never written. `bounded` fields are read from
+    an expression that leaves out values larger than any that Master writes. `renamed` fields are
+    stored in a column of another name. `read` converts a column's value into a field's. `written`
+    gives, for a column that is not simply the field of its name, the fields that it depends on and
+    the function that returns its value. `fixed` fields have the same value in every record of the
+    table. `named_by` is the column in which no two rows may have the same name (the index "name" of
+    the farm's table).
     """
 
     record: type[R]
@@ -97,7 +100,7 @@ class Rows(Generic[R]):
 
     @cached_property
     def columns(self) -> dict[str, tuple[tuple[str, ...], Callable[[Any], Any]]]:
-        """Return what is written: column -> the fields it depends on, and what it holds of a record."""
+        """Return the written columns: column -> its fields, and the function of its value."""
         packed = {name for parts, _ in self.written.values() for name in parts}
         plain = {
             self.renamed.get(name, name): ((name,), attrgetter(name))
@@ -107,7 +110,7 @@ class Rows(Generic[R]):
         return {**plain, **self.written}
 
     def name_columns(self, names: Iterable[str]) -> list[str]:
-        """Return the columns of those fields among `names` that this table has."""
+        """Return the columns of the fields `names`, as far as this table has them."""
         return [self.renamed.get(name, name) for name in names if name not in self.fixed]
 
     @cached_property
@@ -132,12 +135,12 @@ class Rows(Generic[R]):
         return [self.to_record(row) for row in rows]
 
     def to_row(self, record: R) -> dict[str, Any]:
-        """Return everything that is written of a record, by column."""
+        """Return all written values of a record, by column."""
         return {column: value(record) for column, (_, value) in self.columns.items()}
 
     @cached_property
     def _parts(self) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
-        """Return what reads every field that is written, and the column of each."""
+        """Return the function that reads all written fields, and the column of each field."""
         pairs = [(name, column) for column, (parts, _) in self.columns.items() for name in parts]
         return attrgetter(*(name for name, _ in pairs)), tuple(column for _, column in pairs)
 
@@ -153,7 +156,10 @@ class Rows(Generic[R]):
 
 
 def _find_member(enum: type[StrEnum]) -> Callable[[Any], StrEnum | None]:
-    """Return what finds an enum's member, and None for None. Errors: KeyError for a value that is none of them."""
+    """Return the function from a value to its enum member, and from None to None.
+
+    Errors of that function: KeyError for an unknown value.
+    """
     members: dict[Any, StrEnum | None] = {member.value: member for member in enum}
     return (members | {None: None}).__getitem__
 
@@ -179,7 +185,7 @@ def _unpack_metadata(stored: dict[str, Any] | None) -> dict[str, Any]:
 
 
 PACKED_BYTES = 8 * 1024
-"""What stands in a worker's `metadata` column beside its metadata: at most 64 platforms, and a number."""
+"""Size of the other content of a worker's `metadata` column: at most 64 platforms, and a number."""
 
 _METADATA = schema.bound_text(
     schema.workers.c.metadata, METADATA_BYTES + PACKED_BYTES, "capabilities", "maxAccounts"
@@ -236,9 +242,8 @@ CONFIGS = Rows(
     WorkerConfig,
     schema.worker_configs,
     key="worker_id",
-    derived={
-        "verified": schema.worker_configs.c.seal.is_not(None)
-    },  # whether it holds, `farm.load` says
+    # whether the seal is valid, `farm.load` finds out
+    derived={"verified": schema.worker_configs.c.seal.is_not(None)},
     read={"args": lambda stored: tuple(stored or ()), "env": lambda stored: dict(stored or {})},
     written={"args": (("args",), lambda config: list(config.args))},
 )
@@ -264,7 +269,7 @@ MESSAGES: Mapping[MessageKind, Rows[Message]] = {
     MessageKind.COMMENT: COMMENTS,
     MessageKind.DIRECT_MESSAGE: DIRECT_MESSAGES,
 }
-"""Two tables of one shape, each stored once per (account, platform id)."""
+"""Two tables of one shape; each message is stored once per (account, platform id)."""
 
 FARM: tuple[Rows[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES)
-"""The nouns that memory holds, in the order of `Farm.tables`."""
+"""The nouns that are in memory, in the order of `Farm.tables`."""

@@ -1,4 +1,7 @@
-"""Comments' and direct messages' rows: two tables of one shape, each stored once per (account, platform id)."""
+"""Rows of comments and direct messages: two tables of one shape.
+
+Each message is stored once per (account, platform id).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import (
-    insert,
-)  # its ON CONFLICT is what SQLite understands as well
+from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.decisions.intake import SAID
@@ -21,9 +22,10 @@ from master.store.rows import PAGE_BYTES, find_page, find_record
 async def keep_messages(
     connection: AsyncConnection, messages: Sequence[Message]
 ) -> tuple[list[Message], list[str]]:
-    """Store what is not stored yet, in one statement per kind; return the new ones in the given order.
+    """Store the messages that are not stored yet, with one statement per kind.
 
-    And the ids of the stored ones of which something else is said now; they stay as they are.
+    Return the new ones in the given order, and the ids of stored ones that are now reported with
+    other content; these stay unchanged.
     """
     found: set[str] = set()
     for kind, rows in MESSAGES.items():
@@ -36,9 +38,9 @@ async def keep_messages(
 
 @cache
 def _keep_in(kind: MessageKind) -> Any:
-    """Return the statement that stores a message, and names the stored one if that says something else.
+    """Return the statement that stores a message, or returns the id of a stored one that differs.
 
-    A database names in RETURNING only what it has written: there a column is set to what it is.
+    RETURNING gives only rows that were written, so a stored row's column is set to its own value.
     """
     rows = MESSAGES[kind]
     table, new = rows.table, insert(rows.table)
@@ -64,9 +66,9 @@ async def list_messages(
     limit: int,
     offset: int,
 ) -> tuple[list[Message], int]:
-    """Return a page of messages, the last detected first, and how many there are.
+    """Return a page of messages, the last detected first, and their total number.
 
-    `since` is a Unix second: only what was detected at or after it.
+    Only messages detected at or after the Unix second `since` count.
     """
     rows = MESSAGES[kind]
     table = rows.table
@@ -93,7 +95,7 @@ async def mark_message_read(
 
 
 async def count_messages(connection: AsyncConnection, kind: MessageKind) -> dict[str, int]:
-    """Return how many messages of this kind there are: `total` and `unread`."""
+    """Return the numbers of messages of this kind: `total` and `unread`."""
     all_of_kind = select(func.count()).select_from(MESSAGES[kind].table)
     total = await connection.scalar(all_of_kind) or 0
     read = await connection.scalar(all_of_kind.where(MESSAGES[kind].table.c.is_read)) or 0
@@ -103,9 +105,9 @@ async def count_messages(connection: AsyncConnection, kind: MessageKind) -> dict
 async def summarise_messages(
     connection: AsyncConnection, account_ids: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Return for these accounts what their messages come to: comments, direct_messages, unread, last_detected_at.
+    """Return per account: comments, direct_messages, unread, last_detected_at.
 
-    At most as many accounts as one statement takes; one without messages is left out.
+    `account_ids` must fit into one statement. An account without messages is left out.
     """
     summary: dict[str, dict[str, int]] = {}
     for kind, rows in MESSAGES.items():

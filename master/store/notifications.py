@@ -1,4 +1,4 @@
-"""Notifications' rows, their places in the clients' sequence, and what each device has confirmed."""
+"""Rows of notifications, their sequence numbers, and each device's confirmations."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, literal, select, update
-from sqlalchemy.dialects.postgresql import (
-    insert,
-)  # its ON CONFLICT is what SQLite understands as well
+from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Device, Notification
@@ -18,14 +16,15 @@ from master.store.schema import client_deliveries, notifications
 
 
 def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
-    """Return the condition that shows notifications of these accounts alone; None shows all."""
+    """Return the condition that limits notifications to these accounts; None is no limit."""
     return [] if accounts is None else [notifications.c.account_id.in_(sorted(accounts))]
 
 
 def _limit_in_order(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
-    """Return the same condition for whoever follows the sequence and ends early.
+    """Return the same condition for a query that follows the sequence and ends early.
 
-    An expression keeps the database to the sequence's index: by their accounts it would find all of them first.
+    The expression makes the database use the sequence's index; with the accounts' index, it would
+    find all matching rows first.
     """
     return (
         []
@@ -35,14 +34,14 @@ def _limit_in_order(accounts: Collection[str] | None) -> list[ColumnElement[bool
 
 
 async def find_last_of(connection: AsyncConnection, accounts: Collection[str]) -> int:
-    """Return the newest place in the clients' sequence that is about one of these accounts; 0 if there is none."""
+    """Return the newest sequence number of a notification about one of these accounts, or 0."""
     return int(
         await connection.scalar(select(func.max(notifications.c.seq)).where(*_limit(accounts))) or 0
     )
 
 
 async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str], now: int) -> None:
-    """Note that these notifications have reached at least one person; the first time counts."""
+    """Note that these notifications have reached a person; only the first time is stored."""
     for chunk in chunk_ids(notification_ids):
         await connection.execute(
             update(notifications)
@@ -58,15 +57,17 @@ async def mark_passed(
     now: int,
     accounts: Collection[str] | None = None,
 ) -> None:
-    """Note that what lies after `after_seq` up to `seq`, of `accounts` if given, has reached at least one person."""
+    """Note that the notifications after `after_seq` up to `seq` have reached a person.
+
+    With `accounts`, only notifications about these count.
+    """
     await connection.execute(
         update(notifications)
         .where(
             notifications.c.seq > after_seq,
             notifications.c.seq <= seq,
-            notifications.c.is_sent.is_distinct_from(
-                True
-            ),  # `= false` would have every unsent one looked at
+            # `= false` would make the database look at every unsent row
+            notifications.c.is_sent.is_distinct_from(True),
             *_limit_in_order(accounts),
         )
         .values(is_sent=True, sent_at=now)
@@ -83,7 +84,10 @@ async def find_notification(
 async def list_notifications(
     connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
 ) -> tuple[list[Notification], int]:
-    """Return a page of notifications, the newest first, and how many there are; `filters` are column = value."""
+    """Return a page of notifications, the newest first, and their total number.
+
+    `filters` are column = value.
+    """
     conditions = equals(NOTIFICATIONS, filters)
     return await find_page(
         connection,
@@ -105,10 +109,10 @@ async def find_since(
     offset: int,
     accounts: Collection[str] | None = None,
 ) -> tuple[list[Notification], bool]:
-    """Return notifications in the order of the sequence, and whether there are more; nothing is counted.
+    """Return notifications in order of their sequence numbers, and whether there are more.
 
-    `after_seq` excludes places up to it; `since` (a Unix second) excludes what was created before it; `accounts`
-    excludes what is not about one of them.
+    Nothing is counted. `after_seq` excludes sequence numbers up to it, `since` (a Unix second)
+    excludes notifications created before it, `accounts` excludes those about no account in it.
     """
     conditions = _limit(accounts)
     if after_seq is not None:
@@ -135,7 +139,10 @@ async def _find_in_order(
 
 
 async def remove_old_notifications(connection: AsyncConnection, before: int, limit: int) -> int:
-    """Remove the oldest notifications created before the Unix second `before`; return how many, up to `limit`."""
+    """Remove the oldest notifications, at most `limit`, created before `before`; return how many.
+
+    `before` is a Unix second.
+    """
     old = select(notifications.c.seq).where(notifications.c.created_at < before)
     return await _remove(connection, old.order_by(notifications.c.created_at).limit(limit))
 
@@ -143,12 +150,12 @@ async def remove_old_notifications(connection: AsyncConnection, before: int, lim
 async def remove_passed_notifications(
     connection: AsyncConnection, before: int, passed: int, limit: int
 ) -> int:
-    """Remove the same of places up to `passed` alone; return how many, up to `limit`."""
+    """Remove the same, but only with sequence numbers up to `passed`; return how many."""
     old = select(notifications.c.seq).where(notifications.c.created_at < before)
     last = await connection.scalar(old.order_by(notifications.c.created_at.desc()).limit(1))
     if last is None or limit < 1:
         return 0
-    # places and times grow together: so those that are too young are not looked through each time
+    # sequence numbers grow with time, so this bound keeps the query from the rows that are too new
     return await _remove(
         connection,
         old.where(notifications.c.seq <= min(passed, last))
@@ -164,15 +171,18 @@ async def _remove(connection: AsyncConnection, places: Select[Any]) -> int:
 
 
 async def count_notifications(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many notifications there are of each type."""
+    """Return the number of notifications of each type."""
     return await count_by(connection, notifications.c.type)
 
 
-# -- devices ---------------------------------------------------------------------------------------------------------
+# -- devices ---------------------------------------------------------------------------------------
 
 
 async def find_end(connection: AsyncConnection, after_seq: int, seq: int, limit: int) -> int:
-    """Return up to which place at most `limit` notifications lie behind `after_seq`: `seq`, or an earlier one."""
+    """Return the sequence number that ends a portion of at most `limit` after `after_seq`.
+
+    It is `seq` or an earlier one.
+    """
     behind = select(notifications.c.seq).where(
         notifications.c.seq > after_seq, notifications.c.seq <= seq
     )
@@ -183,7 +193,7 @@ async def find_end(connection: AsyncConnection, after_seq: int, seq: int, limit:
 async def forget_confirmed(
     connection: AsyncConnection, device_id: str, after_seq: int, seq: int
 ) -> None:
-    """Keep no single confirmations of a device behind `after_seq` up to `seq` any more: it has passed these."""
+    """Remove a device's confirmations after `after_seq` up to `seq`: it has passed these."""
     passed = select(notifications.c.id).where(
         notifications.c.seq > after_seq, notifications.c.seq <= seq
     )
@@ -199,7 +209,7 @@ async def forget_confirmed(
 async def copy_confirmed(
     connection: AsyncConnection, device_id: str, heir: str, limit: int
 ) -> None:
-    """Let a device have confirmed what another one has, the newest `limit` of them."""
+    """Copy the newest `limit` confirmations of a device to the device `heir`."""
     theirs = select(
         literal(heir), client_deliveries.c.notification_id, client_deliveries.c.confirmed_at
     ).where(client_deliveries.c.device_id == device_id)
@@ -213,7 +223,7 @@ async def copy_confirmed(
 async def confirm_delivery(
     connection: AsyncConnection, device_id: str, notification_id: str, now: int
 ) -> bool:
-    """Note that a device has seen a notification; return whether that is new."""
+    """Store that a device has confirmed a notification; return whether that is new."""
     statement = (
         insert(client_deliveries)
         .values(device_id=device_id, notification_id=notification_id, confirmed_at=now)
@@ -223,7 +233,7 @@ async def confirm_delivery(
 
 
 def _owed_to(device: Device) -> list[ColumnElement[bool]]:
-    """Return the conditions of what this device has neither confirmed nor passed."""
+    """Return the conditions of notifications that this device has neither confirmed nor passed."""
     confirmed = (
         select(client_deliveries.c.notification_id)
         .where(
@@ -243,9 +253,10 @@ async def find_owed(
     accounts: Collection[str] | None = None,
     after_seq: int | None = None,
 ) -> tuple[list[Notification], bool]:
-    """Return what this device has neither confirmed nor passed, in order, and whether there is more.
+    """Return the notifications owed to this device, in order, and whether there are more.
 
-    With `after_seq`, only what lies behind it: the sequence is followed from there, which is for the newest few.
+    It is owed those that it has neither confirmed nor passed. With `after_seq`, only later ones are
+    returned: the query then follows the sequence from there, which suits the newest few.
     """
     if after_seq is None:
         return await _find_in_order(connection, [*_owed_to(device), *_limit(accounts)], limit)
@@ -256,7 +267,7 @@ async def find_owed(
 async def find_first_owed(
     connection: AsyncConnection, device: Device, up_to: int, accounts: Collection[str] | None = None
 ) -> int | None:
-    """Return the place of the oldest notification up to `up_to` that is owed to this device, or None."""
+    """Return the oldest sequence number up to `up_to` that is owed to this device, or None."""
     conditions = [*_owed_to(device), notifications.c.seq <= up_to, *_limit_in_order(accounts)]
     query = select(notifications.c.seq).where(*conditions)
     seq: int | None = await connection.scalar(query.order_by(notifications.c.seq).limit(1))
@@ -266,7 +277,7 @@ async def find_first_owed(
 async def find_first_unsent(
     connection: AsyncConnection, accounts: Collection[str] | None = None
 ) -> int | None:
-    """Return the place of the oldest notification that has reached nobody, or None."""
+    """Return the oldest sequence number that has reached no person, or None."""
     seq: int | None = await connection.scalar(
         select(func.min(notifications.c.seq)).where(
             notifications.c.is_sent.is_(False), *_limit(accounts)
@@ -276,7 +287,7 @@ async def find_first_unsent(
 
 
 async def list_unsent(connection: AsyncConnection, *, limit: int) -> list[Notification]:
-    """Return notifications that have reached nobody yet, in order."""
+    """Return notifications that have reached no person yet, in order."""
     unsent = (
         NOTIFICATIONS.query.where(notifications.c.is_sent.is_(False))
         .order_by(notifications.c.seq)

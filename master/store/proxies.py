@@ -1,4 +1,4 @@
-"""Proxies' rows where memory is not enough: their passwords."""
+"""Queries of proxies that memory cannot answer: their passwords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store file needs: one record, a page of records, and how to chunk long id lists."""
+"""Helpers of the store's files: one record, a page of records, chunks of long id lists."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from master.store.mapping import Rows
 R = TypeVar("R")
 
 PAGE_BYTES = 1024 * 1024
-"""Where the page of a list ends, whatever number of rows was asked for: bytes of its rows, about."""
+"""Approximate size of rows at which a list's page ends, whatever its `limit`."""
 
 FIRST_PART = 4
-"""Rows that are read before it is known how large they are."""
+"""Rows in the first read of a page, before their size is known."""
 
 ID_CHUNK = 5_000
 """Ids per `IN (...)`: well under SQLite's limit of 32,766 variables."""
 
 ROWS = 500
-"""Rows that one turn removes at most; the next portion is the next turn, so that others come in between."""
+"""Limit of rows that one turn removes; the next turn removes the next portion.
+
+Other turns run in between.
+"""
 
 
 async def find_record(connection: AsyncConnection, rows: Rows[R], key: str) -> R | None:
@@ -41,15 +44,15 @@ async def find_page(
     offset: int,
     most_bytes: int = sys.maxsize,
 ) -> tuple[list[R], int]:
-    """Return one page of the records that meet all `conditions`, and how many there are in all.
+    """Return one page of the records that meet all `conditions`, and their total number.
 
-    The page ends behind the row with which it comes to `most_bytes`; the rows behind that are not read.
+    The page ends after the row with which it reaches `most_bytes`; later rows are not included.
     """
     if most_bytes == sys.maxsize:
         query = rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset)
         found = list((await connection.execute(query)).all())
     else:
-        # by their keys first: to sort whole rows, a database holds all of them
+        # keys first: to sort whole rows, a database would keep all of them in memory
         keys = (
             select(rows.table.c[rows.key])
             .where(*conditions)
@@ -67,7 +70,10 @@ async def find_page(
 async def _read_until(
     connection: AsyncConnection, rows: Rows[Any], keys: Sequence[str], most_bytes: int
 ) -> list[Row[Any]]:
-    """Read the rows of these keys in parts that grow as long as they are small, until they come to so many bytes."""
+    """Return the rows of these keys until they reach `most_bytes`.
+
+    They are read in parts, which are larger the smaller the rows are.
+    """
     found: list[Row[Any]] = []
     key, size, start, part = rows.table.c[rows.key], 0, 0, FIRST_PART
     while size < most_bytes and start < len(keys):
@@ -92,17 +98,17 @@ def _count_bytes(value: Any) -> int:
 
 
 def equals(rows: Rows[Any], filters: dict[str, Any]) -> list[ColumnElement[bool]]:
-    """Return the conditions of filters that are column = value; None filters nothing."""
+    """Return the conditions of `filters`, which are column = value; None filters nothing."""
     return [rows.table.c[name] == value for name, value in filters.items() if value is not None]
 
 
 async def count_by(connection: AsyncConnection, column: Any) -> dict[str, int]:
-    """Return how many rows there are for each value of `column`."""
+    """Return the number of rows for each value of `column`."""
     rows = await connection.execute(select(column, func.count()).group_by(column))
     return {str(value): int(count) for value, count in rows}
 
 
 def chunk_ids(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield `ids` in runs that fit into one statement."""
+    """Yield `ids` in chunks that fit into one statement."""
     for start in range(0, len(ids), ID_CHUNK):
         yield ids[start : start + ID_CHUNK]

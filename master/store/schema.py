@@ -1,4 +1,7 @@
-"""The tables: the source document's six, column for column, and what protocol.md adds. Migrations make them."""
+"""The tables: the source document's six, column for column, and protocol.md's additions.
+
+Migrations create them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ metadata = MetaData()
 
 
 class JsonText(TypeDecorator[Any]):
-    """An object kept as JSON text; NULL is None."""
+    """An object stored as JSON text; NULL is None."""
 
     impl = Text
     cache_ok = True
@@ -46,18 +49,21 @@ class JsonText(TypeDecorator[Any]):
 
 
 class SealedBytes(TypeDecorator[bytes]):
-    """What the vault has sealed, as bytes whatever stands there: a damaged value must not harm who reads other rows."""
+    """A value sealed by the vault, read as bytes whatever type is stored.
+
+    A damaged value must not break the reading of other rows.
+    """
 
     impl = LargeBinary
     cache_ok = True
 
     def column_expression(self, column: Any) -> Any:
-        """Return what is selected for the column."""
+        """Return the expression that is selected for the column."""
         return type_coerce(cast(column, LargeBinary), self)
 
 
 class PickJson(FunctionElement[Any]):
-    """The JSON text of an object that holds only some members, `names`, of the one in a column."""
+    """The JSON text of a column's object, reduced to the members `names`."""
 
     type = JsonText()
     inherit_cache = True
@@ -82,9 +88,10 @@ def _pick_json_postgresql(element: PickJson, compiler: Any, **options: Any) -> s
 
 
 def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElement[Any]:
-    """Return a column of JSON text as it is read: what is longer than anything that is written is not read whole.
+    """Return the expression that reads a column of JSON text of at most `most` characters.
 
-    Of such a text the members `names` are read, if any are named; else it is read as NULL.
+    A longer text, which Master never writes, is not read whole: only its members `names` are read,
+    or NULL if there are no `names`.
     """
     shorter: Any = PickJson(column, *names) if names else None
     return type_coerce(
@@ -97,11 +104,11 @@ SEALED = {
     "proxies": ("password",),
     "worker_configs": ("seal",),
 }
-"""The columns, by table, whose values are sealed by the vault."""
+"""The columns that the vault seals, by table."""
 
 
 def _where(sqlite: str, postgresql: str = "") -> dict[str, Any]:
-    """Return the condition of an index of few among many, in each database's own words."""
+    """Return the condition of a partial index, in each database's dialect."""
     return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
 
 
@@ -123,25 +130,25 @@ accounts = Table(
     Column("assigned_worker_id", Text, ForeignKey("workers.id")),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
-    # protocol.md: fencing, the person's choice of worker, the account's id on its platform
+    # protocol.md: fencing, a person's choice of worker, the account's id on its platform
     Column("epoch", BigInteger, nullable=False, server_default="0"),
     Column("pinned_worker_id", Text, ForeignKey("workers.id")),
     Column("platform_user_id", Text),
-    # all that its worker reported of the person, where that is more than user_info holds
+    # the whole profile that its worker reported, where that is more than user_info has
     Column("profile", SealedBytes),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
-    # with the epoch, which lies behind cookies in its row: the audit adds up those of all accounts
+    # includes the epoch, which lies behind cookies in its row: the audit sums it over all accounts
     Index("idx_accounts_worker", "assigned_worker_id", "epoch"),
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
-    # a worker that is removed must not be looked for in every account and login
+    # the removal of a worker must not scan every account and login
     Index("idx_accounts_pinned", "pinned_worker_id", **_where("pinned_worker_id IS NOT NULL")),
 )
 
 account_holders = Table(
     "account_holders",
     metadata,
-    # who held an account before; a worker may be forgotten sooner than what it held
+    # former owners; no reference to workers, because a worker may be removed earlier than its row
     Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("worker_id", Text, primary_key=True),
     Column("epoch", BigInteger, nullable=False),
@@ -184,7 +191,7 @@ login_sessions = Table(
     Index("idx_login_sessions_account", "account_id"),
     Index("idx_login_sessions_worker", "worker_id"),
     Index("idx_login_sessions_created", "created_at"),
-    # one open login per account, whoever writes
+    # one open login per account, whichever program writes
     Index(
         "uq_login_sessions_open",
         "account_id",
@@ -211,7 +218,7 @@ comments = Table(
     Index("idx_comments_account", "account_id"),
     Index("idx_comments_detected", text("detected_at DESC")),
     Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
-    # a new message is not in it, so that it costs nothing to store one
+    # no new message is in this index, so that storing one does not write it
     Index("idx_comments_read", "account_id", **_where("is_read = 1", "is_read")),
 )
 
@@ -232,7 +239,7 @@ direct_messages = Table(
     Index("idx_direct_messages_account", "account_id"),
     Index("idx_direct_messages_detected", text("detected_at DESC")),
     Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
-    # a new message is not in it, so that it costs nothing to store one
+    # no new message is in this index, so that storing one does not write it
     Index("idx_direct_messages_read", "account_id", **_where("is_read = 1", "is_read")),
 )
 
@@ -250,7 +257,7 @@ notifications = Table(
     Column("is_sent", Boolean, server_default="0"),
     Column("sent_at", Integer),
     Column("created_at", Integer, nullable=False),
-    # its place in the clients' sequence; never given twice
+    # the sequence number for clients; never assigned twice
     Column("seq", BigInteger, nullable=False),
     Index("idx_notifications_type", "type"),
     Index("idx_notifications_account", "account_id"),
@@ -315,7 +322,7 @@ vault_keys = Table(
     "vault_keys",
     metadata,
     Column("id", Text, primary_key=True),
-    # a known word sealed with this key: it tells a wrong key from a damaged value
+    # a known text sealed with this key: it distinguishes a wrong key from a damaged value
     Column("proof", LargeBinary, nullable=False),
 )
 
@@ -332,7 +339,8 @@ worker_configs = Table(
     Column("auto_restart", Boolean, nullable=False, server_default="0"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
-    # a digest of the row, sealed: who writes the file cannot make one, and so runs no program
+    # the row's digest, sealed: another program that writes into the file cannot forge it, so it
+    # cannot make Master run programs
     Column("seal", SealedBytes),
     Index("idx_worker_configs_proxy", "proxy_id"),
 )

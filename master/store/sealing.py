@@ -1,4 +1,4 @@
-"""Where rows meet the vault: secrets are sealed on their way into a column, and opened where they are sent."""
+"""Seals secrets on their way into a column, and opens them when they are sent."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from master.vault import Vault
 
 CONFIG_SEAL = "worker_configs.seal"
 VAULT = "vault"
-"""The name under which a connection knows the vault of its database."""
+"""The execution option in which a connection carries its database's vault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What one row's sealed columns hold, by column; `broken` says of those that do not open why."""
+    """One row's opened values, by column; `broken` has a reason per column that does not open."""
 
     opened: dict[str, Any] = field(repr=False)
     broken: dict[str, str]
 
 
 CHUNK = 500
-"""Rows that are looked at in one stretch while all of them are opened."""
+"""Rows per query while all rows of a table are checked."""
 
 AT_ONCE_BYTES = 1024 * 1024
-"""Sealed bytes that are in memory at once meanwhile; a single larger value alone."""
+"""Limit of sealed bytes in memory at once during that check; a larger row is read alone."""
 
 
 def vault_of(connection: AsyncConnection) -> Vault:
-    """Return the vault of the database that this connection is of."""
+    """Return the vault of this connection's database."""
     assert connection.sync_connection is not None, "the connection is open"
     vault: Vault = connection.sync_connection.get_execution_options()[VAULT]
     return vault
@@ -50,7 +50,7 @@ def vault_of(connection: AsyncConnection) -> Vault:
 def seal_values(
     connection: AsyncConnection, table: str, row_id: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a row's values with its secrets sealed, as the columns take them."""
+    """Return a row's values with its secrets sealed, as the columns store them."""
     kept = dict(values)
     for column in SEALED.get(table, ()):
         if kept.get(column) is not None:
@@ -64,7 +64,7 @@ def seal_values(
 async def read_secrets(
     connection: AsyncConnection, table: Table, row_ids: Sequence[str]
 ) -> dict[str, Secrets]:
-    """Return, by row, what is stored of its secrets, opened; what does not open is named."""
+    """Return the stored secrets, opened, by row id; one that does not open is in `broken`."""
     vault, columns = vault_of(connection), SEALED[table.name]
     found: dict[str, Secrets] = {}
     for chunk in chunk_ids(row_ids):
@@ -79,12 +79,12 @@ async def read_secrets(
 
 
 def seal_config(connection: AsyncConnection, config: WorkerConfig) -> bytes:
-    """Return what shows that Master has written a worker configuration as it is."""
+    """Return the seal that proves that Master has written this worker configuration."""
     return vault_of(connection).seal(CONFIG_SEAL, config.worker_id, digest_config(config))
 
 
 async def find_unverified(connection: AsyncConnection, configs: Iterable[WorkerConfig]) -> set[str]:
-    """Return the workers of these configurations, as they are stored, that somebody else has written."""
+    """Return the workers among these stored configurations that Master has not written itself."""
     known = {config.worker_id: digest_config(config) for config in configs}
     if not known:
         return set()
@@ -105,7 +105,7 @@ def _says(vault: Vault, worker_id: str, stored: bytes | None, digest: str) -> bo
 
 
 def digest_config(config: WorkerConfig) -> str:
-    """Return the SHA-256, in hexadecimal digits, of all that decides which program is run and how."""
+    """Return the SHA-256, in hexadecimal digits, of all fields that decide which program runs."""
     content = [
         config.worker_id,
         config.command,
@@ -133,7 +133,7 @@ def _open_all(vault: Vault, table: str, row_id: str, stored: Mapping[str, Any]) 
 
 
 async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:
-    """Yield the ids of the rows that have a sealed value which does not open."""
+    """Yield the ids of the rows with a sealed value that does not open."""
     columns = SEALED[table.name]
     stored = or_(*(table.c[column].is_not(None) for column in columns))
     query = select(table.c.id).where(stored).order_by(table.c.id)
@@ -152,7 +152,10 @@ async def find_broken(connection: AsyncConnection, table: Table) -> AsyncIterato
 async def judge_secrets(
     connection: AsyncConnection, table: Table, row_ids: Sequence[str]
 ) -> dict[str, Secrets]:
-    """Return, by row, which of its secrets do not open. Values are opened a few at a time, and none is kept."""
+    """Return which secrets do not open, by row id.
+
+    Values are opened a few at a time, and none is kept.
+    """
     found: dict[str, Secrets] = {}
     for some in await _portion_by_size(connection, table, row_ids):
         for row_id, secrets in (await read_secrets(connection, table, some)).items():
@@ -164,7 +167,7 @@ async def judge_secrets(
 async def _portion_by_size(
     connection: AsyncConnection, table: Table, row_ids: Sequence[str]
 ) -> list[list[str]]:
-    """Return these rows in runs whose values are in memory at once."""
+    """Return these row ids in portions whose values may be in memory at once."""
     size = reduce(
         add, (func.coalesce(func.length(table.c[column]), 0) for column in SEALED[table.name])
     )

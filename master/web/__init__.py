@@ -1,1 +1,1 @@
-"""The HTTP edge: routes of the table in endpoints.py, health, and what only the edge can answer."""
+"""The HTTP edge: the routes of endpoints.py, health, and answers that need no operation."""

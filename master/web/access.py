@@ -1,4 +1,4 @@
-"""Who may ask over HTTP: the middleware that every request passes before anything of it is read."""
+"""HTTP access: the middleware that every request passes before its query or body is parsed."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from master.web.connections import Answer, end_with_caller, require_small_head
 from master.web.origins import SAFE, is_allowed, may_be_rebound
 
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
-"""What load balancers and supervisors ask, who have no token."""
+"""Paths for load balancers and supervisors, which have no token."""
 
 RELAYED = ("forwarded", "via", "x-forwarded-", "x-real-ip")
-"""How headers begin that proxies add: whoever asks through one may be anybody, and not of this machine."""
+"""Prefixes of headers that proxies add: a peer behind a proxy may be on another machine."""
 
 BAD_REQUEST = 400
 
 audit = structlog.get_logger(AUDIT)
 
 SCOPE = web.RequestKey("scope", Scope)
-"""Where a request says what its caller may do."""
+"""Key of a request's scope."""
 
 Scopes = Mapping[tuple[str, str], Scope]
-"""What a caller must have, by method and path as the route writes it."""
+"""(method, path as the route writes it) -> the scope that a caller must have."""
 
 
 def guard_requests(
     access: Access, scopes: Scopes, lines: Lines, allowed_origins: Collection[str]
 ) -> Middleware:
-    """Return a middleware that lets those in who may ask, as fast as they may.
+    """Return the middleware that authenticates, authorises and rate-limits requests.
 
-    `allowed_origins` are those of Socket.IO; the origins that HTTP allows are looked at before.
+    `allowed_origins` are those of Socket.IO; an earlier middleware checks the origins of HTTP.
     """
 
     @web.middleware
@@ -48,7 +48,8 @@ def guard_requests(
         if request.path in OPEN:
             answer = await handler(request)
             if not lines.is_known(request):
-                answer.force_close()  # it would be hung up one day, in the middle of a later question maybe
+                # a stranger's connection has a deadline, which might fall into a later request
+                answer.force_close()
             return answer
         grant = _identify(access, lines, request)
         request[SCOPE] = grant.scope
@@ -56,9 +57,8 @@ def guard_requests(
         if grant.scope < _find_scope(scopes, request):
             raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")
         if request.method in SAFE:
-            with end_with_caller(
-                request
-            ):  # a change goes on: whoever has hung up may have been heard already
+            # a change is never cancelled: it may be committed already when its caller hangs up
+            with end_with_caller(request):
                 return await handler(request)
         answer = await handler(request)
         if access.guarded:
@@ -75,17 +75,20 @@ def guard_requests(
 
 
 def _require_plain(request: web.Request) -> None:
-    """Refuse what nobody needs, before anybody is asked who they are. Errors: HeadTooLarge, UnsupportedEncoding."""
+    """Refuse large heads and encoded bodies before authentication.
+
+    Errors: HeadTooLarge, UnsupportedEncoding.
+    """
     require_small_head(request)
     if "Content-Encoding" in request.headers:
         raise UnsupportedEncoding
 
 
 def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
-    """Return who asks. Errors: Unauthorized, Forbidden, TooManyAttempts, TooManyRequests.
+    """Return the caller's grant. Errors: Unauthorized, Forbidden, TooManyAttempts, TooManyRequests.
 
-    A token has a pace of its own. That of an address is for those behind it who have no right token, so that they
-    cannot take it from the others.
+    Each token has its own rate limit. The rate limit of an address counts only requests without a
+    valid token, so that these cannot use up the limit of other callers behind that address.
     """
     address = request.remote or ""
     place = name_place(address)
@@ -100,7 +103,7 @@ def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
 
 
 def _require_direct(access: Access, allowed_origins: Collection[str], request: web.Request) -> None:
-    """Refuse, as long as there is no token, what did not come from a program or a page of this machine itself.
+    """Without tokens, refuse requests that are not from a program or page of this machine.
 
     Errors: Forbidden, ForeignOrigin.
     """
@@ -108,49 +111,55 @@ def _require_direct(access: Access, allowed_origins: Collection[str], request: w
         return
     if may_be_rebound(request.headers.get("Host", "")):
         raise Forbidden(
-            "Without tokens Master answers to no domain's name; use localhost or an address."
+            "Without tokens Master accepts no domain as Host; use localhost or an IP address."
         )
     if any(name.lower().startswith(RELAYED) for name in request.headers):
-        raise Forbidden("Without tokens Master answers nobody behind a proxy; set tokens.")
+        raise Forbidden("Without tokens Master accepts no request through a proxy; set tokens.")
     _refuse_cross_site(allowed_origins, request)
 
 
 def _refuse_cross_site(allowed_origins: Collection[str], request: web.Request) -> None:
-    """Refuse what a strange page makes a browser ask without saying so in an Origin. Errors: ForeignOrigin."""
+    """Refuse a browser's cross-site request unless its Origin is allowed. Errors: ForeignOrigin.
+
+    Browsers send no Origin with some of them, but mark them in Sec-Fetch-Site.
+    """
     if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
         origin = request.headers.get("Origin")
         if origin is None or not is_allowed(origin, request.host, allowed_origins):
             raise ForeignOrigin(
-                "Pages of other sites may not ask here; allow them with ALLOWED_ORIGINS."
+                "Pages of other sites may not send requests here; allow them with ALLOWED_ORIGINS."
             )
 
 
 def guard_sockets(
     access: Access, allowed_origins: Collection[str], answer_sockets: Answer
 ) -> Answer:
-    """Return what lets Socket.IO answer those who may ask; it asks for tokens itself and meters its connections."""
+    """Return `answer_sockets` behind the checks that HTTP requests pass.
+
+    Socket.IO checks tokens and meters connections itself.
+    """
 
     async def check(request: web.Request) -> web.StreamResponse:
         try:
             access.require_near(request.remote or "")
             _require_plain(request)
             _require_direct(access, allowed_origins, request)
-            if access.guarded:  # else it has been asked already
+            if access.guarded:  # else `_require_direct` has checked it
                 _refuse_cross_site(allowed_origins, request)
             if "j" in request.query:
-                raise Unreadable("JSONP is not spoken here: any page could read it.")
+                raise Unreadable("JSONP is not supported: any page could read its answers.")
         except Refusal as refusal:
             return answer_refusal(refusal)
         answer = await answer_sockets(request)
         if answer.status == BAD_REQUEST and isinstance(answer, web.Response):
-            answer.body = b'"Bad Request"'  # the library repeats what was asked
+            answer.body = b'"Bad Request"'  # the library repeats parts of the request
         return answer
 
     return check
 
 
 def _find_scope(scopes: Scopes, request: web.Request) -> Scope:
-    """Return what the route asks for; what is no route says so to whoever may read."""
+    """Return the scope that the route requires; READ if there is no route, which answers 404."""
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
     return scopes.get((method, resource.canonical if resource is not None else ""), Scope.READ)

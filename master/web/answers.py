@@ -1,4 +1,4 @@
-"""How answers look: the envelopes of protocol.md section 7."""
+"""The envelopes of HTTP answers (protocol.md section 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from master.errors import INTERNAL, Refusal
 from master.protocol.answers import Listing
 
 PAGE_BYTES = 1024 * 1024
-"""Where the page of a list ends, whatever number of rows was asked for; at least one row is in it."""
+"""A page of a list ends at this size, whatever its `limit`; it has at least one row."""
 
 
 def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Response:
@@ -28,8 +28,8 @@ def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Respons
 def answer_list(plural: str, listing: Listing[Any], *, limit: int, offset: int) -> web.Response:
     """Return a page of rows, under the noun's own name and as `data`.
 
-    It ends by its bytes as well as by its number of rows: `has_more` says whether there are others, and `next_offset`
-    where they begin.
+    PAGE_BYTES ends it as well as `limit`: `has_more` says whether there are further rows, and
+    `next_offset` where they begin.
     """
     shown, size = [], 0
     for row in listing.rows:
@@ -55,12 +55,12 @@ def answer_list(plural: str, listing: Listing[Any], *, limit: int, offset: int) 
 
 
 def answer_one(singular: str, content: Any, *, status: int = 200) -> web.Response:
-    """Return one thing, under the noun's own name and as `data`."""
+    """Return one object, under the noun's own name and as `data`."""
     return answer_json({"success": True, singular: content, "data": content}, status=status)
 
 
 def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Response:
-    """Return what was refused and why; what may be tried again says when."""
+    """Return a refusal as an answer; 429 and 503 have Retry-After."""
     error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
     if refusal.details is not None:
         error["details"] = refusal.details
@@ -73,6 +73,6 @@ def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Respon
 
 
 def answer_internal() -> web.Response:
-    """Return that something is broken, without saying what."""
+    """Return an internal error without any detail."""
     error = {"code": INTERNAL["code"], "message": INTERNAL["message"]}
     return answer_json({"success": False, "error": error}, status=500)

@@ -1,6 +1,7 @@
-"""aiohttp's server with connections that hold no more than they must: heads, unread answers, callers that hung up.
+"""aiohttp's server with bounded connections: heads, unread answers, callers that hung up.
 
-How long a connection may stand, and how many may, is lines.py's; here is what only the HTTP protocol itself can see.
+lines.py limits how long connections stand and how many there are; this module has the limits that
+only the HTTP protocol can see.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 LINES = web.AppKey("lines", Lines)
 
 SOCKETS = "/socket.io/"
-"""The path of Socket.IO, which lies on the same port and answers, and allows origins, by itself."""
+"""The path of Socket.IO, which shares the port, and answers and checks origins itself."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,23 +33,26 @@ HEAD_BYTES = 16 * 1024
 """The largest head of a request: its first line and all its headers together."""
 
 LINGER_S = 2.0
-"""How long the rest of a body that was refused is read and thrown away, of those who are known: they read why."""
+"""How long the rest of a refused body is read and dropped, so that the caller reads the answer.
+
+For authenticated callers only.
+"""
 
 READ_BYTES = 32 * 1024
-"""What is read of a body ahead of its reader, about."""
+"""Approximate bytes of a body that are read ahead of its reader."""
 
 KEEPALIVE_S = 75.0
-"""How long a connection may be idle between two requests: a little longer than proxies keep theirs."""
+"""How long a connection may idle between requests: a little longer than proxies keep theirs."""
 
 OPTIONS: dict[str, Any] = {
     "access_log": None,
-    "tcp_keepalive": False,  # Engine.IO's pings and the deadlines of lines.py find who is gone
+    "tcp_keepalive": False,  # Engine.IO's pings and the deadlines of lines.py find dead peers
     "keepalive_timeout": KEEPALIVE_S,
-    "lingering_time": 0,  # what strangers send is not read once it is refused
-    "auto_decompress": False,  # nothing is unpacked before anybody is known, and nobody needs it
+    "lingering_time": 0,  # the rest of a stranger's refused body is not read
+    "auto_decompress": False,  # no stranger's body is decompressed, and no caller needs it
     "read_bufsize": READ_BYTES,
 }
-"""How the server is run; aiohttp's own choices are for servers that know nothing of their callers."""
+"""Options of aiohttp's server; its defaults suit servers that do not know their callers."""
 
 
 class Connection(RequestHandler):
@@ -60,19 +64,19 @@ class Connection(RequestHandler):
         super().__init__(server, **options)
         self._lines = lines
         self._head = 0
-        """Bytes that came since the last request was complete but for its body."""
+        """Bytes received since the last head was complete, without bodies."""
         self._body: Any = None
         self.asked: asyncio.Task[Any] | None = None
-        """What works on a request, if it is to end when its caller hangs up."""
+        """The task of the current request, if it is to be cancelled when its caller hangs up."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the connection, and end what nobody waits for any more."""
+        """Forget the connection; cancel its request if that is to end with its caller."""
         super().connection_lost(exc)
         if self.asked is not None:
             self.asked.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; hang up on a head that is too large before it is whole."""
+        """Process received bytes; abort as soon as an incomplete head is too large."""
         before, is_body = self._request_count, self._body is not None and not self._body.is_eof()
         super().data_received(data)
         if self._request_count != before:
@@ -85,16 +89,18 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer and wait until its reader has taken it: one that stops holds one answer, and not for long."""
+        """Send an answer and wait until the caller has read it.
+
+        A caller that stops reading keeps one answer in memory, until its deadline.
+        """
         line = self._lines.find(request)
         self._lingering_time = LINGER_S if line is not None and line.is_known else 0.0
         with self._lines.patience(request):
             done = await super().finish_response(request, resp, start_time)
             transport = self.transport
             if transport is not None and transport.get_write_buffer_size():
-                transport.set_write_buffer_limits(
-                    high=0
-                )  # so that "drained" means that nothing is left
+                # with a limit of 0, "drained" means that the buffer is empty
+                transport.set_write_buffer_limits(high=0)
                 await self._drain_helper()
                 if self.transport is not None:
                     transport.set_write_buffer_limits()
@@ -107,23 +113,24 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP, and what is a bug of ours, in the API's words; nothing of the request is repeated."""
+        """Answer a malformed request, or a bug in Master, in the API's envelope.
+
+        The answer repeats no part of the request.
+        """
         if isinstance(exc, HttpProcessingError) or status < 500:
             log.warning("request_unreadable", address=request.remote, fault=type(exc).__name__)
-            answer = answer_refusal(
-                Unreadable("This is no HTTP request that can be read."), status=status
-            )
+            answer = answer_refusal(Unreadable("The request is not readable HTTP."), status=status)
         else:
             log.error("request_failed", exc_info=exc)
             answer = answer_internal()
         if request.writer.output_size > 0:
-            raise ConnectionError("a part of an answer has been sent already")
+            raise ConnectionError("part of an answer has been sent already")
         answer.force_close()
         return answer
 
 
 class Server(web.Server):
-    """aiohttp's server with connections of ours."""
+    """aiohttp's server whose connections are Connection."""
 
     lines: Lines
 
@@ -133,10 +140,10 @@ class Server(web.Server):
 
 
 def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
-    """Let a server make connections of ours; aiohttp's runner makes its own and takes no other.
+    """Make a server use Connection: aiohttp's runner always makes its own server class.
 
-    Requests for SOCKETS are answered by `sockets` and pass nothing of the API: each of its middlewares would keep a
-    frame for as long as the connection stands.
+    `sockets` answers requests for SOCKETS, without the API's middlewares: each would keep a frame
+    for as long as the connection stands.
     """
     assert server is not None, "set the runner up first"
     server.__class__ = Server
@@ -147,18 +154,19 @@ def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
     def answer(request: web.Request) -> Awaitable[web.StreamResponse]:
         return sockets(request) if request.path == SOCKETS else application(request)
 
-    server.request_handler = answer  # type: ignore[assignment]  # the application's server makes its requests
+    # `answer` gets the web.Request that the application's server makes
+    server.request_handler = answer  # type: ignore[assignment]
 
 
 def require_small_head(request: web.Request) -> None:
-    """Refuse a request whose headers come to too much. Errors: HeadTooLarge."""
+    """Refuse a request with more than HEAD_BYTES of headers. Errors: HeadTooLarge."""
     if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > HEAD_BYTES:
         raise HeadTooLarge
 
 
 @contextmanager
 def end_with_caller(request: web.Request) -> Iterator[None]:
-    """Cancel what is inside as soon as its caller hangs up: it would keep others waiting for nobody's answer."""
+    """Cancel the block when its caller hangs up: others would wait for an unread answer."""
     connection = request.protocol
     if not isinstance(connection, Connection):
         yield

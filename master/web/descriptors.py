@@ -1,4 +1,4 @@
-"""Whether file descriptors are left for new connections: without any, the loop turns peers away and says nothing."""
+"""Detects when no file descriptor is left: the loop then drops new connections silently."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LOOK_S = 1.0
 
 
 class Descriptors:
-    """Looks once a second; says in one line when none is left, and in another when there are some again."""
+    """Checks once a second; logs one line when none is left, and one when there are some again."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._are_short = False
 
     def look(self) -> bool:
-        """Return whether no descriptor is left; count it, and say so where that is new."""
+        """Return whether no descriptor is left; if so, count it. Log a shortage's begin and end."""
         are_short = _are_used_up()
         if are_short:
             self._metrics.descriptor_shortages.inc()
@@ -33,7 +33,7 @@ class Descriptors:
             log.error(
                 "descriptors_used_up",
                 limit=limit,
-                meaning="new connections are turned away; raise LimitNOFILE",
+                meaning="new connections are dropped; raise LimitNOFILE",
             )
         elif self._are_short and not are_short:
             log.info("descriptors_left_again")
@@ -41,7 +41,7 @@ class Descriptors:
         return are_short
 
     async def look_for_ever(self) -> None:
-        """Look once a second."""
+        """Call `look` once a second."""
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()

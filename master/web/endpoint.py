@@ -1,4 +1,4 @@
-"""One HTTP route: a method of a path under `/api/v1`, what is asked there, and what answers it."""
+"""One HTTP route: a method of a path under `/api/v1`, its payload, and its operation or edge."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROOT = "/api/v1"
 P = TypeVar("P", bound=HttpPayload)
 
 Edge = Callable[[Any, Any], Awaitable[Any]]
-"""A method of an object of the web edge: (the object, payload) -> what is shown, or a whole answer."""
+"""A method of an object of the web edge: (the object, payload) -> reply, or a whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """What a route is about: `singular` names one such thing in an answer, `plural` the rows of a list."""
+    """The noun of a route: `singular` names one object of an answer, `plural` a list's rows."""
 
     singular: str
     plural: str = ""
@@ -39,7 +39,7 @@ class Noun:
         shared: bool = False,
         body_optional: bool = False,
     ) -> tuple[Endpoint, ...]:
-        """Return one endpoint per method: an operation answers it."""
+        """Return one endpoint per method, answered by an operation."""
         return tuple(
             Endpoint(
                 self,
@@ -62,16 +62,16 @@ class Noun:
         edge: Callable[[Any, P], Awaitable[Any]],
         payload: type[P],
     ) -> tuple[Endpoint, ...]:
-        """Return an endpoint that the web edge answers: it needs a child process, a network or an image."""
+        """Return an endpoint that the web edge answers: with a process, the network or an image."""
         return (Endpoint(self, method, path, scope, payload, edge=edge),)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one path. `scope` is what the caller must have.
+    """One method of one path. `scope` is the least scope of a caller.
 
-    What is `shared` counts everything, whoever asks: those who ask within a second get the same reply. Where the
-    body is optional, none is an empty object.
+    A `shared` endpoint returns the same counts to every caller: requests within a second get one
+    reply. With `body_optional`, an empty body is read as an empty object.
     """
 
     noun: Noun
@@ -86,25 +86,28 @@ class Endpoint:
 
     @property
     def writes(self) -> bool:
-        """Tell whether the operation gets a turn of the writer; one that answers GET gets a look."""
+        """Tell whether the operation runs in a turn of the writer; that of a GET runs in a look."""
         return self.method != "GET"
 
     @property
     def status(self) -> int:
-        """Return the status of what was done: a POST to a path without names adds something."""
+        """Return the status of success: 201 if a POST to a path without names adds a row."""
         return 201 if self.method == "POST" and "{" not in self.path else 200
 
     @property
     def query(self) -> type[HttpPayload]:
-        """Return the type whose fields, but for the names of the path, are the query's parameters."""
+        """Return the type of the query's parameters: its fields except the names of the path."""
         return self.payload if self.method == "GET" else Nothing
 
     @property
     def parameters(self) -> dict[str, FieldInfo]:
-        """Return the parameters that the query may have, by name."""
+        """Return the parameters of the query, by name."""
         return self.query.list_fields()
 
     @property
     def body(self) -> type[HttpPayload] | None:
-        """Return the type whose fields, but for the names of the path, are the body's; None if no body is taken."""
+        """Return the type of the body: its fields except the names of the path.
+
+        None if the endpoint has no body.
+        """
         return self.payload if self.method != "GET" and self.payload.list_fields() else None

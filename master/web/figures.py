@@ -1,4 +1,4 @@
-"""`/metrics`: what was counted as it happened, and what is counted when asked."""
+"""`/metrics`: counters kept as events happen, and gauges read at each request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from master.writer import Turns
 
 
 class Figures:
-    """Answers Prometheus from memory."""
+    """Renders Prometheus's metrics from memory."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Figures:
         self._metrics = metrics
 
     async def show(self, request: web.Request) -> web.Response:
-        """Show all figures in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         metrics, memory, sessions = self._metrics, self._memory, self._memory.sessions
         metrics.write_queue.set(self._turns.waiting)
         metrics.strangers.set(self._meter.strange_lines)

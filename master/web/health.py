@@ -1,4 +1,4 @@
-"""Whether Master lives, is ready, and how it does."""
+"""Liveness, readiness and health of Master."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Vitals:
-    """What the process knows of itself; the composition root sets `stopping`."""
+    """The process's version, start and uptime; the composition root sets `stopping`."""
 
     clock: Clock
     version: str
@@ -52,7 +52,10 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a look at the database came to: why it cannot be relied on (None: it can), and the workers by state."""
+    """The result of a database check: workers by state, and `trouble`.
+
+    `trouble` says why the database cannot be relied on; None if it can.
+    """
 
     trouble: str | None
     workers: dict[str, int] | None = None
@@ -67,11 +70,11 @@ class Health:
         self._check: asyncio.Task[Finding] | None = None
 
     async def show_live(self, request: web.Request) -> web.Response:
-        """Say that the process answers; the database is not asked."""
+        """Return that the process answers, without a query of the database."""
         return answer_json({"success": True, "status": "ok"})
 
     async def show_ready(self, request: web.Request) -> web.Response:
-        """Say whether requests should be sent here."""
+        """Return whether requests should be sent here."""
         if self._vitals.stopping:
             return _not_ready("Master is stopping.")
         finding = await self._look_at_database()
@@ -80,7 +83,7 @@ class Health:
         return answer_json({"success": True, "status": "ok"})
 
     async def show_health(self, request: web.Request) -> web.Response:
-        """Show how Master does in one look."""
+        """Return the state of the process, the database and the workers."""
         finding = await self._look_at_database()
         well = finding.trouble is None and not self._vitals.stopping
         word = "stopping" if self._vitals.stopping else "ok" if well else "degraded"
@@ -94,7 +97,7 @@ class Health:
         return answer_json(content, status=200 if well else 503)
 
     async def show_root(self, request: web.Request) -> web.Response:
-        """Say what this is and where to go on."""
+        """Return name, version and links."""
         links = {
             "api": ROOT,
             "status": f"{ROOT}/status",
@@ -107,24 +110,24 @@ class Health:
         )
 
     async def show_status(self, event: Nothing) -> ShownStatus:
-        """Show version, uptime and the counts of everything, at most a second old."""
+        """Return version, uptime and the counts of everything, at most a second old."""
         counts: ShownCounts = await self._turns.look_shared(show_status)
         return {**self._vitals.show(), **counts}
 
     async def close(self, app: web.Application) -> None:
-        """Give up a look that the disk has not let end."""
+        """Cancel a database check that still waits for the disk."""
         if self._check is not None:
             self._check.cancel()
             await asyncio.wait([self._check])
 
     async def _look_at_database(self) -> Finding:
-        """Look whether the database can be relied on, at most once at a time and not for longer than patience lasts.
+        """Check the database, one check at a time, for at most PATIENCE_S.
 
-        A look that takes too long goes on: a thread that waits for a disk cannot be called back.
+        A check that takes longer goes on: a thread that waits for a disk cannot be cancelled.
         """
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._try_database())
-        check = self._check  # whoever asks next may begin another
+        check = self._check  # a later request may replace self._check
         done, _ = await asyncio.wait([check], timeout=PATIENCE_S)
         if done:
             return check.result()
@@ -140,13 +143,13 @@ class Health:
         except Refusal as refusal:
             return Finding(refusal.message)
         except Exception:
-            # whatever is wrong: not ready, and the log says why
+            # any fault means "not ready"; the log has its cause
             log.exception("health_check_failed")
-            return Finding("The health check itself has failed; the log says why.")
+            return Finding("The health check itself has failed; see the log.")
 
 
 async def _try_again(event: None, turn: Turn) -> None:
-    """Do nothing: in trouble a transaction writes something of its own; its commit says whether the disk is back."""
+    """Do nothing: in trouble a transaction adds a write of its own, which tests the disk."""
 
 
 def _word_trouble(trouble: str) -> str:

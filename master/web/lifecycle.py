@@ -19,10 +19,10 @@ HTTP = Caller("http")
 
 
 class Process(Protocol):
-    """What is known of one worker's process."""
+    """The state of one worker's process."""
 
     def to_wire(self) -> ShownProcess:
-        """Return it as answers carry it; its `state` is stopped where nothing was started."""
+        """Return it as a reply; its `state` is stopped if it was never started."""
         ...
 
 
@@ -42,7 +42,7 @@ class Processes(Protocol):
         ...
 
     def status(self, worker_id: str) -> Process:
-        """Return what is known of the worker's process, also if there is none."""
+        """Return the state of the worker's process, also if it was never started."""
         ...
 
     async def tail_log(self, worker_id: str, lines: int) -> Sequence[str]:
@@ -51,7 +51,10 @@ class Processes(Protocol):
 
 
 class Lifecycle:
-    """Answers `workers/{id}/lifecycle/...`. What is started needs a configuration; what runs is always known."""
+    """Answers `workers/{id}/lifecycle/...`.
+
+    A start needs a configuration; a process that runs is known without one.
+    """
 
     def __init__(self, turns: Turns, processes: Processes, vitals: Vitals) -> None:
         self._turns = turns
@@ -59,7 +62,7 @@ class Lifecycle:
         self._vitals = vitals
 
     async def start(self, event: ById) -> ShownProcess:
-        """Start the worker's process as its configuration says.
+        """Start the worker's process by its configuration.
 
         Errors: Missing, AlreadyRunning, StartFailed.
         """
@@ -68,7 +71,7 @@ class Lifecycle:
         return (await self._processes.start(config)).to_wire()
 
     async def restart(self, event: ById) -> ShownProcess:
-        """Stop the worker's process if it runs, and start it as its configuration says by now.
+        """Stop the worker's process if it runs, and start it by its current configuration.
 
         Errors: Missing, StartFailed.
         """
@@ -77,7 +80,7 @@ class Lifecycle:
         return (await self._processes.restart(config)).to_wire()
 
     async def stop(self, event: ById) -> ShownProcess:
-        """Stop the worker's process, also one whose configuration is gone.
+        """Stop the worker's process, also after its configuration was deleted.
 
         Errors: Missing, NotRunning.
         """
@@ -89,14 +92,14 @@ class Lifecycle:
         return stopped.to_wire()
 
     async def show_status(self, event: ById) -> ShownProcess:
-        """Show the worker's process.
+        """Return the state of the worker's process.
 
         Errors: Missing.
         """
         return await self._require_known(event)
 
     async def show_logs(self, event: LogsQuery) -> list[str]:
-        """Show the last lines of the worker's output.
+        """Return the last lines of the worker's output.
 
         Errors: Missing.
         """
@@ -104,14 +107,14 @@ class Lifecycle:
         return list(await self._processes.tail_log(event.id, event.lines))
 
     async def _require_known(self, event: ById) -> ShownProcess:
-        """Return the worker's process; one that was not started and has no configuration is unknown."""
+        """Return the process. Errors: Missing if it was never started and has no configuration."""
         process = self._processes.status(event.id).to_wire()
         if process["state"] == "stopped":
             await self._require_config(event)
         return process
 
     def _refuse_while_stopping(self) -> None:
-        """Start nothing that nobody would stop. Errors: Stopping."""
+        """Refuse a start during shutdown: no code would stop the process. Errors: Stopping."""
         if self._vitals.stopping:
             raise Stopping
 
@@ -119,6 +122,7 @@ class Lifecycle:
         config: WorkerConfig | None = await self._turns.look(find, event, HTTP)
         if config is None:
             raise Missing(
-                f"This worker has no configuration to run it by; create one with POST {ROOT}/worker-configs."
+                "This worker has no configuration to run it by; "
+                f"create one with POST {ROOT}/worker-configs."
             )
         return config

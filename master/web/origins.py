@@ -1,4 +1,4 @@
-"""Which web pages may ask: CORS, and the refusal of changes that a strange page makes in a person's browser."""
+"""Origins: CORS, and the refusal of changes that a foreign page makes in a person's browser."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d+)?")
 
 
 def allow_origins(allowed: Collection[str]) -> Middleware:
-    """Return a middleware that lets pages of `allowed` origins ("*" for all) ask, with credentials.
+    """Return a middleware that allows pages of `allowed` origins ("*" for all), with credentials.
 
-    Whoever sends no Origin is no web page and is not hindered.
+    A request without an Origin does not come from a web page, and passes.
     """
 
     @web.middleware
@@ -43,7 +43,7 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
         elif (
             origin and request.method not in SAFE and not is_allowed(origin, request.host, allowed)
         ):
-            # browsers send such a request without asking first if it looks like a form
+            # browsers send a request that looks like a form without a preflight
             answer = answer_refusal(ForeignOrigin())
         else:
             answer = await handler(request)
@@ -58,22 +58,25 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
 
 
 def is_allowed(origin: str, host: str, allowed: Collection[str]) -> bool:
-    """Tell whether pages of an origin may ask the Master that they address as `host`: Master's own, and `allowed`."""
+    """Tell whether an origin is in `allowed`, or is that of Master's own pages at `host`."""
     return origin in allowed or "*" in allowed or is_own_page(origin, host)
 
 
 @lru_cache(maxsize=64)
 def may_be_rebound(host: str) -> bool:
-    """Tell whether a Host header names a domain that a strange page could point at this machine (DNS rebinding).
+    """Tell whether a foreign page could point this Host's domain at this machine (DNS rebinding).
 
-    An address cannot be pointed elsewhere, and a name without a dot is nobody's domain.
+    An IP address cannot be pointed elsewhere, and a name without a dot is no public domain.
     """
     name = host.lower().partition(":")[0].rstrip(".")
     return "." in name and not name.endswith(".localhost") and not _is_address(name)
 
 
 def is_own_page(origin: str, host: str) -> bool:
-    """Tell whether Master itself served the page. A name other than localhost proves nothing: it may be rebound."""
+    """Tell whether Master itself served the page.
+
+    A name other than localhost proves nothing: it may be rebound.
+    """
     scheme, _, place = origin.partition("://")
     parts = _HOST.fullmatch(host.lower())
     if scheme not in ("http", "https") or place.lower() != host.lower() or parts is None:

@@ -1,4 +1,4 @@
-"""The middlewares every request of the API passes: request id, refusals as answers, security headers."""
+"""Middlewares of every API request: request id, refusals as answers, security headers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
 }
-"""What every answer says to browsers; an answer that is a page says its own policy."""
+"""Headers of every answer, for browsers; an answer may set its own policy."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 log = structlog.get_logger(__name__)
 
 
 def make_request_ids(new_id: Callable[[], str]) -> Middleware:
-    """Return a middleware that names every request, in the log and in the answer; a caller's sane name is kept."""
+    """Return a middleware that gives every request an id, in the log and in the answer.
+
+    A caller's own id is kept if it is sane.
+    """
 
     @web.middleware
     async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -47,9 +50,9 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
 
 
 async def _read_rest(request: web.Request) -> None:
-    """Read the rest of a small body that was refused, so that its sender reads the answer and not a reset.
+    """Read the rest of a small refused body, so that the caller gets the answer and not a reset.
 
-    What is larger is left to the end of the connection.
+    A larger body is left unread; it ends with the connection.
     """
     content = request.content
     if (
@@ -60,12 +63,13 @@ async def _read_rest(request: web.Request) -> None:
         with suppress(ConnectionError, web.RequestPayloadError):
             await content.read()
     if content.exception() is not None and not content.is_eof():
-        content.feed_eof()  # refused unread, and broken: the server would read on and call it our error
+        # the body is broken and was refused unread: aiohttp would read on and report an error
+        content.feed_eof()
 
 
 @web.middleware
 async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every refusal in its own words, and every bug without any; never a traceback on the wire."""
+    """Answer every refusal with its message, and every bug without detail: never a traceback."""
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -73,14 +77,14 @@ async def translate_problems(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as fault:
         return _translate(fault)
     except ConnectionError:
-        raise  # the caller hung up; nobody is left to answer
+        raise  # the caller hung up: there is no peer to answer
     except Exception:
         log.exception("request_failed", method=request.method, path=request.path)
         return answer_internal()
 
 
 def _translate(fault: web.HTTPException) -> web.StreamResponse:
-    """Return aiohttp's own refusals in the API's words."""
+    """Return aiohttp's own error as one of the API's refusals."""
     if isinstance(fault, web.HTTPNotFound):
         return answer_refusal(Missing("There is no such route."))
     if isinstance(fault, web.HTTPMethodNotAllowed):

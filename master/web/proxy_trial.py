@@ -1,4 +1,4 @@
-"""Whether a proxy leads to a target: a real connection and handshake, in bounded time, to a target of the caller's."""
+"""Tests of a proxy: a real connection and handshake to the caller's target, in bounded time."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SOCKS_FAULTS = {
     3: "the proxy cannot reach the target's network",
     4: "the proxy cannot reach the target's host",
     5: "the target refused the connection",
-    6: "the way to the target is too long",
-    7: "the proxy cannot connect",
-    8: "the proxy does not know this kind of address",
+    6: "the route to the target is too long (TTL expired)",
+    7: "the proxy does not support CONNECT",
+    8: "the proxy does not support this type of address",
 }
 
 log = structlog.get_logger(__name__)
 
 
 class TrialFault(Exception):
-    """The proxy does not lead to the target; the message says why and holds no secret."""
+    """The proxy does not reach the target; the message says why and has no secret."""
 
 
 class ProxyTrials:
@@ -49,7 +49,7 @@ class ProxyTrials:
         self._clock = clock
 
     async def run(self, event: ProxyTrial) -> ShownTrial:
-        """Try whether the proxy leads to a target of your own.
+        """Test whether the proxy reaches a target of your own.
 
         Errors: Missing.
         """
@@ -60,7 +60,7 @@ class ProxyTrials:
 async def try_proxy(
     proxy: Proxy, password: Password, trial: ProxyTrial, clock: Clock
 ) -> ShownTrial:
-    """Return `{reachable, latency_ms, error?}` of one connection to `trial.target` through the proxy."""
+    """Connect to `trial.target` through the proxy; return `{reachable, latency_ms, error?}`."""
     started = clock.monotonic()
     error = None
     try:
@@ -73,9 +73,9 @@ async def try_proxy(
     except SealBroken:
         error = "the proxy's password cannot be opened; set it again"
     except UnicodeError:
-        error = "the proxy's address is no name that can be looked up"
+        error = "the proxy's address is not a valid host name"
     except asyncio.IncompleteReadError:
-        error = "the proxy hung up"
+        error = "the proxy closed the connection"
     except (asyncio.LimitOverrunError, ValueError):
         error = "the proxy speaks another protocol"
     except ssl.SSLError as fault:
@@ -93,7 +93,10 @@ async def try_proxy(
 
 
 async def _reach(proxy: Proxy, password: Password, target: str) -> None:
-    """Connect to the proxy and have it connect to the target. Errors: TrialFault, OSError, IncompleteReadError."""
+    """Connect through the proxy to the target.
+
+    Errors: TrialFault, OSError, IncompleteReadError.
+    """
     host, port = split_address(proxy.server)
     reader, writer = await asyncio.open_connection(
         host,
@@ -108,7 +111,7 @@ async def _reach(proxy: Proxy, password: Password, target: str) -> None:
     try:
         await handshake(proxy, password, target, reader, writer)
     finally:
-        # nothing more is wanted from it: no polite goodbye that could wait for ever
+        # a polite close could wait for ever
         writer.transport.abort()
 
 
@@ -119,7 +122,7 @@ async def _shake_connect(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Ask an HTTP proxy for a tunnel (RFC 9110, section 9.3.6)."""
+    """Request a tunnel from an HTTP proxy (RFC 9110, section 9.3.6)."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username is not None:
         pair = base64.b64encode(f"{proxy.username}:{_read_password(password)}".encode()).decode()
@@ -143,7 +146,10 @@ async def _shake_socks(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Ask a SOCKS5 proxy for a connection (RFC 1928), with username and password (RFC 1929) if it has them."""
+    """Request a connection from a SOCKS5 proxy (RFC 1928).
+
+    If the proxy's entry has a username, log in with it and the password (RFC 1929).
+    """
     writer.write(b"\x05\x02\x00\x02" if proxy.username is not None else b"\x05\x01\x00")
     version, method = await reader.readexactly(2)
     if version != 5:
@@ -151,7 +157,7 @@ async def _shake_socks(
     if method == 2 and proxy.username is not None:
         await _log_in(proxy, password, reader, writer)
     elif method != 0:
-        raise TrialFault("the proxy wants a way to log in that this proxy's entry does not have")
+        raise TrialFault("the proxy requires a way to log in that this entry does not offer")
     host, port = split_address(target)
     writer.write(b"\x05\x01\x00" + _write_host(host) + port.to_bytes(2, "big"))
     version, reply, *_ = await reader.readexactly(4)
@@ -166,7 +172,7 @@ def _read_password(password: Password) -> str:
 
 
 def _write_host(host: str) -> bytes:
-    """Return a host as SOCKS5 names it: its kind and the address, or the name for the proxy to look up."""
+    """Return a host as SOCKS5 encodes it: type and address, or a name that the proxy resolves."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

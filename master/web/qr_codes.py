@@ -29,16 +29,20 @@ _BEGINNINGS = {
     b"GIF8": "gif",
     b"RIFF": "webp",
 }
-"""How images begin, for Base64 that does not say what it is (the source document's column asks for no more)."""
+"""First bytes of each image type, for Base64 without a type.
+
+The source document's column requires no type.
+"""
 
 URL_BYTES = 1_024
-"""The longest URL that is drawn; what platforms show is a tenth of it, and drawing takes longer with every byte."""
+"""The longest URL that is drawn: platforms' URLs are a tenth of it, and each byte makes drawing
+slower."""
 
 KEPT_S = 5.0
-"""How long a drawn code is kept for others who ask: a code is a secret, and pages ask again every few seconds."""
+"""How long a drawn code is kept: pages request it again every few seconds, but it is a secret."""
 
 HTTP = Caller("http")
-NO_IMAGE = "This login's code cannot be shown as an image."
+NO_IMAGE = "This login has no code that can be rendered as an image."
 
 
 class QrCodes:
@@ -47,11 +51,11 @@ class QrCodes:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._drawn: dict[bytes, asyncio.Task[bytes]] = {}
-        """SHA-256 of a URL -> its code, drawn or being drawn."""
+        """SHA-256 of a URL -> the task that draws its code, or has drawn it."""
         self._one_at_a_time = asyncio.Lock()
 
     async def show(self, event: ById) -> web.Response:
-        """Show the code of an open login as an image.
+        """Return the code of an open login as an image.
 
         Errors: Missing.
         """
@@ -60,7 +64,10 @@ class QrCodes:
         return web.Response(body=image, content_type=kind)
 
     async def _draw(self, shown: JsonObject) -> tuple[str, bytes]:
-        """Return content type and bytes of a session's URL as a code, drawn once for all who ask. Errors: Missing."""
+        """Return content type and bytes of the code for a session's URL.
+
+        Concurrent requests share one drawing. Errors: Missing.
+        """
         url = (shown.get("qr_code_url") or "").encode("utf-8", "replace")
         if not 0 < len(url) <= URL_BYTES:
             raise Missing(NO_IMAGE)
@@ -76,7 +83,7 @@ class QrCodes:
 
     def _forget_soon(self, key: bytes, drawn: asyncio.Task[bytes]) -> None:
         if not drawn.cancelled():
-            drawn.exception()  # all who asked may have gone
+            drawn.exception()  # mark it as read: all callers may have gone
         asyncio.get_running_loop().call_later(KEPT_S, self._drawn.pop, key, None)
 
     async def _draw_in_thread(self, url: str) -> bytes:
@@ -85,14 +92,14 @@ class QrCodes:
 
 
 def draw_code(url: str) -> bytes:
-    """Return a URL as a code, in PNG. Errors: ValueError."""
+    """Return a URL as a QR code in PNG. Errors: ValueError."""
     drawn = io.BytesIO()
     segno.make(url, micro=False).save(drawn, kind="png", scale=8)
     return drawn.getvalue()
 
 
 def _read_image(code: str) -> tuple[str, bytes] | None:
-    """Return content type and bytes of an image in Base64, with or without what a data URL begins with."""
+    """Return content type and bytes of a Base64 image or data URL; None if it is neither."""
     found = _IMAGE.fullmatch(code)
     if found is None:
         return None

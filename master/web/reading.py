@@ -1,4 +1,4 @@
-"""From an HTTP request to what an operation takes: path names, query and body, each refused in its own way."""
+"""Decodes an HTTP request for an operation: path names, query and body, each with its refusal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from master.web.endpoint import Endpoint
 async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
     """Return the decoded request.
 
-    Errors: Missing (path), UnknownParameter (400) and Invalid (422) for the query, Unreadable and Invalid for the body.
+    Errors: Missing (path), UnknownParameter (400) and Invalid (422) for the query, Unreadable and
+    Invalid for the body.
     """
     query = _read_query(request, endpoint.parameters)
     body = await _read_body(request, endpoint)
     names = {f"{{{name}}}": _clean(value) for name, value in request.match_info.items()}
-    if strange := sorted(names.keys() & body.keys()):  # a body does not say what the path says
+    if strange := sorted(
+        names.keys() & body.keys()
+    ):  # names of the path are not allowed in the body
         raise Invalid(
             details=[
                 {"field": name, "message": "Extra inputs are not permitted"} for name in strange
@@ -40,7 +43,7 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
 
 
 def _require_names(request: web.Request) -> None:
-    """Refuse a path that names what nothing can be called. Errors: Missing."""
+    """Refuse a path with a name that no row can have. Errors: Missing."""
     for name in request.match_info.values():
         if (
             not name.strip()
@@ -51,7 +54,7 @@ def _require_names(request: web.Request) -> None:
 
 
 def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
-    """Return the query's values. Errors: UnknownParameter for a name unknown or given twice."""
+    """Return the query's values. Errors: UnknownParameter for an unknown or repeated name."""
     given = request.query
     strange = sorted({name for name in given if name not in known or len(given.getall(name)) > 1})
     if strange:
@@ -68,12 +71,12 @@ def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
 
 
 async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the body's fields; where none is taken, an object is read and ignored."""
+    """Return the body's fields; an endpoint without a body reads an object and ignores it."""
     try:
         with request.app[LINES].patience(request):
             raw = await request.read()
-    except (ConnectionError, web.RequestPayloadError):  # cut off, or not packed as its headers say
-        request.content.feed_eof()  # the server would read on and call it an error of ours
+    except (ConnectionError, web.RequestPayloadError):  # cut off, or not encoded as its headers say
+        request.content.feed_eof()  # else the server reads on and reports an internal error
         raise Unreadable("The body cannot be read to its end.") from None
     if endpoint.body is None:
         if raw and request.method not in ("GET", "HEAD"):
@@ -84,7 +87,7 @@ async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body; the declared content type does not matter. Errors: Unreadable."""
+    """Return the JSON object of a body, whatever its content type. Errors: Unreadable."""
     if not raw:
         raise Unreadable("The body is empty; a JSON object is expected.")
     try:
@@ -94,7 +97,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     try:
         data = FastJson.loads(text)
     except (ValueError, RecursionError, OverflowError):
-        raise Unreadable("The body is not JSON that can be read.") from None
+        raise Unreadable("The body is not readable JSON.") from None
     if not isinstance(data, dict):
         raise Unreadable(f"The body must be a JSON object; it is {name_kind(data)}.")
     return data
@@ -105,5 +108,5 @@ def _is_ordinary(letter: str) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Return text that can be stored and sent: half a character becomes the replacement character."""
+    """Return text that can be stored and sent: lone surrogates become replacement characters."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

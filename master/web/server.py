@@ -1,4 +1,4 @@
-"""The web application: every route of the table, with what every request passes on its way."""
+"""The web application: every route of the table, behind the middlewares."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from master.writer import Turns
 HTTP = Caller("http")
 
 Ask = Callable[[Any, Caller], Awaitable[Any]]
-"""Has one endpoint's question answered: (payload, caller) -> reply."""
+"""Answers one endpoint: (payload, caller) -> reply."""
 
 
 def build_web(
@@ -50,7 +50,7 @@ def build_web(
     access: Access,
     lines: Lines,
 ) -> web.Application:
-    """Return the application that answers everything but Socket.IO's own path."""
+    """Return the application that answers every path but Socket.IO's."""
     app = web.Application(
         client_max_size=settings.max_body_bytes,
         middlewares=[
@@ -116,7 +116,7 @@ def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
 
 
 def _make_handler(ask: Ask, endpoint: Endpoint) -> Handler:
-    """Return what answers an endpoint's requests."""
+    """Return the handler of an endpoint's requests."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
@@ -124,7 +124,7 @@ def _make_handler(ask: Ask, endpoint: Endpoint) -> Handler:
         if isinstance(reply, web.StreamResponse):
             return reply
         if isinstance(reply, Listing):
-            assert isinstance(event, Page), "a list is asked for by the page"
+            assert isinstance(event, Page), "a list's payload is a page"
             return answer_list(endpoint.noun.plural, reply, limit=event.limit, offset=event.offset)
         answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
         if endpoint.status == 201:

@@ -1,4 +1,4 @@
-"""An administrator: creates accounts, starts logins, watches codes, types what arrives by SMS, changes their mind."""
+"""An administrator: creates accounts, starts logins, types SMS codes, cancels and restarts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from simulator.pace import Signal
 from simulator.truth.api import Api, ApiTrouble, list_all
 
 AT_ONCE = 8
-CLOSING_LIMIT_S = 10.0
 """HTTP requests that an administrator has open at once."""
+
+CLOSING_LIMIT_S = 10.0
 
 PNG = "data:image/png;base64,"
 
 
 class Admin:
-    """One administrator in the /admin namespace, who cares for the logins of a share of the accounts."""
+    """One administrator in the /admin namespace, who logs in a share of the accounts."""
 
     def __init__(self, number: int, world: World, share: Sequence[str]) -> None:
         self.name = f"{world.prefix}-admin-{number}"
@@ -52,7 +53,7 @@ class Admin:
         await live_until(leave, self._connection, self._live(calm))
 
     async def close_logins(self) -> None:
-        """Cancel every login that is still open, and wait shortly until Master says that they ended."""
+        """Cancel all open logins and wait up to CLOSING_LIMIT_S until Master reports their ends."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_LIMIT_S):
                 await self._close_logins()
@@ -74,7 +75,7 @@ class Admin:
             group.create_task(self._start_logins(calm))
 
     async def _greet(self) -> None:
-        """Ask what is going on: logins may have ended, or begun unheard, while this administrator was away."""
+        """Read the open logins: some may have ended or begun while this administrator was away."""
         await self._connection.call("admin:status:request", {})
         answer = await self._connection.call("admin:request:login-sessions", {})
         for session in answer.get("sessions") or []:
@@ -84,7 +85,7 @@ class Admin:
             elif account_id in self._share:
                 self._open[session_id] = account_id
 
-    # -- logins ------------------------------------------------------------------------------------------------
+    # -- logins ------------------------------------------------------------------------------------
 
     async def _start_logins(self, calm: asyncio.Event) -> None:
         while not calm.is_set():
@@ -96,7 +97,7 @@ class Admin:
             await self._wake.wait(self._world.scenario.admin_look_s)
 
     def _find_waiting(self) -> list[str]:
-        """Return the accounts that nobody has logged in and that may be tried now."""
+        """Return the accounts that need a login and may be tried now."""
         now = self._world.clock.monotonic()
         return [
             account_id
@@ -105,7 +106,7 @@ class Admin:
         ]
 
     def _needs_login(self, account_id: str, now: float) -> bool:
-        """Tell whether an account is not logged in, or is and the platform has had enough of its cookies."""
+        """Return whether an account has no login, or its cookies have expired at the platform."""
         state, per_s = (
             self._world.tally.account_states[account_id],
             self._world.scenario.relogin_rate_per_min / 60,
@@ -157,7 +158,7 @@ class Admin:
     def _take_code(self, data: JsonObject) -> None:
         if not str(data.get("qr_code_data")).startswith(PNG):
             self._world.ledger.complain(
-                "qr_code_changed", f"{data.get('session_id')}: the code is no PNG any more"
+                "qr_code_changed", f"{data.get('session_id')}: the QR code is not a PNG"
             )
         session_id = str(data["session_id"])
         if session_id in self._to_cancel:
@@ -202,11 +203,13 @@ class Admin:
         ledger, tally = self._world.ledger, self._world.tally
         session_id = str(data["session_id"])
         if not ledger.note_closing(self.name, session_id):
-            ledger.complain("two_closings", f"{self.name} was told twice how {session_id} ended")
+            ledger.complain(
+                "two_closings", f"{self.name} received two closing events of {session_id}"
+            )
         if ledger.note_closing("anyone", session_id):
             setattr(tally.counts, outcome, getattr(tally.counts, outcome) + 1)
             if outcome != "logins_succeeded":
-                reason = data.get("error_message") or "nobody scanned the code in time"
+                reason = data.get("error_message") or "the code was not scanned in time"
                 tally.tell(f"login {session_id[:8]} {outcome.removeprefix('logins_')}: {reason}")
         self._forget(session_id)
 
@@ -215,7 +218,7 @@ class Admin:
         self._to_cancel.discard(session_id)
         self._wake.set()
 
-    # -- the rest ----------------------------------------------------------------------------------------------
+    # -- other events ------------------------------------------------------------------------------
 
     def _take_account(self, data: JsonObject) -> None:
         states = self._world.tally.account_states
@@ -235,9 +238,9 @@ class Admin:
 
 
 async def create_account(api: Api, world: World, run: str, number: int) -> str:
-    """Create one of the run's accounts over HTTP, or find it where the answer was lost before; return its id.
+    """Create one of the run's accounts over HTTP and return its id. Errors: ApiTrouble.
 
-    Errors: ApiTrouble.
+    An account that exists already, because an earlier answer was lost, is looked up.
     """
     handle = f"{world.prefix}-{number:05d}"
     platform = world.scenario.platforms[number % len(world.scenario.platforms)]
@@ -277,7 +280,7 @@ async def create_accounts(api: Api, world: World, run: str) -> list[str]:
 
 
 async def delete_accounts(api: Api, account_ids: Sequence[str]) -> None:
-    """Delete accounts over HTTP: a Master that was there before is left as it was found. Errors: ApiTrouble."""
+    """Delete accounts over HTTP, to leave a given Master as it was found. Errors: ApiTrouble."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def delete_one(account_id: str) -> None:

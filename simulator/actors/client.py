@@ -1,4 +1,4 @@
-"""A person's device: takes notifications, confirms some, loses its connection, and asks for what it missed."""
+"""A person's device: it receives and confirms notifications, disconnects, and catches up."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Client:
         self._connection = Connection("/client", world, listeners, self._register, self._rng)
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
-        """Take notifications until `leave`; once `calm` is set the connection is not lost any more."""
+        """Receive notifications until `leave`; once `calm` is set the connection is kept."""
         await live_until(leave, self._connection, self._live(calm))
 
     async def catch_up(self) -> None:
-        """Ask for everything that was missed. Errors: LinkDown, AckLate, Refused."""
+        """Request all missed notifications. Errors: LinkDown, AckLate, Refused."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self._connection.wait_ready()
@@ -60,7 +60,7 @@ class Client:
                 if not self.seen.has_gap:
                     return
         self._world.ledger.complain(
-            "gap_after_sync", f"{self.device_id} misses {(self.seen.last or 0) + 1} for good"
+            "gap_after_sync", f"{self.device_id} still misses {(self.seen.last or 0) + 1}"
         )
 
     async def _live(self, calm: asyncio.Event) -> None:
@@ -106,7 +106,7 @@ class Client:
                 self._world.ledger.note_confirmed(self.device_id, notification_id)
 
     async def _try(self, event: str, data: JsonObject) -> bool:
-        """Send an event once; True if Master acknowledged it with success."""
+        """Send an event once; return whether Master acknowledged it with success."""
         try:
             await self._connection.call(event, data)
         except Refused as refused:
@@ -131,7 +131,7 @@ class Client:
                 self._sync_wanted.set()
 
     async def _sync_once(self) -> None:
-        """Ask page by page for what follows the last place. Errors: LinkDown, AckLate, Refused."""
+        """Request all pages after `seen.last`. Errors: LinkDown, AckLate, Refused."""
         counts = self._world.tally.counts
         counts.syncs += 1
         more = True

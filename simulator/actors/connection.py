@@ -1,4 +1,4 @@
-"""An actor's lasting connection: opened, greeted, and opened again with jitter whenever it breaks."""
+"""An actor's lasting connection: opened, greeted, and reopened with jitter when it breaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulator.pace import end_tasks, read_wait_s, wait_first, wait_forever
 CALL_TIMEOUT_S = 10.0
 
 GREETINGS = 8
-"""How often a busy Master is greeted on one connection before another connection is tried."""
+"""How often a busy Master is greeted on one connection before the actor opens another."""
 
 
 class Refused(Exception):
@@ -35,15 +35,16 @@ class Refused(Exception):
 
 
 TROUBLE = (LinkDown, AckLate, Refused)
-"""What may go wrong with a call and is no bug of the caller."""
+"""Failures of a call that are no bug of the caller."""
 
 Greet = Callable[[], Awaitable[None]]
 
 
 class Connection:
-    """Keeps one namespace connected. `greet` introduces the actor on each new connection, before anyone else calls.
+    """Keeps one namespace connected.
 
-    `on_break` hears of each connection that was greeted and then broke.
+    `greet` introduces the actor on each new connection, before any other call. `on_break` is called
+    each time a greeted connection has broken.
     """
 
     def __init__(
@@ -64,19 +65,19 @@ class Connection:
         self._transport: Transport | None = None
         self._ready = asyncio.Event()
         self.trouble: str | None = None
-        """Why the latest attempt to connect failed; None if it did not."""
+        """Why the latest attempt to connect failed; None if it succeeded."""
 
     @property
     def ready(self) -> bool:
-        """Whether Master is connected and greeted."""
+        """Whether the connection is open and Master is greeted."""
         return self._ready.is_set()
 
     async def wait_ready(self) -> None:
-        """Return once Master is connected and greeted."""
+        """Return once the connection is open and Master is greeted."""
         await self._ready.wait()
 
     async def run(self, first_wait_s: float = 0.0) -> None:
-        """Stay connected until cancelled, which cuts the connection."""
+        """Stay connected until cancelled; the cancellation cuts the connection."""
         wait_s, attempt = first_wait_s, 0
         try:
             while True:
@@ -98,23 +99,27 @@ class Connection:
     async def ask(
         self, event: str, data: JsonObject, timeout_s: float = CALL_TIMEOUT_S
     ) -> JsonObject:
-        """Return Master's acknowledgement, whatever it says. Errors: LinkDown, AckLate."""
+        """Return Master's acknowledgement, success or refusal. Errors: LinkDown, AckLate."""
         if self._transport is None or self._transport.closed:
             raise LinkDown("not connected")
         return await self._transport.call(event, data, timeout_s)
 
     async def expect(self, event: asyncio.Event, timeout_s: float) -> bool:
-        """Wait for `event`, clear it, and tell whether it came in time. Errors: LinkDown if the connection breaks."""
+        """Wait for `event`, clear it, and return whether it came in time. Errors: LinkDown."""
         if self._transport is None:
             raise LinkDown("not connected")
         came = await wait_first(event.wait(), self._transport.wait_closed(), timeout_s)
         if came == 2:
-            raise LinkDown("the connection broke before it came")
+            raise LinkDown("the connection broke before the event came")
         event.clear()
         return came == 1
 
     async def greet(self) -> None:
-        """Introduce the actor, again after as long as a busy Master asks. Errors: LinkDown, AckLate, Refused."""
+        """Introduce the actor, with retries while Master is busy.
+
+        Errors: LinkDown, AckLate, Refused. Each wait is the one that the refusal requests, plus a
+        backoff.
+        """
         for attempt in range(GREETINGS):
             try:
                 await self._greet()
@@ -129,26 +134,26 @@ class Connection:
             await self._rest(wait_s)
 
     async def _rest(self, wait_s: float) -> None:
-        """Wait while the connection stands. Errors: LinkDown if it breaks."""
+        """Wait while the connection is open. Errors: LinkDown if it breaks."""
         if self._transport is None or await wait_first(
             wait_forever(), self._transport.wait_closed(), wait_s
         ):
-            raise LinkDown("the connection broke before Master was asked again")
+            raise LinkDown("the connection broke before the next greeting")
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Break the connection without a goodbye."""
         self._ready.clear()
         if self._transport is not None:
             self._transport.cut()
 
     async def close(self) -> None:
-        """End the connection properly."""
+        """Close the connection cleanly."""
         self._ready.clear()
         if self._transport is not None:
             await self._transport.disconnect()
 
     async def _live_once(self) -> bool:
-        """Connect, greet, and return when the connection is gone; False if it never got so far."""
+        """Connect, greet, and return once the connection is gone; False if it was never greeted."""
         transport = self._transport = self._world.open_transport(self._namespace)
         for event, listener in self._listeners.items():
             transport.on(event, listener)
@@ -173,7 +178,10 @@ class Connection:
 async def live_until(
     leave: asyncio.Event, connection: Connection, work: Coroutine[Any, Any, None]
 ) -> None:
-    """Do `work` until `leave`, then close the connection properly. What `work` raises is raised: it is a bug."""
+    """Run `work` until `leave`, then close the connection cleanly.
+
+    An error of `work` is a bug and is raised.
+    """
     life = asyncio.create_task(work)
     end = asyncio.create_task(leave.wait())
     try:
@@ -181,7 +189,7 @@ async def live_until(
         if not life.done():
             await connection.close()
     finally:
-        connection.cut()  # first: from now on no event reaches this life
+        connection.cut()  # first, so that no further event reaches the actor
         await end_tasks(life, end)
     if not life.cancelled():
         life.result()

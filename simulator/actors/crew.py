@@ -1,4 +1,4 @@
-"""Everybody who takes part in a run, over whatever wire: hired, set to work, calmed down, asked what they have."""
+"""All actors of a run, over any transport: created, started, calmed down and checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SWEEP_S = 0.25
 
 
 def open_world(scenario: Scenario, open_wire: OpenTransport, run: str, prefix: str) -> World:
-    """Return the surroundings of a run in real time; `open_wire` opens its connections, which are watched."""
+    """Return the surroundings of a real-time run; `open_wire` opens its watched connections."""
     clock = SystemClock()
     ledger, tally = Ledger(clock), Tally(clock)
 
@@ -39,7 +39,7 @@ def open_world(scenario: Scenario, open_wire: OpenTransport, run: str, prefix: s
 
 
 class Crew:
-    """All actors of a run, and the two words that end it: `calm` (nothing new) and `leave`."""
+    """All actors of a run, and the two events that end it: `calm` (nothing new) and `leave`."""
 
     def __init__(self, world: World, account_ids: Sequence[str] = ()) -> None:
         scenario = world.scenario
@@ -57,13 +57,13 @@ class Crew:
         self.leave = asyncio.Event()
 
     def start(self, group: asyncio.TaskGroup) -> None:
-        """Let everybody work until `leave`."""
+        """Start all actors; they work until `leave`."""
         actors: list[Worker | Admin | Client] = [*self.workers, *self.admins, *self.clients]
         for actor in actors:
             group.create_task(actor.run(self.calm, self.leave))
 
     def entrust(self, account_id: str) -> None:
-        """Give a new account to the administrator who cares for the fewest."""
+        """Give a new account to the administrator with the fewest accounts."""
         min(self._shares, key=len).append(account_id)
 
     def count_waiting(self) -> int:
@@ -71,14 +71,17 @@ class Crew:
         return sum(worker.waiting_reports for worker in self.workers)
 
     async def look_after(self) -> None:
-        """Look at what workers believe, for ever."""
+        """Check the workers' beliefs and count waiting reports, forever."""
         while True:
             self._world.ledger.ownership.sweep(self._world.clock.monotonic())
             self._world.tally.waiting_reports = self.count_waiting()
             await asyncio.sleep(SWEEP_S)
 
     async def drain(self, given_up: asyncio.Event) -> None:
-        """Let nothing new happen and wait until every report is acknowledged, within a limit or until `given_up`."""
+        """Stop new activity and wait until every report is acknowledged.
+
+        The wait ends at the latest after DRAIN_LIMIT_S, or when `given_up` is set.
+        """
         tally = self._world.tally
         self.calm.set()
         self._world.platform.stop_producing()
@@ -95,7 +98,7 @@ class Crew:
             )
 
     async def catch_up(self) -> None:
-        """Let every device ask for what it has missed."""
+        """Let every device request the notifications it has missed."""
         for client in self.clients:
             try:
                 await client.catch_up()
@@ -104,11 +107,11 @@ class Crew:
 
 
 def note_stray_faults(ledger: Ledger) -> None:
-    """Let what nobody catches in the running loop become a violation."""
+    """Turn uncaught errors in the running loop into violations."""
 
     def take(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if "client_connection" in context:
-            return  # aiohttp says so of a request that was cancelled because its Master was killed
+            return  # aiohttp reports a request that was cancelled because Master was killed
         ledger.complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
 
     asyncio.get_running_loop().set_exception_handler(take)
@@ -116,7 +119,7 @@ def note_stray_faults(ledger: Ledger) -> None:
 
 @contextlib.contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` at the first Ctrl-C or SIGTERM, and cancel the present task at the second."""
+    """Set `stop` at the first Ctrl-C or SIGTERM, and cancel the current task at the second."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 

@@ -1,4 +1,4 @@
-"""A worker's side of QR logins: a code is fetched and shown, the platform is polled, the outcome is reported."""
+"""A worker's side of QR logins: it sends the code, polls the platform, reports the outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.chance import draw_backoff
 from simulator.truth.platform import LoginView
 
 LONGEST_S = 660.0
-"""When a worker gives up by itself: Master's hard end is 600 s after creation (protocol.md section 4)."""
+"""A worker's own limit: Master's hard end is 600 s after creation (protocol.md section 4)."""
 
 TRIES = 8
 
@@ -23,15 +23,15 @@ STALE = "stale_epoch"
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 FindEpoch = Callable[[str], int | None]
-"""Tells which epoch of an account the worker knows; None if it does not hold the account."""
+"""Returns the epoch of an account that the worker knows; None if it does not own the account."""
 
 
 class GaveUp(Exception):
-    """Master wants no more reports of this login, or cannot be reached."""
+    """Master accepts no more reports of this login, or cannot be reached."""
 
 
 class Logins:
-    """The logins that one worker has open, one per account."""
+    """The open logins of one worker, one per account."""
 
     def __init__(
         self, world: World, connection: Connection, rng: Random, spawn: Spawn, find_epoch: FindEpoch
@@ -48,7 +48,7 @@ class Logins:
         return len(self._tasks)
 
     def start(self, request: JsonObject) -> None:
-        """Begin the login that Master asks for; one that is open for the same account ends."""
+        """Begin a login that Master requests; an open one of the same account ends."""
         session_id, account_id = str(request["session_id"]), str(request["account_id"])
         if session_id in self._tasks:
             return
@@ -70,16 +70,16 @@ class Logins:
             self.cancel(session_id)
 
     def type_input(self, request: JsonObject) -> None:
-        """Type what a person sent into the login page."""
+        """Type a person's input into the login page."""
         session_id, platform = str(request["session_id"]), self._world.platform
         if (
             session_id not in self._tasks
             or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED
         ):
-            return  # the page asks for nothing
+            return  # the page expects no input
         if not platform.type_code(session_id, str(request["value"])):
             self._world.ledger.complain(
-                "input_changed", f"{session_id}: the typed code is not the one that was sent"
+                "input_changed", f"{session_id}: the typed code differs from the SMS code"
             )
 
     async def _log_in(self, session_id: str, account_id: str) -> None:
@@ -144,10 +144,10 @@ class Logins:
     async def _send(
         self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None
     ) -> None:
-        """Send until acknowledged with success, with the epoch that is known at each try.
+        """Send until acknowledged with success, with the epoch known at each try.
 
-        Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is for good, unless the worker has
-        heard of a newer one meanwhile.
+        Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is final,
+        unless the worker has received a newer one meanwhile.
         """
         for attempt in range(TRIES):
             await self._connection.wait_ready()

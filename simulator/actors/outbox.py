@@ -1,4 +1,4 @@
-"""Reports that Master has not acknowledged with success yet: kept over crashes, sent again, bounded."""
+"""Reports that Master has not acknowledged with success: kept over crashes, retried, bounded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from simulator.chance import draw_backoff
 from simulator.pace import read_wait_s
 
 LIMIT = 500
-"""Reports that one worker keeps; with a full outbox it looks for no more messages until there is room."""
+"""Reports that one worker keeps; while its outbox is full it looks for no more messages."""
 
 
 class Verdict(StrEnum):
-    """What an acknowledgement means for the report."""
+    """The meaning of an acknowledgement for its report."""
 
     TAKEN = "taken"
     AGAIN = "again"
@@ -25,9 +25,9 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Report:
-    """Messages of one feed that belong into one event; `not_before` is when Master will take them.
+    """Messages of one feed that belong in one event.
 
-    `since` is when it was first due.
+    `not_before` is when Master will accept them; `since` is when the report was first due.
     """
 
     account_id: str
@@ -44,7 +44,7 @@ class Report:
 
 
 def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
-    """Return what to do with a report, and the least seconds to wait if it is to be sent again."""
+    """Return the verdict on a report, and the least seconds to wait before a retry."""
     if ack.get("success") is True:
         return Verdict.TAKEN, 0.0
     error = ack.get("error")
@@ -54,7 +54,7 @@ def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
 
 
 class Outbox:
-    """One worker's reports, the earliest due first; in the order they were put in where nothing failed."""
+    """One worker's reports, the earliest due first; without failures, in the order of insertion."""
 
     def __init__(
         self, rng: Random, limit: int = LIMIT, retry_wait_s: tuple[float, float] = (0.5, 15.0)
@@ -64,7 +64,7 @@ class Outbox:
         self._retry_wait_s = retry_wait_s
         self._heap: list[tuple[float, int, Report]] = []
         self._taken: dict[int, Report] = {}
-        """Those that are being sent, by their identity: two may be equal."""
+        """Reports that are being sent, by identity: two may be equal."""
         self._number = 0
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Outbox:
         return self._limit - len(self)
 
     def put(self, report: Report, due: float) -> bool:
-        """Add a report to be sent at `due`; False if there is no room for it."""
+        """Add a report to be sent at `due`; False if the outbox is full."""
         if self.room <= 0:
             return False
         report.since = due
@@ -84,7 +84,7 @@ class Outbox:
         return True
 
     def take_due(self, now: float) -> Report | None:
-        """Take out the next report that is due; it must come back by `settle` or `retry`."""
+        """Remove and return the next due report, or None; `settle` or `retry` must follow."""
         if not self._heap or self._heap[0][0] > now:
             return None
         report = heapq.heappop(self._heap)[2]
@@ -92,12 +92,15 @@ class Outbox:
         return report
 
     def settle(self, report: Report) -> None:
-        """Forget a report that was taken out: Master has it, or will never take it."""
+        """Drop a report that is being sent: Master has stored it, or will never accept it."""
         assert id(report) in self._taken, f"{report.account_id}: settled without being taken out"
         del self._taken[id(report)]
 
     def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
-        """Put a report back that was taken out and return the seconds until it is due, with growing jittered waits."""
+        """Put back a report that is being sent; return the seconds until it is due.
+
+        The waits grow, with jitter.
+        """
         self.settle(report)
         wait_s = least_s + draw_backoff(self._rng, report.tries, self._retry_wait_s)
         report.tries += 1
@@ -106,7 +109,7 @@ class Outbox:
         return wait_s
 
     def hurry(self, now: float) -> None:
-        """Make everything due now, except where Master has asked to wait: the reason for our own waits is gone."""
+        """Make every report due now, except while Master asks to wait; our own backoff is over."""
         self._heap = [
             (min(due, max(now, report.not_before)), number, report)
             for due, number, report in self._heap
@@ -114,7 +117,7 @@ class Outbox:
         heapq.heapify(self._heap)
 
     def shuffle(self, rng: Random) -> None:
-        """Send what waits in another order; nothing goes before Master will take it."""
+        """Shuffle the waiting reports; none is sent before Master will accept it."""
         reports = [report for _, _, report in self._heap]
         rng.shuffle(reports)
         places = sorted((due, number) for due, number, _ in self._heap)
@@ -125,14 +128,14 @@ class Outbox:
         heapq.heapify(self._heap)
 
     def find_oldest(self) -> float | None:
-        """Return when the oldest report was first due, also one that is being sent; None if nothing waits."""
+        """Return when the oldest report, even one being sent, was first due; None if empty."""
         return min(
             (report.since for report in (*(item[2] for item in self._heap), *self._taken.values())),
             default=None,
         )
 
     def find_wait(self, now: float) -> float | None:
-        """Return the seconds until something is due; None if nothing waits."""
+        """Return the seconds until a report is due; None if none waits."""
         return max(0.0, self._heap[0][0] - now) if self._heap else None
 
     def _push(self, report: Report, due: float) -> None:

@@ -1,6 +1,6 @@
-"""How an actor talks to Master: one small protocol, and its implementation over real WebSockets.
+"""An actor's connection to Master: a small protocol, and its implementation over WebSockets.
 
-The actors reconnect themselves (connection.py), so that jitter and backoff come from the seed.
+Actors reconnect by themselves (connection.py), so that jitter and backoff come from the seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import socketio
 from master.model import JsonObject
 
 Listener = Callable[[JsonObject], None]
-"""What an actor does with an event. It must not block: events of one connection are taken in the order sent."""
+"""Handles one event. It must not block: a connection's events are handled in the order sent."""
 
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
@@ -29,23 +29,23 @@ MAX_FRAME_BYTES = 16_000_000
 
 
 class LinkDown(Exception):
-    """There is no connection, or it broke before the answer came."""
+    """The connection is missing, or it broke before the answer came."""
 
 
 class AckLate(Exception):
-    """The connection stands, but the acknowledgement did not come in time."""
+    """The connection is open, but the acknowledgement did not come in time."""
 
 
 class Transport(Protocol):
-    """One connection to one namespace of Master; it is opened once and never again."""
+    """One connection to one namespace of Master; it is opened once and never reopened."""
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone, or never came about."""
+        """Whether the connection is gone, or was never opened."""
         ...
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call `listener` with the first argument of each `event`; before `connect`."""
+        """Call `listener` with the first argument of each `event`; used before `connect`."""
         ...
 
     async def connect(self) -> None:
@@ -57,11 +57,11 @@ class Transport(Protocol):
         ...
 
     async def disconnect(self) -> None:
-        """Close the connection properly."""
+        """Close the connection cleanly."""
         ...
 
     def cut(self) -> None:
-        """End the connection as a crashed process does: without a word."""
+        """Break the connection without a closing frame, as a crashed process does."""
         ...
 
     async def wait_closed(self) -> None:
@@ -70,11 +70,11 @@ class Transport(Protocol):
 
 
 OpenTransport = Callable[[str], Transport]
-"""Returns a connection to be opened to the namespace it is given."""
+"""Returns an unopened connection to the given namespace."""
 
 
 class OrJson:
-    """The `json` module that python-socketio asks for, on orjson."""
+    """The `json` module for python-socketio, based on orjson."""
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
@@ -88,7 +88,7 @@ class OrJson:
 
 
 def open_http_session() -> aiohttp.ClientSession:
-    """Return the one session that all connections share: one connector and no cookies, whatever their number."""
+    """Return the session that all connections share: one unlimited connector, and no cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=3600),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -97,7 +97,7 @@ def open_http_session() -> aiohttp.ClientSession:
 
 
 def silence_wire_logs() -> logging.Logger:
-    """Return a logger that says nothing: a broken connection is an event of the simulation, not a fault to print."""
+    """Return a logger that drops everything: a broken connection is part of the simulation."""
     log = logging.getLogger("simulator.wire")
     log.setLevel(logging.CRITICAL + 1)
     return log
@@ -108,11 +108,11 @@ TOKENS = {
     "/admin": "MASTER_ADMIN_TOKEN",
     "/client": "MASTER_CLIENT_TOKEN",
 }
-"""Which environment variable holds the token for a namespace, where Master asks for tokens."""
+"""The environment variable with each namespace's token, for a Master that requires tokens."""
 
 
 class SocketTransport:
-    """A real WebSocket to a real Master; it says who it is if the environment has a token for the namespace."""
+    """A WebSocket to a real Master; it sends the namespace's token if the environment has one."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, namespace: str) -> None:
         log = silence_wire_logs()
@@ -138,7 +138,7 @@ class SocketTransport:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone, or never came about."""
+        """Whether the connection is gone, or was never opened."""
         return not self._open
 
     def on(self, event: str, listener: Listener) -> None:
@@ -155,18 +155,15 @@ class SocketTransport:
                 transports=["websocket"],
                 wait_timeout=CONNECT_TIMEOUT_S,
             )
-        except (
-            Exception
-        ) as fault:  # the library passes on whatever a half-made handshake tripped over
+        except Exception as fault:  # a failed handshake raises errors of many types
             self._take_end()
             raise LinkDown(str(fault)) from fault
         except asyncio.CancelledError:
             self.cut()
             raise
         task = asyncio.current_task()
-        if (
-            task is not None and task.cancelling()
-        ):  # the library's `asyncio.wait_for` has swallowed it
+        # The library's `asyncio.wait_for` may swallow a cancellation.
+        if task is not None and task.cancelling():
             self.cut()
             raise asyncio.CancelledError
         self._open = not self._gone.is_set()
@@ -192,7 +189,7 @@ class SocketTransport:
         )
 
     async def disconnect(self) -> None:
-        """Close the connection properly; one that does not close in time is cut."""
+        """Close the connection cleanly; cut it if it does not close in time."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._client.disconnect()
@@ -201,11 +198,11 @@ class SocketTransport:
         self._take_end()
 
     def cut(self) -> None:
-        """Shut the TCP connection down under the WebSocket: no closing frame, no goodbye."""
+        """Shut down the TCP connection below the WebSocket: no closing frame, no goodbye."""
         websocket = self._client.eio.ws
         wire = websocket.get_extra_info("socket") if websocket is not None else None
         if wire is not None and wire.fileno() >= 0:
-            # A duplicate, because uvloop's sockets refuse shutdown().
+            # A duplicate, because uvloop's own sockets refuse shutdown().
             with (
                 contextlib.suppress(OSError),
                 socket.socket(fileno=os.dup(wire.fileno())) as double,

@@ -1,4 +1,4 @@
-"""A worker's daily work: looking at its accounts when they are due, and reporting what it sees."""
+"""A worker's daily work: it looks at due accounts and reports new messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BATCH = 20
 """Messages per report."""
 
 IDLE_S = 60.0
-"""How long to sleep where nothing is watched; news wakes the worker earlier."""
+"""How long to sleep with no account to watch; an assignment wakes the worker earlier."""
 
 
 class Watch:
-    """Watches one worker's accounts and ships the reports; its outbox and cursors outlive a crash."""
+    """Watches one worker's accounts and sends reports; its outbox and cursors survive crashes."""
 
     def __init__(
         self,
@@ -46,18 +46,18 @@ class Watch:
         self.outbox = Outbox(rng, retry_wait_s=world.scenario.retry_wait_s)
 
     def hurry(self, account_ids: list[str]) -> None:
-        """Look at these accounts at once: they are new, or Master asks again."""
+        """Look at these accounts at once: they are new, or assigned again."""
         now = self._world.clock.monotonic()
         self._due.update(dict.fromkeys(account_ids, now))
         self._look_wake.set()
 
     def flush(self) -> None:
-        """Send what waits for a later try now."""
+        """Send reports that wait for a retry now."""
         self.outbox.hurry(self._world.clock.monotonic())
         self._ship_wake.set()
 
     async def run_looks(self) -> None:
-        """Look at each account when it is due, for ever."""
+        """Look at each account when it is due, forever."""
         while True:
             now = self._world.clock.monotonic()
             self._due = {name: due for name, due in self._due.items() if name in self._holdings}
@@ -67,7 +67,7 @@ class Watch:
             await self._look_wake.wait(max(0.05, earliest - now))
 
     async def run_shipping(self) -> None:
-        """Send each report until Master has acknowledged it with success, for ever."""
+        """Send each report until Master has acknowledged it with success, forever."""
         while True:
             await self._connection.wait_ready()
             now = self._world.clock.monotonic()
@@ -96,7 +96,8 @@ class Watch:
             alike = [item for item in items if item.kind is kind]
             for start in range(0, len(alike), BATCH):
                 if not self._put(account_id, kind, alike[start : start + BATCH]):
-                    return interval_s  # no room: the cursor stays, so that the next look sees them again
+                    # The outbox is full: the cursor stays, so that the next look sees them again.
+                    return interval_s
         if items:
             self._cursors[account_id] = items[-1].place
         return interval_s
@@ -107,9 +108,9 @@ class Watch:
         if self._world.platform.is_enrolled(account_id):
             self._world.ledger.complain(
                 "wrong_cookies",
-                f"{self._worker_id} got other cookies for {account_id} than were stored",
+                f"{self._worker_id} received other cookies for {account_id} than were stored",
             )
-        return False  # a real account: nothing is invented for it
+        return False  # a real account: no messages are invented for it
 
     def _put(self, account_id: str, kind: MessageKind, items: list[Item]) -> bool:
         numbers = [item.number for item in items]
@@ -132,9 +133,8 @@ class Watch:
         except (LinkDown, AckLate):
             pass
         finally:
-            if (
-                ack is None
-            ):  # also where a crash cancels this call: the outbox lies on the worker's disk
+            # Also when a crash cancels this call: the outbox is on the worker's disk.
+            if ack is None:
                 self.outbox.retry(report, clock.monotonic())
         if ack is None:
             return

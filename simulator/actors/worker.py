@@ -1,8 +1,8 @@
-"""A simulated worker: registers, shows that it lives, watches its accounts and logs them in.
+"""A simulated worker: registers, sends heartbeats, watches its accounts and logs them in.
 
 away --connect--> connecting --registered--> connected --socket breaks--> connecting
-                                                 |------crash--> crashed --some seconds--> connecting
-                                                 +-----goodbye-> gone
+                                                 |---crash--> crashed --some seconds--> connecting
+                                                 +--goodbye-> gone
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from simulator.truth.holdings import Holdings, WorkerProfile
 from simulator.truth.tally import WorkerState
 
 LEASE_SHARE = 5 / 6
-"""The part of Master's timeout after which a worker that hears nothing stops by itself: 25 of 30 seconds."""
-
+"""The share of Master's timeout after which a worker without answers stops: 25 of 30 seconds."""
 
 PATIENCE_SHARE = 1 / 2
-"""The part of the interval after which an unanswered heartbeat is given up, so that the next one is not late."""
+"""The share of the interval after which a heartbeat is given up, so that the next is on time."""
 
 LAPSED_LOOK_S = 0.5
-"""How often a worker that has stopped by itself looks whether it was given something meanwhile."""
+"""How often a worker that has stopped by itself checks for new accounts and logins."""
 
 
 class Worker:
-    """One worker. A crash ends a life without a word; what lies on its disk (outbox, cursors) is kept."""
+    """One worker. A crash ends it without a goodbye; its disk (outbox, cursors) is kept."""
 
     def __init__(self, profile: WorkerProfile, world: World) -> None:
         seed = world.scenario.seed
@@ -87,43 +86,43 @@ class Worker:
 
     @property
     def oldest_report(self) -> float | None:
-        """Return when the oldest of these was first due (monotonic seconds); None if there is none."""
+        """Return when the oldest of these was first due (monotonic seconds); None without one."""
         return self._watch.outbox.find_oldest()
 
     @property
     def trouble(self) -> str | None:
-        """Return why the latest attempt to connect failed; None if it did not."""
+        """Return why the latest attempt to connect failed; None if it succeeded."""
         return self._connection.trouble
 
     def crash(self) -> None:
-        """Die now, and come back later."""
+        """Crash now and return later."""
         self._crash_now.set()
 
     def change(self, profile: WorkerProfile) -> None:
-        """Be another kind of worker from now on, under the same name, and tell Master."""
+        """Change the profile under the same id, and register again."""
         self.profile = profile
         self._holdings.introduce(profile)
         self._ask_registration()
 
     def flush(self) -> None:
-        """Send what waits for a later try now."""
+        """Send reports that wait for a retry now."""
         self._watch.flush()
 
     def shuffle_reports(self, rng: Random) -> None:
-        """Send what waits for a later try in another order."""
+        """Shuffle the reports that wait for a retry."""
         self._watch.outbox.shuffle(rng)
 
     def find_epoch(self, account_id: str) -> int | None:
-        """Return the epoch in which this worker believes to hold an account; None if it does not."""
+        """Return the epoch in which this worker believes to own an account; None if it does not."""
         return self._holdings.find_epoch(account_id)
 
     @property
     def waits_to_act(self) -> bool:
-        """Whether this worker holds an account on which another may still act."""
+        """Whether this worker owns an account on which another worker may still act."""
         return self._holdings.waits
 
     async def run(self, calm: asyncio.Event, leave: asyncio.Event) -> None:
-        """Live, crash and return until `leave`; once `calm` is set there are no more crashes."""
+        """Work, crash and return until `leave`; once `calm` is set there are no more crashes."""
         wait_s = self._rng.uniform(0.0, self._world.scenario.ramp_s)
         while not leave.is_set():
             life = asyncio.create_task(self._live(wait_s))
@@ -134,12 +133,12 @@ class Worker:
                 if leave.is_set() and not life.done():
                     await self._say_goodbye()
             finally:
-                self._connection.cut()  # first: from now on no event reaches this life
+                self._connection.cut()  # first, so that no further event reaches the worker
                 self._logins.cancel_all()
                 await end_tasks(life, crash, end)
                 self._holdings.drop_all()
             if not life.cancelled():
-                life.result()  # a bug of the simulator must be seen
+                life.result()  # raises a bug of the simulator
             if not leave.is_set():
                 wait_s = await self._lie_crashed(calm)
         self._set_state(WorkerState.GONE)
@@ -169,7 +168,7 @@ class Worker:
             await wait_forever()
 
     async def _lie_crashed(self, calm: asyncio.Event) -> float:
-        """Be dead for some seconds, less if all must calm down; return the wait before the next connection."""
+        """Stay crashed for some seconds, or until `calm`; return the wait before reconnecting."""
         self._set_state(WorkerState.CRASHED)
         self._world.tally.counts.crashes += 1
         self._world.tally.mark("worker crash")
@@ -179,7 +178,7 @@ class Worker:
         return self._crashes.uniform(0.0, 0.5)
 
     async def _say_goodbye(self) -> None:
-        self._leaving = True  # no heartbeat may follow: it would be a sign of life
+        self._leaving = True  # a heartbeat after the goodbye would be a sign of life
         self._logins.cancel_all()
         self._holdings.drop_all()
         try:
@@ -190,10 +189,10 @@ class Worker:
             return
         await self._connection.close()
 
-    # -- registration and signs of life ------------------------------------------------------------------------
+    # -- registration and heartbeats ---------------------------------------------------------------
 
     async def _register(self) -> None:
-        """Introduce this worker and wait for both answers. Errors: LinkDown, AckLate, Refused."""
+        """Register, and wait for both answers. Errors: LinkDown, AckLate, Refused."""
         counts = self._world.tally.counts
         self._set_state(WorkerState.CONNECTING)
         self._registered.clear()
@@ -204,7 +203,7 @@ class Worker:
         await self._connection.call("worker:register", self.profile.to_wire())
         if not await self._connection.expect(self._registered, 10.0):
             self._world.ledger.complain(
-                "no_named_reply", f"{self.profile.id} was acknowledged, not worker:registered"
+                "no_named_reply", f"{self.profile.id}: no worker:registered"
             )
         self._lease_from = sent
         self._fresh = True
@@ -231,9 +230,9 @@ class Worker:
             if self._leaving:
                 return
             if not self._connection.ready:
-                continue  # it broke meanwhile: the next one begins with a registration
+                continue  # the connection broke: the next one begins with a registration
             if self._fresh:
-                continue  # registered anew meanwhile: the first beat is spread again
+                continue  # registered again: the first heartbeat is spread again
             try:
                 if self._register_again or await self._beat_once():
                     await self._connection.greet()
@@ -241,7 +240,7 @@ class Worker:
                 self._connection.cut()
 
     async def _beat_once(self) -> bool:
-        """Send one heartbeat; True if Master's answer asks for a registration."""
+        """Send one heartbeat; return whether Master's answer requires a registration."""
         counts = self._world.tally.counts
         sent = self._beat_at = self._world.clock.monotonic()
         try:
@@ -270,7 +269,7 @@ class Worker:
         }
 
     async def _mind_lease(self) -> None:
-        """Stop acting when Master has acknowledged nothing for too long: it will give the accounts to others."""
+        """Stop acting after too long without an acknowledgement: Master will move the accounts."""
         while True:
             left_s = self._find_lease_left()
             if left_s <= 0 and (self._holdings or self._logins):
@@ -284,10 +283,10 @@ class Worker:
             await asyncio.sleep(left_s if left_s > 0 else LAPSED_LOOK_S)
 
     def _find_lease_left(self) -> float:
-        """Return the seconds for which this worker may act on what it holds, unless Master acknowledges more."""
+        """Return the seconds for which this worker may act without another acknowledgement."""
         return self._lease_from + self._lease_s - self._world.clock.monotonic()
 
-    # -- what Master says --------------------------------------------------------------------------------------
+    # -- events from Master ------------------------------------------------------------------------
 
     def _take_registration(self, data: JsonObject) -> None:
         if data.get("success") is not True:
@@ -304,7 +303,8 @@ class Worker:
     def _take_assignment(self, data: JsonObject) -> None:
         self._world.tally.counts.assignments += 1
         if self._find_lease_left() <= 0:
-            return  # it may be old news, and others act by now: the next answer to a heartbeat says what is so
+            # It may be outdated, and another worker acts: the next heartbeat's answer decides.
+            return
         self._watch.hurry(self._holdings.take(data["accounts"]))
 
     def _take_revocation(self, data: JsonObject) -> None:
@@ -331,7 +331,7 @@ class Worker:
 def draw_profiles(
     count: int, platforms: tuple[str, ...], max_accounts: int, prefix: str
 ) -> list[WorkerProfile]:
-    """Return the workers of a run: of every three, two know all platforms and one knows a single one."""
+    """Return the workers of a run: of every three, two know all platforms and one knows one."""
     profiles = []
     for number in range(1, count + 1):
         some = platforms if number % 3 else (platforms[number // 3 % len(platforms)],)

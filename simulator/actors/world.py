@@ -1,4 +1,4 @@
-"""What every actor is given: the clock, the way to Master, the platform, and where to write down what happened."""
+"""An actor's surroundings: clock, connections to Master, platform, ledger and tally."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class World:
     tally: Tally
     prefix: str = "sim"
     draw_code: Callable[[str], str] = draw_qr_code
-    """Makes a QR code, as a data URL with a PNG image, of a text."""
+    """Draws a text as a QR code: a data URL with a PNG image."""
 
 
 class WatchedTransport:
-    """A transport whose acknowledgements are timed and whose events are searched for secrets."""
+    """A transport that times acknowledgements and searches events for secrets."""
 
     def __init__(self, inner: Transport, namespace: str, ledger: Ledger, tally: Tally) -> None:
         self._inner = inner
@@ -48,11 +48,11 @@ class WatchedTransport:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone, or never came about."""
+        """Whether the connection is gone, or was never opened."""
         return self._inner.closed
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call `listener` with each `event`, after it was searched; workers may be told secrets, people may not."""
+        """Call `listener` with each `event`, searched first: only workers may receive secrets."""
         if self._namespace == "/worker":
             self._inner.on(event, listener)
             return
@@ -83,11 +83,11 @@ class WatchedTransport:
         return ack
 
     async def disconnect(self) -> None:
-        """Close the connection properly."""
+        """Close the connection cleanly."""
         await self._inner.disconnect()
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Break the connection without a goodbye."""
         self._inner.cut()
 
     async def wait_closed(self) -> None:

@@ -1,1 +1,1 @@
-"""What people see of a run: tables, a live view, plots."""
+"""A run's output for people: tables, a live view, plots."""

@@ -1,4 +1,4 @@
-"""A run as one page with plots, which needs nothing else: no server, no network."""
+"""A run as one self-contained page with plots: it needs no server and no network."""
 
 from __future__ import annotations
 
@@ -42,10 +42,12 @@ MARKS = 5_000
 BUTTONS = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #212529; margin: 0 auto; max-width: 1200px; padding: 1.5rem; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #212529; margin: 0 auto; max-width: 1200px;
+  padding: 1.5rem; }}
 h1 {{ font-size: 1.35rem; margin: 0 0 .5rem; }}
 ul {{ margin: 0 0 1rem; padding: 0; list-style: none; }}
 li.bad {{ color: #b02a37; font-weight: 600; }}
@@ -60,7 +62,7 @@ li.bad {{ color: #b02a37; font-weight: 600; }}
 def write_page(
     path: Path, title: str, lines: Sequence[str], samples: Samples, *, bad: Sequence[str] = ()
 ) -> None:
-    """Write a page about a run: `lines` say what came of it, `bad` what was violated."""
+    """Write a page about a run: `lines` sum it up, `bad` lists its violations."""
     items = [f"<li>{escape(line)}</li>" for line in lines] + [
         f'<li class="bad">{escape(line)}</li>' for line in bad
     ]
@@ -111,7 +113,10 @@ def draw(samples: Samples) -> go.Figure:
 
 
 def _name_rows(figure: go.Figure) -> None:
-    """Put each plot's legend above it, and its title above that: side by side they would meet on a small screen."""
+    """Put each plot's legend above it and its title above that.
+
+    Side by side they would meet on a small screen.
+    """
     for row, title in enumerate(ROWS, 1):
         top = figure.layout[_name("yaxis", row)].domain[1]
         above = {"xref": "paper", "yref": "paper", "y": top, "yanchor": "bottom"}
@@ -145,10 +150,16 @@ def _stack(
     for state, colour in colours.items():
         if any(count.get(state) for count in counts):
             figure.add_scatter(
-                x=at, y=[count.get(state, 0) for count in counts], name=state.replace("_", " "),
-                stackgroup=group, mode="lines", line={"width": 0.5, "color": colour, "shape": "hv"}, row=row, col=1,
+                x=at,
+                y=[count.get(state, 0) for count in counts],
+                name=state.replace("_", " "),
+                stackgroup=group,
+                mode="lines",
+                line={"width": 0.5, "color": colour, "shape": "hv"},
+                row=row,
+                col=1,
                 legend=_name("legend", row),
-            )  # fmt: skip
+            )
 
 
 def _line(
@@ -161,19 +172,31 @@ def _line(
     dash: str = "solid",
 ) -> None:
     figure.add_scatter(
-        x=at, y=values, name=name, mode="lines", line={"color": colour, "dash": dash, "width": 1.5}, row=row, col=1,
+        x=at,
+        y=values,
+        name=name,
+        mode="lines",
+        line={"color": colour, "dash": dash, "width": 1.5},
+        row=row,
+        col=1,
         legend=_name("legend", row),
-    )  # fmt: skip
+    )
 
 
 def _mark(
     figure: go.Figure, row: int, marks: list[tuple[float, str]], kinds: Sequence[str]
 ) -> None:
-    """Draw one line of marks per kind of what went wrong, the first of `kinds` on top."""
+    """Draw one line of marks per kind of fault, the first of `kinds` on top."""
     figure.add_scatter(
-        x=[at for at, _ in marks], y=[what.replace("_", " ") for _, what in marks], mode="markers", showlegend=False,
-        marker={"symbol": "line-ns-open", "size": 9, "color": WORKER_COLOURS["crashed"]}, name="", row=row, col=1,
-    )  # fmt: skip
+        x=[at for at, _ in marks],
+        y=[what.replace("_", " ") for _, what in marks],
+        mode="markers",
+        showlegend=False,
+        marker={"symbol": "line-ns-open", "size": 9, "color": WORKER_COLOURS["crashed"]},
+        name="",
+        row=row,
+        col=1,
+    )
     named = [what.replace("_", " ") for what in kinds]
     figure.update_yaxes(
         type="category",
@@ -187,7 +210,7 @@ def _mark(
 
 
 def _shade(figure: go.Figure, at: list[float], taken: Sequence[Sample]) -> None:
-    """Shade the times in which no Master answered."""
+    """Shade the times without an answer from Master."""
     began = None
     for moment, sample in zip(at, taken, strict=True):
         if not sample.master and began is None:

@@ -1,4 +1,4 @@
-"""What a run shows: one JSON object, a summary, and in `view.py` the live terminal."""
+"""A run's output: one JSON object, a summary, and in `view.py` the live terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN_VIOLATIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """How much Master's HTTP API lists of a run at its end; nothing where it could not be asked."""
+    """Rows in Master's HTTP lists at the end of a run; 0 if the lists could not be read."""
 
     messages: int = 0
     notifications: int = 0
@@ -28,7 +28,7 @@ class Listed:
 def build_result(
     scenario: Scenario, tally: Tally, ledger: Ledger, produced: int, listed: Listed, lasted_s: float
 ) -> JsonObject:
-    """Return the run's figures as `--json` prints them; latencies are milliseconds, `violations` is a count."""
+    """Return the figures for `--json`; latencies are milliseconds, `violations` is a count."""
     counts = tally.counts
     return {
         "workers": scenario.workers,
@@ -54,7 +54,7 @@ def build_result(
 
 
 def draw_summary(result: JsonObject) -> RenderableType:
-    """Return the table that a run ends with."""
+    """Return the summary table of a run."""
     counts, latency = result["counts"], result["latency_ms_by_event"]
     table = Table(
         title=f"seed {result['seed']}, {result['duration_s']:.0f} s",
@@ -82,7 +82,8 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
         (
             "workers",
             f"{result['workers']:,}",
-            f"{counts['reconnects']} reconnects, {counts['crashes']} crashes, {counts['lapses']} lapses",
+            f"{counts['reconnects']} reconnects, {counts['crashes']} crashes, "
+            f"{counts['lapses']} lapses",
         ),
         ("heartbeats", f"{result['heartbeats']:,}", f"{counts['heartbeats_lost']} lost"),
         ("accounts", f"{sum(accounts.values()):,}", f"{accounts['logged_in']} logged in"),
@@ -99,7 +100,8 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
         (
             "notifications",
             f"{result['notifications']:,}",
-            f"{counts['admin_notifications']:,} to admins, {counts['client_notifications']:,} to devices",
+            f"{counts['admin_notifications']:,} to admins, "
+            f"{counts['client_notifications']:,} to devices",
         ),
     ]
 
@@ -111,12 +113,12 @@ def _show_latency(figures: dict[str, Any]) -> str:
 
 
 def draw_violations(result: JsonObject) -> list[RenderableType]:
-    """Return the lines that say what was violated."""
+    """Return the lines that list the violations."""
     count = result["violations"]
     if not count:
         return [
             Text(
-                "No violation: what workers were told is stored is listed, exactly once.",
+                "No violation: every acknowledged message is listed exactly once.",
                 style="green",
             )
         ]
@@ -136,10 +138,10 @@ def draw_violations(result: JsonObject) -> list[RenderableType]:
 
 
 def choose_console(as_json: bool) -> Console:
-    """Return where people read: never stdout where the JSON goes there."""
+    """Return the console for people: stderr if stdout carries the JSON."""
     return Console(stderr=as_json)
 
 
 def print_summary(console: Console, result: JsonObject) -> None:
-    """Print the table that a run ends with."""
+    """Print the summary table of a run."""
     console.print(draw_summary(result))

@@ -1,4 +1,4 @@
-"""How a run looked at some moments, one after another: what its report draws."""
+"""Samples of a run at successive moments, for the plots of its report."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from simulator.truth.ledger import Ledger
 from simulator.truth.tally import Tally
 
 LIMIT = 800
-"""Samples that are kept; with twice as many every second one is dropped, so that a run may last as long as it likes."""
+"""Samples that are kept: at twice as many every second one is dropped, however long the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One moment. `at` is seconds since the start, rates are per second since the sample before, latencies in ms."""
+    """One moment. `at` is seconds since the start, latencies are milliseconds.
+
+    Rates are per second since the previous sample.
+    """
 
     at: float
     master: bool
@@ -30,7 +33,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Samples:
-    """A run's samples and the marks (at, what) of what went wrong meanwhile."""
+    """A run's samples, and the marks (at, what) of its faults."""
 
     taken: list[Sample] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The live view of a run: a terminal of 80 x 24, or a line now and then where there is no terminal."""
+"""The live view of a run: a terminal of 80 x 24, or without a terminal one line at intervals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Rates:
 
 
 class View:
-    """Shows one run while it lasts. `phase` says what is going on."""
+    """Shows one run while it lasts; `phase` is the current phase."""
 
     def __init__(
         self, console: Console, scenario: Scenario, tally: Tally, ledger: Ledger, url: str
@@ -86,12 +86,14 @@ class View:
                 await wait_set(end, LINE_S)
 
     def say(self) -> str:
-        """Return the present state in one line."""
+        """Return the current state in one line."""
         counts, workers = self._tally.counts, self._tally.count_workers()
         p99 = self._tally.latency["all"].find_percentile(99)
         return (
-            f"{self._tally.elapsed():6.1f} s {self.phase}: {workers['connected']}/{self._scenario.workers} workers, "
-            f"{self._tally.count_accounts()['logged_in']}/{self._scenario.account_count} accounts logged in, "
+            f"{self._tally.elapsed():6.1f} s {self.phase}: "
+            f"{workers['connected']}/{self._scenario.workers} workers, "
+            f"{self._tally.count_accounts()['logged_in']}/{self._scenario.account_count} "
+            "accounts logged in, "
             f"{counts.heartbeats} heartbeats, {counts.messages_stored} messages, "
             f"{counts.admin_notifications + counts.client_notifications} notifications, "
             f"p99 {_show_ms(p99)}, {self._ledger.violation_count} violations"
@@ -122,16 +124,16 @@ class View:
         violations = self._ledger.violation_count
         text = Text.assemble(
             (" simulator ", "bold reverse"),
-            f" {self._url.removeprefix('http://')}  seed {self._scenario.seed}  {_show_time(elapsed)}",
+            f" {self._url.removeprefix('http://')}  seed {self._scenario.seed}"
+            f"  {_show_time(elapsed)}",
             f" of {_show_time(whole)}" if whole else "",
             f"  {self.phase}  ",
             (f"{violations} violations", "bold red" if violations else "green"),
             no_wrap=True,
         )
         hint: RenderableType = Text(" Ctrl-C ends the run with a summary", style="dim")
-        bar = (
-            Padding(ProgressBar(total=whole, completed=min(elapsed, whole)), 0) if whole else hint
-        )  # ends its line
+        # The padding makes the bar end its line.
+        bar = Padding(ProgressBar(total=whole, completed=min(elapsed, whole)), 0) if whole else hint
         return Group(text, bar)
 
     def _draw_workers(self) -> tuple[str, Table]:

@@ -1,1 +1,1 @@
-"""Runs against a Master of its own: the demo, crashes, restarts."""
+"""Runs against a Master that the simulator starts: the demo, crashes, restarts."""

@@ -1,4 +1,4 @@
-"""The trials that `python -m simulator` runs by name, and what each may be told."""
+"""The trials that `python -m simulator` runs by name, and their arguments."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ CRASH_FLAGS = {"workers": "workers", "accounts": "accounts", "rate": "rate_per_s
 
 
 def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work:
-    """Return the crash test that is asked for. Errors: ScenarioTrouble."""
+    """Return the crash test for these arguments. Errors: ScenarioTrouble."""
     parser = Parser(
         prog="python -m simulator crash",
-        description="Kill a real Master with SIGKILL again and again while workers report and admins log in, start it "
-        "again on the same file each time, and hold the file against what was acknowledged.",
+        description="Kill a real Master with SIGKILL again and again while workers report and "
+        "administrators log in, restart it on the same file each time, and compare the file with "
+        "the acknowledgements.",
         epilog="Exit code: 0 nothing lost or doubled, 1 violations, 2 could not start.",
     )
     add = parser.add_argument
     add("--kills", type=int, default=12, metavar="N", help="default %(default)s")
-    add("--seed", type=int, metavar="N", help=f"of all randomness, default {CRASH.seed}")
+    add("--seed", type=int, metavar="N", help=f"seed of all randomness, default {CRASH.seed}")
     add("--workers", type=int, metavar="N", help=f"default {CRASH.workers}")
     add("--accounts", type=int, metavar="N", help=f"default {CRASH.accounts}")
     add(
         "--rate",
         type=float,
         metavar="R",
-        help=f"messages per second in all, default {CRASH.rate_per_s:g}",
+        help=f"messages per second in total, default {CRASH.rate_per_s:g}",
     )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)
@@ -50,13 +51,14 @@ def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work
 
 
 def read_restart(arguments: Sequence[str], environment: Mapping[str, str]) -> Work:
-    """Return the restart that is asked for. Errors: ScenarioTrouble."""
+    """Return the restart for these arguments. Errors: ScenarioTrouble."""
     plain = RestartOptions()
     parser = Parser(
         prog="python -m simulator restart",
-        description="Connect many workers that hold accounts, kill Master, start it again, and measure when all are "
-        "back and how many accounts have changed hands.",
-        epilog="Exit code: 0 all are back in time and no account was moved, 1 not so, 2 could not start.",
+        description="Connect many workers that own accounts, kill Master, start it again, and "
+        "measure when all are back and how many accounts have changed their owner.",
+        epilog="Exit code: 0 all are back in time and no account was moved, 1 otherwise, "
+        "2 could not start.",
     )
     add = parser.add_argument
     add("--workers", type=int, default=plain.workers, metavar="N", help="default %(default)s")
@@ -66,14 +68,14 @@ def read_restart(arguments: Sequence[str], environment: Mapping[str, str]) -> Wo
         type=float,
         default=plain.limit_s,
         metavar="S",
-        help="seconds to be back in, default %(default)g",
+        help="seconds until all must be back, default %(default)g",
     )
     add(
         "--seed",
         type=int,
         default=plain.seed,
         metavar="N",
-        help="of all randomness, default %(default)s",
+        help="seed of all randomness, default %(default)s",
     )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
     given = parser.parse_args(arguments)

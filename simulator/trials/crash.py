@@ -1,6 +1,7 @@
-"""The crash test: a real Master is killed again and again while everybody works, and nothing may be lost or doubled.
+"""The crash test: Master is killed again and again under load; no data may be lost or doubled.
 
-start --> killing --(all kills, Ctrl-C)--> healing --> checking over HTTP --> leaving --> checking the file --> summary
+start --> killing --(all kills, Ctrl-C)--> healing --> checking over HTTP --> leaving
+      --> checking the file --> summary
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ CRASH = Scenario(
     retry_wait_s=(0.2, 0.5),
     reports_at_once=4,
 )
-"""What happens meanwhile, unless flags say otherwise: much of everything, and everybody comes back quickly."""
+"""The default scenario: much of everything, and actors that return quickly."""
 
 SETTINGS = {
     "HEARTBEAT_INTERVAL_S": "1",
@@ -66,22 +67,25 @@ SETTINGS = {
     "RESTART_GRACE_S": "0.5",
     "LOGIN_TTL_S": str(CRASH.login_ttl_s),
 }
-"""Master's own times, small, so that also what takes half a minute falls between two kills; the environment wins."""
+"""Short intervals for Master, so that processes of half a minute fit between two kills.
+
+The environment overrides them.
+"""
 
 LATE_S = 5.0
-"""After this long workers that stayed away have been given up: timeout and grace, and a little."""
+"""Seconds until Master has given up workers that stayed away: timeout, grace and a margin."""
 
 LINE_S = 5.0
 LOOKS = 20
-"""How often the file is looked at before the end."""
+"""How often the file is checked before the end."""
 
 SETTLE_S = 15.0
-"""What Master and the workers may take, once all is well, to agree on who holds what."""
+"""Seconds in which a healed Master and its workers must agree on the accounts' owners."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashOptions:
-    """How often Master is killed, and how the run is shown."""
+    """The number of kills, and the output."""
 
     kills: int = 12
     json: bool = False
@@ -141,7 +145,7 @@ class CrashRun:
         await self._master.stop()
         await self._look_at_file(thorough=True)
 
-    # -- killing -----------------------------------------------------------------------------------------------
+    # -- killing -----------------------------------------------------------------------------------
 
     async def _kill_again_and_again(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         kills = self._options.kills
@@ -160,7 +164,7 @@ class CrashRun:
                 await self._look_at_file(thorough=False)
 
     def _found_accounts(self, group: asyncio.TaskGroup, share: float) -> None:
-        """Let half of the accounts be created at once, and the others bit by bit."""
+        """Create half of the accounts at once, and the others bit by bit."""
         count = self.world.scenario.account_count
         while self._founded < count * (1 + share) / 2:
             self._founded += 1
@@ -179,10 +183,13 @@ class CrashRun:
                 self._crew.entrust(account_id)
                 return
 
-    # -- healing and checking ----------------------------------------------------------------------------------
+    # -- healing and checking ----------------------------------------------------------------------
 
     async def _heal(self) -> None:
-        """Let Master live, everybody come back, and all that waits be acknowledged. Errors: StartTrouble."""
+        """Start Master for good, let all actors return, and wait for every acknowledgement.
+
+        Errors: StartTrouble.
+        """
         await self._master.spawn()
         await self._master.wait_ready()
         if self._founding:
@@ -208,7 +215,7 @@ class CrashRun:
         )
 
     async def _check_owners(self) -> None:
-        """Check that Master and the workers soon agree on who holds what. Errors: ApiTrouble."""
+        """Check that Master and the workers soon agree on account owners. Errors: ApiTrouble."""
         end = self.tally.elapsed() + SETTLE_S
         while True:
             listed = {
@@ -223,7 +230,7 @@ class CrashRun:
             self.ledger.complain("owner_differs", detail)
 
     async def _look_at_file(self, *, thorough: bool) -> None:
-        """Hold the file against what has been acknowledged so far."""
+        """Compare the file with all acknowledgements so far."""
         facts = self.ledger.freeze()
         self.found = await asyncio.to_thread(
             read_file, self._master.db_path, thorough=thorough, keys=self._master.keys
@@ -236,7 +243,7 @@ class CrashRun:
 
         check_file(self.found, facts, self.ledger, self.world.platform, complain)
 
-    # -- showing -----------------------------------------------------------------------------------------------
+    # -- output ------------------------------------------------------------------------------------
 
     async def _tell_progress(self) -> None:
         console = choose_console(self._options.json)
@@ -245,17 +252,18 @@ class CrashRun:
             console.print(self.say(), markup=False, highlight=False, soft_wrap=True)
 
     def say(self) -> str:
-        """Return the present state in one line."""
+        """Return the current state in one line."""
         counts = self.tally.counts
         return (
             f"{self.tally.elapsed():6.1f} s: {self.aims.total()}/{self._options.kills} kills, "
-            f"{counts.messages_acknowledged} messages acknowledged, {counts.duplicates} duplicates, "
+            f"{counts.messages_acknowledged} messages acknowledged, "
+            f"{counts.duplicates} duplicates, "
             f"{len(self.ledger.accounts)} accounts, {counts.logins_succeeded} logins, "
             f"{self.ledger.violation_count} violations"
         )
 
     def show_result(self) -> JsonObject:
-        """Return the run's figures as `--json` prints them; times are seconds unless their name says otherwise."""
+        """Return the figures for `--json`; times are seconds unless their name says otherwise."""
         counts, lists = self.tally.counts, self.found.lists
         return {
             "kills": self.aims.total(),
@@ -284,14 +292,16 @@ class CrashRun:
 
 
 def print_summary(console: Console, result: JsonObject) -> None:
-    """Print what a run ends with."""
+    """Print the summary of a run."""
     aims = ", ".join(f"{count} {aim}" for aim, count in result["kills_by_aim"].items())
     ready = result["ready_ms"]
     lines = [
         f"seed {result['seed']}, {result['seconds']:.0f} s: {result['kills']:,} kills ({aims})",
         f"ready again after p50 {ready['p50'] or 0:,.0f} ms, at most {ready['max'] or 0:,.0f} ms",
-        f"messages: {result['messages_produced']:,} produced, {result['messages_acknowledged']:,} acknowledged, "
-        f"{result['messages_stored']:,} stored, {result['duplicates_offered']:,} duplicates offered",
+        f"messages: {result['messages_produced']:,} produced, "
+        f"{result['messages_acknowledged']:,} acknowledged, "
+        f"{result['messages_stored']:,} stored, "
+        f"{result['duplicates_offered']:,} duplicates offered",
         f"{result['notifications']:,} notifications, {result['confirmations']:,} confirmed",
         f"{result['logins']:,} logins of {result['accounts']:,} accounts",
         f"lost: {result['lost']:,}, doubled: {result['doubled']:,}",
@@ -303,7 +313,10 @@ def print_summary(console: Console, result: JsonObject) -> None:
 
 
 async def run_crash(scenario: Scenario, options: CrashOptions, environment: dict[str, str]) -> int:
-    """Run the crash test and return 0 if nothing was lost, doubled or otherwise violated. Errors: StartTrouble."""
+    """Run the crash test; return 0 if no data was lost or doubled and no other rule broken.
+
+    Errors: StartTrouble.
+    """
     stop = asyncio.Event()
     port = choose_port(environment)
     with stop_on_signals(stop):

@@ -1,4 +1,4 @@
-"""A run over real sockets: everything is wired here, and the run's phases follow one another.
+"""A run over real sockets: its wiring, and its phases one after another.
 
 start --> running --(duration, Ctrl-C)--> draining --> checking --> leaving --> summary
 """
@@ -42,7 +42,7 @@ SAMPLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is shown, and which Master it is for; None: one of its own."""
+    """A run's output, and the URL of its Master; None: the run starts its own."""
 
     url: str | None = None
     json: bool = False
@@ -80,7 +80,7 @@ class Demo:
         self.samples = Samples()
 
     async def play(self, stop: asyncio.Event) -> None:
-        """Create the accounts, let everybody work until the end, check, and leave. Errors: StartTrouble."""
+        """Create accounts, run all actors until the end, check, and leave. Errors: StartTrouble."""
         note_stray_faults(self.ledger)
         try:
             account_ids = await create_accounts(self.api, self.world, self._run)
@@ -117,11 +117,11 @@ class Demo:
 
     async def _last(self, stop: asyncio.Event) -> None:
         await wait_set(stop, self.world.scenario.duration_s)
-        stop.set()  # from now on the next Ctrl-C means: at once
+        stop.set()  # from now on Ctrl-C ends the run at once
         self.lasted_s = self.tally.elapsed()
 
     async def _sample(self, crew: Crew) -> None:
-        """Take a sample once a second, for the report."""
+        """Add a sample once a second, for the report."""
         while True:
             self.samples.take(
                 self.tally,
@@ -165,7 +165,7 @@ class Demo:
 async def find_master(
     scenario: Scenario, options: Options, session: aiohttp.ClientSession
 ) -> AsyncIterator[GivenMaster | MasterProcess]:
-    """Yield the Master that was asked for, ready: the given one, or a new one. Errors: StartTrouble."""
+    """Yield a ready Master: the one at the given URL, or a new one. Errors: StartTrouble."""
     if options.url is not None:
         await wait_until_ready(session, options.url, GIVEN_MASTER_LIMIT_S)
         yield GivenMaster(options.url)
@@ -182,7 +182,8 @@ def write_report(path: Path, demo: Demo, result: JsonObject) -> None:
         f"{one['at']:.1f} s {one['rule']}: {one['detail']}" for one in result["violation_details"]
     ]
     lines = [
-        f"{result['workers']:,} workers, {sum(result['accounts'].values()):,} accounts, {demo.lasted_s:.0f} s",
+        f"{result['workers']:,} workers, {sum(result['accounts'].values()):,} accounts, "
+        f"{demo.lasted_s:.0f} s",
         f"{result['messages']:,} messages stored, {result['duplicates']:,} duplicates, "
         f"{result['notifications']:,} notifications, {result['logins']:,} logins",
     ]
@@ -192,7 +193,10 @@ def write_report(path: Path, demo: Demo, result: JsonObject) -> None:
 
 
 async def run_demo(scenario: Scenario, options: Options) -> int:
-    """Run a scenario, show what came of it, and return 0 if nothing was violated, else 1. Errors: StartTrouble."""
+    """Run a scenario and print its result; return 0 without violations, else 1.
+
+    Errors: StartTrouble.
+    """
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with open_http_session() as session:

@@ -1,7 +1,7 @@
-"""When a Master is killed: moments drawn from the seed, and the hand that waits for them.
+"""When Master is killed: moments drawn from the seed, and the code that waits for them.
 
-Chance alone rarely meets the few milliseconds that matter. Most kills therefore aim: at the storing of what was just
-sent, or at the gap between an acknowledgement and what is told to others.
+Random moments rarely hit the few milliseconds that matter. Most kills therefore aim: at the commit
+of an event just sent, or at the gap between an acknowledgement and the events that follow it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from simulator.truth.tally import ANSWERED, SENT, Tally
 
 
 class Aim(StrEnum):
-    """What a kill aims at."""
+    """The target of a kill."""
 
     START = "start"
-    """Some moment after the start of the process, ready or not."""
+    """A moment after the process starts, ready or not."""
     TIME = "time"
-    """Some moment after it is ready."""
+    """A moment after Master is ready."""
     STORING = "storing"
     """Just after an event was sent."""
     TELLING = "telling"
     """Just after an event was acknowledged."""
     LATE = "late"
-    """After what a start delays has happened: workers that stayed away were given up."""
+    """After the delayed part of a start: Master has given up workers that stayed away."""
 
 
 MESSAGE = "worker:message:detected"
@@ -43,18 +43,18 @@ EVENTS = (
     ),
     *("master:login:start", "client:register", "client:sync:request", "client:notification:ack"),
 )
-"""What aimed kills wait for; the more often it is here, the more often."""
+"""The events that aimed kills wait for; an event listed more often is drawn more often."""
 
 AIMS = (*(Aim.START,) * 4, *(Aim.TIME,) * 3, *(Aim.STORING,) * 7, *(Aim.TELLING,) * 6)
 LATE_EVERY = 20
 LATE_FIRST = 7
 PATIENCE_S = 2.0
-"""How long a kill waits for its event after Master is ready; then it comes as it is."""
+"""Seconds that a kill waits for its event once Master is ready; then it strikes anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill: `after_s` after the moment that it aims at, which for aimed ones is the `count`-th of an event."""
+    """One kill, `after_s` after its target; for an aimed kill, that is the `count`-th `event`."""
 
     aim: Aim
     after_s: float
@@ -63,7 +63,7 @@ class Kill:
 
 
 def draw_kill(rng: Random, number: int, late_s: float) -> Kill:
-    """Return kill `number`; the first is early, so that also a database is met that is just being made."""
+    """Return kill `number`; the first is early, to hit a database while it is created."""
     aim, event = rng.choice(AIMS), rng.choice(EVENTS)
     share, count = rng.random(), rng.randint(1, 40 if event == MESSAGE else 4)
     if number == 1:
@@ -78,9 +78,10 @@ def draw_kill(rng: Random, number: int, late_s: float) -> Kill:
 
 
 async def carry_out(kill: Kill, master: MasterProcess, tally: Tally) -> float | None:
-    """Let a Master that was just started live until its kill; return after how many seconds it was ready, if it was.
+    """Let a Master that was just started run until its kill.
 
-    Errors: StartTrouble if it does not become ready.
+    Return the seconds until it was ready; None if it was killed earlier. Errors: StartTrouble if it
+    does not become ready.
     """
     ready_s, sight = None, Sight(kill, master)
     if kill.aim is Aim.START:
@@ -100,7 +101,7 @@ async def carry_out(kill: Kill, master: MasterProcess, tally: Tally) -> float | 
 
 
 class Sight:
-    """Watches the calls of all actors, and strikes when the kill's event has come as often as it must."""
+    """Watches the calls of all actors, and strikes at the `count`-th event of the kill."""
 
     def __init__(self, kill: Kill, master: MasterProcess) -> None:
         self._kill = kill
@@ -110,7 +111,7 @@ class Sight:
         self._blow: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
-        """Strike no more: whoever runs next is not meant."""
+        """Cancel the strike: it must not hit the next process."""
         if self._blow is not None:
             self._blow.cancel()
 

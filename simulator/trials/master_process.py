@@ -1,4 +1,4 @@
-"""A Master of the simulator's own: a child process that is started, stopped or killed, and started again."""
+"""The simulator's own Master: a child process that is started, stopped, killed and restarted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from simulator.truth.ledger import SECRET_MARK
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
 QUIET_PORTS = range(10_000, 30_000)
-"""Where no system takes ports for outgoing connections: such a one could be taken while a killed Master is away."""
+"""Ports that no system uses for outgoing connections.
+
+A port outside this range could be occupied while a killed Master is away.
+"""
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
@@ -30,12 +33,12 @@ LOOK_S = 0.05
 
 
 class StartTrouble(Exception):
-    """The run cannot start; the message is for the person at the keyboard."""
+    """The run cannot start; the message is for the user."""
 
 
 @dataclass(slots=True)
 class GivenMaster:
-    """A Master that was there before, and is left alone."""
+    """A Master that was started by other means, and is left running."""
 
     url: str
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,9 +46,10 @@ class GivenMaster:
 
 
 class MasterProcess:
-    """A Master as a child process; once it has ended it can be started again on the same file and port.
+    """A Master as a child process, restartable on the same file and port after its end.
 
-    `ended` is set from one end to the next start. `findings` holds (rule, detail) of ends that nobody asked for.
+    `ended` is set from one end to the next start. `findings` has (rule, detail) of each unexpected
+    end, and of faults in the output.
     """
 
     def __init__(
@@ -68,12 +72,13 @@ class MasterProcess:
         self._asked: signal.Signals | None = None
 
     async def spawn(self) -> None:
-        """Start the process; it is not ready yet."""
-        assert self._watching is None or self._watching.done(), "the one before has not ended"
+        """Start the process, without waiting until it is ready."""
+        assert self._watching is None or self._watching.done(), "the previous process has not ended"
         self.ended.clear()
         self._asked = None
         with self._output.open("ab") as sink:
-            # A session of its own: Ctrl-C is for the simulator, which still has to ask Master what it stored.
+            # A session of its own, so that Ctrl-C does not reach Master: the simulator still has to
+            # read what Master stored.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "master"),
@@ -85,7 +90,7 @@ class MasterProcess:
         self._watching = asyncio.create_task(self._watch(self._process))
 
     async def wait_ready(self) -> None:
-        """Return once Master says that it is ready. Errors: StartTrouble, with what it printed last."""
+        """Return once Master is ready. Errors: StartTrouble, with Master's last output."""
         ready = asyncio.create_task(wait_until_ready(self._session, self.url, START_LIMIT_S))
         ended = asyncio.create_task(self.ended.wait())
         try:
@@ -104,16 +109,16 @@ class MasterProcess:
             await asyncio.wait({ready, ended})
 
     def strike(self) -> None:
-        """Kill it with SIGKILL, if it runs."""
+        """Kill the process with SIGKILL, if it runs."""
         self._send(signal.SIGKILL)
 
     async def wait_end(self) -> None:
-        """Return once the process has ended and is noted."""
+        """Return once the process has ended and its end is recorded."""
         if self._watching is not None:
             await self._watching
 
     async def stop(self) -> None:
-        """Ask it to stop, if it runs, and wait; kill it if it does not."""
+        """Stop the process, if it runs, and wait; kill it after STOP_LIMIT_S."""
         self._send(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_LIMIT_S):
@@ -123,7 +128,7 @@ class MasterProcess:
         await self.wait_end()
 
     def search_output(self) -> None:
-        """Add to the findings what should not be in what Master has printed so far."""
+        """Search the output so far, and add its faults to the findings."""
         self.findings += search_output(self._output)
 
     @property
@@ -155,11 +160,11 @@ class MasterProcess:
 
     def _read_tail(self) -> str:
         lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-SHOWN_LINES:]) or "(it said nothing)"
+        return "\n".join(lines[-SHOWN_LINES:]) or "(no output)"
 
 
 def read_port(environment: Mapping[str, str]) -> int:
-    """Return the port that PORT in the environment names. Errors: StartTrouble."""
+    """Return the port in PORT. Errors: StartTrouble."""
     written = environment.get("PORT", "").strip() or str(DEFAULT_PORT)
     if not written.isdecimal() or not 1 <= int(written) <= 65_535:
         raise StartTrouble(f"PORT is {written!r}; allowed is a number from 1 to 65535")
@@ -167,7 +172,10 @@ def read_port(environment: Mapping[str, str]) -> int:
 
 
 def choose_port(environment: Mapping[str, str]) -> int:
-    """Return the port that PORT names, else a free one that stays free while Master is away. Errors: StartTrouble."""
+    """Return the port in PORT, else one that stays free while Master is away.
+
+    Errors: StartTrouble.
+    """
     if environment.get("PORT", "").strip():
         port = read_port(environment)
         require_free_port(port)
@@ -180,15 +188,16 @@ def choose_port(environment: Mapping[str, str]) -> int:
 
 
 def require_free_port(port: int) -> None:
-    """Check that nobody listens on the port. Errors: StartTrouble that says what to do."""
+    """Check that the port is free. Errors: StartTrouble, with remedies."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as fault:
             raise StartTrouble(
-                f"port {port} on {HOST} cannot be used ({fault.strerror}): stop what listens there, choose another "
-                f"with PORT={port + 100}, or use the Master that runs there with --url http://{HOST}:{port}"
+                f"port {port} on {HOST} cannot be used ({fault.strerror}): stop the process that "
+                f"listens there, choose another port with PORT={port + 100}, or use a Master that "
+                f"runs there with --url http://{HOST}:{port}"
             ) from None
 
 
@@ -200,7 +209,10 @@ def describe_environment(
     *,
     own_file: bool = False,
 ) -> dict[str, str]:
-    """Return the child's environment; its data goes to `folder`, unless the environment says where and may say so."""
+    """Return the child's environment.
+
+    Its data goes to `folder`. Without `own_file`, the environment may name other paths.
+    """
     places = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder / "logs")}
     forced = places if own_file else {}
     return {**places, **extra, **environment, **forced, "PORT": str(port), "HOST": HOST}
@@ -210,7 +222,7 @@ def describe_environment(
 async def prepare_master(
     session: aiohttp.ClientSession, port: int, extra: Mapping[str, str], *, own_file: bool = True
 ) -> AsyncIterator[MasterProcess]:
-    """Yield a Master that is not started yet, and stop it at the end if it runs then."""
+    """Yield a Master that is not started yet; stop it at the end if it runs."""
     with tempfile.TemporaryDirectory(prefix="simulator-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         environment = describe_environment(os.environ, port, folder, extra, own_file=own_file)
@@ -238,7 +250,7 @@ async def run_master(
 
 
 def search_output(output: Path) -> list[tuple[str, str]]:
-    """Return (rule, detail) for each traceback and each secret in what Master wrote to its console; at most 20."""
+    """Return (rule, detail) for each traceback and secret in Master's output; at most 20."""
     findings: list[tuple[str, str]] = []
     with output.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
@@ -259,7 +271,7 @@ def search_output(output: Path) -> list[tuple[str, str]]:
 
 
 async def wait_until_ready(session: aiohttp.ClientSession, url: str, limit_s: float) -> None:
-    """Return once Master says that it is ready. Errors: StartTrouble."""
+    """Return once Master is ready. Errors: StartTrouble after `limit_s`."""
     said = "no answer"
     try:
         async with asyncio.timeout(limit_s):

@@ -1,6 +1,7 @@
-"""Many workers under a Master that is killed and started again: how long until all are back, and who lost what.
+"""A restart of Master under many workers: the seconds until all are back, and moved accounts.
 
-start --> accounts created --> workers connect, get them --> kill --> start --(all back)--> heartbeats --> compared
+start --> accounts created --> workers connected, accounts assigned --> kill --> start
+      --(all back)--> heartbeats --> compared
 """
 
 from __future__ import annotations
@@ -35,19 +36,21 @@ from simulator.truth.tally import WorkerState
 ARRIVAL_LIMIT_S = 120.0
 LOOK_S = 0.05
 BEATS = 2.5
-"""How many intervals of heartbeats are waited out after everybody is back: each worker has then spoken twice."""
+"""Heartbeat intervals to wait once all are back: each worker has then sent two heartbeats."""
 
 HEARTBEAT_S = 10.0
 
 SPARE_PLACES = 1
-"""How many more accounts each worker takes than its share: a third of the workers know one platform only, and were
-every place needed, those who know all could have been filled with what these can take, and some account be left over.
+"""Slots that each worker has beyond its share of the accounts.
+
+A third of the workers know one platform only. Without spare slots, workers that know all platforms
+could fill up with accounts that these could own, and some account would find no worker.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RestartOptions:
-    """How many are connected, and within how many seconds all must be back."""
+    """The numbers of workers and accounts, and the seconds within which all must be back."""
 
     workers: int = 2000
     accounts: int = 2000
@@ -58,7 +61,7 @@ class RestartOptions:
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured. `_s` is seconds; those after the kill count from the start of the new process."""
+    """The measurements. `_s` is seconds; after the kill they count from the new process's start."""
 
     connected_s: float = 0.0
     placed_s: float = 0.0
@@ -102,12 +105,12 @@ class RestartRun:
         self.returned = Histogram()
 
     async def play(self, stop: asyncio.Event) -> None:
-        """Do it all once. Errors: StartTrouble."""
+        """Run the whole trial once. Errors: StartTrouble."""
         ledger, figures = self.world.ledger, self.figures
         note_stray_faults(ledger)
         await self._master.spawn()
         await self._master.wait_ready()
-        self._say("accounts are created")
+        self._say("creating accounts")
         await self._create_accounts()
         crew, trouble = Crew(self.world), None
         async with asyncio.TaskGroup() as group:
@@ -121,7 +124,7 @@ class RestartRun:
                     "placed", stop, self._count_placed, self._options.accounts
                 )
                 await self._restart(stop)
-            except StartTrouble as fault:  # out of a group it would come as a group
+            except StartTrouble as fault:  # raised here, the group would wrap it
                 trouble = fault
             finally:
                 self.world.tally.leaving = True
@@ -152,7 +155,7 @@ class RestartRun:
             self.world.ledger.complain(
                 "back_too_late", f"all were back after {self.figures.all_back_s:.1f} s"
             )
-        self._say("two heartbeats of everybody are waited for")
+        self._say("waiting for two heartbeats of each worker")
         await wait_set(stop, BEATS * HEARTBEAT_S)
         after = read_owners(self._master.db_path)
         self.figures.moved = sum(after.get(name) != owner for name, owner in before.items())
@@ -167,7 +170,7 @@ class RestartRun:
             ledger.complain("owner_differs", detail)
 
     async def _note_returns(self, began: float) -> None:
-        """Note when each worker is back."""
+        """Record when each worker is back."""
         states, waiting = self.world.tally.worker_states, set(self.world.tally.worker_states)
         while waiting:
             await asyncio.sleep(LOOK_S)
@@ -179,7 +182,7 @@ class RestartRun:
     async def _time(
         self, what: str, stop: asyncio.Event, count: Callable[[], int], wanted: int
     ) -> float:
-        """Wait until `count` is as `wanted` and return how long that took. Errors: StartTrouble."""
+        """Wait until `count` reaches `wanted`; return how long that took. Errors: StartTrouble."""
         began = self.world.clock.monotonic()
         while (number := count()) < wanted:
             await wait_set(stop, LOOK_S)
@@ -207,7 +210,7 @@ class RestartRun:
         )
 
     def show_result(self) -> JsonObject:
-        """Return the figures as `--json` prints them."""
+        """Return the figures for `--json`."""
         ledger = self.world.ledger
         return {
             "workers": self._options.workers,
@@ -221,7 +224,7 @@ class RestartRun:
 
 
 def read_owners(path: Path) -> dict[str, tuple[str | None, int]]:
-    """Return the owner and the epoch of each account in a database file."""
+    """Return each account's owner and epoch from a database file."""
     with closing(
         sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
     ) as connection:
@@ -230,14 +233,20 @@ def read_owners(path: Path) -> dict[str, tuple[str | None, int]]:
 
 
 def allow_open_files(wanted: int) -> None:
-    """Let this process and its children have as many sockets as they need, as far as the system does."""
+    """Raise the limit of open files to `wanted` for this process and its children.
+
+    The system's hard limit stays.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, wanted), hard), hard))
 
 
 async def run_restart(options: RestartOptions, environment: dict[str, str]) -> int:
-    """Restart Master under many workers; return 0 if all are back in time with their accounts. Errors: StartTrouble."""
+    """Run the trial; return 0 if all are back in time with their accounts, else 1.
+
+    Errors: StartTrouble.
+    """
     stop = asyncio.Event()
     allow_open_files(2 * options.workers + 200)
     port = choose_port(environment)
@@ -258,11 +267,13 @@ async def run_restart(options: RestartOptions, environment: dict[str, str]) -> i
 
 
 def print_summary(console: Console, result: JsonObject) -> None:
-    """Print what a run ends with."""
+    """Print the summary of a run."""
     back = result["returned_ms"]
     for line in (
-        f"{result['workers']:,} workers with {result['accounts']:,} accounts; Master killed and started again:",
-        f"ready after {result['ready_s']:.1f} s; workers back after p50 {(back['p50'] or 0) / 1000:.1f} s, "
+        f"{result['workers']:,} workers with {result['accounts']:,} accounts; "
+        "Master killed and started again:",
+        f"ready after {result['ready_s']:.1f} s; "
+        f"workers back after p50 {(back['p50'] or 0) / 1000:.1f} s, "
         f"all after {result['all_back_s']:.1f} s",
         f"accounts moved: {result['moved']}, without an owner: {result['unowned']}",
     ):

@@ -1,4 +1,4 @@
-"""One simulated worker as a process of its own, as Master's supervisor starts it."""
+"""One simulated worker as its own process, as Master's supervisor starts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATE_PER_ACCOUNT_S = 0.1
 
 
 async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> int:
-    """Be a worker until SIGTERM or Ctrl-C, then say goodbye; return the exit code."""
+    """Run a worker until SIGTERM or Ctrl-C, then say goodbye; return the exit code."""
     run = f"{profile.id}-{int(SystemClock().now())}"
     stop = asyncio.Event()
     with stop_on_signals(stop):
@@ -36,7 +36,8 @@ async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> in
             ledger, tally = world.ledger, world.tally
             worker = Worker(profile, world)
             say(
-                f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, at most {profile.max_accounts}"
+                f"{profile.id}: for {url}, platforms {', '.join(profile.capabilities)}, "
+                f"at most {profile.max_accounts} accounts"
             )
             narrator = Narrator(worker, tally, ledger)
             async with asyncio.TaskGroup() as group:
@@ -44,18 +45,19 @@ async def run_worker(profile: WorkerProfile, url: str, scenario: Scenario) -> in
                 await worker.run(stop, stop)
             narrator.speak()
     say(
-        f"{profile.id}: goodbye after {tally.elapsed():.1f} s, {worker.waiting_reports} reports not acknowledged"
+        f"{profile.id}: goodbye after {tally.elapsed():.1f} s, "
+        f"{worker.waiting_reports} reports not acknowledged"
     )
     return 1 if ledger.violation_count else 0
 
 
 def say(line: str) -> None:
-    """Print a line at once: it goes to the supervisor's log."""
+    """Print a line and flush it, for the supervisor's log."""
     print(line, flush=True)
 
 
 class Narrator:
-    """Says now and then how a worker does, and at once what became of it and what went wrong."""
+    """Prints a worker's figures at intervals, and its state changes and violations at once."""
 
     def __init__(self, worker: Worker, tally: Tally, ledger: Ledger) -> None:
         self._worker = worker
@@ -66,7 +68,7 @@ class Narrator:
         self._line_at = 0.0
 
     def speak(self) -> None:
-        """Say what is new."""
+        """Print the changes since the last call."""
         name, tally = self._worker.profile.id, self._tally
         trouble = f" ({self._worker.trouble})" if self._worker.trouble else ""
         state = f"{tally.worker_states[name]}{trouble}"
@@ -79,11 +81,12 @@ class Narrator:
         if tally.elapsed() - self._line_at >= LINE_S:
             self._line_at = tally.elapsed()
             say(
-                f"{name}: {tally.counts.heartbeats} heartbeats, {self._ledger.ownership.count_owned()} accounts, "
+                f"{name}: {tally.counts.heartbeats} heartbeats, "
+                f"{self._ledger.ownership.count_owned()} accounts, "
                 f"{tally.counts.messages_stored} messages stored, pid {os.getpid()}"
             )
 
     async def speak_until(self, end: asyncio.Event) -> None:
-        """Say what is new until `end`."""
+        """Print changes until `end`."""
         while not await wait_set(end, LOOK_S):
             self.speak()

@@ -1,1 +1,1 @@
-"""What really happened, and what must hold of it."""
+"""The independent record of a run, and the rules that Master must keep."""

@@ -1,4 +1,4 @@
-"""Master's HTTP API as the simulator uses it: one protocol, and its implementation over a real connection."""
+"""Master's HTTP API for the simulator: a protocol, and its implementation over connections."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from master.model import JsonObject
 from simulator.truth.ledger import Ledger
 
 PAGE = 500
-"""Rows per page: the most that the API gives (protocol.md section 7)."""
+"""Rows per page: the API's maximum (protocol.md section 7)."""
 
 TRIES = 4
 
 
 class ApiTrouble(Exception):
-    """Master's HTTP API did not give what was asked for."""
+    """Master's HTTP API did not answer as expected."""
 
 
 class Api(Protocol):
-    """Asks Master over HTTP."""
+    """Calls Master over HTTP."""
 
     async def ask(
         self,
@@ -34,12 +34,15 @@ class Api(Protocol):
         query: dict[str, Any] | None = None,
         body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
-        """Return status and JSON body. Errors: ApiTrouble if there is no answer."""
+        """Return status and JSON body. Errors: ApiTrouble without an answer."""
         ...
 
 
 class HttpApi:
-    """Asks a real Master, with the token of MASTER_ADMIN_TOKEN if there is one; answers are searched for secrets."""
+    """Calls a real Master, and searches its answers for secrets.
+
+    The token is the one in MASTER_ADMIN_TOKEN, if any.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, ledger: Ledger) -> None:
         self._session = session
@@ -58,7 +61,10 @@ class HttpApi:
         query: dict[str, Any] | None = None,
         body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
-        """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
+        """Return status and JSON body, with retries while Master is busy (429, 503).
+
+        Errors: ApiTrouble.
+        """
         status, raw = 0, b""
         for attempt in range(TRIES):
             try:
@@ -86,7 +92,10 @@ class HttpApi:
 
 
 async def list_all(api: Api, path: str, **query: Any) -> AsyncIterator[JsonObject]:
-    """Yield every row of a list, page by page. Errors: ApiTrouble, also if the pages do not add up to `total`."""
+    """Yield every row of a list, page by page.
+
+    Errors: ApiTrouble, also if the number of rows differs from `total`.
+    """
     offset = 0
     while True:
         status, answer = await api.ask(

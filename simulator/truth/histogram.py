@@ -1,4 +1,4 @@
-"""Durations counted in buckets of growing width: a fixed size however long the run is."""
+"""Durations counted in buckets of growing width: a fixed size for runs of any length."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Histogram:
         self.max_s = max(self.max_s, duration_s)
 
     def find_percentile(self, percent: float) -> float | None:
-        """Return the seconds below which `percent` of the durations lie; None if there are none."""
+        """Return the seconds below which `percent` of the durations lie; None without durations."""
         if not self.count:
             return None
         wanted = math.ceil(self.count * percent / 100)

@@ -1,4 +1,4 @@
-"""What one worker believes it owns, and how that follows from what Master says."""
+"""One worker's beliefs about its accounts, derived from Master's events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.truth.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class WorkerProfile:
-    """How a worker introduces itself."""
+    """A worker's registration data."""
 
     id: str
     capabilities: tuple[str, ...]
@@ -46,7 +46,7 @@ class _Holding:
 
 
 class Holdings:
-    """One worker's accounts, kept by id."""
+    """One worker's accounts, by id."""
 
     def __init__(self, profile: WorkerProfile, clock: Clock, ledger: Ledger) -> None:
         self._profile = profile
@@ -64,12 +64,11 @@ class Holdings:
         return account_id in self._held
 
     def introduce(self, profile: WorkerProfile) -> None:
-        """Note how the worker introduces itself now; until Master has answered, the old words count as well."""
+        """Store the worker's new profile; until Master answers, the old one is valid as well."""
         self._profile = profile
         self._platforms |= set(profile.capabilities)
-        self._most = max(
-            self._most, profile.max_accounts
-        )  # what is held may stay where there is less room than before
+        # A lower limit removes no account: the worker may keep those it owns.
+        self._most = max(self._most, profile.max_accounts)
         self.drop(
             [
                 name
@@ -79,17 +78,17 @@ class Holdings:
         )
 
     def find(self, account_id: str) -> JsonObject | None:
-        """Return an account as Master described it; None if it is not held."""
+        """Return an account as Master described it; None if the worker does not own it."""
         holding = self._held.get(account_id)
         return holding.account if holding else None
 
     def find_epoch(self, account_id: str) -> int | None:
-        """Return the epoch in which an account was given; None if it is not held."""
+        """Return the epoch of an account's assignment; None if the worker does not own it."""
         epoch = (self.find(account_id) or {}).get("epoch")
         return epoch if isinstance(epoch, int) else None
 
     def take(self, accounts: Iterable[Any]) -> list[str]:
-        """Hold the accounts of an assignment, or what is new about them; return their ids."""
+        """Add or update the accounts of an assignment; return their ids."""
         now = self._clock.monotonic()
         taken = []
         self.begin_due()
@@ -99,7 +98,7 @@ class Holdings:
                 account.get("platform") not in self._profile.capabilities
                 and account.get("platform") in self._platforms
             ):
-                continue  # Master does not know yet that this platform is served no more
+                continue  # Master does not know yet that the worker dropped this platform
             known, wait_s = (
                 self._held.get(account_id),
                 float(account.get("start_after_ms") or 0) / 1000,
@@ -115,12 +114,12 @@ class Holdings:
         if len(self._held) > self._most:
             self._ledger.complain(
                 "over_capacity",
-                f"{self._profile.id} holds {len(self._held)} accounts of {self._most}",
+                f"{self._profile.id} owns {len(self._held)} accounts of at most {self._most}",
             )
         return taken
 
     def begin_due(self) -> None:
-        """Begin to act on the accounts whose time has come."""
+        """Start to act on the accounts whose wait is over."""
         now = self._clock.monotonic()
         for account_id, held in self._held.items():
             if not held.acts and held.acts_at <= now:
@@ -128,24 +127,24 @@ class Holdings:
                 self._ledger.ownership.take(self._profile.id, account_id, now)
 
     def find_wait(self, account_id: str) -> float:
-        """Return the seconds for which another worker may still act on an account; 0 if none may."""
+        """Return the seconds until no other worker may act on an account; 0 if none may now."""
         self.begin_due()
         held = self._held.get(account_id)
         return 0.0 if held is None or held.acts else held.acts_at - self._clock.monotonic()
 
     @property
     def waits(self) -> bool:
-        """Whether another worker may still act on something that is held here."""
+        """Whether another worker may still act on an account of this worker."""
         self.begin_due()
         return not all(held.acts for held in self._held.values())
 
     def replace(
         self, accounts: Collection[Any], told: WorkerProfile, total: int | None = None
     ) -> list[str]:
-        """Hold exactly the accounts of a registration that `told` this profile; return their ids.
+        """Own exactly the accounts of a registration with the profile `told`; return their ids.
 
-        Where it has a `total` that is more, the others follow: what is held of them stays, for heartbeats' answers to
-        judge.
+        If `total` is higher than their number, more assignments follow: accounts not listed yet
+        stay, until the answers to heartbeats decide.
         """
         self._platforms = {*told.capabilities, *self._profile.capabilities}
         listed = {str(account["id"]) for account in accounts}
@@ -155,7 +154,7 @@ class Holdings:
         return self.take(accounts)
 
     def drop(self, account_ids: Iterable[str]) -> list[str]:
-        """Let go of accounts; return those that were held."""
+        """Release accounts; return the ids of those that were owned."""
         now = self._clock.monotonic()
         dropped = []
         for account_id in account_ids:
@@ -165,14 +164,15 @@ class Holdings:
         return dropped
 
     def drop_all(self) -> list[str]:
-        """Let go of everything; return what was held."""
+        """Release all accounts; return their ids."""
         return self.drop(list(self._held))
 
     def reconcile(self, listed: Collection[str], sent_at: float) -> bool:
-        """Compare with what Master listed in answer to a heartbeat sent at `sent_at`; True: register again.
+        """Compare with Master's list in the answer to a heartbeat sent at `sent_at`.
 
-        What came after the heartbeat was sent is not dropped: the answer may be older than the assignment. What Master
-        lists twice in a row and nobody handed out is asked for.
+        Return True if the worker must register again: Master listed an account twice in a row that
+        was never assigned. Accounts assigned since `sent_at` stay: the answer may be older than the
+        assignment.
         """
         known = set(listed)
         self.drop(

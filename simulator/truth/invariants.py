@@ -1,4 +1,4 @@
-"""What must hold at the end of a run: Master's own lists, held against what really happened."""
+"""Checks at the end of a run: Master's own lists against the record of what happened."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Complain = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class Stored:
-    """What Master's HTTP API lists about one run's accounts."""
+    """The rows in Master's lists that concern one run's accounts."""
 
     messages: dict[Feed, list[JsonObject]] = field(default_factory=dict)
     notifications: list[JsonObject] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Stored:
 
 
 async def read_stored(api: Api, account_ids: Sequence[str]) -> Stored:
-    """Read everything that Master lists about these accounts, page by page. Errors: ApiTrouble."""
+    """Read all lists of these accounts, page by page. Errors: ApiTrouble."""
     stored = Stored()
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -56,9 +56,9 @@ async def read_stored(api: Api, account_ids: Sequence[str]) -> Stored:
 
 
 async def read_everything(api: Api, account_ids: Sequence[str]) -> Stored:
-    """Read the same from lists of everybody's, which takes few questions of a Master that nobody else uses.
+    """Read the same rows from the lists of all accounts. Errors: ApiTrouble.
 
-    Errors: ApiTrouble.
+    This needs few requests if the run has a Master to itself.
     """
     stored, wanted = Stored(), set(account_ids)
     stored.accounts = {
@@ -84,7 +84,7 @@ def check_all(
     platform: Platform,
     devices: Iterable[SeenSequence],
 ) -> None:
-    """Hold Master's lists against what was acknowledged before they were read; each difference is a violation."""
+    """Compare Master's lists with earlier acknowledgements; each difference is a violation."""
     for feed, rows in stored.messages.items():
         ours = [
             str(row[LISTS[feed[1]][1]])
@@ -101,7 +101,7 @@ def check_all(
 def check_messages(
     feed: Feed, listed: Sequence[str], told: Told, platform: Platform, complain: Complain
 ) -> None:
-    """Check that everything acknowledged is listed, nothing is listed that was never sent, and nothing twice."""
+    """Check that acknowledged messages are listed, unsent ones are not, and none is twice."""
     account_id, kind = feed
     for platform_id, times in Counter(listed).items():
         if times > 1:
@@ -123,7 +123,7 @@ def check_messages(
 
 
 def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: Complain) -> None:
-    """Check that Master did not acknowledge more insertions than it lists messages."""
+    """Check that Master acknowledged no more insertions than it lists messages."""
     listed = sum(
         platform.is_ours(str(row[LISTS[kind][1]]))
         for (_, kind), rows in stored.messages.items()
@@ -136,7 +136,7 @@ def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: 
 
 
 def check_notifications(stored: Stored, complain: Complain) -> None:
-    """Check that each stored message has exactly one notification of its type, and each such notification a message."""
+    """Check that messages and notifications of their types correspond one to one."""
     kinds = {kind.value for kind in MessageKind}
     told = Counter(
         (str(row["type"]), str(row["related_id"]))
@@ -161,11 +161,11 @@ def check_notifications(stored: Stored, complain: Complain) -> None:
 def check_logins(
     accounts: Mapping[str, JsonObject], logged_in: Iterable[str], complain: Complain
 ) -> None:
-    """Check that each login whose success was acknowledged left a logged-in account with credentials."""
+    """Check that each acknowledged login left a logged-in account with credentials."""
     for account_id in sorted(logged_in):
         account = accounts.get(account_id)
         if account is None:
-            continue  # an account of somebody else, at a Master that was there before
+            continue  # an account of another run at a given Master
         if (
             account.get("login_status") != LoginStatus.LOGGED_IN
             or account.get("has_credentials") is not True
@@ -177,7 +177,7 @@ def check_logins(
 
 
 def check_devices(notifications: Sequence[JsonObject], devices: Iterable[SeenSequence]) -> None:
-    """Check that each device has seen the whole sequence up to the newest notification listed."""
+    """Check that each device has seen the whole sequence up to the newest listed notification."""
     newest = max((int(row["seq"]) for row in notifications), default=0)
     for device in devices:
         device.judge_end(newest)

@@ -1,4 +1,4 @@
-"""What really happened, kept apart from Master: what was reported and acknowledged, and which rules were broken."""
+"""The record of a run, apart from Master: reports, acknowledgements and broken rules."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from master.clock import Clock
 from master.model import MessageKind
 from simulator.truth.ownership import Ownership
 
-SECRET_MARK = "sim-secret"  # noqa: S105 - a mark by which to recognise them, no secret
-"""Every cookie, password and typed code of a simulation contains this, so that a leak can be recognised."""
+SECRET_MARK = "sim-secret"  # noqa: S105 - a mark, not a secret
+"""Every cookie, password and typed code of a simulation contains this, to recognise leaks."""
 
 MAX_VIOLATIONS = 200
 MAX_SESSIONS = 20_000
@@ -23,7 +23,7 @@ Feed = tuple[str, MessageKind]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that was broken. `at` is seconds since the start of the run."""
+    """A broken rule. `at` is seconds since the start of the run."""
 
     at: float
     rule: str
@@ -40,7 +40,7 @@ class Told:
 
 @dataclass(slots=True)
 class ToldLogin:
-    """A login whose success was reported with these cookies: at least once, and perhaps acknowledged."""
+    """A login whose success was sent with these cookies, at least once, perhaps acknowledged."""
 
     account_id: str
     cookies: list[Any]
@@ -49,7 +49,7 @@ class ToldLogin:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What Master had acknowledged at one moment, and must therefore have stored."""
+    """Everything that Master had acknowledged at one moment, and must therefore have stored."""
 
     acknowledged: dict[Feed, set[int]]
     inserted: int
@@ -60,7 +60,7 @@ class Facts:
 
 
 class Ledger:
-    """The independent record that Master's answers are held against."""
+    """The independent record that Master's answers are compared with."""
 
     def __init__(self, clock: Clock, overlap_grace_s: float = 1.0) -> None:
         self._clock = clock
@@ -75,11 +75,11 @@ class Ledger:
         self.logins: dict[str, ToldLogin] = {}
         self.confirmations: set[tuple[str, str]] = set()
         self.on_complaint: Callable[[], object] = lambda: None
-        """Told of each complaint: a run of which only the first matters may end there."""
+        """Called after each complaint, so that a run may end at the first."""
         self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def complain(self, rule: str, detail: str) -> None:
-        """Note that a rule was broken; the first 200 keep their detail."""
+        """Record a broken rule; the first 200 keep their detail."""
         self.violation_count += 1
         if len(self.violations) < MAX_VIOLATIONS:
             at = round(self._clock.monotonic() - self.started, 3)
@@ -87,20 +87,21 @@ class Ledger:
         self.on_complaint()
 
     def note_sent(self, feed: Feed, numbers: Iterable[int]) -> None:
-        """Note that these messages are on their way: from now on Master may have stored them."""
+        """Note that these messages were sent: from now on Master may have stored them."""
         self.told.setdefault(feed, Told()).sent.update(numbers)
 
     def note_acknowledged(
         self, feed: Feed, numbers: list[int], inserted: int, duplicates: int
     ) -> None:
-        """Note that Master acknowledged these messages: from now on they must be stored, once."""
+        """Note that Master acknowledged these messages: it must have stored them, each once."""
         told = self.told.setdefault(feed, Told())
         told.acknowledged.update(numbers)
         self.inserted += inserted
         if inserted + duplicates != len(numbers):
             self.complain(
                 "count_in_ack",
-                f"{len(numbers)} messages sent, {inserted} inserted and {duplicates} duplicates acknowledged",
+                f"{len(numbers)} messages sent, "
+                f"{inserted} inserted and {duplicates} duplicates acknowledged",
             )
 
     def note_account(self, account_id: str) -> None:
@@ -108,7 +109,7 @@ class Ledger:
         self.accounts.add(account_id)
 
     def note_login_sent(self, session_id: str, account_id: str, cookies: list[Any]) -> None:
-        """Note that this success is on its way: from now on Master may have stored it."""
+        """Note that this success was sent: from now on Master may have stored it."""
         self.logins.setdefault(session_id, ToldLogin(account_id, cookies))
 
     def note_login_acknowledged(self, session_id: str) -> None:
@@ -118,11 +119,11 @@ class Ledger:
         self.logged_in.add(login.account_id)
 
     def note_confirmed(self, device_id: str, notification_id: str) -> None:
-        """Note that Master acknowledged that a device has shown a notification."""
+        """Note that Master acknowledged a device's confirmation of a notification."""
         self.confirmations.add((device_id, notification_id))
 
     def freeze(self) -> Facts:
-        """Return what is acknowledged now; what comes later is not in it."""
+        """Return a copy of everything acknowledged so far."""
         return Facts(
             {feed: set(told.acknowledged) for feed, told in self.told.items()},
             self.inserted,
@@ -133,12 +134,12 @@ class Ledger:
         )
 
     def show_told(self, feed: Feed, facts: Facts) -> Told:
-        """Return what was sent of a feed until now, and what was acknowledged then."""
+        """Return the numbers of a feed sent until now, and those acknowledged in `facts`."""
         sent = self.told[feed].sent if feed in self.told else set()
         return Told(sent, facts.acknowledged.get(feed, set()))
 
     def note_closing(self, audience: str, session_id: str) -> bool:
-        """Note that `audience` saw a login's closing event; False if it had seen one of this session before."""
+        """Note a login's closing event for `audience`; False if the session had one before."""
         key = (audience, session_id)
         if key in self._closings:
             return False
@@ -148,7 +149,7 @@ class Ledger:
         return True
 
     def search_secrets(self, where: str, raw: bytes) -> None:
-        """Complain if what Master sent to people holds a simulated secret."""
+        """Complain if data that Master sent to people contains a simulated secret."""
         place = raw.find(SECRET_MARK.encode())
         if place >= 0:
             self.complain(

@@ -1,17 +1,18 @@
-"""What workers believe they own, watched from above: no account may have two owners who both would act."""
+"""The workers' beliefs about ownership: no account may have two acting owners."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Complain = Callable[[str, str], None]
-"""Told a rule and what broke it."""
+"""Receives a rule and the detail of its violation."""
 
 
 class Ownership:
     """The beliefs of all workers. Times are monotonic seconds.
 
-    `grace_s` is what the news of a change of hands may take on two different sockets; 0 where time is virtual.
+    `grace_s` is how long the news of a handover may take on two different sockets; 0 in virtual
+    time.
     """
 
     def __init__(self, complain: Complain, grace_s: float = 1.0) -> None:
@@ -20,7 +21,7 @@ class Ownership:
         self._owners: dict[str, dict[str, float]] = {}
         self._suspended: set[str] = set()
         self._shared: set[str] = set()
-        """The accounts with more than one owner."""
+        """Accounts with more than one owner."""
         self.overlaps = 0
 
     def take(self, worker_id: str, account_id: str, now: float) -> None:
@@ -33,7 +34,7 @@ class Ownership:
                 self._shared.add(account_id)
 
     def drop(self, worker_id: str, account_id: str, now: float) -> None:
-        """Note that a worker will not act on the account any more."""
+        """Note that a worker will no longer act on the account."""
         owners = self._owners.get(account_id, {})
         if worker_id in owners:
             self._judge(account_id, now)
@@ -44,11 +45,11 @@ class Ownership:
                 del self._owners[account_id]
 
     def suspend(self, worker_id: str) -> None:
-        """Note that a worker's process is stopped: whatever it believes, it does not act."""
+        """Note that a worker's process is stopped: it does not act on its beliefs."""
         self._suspended.add(worker_id)
 
     def resume(self, worker_id: str, now: float) -> None:
-        """Note that a stopped worker runs on: from now on its beliefs count again."""
+        """Note that a stopped worker continues: from `now` on its beliefs count again."""
         self._suspended.discard(worker_id)
         for owners in self._owners.values():
             if worker_id in owners:
@@ -63,7 +64,7 @@ class Ownership:
         return {account_id: sorted(owners) for account_id, owners in self._owners.items()}
 
     def sweep(self, now: float) -> None:
-        """Complain of every overlap that has lasted longer than the grace."""
+        """Complain about every overlap that has lasted longer than the grace."""
         for account_id in sorted(self._shared):
             self._judge(account_id, now)
 
@@ -81,7 +82,5 @@ class Ownership:
             self._complain(
                 "two_owners", f"{account_id} was held by {who} at once for {now - since:.2f} s"
             )
-            for worker_id in owners:
-                self._owners[account_id][worker_id] = (
-                    now  # complained of once; it starts to count again
-                )
+            for worker_id in owners:  # reported once: the overlap counts from now
+                self._owners[account_id][worker_id] = now

@@ -1,6 +1,6 @@
-"""The fake social platform: who scans when, which messages appear, and therefore what is true.
+"""The fake social platform: it decides when people scan and which messages exist.
 
-A login seen from the platform; the plan for it is drawn from the seed when it begins:
+A login's states on the platform; its plan is drawn from the seed when it begins:
 
     waiting --scan--> scanned --(code typed)--> confirmed
        |                 |
@@ -27,10 +27,13 @@ PAGE = 20
 """How many of the latest messages a browser sees that opens an account for the first time."""
 
 KEPT = 400
-"""How many messages per account the platform shows at most, or as many as came at once; who comes later missed them."""
+"""Messages per account that the platform lists at most, or one whole burst if that is more.
+
+A browser that looks later misses the older ones.
+"""
 
 CODE_LASTS_S = 60.0
-"""How long the platform's own QR code holds before the worker must fetch a new one."""
+"""How long the platform's own QR code is valid before the worker must fetch a new one."""
 
 PHRASES = (
     "太好看了",
@@ -48,7 +51,7 @@ FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", 
 
 
 class LoginView(StrEnum):
-    """What a browser on the login page sees."""
+    """The state that a browser on the login page sees."""
 
     WAITING = "waiting"
     SCANNED = "scanned"
@@ -59,7 +62,7 @@ class LoginView(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoginPlan:
-    """What is going to happen in one login. Times are seconds; `scan_after_s` is None if nobody ever scans."""
+    """The course of one login. Times are seconds; `scan_after_s` is None without a scan."""
 
     browser_start_s: float
     scan_after_s: float | None
@@ -71,7 +74,10 @@ class LoginPlan:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message as the platform shows it. `place` counts an account's messages, `number` those of one kind."""
+    """One message as the platform lists it.
+
+    `place` counts an account's messages, `number` those of one kind.
+    """
 
     place: int
     kind: MessageKind
@@ -103,7 +109,7 @@ class _Account:
     kept: int = KEPT
 
     def show(self, item: Item) -> None:
-        """Show one more message, the oldest no more."""
+        """List one more message, and drop the oldest above the limit."""
         self.shown.append(item)
         while len(self.shown) > self.kept:
             self.shown.popleft()
@@ -112,7 +118,7 @@ class _Account:
 class Platform:
     """One world of accounts, people and messages, equal for equal seeds.
 
-    `run` goes into every id, so that two runs against one Master do not produce the same message.
+    `run` is part of every id, so that two runs against one Master never produce the same message.
     """
 
     def __init__(self, scenario: Scenario, clock: Clock, run: str) -> None:
@@ -127,22 +133,22 @@ class Platform:
 
     @property
     def produced(self) -> int:
-        """Return how many messages have appeared to somebody so far."""
+        """Return how many messages have appeared so far."""
         return sum(account.made for account in self._accounts.values())
 
     def enroll(self, account_id: str, handle: str) -> None:
-        """Make an account known under the name that its random streams hang on; ids differ from run to run."""
+        """Register an account by the handle that seeds its random streams; ids differ by run."""
         rng = open_stream(self._scenario.seed, "messages", handle)
         self._accounts[account_id] = _Account(handle, rng, self._mean_rate * rng.uniform(0.4, 1.6))
 
     def stop_producing(self) -> None:
-        """Show no new message to anybody from now on."""
+        """List no more messages."""
         self._over = True
 
-    # -- logins ------------------------------------------------------------------------------------------------
+    # -- logins ------------------------------------------------------------------------------------
 
     def begin_login(self, session_id: str, account_id: str) -> LoginPlan:
-        """Open the login page for an account and return what will happen."""
+        """Open the login page for an account and return the login's plan."""
         account = self._find(account_id)
         account.attempts += 1
         plan = draw_login(self._scenario, account.handle, account.attempts)
@@ -155,11 +161,14 @@ class Platform:
         return plan
 
     def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
-        """Let people scan about `ttl_s` after they saw the code, and some of them twice; None: as they like again."""
+        """Let people scan about `ttl_s` after the first code, and some successes be reported twice.
+
+        None as `rng` restores the usual scans.
+        """
         self._edge = None if rng is None else (rng, ttl_s)
 
     def reports_twice(self) -> bool:
-        """Tell whether a browser shows once more that a login has succeeded."""
+        """Draw whether a browser reports a login's success a second time."""
         return self._edge is not None and self._edge[0].random() < 0.5
 
     def end_login(self, session_id: str) -> None:
@@ -178,7 +187,7 @@ class Platform:
         return f"https://passport.example/scan?u={handle}&t={login.attempt}.{login.codes}"
 
     def look_at_login(self, session_id: str) -> LoginView:
-        """Return what the login page shows now."""
+        """Return the current state of the login page."""
         login = self._logins[session_id]
         plan = login.plan
         if login.first_code_at is None or plan.scan_after_s is None:
@@ -193,11 +202,11 @@ class Platform:
         return LoginView.CONFIRMED if plan.succeeds else LoginView.FAILED
 
     def is_code_old(self, session_id: str) -> bool:
-        """Tell whether the QR code shown has run out at the platform and a new one must be fetched."""
+        """Return whether the QR code has expired at the platform and must be fetched anew."""
         return self._clock.monotonic() - self._logins[session_id].code_at > CODE_LASTS_S
 
     def read_phone(self, session_id: str) -> str | None:
-        """Return the code that the account's owner got by SMS; None if the login is over."""
+        """Return the code that the account's owner received by SMS; None if the login is over."""
         login = self._logins.get(session_id)
         if login is None:
             return None
@@ -207,7 +216,7 @@ class Platform:
         return f"{SECRET_MARK}-{rng.randrange(10**6):06d}"
 
     def type_code(self, session_id: str, value: str) -> bool:
-        """Type an SMS code into the login page and tell whether it was the right one."""
+        """Type an SMS code into the login page and return whether it was correct."""
         login = self._logins.get(session_id)
         if login is not None and value == self.read_phone(session_id):
             login.code_typed = True
@@ -215,7 +224,7 @@ class Platform:
         return False
 
     def read_profile(self, session_id: str) -> JsonObject:
-        """Return cookies, user_info and fingerprint of a confirmed login; from here on its messages appear."""
+        """Return a confirmed login's cookies, user_info and fingerprint; its messages begin now."""
         login = self._logins[session_id]
         account = self._accounts[login.account_id]
         rng = open_stream(self._scenario.seed, "profile", f"{account.handle}/{login.attempt}")
@@ -240,7 +249,8 @@ class Platform:
                 "followers": rng.randrange(10, 2_000_000),
             },
             "fingerprint": {
-                "userAgent": f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{rng.randrange(118, 141)}.0.0.0",
+                "userAgent": "Mozilla/5.0 (X11; Linux x86_64) "
+                f"Chrome/{rng.randrange(118, 141)}.0.0.0",
                 "viewport": {
                     "width": rng.choice((1280, 1440, 1920)),
                     "height": rng.choice((720, 900, 1080)),
@@ -249,10 +259,10 @@ class Platform:
             },
         }
 
-    # -- messages ----------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     def accepts(self, account_id: str, credentials: Any) -> bool:
-        """Tell whether these are cookies that a simulated platform gave to this very account."""
+        """Return whether these are cookies that a simulated platform issued for this account."""
         cookies = credentials.get("cookies") if isinstance(credentials, dict) else None
         wanted = f"{SECRET_MARK}.{account_id}."
         return (
@@ -265,11 +275,11 @@ class Platform:
         )
 
     def is_enrolled(self, account_id: str) -> bool:
-        """Tell whether the account belongs to this run."""
+        """Return whether the account belongs to this run."""
         return account_id in self._accounts
 
     def burst(self, account_ids: Sequence[str], count: int) -> None:
-        """Let `count` messages appear at once on these accounts, as evenly as can be; all of them are shown."""
+        """Add `count` messages at once, spread evenly over these accounts; all are listed."""
         for place, account_id in enumerate(account_ids):
             account = self._find(account_id)
             share = len(range(place, count, len(account_ids)))
@@ -278,11 +288,11 @@ class Platform:
                 account.show(self._make_item(account))
 
     def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
-        """Return the messages after `after` that show now, oldest first; the latest page if `after` is None."""
+        """Return the listed messages after `after`, oldest first; the latest page if it is None."""
         if self._over:
             return []
         account = self._find(account_id)
-        self._start_feed(account)  # it was logged in where another process played the platform
+        self._start_feed(account)  # its login may have run in another process
         self._advance(account)
         if after is None:
             return list(account.shown)[-PAGE:]
@@ -294,7 +304,7 @@ class Platform:
         return self._name(self._accounts[account_id].handle, kind, number)
 
     def is_ours(self, platform_id: str) -> bool:
-        """Tell whether a message id comes from this run."""
+        """Return whether a message id belongs to this run."""
         return platform_id.startswith(f"{self._run}-")
 
     def _name(self, handle: str, kind: MessageKind, number: int) -> str:
@@ -348,7 +358,7 @@ class Platform:
 
 
 def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
-    """Return what happens in an account's login number `attempt`; equal for equal seeds."""
+    """Return the plan of an account's login number `attempt`; equal for equal seeds."""
     rng = open_stream(scenario.seed, "login", f"{handle}/{attempt}")
     fate, luck = rng.random(), rng.random()
     return LoginPlan(

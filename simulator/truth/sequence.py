@@ -1,6 +1,7 @@
-"""What one device has seen of the clients' sequence of notifications, and whether Master kept its promise.
+"""One device's view of the notification sequence, and checks of Master's promise.
 
-The promise (protocol.md section 6): `after_seq` gives every notification once, in order, without a gap.
+The promise (protocol.md section 6): `after_seq` returns every notification once, in order, without
+a gap.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 
 class SeenSequence:
-    """One device's place in the sequence: everything up to `last` was seen."""
+    """One device's position in the sequence: it has seen everything up to `last`."""
 
     def __init__(self, device_id: str, complain: Callable[[str, str], None]) -> None:
         self._device_id = device_id
@@ -20,20 +21,20 @@ class SeenSequence:
 
     @property
     def has_gap(self) -> bool:
-        """Whether something was seen whose predecessor was not."""
+        """Whether the device has seen a notification before its predecessor."""
         return bool(self._ahead)
 
     def begin(self, last_seq: int) -> None:
-        """Start at the newest place when the device is registered for the first time."""
+        """Start at the newest sequence number when the device registers for the first time."""
         if self.last is None:
             self.last = last_seq
 
     def reconnect(self) -> None:
-        """Start a new connection: what is pushed again on it is no fault."""
+        """Start a new connection: it may repeat earlier pushes."""
         self._pushed = 0
 
     def take_push(self, seq: int) -> bool:
-        """Take a pushed notification; True if it is new. Pushes of one connection must grow."""
+        """Record a pushed notification; True if it is new. Pushes of one connection must ascend."""
         if seq <= self._pushed:
             self._complain("push_order", f"{self._device_id} was pushed {seq} after {self._pushed}")
         self._pushed = max(self._pushed, seq)
@@ -44,7 +45,7 @@ class SeenSequence:
         return True
 
     def take_page(self, after: int, seqs: Sequence[int]) -> int:
-        """Take one page of a sync after `after` and return how many of its notifications are new."""
+        """Record one page of a sync after `after`; return how many notifications are new."""
         expected, new = after + 1, 0
         for seq in seqs:
             if seq != expected:
@@ -61,7 +62,7 @@ class SeenSequence:
         return new
 
     def judge_end(self, newest: int) -> None:
-        """Complain if, after a last sync, the device has not seen everything up to `newest`."""
+        """Complain if the device has not seen everything up to `newest` after a last sync."""
         if self.last is None or self.last < newest or self.has_gap:
             self._complain(
                 "device_gap",
@@ -69,7 +70,7 @@ class SeenSequence:
             )
 
     def _advance(self) -> None:
-        assert self.last is not None, "a place is known before anything is kept"
+        assert self.last is not None, "`last` is known before anything is kept"
         while self.last + 1 in self._ahead:
             self.last += 1
             self._ahead.discard(self.last)

@@ -1,7 +1,7 @@
-"""Master's database file, read with sqlite3 (only its seals are opened by the vault), and what must hold in it.
+"""Checks of Master's database file, read with sqlite3; only the vault opens its seals.
 
-The same rules as for the HTTP lists (invariants.py), and those that only the file can show: it is sound, no place in
-the clients' sequence is missing, and what was acknowledged of logins and confirmations is there.
+The rules of the HTTP lists (invariants.py), and those that only the file can prove: it is intact,
+no sequence number is missing, and acknowledged logins and confirmations are stored.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ LOST = frozenset(
     "confirmation_lost",
 }
 DOUBLED = frozenset({"stored_twice", "notified_twice", "account_doubled", "two_open_logins"})
-"""What broken rules mean: something acknowledged is not there, or something is there more than once."""
+"""The meaning of broken rules: acknowledged data is missing, or data is stored more than once."""
 
 
 @dataclass(slots=True)
 class StoredFile:
-    """What the file holds. `logins` are in the order in which they were begun."""
+    """The contents of the file. `logins` are in the order in which they began."""
 
     lists: Stored = field(default_factory=Stored)
     faults: list[str] = field(default_factory=list)
@@ -50,9 +50,10 @@ class StoredFile:
 
 
 def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredFile:
-    """Read a whole database file in one view; `thorough` also looks for damage, and for secrets that can be read.
+    """Read a whole database file in one snapshot.
 
-    `keys` is what MASTER_KEYS says; without it, the key file beside the database opens the credentials.
+    `thorough` also looks for damage and for readable secrets. `keys` is the value of MASTER_KEYS;
+    without it, the key file beside the database opens the credentials.
     """
     vault = open_vault(path, keys)
     with closing(
@@ -65,7 +66,7 @@ def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredF
                 row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
             ]
             loose = connection.execute("PRAGMA foreign_key_check")
-            found.faults += [f"{row[0]} names a row of {row[2]}" for row in loose]
+            found.faults += [f"{row[0]} refers to a missing row of {row[2]}" for row in loose]
             found.leaks += find_secrets(path)
         _read_lists(connection, found)
         _read_states(connection, found, vault)
@@ -73,7 +74,7 @@ def read_file(path: Path, *, thorough: bool, keys: str | None = None) -> StoredF
 
 
 def find_secrets(path: Path) -> list[str]:
-    """Return a line for each of the database's files in whose bytes a secret of a simulation can be read."""
+    """Return a line for each of the database's files whose bytes contain a readable secret."""
     files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
     return [
         f"a secret can be read in {file.name}"
@@ -113,17 +114,19 @@ def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault
     found.logins = {
         row_id: (account_id, status) for row_id, account_id, status in connection.execute(query)
     }
-    device = "substr(device_id, instr(device_id, char(31)) + 1)"  # behind the name of its token
-    found.seen = dict(connection.execute(f"SELECT {device}, seen_seq FROM client_devices"))  # noqa: S608 - our own words
+    device = "substr(device_id, instr(device_id, char(31)) + 1)"  # without its token's name
+    seen = f"SELECT {device}, seen_seq FROM client_devices"  # noqa: S608 - our own names
+    found.seen = dict(connection.execute(seen))
     confirmed = f"SELECT {device}, notification_id FROM client_deliveries"  # noqa: S608
     found.confirmed = set(connection.execute(confirmed))
-    query = """SELECT id, assigned_accounts, (SELECT count(*) FROM accounts WHERE assigned_worker_id = workers.id)
+    query = """SELECT id, assigned_accounts,
+               (SELECT count(*) FROM accounts WHERE assigned_worker_id = workers.id)
                FROM workers"""
     found.loads = list(connection.execute(query))
 
 
 def _open_credentials(vault: Vault, row_id: str, stored: bytes | None) -> Any:
-    """Return an account's credentials; None if there are none, or what is no credentials if they do not open."""
+    """Return an account's credentials: None without any, the fault's text if the seal is broken."""
     try:
         return None if stored is None else vault.open("accounts.credentials", row_id, stored)
     except SealBroken as fault:
@@ -133,7 +136,7 @@ def _open_credentials(vault: Vault, row_id: str, stored: bytes | None) -> Any:
 def check_file(
     found: StoredFile, facts: Facts, ledger: Ledger, platform: Platform, complain: Complain
 ) -> None:
-    """Hold the file against what had been acknowledged before it was read; every difference is complained of."""
+    """Compare the file with earlier acknowledgements; complain about every difference."""
     for fault in found.faults:
         complain("file_damaged", fault)
     for leak in found.leaks:
@@ -149,41 +152,49 @@ def check_file(
     for worker_id, told, counted in found.loads:
         if told != counted:
             complain(
-                "load_differs", f"{worker_id} is said to hold {told} accounts and holds {counted}"
+                "load_differs", f"{worker_id} counts {told} assigned accounts and owns {counted}"
             )
 
 
 def check_sequence(places: list[int], last_place: int, complain: Complain) -> None:
-    """Check that the clients' sequence has every place from 1 to the last that was given, once."""
+    """Check that every sequence number from 1 to the last one assigned is stored, once."""
     times = Counter(places)
     for place in sorted({*times, *range(1, last_place + 1)}):
         if times[place] != 1 or place > last_place:
-            complain("sequence_gap", f"place {place} of {last_place} is there {times[place]} times")
+            complain(
+                "sequence_gap",
+                f"sequence number {place} of {last_place} is stored {times[place]} times",
+            )
 
 
 def check_accounts(found: StoredFile, facts: Facts, complain: Complain) -> None:
-    """Check that every account that was acknowledged is there, and none twice."""
+    """Check that every acknowledged account is stored, and none twice."""
     for account_id in sorted(facts.accounts - set(found.lists.accounts)):
         complain("account_lost", f"{account_id} was created and is not in the file")
     for (platform, name), times in Counter(found.names).items():
         if times > 1:
-            complain("account_doubled", f"{name} of {platform} is there {times} times")
+            complain("account_doubled", f"{name} of {platform} is stored {times} times")
 
 
 def compare_owners(
     stored: Mapping[str, str | None], believed: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return a line for each account whose owner is not the one worker that believes to be it."""
+    """Return a line for each account whose stored owner is not its only believed owner."""
     lines = []
     for account_id in sorted({*stored, *believed}):
         owner, holders = stored.get(account_id), list(believed.get(account_id, ()))
         if holders != [name for name in (owner,) if name]:
-            lines.append(f"{account_id} is of {owner}, held by {', '.join(holders) or None}")
+            lines.append(
+                f"{account_id} belongs to {owner}, claimed by {', '.join(holders) or None}"
+            )
     return lines
 
 
 def check_logins(found: StoredFile, facts: Facts, ledger: Ledger, complain: Complain) -> None:
-    """Check that every acknowledged login succeeded, that the last one's cookies are kept, and one is open at most."""
+    """Check that every acknowledged login is stored as a success.
+
+    Each account must have the cookies of its last success, and at most one open login.
+    """
     for session_id in sorted(facts.logins):
         status = found.logins.get(session_id, ("", "missing"))[1]
         if status != SessionStatus.SUCCESS:
@@ -209,7 +220,7 @@ def check_logins(found: StoredFile, facts: Facts, ledger: Ledger, complain: Comp
 
 
 def check_confirmations(found: StoredFile, facts: Facts, complain: Complain) -> None:
-    """Check that every acknowledged confirmation is kept, by itself or because the device has passed it."""
+    """Check that every acknowledged confirmation is stored, or that the device has passed it."""
     places = {row["id"]: row["seq"] for row in found.lists.notifications}
     for device_id, notification_id in sorted(facts.confirmations - found.confirmed):
         if (
@@ -217,5 +228,6 @@ def check_confirmations(found: StoredFile, facts: Facts, complain: Complain) -> 
             or notification_id not in places
         ):
             complain(
-                "confirmation_lost", f"{device_id} confirmed {notification_id} and still owes it"
+                "confirmation_lost",
+                f"{device_id} confirmed {notification_id}, and no confirmation is stored",
             )

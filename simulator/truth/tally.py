@@ -1,4 +1,4 @@
-"""The figures of a run: counts, latencies, states and the latest events, for whoever shows them."""
+"""The figures of a run: counts, latencies, states and recent events, for any output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MARKS = 10_000
 
 SENT, ANSWERED = "sent", "answered"
 Watcher = Callable[[str, str], None]
-"""Told of each call, first that it was SENT and then that it was ANSWERED, and its event."""
+"""Called with SENT and the event for each call, and with ANSWERED once it is answered."""
 
 
 class WorkerState(StrEnum):
-    """What a simulated worker is up to."""
+    """The state of a simulated worker."""
 
     AWAY = "away"
     CONNECTING = "connecting"
@@ -30,7 +30,7 @@ class WorkerState(StrEnum):
 
 @dataclass(slots=True)
 class Counts:
-    """How often things happened since the start."""
+    """Counts since the start of the run."""
 
     registrations: int = 0
     reconnects: int = 0
@@ -80,7 +80,7 @@ class Tally:
         self.waiting_reports = 0
         self.leaving = False
         self.marks: list[tuple[float, str]] = []
-        """When something went wrong that belongs into a report, and what."""
+        """The moment and kind of each fault, for the report."""
         self.recent: deque[tuple[float, str]] = deque(maxlen=RECENT)
         self.watcher: Watcher | None = None
 
@@ -89,16 +89,16 @@ class Tally:
         return self.clock.monotonic() - self.started
 
     def tell(self, text: str) -> None:
-        """Keep a line for the list of recent events."""
+        """Add a line to the recent events."""
         self.recent.append((self.elapsed(), text))
 
     def mark(self, what: str) -> None:
-        """Note that something has gone wrong; only so many are kept."""
+        """Note a fault; only the first MARKS are kept."""
         if len(self.marks) < MARKS:
             self.marks.append((self.elapsed(), what))
 
     def begin(self) -> None:
-        """Let the time count from now."""
+        """Count the time from now."""
         self.started = self.clock.monotonic()
 
     def note_call(self, stage: str, event: str) -> None:
@@ -107,7 +107,7 @@ class Tally:
             self.watcher(stage, event)
 
     def note_latency(self, event: str, duration_s: float) -> None:
-        """Count how long Master took to acknowledge `event`, unless everybody is leaving: that is no daily work."""
+        """Count a latency, unless all actors are leaving: their goodbyes are no normal load."""
         if self.leaving:
             return
         self.latency["all"].add(duration_s)

@@ -1,1 +1,1 @@
-"""Virtual time: the real Master and the same actors in one process, with a clock that jumps to what is due next."""
+"""Virtual time: the real Master and the actors in one process, on a clock that jumps."""

@@ -1,4 +1,4 @@
-"""How a virtual run goes: chaos, then healing, then the reckoning. What exists in it is scene.py's."""
+"""The phases of a virtual run: chaos, healing, reckoning. scene.py has the objects."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from simulator.virtual.scene import Scene
 HEAL_GRACE_S = 30.0
 DRAIN_LIMIT_S = 240.0
 SETTLE_S = 5.0
-"""Virtual seconds in which what Master has sent is heard: the end of a login gives its place to somebody else."""
+"""Virtual seconds in which actors receive Master's events: an ended login frees its slot."""
 
 EVEN_S = 60.0
-"""Virtual seconds in which Master has made loads even, where it is to; who got an account then may have to wait."""
+"""Virtual seconds in which Master evens loads, if set to; a new owner may have to wait."""
 
 SWEEP_S = 1.0
 MEMORY_S = 5.0
-"""How often it is looked at how much Master keeps; what grows is there a little later as well."""
+"""Seconds between two measurements of Master's memory; growth is still visible a little later."""
 
 SAMPLES = 400
 LAST_EVENTS = 40
 
 
 class Lab:
-    """One plan's run."""
+    """The run of one plan."""
 
     def __init__(self, plan: Plan, scene: Scene) -> None:
         self.plan, self.scene = plan, scene
         self.samples = Samples()
         self.last_events: list[str] = []
-        """What led to the first violation."""
+        """The events that led to the first violation."""
         scene.ledger.on_complaint = self._note_violation
         self._ends_at_violation = False
         self._memory = Memory()
 
     def end_at_violation(self) -> None:
-        """Let the run end at its first violation."""
+        """End the run at its first violation."""
         self._ends_at_violation = True
 
     def _note_violation(self) -> None:
-        """Keep what led to the first violation: a run goes on for long, and the trace forgets."""
+        """Keep the events that led to the first violation; the trace drops old entries."""
         if self.scene.ledger.violation_count == 1:
             first = self.scene.ledger.violations[0]
             self.last_events = self.scene.trace.show_latest(
@@ -60,7 +60,7 @@ class Lab:
             self.scene.interrupt()
 
     async def play(self) -> None:
-        """Run chaos, healing and the reckoning. Errors: MasterStaysAway; ApiTrouble before anything went wrong."""
+        """Run all phases. Errors: MasterStaysAway; ApiTrouble before the first fault."""
         await self.scene.open_master()
         account_ids = await create_accounts(self.scene.api, self.scene.world, f"v{self.plan.seed}")
         await self._play(account_ids)
@@ -153,11 +153,11 @@ class Lab:
 
     async def _wait_while(self, count: Callable[[], int], limit_s: float) -> None:
         end = self.scene.clock.monotonic() + limit_s
-        while count() and self.scene.clock.monotonic() < end:  # noqa: ASYNC110 - virtual time costs nothing
+        while count() and self.scene.clock.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(SWEEP_S)
 
     def _count_open_logins(self) -> int:
-        """Return how many logins are open: some were begun for administrators who never heard of it."""
+        """Return the number of open logins; some have no administrator that knows of them."""
         master = self.scene.house.master
         return 0 if master is None else len(master.memory.farm.logins)
 
@@ -165,11 +165,11 @@ class Lab:
         return sum(worker.waiting_reports for worker in self.scene.workers)
 
     def _count_waiting_to_act(self) -> int:
-        """Return how many workers hold what its former owner, until it has heard of it, may still act on."""
+        """Return how many workers own accounts on which a former owner may still act."""
         return sum(worker.waits_to_act for worker in self.scene.workers)
 
     async def _watch(self) -> None:
-        """Look at everything once a second, and take samples for the report."""
+        """Check all invariants once a second, and take samples for the report."""
         sample_s = max(
             SWEEP_S, (self.plan.chaos_s + 2 * self.scene.settings.heartbeat_timeout_s) / SAMPLES
         )

@@ -1,4 +1,4 @@
-"""What one virtual run is made of: everything is drawn from its seed, so that a seed is a run."""
+"""The plan of one virtual run: everything is drawn from its seed, so a seed determines a run."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ DAY = Scenario(
     relogin_rate_per_min=1 / 1440,
     ramp_s=10.0,
 )
-"""A day of a farm: some forty messages per account, a login a day. What goes wrong is the faults' part."""
+"""A day of a farm: about forty messages per account, one login a day; faults come on top."""
 
 SHARE_OF_FAULTS = 0.5
-"""Of all faults, how many one seed of a swarm has: a fault that is away lets others come to light."""
+"""Share of all faults that one seed of a swarm has; an absent fault lets others come to light."""
 
 SHARE_OF_REBALANCING = 1 / 3
 REBALANCE_S = 2.0
-"""How many seeds ask Master to make loads even, and how often: all is even before the reckoning."""
+"""Share of seeds whose Master evens loads, and the interval, short enough for the reckoning."""
 
 SHARE_OF_SLOW_ADMISSION = 1 / 4
 ADMISSION_RATE = 1.0
-"""How many seeds have a Master that takes in so few workers a second that a storm is too much for it."""
+"""Share of seeds with a rate limit of registrations that a storm exceeds, and that limit."""
 
 TIMES = (2.0, 12.0)
-"""How often a fault comes in a run, at the least and at the most."""
+"""Fewest and most times that a fault occurs in a run."""
 
 LONGEST_H = 8_760.0
-"""Hours that a run may last."""
+"""Longest run, in hours."""
 
 SETTABLE = (
     "HEARTBEAT_INTERVAL_S",
@@ -56,12 +56,12 @@ SETTABLE = (
     "OUTBOUND_QUEUE_BYTES",
     "WRITE_QUEUE_ITEMS",
 )
-"""Master's settings that a plan may have: intervals, timeouts and limits, and nothing that reaches out of the run."""
+"""Master's settings that a plan may have; none of them reaches outside the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `gaps_s`: fault -> mean seconds between two of its kind; `settings`: Master's own, as text."""
+    """One run. `gaps_s`: fault -> mean seconds between two; `settings`: Master's, as text."""
 
     seed: int
     scenario: Scenario
@@ -70,14 +70,14 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, fault: str) -> Plan:
-        """Return the same plan without one fault; all others keep their streams."""
+        """Return the same plan without one fault; all others keep their random streams."""
         return replace(
             self, gaps_s={name: gap for name, gap in self.gaps_s.items() if name != fault}
         )
 
 
 def plan_run(scenario: Scenario, hours: float, faults: Sequence[str]) -> Plan:
-    """Return the plan of one run as it was asked for; the named faults come as often as the seed says."""
+    """Return the plan of one run; the seed decides how often each named fault occurs."""
     return Plan(
         scenario.seed, scenario, hours * 3600, draw_gaps(scenario.seed, hours * 3600, faults)
     )
@@ -86,7 +86,7 @@ def plan_run(scenario: Scenario, hours: float, faults: Sequence[str]) -> Plan:
 def plan_swarm(
     seed: int, faults: Sequence[str] = tuple(FAULTS), hours: float | None = None
 ) -> Plan:
-    """Return one plan of a swarm: few workers, little time, and a mix of faults of its own."""
+    """Return one plan of a swarm: few workers, a short time, and a mix of faults of its own."""
     rng = open_stream(seed, "plan")
     workers = rng.randint(1, 6)
     scenario = replace(
@@ -117,5 +117,5 @@ def plan_swarm(
 
 
 def draw_gaps(seed: int, chaos_s: float, faults: Sequence[str]) -> dict[str, float]:
-    """Return the mean seconds between two faults of each kind; a fault's own number does not hang on the others."""
+    """Return each fault's mean seconds between two occurrences, drawn independently."""
     return {name: chaos_s / open_stream(seed, "gap", name).uniform(*TIMES) for name in faults}

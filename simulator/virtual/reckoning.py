@@ -1,4 +1,4 @@
-"""What must hold once everything is well again (simulation.md, invariants 11 to 19): in time, and when all is calm."""
+"""The final checks of a run (simulation.md, invariants 11 to 19): in time, and when calm."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from simulator.virtual.rules.file_view import Reader, View, snapshot
 from simulator.virtual.scene import Scene
 
 NEWS_S = 5.0
-"""Virtual seconds that news may take: what changes hands in the very moment of the look is not judged by it."""
+"""Virtual seconds that news may take; a change of owner during the check is not judged."""
 
 BATCH_S = 6.0
-"""Seconds after which a sign of life is in the file: Master writes them every five, and Unix seconds are whole."""
+"""Seconds until a sign of life is in the file: five between writes, and whole Unix seconds."""
 
 REPORTED = ("comments", "direct_messages")
-"""The tables of what workers report."""
+"""The tables of workers' reports."""
 
 ANSWER_S = 60.0
-"""How long an acknowledgement may take where nothing is wrong."""
+"""Most seconds that an acknowledgement may take when nothing is wrong."""
 
 
 async def check_in_time(scene: Scene, specified_s: float) -> None:
-    """Let the specified time pass since everything was healed, and check what must hold by then, without any help.
+    """Wait for the specified time after healing, and check what must then be true without any help.
 
-    What is found is looked at once more after the time that news may take; only what has stayed the same is late.
+    Findings are checked again after NEWS_S; only those that have not changed are late.
     """
     healed_at = scene.clock.monotonic()
     await asyncio.sleep(specified_s)
@@ -45,11 +45,11 @@ async def check_in_time(scene: Scene, specified_s: float) -> None:
     if found:
         await asyncio.sleep(NEWS_S)
         for key in found.keys() & dict(_find_late(scene, healed_at)).keys():
-            scene.ledger.complain(key[0], f"{found[key]}, {specified_s:g} s after all was healed")
+            scene.ledger.complain(key[0], f"{found[key]}, {specified_s:g} s after healing")
 
 
 async def reckon(scene: Scene, account_ids: list[str]) -> None:
-    """Hold lists, file and memory against what really happened; every difference is a violation."""
+    """Compare lists, file and memory with the ledger; every difference is a violation."""
     facts = scene.ledger.freeze()
     try:
         stored = await read_everything(scene.api, account_ids)
@@ -69,11 +69,11 @@ async def reckon(scene: Scene, account_ids: list[str]) -> None:
 
 
 Late = tuple[tuple[str, str], str]
-"""The rule that is broken and by whom, in which state: what has changed since is another; and how it is said."""
+"""(rule, object and its state), detail. A changed state is another finding."""
 
 
 def _find_late(scene: Scene, healed_at: float) -> Iterator[Late]:
-    """Yield who is not connected, which reports wait since before the healing, and which accounts nobody cares for."""
+    """Yield unconnected workers, old reports, and accounts without their owner."""
     yield from _find_absent(scene)
     for worker in scene.workers:
         oldest = worker.oldest_report
@@ -92,12 +92,13 @@ def _find_late(scene: Scene, healed_at: float) -> Iterator[Late]:
         if holders != wanted:
             yield (
                 ("owner_differs", f"{account_id} {account.owner} {account.epoch}"),
-                f"{account_id} is of {account.owner} in epoch {account.epoch}, held by {holders or None}",
+                f"{account_id} belongs to {account.owner} in epoch {account.epoch}, "
+                f"workers own it: {holders or None}",
             )
 
 
 def _find_absent(scene: Scene) -> Iterator[Late]:
-    """Yield the workers that are not connected, by their own word or by Master's."""
+    """Yield the workers that are not connected, by their own state or by Master's."""
     master = scene.house.master
     assert master is not None, "Master was opened when all was healed"
     for worker in scene.workers:
@@ -120,12 +121,12 @@ def _find_absent(scene: Scene) -> Iterator[Late]:
             )
             yield (
                 ("not_reconnected", worker_id),
-                f"{worker_id} is connected, for Master it is {said}",
+                f"{worker_id} is connected, but in Master {said}",
             )
 
 
 def _find_waiting(scene: Scene, view: View) -> Iterator[Late]:
-    """Yield the accounts that wait though somebody has room for them."""
+    """Yield the unassigned accounts that some worker has room for."""
     takers = view.show_takers()
     for account_id, (platform, status, pinned) in scene.overseer.read_wishes().items():
         account = view.accounts[account_id]
@@ -140,18 +141,21 @@ def _find_waiting(scene: Scene, view: View) -> Iterator[Late]:
             and pinned in (None, worker.profile.id)
         ]
         if fitting:
-            detail = f"{account_id} waits, though {', '.join(fitting)} would take it"
+            detail = f"{account_id} is unassigned, though {', '.join(fitting)} have room"
             yield ("not_assigned", f"{account_id} {account.epoch}"), detail
 
 
 def _check_reporters(scene: Scene) -> None:
-    """Check that every message was taken from a worker that holds its account, or held it before."""
-    query = " UNION ".join(f"SELECT account_id, reported_by FROM {table}" for table in REPORTED)  # noqa: S608
+    """Check that every message came from a present or former owner of its account."""
+    query = " UNION ".join(
+        f"SELECT account_id, reported_by FROM {table}"  # noqa: S608
+        for table in REPORTED
+    )
     with closing(sqlite3.connect(scene.house.path)) as connection:
         reported = set(connection.execute(query).fetchall())
     for account_id, worker_id in sorted(reported - scene.overseer.held, key=str):
         scene.ledger.complain(
-            "foreign_fact", f"{worker_id} reported of {account_id}, which it has never held"
+            "foreign_fact", f"{worker_id} reported of {account_id}, which it never owned"
         )
 
 
@@ -161,7 +165,7 @@ def _read_view(scene: Scene) -> View:
 
 
 def _check_liveness(scene: Scene, found: StoredFile) -> None:
-    """Check that every worker is connected, every login has ended, and every account that fits somewhere is there."""
+    """Check that workers are connected, logins ended, and fitting accounts assigned."""
     complain = scene.ledger.complain
     view = _read_view(scene)
     for (rule, _), detail in (*_find_absent(scene), *_find_waiting(scene, view)):
@@ -177,7 +181,7 @@ def _check_liveness(scene: Scene, found: StoredFile) -> None:
 
 
 def _check_answers(scene: Scene) -> None:
-    """Check that everything that was asked over a connection that stands was answered, however late."""
+    """Check that every event on an open connection was acknowledged, however late."""
     before = scene.clock.monotonic() - ANSWER_S
     for line in scene.lines:
         unanswered = line.transport.list_unanswered(before)
@@ -189,7 +193,7 @@ def _check_answers(scene: Scene) -> None:
 
 
 async def _check_counters(scene: Scene) -> None:
-    """Check Master's own figures against what the laboratory knows. Errors: ApiTrouble."""
+    """Check Master's counters against the laboratory's. Errors: ApiTrouble."""
     status, answer = await scene.api.ask("GET", "status")
     if status != 200:
         raise ApiTrouble(f"GET status answered {status}: {answer.get('error')}")
@@ -217,12 +221,12 @@ async def _check_counters(scene: Scene) -> None:
     for name, (said, known) in figures.items():
         if said != known:
             scene.ledger.complain(
-                "counter_differs", f"{name}: Master says {said}, there are {known}"
+                "counter_differs", f"{name}: Master counts {said}, the laboratory {known}"
             )
 
 
 def _read_metrics(text: str) -> dict[tuple[str, str], float]:
-    """Return the figures that have one label, by name and label."""
+    """Return the metrics that have one label, by name and label."""
     return {
         (sample.name, next(iter(sample.labels.values()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -233,10 +237,11 @@ def _read_metrics(text: str) -> dict[tuple[str, str], float]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a Master knows. `owned`, `statuses` and `deadlines` are equal after a restart, but for who is connected.
+    """The knowledge of one Master. A restart keeps `owned`, `statuses` (connected becomes
+    disconnected) and `deadlines`.
 
-    Of `heard_at` (Unix seconds per worker) what is older than a batch is. `until` (monotonic seconds), until when
-    somebody may still act on what was taken from them, may only become later.
+    `heard_at` (Unix seconds per worker) survives if older than one batch. `until` (monotonic
+    seconds), when the last former owner has stopped, may only become later.
     """
 
     owned: dict[str, dict[str, int]]
@@ -247,7 +252,7 @@ class _Known:
 
 
 async def _check_rebuilt(scene: Scene) -> None:
-    """Stop Master, start another on the same file, and check that it knows what the first one knew."""
+    """Kill Master, start another on the same file, and compare their knowledge."""
     house = scene.house
     assert house.master is not None
     before, rows = _describe(house.master.memory), snapshot(house.path)
@@ -257,11 +262,11 @@ async def _check_rebuilt(scene: Scene) -> None:
     for difference in find_differences(before, after, scene.clock.now()):
         scene.ledger.complain("rebuilt_differs", difference)
     if snapshot(house.path) != rows:
-        scene.ledger.complain("rebuilt_differs", "the rows of accounts are others")
+        scene.ledger.complain("rebuilt_differs", "the rows of accounts differ")
 
 
 def find_differences(before: _Known, after: _Known, now: float) -> Iterator[str]:
-    """Yield what a Master that was started on another's file does not know as that one did."""
+    """Yield the differences between a Master and its successor on the same file."""
     gone = {WorkerStatus.CONNECTED.value: WorkerStatus.DISCONNECTED.value}
     statuses = {
         worker_id: gone.get(status, status) for worker_id, status in before.statuses.items()
@@ -275,9 +280,10 @@ def find_differences(before: _Known, after: _Known, now: float) -> Iterator[str]
             yield f"{name} were {was}, are {is_now}"
     for worker_id, at in before.heard_at.items():
         if after.heard_at.get(worker_id, 0) < at < now - BATCH_S:
-            yield f"{worker_id} was heard at {at}, is said to have been at {after.heard_at.get(worker_id)}"
+            known_at = after.heard_at.get(worker_id)
+            yield f"{worker_id} was heard at {at}, its successor knows {known_at}"
     if after.until < before.until:
-        yield f"former owners were waited for until {before.until:.3f}, are until {after.until:.3f}"
+        yield f"former owners might act until {before.until:.3f}, now until {after.until:.3f}"
 
 
 def _describe(memory: Memory) -> _Known:

@@ -1,4 +1,4 @@
-"""Plays plans, each in a loop and a folder of its own, and says what came of them."""
+"""Plays plans, each in a loop and a folder of its own, and returns their outcomes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from simulator.virtual.scene import MasterStaysAway, Scene
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run. `simulated_s` is virtual, `wall_s` real seconds."""
+    """The outcome of a run. `simulated_s` is virtual, `wall_s` real seconds."""
 
     seed: int
     trace_hash: str = ""
@@ -58,10 +58,10 @@ class Outcome:
 def play(
     plan: Plan, record: Callable[[Entry], object] | None = None, *, until_violation: bool = False
 ) -> Outcome:
-    """Play one plan to its end and return what came of it; `record` hears of each entry of its trace.
+    """Play one plan to its end and return its outcome; `record` receives each entry of its trace.
 
-    `until_violation` ends it at the first one: enough to know whether, and by which rule, it fails. Whatever ends it
-    early is a violation too.
+    `until_violation` ends the run at the first violation: enough to know which rule fails. An early
+    end for any other reason is a violation too.
     """
     began = perf_counter()
     outcome = Outcome(plan.seed)
@@ -86,16 +86,15 @@ def play(
             if until_violation:
                 lab.end_at_violation()
             labs.append(lab)
-            stack.callback(
-                scene.close
-            )  # not by `main` itself, which is left standing where it is interrupted
+            # `main` does not do it: an interrupt leaves it unfinished
+            stack.callback(scene.close)
             await lab.play()
 
         try:
             with rare_collections():
                 run_virtually(main, note_stray)
         except Interrupted:
-            pass  # the ledger knows why
+            pass  # the ledger has the reason
         except Exception as fault:
             if not labs:
                 raise
@@ -107,7 +106,7 @@ def play(
 
 
 def flatten(fault: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions inside of a group of groups; of any other exception itself."""
+    """Yield the leaf exceptions of a nested group, or the exception itself if it is no group."""
     if isinstance(fault, BaseExceptionGroup):
         for one in fault.exceptions:
             yield from flatten(one)
@@ -116,7 +115,7 @@ def flatten(fault: BaseException) -> Iterator[BaseException]:
 
 
 def _judge(fault: BaseException) -> tuple[str, str]:
-    """Return the rule that is broken where an exception ends a run, and what to say of it."""
+    """Return the rule that an exception breaks by ending a run, and the detail."""
     match fault:
         case Deadlock():
             return "stray_fault", f"deadlock: {fault}"
@@ -129,7 +128,7 @@ def _judge(fault: BaseException) -> tuple[str, str]:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let Python look for garbage rarely: a run makes much that dies at once, and its end frees the rest."""
+    """Let Python collect garbage rarely: a run's objects die at once or at its end."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)

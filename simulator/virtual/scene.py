@@ -1,6 +1,6 @@
-"""What exists in one virtual run: Master's house, the actors, the lines between them, and what looks at all of it.
+"""The objects of one virtual run: Master's host, the actors, their connections, and the checks.
 
-Faults and rules are given this; how the run goes is lab.py's.
+Faults and rules work on a scene; lab.py has the phases of a run.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from simulator.virtual.rules.overseer import Overseer
 
 LATENCY_S = (0.001, 0.03)
 START_GRACE_S = 30.0
-"""Virtual seconds without trouble of the disk in which some Master must come to answer."""
+"""Virtual seconds without disk trouble within which a Master must serve."""
 
 FILE_LOOKS = 6
-"""How often the whole file is read after a killed Master, at most."""
+"""Most times that the whole file is read after a kill of Master."""
 
 SIGN = re.compile(r'42/worker,\d+\["worker:(?:heartbeat|register)",\{"workerId":"([^"]*)"')
 
 
 class MasterStaysAway(Exception):
-    """Nothing hinders Master, and it does not start: there is nothing left to be checked."""
+    """Master does not start though nothing hinders it; no further check is possible."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +62,7 @@ class Line:
 
 
 class Scene:
-    """What one plan's run has; made inside the loop of its virtual time."""
+    """The objects of one plan's run; created inside the loop of its virtual time."""
 
     def __init__(
         self, seed: int, scenario: Scenario, settings: Mapping[str, str], folder: Path
@@ -94,7 +94,7 @@ class Scene:
         self.admins: list[Admin] = []
         self.clients: list[Client] = []
         self.crowd: set[str] = set()
-        """Workers that came only to fall silent."""
+        """Workers that registered only to fall silent."""
         self.lives: dict[str, Life] = {}
         """Each worker's process, by its id."""
         self._lines: dict[Line, None] = {}
@@ -103,14 +103,14 @@ class Scene:
         self._next_success: asyncio.Future[str] | None = None
 
     def add_worker(self, profile: WorkerProfile) -> tuple[Worker, Life]:
-        """Make a worker in a process of its own."""
+        """Create a worker in a process of its own."""
         life = self.lives[profile.id] = Life(profile.id)
         worker = life.call(Worker, profile, self.world)
         self.workers.append(worker)
         return worker, life
 
     def close(self) -> None:
-        """Close what the run has opened, however it ended."""
+        """Close everything the run has opened, however it ended."""
         self.overseer.close()
         self.house.release()
 
@@ -118,11 +118,11 @@ class Scene:
         """End the run here."""
         self._loop.interrupt()
 
-    # -- what faults may touch -----------------------------------------------------------------------------------
+    # -- the interface of faults ------------------------------------------------------------------
 
     @property
     def lines(self) -> list[Line]:
-        """Return the connections that stand, as far as their actors know."""
+        """Return the open connections, as far as their actors know."""
         self._lines = {line: None for line in self._lines if not line.transport.ended}
         return [line for line in self._lines if not line.transport.closed]
 
@@ -131,7 +131,7 @@ class Scene:
         return self.lives[worker.profile.id]
 
     def note(self, fault: str, detail: str = "") -> None:
-        """Write into the trace that a fault happens."""
+        """Add a fault to the trace."""
         self.trace.note("fault", fault, detail)
 
     def freeze(self, worker_id: str, life: Life) -> None:
@@ -140,14 +140,14 @@ class Scene:
         self._loop.stop_life(life)
 
     def thaw(self, worker_id: str, life: Life) -> None:
-        """Let a stopped worker's process run on."""
+        """Let a stopped worker's process continue."""
         self.ledger.ownership.resume(worker_id, self.clock.monotonic())
         self._loop.resume_life(life)
 
     async def open_master(self) -> None:
-        """Start Master again and again until it answers.
+        """Start Master again and again until it serves.
 
-        Errors: MasterStaysAway if it does not, though for START_GRACE_S no trouble of the disk kept it from it.
+        Errors: MasterStaysAway if it does not serve within START_GRACE_S without disk trouble.
         """
         disk, unhindered_s, tried = self.house.disk, 0.0, 0
         while self.house.master is None:
@@ -162,11 +162,11 @@ class Scene:
                 raise MasterStaysAway(f"it was started {tried} times: {self.house.trouble}")
 
     def open_stranger(self, namespace: str, name: str) -> LinkTransport:
-        """Return a connection of somebody who is none of the actors."""
+        """Return a connection of a peer that is none of the actors."""
         return self._open_line(namespace, name).transport
 
     async def ask_http(self, method: str, path: str, body: JsonObject) -> None:
-        """Ask Master over HTTP; whether it answers or refuses is its own affair, but it may not fail."""
+        """Send Master an HTTP request; it may answer or refuse, but must not fail."""
         try:
             status, answer = await self.api.ask(method, path, body=body)
         except ApiTrouble:
@@ -177,18 +177,18 @@ class Scene:
             self.ledger.complain("http_failed", f"{method} {path}: {answer}")
 
     async def wait_success(self, timeout_s: float) -> str | None:
-        """Wait until a worker reports a login's success, which Master has not heard yet; return the session, if any."""
+        """Return the session of the next success before Master gets the report, or None."""
         self._next_success = self._loop.create_future()
         await asyncio.wait([self._next_success], timeout=timeout_s)
         return self._next_success.result() if self._next_success.done() else None
 
     def is_calm_since(self, seconds: float) -> bool:
-        """Tell whether Master has been up and unhindered for so long."""
+        """Tell whether Master has been up and undisturbed for more than `seconds`."""
         house = self.house
         hindered = house.master is None or house.disk.hinders or (house.life and house.life.stopped)
         return not hindered and self.clock.monotonic() - house.undisturbed_since > seconds
 
-    # -- wiring --------------------------------------------------------------------------------------------------
+    # -- wiring ------------------------------------------------------------------------------------
 
     def _note_killed(self) -> None:
         self.house.disturb()
@@ -221,7 +221,7 @@ class Scene:
         return line
 
     def _hear_sign(self, frame: Frame | None) -> None:
-        """Note the signs of life that arrive at Master's door."""
+        """Note the signs of life that arrive at Master."""
         if isinstance(frame, str):
             found = SIGN.match(frame[:120])
             if found is not None:
@@ -229,12 +229,12 @@ class Scene:
 
 
 def draw_blank_code(text: str) -> str:
-    """Return what passes for a PNG image of `text`: drawing a real QR code takes longer than the rest of a login."""
+    """Return a placeholder for a PNG of `text`: drawing a real QR code takes too long."""
     return f"data:image/png;base64,{b64encode(text.encode()).decode()}"
 
 
 def check_file_of(scene: Scene) -> None:
-    """Hold the file against what has been acknowledged so far."""
+    """Compare the file with everything acknowledged so far."""
     check_file(
         read_file(scene.house.path, thorough=False),
         scene.ledger.freeze(),

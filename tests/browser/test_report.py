@@ -1,4 +1,4 @@
-"""The page of a run, as a real browser shows it, without a network."""
+"""The page of a run in a real browser without a network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WIDTHS = (1280, 700)
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a browser and the script that looks at pages in it."""
+    """A folder with a browser and the script that measures pages."""
     return install(HERE, tmp_path_factory.mktemp("browser"))
 
 
@@ -47,7 +47,7 @@ def outcome() -> Outcome:
 def looks(
     browser: Path, outcome: Outcome, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[int, Any]:
-    """What is found on the page, by the width of the window."""
+    """The measurements of the page, by window width."""
     page = tmp_path_factory.mktemp("page") / "report.html"
     write_page(page, "A run, <seed 7>", ["one line"], outcome.samples, bad=[BAD])
     return {width: look(browser, page, width) for width in WIDTHS}

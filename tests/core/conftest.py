@@ -1,4 +1,4 @@
-"""A store for the tests that need a real file."""
+"""A store for tests that need a real file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def filled(store: Store) -> Store:
-    """Two workers, an account of the first with an open login, one that waits, and one of every other noun."""
+    """Two workers, an account with an open login, an unassigned one, and one of each other noun."""
     draft = Draft(store.memory)
     for record in (make_worker("w1", 1), make_worker("w2")):
         draft.workers.put(record)

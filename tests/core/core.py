@@ -1,4 +1,4 @@
-"""Master's core without a database, sockets or a loop: memory, a clock that stands, and turns one after the other."""
+"""Master's core without database, sockets or loop: memory, a fixed clock, and single turns."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.records import make_account, make_login, make_worker
 
 
 class Core:
-    """Memory that only turns change, each a group of its own."""
+    """Memory that only turns change; each turn is a batch of its own."""
 
     def __init__(self, **environ: str) -> None:
         self.memory = Memory()
         self.settings = load_settings(environ, None)
         self.now, self.monotonic = 1_000_000.0, 500.0
         self.stored: Callable[[Any, Hashable], Any] = lambda read, key: None
-        """What a `Turn.fetch` finds; nothing, unless a test says so."""
+        """The result of `Turn.fetch`; None by default."""
         self._numbers = count(1)
 
     def add_worker(self, worker_id: str, *accounts: Account, **changes: Any) -> None:
-        """Add a worker with a socket, heard just now, that holds these accounts."""
+        """Add a connected worker, heard now, that owns these accounts."""
         worker = make_worker(worker_id, len(accounts), **{"max_accounts": 100, **changes})
         self.memory.farm.workers.put(worker)
         self.memory.sessions.seat(worker_id, heard=self.monotonic, heard_at=int(self.now))
@@ -40,11 +40,11 @@ class Core:
             self.memory.farm.accounts.put(account)
 
     def add_account(self, account_id: str, **changes: Any) -> None:
-        """Add an account that waits, unless the changes say otherwise."""
+        """Add an unassigned account, unless `changes` says otherwise."""
         self.memory.farm.accounts.put(make_account(account_id, **changes))
 
     def add_login(self, account_id: str, worker_id: str) -> None:
-        """Let a worker log an account in."""
+        """Add an open login of an account on a worker."""
         login = make_login(
             f"login of {account_id}", account_id, worker_id, expires_at=int(self.now) + 300
         )
@@ -58,7 +58,7 @@ class Core:
         )
 
     def advance(self, seconds: float) -> None:
-        """Let time pass by both clocks."""
+        """Advance both clocks."""
         self.now, self.monotonic = self.now + seconds, self.monotonic + seconds
 
     def fall_silent(self, *worker_ids: str) -> None:
@@ -69,7 +69,7 @@ class Core:
                 seat.heard = self.monotonic
 
     def begin(self, caller: Caller = SWEEP, draft: Draft | None = None) -> Turn:
-        """Return a turn that has not been used, over memory or over a draft."""
+        """Return an unused turn over memory or over a draft."""
         fresh = Draft(self.memory) if draft is None else draft.begin()
         return Turn(
             self.now,
@@ -90,7 +90,7 @@ class Core:
         *,
         draft: Draft | None = None,
     ) -> tuple[Turn, Any]:
-        """Let a plain operation decide; return its turn, and the reply. Nothing is applied."""
+        """Run a plain operation; return its turn and its reply. Memory does not change."""
         fetched: dict[tuple[Any, Hashable], Any] = {}
         while True:
             turn = self.begin(caller, draft)
@@ -101,11 +101,11 @@ class Core:
                 fetched[need.read, need.key] = self.stored(need.read, need.key)
 
     def commit(self, turn: Turn) -> None:
-        """Let memory be what a turn has decided."""
+        """Apply a turn to memory."""
         apply(turn.draft, [turn])
 
     def run(self, operation: Any, event: Any = None, caller: Caller = SWEEP) -> list[Turn]:
-        """Give an operation its turn, and whatever it leaves to the next ones; return all of them."""
+        """Run an operation and its follow-up turns; return all turns."""
         turns, waiting = [], [(operation, event)]
         while waiting:
             operation, event = waiting.pop(0)
@@ -116,13 +116,13 @@ class Core:
         return turns
 
     def owner_of(self, account_id: str) -> str | None:
-        """Return who holds an account."""
+        """Return the owner of an account."""
         account = self.memory.farm.accounts.get(account_id)
         assert account is not None
         return account.assigned_worker_id
 
     def check_loads(self) -> None:
-        """Each worker's load is what it holds."""
+        """Check that each worker's load is the number of its accounts."""
         for worker in self.memory.farm.workers.all():
             assert worker.assigned_accounts == len(
                 list(self.memory.farm.accounts.find("owner", worker.id))
@@ -137,7 +137,7 @@ def hold(worker_id: str, *account_ids: str, **changes: Any) -> list[Account]:
 
 
 def told_to_watch(turn: Turn) -> dict[str, str]:
-    """Return which accounts a turn hands out as tasks, and to whom: account -> worker."""
+    """Return the accounts that a turn assigns: account -> worker."""
     told: dict[str, str] = {}
     for handout in turn.handouts:
         if handout.is_task:
@@ -148,7 +148,7 @@ def told_to_watch(turn: Turn) -> dict[str, str]:
 
 
 def told_to_stop(turn: Turn) -> dict[str, list[str]]:
-    """Return which accounts a turn revokes: worker -> accounts."""
+    """Return the accounts that a turn revokes: worker -> accounts."""
     told: dict[str, list[str]] = {}
     for parcel in turn.parcels:
         if isinstance(parcel.content, TaskRevoke):

@@ -1,4 +1,4 @@
-"""A small model of the farm as plain dictionaries, and chance that changes it as operations may."""
+"""A model of the farm as plain dictionaries, and random changes as operations may make them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = [f"{number}" for number in range(8)]
 
 
 class Tables(Protocol):
-    """What a farm and a draft have in common."""
+    """The interface shared by a farm and a draft."""
 
     @property
     def tables(self) -> tuple[Any, ...]:
@@ -37,24 +37,24 @@ class Tables(Protocol):
 
 
 class Model:
-    """What is there, by table and key; what an index should hold is computed anew each time."""
+    """Records by table and key; the contents of indexes are computed anew each time."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {kind.name: {} for kind in KINDS}
 
     def copy(self) -> Model:
-        """Return another one that says the same."""
+        """Return an equal copy."""
         other = Model()
         other.records = {name: dict(records) for name, records in self.records.items()}
         return other
 
     def of(self, kind: Kind[Any]) -> dict[str, Any]:
-        """Return a table's records by their keys."""
+        """Return a table's records by key."""
         return self.records[kind.name]
 
 
 class Chance:
-    """Draws changes that respect what the database demands: unique names, one open login per account, owners."""
+    """Draws changes that the database allows, such as one open login per account."""
 
     def __init__(self, seed: int, *, removes: Collection[Kind[Any]] = KINDS) -> None:
         self.random = random.Random(seed)
@@ -62,7 +62,7 @@ class Chance:
         self._number = 0
 
     def change(self, model: Model, target: Tables | None = None) -> None:
-        """Put or remove one record, in the model and, where there is one, in a farm or a draft."""
+        """Put or remove one record, in the model and in a farm or draft if there is one."""
         place = self.random.randrange(len(KINDS))
         kind = KINDS[place]
         record = self._draw(kind, model)
@@ -112,7 +112,8 @@ class Chance:
     def _draw_account(self, account_id: str, model: Model) -> Any:
         pick = self.random.choice
         known = model.of(ACCOUNTS).get(account_id)
-        if known is not None and self.random.random() < 0.3:  # it stays where it is in every index
+        # its position in every index stays the same
+        if known is not None and self.random.random() < 0.3:
             return replace(known, monitor_interval=self._number)
         workers = [None, None, *model.of(WORKERS)]
         drawn = make_account(
@@ -155,7 +156,7 @@ class Chance:
         )
 
     def _may_go(self, kind: Kind[Any], key: str, model: Model) -> bool:
-        """Tell whether nothing refers to a record: the database would refuse to remove it."""
+        """Tell whether the database would allow the removal: no record refers to this one."""
         if kind not in self._removes:
             return False
         if kind is WORKERS:
@@ -170,13 +171,13 @@ class Chance:
 
 
 def check(tables: Tables, model: Model) -> None:
-    """All that can be asked of these tables is what the model says."""
+    """Check that every query of these tables agrees with the model."""
     for kind, table in zip(KINDS, tables.tables, strict=True):
         check_table(table, kind, model.of(kind))
 
 
 def check_table(table: Any, kind: Kind[Any], known: dict[str, Any]) -> None:
-    """All that can be asked of one table is what these records say."""
+    """Check that every query of one table agrees with these records."""
     assert len(table) == len(known)
     assert {kind.key(one): one for one in table.all()} == known
     assert len(list(table.all())) == len(known), "each once"
@@ -202,14 +203,14 @@ def check_table(table: Any, kind: Kind[Any], known: dict[str, Any]) -> None:
 
 
 def fill(farm: Farm, model: Model) -> None:
-    """Put all that a model says into an empty farm."""
+    """Put the model's records into an empty farm."""
     for kind, table in zip(KINDS, farm.tables, strict=True):
         for record in model.of(kind).values():
             table.put(record)
 
 
 def give(draft: Draft, farm: Farm) -> None:
-    """Let a farm be what a draft over it says, as a commit does."""
+    """Apply a draft to a farm, as a commit does."""
     for table, changes in zip(farm.tables, draft.tables, strict=True):
         for key, record in changes.changed.items():
             if record is None:

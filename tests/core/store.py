@@ -1,4 +1,4 @@
-"""A real database file, and memory that is what it says."""
+"""A real database file, and memory equal to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.core.growth import Model
 
 
 class Store:
-    """A database, and memory that is what it says."""
+    """A database, and memory equal to it."""
 
     def __init__(self, path: Path) -> None:
         vault = Vault()
@@ -29,7 +29,7 @@ class Store:
         self.memory = Memory()
 
     async def commit(self, draft: Draft) -> None:
-        """Store a draft, and let the farm be what it says: open logins alone are kept."""
+        """Store a draft and apply it to the farm; the farm keeps open logins only."""
         farm = self.memory.farm
         async with self.database.write() as transaction:
             await write(await transaction.connect(), farm, draft)
@@ -42,12 +42,12 @@ class Store:
         farm.last_seq = draft.last_seq
 
     async def load(self) -> Farm:
-        """Return what a start would have."""
+        """Return the farm as a start would load it."""
         async with self.database.read() as connection:
             return await load(connection)
 
     async def difference(self) -> str | None:
-        """Return in what the audit finds file and farm to differ."""
+        """Return the differences between file and farm that the audit finds."""
         async with self.database.read() as connection:
             return await find_difference(connection, self.memory.farm)
 

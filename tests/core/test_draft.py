@@ -1,10 +1,11 @@
-"""A draft over a draft over the farm reads like a farm to which everything was applied, and costs nothing to drop."""
+"""A draft over a draft over the farm reads like a farm with all changes applied."""
 
 from __future__ import annotations
 
 import pytest
 
-from master.draft import Draft, changes_of
+from master.changes import changes_of
+from master.draft import Draft
 from master.memory import Memory
 from master.model import WorkerStatus
 from tests.core.growth import KINDS, Chance, Model, check, fill, give
@@ -14,7 +15,7 @@ SEEDS = range(20)
 
 
 def grow(chance: Chance, count: int) -> tuple[Memory, Model]:
-    """Return memory with something in it, and the model of it."""
+    """Return memory with some records, and its model."""
     memory, model = Memory(), Model()
     for _ in range(count):
         chance.change(model)
@@ -26,14 +27,14 @@ def grow(chance: Chance, count: int) -> tuple[Memory, Model]:
 def test_whatever_is_written_into_drafts_over_drafts_is_read_as_if_it_were_applied(seed):
     chance = Chance(seed)
     memory, committed = grow(chance, 80)
-    for _ in range(4):  # groups
+    for _ in range(4):  # batches
         group, decided = Draft(memory), committed.copy()
         for _ in range(6):  # items
             draft, model = group.begin(), decided.copy()
             for _ in range(chance.random.randrange(6)):
                 chance.change(model, draft)
                 check(draft, model)
-            if chance.random.random() < 0.3:  # refused: thrown away
+            if chance.random.random() < 0.3:  # a refused item: its draft is dropped
                 check(group, decided)
                 continue
             group.absorb(draft)
@@ -60,7 +61,7 @@ def test_three_drafts_deep_nothing_is_lost(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_taken_from_the_beginning_of_what_waits_is_not_seen_again(seed):
-    """As placing does it: each item takes the first few, some come back, some new ones come."""
+    """As the assignment does: each item consumes the first few; some return, new ones come."""
     chance = Chance(2_000 + seed)
     pick = chance.random
     memory, model = Memory(), Model()

@@ -1,4 +1,4 @@
-"""The farm keeps its indexes itself: after whatever changes they say what a recomputation says."""
+"""The farm maintains its indexes: after any changes they equal a recomputation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placing is one plan per turn, made last, in portions, and the same as placing one account after the other would."""
+"""Assignment is one plan per turn, made last, in portions; it equals single assignments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from master.draft import Changes
+from master.changes import Changes
 from master.model import AccountStatus, Login, SessionStatus, WorkerStatus
 from master.operations.accounts import change_account
 from master.operations.assignments import place_more, place_what_waits, take_accounts
@@ -26,7 +26,7 @@ LIVE = ("w4", "w5", "w6", "w7", "w8")
 
 
 def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
-    """Nothing goes to whom this turn gives up, everything goes at most once, and all that went is told as it is."""
+    """Check: no evicted worker gains, no account moves twice, all parcels agree with the farm."""
     draft, farm = turn.draft, turn.draft.memory.farm
     told, stopped = told_to_watch(turn), told_to_stop(turn)
     assert set(told.values()).isdisjoint(given_up)
@@ -58,13 +58,12 @@ def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
 
 
 def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
-    """Three of eight fall silent, and the second has an open login, whose end frees a place on the third."""
+    """Three of eight fall silent; the second has an open login, whose end frees a slot."""
     core = Core()
     core.add_worker("w1", *hold("w1", "a1", "a2", "a3"))
     core.add_worker("w2", *hold("w2", "b1"))
-    core.add_worker(
-        "w3", max_accounts=1
-    )  # the least loaded: whatever w1 and w2 lose would go there first
+    # the least loaded: accounts of w1 and w2 would go there first
+    core.add_worker("w3", max_accounts=1)
     for worker_id in LIVE:
         core.add_worker(
             worker_id, *hold(worker_id, *(f"{worker_id}-{number}" for number in range(4)))
@@ -175,7 +174,7 @@ def test_a_silent_worker_is_told_of_its_losses_when_it_returns_as_well_as_now():
     assert core.memory.sessions.seats["w1"].owed == {"a"}
 
 
-# -- portions --------------------------------------------------------------------------------------------------------
+# -- portions --------------------------------------------------------------------------------------
 
 
 def test_twenty_thousand_waiting_accounts_are_placed_in_portions():
@@ -266,11 +265,11 @@ def test_no_more_waiting_accounts_are_looked_at_than_are_placed(rooms, monkeypat
     assert looked_at == [f"a{number:03}" for number in range(rooms + 1)]
 
 
-# -- equality with a model -------------------------------------------------------------------------------------------
+# -- equality with a model -------------------------------------------------------------------------
 
 
 def place_one_by_one(core: Core) -> dict[str, str]:
-    """Return who gets what if each waiting account, the longest known first, goes to whoever fits and has least."""
+    """Return the assignment of waiting accounts, oldest first, each to the least loaded worker."""
     farm = core.memory.farm
     logins: dict[str, Login] = {login.account_id: login for login in farm.logins.all()}
     owners = {account.id: account.assigned_worker_id for account in farm.accounts.all()}

@@ -1,4 +1,4 @@
-"""Operations are plain: they decide on memory alone, without a database, a loop or a socket."""
+"""Plain operations decide on memory alone, without database, loop or socket."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
     "change_proxy": {"name": "other"},
 }
-"""A body for each operation over HTTP that takes one."""
+"""A body for each HTTP operation that reads one."""
 
 GONE = "gone"
-"""A worker that is offline and holds nothing."""
+"""An offline worker without accounts."""
 
 PATHS = {
     "accounts": "a",
@@ -55,7 +55,7 @@ PATHS = {
     "proxies": "p",
     "login-sessions": "login of scanned",
 }
-"""What exists, by the route that names one."""
+"""Existing ids, by the route parameter that names one."""
 
 BESIDE: dict[Callable[..., Any], Any] = {
     workers.wake_up: None,
@@ -66,7 +66,7 @@ BESIDE: dict[Callable[..., Any], Any] = {
     handouts.note_unreadable: {"a": "why"},
     secrets.mark_unreadable: {"a", "b"},
 }
-"""What Master gives a turn of its own accord, with an event."""
+"""Turns that Master starts by itself, with their events."""
 
 
 def make_core() -> Core:
@@ -88,11 +88,13 @@ def make_core() -> Core:
 
 
 def answer_nothing(read: Any, key: Hashable) -> Any:
-    """Return what is found where nothing sealed is stored and no login has ended."""
+    """Return the result of a fetch when nothing sealed is stored and no login has ended."""
     if read is find_login:
         return None
     nothing = Secrets({"credentials": None, "fingerprint": None, "password": None}, {})
-    return nothing if isinstance(key, str) else dict.fromkeys(key, nothing)  # type: ignore[union-attr]
+    if isinstance(key, str):
+        return nothing
+    return dict.fromkeys(key, nothing)  # type: ignore[union-attr]
 
 
 def is_plain(operation: Any) -> bool:
@@ -126,7 +128,7 @@ ADMIN = Caller("http", scope=Scope.ADMIN)
 
 
 def perform(core: Core, operation: Any, event: Any, caller: Caller = ADMIN) -> None:
-    """Let an operation decide twice, and let memory be what it says: it changes nothing before that."""
+    """Run an operation twice, then apply it: memory must not change before that."""
     before = [list(table.all()) for table in core.memory.farm.tables]
     turn, reply = core.decide(operation, event, caller)
     assert turn.rows is None
@@ -196,8 +198,8 @@ ON_ROWS = {
     "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
     "list_direct_messages",
     "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_read", "mark_sent",
-    "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login", "show_proxy",
-    "show_statistics", "sync_device",
+    "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login",
+    "show_proxy", "show_statistics", "sync_device",
 }  # fmt: skip
 
 

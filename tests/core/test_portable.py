@@ -1,4 +1,4 @@
-"""The store speaks SQLAlchemy Core that PostgreSQL understands as well: each statement is compiled for it."""
+"""The store's statements are portable SQLAlchemy Core: each one also compiles for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ POSTGRESQL = postgresql.dialect()
 
 
 class Store:
-    """A file, the farm that it holds, and what was asked of it."""
+    """A file, its farm, and the statements executed."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -58,7 +58,7 @@ class Store:
         self.compiled.append(str(clause.compile(dialect=POSTGRESQL)))
 
     async def commit(self, decide: Callable[[Draft], None]) -> None:
-        """Store a draft, let the farm apply it, and check that the file holds the farm."""
+        """Store a draft, apply it to the farm, and check that the file equals the farm."""
         draft, known = Draft(self.memory), self.memory.farm
         decide(draft)
         async with self.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Who is given up when: the brake holds those that it was put on for, and is judged anew for everybody else."""
+"""When silent workers are evicted: a brake protects the workers it began for, and no others."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def make_core(*worker_ids: str) -> Core:
 
 
 def hear(core: Core, *worker_ids: str) -> None:
-    """Let these workers give a sign of life now."""
+    """Receive a sign of life from each of these workers now."""
     for worker_id in worker_ids:
         core.memory.sessions.hear(worker_id, monotonic=core.monotonic, at=int(core.now))
         core.memory.sessions.seats[worker_id].heard = core.monotonic
 
 
 def stall(core: Core, seconds: float = 3.0) -> None:
-    """Let Master's loop have stood still for so long until now."""
+    """Let Master's loop have stalled for this long until now."""
     keep_s = longest_hold_s(TIMEOUT_S)
     core.memory.sessions.note_stall(core.monotonic - seconds, core.monotonic, keep_s=keep_s)
 
 
 def sweep(core: Core) -> None:
-    """Let the sweep for silent workers look, as it does twice a second."""
+    """Run the sweep for silent workers, as happens twice a second."""
     if is_somebody_due(core.memory, core.monotonic, TIMEOUT_S):
         core.run(give_up_silent)
 
 
 def find_offline(core: Core) -> list[str]:
-    """Return whom Master has given up."""
+    """Return the evicted workers."""
     return sorted(
         one.id for one in core.memory.farm.workers.all() if one.status is WorkerStatus.OFFLINE
     )
@@ -95,7 +95,7 @@ def test_who_was_given_up_by_the_audit_counts_for_the_brake():
     assert core.memory.watch.brakes == 1
 
 
-# -- outsiders and the brake -----------------------------------------------------------------------------------------
+# -- outsiders and the brake -----------------------------------------------------------------------
 
 
 def test_workers_that_hold_nothing_put_no_brake_on_and_are_given_up_at_once():
@@ -211,7 +211,7 @@ def test_after_a_stall_however_long_everybody_has_a_timeout_to_be_heard(seconds)
 
 
 def test_a_brake_that_outsiders_put_on_before_holds_a_dead_worker_for_three_timeouts_at_the_most():
-    """Others that hold something fall silent one after the other, so that a brake is always on."""
+    """Other workers with accounts fall silent one after the other, so a brake is always on."""
     core = make_core("dead", *(f"w{number}" for number in range(4)))
     silent_s = 0.0
     while silent_s <= 3 * TIMEOUT_S:
@@ -225,7 +225,7 @@ def test_a_brake_that_outsiders_put_on_before_holds_a_dead_worker_for_three_time
 
 
 def test_a_brake_is_no_reason_to_begin_one_anew_for_those_that_were_heard_after_it():
-    """Somebody is always silent, so that it is never taken off; a stall while it was on is long over."""
+    """A worker is always silent, so the brake never ends; a stall during it is long over."""
     core = make_core("w1", "w2", "w3")
     core.fall_silent("w1")
     stall(core)

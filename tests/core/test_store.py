@@ -1,4 +1,4 @@
-"""What a group decides is stored so that loading gives the same farm; whoever else wrote into the file is noticed."""
+"""A stored batch loads as the same farm; writes by others to the file are noticed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.records import (
 from tests.stored import check_farm, describe_farm, describe_file
 
 REMOVED = (ACCOUNTS, CONFIGS, DEVICES, PROXIES)
-"""What operations remove while others of its group may have changed what refers to it."""
+"""Kinds that an operation may remove while others of its batch change references to them."""
 
 
 def forget_ended(model: Model) -> None:
@@ -204,7 +204,8 @@ async def test_a_value_that_is_no_secret_does_not_go_where_secrets_go(filled):
 
 async def test_an_account_that_is_removed_takes_all_that_belongs_to_it(filled):
     filled.ask_file(
-        "INSERT INTO comments (id, account_id, platform_comment_id, content, detected_at, created_at) "
+        "INSERT INTO comments (id, account_id, platform_comment_id, content, detected_at, "
+        "created_at) "
         "VALUES ('c', 'held', 'x', 'text', 0, 0)"
     )
     filled.ask_file(
@@ -305,7 +306,8 @@ async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled)
         ("UPDATE accounts SET assigned_worker_id = 'w2' WHERE id = 'held'", "accounts of"),
         ("UPDATE accounts SET epoch = 9 WHERE id = 'waits'", "accounts of"),
         (
-            "INSERT INTO accounts (id, platform, account_name, created_at, updated_at) VALUES ('x', 'y', 'z', 0, 0)",
+            "INSERT INTO accounts (id, platform, account_name, created_at, updated_at) VALUES "
+            "('x', 'y', 'z', 0, 0)",
             "accounts of ['None']",
         ),
         ("UPDATE login_sessions SET status = 'failed'", "open logins"),

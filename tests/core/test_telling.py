@@ -1,4 +1,4 @@
-"""A worker is told of no more accounts than its reader takes, and is given no more than it can be told of."""
+"""A worker is assigned, and sent at once, no more accounts than its reader can receive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COOKIES = 5_000
 
 
 class Readers:
-    """What waits for each socket, as the sockets' server would say it."""
+    """Bytes waiting for each socket, as the sockets' server reports them."""
 
     def __init__(self, core: Core) -> None:
         self.waiting: dict[str, int] = {}
@@ -31,7 +31,7 @@ class Readers:
 
 
 def register(core: Core, worker_id: str, most: int = 10_000) -> list[Turn]:
-    """Let a worker come on a new socket."""
+    """Connect a worker on a new socket."""
     sid = f"new socket of {worker_id}"
     core.memory.sessions.worker_sockets.add(sid)
     event = decode(
@@ -41,7 +41,7 @@ def register(core: Core, worker_id: str, most: int = 10_000) -> list[Turn]:
 
 
 def measure_told(turns: list[Turn]) -> list[int]:
-    """Return how many bytes each turn tells in all."""
+    """Return how many bytes each turn sends in all."""
     return [turn.draft.told_bytes for turn in turns]
 
 

@@ -1,4 +1,4 @@
-"""What waits for the writer: a share for each kind of caller, and each in turn."""
+"""The writer's queue: each kind of caller has a share, and they alternate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one group frees and takes can be stored in whatever order it was decided."""
+"""Names freed and used in one batch can be stored in any order of decisions."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ def name_a_proxy_as_one_that_goes(draft):
 
 
 def pass_on_a_name(draft):
-    draft.accounts.put(
-        replace(draft.accounts.get("waits"), account_id="x")
-    )  # that of `held`, which gets another
+    # the name of `held`, which gets another
+    draft.accounts.put(replace(draft.accounts.get("waits"), account_id="x"))
     draft.accounts.put(replace(draft.accounts.get("held"), account_id="z", monitor_interval=99))
 
 
@@ -101,9 +100,8 @@ async def test_what_one_group_frees_and_takes_can_be_stored_in_whatever_order_it
     filled.ask_file("DELETE FROM login_sessions WHERE id != 'login'")
     draft = Draft(filled.memory)
     if decide is remove_a_worker_whose_accounts_move:
-        filled.ask_file(
-            "UPDATE login_sessions SET worker_id = NULL"
-        )  # of ended ones memory knows nothing
+        # memory does not have ended logins
+        filled.ask_file("UPDATE login_sessions SET worker_id = NULL")
     decide(draft)
     await filled.commit(draft)
     assert describe_farm(filled.memory.farm) == describe_file(filled.path)

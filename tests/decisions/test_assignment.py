@@ -1,4 +1,4 @@
-"""Which worker takes which account."""
+"""The assignment of accounts to workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.records import make_account, make_worker
 def place(
     accounts: Iterable[Account], workers: Iterable[Worker], kept: Mapping[str, str], **options: Any
 ) -> list[tuple[Account, str]]:
-    """Place accounts as memory gives them: in queues by platform and pinned worker, each the longest known first."""
+    """Assign accounts as memory lists them: queues by platform and pinned worker, oldest first."""
     queues: dict[tuple[str, str | None], list[Account]] = {}
     for account in sorted(accounts, key=lambda one: (one.created_at, one.id)):
         queues.setdefault((account.platform, account.pinned_worker_id), []).append(account)
@@ -89,7 +89,7 @@ def test_of_two_queues_the_longest_known_goes_first_whichever_it_waits_in():
     assert [account.id for account, _ in place(accounts, [worker], {}, limit=2)] == ["3", "2"]
 
 
-def test_a_pinned_account_that_fits_nowhere_holds_up_nobody_but_a_free_one_nobody_behind_it_is_looked_at():
+def test_a_pinned_account_that_fits_nowhere_holds_up_nobody_but_a_free_one_nobody_behind_it_is_looked_at():  # noqa: E501
     looked_at: list[str] = []
 
     def look(*account_ids: str, **changes: Any) -> Iterator[Account]:
@@ -200,7 +200,7 @@ def test_what_is_not_active_is_moved_nowhere(status):
 PLATFORMS = ("douyin", "xiaohongshu")
 
 
-@settings(derandomize=True, database=None)  # a build that fails fails again
+@settings(derandomize=True, database=None)  # a failing example is reproduced
 @given(data=st.data())
 def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(data):
     workers = [

@@ -1,4 +1,4 @@
-"""Whether the wall clock is believed that says how old rows are."""
+"""Whether the wall clock, which tells the age of rows, can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is silent for too long, when it is more likely our own fault, and for how long that may hold anybody."""
+"""Silent workers: when one is overdue, when Master is the likely cause, how long a brake lasts."""
 
 from __future__ import annotations
 
@@ -43,23 +43,26 @@ def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stal
         (31, [], True),
         (90, [], True),
         (90.1, [], False),
+        # it began when the worker was long silent: no more time is left
         (
             90.1,
             [(85, 90)],
             False,
-        ),  # it came when the worker was silent for long: it leaves it nothing more
+        ),
         (90.1, [(31, 90)], False),
-        (90.1, [(30, 90)], True),  # nobody could have heard it since before its time was up
+        # Master could not have heard the worker since before its deadline
+        (90.1, [(30, 90)], True),
         (120, [(30, 90)], True),
         (120.1, [(30, 90)], False),
         (630, [(1, 600)], True),
         (630.1, [(1, 600)], False),
-        (90.1, [(10, 15), (20, 25), (28, 33), (80, 88)], False),  # again and again
+        (90.1, [(10, 15), (20, 25), (28, 33), (80, 88)], False),  # stalls again and again
+        # the first stall was long, and ended less than a timeout ago
         (
             91,
             [(10, 61), (65, 90)],
             True,
-        ),  # the first of them was long, and is not over for a timeout yet
+        ),
         (91.1, [(10, 61), (65, 91)], False),
     ],
 )

@@ -55,12 +55,13 @@ def test_a_worker_last_heard_exactly_the_timeout_ago_is_alive(silence, silent):
     ("stored", "opens", "before", "after_failure"),
     [
         (False, True, LoginStatus.NOT_LOGGED_IN, LoginStatus.LOGIN_FAILED),
+        # a fingerprint alone does not log in
         (
             False,
             False,
             LoginStatus.NOT_LOGGED_IN,
             LoginStatus.LOGIN_FAILED,
-        ),  # a fingerprint alone logs nobody in
+        ),
         (True, True, LoginStatus.LOGGED_IN, LoginStatus.LOGGED_IN),
         (True, False, LoginStatus.CREDENTIALS_UNREADABLE, LoginStatus.CREDENTIALS_UNREADABLE),
     ],

@@ -1,4 +1,4 @@
-"""A real Master on a disk that can be made to fail."""
+"""A real Master on a disk that tests can make fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def bench(disk: Disk, environ: dict[str, str]) -> AsyncIterator[Bench]:
     bench = Bench(Master(settings, clock=clock, connect=disk.connect), clock)
     await bench.master.start(sweeps=False)
     yield bench
-    disk.go_on()  # a test that fails while it hangs must not hang itself
+    disk.go_on()  # a failed test must not hang at its end
     for peer in bench.peers:
         await peer.close()
     await bench.master.close()

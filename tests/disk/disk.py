@@ -1,4 +1,4 @@
-"""A disk that can be made to fail: real SQLite connections in their threads, with a hook before each step."""
+"""A disk that tests can make fail: real SQLite connections in threads, with a hook at each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import PATIENCE_S
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that Master asks of a connection: its name (execute, commit, ...) and its statement."""
+    """One call of a connection: its name (execute, commit, ...) and its statement."""
 
     name: str
     statement: str
@@ -28,15 +28,15 @@ class Step:
 
 
 Fault = Callable[[Step], str | None]
-"""What SQLite says instead of doing a step, or None."""
+"""Return the error that SQLite raises instead of doing a step, or None."""
 
 
 class Connection(aiosqlite.Connection):
-    """A real connection that asks the disk before each step. Closing it is always allowed."""
+    """A real connection that calls the disk before each step. Closing is always allowed."""
 
     def __init__(self, disk: Disk) -> None:
         super().__init__(lambda: sqlite3.connect(disk.path, timeout=disk.lock_timeout_s), 64)
-        self._thread.daemon = True  # as SQLAlchemy has it for connections that it opens
+        self._thread.daemon = True  # as SQLAlchemy sets it for its connections
         self._disk = disk
         self._writer = True
 
@@ -56,14 +56,14 @@ class Connection(aiosqlite.Connection):
 
 
 class Disk:
-    """What all connections of one Master stand on."""
+    """The disk of all connections of one Master."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock_timeout_s = 0.0
         self.fault: Fault = lambda step: None
         self.late_fault: Fault = lambda step: None
-        """What SQLite says after a step that it has done."""
+        """Return the error that SQLite raises after a step is done, or None."""
         self.opening_fault: str | None = None
         self.steps: list[Step] = []
         self._full = False
@@ -73,7 +73,7 @@ class Disk:
         self._free.set()
 
     async def connect(self, *_: Any, **__: Any) -> Connection:
-        """Open one connection: what `Master` takes as `connect`."""
+        """Open one connection: the function that `Master` receives as `connect`."""
         if self.opening_fault is not None:
             raise sqlite3.OperationalError(self.opening_fault)
         connection: Connection = await Connection(self)
@@ -82,7 +82,7 @@ class Disk:
         return connection
 
     async def before(self, step: Step) -> None:
-        """Come before a step: note it, wait while the disk hangs, fail as it does."""
+        """Run before a step: record it, wait while the disk hangs, fail if it must."""
         async with self._news:
             self.steps.append(step)
             self._news.notify_all()
@@ -92,26 +92,26 @@ class Disk:
             raise sqlite3.OperationalError(said)
 
     def after(self, step: Step) -> None:
-        """Come after a step that was done: fail all the same, as a disk that loses its answer."""
+        """Run after a step is done: it may still fail, as on a disk that loses its answer."""
         said = self.late_fault(step)
         if said is not None:
             raise sqlite3.OperationalError(said)
 
     async def saw(self, statement: str) -> None:
-        """Wait until a step's statement that begins so has come since the steps were last forgotten."""
+        """Wait for a step with a statement that begins so, since the steps were last cleared."""
         async with asyncio.timeout(PATIENCE_S), self._news:
             await self._news.wait_for(lambda: any(step.starts(statement) for step in self.steps))
 
     def hang(self) -> None:
-        """Answer nothing any more."""
+        """Let every step hang."""
         self._free.clear()
 
     def go_on(self) -> None:
-        """Answer again, also what waits."""
+        """Let all steps continue, the waiting ones too."""
         self._free.set()
 
     async def fill_up(self) -> None:
-        """Be full for real: the file may not grow by a single page."""
+        """Let the file grow by no further page, for real."""
         self._full = True
         for connection in self._connections:
             await self._set_size(connection)
@@ -123,7 +123,7 @@ class Disk:
             await self._set_size(connection)
 
     async def _set_size(self, connection: Connection) -> None:
-        """Say how many pages the file may have; SQLite takes the least that it can do for one."""
+        """Set the file's page limit; SQLite uses the smallest possible one for 1."""
         if connection._connection is not None:
             pragma = f"PRAGMA max_page_count={1 if self._full else 2**30}"
             await aiosqlite.Connection._execute(connection, connection._conn.execute, pragma)

@@ -1,4 +1,4 @@
-"""Who is there when the disk fails: a worker with an account, an administrator, a device and somebody over HTTP."""
+"""Peers of a Master with a failing disk: worker, administrator, device and HTTP client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.stored import check_farm
 from tests.walks.test_workers import make_account
 
 LONG = "x" * 60_000
-"""More than a file that may not grow has room for."""
+"""More bytes than a full file has room for."""
 
 
 class Scene:
@@ -35,7 +35,7 @@ class Scene:
         self._numbers = count(1)
 
     async def set_up(self) -> Scene:
-        """Let everybody come."""
+        """Connect all peers."""
         self.account_id = (await make_account(self.bench, platform="douyin"))["id"]
         self.worker = await self.bench.worker()
         self.admin = await self.bench.connect("admin")
@@ -44,7 +44,7 @@ class Scene:
         return self
 
     async def settle(self) -> None:
-        """Wait until everybody has heard all that was told until now: one report comes to both people."""
+        """Wait until all peers have received all events sent so far: two per report."""
         report = self.make_report()
         assert (await self.send(report))["inserted"] == 1
         await self.hear_of(report)
@@ -59,14 +59,14 @@ class Scene:
         return await self.worker.ask("worker:message:detected", report)
 
     async def hear_of(self, *reports: dict[str, Any]) -> None:
-        """Wait until administrator and device have been told of these reports, and of nothing since but these."""
+        """Check that administrator and device were notified of these reports, and of no others."""
         wanted = [report["messages"][0]["platform_comment_id"] for report in reports]
         for peer in (self.admin, self.device):
             while not set(wanted) <= set(heard_of(peer)):
                 await peer.hear("notification:new", len(peer.all("notification:new")) + 1)
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, dict[str, Any]]:
-        """Ask over HTTP; return status, headers and content."""
+        """Send an HTTP request; return status, headers and content."""
         url = f"http://127.0.0.1:{self.bench.master.port}{path}"
         async with self._web.request(method, url, **options) as answer:
             return answer.status, answer.headers, await answer.json()
@@ -78,13 +78,13 @@ class Scene:
         )
 
     async def read_metrics(self) -> str:
-        """Return what Prometheus is told."""
+        """Return the metrics text."""
         async with self._web.get(f"http://127.0.0.1:{self.bench.master.port}/metrics") as answer:
             assert answer.status == 200
             return await answer.text()
 
     async def renew_connections(self) -> None:
-        """Have Master open its connections anew: one failure each, that costs nobody anything else."""
+        """Make Master reopen its connections: one failure each, with no other effect."""
         self.disk.fault = lambda step: "renewed"
         check_refused(await self.send(self.make_report()))
         self.disk.fault = lambda step: None
@@ -92,31 +92,31 @@ class Scene:
 
     @contextmanager
     def elsewhere(self) -> Iterator[sqlite3.Connection]:
-        """Write into the file past Master; it is committed at the end."""
+        """Write to the file past Master; commit at the end."""
         with closing(sqlite3.connect(self.disk.path)) as connection, connection:
             yield connection
 
     async def settle_doubts(self) -> None:
-        """Wait until Master has loaded the farm anew, where it must, and has told workers what differs."""
+        """Wait until Master has loaded the farm anew, if it must, and has sent workers changes."""
         for _ in range(3):
             await self.bench.run(do_nothing)
 
     async def is_ready(self) -> tuple[int, str | None]:
-        """Return what `/health/ready` says: status, and the reason where there is one."""
+        """Return status and reason, if any, of `/health/ready`."""
         status, _, content = await self.call("GET", "/health/ready")
         return status, content.get("reason")
 
     async def beat(self) -> list[str]:
-        """Send a heartbeat; return which accounts Master believes to be the worker's."""
+        """Send a heartbeat; return the accounts that Master lists for the worker."""
         answer = await self.worker.ask("worker:heartbeat", {"workerId": "worker-1"})
         assert answer["success"], answer
         return list(answer["accountIds"])
 
     def stored(self, report: dict[str, Any]) -> tuple[int, int]:
-        """Return how many comments and how many notifications the file has of a report."""
+        """Return how many comments and notifications of a report are stored."""
         comment = report["messages"][0]["platform_comment_id"]
         rows = "SELECT id FROM comments WHERE platform_comment_id = ?"
-        told = f"SELECT count(*) FROM notifications WHERE related_id IN ({rows})"  # noqa: S608 - two constants
+        told = f"SELECT count(*) FROM notifications WHERE related_id IN ({rows})"  # noqa: S608
         with closing(sqlite3.connect(self.disk.path)) as connection:
             found = connection.execute(rows, [comment]).fetchall()
             return len(found), connection.execute(told, [comment]).fetchone()[0]
@@ -126,7 +126,7 @@ class Scene:
         return dump(self.disk.path)
 
     def check_memory(self) -> None:
-        """What Master remembers is what the file says, to the column; beside it stands nothing of what was undone."""
+        """Check that memory equals the file in every column and keeps nothing of undone turns."""
         memory = self.bench.master.memory
         check_farm(memory.farm, self.disk.path)
         assert memory.pending is None or memory.pending.is_empty()
@@ -137,7 +137,7 @@ class Scene:
 
 
 def heard_of(peer: Peer) -> list[str]:
-    """Return of which comments a peer was told, in order."""
+    """Return the comments of which a peer was notified, in order."""
     return [
         one["data"]["platform_id"]
         for one in peer.all("notification:new")
@@ -146,7 +146,7 @@ def heard_of(peer: Peer) -> list[str]:
 
 
 def check_refused(answer: Any) -> None:
-    """The answer says: nothing is stored, send it again, and when."""
+    """Check that the answer is a retryable refusal with a delay."""
     assert answer["success"] is False, answer
     assert answer["error"]["code"] == "storage_trouble"
     assert answer["error"]["retryable"] is True

@@ -1,4 +1,4 @@
-"""A commit that fails may have happened: everybody is refused, and memory becomes what the file says."""
+"""A failed commit may have been stored: its turns are refused, and memory is loaded anew."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.disk.troubles import IO_ERROR
 from tests.walks.test_workers import make_account
 
 WAIT_MS = 30_000
-"""For so long a former owner may act: one heartbeat timeout."""
+"""How long a former owner may act: one heartbeat timeout."""
 
 
 @contextmanager
 def losing_the_answer(scene: Scene) -> Iterator[None]:
-    """Let every commit take place, and say that it did not."""
+    """Store every commit and then report a failure."""
     scene.disk.late_fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     try:
         yield
@@ -94,7 +94,7 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
     scene: Scene, happened: bool
 ) -> None:
     other = await scene.bench.worker("other")
-    for _ in range(3):  # until everybody who may have held something before the start has stopped
+    for _ in range(3):  # until all owners from before the start have stopped
         scene.bench.clock.advance(15)
         await scene.beat()
         await other.ask("worker:heartbeat", {"workerId": "other"})
@@ -166,9 +166,8 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(
     if not happened:
         scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
-        await scene.bench.run(
-            give_up_silent
-        )  # the worker that was always here, and other-0: two of five
+        # the worker that was always here, and other-0: two of five
+        await scene.bench.run(give_up_silent)
     scene.disk.fault = lambda step: None
     await scene.settle_doubts()
     watch = scene.bench.master.memory.watch
@@ -220,7 +219,7 @@ async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone
         asyncio.ensure_future(peer.ask("worker:message:detected", report))
         for peer, report in zip(peers, reports, strict=True)
     ]
-    while scene.bench.master.turns.waiting < len(asked):  # noqa: ASYNC110 - nobody tells when it is so
+    while scene.bench.master.turns.waiting < len(asked):  # noqa: ASYNC110
         await asyncio.sleep(0)
     commits: list[Step] = []
 
@@ -248,14 +247,14 @@ async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene)
         status, _, _ = await scene.add_account("new")
         assert status == 503
     async with asyncio.timeout(10):
-        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
+        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
     scene.check_memory()
 
 
 @contextmanager
 def unreadable(scene: Scene) -> Iterator[list[Step]]:
-    """Let the file be unreadable; yields how each attempt began."""
+    """Make the file unreadable; yield the first statement of each attempt."""
     tried: list[Step] = []
 
     def refuse(step: Step) -> str | None:
@@ -280,10 +279,10 @@ async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_
         with losing_the_answer(scene):
             assert (await scene.add_account("new"))[0] == 503
         async with asyncio.timeout(10):
-            while len(tried) < 3:  # noqa: ASYNC110 - nobody tells when it is so
+            while len(tried) < 3:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110 - nobody tells when it is so
+        while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
     await scene.settle()
     scene.check_memory()
@@ -302,13 +301,13 @@ async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_
         scene.disk.hang()
         first = asyncio.ensure_future(scene.send(scene.make_report("first")))
         async with asyncio.timeout(10):
-            while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - nobody tells when it is so
+            while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
         others = [
             asyncio.ensure_future(peer.ask("worker:message:detected", scene.make_report()))
             for peer in peers
         ]
-        while scene.bench.master.turns.waiting < len(others):  # noqa: ASYNC110 - nobody tells when it is so
+        while scene.bench.master.turns.waiting < len(others):  # noqa: ASYNC110
             await asyncio.sleep(0)
         scene.disk.go_on()
         for answer in (first, *others):
@@ -361,7 +360,7 @@ async def test_whatever_was_stored_after_all_can_be_asked_again(scene: Scene, ac
 
 
 async def test_the_file_that_went_on_without_memory_overtakes_it_once(scene: Scene) -> None:
-    """Somebody else has moved an account in the file: what is decided on old memory is refused, and then goes by it."""
+    """Another program moved an account: decisions on old memory are refused, then it is loaded."""
     with scene.elsewhere() as connection:
         connection.execute("UPDATE accounts SET epoch = 5")
     path = f"/api/v1/accounts/{scene.account_id}"

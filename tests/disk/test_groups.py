@@ -1,4 +1,4 @@
-"""What several sockets have sent at once goes into one transaction: a disk that fails refuses all of it."""
+"""Events sent at once by several sockets share one transaction, and its failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.disk.troubles import FULL, IO_ERROR, LOCKED
 
 
 class Jam:
-    """Holds the writer at one item, so that what comes meanwhile is one group."""
+    """Stops the writer at one item, so that later items form one batch."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -33,13 +33,13 @@ class Jam:
         await self._scene.disk.saw("BEGIN IMMEDIATE")
 
     async def wait_for(self, items: int) -> None:
-        """Wait until so many items wait for the writer."""
+        """Wait until this many items are queued for the writer."""
         async with asyncio.timeout(PATIENCE_S):
-            while self._scene.bench.master.turns.waiting < items:  # noqa: ASYNC110 - nobody tells when it is so
+            while self._scene.bench.master.turns.waiting < items:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def clear(self) -> None:
-        """Let the disk go on; the item that held it is stored."""
+        """Let the disk continue; the item under which it hung is stored."""
         self._scene.disk.go_on()
         if self._first is not None:
             assert (await self._first)["inserted"] == 1
@@ -55,7 +55,7 @@ async def jam(scene: Scene) -> AsyncIterator[Jam]:
 
 
 class Second:
-    """Fails steps of the transaction after the one that the disk hangs under, and of no other."""
+    """Fails steps of the next transaction after the hanging one, and of no other."""
 
     def __init__(self, said: str, hits: Callable[[Step], bool]) -> None:
         self._said, self._hits = said, hits
@@ -63,7 +63,7 @@ class Second:
         self.struck = 0
 
     def __call__(self, step: Step) -> str | None:
-        """Be asked before a step."""
+        """Choose the fault of a step, or None."""
         self._begun += step.starts("BEGIN IMMEDIATE")
         if self._begun == 2 and step.writer and self._hits(step):
             self.struck += 1
@@ -122,7 +122,7 @@ async def test_a_group_that_fails_refuses_all_and_stores_none(
 
 
 class Pair:
-    """A report and a registration, of two sockets."""
+    """A report and a registration, from two sockets."""
 
     def __init__(self, scene: Scene, reporter: Peer, newcomer: Peer) -> None:
         self._reporter = reporter
@@ -131,7 +131,7 @@ class Pair:
         self.report = scene.make_report("short")
 
     def ask(self) -> list[asyncio.Future[Any]]:
-        """Send both; return what will be the answers."""
+        """Send both; return the futures of their answers."""
         asked = (
             self._reporter.ask("worker:message:detected", self.report),
             self._newcomer.ask("worker:register", self._registration),
@@ -140,13 +140,13 @@ class Pair:
 
 
 class Nth:
-    """Hits one step: the one that comes after so many."""
+    """Fails the step with this number."""
 
     def __init__(self, position: int) -> None:
         self._left = position
 
     def __call__(self, step: Step) -> bool:
-        """Be asked before a step."""
+        """Choose the fault of a step, or None."""
         self._left -= 1
         return self._left == -1
 
@@ -175,7 +175,7 @@ async def test_a_group_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> 
 
 
 async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam: Jam) -> None:
-    """One socket sends without waiting, past what may be under way at once; each report has an answer of its own."""
+    """One socket exceeds its limit in flight without waiting; each report gets its own answer."""
     peer = scene.worker
     reports = [scene.make_report("short") for _ in range(150)]
     scene.disk.fault = lambda step: IO_ERROR if step.name == "commit" else None
@@ -194,7 +194,7 @@ async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam
 async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(
     scene: Scene, jam: Jam
 ) -> None:
-    """The audit sees what the sweep before it has written in the same transaction; none of it is true if that fails."""
+    """The audit sees the sweep's writes in the same transaction, which may fail later."""
     turns = scene.bench.master.turns
     await jam.make()
     scene.bench.clock.advance(31)
@@ -241,7 +241,7 @@ async def test_the_older_sockets_close_counts_if_a_registration_is_not_stored(
     check_refused(await asked)
     await older.close()
     async with asyncio.timeout(PATIENCE_S):
-        while "disconnected" not in str(scene.dump()["workers"]):  # noqa: ASYNC110 - nobody tells when it is so
+        while "disconnected" not in str(scene.dump()["workers"]):  # noqa: ASYNC110
             await asyncio.sleep(0)
     await scene.settle()
     scene.check_memory()

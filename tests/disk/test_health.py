@@ -1,4 +1,4 @@
-"""What health says of a disk, and what it asks of it."""
+"""How health reports a disk, and what it requires of the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_being_alive_is_no_question_for_the_database(scene: Scene) -> None
 
 
 async def test_a_master_that_is_well_writes_nothing_to_say_so(scene: Scene) -> None:
-    assert await scene.is_ready() == (200, None)  # the connection for it is open from here on
+    assert await scene.is_ready() == (200, None)  # its connection is open from here on
     scene.disk.steps.clear()
     assert await scene.is_ready() == (200, None)
     assert not any(step.writer for step in scene.disk.steps)
@@ -44,7 +44,7 @@ async def test_a_master_in_trouble_lives_without_asking_the_disk(scene: Scene) -
 
 
 async def test_readers_that_fail_are_reason_enough(scene: Scene) -> None:
-    """Nothing was written: the look at the database finds it out, and a write that succeeds is not enough."""
+    """Without writes the database check finds the fault; one successful write does not end it."""
     scene.disk.fault = lambda step: None if step.writer else IO_ERROR
     for _ in range(2):
         status, reason = await scene.is_ready()
@@ -66,7 +66,7 @@ async def test_metrics_are_no_question_for_the_database(scene: Scene) -> None:
 
 
 class TestDiskThatHangs:
-    """It neither does what it is asked nor fails."""
+    """The disk neither works nor fails."""
 
     @pytest.fixture(autouse=True)
     async def hanging(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
@@ -76,7 +76,7 @@ class TestDiskThatHangs:
         scene.disk.go_on()
 
     async def test_it_is_not_ready_and_lives(self, scene: Scene) -> None:
-        """A socket whose report waits is read no further; everybody else is answered."""
+        """Master stops reading the socket with a waiting report; it answers all others."""
         report = scene.make_report()
         waiting = asyncio.ensure_future(scene.send(report))
         for _ in range(2):
@@ -94,7 +94,7 @@ class TestDiskThatHangs:
 
 
 async def test_a_lock_that_is_given_back_in_time_costs_nobody_anything(scene: Scene) -> None:
-    """Master waits for it, as long as it is set to; nobody is refused."""
+    """Master waits as long as the setting says, and refuses nothing."""
     scene.disk.lock_timeout_s = PATIENCE_S
     await scene.renew_connections()
     with closing(sqlite3.connect(scene.disk.path, isolation_level=None)) as other:
@@ -108,7 +108,7 @@ async def test_a_lock_that_is_given_back_in_time_costs_nobody_anything(scene: Sc
 
 
 class TestConnectionsAsInProduction:
-    """Without the seam: aiosqlite's own connections and SQLite's own wait for a lock, only a shorter one."""
+    """No test hook: aiosqlite's own connections and SQLite's own lock timeout, made shorter."""
 
     @pytest.fixture
     async def disk(self, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Disk:

@@ -1,4 +1,4 @@
-"""The process as it is run, on a file system that takes no more: the kernel itself refuses its writes."""
+"""Master as a process on a full file system: the kernel itself refuses its writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Child:
-    """A Master in a process of its own, whose files may be forbidden to grow."""
+    """A Master in a process of its own, whose files can be kept from growing."""
 
     def __init__(self, process: asyncio.subprocess.Process, web: aiohttp.ClientSession) -> None:
         self._process = process
@@ -41,7 +41,7 @@ class Child:
         self.port = 0
 
     async def wait_until_started(self) -> None:
-        """Wait for the line that says so; go on reading."""
+        """Wait for the line that reports the start; keep reading."""
         assert self._process.stderr is not None
         async with asyncio.timeout(PATIENCE_S):
             while not self.port:
@@ -57,22 +57,22 @@ class Child:
             self.lines.append(line.decode())
 
     def limit_files(self, size: int) -> None:
-        """Let no file of this process grow past `size` bytes; nothing of it is written past there."""
+        """Let no file of this process grow past `size` bytes; bytes beyond are not written."""
         _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """Ask over HTTP; return status and content."""
+        """Send a GET request; return status and content."""
         async with self._web.get(f"http://127.0.0.1:{self.port}{path}") as answer:
             return answer.status, await answer.json()
 
     async def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """Send over HTTP; return status and content."""
+        """Send a request with a body; return status and content."""
         async with self._web.post(f"http://127.0.0.1:{self.port}{path}", json=body) as answer:
             return answer.status, await answer.json()
 
     async def stop(self) -> int:
-        """Ask it to stop; return its exit code."""
+        """Stop the process; return its exit code."""
         if self._process.returncode is None:
             self._process.terminate()
         async with asyncio.timeout(PATIENCE_S):
@@ -84,7 +84,7 @@ class Child:
 
 @pytest.fixture
 async def child(tmp_path: Path) -> AsyncIterator[Child]:
-    """A Master as in production, its log on the same disk as its database."""
+    """A Master as in production, with its log on the same disk as its database."""
     environment = {
         **os.environ,
         "PORT": "0",

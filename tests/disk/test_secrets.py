@@ -1,4 +1,4 @@
-"""A disk that does not give secrets: nobody is given an account without them, and nobody is forgotten."""
+"""A disk that fails to read secrets: no account is assigned without them, and none is forgotten."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def log_in(scene: Scene) -> None:
 
 
 async def hand_out(scene: Scene) -> None:
-    """Let the schedule hand out what is due."""
+    """Let the schedule assign the due accounts."""
     [schedule] = [sweep for sweep in SWEEPS if sweep.name == "schedule"]
     await scene.bench.master.periodic.sweep(schedule)
 
 
 def refuse_reading_secrets(step: Step) -> str | None:
-    """Fail whoever reads cookies, and nobody else."""
+    """Fail all reads of cookies, and no other steps."""
     return (
         IO_ERROR
         if not step.writer and step.starts("SELECT") and "credentials" in step.statement

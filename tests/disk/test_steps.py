@@ -1,4 +1,4 @@
-"""A disk that fails at any single step of a write: refused, no trace in file or memory, and done when asked again."""
+"""A write that fails at any step is refused, leaves no trace, and succeeds on retry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.disk.scene import Scene, check_refused
 from tests.disk.troubles import IO_ERROR
 
 Act = Callable[[Scene], Awaitable[Callable[[], Awaitable[Any]]]]
-"""Prepares something that has not been done yet, and returns what does it."""
+"""Prepares a write and returns the function that does it."""
 
 
 async def prepare_report(scene: Scene) -> Callable[[], Awaitable[Any]]:
@@ -70,7 +70,7 @@ ACTS: dict[str, Act] = {
 
 
 class Trap:
-    """Lets the writer's steps pass and fails one of them: once, or from then on."""
+    """Fails one of the writer's steps: once, or from then on."""
 
     def __init__(self, position: int, *, for_good: bool) -> None:
         self._left = position
@@ -78,7 +78,7 @@ class Trap:
         self.sprung = False
 
     def __call__(self, step: Step) -> str | None:
-        """Be asked before a step."""
+        """Choose the fault of a step, or None."""
         if not step.writer or (self.sprung and not self._for_good):
             return None
         self._left -= 1
@@ -91,7 +91,7 @@ class Trap:
 async def test_a_step_that_fails_leaves_no_trace(
     scene: Scene, prepare: Act, for_good: bool
 ) -> None:
-    """What is refused at one step is asked again and refused at the next, until it is done; health mends in between."""
+    """Retry a refused write, failing at the next step, until it succeeds; health recovers."""
     act, before = await prepare(scene), scene.dump()
     for position in count():
         trap = Trap(position, for_good=for_good)

@@ -1,4 +1,4 @@
-"""A sweep that the disk has refused does its work at its next look."""
+"""A sweep that the disk refused does its work on its next run."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ BY_NAME = {sweep.name: sweep for sweep in SWEEPS}
 
 
 class Broom:
-    """Lets one sweep look."""
+    """Run one sweep."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
     async def sweep(self, name: str) -> None:
-        """Look for what is overdue now."""
+        """Run the sweep once now."""
         await self._scene.bench.master.periodic.sweep(BY_NAME[name])
 
     async def fail(self, name: str) -> None:
-        """Look, and be refused at the commit: file and memory stay as they are."""
+        """Run the sweep and fail its commit: file and memory must not change."""
         before = self._scene.dump()
         self._scene.disk.fault = lambda step: (
             IO_ERROR if step.writer and step.name == "commit" else None
@@ -79,7 +79,7 @@ async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom)
 async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being_given_up(
     scene: Scene, broom: Broom
 ) -> None:
-    """On a slow disk: it would act on, and so would who gets its accounts, which is answered then as well."""
+    """On a slow disk the old owner would act beside the new one, which is answered as well."""
     others = await let_it_be_silent(scene)
     scene.disk.steps.clear()
     scene.disk.fault = lambda step: scene.disk.hang() if step.starts("UPDATE workers") else None
@@ -122,7 +122,7 @@ async def test_an_account_that_could_not_be_moved_to_an_idle_worker_is_moved_aft
 ) -> None:
     await make_account(scene.bench, "second", platform="douyin")
     other = await scene.bench.worker("other")
-    for _ in range(2):  # after a start everybody may wait for a timeout
+    for _ in range(2):  # after a start all owners may have to wait for a timeout
         scene.bench.clock.advance(15)
         for name, peer in (("worker-1", scene.worker), ("other", other)):
             assert (await peer.ask("worker:heartbeat", {"workerId": name}))["success"]
@@ -137,7 +137,7 @@ async def test_an_account_that_could_not_be_moved_to_an_idle_worker_is_moved_aft
 async def test_an_alarm_that_could_not_be_raised_is_raised_after_all(
     scene: Scene, broom: Broom
 ) -> None:
-    """Everybody is silent at once: the brake goes on together with the notification that says so, not before it."""
+    """All workers fall silent at once: the brake begins with its notification, not before it."""
     for number in range(3):
         await scene.bench.worker(f"other-{number}")
         await make_account(scene.bench, f"of other-{number}", platform="douyin")
@@ -202,9 +202,8 @@ async def test_the_audit_looks_again_and_the_schedule_needs_no_disk_that_takes_w
     with pytest.raises(StorageTrouble):
         await broom.sweep("audit")
     scene.disk.fault = lambda step: None
-    await scene.bench.run(
-        do_nothing
-    )  # after a commit in doubt the farm is loaded anew: as the file says
+    # after a commit in doubt the farm is loaded from the file
+    await scene.bench.run(do_nothing)
     scene.check_memory()
     assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
     await broom.sweep("audit")
@@ -260,7 +259,7 @@ async def test_old_rows_are_removed_after_all(scene: Scene, broom: Broom) -> Non
 
 
 class TestSweepsOfThemselves:
-    """The sweeps run at their own intervals, as in production."""
+    """The sweeps run at their production intervals."""
 
     @pytest.fixture(autouse=True)
     async def sweeping(self, scene: Scene) -> AsyncIterator[None]:
@@ -280,7 +279,7 @@ class TestSweepsOfThemselves:
 
 
 async def test_who_comes_and_goes_during_trouble_is_noted_after_all(scene: Scene) -> None:
-    """A socket that closes, and an administrator who joins, are no request that anybody would send again."""
+    """The close of a socket and the join of an administrator are not requests to be retried."""
     scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     check_refused(await scene.send(scene.make_report()))
     late: Peer = await scene.bench.connect("admin")

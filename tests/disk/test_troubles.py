@@ -1,4 +1,4 @@
-"""Whatever the disk does: refused as retryable, told to nobody, stored once when it is back, which needs no help."""
+"""In any disk trouble: a retryable refusal, no announcement, and one store after recovery."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.disk.scene import Scene, check_refused, heard_of
 from tests.disk.troubles import TROUBLES, Trouble
 
 READ_IN = ("locked exclusively", "full", "I/O error at the commit", "I/O error at all", "gone")
-"""Troubles enough to tell what can still be read."""
+"""Enough troubles to show which reads still work."""
 
 
 class Failing:
-    """One trouble of the scene's disk, begun and ended by the test."""
+    """One trouble of the scene's disk, which the test starts and ends."""
 
     def __init__(self, scene: Scene, trouble: Trouble) -> None:
         self._scene = scene
@@ -92,7 +92,7 @@ async def test_master_says_that_it_is_not_ready_and_why_and_recovers_by_itself(
 async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_file(
     scene: Scene, failing: Failing
 ) -> None:
-    """All that changes something is refused, by socket and over HTTP; and all of it can be done afterwards."""
+    """Every change is refused, by socket and over HTTP, and succeeds after recovery."""
     newcomer = await scene.bench.connect("worker")
     login = {"account_id": scene.account_id, "worker_id": "worker-1"}
     notification = scene.device.all("notification:new")[0]["id"]
@@ -138,7 +138,7 @@ async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_fi
 async def test_what_is_stored_can_be_read_as_long_as_the_readers_can(
     scene: Scene, failing: Failing
 ) -> None:
-    """What memory holds is shown in any case; what only the file knows is refused while it cannot be read."""
+    """Data in memory stays readable; data in the file alone is refused while it is unreadable."""
     await failing.begin()
     check_refused(await scene.send(scene.make_report()))
     status, _, content = await scene.call("GET", f"{ROOT}/workers/worker-1")

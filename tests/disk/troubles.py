@@ -1,4 +1,4 @@
-"""Every way in which a disk fails here: how it begins and ends, and what SQLite says meanwhile."""
+"""All simulated disk troubles: their start, their end, and SQLite's error meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 class Trouble(Protocol):
-    """One way to fail. `readers` tells whether what is committed cannot be read either."""
+    """One kind of trouble. `readers`: committed data is unreadable too."""
 
     reason: str
     readers: bool
@@ -27,12 +27,12 @@ class Trouble(Protocol):
         ...
 
     async def end(self, disk: Disk) -> None:
-        """Mend it."""
+        """Repair the disk."""
         ...
 
 
 class Injected:
-    """Some steps are refused in SQLite's words."""
+    """SQLite refuses some steps."""
 
     def __init__(self, reason: str, hits: Callable[[Step], bool], *, readers: bool = False) -> None:
         self.reason = reason
@@ -47,7 +47,7 @@ class Injected:
 
 
 class Locked:
-    """Somebody else holds the file's write lock, for real."""
+    """Another connection has the file's write lock, for real."""
 
     reason = LOCKED
     readers = False
@@ -79,7 +79,7 @@ class Full:
 
 
 class Gone:
-    """What is open fails, and nothing can be opened any more."""
+    """Open connections fail, and no new one opens."""
 
     reason = CANNOT_OPEN
     readers = True

@@ -1,4 +1,4 @@
-"""Whatever peers do: no line of level error, no exception that nobody caught, nothing left of them in memory."""
+"""Whatever peers do: no line of level error, no unhandled exception, no trace in memory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.conftest import Bench
 from tests.hostile.world import Bystanders, Stage
 
 LIBRARIES_OWN_WORDS = ("further occurrences of this error will be logged with level INFO",)
-"""Engine.IO says once per process, as an error, what a peer did wrong."""
+"""Engine.IO logs a peer's mistake as an error, once per process."""
 
 
 class Errors(logging.Handler):
-    """Collects what only a bug of ours writes: error lines of any logger, and exceptions that nobody caught."""
+    """Collects the traces of bugs: error lines of any logger, and unhandled exceptions."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -28,14 +28,14 @@ class Errors(logging.Handler):
         self._lines: list[Any] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a library's line."""
+        """Keep a library's log line."""
         line = self.format(record)
         if not any(words in line for words in LIBRARIES_OWN_WORDS):
             self._found.append(line)
 
     def take(self) -> list[str]:
-        """Return what was found until now, and forget it."""
-        gc.collect()  # a task's exception that nobody asked for is told when the task is thrown away
+        """Return the findings so far and forget them."""
+        gc.collect()  # the exception of a dropped task is reported when the task is collected
         found = self._found + [
             str(line) for line in self._lines if line["log_level"] in ("error", "critical")
         ]
@@ -45,7 +45,7 @@ class Errors(logging.Handler):
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Hear every logger and the running loop."""
+        """Listen to every logger and to the running loop."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: self._found.append(str(context)))
         logging.getLogger().addHandler(self)
@@ -56,9 +56,9 @@ class Errors(logging.Handler):
 
 @pytest.fixture(autouse=True)
 async def errors() -> AsyncIterator[Errors]:
-    """Whatever the peers did, nothing was an error of ours."""
+    """Check that no peer caused an error in Master."""
     errors = Errors()
-    gc.freeze()  # what was here before has no news: the collector looks only at what the test leaves
+    gc.freeze()  # older objects have no news, so the collector checks only the objects of this test
     with errors.listen():
         yield errors
         found = errors.take()
@@ -68,7 +68,7 @@ async def errors() -> AsyncIterator[Errors]:
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    """Master as it is, but for its patience with fast senders: the bench's clock stands still."""
+    """Master as it is, but patient with fast senders, because the bench's clock stands still."""
     return {"SOCKET_EVENTS_PER_S": "0", "REGISTRATION_RATE": "0"}
 
 

@@ -1,4 +1,4 @@
-"""A peer that writes Engine.IO and Socket.IO packets by hand, and what every answer to it must look like."""
+"""A peer that writes Engine.IO and Socket.IO packets by hand, and the check of every answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACKNOWLEDGEMENT = re.compile(r"43(/[^,\[]*),(\d+)\[")
 
 
 def check_answer(answer: Any) -> dict[str, Any]:
-    """An answer says either that it was done, or in documented words why it was not; never that something broke."""
+    """Check that an answer reports success or a documented refusal, never an internal error."""
     assert isinstance(answer, dict), answer
     if answer.get("success") is True:
         return answer
@@ -37,7 +37,7 @@ def check_answer(answer: Any) -> dict[str, Any]:
 
 
 class RawPeer:
-    """One WebSocket that has joined one namespace and says whatever it likes."""
+    """One WebSocket in one namespace that sends any frames."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, namespace: str) -> None:
         self._socket = socket
@@ -45,7 +45,7 @@ class RawPeer:
         self.namespace = namespace
 
     async def say(self, *frames: str | bytes) -> None:
-        """Send frames as they are."""
+        """Send frames unchanged."""
         for frame in frames:
             await (
                 self._socket.send_str(frame)
@@ -54,12 +54,12 @@ class RawPeer:
             )
 
     async def say_to_the_end(self, *frames: str | bytes) -> None:
-        """Send frames, even if Master hangs up meanwhile."""
+        """Send frames, even if Master closes the connection meanwhile."""
         with suppress(ConnectionError):
             await self.say(*frames)
 
     async def ask(self, event: str, shape: Shape) -> dict[str, Any]:
-        """Send an event with an acknowledgement id and return the answer, which is a documented one."""
+        """Send an event with an acknowledgement id; return its documented answer."""
         self._last_id += 1
         await self.say(*write_event(self.namespace, event, shape, self._last_id))
         return check_answer(await self.acknowledged(self._last_id))
@@ -74,7 +74,7 @@ class RawPeer:
                     return orjson.loads(text[len(wanted) - 1 :])[0]
 
     async def answers_before(self, id: int) -> dict[int, Any]:
-        """Wait for the acknowledgement of packet `id`; return it and all that came before it, by their ids."""
+        """Wait for the acknowledgement of packet `id`; return it and all earlier packets, by id."""
         answers: dict[int, Any] = {}
         async with asyncio.timeout(PATIENCE_S):
             while id not in answers:
@@ -86,7 +86,7 @@ class RawPeer:
         return answers
 
     async def next_text(self) -> str:
-        """Return the next text packet; a ping is answered on the way."""
+        """Return the next text packet; answer pings."""
         while True:
             message = await self._socket.receive()
             assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), (
@@ -108,7 +108,7 @@ def write_event(namespace: str, event: str, shape: Shape, id: int | None) -> lis
 
 @asynccontextmanager
 async def join(port: int, namespace: str) -> AsyncIterator[RawPeer]:
-    """Give a raw peer that has joined `namespace`."""
+    """Provide a raw peer in `namespace`."""
     url = f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
     async with (
         aiohttp.ClientSession() as session,

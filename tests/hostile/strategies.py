@@ -1,4 +1,4 @@
-"""Payloads that a type's JSON schema allows, or almost: any field may be anything at all."""
+"""Payloads that a type's JSON schema allows, or almost: any field may have any value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 Values = st.SearchStrategy[Any]
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=50)
-"""Also halves of characters and control characters."""
+"""Lone surrogates and control characters too."""
 
 SCALARS = (
     st.none()
@@ -26,20 +26,20 @@ JSON: Values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=10,
 )
-"""Anything that JSON can say."""
+"""Any JSON value."""
 
 LONGEST_TEXT = 300
 MOST_ITEMS = 4
 
 
 def almost(kind: type[BaseModel], names: Mapping[str, str]) -> Values:
-    """Return payloads of `kind` in which any field may be wrong; `names` are values that exist, by their fields."""
+    """Return payloads of `kind`, any field possibly wrong; `names`: field -> existing values."""
     schema = kind.model_json_schema()
     return _object(schema, schema, names) | JSON
 
 
 def almost_query(kind: type[BaseModel], names: Mapping[str, str]) -> Values:
-    """Return query strings' parameters for `kind`, as texts; some are unknown."""
+    """Return query parameters for `kind`, as texts; some are unknown."""
     schema = kind.model_json_schema()
     fields = schema.get("properties", {})
     known = {name: _value(name, rule, schema, names).map(_write) for name, rule in fields.items()}

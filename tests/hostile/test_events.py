@@ -1,4 +1,4 @@
-"""Every malformed shape at every event of every namespace: answered, refused without a trace, or done."""
+"""Every malformed shape of every event in every namespace: refused without a trace, or accepted."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EACH_EVENT = pytest.mark.parametrize(
 )
 
 WHO_IT_IS = {"worker:register", "worker:goodbye", "client:register"}
-"""After these a peer may be somebody else, or nobody."""
+"""Events after which a peer may have another identity, or none."""
 
 SOME = 4
-"""Every so many of the shapes: where it is about the others, not about the shapes."""
+"""Test every nth shape when the test is about something else."""
 
 
 async def introduce(peer: RawPeer) -> None:
-    """Say who this peer is, as its namespace wants it."""
+    """Identify this peer as its namespace requires."""
     said = introduction(peer.namespace[1:])
     if said is not None:
         event, payload = said
@@ -39,7 +39,7 @@ async def introduce(peer: RawPeer) -> None:
 
 
 async def throw_all(bench: Bench, stage: Stage, peer: RawPeer, route: Route) -> Counter[str]:
-    """Send every shape of one event; count what was done, and what was refused without a trace."""
+    """Send every shape of one event; count the accepted and the refused ones."""
     name = peer.namespace[1:]
     example = await stage.example_of(name, route.event)
     counts: Counter[str] = Counter()
@@ -135,7 +135,7 @@ async def test_bystanders_work_while_everybody_else_misbehaves(
 
 
 async def read_everything(bench: Bench) -> None:
-    """Whatever was stored can be shown, and the file is sound."""
+    """Check that all stored data can be read over HTTP, and that the file is sound."""
     async with aiohttp.ClientSession() as session:
         for endpoint in ENDPOINTS:
             if endpoint.method == "GET" and "{" not in endpoint.path:

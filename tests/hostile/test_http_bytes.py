@@ -1,4 +1,4 @@
-"""What is hardly HTTP, byte by byte: bodies that are cut or lie about themselves, and WebSocket frames by hand."""
+"""Broken HTTP, byte by byte: bodies cut or of a wrong length, and raw WebSocket frames."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ REFUSED = {
     "a bad key": SHAKE + b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n",
     "another version": SHAKE + KEY + b"Sec-WebSocket-Version: 99\r\n\r\n",
 }
-"""What is answered with 4xx, by us or by the HTTP library in its own words."""
+"""Requests answered with 4xx, by Master or by the HTTP library."""
 
 FRAMES = {
     "not masked": b"\x81\x0540/x,",
@@ -74,7 +74,7 @@ FRAMES = {
 
 
 async def send(bench: Bench, data: bytes, *, hang_up: bool = False) -> bytes:
-    """Send bytes; return what came back until the end, or at once if we hang up ourselves."""
+    """Send bytes; return the answer up to the end, or at once if the test closes first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.master.port)
     try:
         writer.write(data)

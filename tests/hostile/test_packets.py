@@ -1,4 +1,4 @@
-"""Broken Socket.IO and Engine.IO packets: answered where they carry an id, and always outlived."""
+"""Broken Socket.IO and Engine.IO packets: survived, and acknowledged if they have an id."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BROKEN = [
     '4599999-{ns},1["{event}",{hole}]',
     '4599999999999999999999-{ns},1["{event}",{hole}]',
 ]
-"""Packets that ask for acknowledgement 1; `{hole}` is the place of a binary part."""
+"""Packets that request acknowledgement 1; `{hole}` stands for a binary attachment."""
 
 NO_COUNT = [
     '45-{ns},1["{event}",{hole}]',
@@ -54,7 +54,7 @@ NO_COUNT = [
     '45-1-{ns},1["{event}",{hole}]',
     '451{ns},1["{event}",{hole}]',
 ]
-"""Binary packets that do not say of how many parts."""
+"""Binary packets without a count of attachments."""
 
 UNFINISHED: list[Frames] = [
     ('451-{ns},1["{event}",{hole}]',),
@@ -81,19 +81,21 @@ UNFINISHED: list[Frames] = [
     ("451-{ns},1", b"x"),
     ("451-{ns},1null", b"x"),
 ]
-"""Binary packets that ask for acknowledgement 1, with what follows them."""
+"""Binary packets that request acknowledgement 1, with the frames that follow."""
 
 NO_QUESTION: list[Frames] = [
     *((frame,) for frame in (
         "3", "5", "bAAAA", "b", b"\x04", b"\xff" * 1_000,
-        "4", "4x", "4²", "4{", '4{"a":1}', "4[1]", "4NaN", '4"x"', "4" + "[" * 100_000, "4" * 10_000,
-        "40", "40/", "40,", "40/nowhere,", "40{ns}", "40{ns},{", "40{ns},[1]", '40{ns},"x"', "40{ns},1", "40{ns},null",
-        '40{ns},{"token":{"a":[[[]]]}}', '40{ns},{"token":"\\ud83d"}', "40{ns}," + "[" * 100_000, "40/nowhere,{",
-        "41", "41/nowhere,", "42", "42/nowhere,", "42{ns}", "42{ns},", "42{ns},x", '42["a"]', '42/nowhere,["a"]',
-        '42/,["a"]', '42{ns},²["a"]', "42{ns}," + "1" * 5_000 + '["a"]', '42{ns},-1["a"]', '42{ns},1.5["a"]',
-        "42{ns},[" + "[" * 100_000, '42{ns},["a",{}]', '42/NS,3["a"]', '42/nowhere,3["a"]', '423["a"]',
-        "43", "43{ns},", "43{ns},1", "43{ns},1[]", "43{ns},999[1]", "43{ns},[1]", "43{ns},1{", "43/nowhere,1[1]",
-        "44", "44{ns},{}", '44{ns},{"message":1}', "45", "45-", "451-", '451-["a"]', '451-/nowhere,1["a",{hole}]',
+        "4", "4x", "4²", "4{", '4{"a":1}', "4[1]", "4NaN", '4"x"', "4" + "[" * 100_000,
+        "4" * 10_000, "40", "40/", "40,", "40/nowhere,", "40{ns}", "40{ns},{", "40{ns},[1]",
+        '40{ns},"x"', "40{ns},1", "40{ns},null", '40{ns},{"token":{"a":[[[]]]}}',
+        '40{ns},{"token":"\\ud83d"}', "40{ns}," + "[" * 100_000, "40/nowhere,{", "41",
+        "41/nowhere,", "42", "42/nowhere,", "42{ns}", "42{ns},", "42{ns},x", '42["a"]',
+        '42/nowhere,["a"]', '42/,["a"]', '42{ns},²["a"]', "42{ns}," + "1" * 5_000 + '["a"]',
+        '42{ns},-1["a"]', '42{ns},1.5["a"]', "42{ns},[" + "[" * 100_000, '42{ns},["a",{}]',
+        '42/NS,3["a"]', '42/nowhere,3["a"]', '423["a"]', "43", "43{ns},", "43{ns},1", "43{ns},1[]",
+        "43{ns},999[1]", "43{ns},[1]", "43{ns},1{", "43/nowhere,1[1]", "44", "44{ns},{}",
+        '44{ns},{"message":1}', "45", "45-", "451-", '451-["a"]', '451-/nowhere,1["a",{hole}]',
         "46", '461-{ns},1["a"]', "460-{ns},1[]", '461-{ns},1[{hole}]', "47", "48", "49{ns},1[]",
     )),
     ('461-{ns},1[{hole}]', b"x"),
@@ -106,10 +108,10 @@ NO_QUESTION: list[Frames] = [
     ("3",) * 200,
     (b"x",) * 200,
 ]  # fmt: skip
-"""Packets that ask for nothing, or for nothing that can be understood; after them the connection still serves."""
+"""Packets without an acknowledgement id, or unreadable; the connection stays usable after them."""
 
 NO_PACKET = ["0", "2", "2probe", "6", "7", "8", "9", "x", "\x00", "²", "bA"]
-"""Frames that are no packet of Engine.IO, or none that a client may send."""
+"""Frames that are no Engine.IO packet, or none that a client may send."""
 
 DEATHS: list[Frames] = [
     ("1",),
@@ -120,7 +122,7 @@ DEATHS: list[Frames] = [
     ("42" + "x" * 17_000_000,),
     (b"x" * 17_000_000,),
 ]
-"""Ends of a connection at a bad moment: its own goodbye, or a packet over the limit."""
+"""Ends of a connection at a bad moment: a goodbye, or a packet over the limit."""
 
 
 def fill(frame: str | bytes, namespace: str, event: str) -> str | bytes:
@@ -132,7 +134,7 @@ def fill(frame: str | bytes, namespace: str, event: str) -> str | bytes:
 
 
 async def ask_again(peer: RawPeer) -> dict[int, object]:
-    """The connection still serves: something ordinary is answered. Return what was answered until then."""
+    """Check with a valid event that the connection works; return the packets received before."""
     event = next(iter(NAMESPACES[peer.namespace[1:]]))
     await peer.say(f'42{peer.namespace},77["{event}",[]]')
     answers = await peer.answers_before(77)

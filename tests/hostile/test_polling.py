@@ -1,4 +1,4 @@
-"""Long-polling peers that misbehave: broken posts, sessions that do not exist, transports that nobody speaks."""
+"""Misbehaving long-polling peers: broken posts, missing sessions, unknown transports."""
 
 from __future__ import annotations
 
@@ -31,42 +31,44 @@ BROKEN_POSTS = [
     b"5",
     b"",
 ]
-"""Bodies that hold nothing to be answered, of packets that Engine.IO can read."""
+"""Bodies of readable Engine.IO packets that need no answer."""
 
 UNREADABLE_POSTS = [b"x", b"\xff\xfe", b"9", b"dd", b"d=", b"bA", b"\x1e", b"\x00"]
-"""Bodies that are no packet of Engine.IO."""
+"""Bodies that are no Engine.IO packet."""
 
 QUERIES = [
-    "", "EIO=3&transport=polling", "EIO=4", "EIO=4&transport=x", "EIO=4&transport=", "transport=polling",
-    "EIO=4&transport=websocket", "EIO=4&EIO=4&transport=polling", "EIO=4&transport=polling&sid=x",
-    "EIO=4&transport=polling&sid=", "EIO=4&transport=polling&sid=%00%ff", "EIO=4&transport=polling&sid=%ed%a0%80",
-    "EIO=4&transport=polling&sid=" + "x" * 5_000, "EIO=4&transport=polling&j=x", "EIO=4&transport=polling&j=",
-    "EIO=4&transport=polling&j=" + "9" * 5_000, "EIO=4&transport=polling&b64=x", "EIO=4&transport=polling&t=%",
-    "&" * 5_000, "=%", "EIO[]=4&transport[]=polling",
+    "", "EIO=3&transport=polling", "EIO=4", "EIO=4&transport=x", "EIO=4&transport=",
+    "transport=polling", "EIO=4&transport=websocket", "EIO=4&EIO=4&transport=polling",
+    "EIO=4&transport=polling&sid=x", "EIO=4&transport=polling&sid=",
+    "EIO=4&transport=polling&sid=%00%ff", "EIO=4&transport=polling&sid=%ed%a0%80",
+    "EIO=4&transport=polling&sid=" + "x" * 5_000, "EIO=4&transport=polling&j=x",
+    "EIO=4&transport=polling&j=", "EIO=4&transport=polling&j=" + "9" * 5_000,
+    "EIO=4&transport=polling&b64=x", "EIO=4&transport=polling&t=%", "&" * 5_000, "=%",
+    "EIO[]=4&transport[]=polling",
 ]  # fmt: skip
 
 
 class PollingPeer:
-    """One long-polling connection that has joined /worker."""
+    """One long-polling connection in /worker."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self.url = url
 
     async def post(self, body: bytes | str | io.BytesIO | AsyncIterator[bytes]) -> int:
-        """Send a body as it is; return the status."""
+        """Send a body unchanged; return the status."""
         async with self._session.post(self.url, data=body) as answer:
             await answer.read()
             return answer.status
 
     async def poll(self) -> str:
-        """Take what waits."""
+        """Read the waiting packets."""
         async with self._session.get(self.url) as answer:
             assert answer.status == 200
             return await answer.text()
 
     async def ask_again(self) -> str:
-        """The connection still serves: something ordinary is answered. Return all that was said until then."""
+        """Check with a valid event that the connection works; return all packets until then."""
         assert await self.post(QUESTION) == 200
         said = ""
         while "43/worker,77[" not in said:
@@ -76,7 +78,7 @@ class PollingPeer:
 
 @asynccontextmanager
 async def poll(bench: Bench) -> AsyncIterator[PollingPeer]:
-    """Give a peer over long-polling."""
+    """Provide a peer over long-polling."""
     url = f"http://127.0.0.1:{bench.master.port}/socket.io/?EIO=4&transport=polling"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as session:
         async with session.get(url) as answer:
@@ -125,9 +127,8 @@ async def test_a_packet_that_cannot_be_read_costs_no_other_its_answer(bench: Ben
 async def test_a_post_over_the_limit_is_refused_though_its_peer_does_not_poll(bench: Bench) -> None:
     before = take_census(bench)
     async with poll(bench) as peer:
-        with suppress(
-            aiohttp.ClientOSError
-        ):  # it is hung up on while it still sends, and may not read why
+        # Master closes while the peer still sends, so it may not read the reason
+        with suppress(aiohttp.ClientOSError):
             assert await peer.post(io.BytesIO(b"4" * 17_000_000)) == 400
         assert take_census(bench) == before
     async with poll(bench) as peer:
@@ -144,9 +145,8 @@ async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench)
     async with poll(bench) as peer:
         assert await peer.post(write(b'42/worker,1["worker:', b'heartbeat",[]]')) == 200
         assert "43/worker,1[" in await peer.ask_again()
-        with suppress(
-            aiohttp.ClientOSError
-        ):  # it is hung up on while it still sends, and may not read why
+        # Master closes while the peer still sends, so it may not read the reason
+        with suppress(aiohttp.ClientOSError):
             assert await peer.post(write(*[b"4" * 1_000_000] * 17)) == 400
         assert take_census(bench) == before
 
@@ -162,7 +162,7 @@ async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench)
 async def test_a_post_that_cannot_be_read_ends_the_connection(
     bench: Bench, bystanders: Bystanders, rest: bytes
 ) -> None:
-    """What it held is lost; a peer that is told so by the end of its connection sends it again."""
+    """Queued packets are lost; the connection ends, so the peer sends them again."""
     before = take_census(bench)
     async with poll(bench) as peer:
         request = f"POST {URL(peer.url).raw_path_qs} HTTP/1.1\r\nHost: x\r\n".encode()

@@ -1,4 +1,4 @@
-"""Every malformed body, query and path at every HTTP route: refused in documented words, or done."""
+"""Every malformed body, query and path of every HTTP route: a documented refusal, or success."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ STATUSES = {refusal.code: refusal.status for refusal in every_refusal()}
 NOUNS = sorted({endpoint.path.split("/")[1] for endpoint in ENDPOINTS})
 
 ODD_TEXTS = [
-    "", "%20", "x", "-1", "0", "1", "0.5", "1e999", "NaN", "inf", "true", "null", "[]", "{}", "%00", "%0a", "%1b[2J",
-    "%ff", "%ed%a0%80", "%ed%a0%bd%ed%b8%80", "%e2%80%ae", "%d9%a4", "9" * 30, str(2**53 + 1), str(2**63),
-    str(-(2**63) - 1), "9" * 5_000, "x" * 1_001, "'%20OR%201=1;--", "%2e%2e%2f", "%", "%zz", "a%26b=c", "..", "%2f",
+    "", "%20", "x", "-1", "0", "1", "0.5", "1e999", "NaN", "inf", "true", "null", "[]", "{}", "%00",
+    "%0a", "%1b[2J", "%ff", "%ed%a0%80", "%ed%a0%bd%ed%b8%80", "%e2%80%ae", "%d9%a4", "9" * 30,
+    str(2**53 + 1), str(2**63), str(-(2**63) - 1), "9" * 5_000, "x" * 1_001, "'%20OR%201=1;--",
+    "%2e%2e%2f", "%", "%zz", "a%26b=c", "..", "%2f",
 ]  # fmt: skip
 """Percent-encoded; not all of it is UTF-8."""
 
 ODD_QUERIES = [
-    "no_such_parameter=1", "&", "=", "=1", "%ff=1", "%ed%a0%80=1", "a[]=1", "limit=1&limit=2", "limit", "__class__=1",
-    "&".join(f"a{number}=1" for number in range(500)), "Limit=1", "limit%00=1",
+    "no_such_parameter=1", "&", "=", "=1", "%ff=1", "%ed%a0%80=1", "a[]=1", "limit=1&limit=2",
+    "limit", "__class__=1", "&".join(f"a{number}=1" for number in range(500)), "Limit=1",
+    "limit%00=1",
 ]  # fmt: skip
 
 NO_JSON = [
-    b"\xff\xfe", b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', '{"name": "n"}'.encode("utf-16"), b"\x00", b"{}{}",
-    b"\xef\xbb\xbf{}", b"\xef\xbb\xbf", b" ", b"name=n", b"{'name': 'n'}", b"<name>n</name>", b"\x1f\x8b\x08\x00",
+    b"\xff\xfe", b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', '{"name": "n"}'.encode("utf-16"),
+    b"\x00", b"{}{}", b"\xef\xbb\xbf{}", b"\xef\xbb\xbf", b" ", b"name=n", b"{'name': 'n'}",
+    b"<name>n</name>", b"\x1f\x8b\x08\x00",
 ]  # fmt: skip
 """Bodies that are hardly text."""
 
@@ -68,14 +71,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 class Caller:
-    """Asks the API over HTTP, and holds every answer to what is documented."""
+    """Sends HTTP requests and checks every answer against the documentation."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session = session
         self._port = port
 
     async def ask(self, method: str, path: str, body: bytes | None = None) -> int:
-        """Ask; `path` is percent-encoded. Return the status of an answer that is a documented one."""
+        """Send a request; `path` is percent-encoded. Return the status of the documented answer."""
         url = URL(f"http://127.0.0.1:{self._port}{path}", encoded=True)
         async with self._session.request(method, url, data=body) as answer:
             if method == "HEAD" or answer.content_type.startswith("image/"):
@@ -99,7 +102,7 @@ async def caller(bench: Bench) -> AsyncIterator[Caller]:
 
 @pytest.fixture
 async def names(bench: Bench, stage: Stage, caller: Caller) -> dict[str, str]:
-    """Return an existing thing's id for each noun that has some."""
+    """Return an existing id for each noun that has some."""
     await bench.worker(WORKER)
     session = await stage.example_of("worker", "worker:login:qrcode")
     proxy = b'{"name": "p", "server": "127.0.0.1:1"}'
@@ -116,7 +119,7 @@ async def names(bench: Bench, stage: Stage, caller: Caller) -> dict[str, str]:
 
 
 def of_noun(noun: str) -> Iterator[Endpoint]:
-    """Yield the routes of one noun; what removes things comes last."""
+    """Yield the routes of one noun; those that remove come last."""
     yield from sorted(
         (endpoint for endpoint in ENDPOINTS if endpoint.path.split("/")[1] == noun),
         key=lambda endpoint: endpoint.method == "DELETE",
@@ -124,7 +127,7 @@ def of_noun(noun: str) -> Iterator[Endpoint]:
 
 
 def fill(endpoint: Endpoint, noun: str, names: dict[str, str]) -> str:
-    """Return the route's path with an existing thing's name."""
+    """Return the route's path with an existing id."""
     return ROOT + endpoint.path.replace("{id}", quote(names.get(noun, "x"), safe="")).replace(
         "{kind}", "comments"
     )
@@ -151,11 +154,11 @@ async def test_what_is_malformed_is_refused_without_a_trace_or_done(
 
 
 Malformed = Iterator[tuple[str, str, bytes | None]]
-"""What is wrong with it, path and query, body."""
+"""(fault, path and query, body)."""
 
 
 def with_bodies(endpoint: Endpoint, path: str) -> Malformed:
-    """Yield every malformed body; reading takes none, whatever is sent with it."""
+    """Yield every malformed body; a route that reads nothing ignores any body."""
     kind = endpoint.body
     if kind is None:
         for body in NO_JSON:
@@ -169,7 +172,7 @@ def with_bodies(endpoint: Endpoint, path: str) -> Malformed:
 
 
 def with_queries(endpoint: Endpoint, path: str) -> Malformed:
-    """Yield odd queries, and odd values of every parameter that the route has."""
+    """Yield odd queries, and odd values of every parameter of the route."""
     body = b"{}" if endpoint.body is not None else None
     for query in ODD_QUERIES:
         yield query, f"{path}?{query}", body

@@ -1,4 +1,4 @@
-"""What nobody thought of: payloads made from the types' JSON schemas, with anything at all in any field."""
+"""Unforeseen payloads: generated from the types' JSON schemas, with any value in any field."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.hostile.zoo import Shape
 
 BOUNDED = settings(
     max_examples=30,
-    derandomize=True,  # a build that fails fails again
+    derandomize=True,  # a failing example is reproduced
     database=None,
     deadline=None,
     verbosity=Verbosity.quiet,
-    # one Master takes all examples: what it has become by then is part of the test
+    # one Master receives all examples: its state by then is part of the test
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
@@ -40,15 +40,15 @@ SAFE = [
     for endpoint in ENDPOINTS
     if endpoint.method != "DELETE" and "/lifecycle/" not in endpoint.path
 ]
-"""Routes that neither remove what the next request names nor start a process."""
+"""Routes that neither remove the target of the next request nor start a process."""
 
 NO_QUERY: Values = st.just({})
 
 
 async def name_what_exists(stage: Stage) -> dict[str, str]:
-    """Return values that exist, by the fields that carry them; the login is open.
+    """Return existing values by field; the login is open.
 
-    What was accepted before may have made the account one that the worker cannot log in: that is put right first.
+    An earlier example may have made the account unfit for the worker, so this repairs it first.
     """
     await stage.restore()
     session = await stage.example_of("worker", "worker:login:qrcode")

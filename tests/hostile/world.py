@@ -1,4 +1,4 @@
-"""Who keeps working while others misbehave, what they misbehave with, and who looks at the file meanwhile."""
+"""The working peers beside attackers, the names for attacks, and the witness of file and memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_example(namespace: str, event: str) -> dict[str, Any]:
 
 
 class Bystanders:
-    """A worker, an administrator and a device that do their work, whatever others do."""
+    """A worker, an administrator and a device that keep working, whatever others do."""
 
     def __init__(
         self, bench: Bench, worker: Peer, admin: Peer, device: Peer, account_id: str
@@ -61,7 +61,7 @@ class Bystanders:
         )
 
     async def work(self) -> None:
-        """Beat, report and be told once: nobody has lost anything."""
+        """Send a heartbeat and a report; check that each peer is notified once."""
         number = next(self._numbers)
         beat = await self._worker.ask("worker:heartbeat", {"workerId": "good-worker"})
         assert beat["accountIds"] == [self.account_id]
@@ -73,7 +73,7 @@ class Bystanders:
         assert (await self._device.ask("client:heartbeat", {"client_id": "good-device"}))["success"]
 
     async def _hear(self, peer: Peer, number: int) -> None:
-        """Wait for the notification of message `number`; others' messages may come between."""
+        """Wait for the notification of message `number`; others may come before it."""
         wanted = f"good-{number}"
         while wanted not in {
             one["data"].get("platform_id") for one in peer.all("notification:new")
@@ -82,7 +82,7 @@ class Bystanders:
 
 
 class Stage:
-    """What an attacker's payloads name: an account, a worker, a login and a notification that exist."""
+    """Existing names for an attacker: an account, a worker, a login and a notification."""
 
     def __init__(self, bench: Bench, account_id: str, notification_id: str) -> None:
         self._bench = bench
@@ -91,7 +91,7 @@ class Stage:
 
     @classmethod
     async def set_up(cls, bench: Bench) -> Stage:
-        """Make an account with one message, and so one notification."""
+        """Create an account with one message, and so one notification."""
         account = await make_account(bench, "bad")
         reporter = await bench.worker("reporter")
         device = await bench.device("other-device")
@@ -105,7 +105,7 @@ class Stage:
         return cls(bench, account["id"], told["id"])
 
     async def example_of(self, namespace: str, event: str) -> dict[str, Any]:
-        """Return an event's example with names that exist; a login that it names is open."""
+        """Return an event's example with existing names; a login that it names is open."""
         example = read_example(namespace, event)
         real = {
             "workerId": WORKER,
@@ -123,7 +123,7 @@ class Stage:
         return example | {name: value for name, value in real.items() if name in example}
 
     async def restore(self) -> None:
-        """Make the account again what any worker may log in."""
+        """Restore the account so that any worker may log it in."""
         wish = AccountChange(
             id=self._account_id,
             platform="douyin",
@@ -135,11 +135,12 @@ class Stage:
     async def find_id(self, table: str) -> str:
         """Return the id of some row, read past Master."""
         with closing(sqlite3.connect(self._bench.master.settings.db_path)) as connection:
-            return str(connection.execute(f"SELECT id FROM {table} LIMIT 1").fetchone()[0])  # noqa: S608 - ours
+            query = f"SELECT id FROM {table} LIMIT 1"  # noqa: S608
+            return str(connection.execute(query).fetchone()[0])
 
 
 def introduction(namespace: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the event by which an attacker of this namespace says who it is, or None."""
+    """Return the event by which an attacker identifies itself in this namespace, or None."""
     if namespace == "worker":
         return "worker:register", registration(WORKER)
     if namespace == "client":
@@ -148,7 +149,7 @@ def introduction(namespace: str) -> tuple[str, dict[str, Any]] | None:
 
 
 class Witness:
-    """Looks at the file through a connection of its own, and at memory, for what a refusal may not have changed."""
+    """Watches the file over a connection of its own, and memory, for changes by a refused event."""
 
     def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
         self._connection = connection
@@ -156,11 +157,11 @@ class Witness:
         self.look()
 
     def look(self) -> None:
-        """Remember how things are."""
+        """Remember the present state."""
         self._version, self._known = self._read_version(), self._read_memory()
 
     def nothing_changed(self) -> bool:
-        """Tell whether nobody has written into the file, and memory is as it was."""
+        """Tell whether neither the file nor memory has changed."""
         return (self._version, self._known) == (self._read_version(), self._read_memory())
 
     def _read_version(self) -> int:
@@ -181,7 +182,7 @@ class Witness:
 
 @contextmanager
 def watch(bench: Bench) -> Iterator[Witness]:
-    """Give a witness of the bench's file and memory."""
+    """Provide a witness of the bench's file and memory."""
     with closing(sqlite3.connect(bench.master.settings.db_path)) as connection:
         yield Witness(connection, bench.master.memory)
 
@@ -204,10 +205,10 @@ def take_census(bench: Bench) -> dict[str, int]:
 
 
 async def wait_until_gone(bench: Bench, before: dict[str, int]) -> None:
-    """Wait until the connections that came after `before` are gone; nothing of them is kept."""
+    """Wait until the connections opened after `before` are gone without a trace."""
     async with asyncio.timeout(PATIENCE_S):
-        while take_census(bench)["environs"] != before["environs"]:  # noqa: ASYNC110 - nobody tells when it is so
+        while take_census(bench)["environs"] != before["environs"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        for _ in range(10):  # what ends with the connection ends in the next few turns of the loop
+        for _ in range(10):  # a connection's tasks end in the next few steps of the loop
             await asyncio.sleep(0)
     assert take_census(bench) == before

@@ -1,4 +1,4 @@
-"""Wrong values, and where they go: every place of an event's or body's example, and every field that its type has."""
+"""Wrong values and their positions: all parts of an example, and all fields of its type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 HOLE = "\u2620hole\u2620"
-"""Stands in an example where a raw JSON text goes: Python cannot write all that a peer can."""
+"""Stands in an example for a raw JSON text: Python cannot encode all that a peer can send."""
 
 Path = tuple[str | int, ...]
 
@@ -68,14 +68,14 @@ WRONG: Mapping[str, str] = {
     "objects 100000 deep": _nest('{"a":', "}", 100_000),
     "brackets that never close": "[" * 100_000,
 }
-"""JSON texts, and some that only look like JSON."""
+"""JSON texts, and some that only resemble JSON."""
 
 BINARY = '{"_placeholder":true,"num":0}'
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What follows an event's name: the arguments as JSON texts, and the binary parts that they announce."""
+    """The part after an event's name: arguments as JSON texts, and announced binary attachments."""
 
     arguments: tuple[str, ...]
     attachments: tuple[bytes, ...] = ()
@@ -86,7 +86,7 @@ Build = Callable[[Any], Shape]
 
 
 def plan_shapes(example: Any, kind: type[BaseModel]) -> dict[str, Build]:
-    """Return, by what is wrong with it, how to make every malformed shape of an event whose type is `kind`."""
+    """Return a maker for every malformed shape of an event of type `kind`, by its fault."""
     plan = {
         "as it should be": _as_arguments(lambda good: (good,)),
         "no argument": _as_arguments(lambda good: ()),
@@ -123,7 +123,7 @@ def _fill_in(path: Path, text: str, attachments: tuple[bytes, ...] = ()) -> Buil
 
 
 def find_places(example: Any, schema: Mapping[str, Any]) -> list[Path]:
-    """Return every place inside the example, and the fields of the type that the example leaves out."""
+    """Return every position in the example, and the fields of the type that it omits."""
     return list(
         dict.fromkeys([*_walk(example, ()), *((name,) for name in schema.get("properties", {}))])
     )
@@ -140,7 +140,7 @@ def _walk(value: Any, path: Path) -> Iterator[Path]:
 
 
 def _break_limits(schema: Mapping[str, Any], path: Path) -> dict[str, str]:
-    """Return texts just inside and just outside the limits that the schema states for a field of the outer object."""
+    """Return texts just inside and outside the schema's limits for a field of the outer object."""
     found: dict[str, str] = {}
     if len(path) != 1:
         return found
@@ -164,7 +164,7 @@ def _break_limits(schema: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 
 def _find_rules(rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield a field's rule, its alternatives, and what it refers to."""
+    """Yield a field's rule, its alternatives, and the rules it refers to."""
     yield rule
     if "$ref" in rule:
         yield from _find_rules(schema["$defs"][rule["$ref"].rpartition("/")[2]], schema)

@@ -1,4 +1,4 @@
-"""A real Master, and the official JavaScript client installed beside it, once per test session."""
+"""A real Master, and the official JavaScript client installed for it, once per test session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the driving scripts and socket.io-client installed; skips where that cannot be."""
+    """A folder with the scripts and socket.io-client; skips if they cannot be installed."""
     return install(HERE, tmp_path_factory.mktemp("javascript"))
 
 

@@ -1,4 +1,4 @@
-"""The official JavaScript client says who it is: in the `auth` object, and by `admin:auth`."""
+"""The official JavaScript client authenticates: in the `auth` object, and by `admin:auth`."""
 
 from __future__ import annotations
 

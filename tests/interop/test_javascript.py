@@ -1,4 +1,4 @@
-"""The official JavaScript client walks through the protocol, over each way that it can connect."""
+"""The official JavaScript client uses the protocol over each transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "interop-secret"
 
 @pytest.fixture(scope="module", params=["polling", "websocket", "polling,websocket"])
 def seen(request: pytest.FixtureRequest, javascript: Path, master: Target) -> dict[str, Any]:
-    """What the client saw on one walk; "polling,websocket" upgrades, as browsers do."""
+    """The events of the client on one walk; "polling,websocket" upgrades, as browsers do."""
     walk = subprocess.run(
         ["node", "drive.mjs", master.url, request.param],
         cwd=javascript, capture_output=True, text=True, timeout=WALK_TIMEOUT_S, check=False,

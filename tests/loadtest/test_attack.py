@@ -1,4 +1,4 @@
-"""The attacks: a small one is played from end to end, and the judgement is that of the budgets."""
+"""A small attack played from end to end, and its judgement by the budgets."""
 
 from __future__ import annotations
 

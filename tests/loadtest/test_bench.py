@@ -1,4 +1,4 @@
-"""The bench: its arithmetic, its frames, and one small run of everything on the wire."""
+"""The bench: its arithmetic, its frames, and one small real run."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ TINY = {
     "warm": "0.1",
     "settle": "0.1",
 }
-"""Sizes at which a measurement means nothing, and its checks everything."""
+"""Sizes that are too small for a measurement and large enough for the checks."""
 
 
 def make_tiny(*arguments: str) -> list[str]:

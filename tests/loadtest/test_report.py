@@ -1,4 +1,4 @@
-"""What counts as a failed load test."""
+"""The conditions of a failed load test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TCP connections by hand: what no client would send, and what it is answered to the last byte."""
+"""Raw TCP connections: bytes that no client would send, and the full answer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Opener = Callable[..., Awaitable["Line"]]
 
 
 class Line:
-    """One TCP connection, by hand."""
+    """One raw TCP connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     async def end(self) -> bytes:
-        """Wait until Master hangs up; return what came until then."""
+        """Wait until Master closes the connection; return the bytes received until then."""
         data = b""
         with suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE_S):
@@ -36,14 +36,13 @@ class Line:
 
 @pytest.fixture
 async def open_line() -> AsyncIterator[Opener]:
-    """Open connections by hand; all are closed at the end."""
+    """Open raw TCP connections; close them all at the end."""
     lines: list[Line] = []
 
     async def make(guarded: Guarded, data: bytes = b"") -> Line:
         sock = socket.create_connection(("127.0.0.1", guarded.master.port))
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024
-        )  # kernels grow it to tens of megabytes
+        # kernels grow it to tens of megabytes
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         line = Line(*await asyncio.open_connection(sock=sock))
         lines.append(line)
         line.writer.write(data)
@@ -58,15 +57,14 @@ async def open_line() -> AsyncIterator[Opener]:
 
 
 async def until(met: Callable[[], bool]) -> None:
-    """Give the loop up until something is so."""
+    """Yield to the loop until the condition is true."""
     async with asyncio.timeout(PATIENCE_S):
-        while not met():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(
-                0.002
-            )  # a loop that spins starves the threads that read the database
+        while not met():  # noqa: ASYNC110 - there is no event to wait for
+            # a spinning loop starves the threads that read the database
+            await asyncio.sleep(0.002)
 
 
 async def settle(guarded: Guarded) -> None:
-    """Let everything that was sent before be read: what is asked afterwards is answered afterwards."""
+    """Wait until Master has read everything sent before."""
     for _ in range(3):
         await guarded.ask("GET", "/health/live", None)

@@ -1,4 +1,4 @@
-"""A guarded Master: tokens of every kind, real Socket.IO peers, real HTTP."""
+"""A Master with tokens of every kind, real Socket.IO peers, real HTTP."""
 
 from __future__ import annotations
 
@@ -46,12 +46,13 @@ CODE, CODE_URL = (
 TOKENS = {
     "WORKER_TOKENS": f"worker-1:{WORKER_1},worker-2:{WORKER_2},*:{ANY_WORKER}",
     "ADMIN_TOKENS": f"reader:{READER}:read,operator:{OPERATOR}:operate,root:{ROOT}",
-    "CLIENT_TOKENS": f"all:{DEVICE},limited:{LIMITED}:{MINE}+account-that-comes-later,other:{OTHER}:{FOREIGN}",
+    "CLIENT_TOKENS": f"all:{DEVICE},limited:{LIMITED}:{MINE}+account-that-comes-later,"
+    f"other:{OTHER}:{FOREIGN}",
 }
 
 
 class Guarded(Bench):
-    """A running Master with tokens; `ids` are given to what is made next."""
+    """A running Master with tokens; `ids` go to the next records created."""
 
     def __init__(
         self, master: Master, clock: ManualClock, path: Path, http: aiohttp.ClientSession
@@ -110,7 +111,7 @@ class Guarded(Bench):
         assert answer["inserted"] == len(numbers), answer
 
     async def start_login(self, admin: Peer, worker: Peer, account_id: str) -> str:
-        """Start a login and let the worker show its code; return the session's id."""
+        """Start a login and let the worker send its code; return the session's id."""
         started = await admin.ask("master:login:start", {"account_id": account_id})
         assert started["success"], started
         session_id: str = started["session_id"]
@@ -126,13 +127,13 @@ class Guarded(Bench):
             return connection.execute(query, values).fetchall()
 
     def dump(self) -> list[str]:
-        """Return what is in the database, row by row."""
+        """Return the contents of the database, row by row."""
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
             return list(connection.iterdump())
 
 
 async def settle(*peers: Peer) -> None:
-    """Let everything that was sent to these peers arrive: what is asked afterwards is answered afterwards."""
+    """Wait until these peers have received everything sent before."""
     for peer in peers:
         with contextlib.suppress(Exception):
             await peer.ask("nothing:of:this:name", {})

@@ -1,4 +1,4 @@
-"""A real Master as a child process, and peers that log accounts in with cookies that are planted for a search."""
+"""A real Master as a child process, and peers that log accounts in with planted cookies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import Peer, registration
 
 ROOT = Path(__file__).parents[2]
 MARK = "planted\u2009secret/+"
-"""In every planted secret; its JSON may escape it, and base64 shifts it."""
+"""Part of every planted secret; JSON may escape it, and base64 shifts it."""
 
 
 def plant(name: str) -> str:
@@ -34,7 +34,7 @@ def cookies(name: str) -> list[dict[str, str]]:
 
 
 def find_planted(*files: Path) -> list[str]:
-    """Return where a planted secret can be read: raw, as escaped JSON, or in base64 at any of its three offsets."""
+    """Return where a planted secret is readable: raw, as escaped JSON, or in base64."""
     raw = MARK.encode()
     looks = {"raw": raw, "escaped": json.dumps(MARK)[1:-1].encode()}
     for shift in range(3):
@@ -49,7 +49,7 @@ def find_planted(*files: Path) -> list[str]:
 
 
 class Crew:
-    """One admin, one worker and one device of a Master on this port."""
+    """One admin, one worker and one device of the Master on this port."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self.session, self.port = session, port
@@ -64,7 +64,7 @@ class Crew:
         assert (await self.device.ask("client:register", {"device_id": "device-1"}))["success"]
 
     async def register(self) -> list[dict[str, Any]]:
-        """Register and return the accounts as the worker gets them."""
+        """Register and return the accounts that the worker receives."""
         before = len(self.worker.all("master:task:assign"))
         answer = await self.worker.ask("worker:register", registration(maxAccounts=1_000))
         assert answer["success"], answer
@@ -101,7 +101,7 @@ class Crew:
 
 
 class Child:
-    """A Master as a child process, with the database that it is on."""
+    """A Master as a child process, with its database."""
 
     def __init__(
         self, session: aiohttp.ClientSession, folder: Path, environ: dict[str, str]
@@ -114,7 +114,7 @@ class Child:
             "PYTHONPATH": str(ROOT),
             "APP_ENV": "test",
             "PORT": str(self.port),
-            "HEARTBEAT_TIMEOUT_S": "3600",  # its workers send none, and a busy machine takes its time
+            "HEARTBEAT_TIMEOUT_S": "3600",  # its workers send none, and a busy machine is slow
             "HOST": "127.0.0.1",
             **environ,
         }
@@ -131,7 +131,7 @@ class Child:
         assert self.process.findings == []
 
     async def run(self, *arguments: str, **environ: str) -> tuple[int, str]:
-        """Run `python -m master ...` beside it and return its exit code and what it printed."""
+        """Run `python -m master ...` beside it; return its exit code and output."""
         return await asyncio.to_thread(run_master, *arguments, environ=self.environ | environ)
 
 

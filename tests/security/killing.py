@@ -1,8 +1,10 @@
-"""Restores that are killed, each at another point: `python -m tests.security.killing FOLDER [reader]`.
+"""Restores that are killed, each at another point: `python -m tests.security.killing FOLDER
+[reader]`.
 
-FOLDER holds `old/` (a database with its log and its keys) and `backup.db`. A point is a change of a name or a file, a
-statement of SQLite's, or a step of its copying. Each line says what stands there after a kill and, of every fourth one,
-after a further restore: `[point, accounts, sound, accounts after, left over]`. Nobody killed the last line's restore.
+FOLDER has `old/` (a database with its log and its keys) and `backup.db`. A point is a change of a
+name or a file, a statement of SQLite's, or a step of its copying. Each line reports the state after
+a kill and, for every fourth one, after a further restore: `[point, accounts, sound, accounts after,
+left over]`. The last line's restore was not killed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +33,19 @@ QUIET = (
     "PRAGMA table_info",
     "SELECT",
 )
-"""Statements that change nothing in any file."""
+"""Statements that change no file."""
 CONNECT = sqlite3.connect
 
 
 class Points:
-    """Counts the points of one process; at the chosen one it is killed."""
+    """Counts the points of one process; kills the process at the chosen one."""
 
     def __init__(self, fatal: int | None) -> None:
         self.count = 0
         self._fatal = fatal
 
     def come_by(self) -> None:
-        """Be at the next point."""
+        """Record the next point."""
         if self.count == self._fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         self.count += 1
@@ -64,12 +67,12 @@ def watch(points: Points) -> None:
 
             super().backup(target, pages=16, progress=count)
 
-    sqlite3.connect = lambda *words, **named: CONNECT(*words, factory=Watched, **named)  # type: ignore[assignment]
+    sqlite3.connect = partial(CONNECT, factory=Watched)  # type: ignore[assignment]
     sys.addaudithook(lambda event, _: points.come_by() if event in EVENTS else None)
 
 
 def fork(work: Callable[[], None]) -> int:
-    """Do something in a process of its own; return its number."""
+    """Call a function in a process of its own; return the process id."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -82,7 +85,7 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def read_until(path: Path, begun: int, over: int) -> None:
-    """Read the database from here on; check at the end that nothing of what it saw has changed meanwhile."""
+    """Read the database from here on; check at the end that the reader's view has not changed."""
     with closing(CONNECT(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         before = reader.execute("SELECT id FROM accounts").fetchall()
@@ -92,11 +95,12 @@ def read_until(path: Path, begun: int, over: int) -> None:
 
 
 def add_rows(path: Path) -> None:
-    """Write what only the log holds while somebody reads."""
+    """Write rows that stay in the log because of a reader."""
     with closing(CONNECT(path)) as writer:
         writer.execute("PRAGMA wal_autocheckpoint=0")
         writer.execute(
-            "INSERT INTO accounts (id, platform, account_name, created_at, updated_at) VALUES ('z', 'd', 'n', 0, 0)"
+            "INSERT INTO accounts (id, platform, account_name, created_at, updated_at) VALUES "
+            "('z', 'd', 'n', 0, 0)"
         )
         writer.commit()
 
@@ -109,7 +113,7 @@ def look(path: Path) -> tuple[int, bool]:
 
 
 def kill_at(folder: Path, point: int, *, with_reader: bool) -> tuple[bool, list[Any]]:
-    """Kill a restore at a point; return whether it came there, and what is told of it."""
+    """Kill a restore at a point; return whether it reached the point, and the report."""
     place = folder / f"at-{point}"
     shutil.copytree(folder / "old", place)
     path, backup = place / "master.db", folder / "backup.db"

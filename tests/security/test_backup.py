@@ -1,4 +1,4 @@
-"""A backup is made beside a Master that writes; a restore refuses whatever would not serve."""
+"""A backup is made beside a writing Master; a restore refuses every unusable backup."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ async def test_a_backup_of_a_master_that_writes_is_consistent_and_can_be_restore
         assert sent > after
     with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
         [(stored, notified)] = backup.execute(
-            "SELECT (SELECT count(*) FROM comments), (SELECT count(*) FROM notifications WHERE type = 'comment')"
+            "SELECT (SELECT count(*) FROM comments), (SELECT count(*) FROM notifications WHERE "
+            "type = 'comment')"
         )
         assert before <= stored <= after + 20
         assert stored % 20 == 0, "a group is there as a whole"

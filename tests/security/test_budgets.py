@@ -1,4 +1,4 @@
-"""What peers report has a budget, field by field: a fact is kept, what is too large of it is cut, and that is said."""
+"""Reports have a budget per field: an oversized field is cut, and the cut is reported."""
 
 from __future__ import annotations
 
@@ -87,8 +87,10 @@ def test_of_too_many_cookies_the_largest_are_left_out_and_their_order_stays():
 async def test_a_login_with_too_much_of_everything_succeeds_and_its_small_cookies_are_kept(bench):
     admin, worker, account, session = await start(bench)
     report = {
-        "session_id": session, "status": "success", "cookies": [COOKIE, {"name": "junk", "value": "x" * 5_000_000}],
-        "user_info": {"nickname": "N", "junk": "x" * 100_000}, "fingerprint": {"junk": "x" * 1_000_000},
+        "session_id": session, "status": "success",
+        "cookies": [COOKIE, {"name": "junk", "value": "x" * 5_000_000}],
+        "user_info": {"nickname": "N", "junk": "x" * 100_000},
+        "fingerprint": {"junk": "x" * 1_000_000},
     }  # fmt: skip
     answer = await worker.ask("worker:login:status", report)
     assert answer["success"]
@@ -150,26 +152,28 @@ ROWS, ROW_BYTES = 6, 8_000_000
 
 
 def plant_large_rows(path: Path) -> None:
-    """Write rows that no Master of today would write, past it."""
+    """Write rows, past Master, that today's Master would not write."""
     junk = orjson.dumps(
         {"capabilities": ["douyin"], "maxAccounts": 7, "junk": "x" * ROW_BYTES}
     ).decode()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for number in range(ROWS):
             connection.execute(
-                "INSERT INTO workers (id, host, port, status, started_at, metadata, created_at, updated_at) "
+                "INSERT INTO workers (id, host, port, status, started_at, metadata, created_at, "
+                "updated_at) "
                 "VALUES (?, 'h', 1, 'connected', 0, ?, 0, 0)",
                 (f"w{number}", junk),
             )
             connection.execute(
-                "INSERT INTO accounts (id, platform, account_name, user_info, created_at, updated_at) "
+                "INSERT INTO accounts (id, platform, account_name, user_info, created_at, "
+                "updated_at) "
                 "VALUES (?, 'douyin', 'n', ?, 0, 0)",
                 (f"a{number}", junk),
             )
 
 
 async def measure_start(master: Master) -> int:
-    """Start a Master and look at it; return the most bytes that Python's objects took on the way."""
+    """Start a Master and read from it; return the peak bytes of Python's objects."""
     tracemalloc.start()
     try:
         await master.start(sweeps=False)

@@ -1,4 +1,4 @@
-"""What makes Master run programs is authenticated: whoever writes the file or a backup, and has no key, runs none."""
+"""Worker configurations are authenticated: without a key, an edited file runs no program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLDER = Path(__file__).parents[1] / "older"
 
 
 class House:
-    """A Master over HTTP, and the programs that it runs."""
+    """A Master over HTTP, and its worker processes."""
 
     def __init__(self, master: Master, web: aiohttp.ClientSession) -> None:
         self.master = master
@@ -64,7 +64,7 @@ async def running(path: Path) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def path(tmp_path: Path) -> Path:
-    """A database with two configurations that Master has written."""
+    """A database with two configurations written by Master."""
     path = tmp_path / "master.db"
     async with running(path) as house:
         for number in (1, 2):
@@ -94,15 +94,19 @@ async def test_a_configuration_that_master_wrote_starts_with_it_whatever_changed
 
 HARMS = {
     "the command": "UPDATE worker_configs SET command = '/bin/sh' WHERE worker_id = 'worker-1'",
-    "the arguments": "UPDATE worker_configs SET args = '[\"-c\", \"import evil\"]' WHERE worker_id = 'worker-1'",
-    "the environment": "UPDATE worker_configs SET env = '{\"LD_PRELOAD\": \"/tmp/x\"}' WHERE worker_id = 'worker-1'",
-    "the seal away": "UPDATE worker_configs SET command = '/bin/sh', seal = NULL WHERE worker_id = 'worker-1'",
+    "the arguments": 'UPDATE worker_configs SET args = \'["-c", "import evil"]\' WHERE worker_id '
+    "= 'worker-1'",
+    "the environment": 'UPDATE worker_configs SET env = \'{"LD_PRELOAD": "/tmp/x"}\' WHERE '
+    "worker_id = 'worker-1'",
+    "the seal away": "UPDATE worker_configs SET command = '/bin/sh', seal = NULL WHERE worker_id = "
+    "'worker-1'",
     "another's seal": (
         "UPDATE worker_configs SET command = '/bin/sh', seal = (SELECT seal FROM worker_configs "
         "WHERE worker_id = 'worker-2') WHERE worker_id = 'worker-1'"
     ),
     "the name": "UPDATE worker_configs SET worker_id = 'worker-0' WHERE worker_id = 'worker-1'",
-    "a seal that is none": "UPDATE worker_configs SET seal = 'v1:x', auto_restart = 1 WHERE worker_id = 'worker-1'",
+    "a seal that is none": "UPDATE worker_configs SET seal = 'v1:x', auto_restart = 1 WHERE "
+    "worker_id = 'worker-1'",
 }
 
 
@@ -196,8 +200,8 @@ BACK = (
 )
 WAYS = {
     "0003": ["UPDATE alembic_version SET version_num = '0003'"],
-    "0003, its proofs removed": ["UPDATE alembic_version SET version_num = '0003'", "DELETE FROM vault_keys"],
-    "0001": [
+    "0003, its proofs removed": ["UPDATE alembic_version SET version_num = '0003'",
+    "DELETE FROM vault_keys"], "0001": [
         "UPDATE alembic_version SET version_num = '0001'", "DROP TABLE vault_keys",
         "DROP INDEX idx_comments_read", "DROP INDEX idx_direct_messages_read",
     ],

@@ -1,4 +1,4 @@
-"""Who may connect, to which namespace, with what; and what somebody hears who has not said who they are."""
+"""Which credentials connect to which namespace, and what an unauthenticated peer receives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DOORS = {"worker": WORKER_1, "admin": ROOT, "client": DEVICE}
 async def refused(
     guarded: Guarded, namespace: str, token: str | None = None, **options: Any
 ) -> dict[str, Any]:
-    """Try to join and return the `connect_error`."""
+    """Try to join; return the `connect_error`."""
     heard: list[Any] = []
     peer = Peer(f"/{namespace}")
     peer.client.on("connect_error", heard.append, namespace=f"/{namespace}")
@@ -178,9 +178,8 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
         guarded.clock.advance(30)
         assert await guarded.master.sockets.drop_strangers() == 0
         guarded.clock.advance(0.5)
-        assert (
-            await guarded.master.sockets.drop_strangers() == 3
-        )  # two connections, and the namespace of one
+        # two connections, and the namespace of one
+        assert await guarded.master.sockets.drop_strangers() == 3
         for socket in (silent, stranger):
             while (await asyncio.wait_for(socket.receive(), 5)).type != aiohttp.WSMsgType.CLOSE:
                 pass
@@ -193,7 +192,7 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
     "packet", ['420{"token":"%s"}', '42/admin,1["admin:auth",{"token":"","padding":"%s"}]']
 )
 async def test_a_stranger_sends_no_large_packets(guarded, packet):
-    """The limit holds while the packet is being read: no more of it is kept, and the connection ends."""
+    """The limit applies while the packet is being read: the rest is dropped with the connection."""
     url = f"http://127.0.0.1:{guarded.master.port}/socket.io/?EIO=4&transport="
     async with guarded.http.ws_connect(url + "websocket") as stranger:
         await stranger.receive_str()
@@ -271,7 +270,7 @@ def test_trusted_networks_hold_for_addresses_in_either_writing():
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "fd12::1"):
         assert access.identify("worker", None, address).name == ""
     for address in ("10.2.0.1", "::1", "fe80::1%eth0", "", "nonsense"):
-        with pytest.raises(Exception, match="Say who you are first"):
+        with pytest.raises(Exception, match="Authenticate first"):
             access.identify("worker", None, address)
 
 

@@ -1,4 +1,4 @@
-"""What somebody without a token costs over HTTP: bytes that are not read, connections that do not stand."""
+"""The cost of an unauthenticated peer over HTTP: unread bytes, closed connections."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ async def test_a_connection_over_which_a_right_token_came_stands_on(guarded, ope
 
 
 async def test_a_body_whose_last_byte_never_comes_is_given_up(guarded, open_line):
-    head = f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\nContent-Length: 100\r\n\r\n{{"
+    head = (
+        f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\n"
+        "Content-Length: 100\r\n\r\n{"
+    )
     line = await open_line(guarded, head.encode())
     await until(lambda: bool(guarded.master.meter._waiting))
     guarded.clock.advance(PATIENCE_S + 0.5)
@@ -78,7 +81,7 @@ async def test_a_body_is_no_head_however_many_pieces_it_comes_in(guarded, open_l
 
 
 async def test_a_refused_body_is_not_read(guarded, open_line):
-    """What is sent after the refusal stays in the kernel: the connection is closed at once."""
+    """Bytes after the refusal stay in the kernel: the connection is closed at once."""
     head = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
     line = await open_line(guarded, head)
     answer = await line.end()
@@ -108,14 +111,13 @@ async def test_the_sender_of_a_small_body_hears_why_it_was_refused_and_may_go_on
 async def test_nothing_packed_is_unpacked(guarded, open_line, monkeypatch, path):
     import zlib
 
-    monkeypatch.setattr(zlib, "decompressobj", None)  # whoever unpacked something would fail
+    monkeypatch.setattr(zlib, "decompressobj", None)  # any attempt to unpack would fail
     packed = gzip.compress(b" " * 1_000_000)
     length = str(len(packed)).encode()
     for method in (b"POST ", b"GET "):
         head = (
-            method
-            + path
-            + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: "
+            method + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: "
+            b"gzip\r\nContent-Length: "
         )
         line = await open_line(guarded, head + length + b"\r\n\r\n" + packed)
         assert (await line.end()).startswith(b"HTTP/1.1 415")
@@ -153,9 +155,12 @@ async def test_answers_that_nobody_reads_hold_one_answer_each_and_not_for_long(g
         items = [{"platform_comment_id": f"c{number}", "content": "字" * 50_000}]
         event = {"type": "comment", "account_id": MINE, "messages": items}
         assert (await worker.ask("worker:message:detected", event))["success"]
-    head = f"GET /api/v1/comments?limit=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
+    head = (
+        "GET /api/v1/comments?limit=20 HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {READER}\r\n\r\n"
+    ).encode()
     one = len(await (await guarded.ask("GET", "/api/v1/comments?limit=20", READER)).read())
-    line = await open_line(guarded, head * 10)  # 30 MB of answers: far more than the kernel takes
+    line = await open_line(guarded, head * 10)  # 30 MB of answers: far more than the kernel buffers
     lines, meter = guarded.master.lines, guarded.master.meter
     await until(lambda: bool(meter._waiting))
     [protocol] = [protocol for protocol, found in lines._lines.items() if found in meter._waiting]
@@ -179,7 +184,9 @@ async def test_a_reader_that_hangs_up_lets_go_of_what_it_asked_for(guarded, open
             raise
 
     object.__setattr__(turns, "look", look)
-    head = f"GET /api/v1/comments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
+    head = (
+        f"GET /api/v1/comments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READER}\r\n\r\n"
+    ).encode()
     line = await open_line(guarded, head)
     await asked.wait()
     line.writer.close()

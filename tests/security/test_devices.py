@@ -1,4 +1,4 @@
-"""A device is its token's: no other token's socket says what it has seen, whatever device it names."""
+"""A device belongs to its token: no other token's socket can confirm what it has seen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ async def test_a_device_from_before_its_token_had_a_name_goes_on_from_what_it_ha
             "VALUES (char(31) || 'phone', 2, 1, 1), (char(31) || 'limited:phone', 3, 1, 1)"
         )
         await connection.exec_driver_sql(
-            "INSERT INTO client_deliveries SELECT char(31) || 'phone', id, 1 FROM notifications WHERE seq = 4"
+            "INSERT INTO client_deliveries SELECT char(31) || 'phone', id, 1 FROM notifications "
+            "WHERE seq = 4"
         )
     await guarded.master.turns.load_farm()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The files of a Master: who may read them, what is left in them, and how a start on a bad disk ends."""
+"""Master's files: their permissions, what remains in them, and a start on a bad disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are Unix's")
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """Return the modes of all files under a folder that others than their owner may read."""
+    """Return the modes of all files in a folder that others than their owner may read."""
     found = {
         str(one.relative_to(folder)): stat.S_IMODE(one.stat().st_mode)
         for one in folder.rglob("*")
@@ -93,7 +93,7 @@ async def test_the_code_of_a_login_that_has_ended_is_in_no_file_once_the_log_was
     )
     await worker.ask("worker:login:status", {"session_id": session, "status": "failed"})
     await bench.run(fold_log)
-    await bench.run(fold_log)  # one that runs has been answered before the log is empty
+    await bench.run(fold_log)  # the first fold is answered before the log is empty
     assert path.with_name(path.name + "-wal").stat().st_size == 0
     assert b"Q" * 100 not in b"".join(file.read_bytes() for file in side_files(path))
 

@@ -1,4 +1,4 @@
-"""What an administrator's coming and going costs: a greeting is a turn, and no way past the queue."""
+"""The cost of an administrator's joins: each greeting is a turn, and cannot bypass the queue."""
 
 from __future__ import annotations
 

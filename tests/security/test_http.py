@@ -1,4 +1,4 @@
-"""The HTTP edge against hostile callers: headers, origins, names in paths and queries, bodies, and GETs that change."""
+"""HTTP against hostile callers: headers, origins, paths, queries, bodies, and GETs that change."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ HEADERS = {
 }
 
 HOSTILE = [
-    "' OR '1'='1", "'; DROP TABLE accounts; --", '" OR ""="', "1 UNION SELECT credentials FROM accounts", "%", "_",
-    "*", "\\", "..", "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "/etc/passwd", "file:///etc/passwd", "$(id)",
-    "`id`", "{{7*7}}", "<script>alert(1)</script>", "a\r\nSet-Cookie: x=1", "\x00", "nul\x00l", "😀" * 300, "x" * 2_000,
-    "-1", "NaN", "1e999", "0x10", "true", "null", "[]", "{}",
+    "' OR '1'='1", "'; DROP TABLE accounts; --", '" OR ""="',
+    "1 UNION SELECT credentials FROM accounts", "%", "_", "*", "\\", "..", "../../etc/passwd",
+    "..%2f..%2fetc%2fpasswd", "/etc/passwd", "file:///etc/passwd", "$(id)", "`id`", "{{7*7}}",
+    "<script>alert(1)</script>", "a\r\nSet-Cookie: x=1", "\x00", "nul\x00l", "😀" * 300,
+    "x" * 2_000, "-1", "NaN", "1e999", "0x10", "true", "null", "[]", "{}",
 ]  # fmt: skip
 
 SOCKETS = "/socket.io/?EIO=4&transport=polling"
@@ -35,7 +36,7 @@ GETS = [one for one in ENDPOINTS if one.method == "GET"]
 
 
 async def fill(guarded: Guarded) -> str:
-    """Put one of each thing into the database; return the session of an open login with its code."""
+    """Create one of each noun; return the session of an open login with its code."""
     worker = await guarded.register("worker-1", WORKER_1)
     admin = await guarded.connect("admin", OPERATOR)
     await guarded.add_account(MINE)
@@ -110,7 +111,7 @@ async def test_no_get_changes_anything(guarded):
     for path in ("/", "/metrics", "/health", "/health/live", "/health/ready"):
         assert (await guarded.ask("GET", path)).status == 200
     assert guarded.dump() == before
-    # the file itself and its log; the index beside them (-shm) notes readers as well
+    # the file and its log; the index beside them (-shm) records readers as well
     assert {name: files[name] for name in files if not name.endswith("-shm")} == {
         name: digest
         for name, digest in name_files(guarded.path).items()
@@ -182,7 +183,7 @@ async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
 
 
 class TestOpen:
-    """Without tokens: the machine's own browser must not become a stranger's way in."""
+    """Without tokens: a browser on the machine must not let a stranger in."""
 
     @pytest.fixture
     def given(self) -> dict[str, str]:

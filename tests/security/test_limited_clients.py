@@ -1,4 +1,4 @@
-"""A device whose token is limited to accounts receives nothing of any other, whatever it is told or asks."""
+"""A device whose token is limited to accounts receives nothing of any other account."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEARD_BY_DEVICES = {
     "client:sync:response",
     "notification:new",
 }
-"""What the tests below look through; an event that joins TOLD must be added here and to them."""
+"""The events that the tests below search; a new event of TOLD must be added here and to them."""
 
 ASKED_BY_DEVICES = {
     "client:register",
@@ -45,7 +45,7 @@ def test_every_event_of_devices_is_looked_through():
 
 
 async def prepare(guarded: Guarded) -> Peer:
-    """Make two accounts of one worker, with two messages of ours and three of theirs; return the worker."""
+    """Make two accounts of one worker, two messages of ours, three of theirs; return the worker."""
     worker = await guarded.register("worker-1", WORKER_1)
     for account_id in (FOREIGN, MINE):
         await guarded.add_account(account_id)
@@ -158,7 +158,7 @@ async def test_a_heartbeat_tells_of_the_own_device_alone(guarded):
 
 
 async def test_a_limited_device_reaches_no_other_tokens_device(guarded):
-    """The same device id under two tokens is two devices: what one has seen is still owed to the other."""
+    """One device id under two tokens is two devices: each has its own last_seq."""
     await prepare(guarded)
     everything = await guarded.register_device(DEVICE, "shared")
     await everything.close()

@@ -1,4 +1,4 @@
-"""What peers may cost over Socket.IO: packets, bytes, connections and turns are counted, never timed."""
+"""The cost of peers over Socket.IO: packets, bytes, connections and turns are counted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def url(guarded: Guarded, transport: str, sid: str = "") -> str:
 async def open_polling(
     guarded: Guarded, token: str | None = None, kind: str = "worker", **options: Any
 ) -> str:
-    """Open a long-polling session, and join with a token; return its id."""
+    """Open a long-polling session and join with a token; return its id."""
     async with guarded.http.get(url(guarded, "polling"), **options) as answer:
         sid: str = orjson.loads((await answer.text())[1:])["sid"]
     if token is not None:
@@ -65,7 +65,7 @@ async def post(guarded: Guarded, sid: str, *packets: str) -> int:
 
 @asynccontextmanager
 async def join(guarded: Guarded, kind: str, token: str) -> AsyncIterator[RawPeer]:
-    """Give a raw peer that has joined with a token."""
+    """Provide a raw peer that has joined with a token."""
     async with guarded.http.ws_connect(url(guarded, "websocket"), max_msg_size=0) as socket:
         peer = RawPeer(socket, f"/{kind}")
         await peer.next_text()
@@ -115,7 +115,7 @@ async def test_acknowledgements_never_reach_the_library(guarded, monkeypatch):
 
 
 class Shaped:
-    """An event's content, as write_event takes it."""
+    """An event's content, as write_event expects it."""
 
     attachments: tuple[bytes, ...] = ()
 
@@ -147,7 +147,7 @@ async def test_packets_that_are_no_events_have_a_pace_for_those_who_are_known(gu
             *["42/client,["] * 5,
         )
         await peer.ask("client:heartbeat", Shaped("{}"))
-        assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 1 - 45  # to join costs one too
+        assert find_flow(guarded)._loose._tokens == LOOSE_PER_S - 1 - 45  # a join costs one too
 
 
 async def test_control_frames_of_a_websocket_are_counted_too(guarded):
@@ -183,7 +183,10 @@ async def ask_without_a_token(guarded: Guarded, send: Callable[[bytes], Awaitabl
 
 
 def write_upgrade(sid: str) -> bytes:
-    head = f"GET {PATH}websocket&sid={sid} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    head = (
+        f"GET {PATH}websocket&sid={sid} HTTP/1.1\r\nHost: a\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    )
     key = "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     return (head + key).encode()
 
@@ -203,9 +206,8 @@ async def upgrade_of_somebody_known_without_an_end(
 
 async def post_without_an_end(guarded: Guarded, send: Callable[[bytes], Awaitable[None]]) -> None:
     sid = await open_polling(guarded)
-    await send(
-        f"POST {PATH}polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n43".encode()
-    )
+    head = f"POST {PATH}polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+    await send(f"{head}43".encode())
 
 
 UNFINISHED = (
@@ -365,9 +367,8 @@ async def test_an_event_that_is_too_large_for_its_type_is_refused_by_its_id_befo
 ):
     async with join(guarded, "client", DEVICE) as peer:
         junk = "[" + "[]," * (size // 3 - 16) + "[]"
-        await peer.say(
-            f'42/client,9["client:heartbeat",{{"junk":{junk}}}]'
-        )  # it never ends: it is no JSON
+        # an endless text: it is no JSON
+        await peer.say(f'42/client,9["client:heartbeat",{{"junk":{junk}}}]')
         code = (await peer.acknowledged(9))["error"]["code"]
         assert code == ("unreadable" if size < Payload.largest else "too_large")
 
@@ -394,7 +395,8 @@ async def test_a_report_of_very_many_values_is_refused_and_one_of_long_texts_is_
         assert (await peer.ask("worker:message:detected", Shaped(f"{start}{junk}}}]}}")))["error"][
             "code"
         ] == "too_large"
-        long = f'{{"type":"comment","account_id":"{MINE}","messages":[{{"id":"1","content":"c","odd":{text}}}]}}'
+        message = f'{{"id":"1","content":"c","odd":{text}}}'
+        long = f'{{"type":"comment","account_id":"{MINE}","messages":[{message}]}}'
         assert (await peer.ask("worker:message:detected", Shaped(long)))["inserted"] == 1
 
 

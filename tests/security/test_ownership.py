@@ -1,4 +1,4 @@
-"""A worker reports for itself alone: each of its events, sent by another worker, is refused and changes nothing."""
+"""A worker reports for itself only: another worker's events about it are refused."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
         "not_yours",
     ),
 }
-"""Event -> what worker-2 sends about worker-1's seat, login or account, and how it is refused."""
+"""Event -> payload of worker-2 about worker-1's seat, login or account, and the refusal."""
 
 
 async def open_login(guarded: Guarded) -> tuple[Peer, Peer, str]:
-    """Return worker-1, an administrator, and the session of a login that worker-1 works on."""
+    """Return worker-1, an administrator, and the session of worker-1's login."""
     owner = await guarded.register("worker-1", WORKER_1)
     admin = await guarded.connect("admin", OPERATOR)
     await guarded.add_account(MINE)
@@ -107,7 +107,7 @@ async def test_a_seat_is_not_taken_over_without_its_token(guarded, token):
 
 
 async def _nothing(event: None, turn: Any) -> None:
-    """A turn that comes after all that was asked before."""
+    """An empty turn, which comes after all earlier ones."""
 
 
 async def test_the_same_worker_takes_its_own_seat_back(guarded):
@@ -131,7 +131,7 @@ async def test_a_former_owner_no_longer_speaks_for_the_account(guarded):
     assert (await other.ask("worker:login:status", wrong))["error"]["code"] == "invalid"
 
 
-# -- worker processes ------------------------------------------------------------------------------------------------
+# -- worker processes ------------------------------------------------------------------------------
 
 
 async def test_a_worker_process_is_given_a_token_of_its_own_and_nobody_elses(

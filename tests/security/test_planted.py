@@ -1,4 +1,4 @@
-"""Planted cookies and passwords are searched for, byte by byte, in every file that a Master leaves behind."""
+"""Planted cookies and passwords are searched for in every byte that Master leaves on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path, shift: int):
 
 
 async def report_in_all_shapes(crew: Crew, account_id: str) -> None:
-    """Report messages, and say and ask what must be refused with secrets where none are expected."""
+    """Report messages, and send secrets in fields and events where Master must refuse them."""
     message = {"platform_comment_id": "c1", "content": "hello", "author_name": "a"}
     taken = await crew.worker.ask(
         "worker:message:detected",

@@ -1,4 +1,4 @@
-"""A worker id that a configuration runs as a process is that process's: nobody takes its place by saying its name."""
+"""A worker id of a configuration belongs to its process: no other peer can register under it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def refuse(peer: Peer) -> None:
 )
 async def test_nobody_takes_the_place_of_a_process_of_ours(guarded, token: str | None):
     await configure(guarded)
-    await refuse(await guarded.connect("worker", token))  # while it does not run as well
+    await refuse(await guarded.connect("worker", token))  # the process is not running yet
     process = await guarded.register("ours", guarded.master.access.issue_worker_token("ours"))
     await guarded.add_account(MINE)
     await refuse(await guarded.connect("worker", token))

@@ -1,4 +1,4 @@
-"""A Master without tokens knows its own processes all the same."""
+"""A Master without tokens authenticates its own processes all the same."""
 
 from __future__ import annotations
 

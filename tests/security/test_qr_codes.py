@@ -1,4 +1,4 @@
-"""A QR code is worth a login: who may not operate never gets it, and it does not outlive its session."""
+"""A QR code is worth a login: only operators receive it, and it is deleted with its session."""
 
 from __future__ import annotations
 
@@ -96,8 +96,9 @@ async def test_a_code_is_gone_once_its_login_has_ended(guarded, ending):
 
 def test_a_code_is_shown_by_its_known_names_and_to_those_who_may_operate_alone():
     report = {
-        "status": "scanned", "qr_code_data": "x", "qrcode": "x", "QRCode": "x", "login_url": "x", "code_image": "x",
-        "screenshot": "x", "scan": {"url": "x"}, "detail": {"qr": "x", "step": 1},
+        "status": "scanned", "qr_code_data": "x", "qrcode": "x", "QRCode": "x", "login_url": "x",
+        "code_image": "x", "screenshot": "x", "scan": {"url": "x"},
+        "detail": {"qr": "x", "step": 1},
     }  # fmt: skip
     seen = {"status": "scanned", "detail": {"step": 1}}
     assert show_words(report, codes=False) == seen

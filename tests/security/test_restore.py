@@ -1,4 +1,4 @@
-"""A restore is one step whatever kills it, and what it puts back never gives a number again."""
+"""A restore is atomic whatever kills it, and a restored Master reuses no sequence number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ from tests.walks.test_workers import make_account
 NOW = 1_790_000_000.0
 ROOT = Path(__file__).parents[2]
 
-NOTIFY = "INSERT INTO notifications (id, type, title, content, created_at, seq) VALUES (?1, 'system', 't', 'c', 0, ?1)"
+NOTIFY = (
+    "INSERT INTO notifications (id, type, title, content, created_at, seq) "
+    "VALUES (?1, 'system', 't', 'c', 0, ?1)"
+)
 
 
 @pytest.fixture
@@ -165,7 +168,8 @@ async def test_a_device_that_saw_more_than_the_backup_is_owed_what_comes_after_i
 
 
 HARMS = {
-    "trigger": "CREATE TRIGGER gone AFTER INSERT ON comments BEGIN DELETE FROM comments WHERE id = new.id; END",
+    "trigger": "CREATE TRIGGER gone AFTER INSERT ON comments BEGIN DELETE FROM comments WHERE id = "
+    "new.id; END",
     "view": "CREATE VIEW every AS SELECT * FROM accounts",
     "table": "CREATE TABLE more (id)",
     "index": "CREATE INDEX more ON accounts(lower(account_name))",
@@ -178,7 +182,7 @@ def test_a_backup_that_holds_anything_but_masters_tables_is_named_and_refused(pa
     back_up(path, tmp_path / "backup.db")
     ask_file(tmp_path / "backup.db", HARMS[name])
     said = (
-        "Its table accounts is another one"
+        "Its table accounts is not as Master makes it"
         if name == "column"
         else rf"It has a {name} \w+, which is none of Master's"
     )
@@ -230,7 +234,7 @@ def test_a_restore_says_what_it_cannot_do_and_that_somebody_still_reads(path, tm
     assert done.being_read
     said = "\n".join(describe_restore(done, path, tmp_path / "backup.db"))
     assert "Another program still reads the old one" in said
-    assert "What was stored since the backup is not in it" in said
+    assert "Data stored since the backup is not in it" in said
     prepare_database(path, Vault(), None)
 
 
@@ -238,7 +242,8 @@ def test_copies_and_keys_that_a_killed_command_left_are_removed_at_the_next_star
     left = [
         tmp_path / name
         for name in (
-            "master.db.1.part", "master.db.1.part-wal", "master.db.keys.1.new", "master.db.keys.retired.1.new",
+            "master.db.1.part", "master.db.1.part-wal", "master.db.keys.1.new",
+            "master.db.keys.retired.1.new",
         )
     ]  # fmt: skip
     kept = tmp_path / "master.db.old.1.part"

@@ -1,4 +1,4 @@
-"""A rotation beside a Master that works, and one that is killed wherever it is."""
+"""A key rotation beside a working Master, and rotations killed at any point."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ ACCOUNTS = 120
 
 
 def fill(path: Path, count: int = ACCOUNTS) -> Vault:
-    """Make a database whose accounts have secrets; return the vault that opens it."""
+    """Create a database whose accounts have secrets; return the vault that opens it."""
     vault = Vault()
     prepare_database(path, vault, None)
     ids = [f"account-{number:03}" for number in range(count)]
     with closing(sqlite3.connect(path)) as connection:
         connection.executemany(
-            "INSERT INTO accounts (id, platform, account_name, account_id, credentials, created_at, updated_at) "
+            "INSERT INTO accounts (id, platform, account_name, account_id, credentials, "
+            "created_at, updated_at) "
             "VALUES (?1, 'douyin', 'n', ?1, ?2, 0, 0)",
             [
                 (one, vault.seal("accounts.credentials", one, {"cookies": cookies(one)}))
@@ -52,7 +53,7 @@ def fill(path: Path, count: int = ACCOUNTS) -> Vault:
 
 
 def read_all(path: Path) -> Counter[str]:
-    """Check that every value opens, and return how many each key has sealed."""
+    """Check that every value opens; return how many values each key has sealed."""
     vault, keys = open_vault(path), Counter[str]()
     for row_id, text in ask_file(
         path, "SELECT id, credentials FROM accounts WHERE credentials IS NOT NULL"

@@ -1,4 +1,4 @@
-"""Each route and each administrators' event asks for its scope, and gives nothing below it."""
+"""Each route and each event of administrators requires its scope, and reveals nothing below it."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_body_is_not_read_before_its_sender_is_known(guarded):
 
 
 async def test_readers_hear_every_event_but_codes(guarded):
-    """What readers may hear at all is what TOLD lists; `login:qrcode:ready` is for operators (test_qr_codes)."""
+    """TOLD lists the events of readers; `login:qrcode:ready` is for operators (test_qr_codes)."""
     reader = await guarded.connect("admin", READER)
     await guarded.add_account(MINE)
     assert (await reader.hear("account:status"))["id"] == MINE

@@ -1,4 +1,4 @@
-"""Secrets are types that refuse to be printed, from decoding to the store."""
+"""Secrets have a type that refuses to be printed, from decoding to the store."""
 
 from __future__ import annotations
 

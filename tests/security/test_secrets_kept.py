@@ -1,4 +1,4 @@
-"""Tokens and codes stay where they belong: not in faults, not in logs at debug, not in memory as they were written."""
+"""Tokens and codes do not leak: not into faults, logs at debug, or memory in readable form."""
 
 from __future__ import annotations
 
@@ -173,8 +173,10 @@ class TestLogs:
 
 
 SMALL_MISTAKES = {
-    "a NUL behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\x00\r\n\r\n",
-    "a lone CR behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\r\n\r\n",
+    "a NUL behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+    b"%b\x00\r\n\r\n",
+    "a lone CR behind it": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+    b"%b\r\r\n\r\n",
     "no colon": b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization Bearer %b\r\n\r\n",
     "a blank in the path": b"GET /api/v1/status?%b x HTTP/1.1\r\nHost: x\r\n\r\n",
     "in the method": b"%b / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -182,7 +184,8 @@ SMALL_MISTAKES = {
     "as a length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b\r\n\r\n",
     "as an origin": b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nOrigin: %b\r\n"
     b"Connection: close\r\n\r\n",
-    "as a session": b"GET /socket.io/?EIO=4&transport=polling&sid=%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "as a session": b"GET /socket.io/?EIO=4&transport=polling&sid=%b HTTP/1.1\r\nHost: "
+    b"x\r\nConnection: close\r\n\r\n",
 }
 
 

@@ -1,4 +1,4 @@
-"""People are shown the words that are named, and nothing that somebody invents."""
+"""People receive the declared fields only, and nothing that a peer invents."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from tests.security.conftest import MINE, OPERATOR, READER, ROOT, WORKER_1, sett
 
 HUSH = "planted-secret"
 INVENTED = {
-    "login_url": f"https://platform.example/{HUSH}", "scan": {"url": HUSH}, "sessionid": HUSH, "sid_tt": HUSH,
-    "auth": HUSH, "jwt": HUSH, "pwd": HUSH, "sms_code": HUSH, "storage": {"message": HUSH}, "x": [{"y": HUSH}],
-    "jar": [{"name": "a", "value": HUSH, "domain": "d"}], "message": {"name": "a", "value": HUSH}, "step": [[HUSH]],
+    "login_url": f"https://platform.example/{HUSH}", "scan": {"url": HUSH}, "sessionid": HUSH,
+    "sid_tt": HUSH, "auth": HUSH, "jwt": HUSH, "pwd": HUSH, "sms_code": HUSH,
+    "storage": {"message": HUSH}, "x": [{"y": HUSH}],
+    "jar": [{"name": "a", "value": HUSH, "domain": "d"}], "message": {"name": "a", "value": HUSH},
+    "step": [[HUSH]],
 }  # fmt: skip
 
 

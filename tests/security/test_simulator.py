@@ -1,4 +1,4 @@
-"""A guarded Master as a process: the simulator says who it is, and so does a worker that Master itself starts."""
+"""A Master process with tokens: the simulator and Master's own worker authenticate."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def simulate(target: Target, **tokens: str) -> subprocess.CompletedProcess[str]:
     ]
     return subprocess.run(
         [sys.executable, "-m", "simulator", *flags, "--quiet", "--json"],
-        env={**os.environ, **tokens}, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        env={**os.environ, **tokens}, cwd=REPOSITORY, capture_output=True, text=True,
+        timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 
@@ -78,5 +79,5 @@ def test_a_worker_that_master_starts_comes_with_a_token(target):
         assert time.monotonic() < until, ask(
             target, "GET", "/workers/started-by-master/lifecycle/logs"
         )
-        time.sleep(0.05)  # another process comes in its own time
+        time.sleep(0.05)  # another process starts at its own pace
     assert ask(target, "POST", "/workers/started-by-master/lifecycle/stop")["state"] == "stopped"

@@ -1,4 +1,4 @@
-"""Guessing tokens is slow, and nobody else pays for it."""
+"""Guessing tokens is slow, and other peers do not suffer from it."""
 
 from __future__ import annotations
 
@@ -148,7 +148,10 @@ class TestRequests:
     async def test_an_address_opens_so_many_connections_of_socket_io_and_the_next_wait(
         self, guarded, open_line
     ):
-        head = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        head = (
+            b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n"
+            b"Host: x\r\nConnection: close\r\n\r\n"
+        )
         first = [await open_line(guarded, head) for _ in range(STRANGERS_PER_PLACE)]
         assert {(await line.end())[:12] for line in first} == {b"HTTP/1.1 200"}
         openings = guarded.master.meter.openings
@@ -162,7 +165,10 @@ class TestRequests:
         assert {(await line.end())[:12] for line in later} == {b"HTTP/1.1 200"}
 
     async def test_what_waits_for_its_turn_is_not_hung_up_meanwhile(self, guarded, open_line):
-        head = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        head = (
+            b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n"
+            b"Host: x\r\nConnection: close\r\n\r\n"
+        )
         while guarded.master.meter.openings.take("127.0.0.1"):
             pass
         line = await open_line(guarded, head)

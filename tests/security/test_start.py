@@ -1,4 +1,4 @@
-"""What a Master does at its start with keys that are missing, wrong or too open, and with values that do not open."""
+"""A start with keys that are missing, wrong or too open, and with values that do not open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def database(tmp_path: Path) -> Path:
         row_id = f"account-{number}"
         ask_file(
             path,
-            "INSERT INTO accounts (id, platform, account_name, account_id, login_status, credentials, fingerprint, "
+            "INSERT INTO accounts (id, platform, account_name, account_id, login_status, "
+            "credentials, fingerprint, "
             "created_at, updated_at) VALUES (?, 'douyin', 'n', ?, 'logged_in', ?, ?, 0, 0)",
             row_id,
             row_id,
@@ -61,7 +62,7 @@ async def read_states(path: Path) -> dict[str, str]:
     master = Master(settings_of(path), clock=ManualClock())
     try:
         await master.start(sweeps=False)
-        await master.check_secrets()  # as a start does it beside everything else
+        await master.check_secrets()  # a start does it beside everything else
     finally:
         await master.close()
     return dict(ask_file(path, "SELECT id, login_status FROM accounts"))
@@ -196,7 +197,7 @@ async def test_a_start_looks_at_every_stored_secret_once_its_port_is_open(databa
     await master.start()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while ask_file(database, found) == []:  # noqa: ASYNC110 - nobody tells when it is so
+            while ask_file(database, found) == []:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
     finally:
         await master.close()
@@ -266,9 +267,11 @@ def make_plain_database(path: Path) -> None:
         connection.execute("INSERT INTO alembic_version VALUES ('0001')")
         values = [(f"account-{number}", plant(str(number)) * 200) for number in range(100)]
         connection.executemany(
-            """INSERT INTO accounts (id, platform, account_name, account_id, login_status, credentials, fingerprint,
-               created_at, updated_at) VALUES (?1, 'douyin', 'n', ?1, 'logged_in',
-               json_object('cookies', json_array(json_object('value', ?2))), json_object('agent', ?2), 0, 0)""",
+            """INSERT INTO accounts (id, platform, account_name, account_id, login_status,
+               credentials, fingerprint, created_at, updated_at)
+               VALUES (?1, 'douyin', 'n', ?1, 'logged_in',
+               json_object('cookies', json_array(json_object('value', ?2))),
+               json_object('agent', ?2), 0, 0)""",
             values,
         )
         connection.execute(
@@ -350,7 +353,8 @@ async def test_a_proxy_whose_password_does_not_open_lets_no_login_start(bench):
     await asyncio.to_thread(
         ask_file,
         path,
-        "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0, NULL)",
+        "INSERT INTO worker_configs VALUES ('worker-1', NULL, '[]', '{}', 'p', NULL, 0, 0, 0, 0, "
+        "NULL)",
     )
     await bench.master.turns.load_farm()
     refused = await admin.ask("master:login:start", {"account_id": account["id"]})

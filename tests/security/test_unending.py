@@ -1,4 +1,4 @@
-"""What never ends, or ends oddly: texts without an end, messages between pings, sessions that end under a POST."""
+"""Endless or odd input: texts, messages between pings, sessions that end under a POST."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMILE = r"\ud83d\ude00"
         f"[{MANY}]",
         f'["x"{MANY}'
         + '"'
-        + r"\"" * 300_000,  # a text without an end, in which each quote could begin one
+        + r"\"" * 300_000,  # an endless text in which each quote could begin a string
         f'["x"{MANY}' + '"' + "\\" * 300_001,
         '["' + r"\\" + f'"{MANY}]',
         "[" + '"a",' * (MOST_VALUES + 10) + "1]",
@@ -81,7 +81,7 @@ async def test_pings_between_the_parts_of_a_message_do_not_make_it_a_new_one(gua
     async with guarded.http.ws_connect(url(guarded, "websocket")) as line:
         await line.receive()
         part, sent = b"x" * 4_000, 0
-        writer = line._writer  # no client says a message in parts by itself
+        writer = line._writer  # no client fragments a message by itself
         transport = writer.transport
         transport.write(_frame(0x01, b"4"))
         while sent < 40 * STRANGER_BYTES and not transport.is_closing():
@@ -144,14 +144,14 @@ async def test_those_who_ask_for_health_at_once_all_hear_it(guarded: Guarded):
         list[asyncio.Task[Finding]](),
     )
     check = health._check = asyncio.create_task(health._try_database())
-    # the next one asks as soon as the look has ended, and before the first one hears of it
+    # the next call comes when the check has ended, before the first caller resumes
     check.add_done_callback(lambda _: later.append(asyncio.create_task(health._look_at_database())))
     assert (await health._look_at_database()).trouble is None
     assert [(await one).trouble for one in later] == [None]
 
 
 class TestOpenings:
-    """New connections of Socket.IO have a pace of their own."""
+    """New Socket.IO connections have a rate limit of their own."""
 
     @pytest.fixture
     def given(self) -> dict[str, str]:

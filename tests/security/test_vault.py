@@ -1,4 +1,4 @@
-"""What the vault seals opens in its own place only; and the file that its keys are in."""
+"""A sealed value opens in its own column and row only; and the file of the vault's keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time, and a Master that says what a test tells it to: what an actor needs to be tried without a network."""
+"""Virtual time and a scripted Master: what a test of an actor needs instead of a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUIET = Scenario(
 
 
 class JumpingSelector(selectors.SelectSelector):
-    """Never waits: where nothing is ready, the clock jumps to the next timer."""
+    """Never waits: if nothing is ready, the clock jumps to the next timer."""
 
     now = 1_000.0
 
@@ -36,7 +36,7 @@ class JumpingSelector(selectors.SelectSelector):
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time costs nothing."""
+    """An event loop with free virtual time."""
 
     def __init__(self) -> None:
         self.jumping = JumpingSelector()
@@ -66,7 +66,7 @@ def run_jumping(work: Coroutine[Any, Any, None]) -> None:
 
 
 Answer = JsonObject | Callable[[JsonObject], JsonObject | None] | None
-"""What is acknowledged: always the same, or what follows from the payload; None: nothing, ever."""
+"""An acknowledgement, or a function of the payload; None never acknowledges."""
 
 
 def refusal(code: str, *, retryable: bool = False, **more: Any) -> JsonObject:
@@ -77,7 +77,7 @@ def refusal(code: str, *, retryable: bool = False, **more: Any) -> JsonObject:
 
 
 class ScriptedMaster:
-    """Acknowledges as it is told, and remembers who said what when."""
+    """Acknowledges by its script, and records each sender, event and time."""
 
     def __init__(self, accounts: Iterable[JsonObject] = ()) -> None:
         self.accounts = list(accounts)
@@ -92,7 +92,7 @@ class ScriptedMaster:
         return self.wires[-1]
 
     def push(self, event: str, data: JsonObject) -> None:
-        """Tell the latest connection something."""
+        """Send an event to the latest connection."""
         self.wires[-1].listeners[event](data)
 
     def answer(self, event: str, data: JsonObject) -> JsonObject | None:
@@ -122,7 +122,7 @@ class ScriptedMaster:
 
 
 class Wire:
-    """One connection to a scripted Master, as `simulator.actors.transport.Transport` asks for."""
+    """One connection to a scripted Master: an `simulator.actors.transport.Transport`."""
 
     def __init__(self, master: ScriptedMaster) -> None:
         self.master = master
@@ -166,7 +166,7 @@ class Wire:
 
 
 def make_world(master: ScriptedMaster, scenario: Scenario = QUIET) -> World:
-    """Return the surroundings of an actor whose Master is `master`."""
+    """Return the world of an actor whose Master is `master`."""
     clock = LoopClock()
     world = World(
         scenario, clock, master.open, Platform(scenario, clock, "run"), Ledger(clock), Tally(clock)
@@ -177,7 +177,7 @@ def make_world(master: ScriptedMaster, scenario: Scenario = QUIET) -> World:
 
 
 def logged_in(account_id: str = ACCOUNT_ID) -> JsonObject:
-    """Return an account as Master hands it to a worker once it is logged in."""
+    """Return an account as Master sends it to a worker once it is logged in."""
     return {
         "id": account_id,
         "platform": "douyin",
@@ -190,5 +190,5 @@ def logged_in(account_id: str = ACCOUNT_ID) -> JsonObject:
 
 
 def rules(world: World) -> list[str]:
-    """Return the rules that were broken."""
+    """Return the broken rules."""
     return [violation.rule for violation in world.ledger.violations]

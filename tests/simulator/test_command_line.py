@@ -1,4 +1,4 @@
-"""What may be asked for on the command line and in scenario files, and how a refusal reads."""
+"""The options of the command line, scenario files, and the texts of their refusals."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_what_a_worker_is_told_wins_over_its_environment():
     assert url == "http://127.0.0.1:3000"
 
 
-# -- scenario files --------------------------------------------------------------------------------------------
+# -- scenario files --------------------------------------------------------------------------------
 
 
 def test_the_scenarios_that_ship_are_valid():

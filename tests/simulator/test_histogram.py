@@ -1,4 +1,4 @@
-"""Durations: percentiles that are right to five percent, in a fixed amount of memory."""
+"""Durations: percentiles within five percent, in a fixed amount of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every invariant can fail: each is fed what it forbids, and must name it."""
+"""Every invariant can fail: each receives a violation, and must name it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ONLY_AS_A_WHOLE = {"outbox_not_drained", "sync_failed", "stray_fault", "master_e
     "back_too_late",
     "accounts_moved",
 }
-"""Rules that only a whole Master which misbehaves breaks; demo.py, crash.py, restart.py and master_process.py."""
+"""Rules of demo.py, crash.py, restart.py and master_process.py that need a whole Master."""
 
 
 class Run:
-    """The end of a run in which two comments were reported, acknowledged and stored, and all is well."""
+    """The end of a sound run: two comments were reported, acknowledged and stored."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -218,7 +218,7 @@ def test_many_violations_are_all_counted_and_some_are_kept(run):
 
 
 class Shelf:
-    """An API whose lists are given; `total` may lie."""
+    """An API with given lists; `total` may be wrong."""
 
     def __init__(self, count: int, total: int | None = None, status: int = 200) -> None:
         self.count, self.total, self.status = count, count if total is None else total, status

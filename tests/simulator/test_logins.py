@@ -1,4 +1,4 @@
-"""Logins in virtual time: the worker's side, the administrator's side, and devices that are told."""
+"""Logins in virtual time: the worker's side, the administrator's side, and notified devices."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_what_is_typed_where_nothing_is_asked_is_ignored():
     assert rules(play(type_in(lambda _: "hello"), replace(SURE, never_scan_rate=1)).world) == []
 
 
-# -- administrators and devices --------------------------------------------------------------------------------
+# -- administrators and devices --------------------------------------------------------------------
 
 
 def act(
@@ -151,7 +151,7 @@ def act(
     scenario=SURE,
     **answers,
 ):
-    """Let an administrator or a device act while `script` goes on; return Master and world."""
+    """Let an administrator or a device act while `script` runs; return Master and world."""
     master = ScriptedMaster()
     master.answers = {
         "master:login:start": {"success": True, "session_id": "s-1"},

@@ -1,4 +1,4 @@
-"""The outbox: nothing is lost before it is acknowledged, nothing is sent too early, and it does not grow for ever."""
+"""The outbox: bounded, and each report is kept until acknowledged, sent no earlier than due."""
 
 from __future__ import annotations
 

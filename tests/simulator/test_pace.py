@@ -1,4 +1,4 @@
-"""Waiting for a signal, at most for some time."""
+"""Waiting for a signal, with a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fake platform: the same seed is the same world, another seed another."""
+"""The fake platform: equal seeds give equal worlds, other seeds others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SURE = replace(BUSY, never_scan_rate=0, login_failure_rate=0, sms_rate=0, scan_d
 
 
 def live(scenario: Scenario, step_s: float = 5.0) -> list[Any]:
-    """Return everything that a platform shows in a minute."""
+    """Return everything that a platform produces in a minute."""
     clock = ManualClock()
     platform = Platform(scenario, clock, "run")
     course: list[Any] = []

@@ -1,4 +1,4 @@
-"""The simulator as the person at the keyboard and Master's supervisor meet it: real processes, a real Master."""
+"""The simulator as its user and Master's supervisor run it: real processes, a real Master."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STARTED: list[subprocess.Popen[str]] = []
 
 @pytest.fixture(autouse=True)
 def _nobody_stays() -> Iterator[None]:
-    """End what a test that failed has left behind."""
+    """End the processes that a failed test has left behind."""
     yield
     while STARTED:
         with STARTED.pop() as process:
@@ -38,7 +38,7 @@ def _nobody_stays() -> Iterator[None]:
 
 
 def start(*arguments: str, port: int = 0) -> subprocess.Popen[str]:
-    """Start `python -m simulator`; what it prints is text in pipes."""
+    """Start `python -m simulator` with its output in pipes, as text."""
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", *arguments],
         env={**os.environ, "PORT": str(port or find_free_port()), "PYTHONPATH": str(ROOT)},
@@ -58,7 +58,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def read_until(stream: IO[str] | None, words: str) -> str:
-    """Return the first line with `words`, waiting for it."""
+    """Wait for the first line with `words`; return it."""
     assert stream is not None
     seen = []
     for line in stream:
@@ -152,7 +152,7 @@ async def test_a_master_of_ones_own_ends_without_findings(monkeypatch):
         assert master.findings == []
 
 
-# -- one worker as a process -----------------------------------------------------------------------------------
+# -- one worker as a process -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,4 @@
-"""What a run shows: its JSON object, its summary, and its live view."""
+"""The reports of a run: its JSON object, its summary, and its live view."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = {
 
 
 class Run:
-    """Some figures to be shown."""
+    """Figures for a report."""
 
     def __init__(self, violations: int = 0) -> None:
         clock = ManualClock()

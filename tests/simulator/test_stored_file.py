@@ -1,4 +1,4 @@
-"""Every rule about the database file can fail: each is fed a file that breaks it, made by Master's own schema."""
+"""Every rule about the database file can fail: each receives a file that breaks it."""
 
 # ruff: noqa: S608 - the names are our own
 
@@ -25,7 +25,7 @@ FEED = (ACCOUNT, MessageKind.COMMENT)
 
 
 class Run:
-    """A run that is over: one account, one login, two comments, one device; all in the file, and all is well."""
+    """A finished sound run: one account, one login, two comments, one device, all in the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,13 +43,15 @@ class Run:
         prepare_database(path, vault, None)
         sealed = vault.seal("accounts.credentials", ACCOUNT, {"cookies": [{"name": "cookie"}]})
         self.change(
-            f"""INSERT INTO workers (id, host, port, assigned_accounts, started_at, created_at, updated_at)
+            f"""INSERT INTO workers (id, host, port, assigned_accounts, started_at, created_at,
+                                     updated_at)
                 VALUES ('{WORKER}', 'localhost', 4000, 1, 0, 0, 0);
-                INSERT INTO accounts (id, platform, account_name, account_id, assigned_worker_id, login_status,
-                                      credentials, created_at, updated_at)
+                INSERT INTO accounts (id, platform, account_name, account_id, assigned_worker_id,
+                                      login_status, credentials, created_at, updated_at)
                 VALUES ('{ACCOUNT}', 'douyin', 'name', 'a', '{WORKER}', 'logged_in',
                         x'{sealed.hex()}', 0, 0);
-                INSERT INTO login_sessions (id, account_id, worker_id, status, created_at, expires_at)
+                INSERT INTO login_sessions (id, account_id, worker_id, status, created_at,
+                                            expires_at)
                 VALUES ('{LOGIN}', '{ACCOUNT}', '{WORKER}', 'success', 0, 0);
                 UPDATE counters SET value = 2 WHERE name = 'notification_seq';
                 INSERT INTO client_devices (device_id, seen_seq, last_seen_at, created_at)
@@ -67,14 +69,17 @@ class Run:
     def add_comment(self, number: int, row_id: str) -> None:
         name = self.platform.name_item(ACCOUNT, MessageKind.COMMENT, number)
         self.change(
-            f"""INSERT INTO comments (id, account_id, platform_comment_id, content, detected_at, created_at)
+            f"""INSERT INTO comments (id, account_id, platform_comment_id, content, detected_at,
+                                      created_at)
                 VALUES ('{row_id}', '{ACCOUNT}', '{name}', 'text', 0, 0)"""
         )
 
     def add_notification(self, place: int, row_id: str) -> None:
         self.change(
-            f"""INSERT INTO notifications (id, seq, type, related_id, account_id, title, content, created_at)
-                VALUES ('notification-{place}', {place}, 'comment', '{row_id}', '{ACCOUNT}', 't', 'c', 0)"""
+            f"""INSERT INTO notifications (id, seq, type, related_id, account_id, title, content,
+                                           created_at)
+                VALUES ('notification-{place}', {place}, 'comment', '{row_id}', '{ACCOUNT}',
+                        't', 'c', 0)"""
         )
 
     def judge(self) -> list[str]:
@@ -115,13 +120,16 @@ BROKEN = [
     ("UPDATE comments SET account_id = 'nobody'", "file_damaged"),
     (f"UPDATE accounts SET user_info = '{SECRET_MARK}.1'", "secret_in_file"),
     (
-        "INSERT INTO login_sessions (id, account_id, status, created_at) VALUES ('login-2', 'account-1', 'success', 0)",
+        "INSERT INTO login_sessions (id, account_id, status, created_at) VALUES ('login-2', "
+        "'account-1', 'success', 0)",
         "login_invented",
     ),
     (
         "DROP INDEX uq_comments_platform;"
-        "INSERT INTO comments SELECT 'comment-3', account_id, platform_comment_id, content, author_name, author_id,"
-        "post_id, post_title, is_read, detected_at, created_at, reported_by FROM comments WHERE id = 'comment-1'",
+        "INSERT INTO comments SELECT 'comment-3', account_id, platform_comment_id, content, "
+        "author_name, author_id,"
+        "post_id, post_title, is_read, detected_at, created_at, reported_by FROM comments WHERE id "
+        "= 'comment-1'",
         "stored_twice",
     ),
     (
@@ -137,7 +145,8 @@ BROKEN = [
     ),
     (
         "DROP INDEX uq_login_sessions_open;"
-        "INSERT INTO login_sessions (id, account_id, created_at) VALUES ('o1', 'account-1', 0), ('o2', 'account-1', 0)",
+        "INSERT INTO login_sessions (id, account_id, created_at) VALUES ('o1', 'account-1', 0), "
+        "('o2', 'account-1', 0)",
         "two_open_logins",
     ),
 ]
@@ -161,6 +170,7 @@ def test_accounts_whose_owner_is_another_than_believed_are_named():
 
 def test_a_device_that_has_passed_a_notification_has_confirmed_it(run):
     run.change(
-        f"DELETE FROM client_deliveries; UPDATE client_devices SET seen_seq = 1 WHERE device_id = '{DEVICE}'"
+        f"DELETE FROM client_deliveries; UPDATE client_devices SET seen_seq = 1 WHERE device_id = "
+        f"'{DEVICE}'"
     )
     assert run.judge() == []

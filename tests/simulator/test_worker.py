@@ -1,4 +1,4 @@
-"""A worker in virtual time: signs of life, its own stop, its outbox, logins, crashes and goodbyes."""
+"""A worker in virtual time: signs of life, stop, outbox, logins, crashes and goodbyes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Script = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
 def play(script: Script, scenario=QUIET, accounts=(), **answers: Any) -> Stage:
-    """Let a worker live while `script` goes on, and leave; return what is left."""
+    """Run a worker while `script` runs, and let it leave; return the stage."""
     master = ScriptedMaster(accounts)
     master.answers = {name.replace("__", ":"): answer for name, answer in answers.items()}
     stages = []
@@ -72,7 +72,7 @@ async def pass_time(stage: Stage, seconds: float = 60.0) -> None:
     await asyncio.sleep(seconds)
 
 
-# -- signs of life ---------------------------------------------------------------------------------------------
+# -- signs of life ---------------------------------------------------------------------------------
 
 
 def test_a_worker_registers_and_shows_every_ten_seconds_that_it_lives():
@@ -167,7 +167,7 @@ def test_a_registration_that_is_refused_is_seen_and_tried_again(capsys):
     assert "greeting_refused: /worker: worker:register: invalid_payload: no" in err
 
 
-# -- connection ------------------------------------------------------------------------------------------------
+# -- connection ------------------------------------------------------------------------------------
 
 
 def find_waits(seed: int) -> list[float]:
@@ -201,7 +201,7 @@ def test_a_worker_whose_connection_broke_is_back_soon():
     assert stage.world.tally.counts.lapses == 0
 
 
-# -- accounts and reports --------------------------------------------------------------------------------------
+# -- accounts and reports --------------------------------------------------------------------------
 
 
 def test_an_account_is_taken_and_given_back_as_master_says():

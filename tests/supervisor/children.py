@@ -1,4 +1,4 @@
-"""Real children of a supervisor: they ring a bell when they are up, and hold the line until they end."""
+"""Real child processes of a supervisor: they connect when up, until they end."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in options else lambd
 print("out", os.environ["WORKER_ID"], flush=True)
 print("err", os.environ["WORKER_ID"], file=sys.stderr, flush=True)
 if "parent" in options:
-    subprocess.Popen([sys.executable, "-c", os.environ["CHILD"], "stubborn"], env=os.environ | {"ROLE": "browser"})
+    environ = os.environ | {"ROLE": "browser"}
+    subprocess.Popen([sys.executable, "-c", os.environ["CHILD"], "stubborn"], env=environ)
 line = socket.create_connection(("127.0.0.1", int(os.environ["BELL"])))
-line.sendall(json.dumps({"pid": os.getpid(), "sid": os.getsid(0), "env": dict(os.environ)}).encode() + b"\\n")
+hello = {"pid": os.getpid(), "sid": os.getsid(0), "env": dict(os.environ)}
+line.sendall(json.dumps(hello).encode() + b"\\n")
 sys.exit(int(line.makefile().readline() or 0))
 """
 
 
 class Call:
-    """The line to one process: what it said of itself, and the way to end it or to hear that it has ended."""
+    """The connection to one process: its first message, and how to end it or await its end."""
 
     def __init__(
         self, told: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -59,7 +61,7 @@ class Call:
 
 
 class Bell:
-    """Where processes ring when they are up."""
+    """The socket to which processes connect when they are up."""
 
     def __init__(self) -> None:
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
@@ -83,7 +85,7 @@ class Bell:
             try:
                 yield self
             finally:
-                server.close()  # uvloop would wait for ever for what still listens
+                server.close()  # uvloop would wait forever for open listeners
 
 
 class Bench:
@@ -139,7 +141,7 @@ def config(worker_id: str = "worker-1", *options: str, **changes: Any) -> Worker
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - the supervisor tells nobody of its changes; a turn of the loop is no wait
+        while not true():  # noqa: ASYNC110 - the supervisor signals no changes
             await asyncio.sleep(0)
 
 

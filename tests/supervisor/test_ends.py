@@ -1,4 +1,4 @@
-"""Worker processes that end by themselves come back, or stay down."""
+"""Worker processes that end by themselves are restarted, or stay down."""
 
 from __future__ import annotations
 

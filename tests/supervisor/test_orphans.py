@@ -21,11 +21,13 @@ from master.supervisor import Supervisor
 
 async def main():
     supervisor = Supervisor(
-        log_dir=Path(sys.argv[1]), master_host="127.0.0.1", master_port=1, clock=SystemClock(), stop_limit_s=0.2
+        log_dir=Path(sys.argv[1]), master_host="127.0.0.1", master_port=1, clock=SystemClock(),
+        stop_limit_s=0.2,
     )
     def config(name, *options):
         return WorkerConfig(
-            name, sys.executable, ("-c", os.environ["CHILD"], *options), {}, None, None, False, False, 0, 0
+            name, sys.executable, ("-c", os.environ["CHILD"], *options),
+            {}, None, None, False, False, 0, 0,
         )
     await supervisor.start(config("a", "parent"))
     if "guardless" in sys.argv:

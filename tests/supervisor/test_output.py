@@ -1,4 +1,4 @@
-"""What worker processes write is kept, and its end can be read."""
+"""The output of worker processes is kept, and its end can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes are started: what they are told, and what is refused."""
+"""The start of worker processes: their arguments and environment, and the refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes are stopped and restarted, and all of them closed."""
+"""The stop and restart of worker processes, and the close of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ablation takes a safeguard away and nothing else: where nothing goes wrong, nobody misses it."""
+"""An ablation removes one safeguard only: without faults, no rule notices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDED_EVERY_DAY = {
     "handover_wait": "accounts change hands because workers come, and for the sake of even loads",
     "may_move": "accounts are moved for the sake of even loads while others are being logged in",
 }
-"""Safeguards that are missed without any fault, and why."""
+"""Safeguards whose removal breaks a rule even without faults, and why."""
 
 SOON = (
     ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall"),
@@ -32,7 +32,7 @@ SOON = (
     ("holders", ("silent_crowd",), "brake_held"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
 )
-"""Safeguards, faults under which they are missed soon, and a rule that says so."""
+"""Safeguards, faults under which their removal is soon noticed, and the rule that notices."""
 
 
 @pytest.mark.parametrize("name", [name for name in ABLATIONS if name not in NEEDED_EVERY_DAY])

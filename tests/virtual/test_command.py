@@ -1,4 +1,4 @@
-"""What `python -m simulator virtual` may be told, and what it does with it."""
+"""The options of `python -m simulator virtual`, and their effects."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_seeds_are_summed_up_with_what_was_seen(capsys):
 
 
 def play_without_safeguard(capsys, arguments: list[str]) -> str:
-    """Play what fails, and return what was printed."""
+    """Play a failing run; return the output."""
     with ABLATIONS["stale_socket_check"].off():
         assert main(arguments) == 1
     return capsys.readouterr().out
 
 
 def find_line(begins: str, printed: str) -> list[str]:
-    """Return the words of a printed line after those with which it begins."""
+    """Return the words of a printed line after its given beginning."""
     (line,) = [line for line in printed.splitlines() if line.startswith(begins)]
     return shlex.split(line.removeprefix(begins))
 
@@ -136,7 +136,7 @@ def test_the_commands_of_a_swarms_seed_play_exactly_it(options):
 
 
 def put_folders_into(folder: Path, monkeypatch) -> None:
-    """Let this process and those that it starts put what is temporary into a folder."""
+    """Let this process and its children put temporary files into a folder."""
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
 
@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_the_sums_so_far_and_no_folder(monkeypatch, tmp_path, capf
     put_folders_into(tmp_path, monkeypatch)
 
     def tell(sums: Sums) -> None:
-        if sums.seeds == 1:  # a terminal sends it to all processes; only the parent may mind
+        if sums.seeds == 1:  # a terminal sends it to all processes; only the parent may react
             for child in multiprocessing.active_children():
                 os.kill(child.pid, signal.SIGINT)
         else:

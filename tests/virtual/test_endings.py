@@ -1,4 +1,4 @@
-"""How a run notes what goes wrong with it: at once, in the order of time, and whatever ends it."""
+"""A run records each violation at once, in order of time, and whatever ends the run."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_what_fails_before_the_actors_begin_is_a_violation():
 
 
 def make_trace(*entries: Entry) -> Trace:
-    trace = Trace(None)  # type: ignore[arg-type]  # nothing is noted at any time
+    trace = Trace(None)  # type: ignore[arg-type]
     trace.latest.extend(entries)
     return trace
 

@@ -1,4 +1,4 @@
-"""Whether it is noticed that an account went to the wrong worker, or that loads stay uneven."""
+"""The rules notice accounts assigned to the wrong worker, and loads that stay uneven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults do what they say: they are what the invariants are tried with."""
+"""Faults do what they claim: the invariants are tested with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether it is noticed that a worker was given up at the wrong time, or that a login took a report too late."""
+"""The rules notice workers evicted at the wrong time, and reports accepted too late."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
 
 
 def lose(*names: str) -> dict[str, WorkerRow]:
-    """Return the four workers, of which these are given up."""
+    """Return the four workers; these are evicted."""
     return {
         name: replace(row, status=WorkerStatus.OFFLINE if name in names else row.status)
         for name, row in HERE.items()
@@ -28,7 +28,7 @@ def lose(*names: str) -> dict[str, WorkerRow]:
 
 
 def watch(tmp_path, script) -> list[str]:
-    """Run `script(silence, house)` 1,000 virtual seconds after the start of Master; return the rules broken in it."""
+    """Run `script(silence, house)` 1,000 virtual s after Master's start; return broken rules."""
     rules: list[str] = []
 
     async def main() -> None:
@@ -81,7 +81,7 @@ def test_who_was_not_heard_since_a_start_may_not_be_given_up_within_the_grace(
 
 
 def stay_silent(*names: str, braked: bool, until: float):
-    """Return a script in which workers are silent from second 999 on, and are not given up until then."""
+    """Return a script with workers silent from second 999 on, and not evicted before `until`."""
 
     async def script(silence, house) -> None:
         while asyncio.get_running_loop().time() < until:
@@ -109,9 +109,8 @@ def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_m
     tmp_path, until, noticed
 ):
     async def script(silence, house) -> None:
-        silence.of(
-            "b"
-        ).arrived = 980.0  # its time is up while `a` is silent, and it is given up at once
+        # its deadline passes while `a` is silent, and it is evicted at once
+        silence.of("b").arrived = 980.0
         await stay_silent("a", "b", braked=True, until=1_020)(silence, house)
         silence.of("b").arrived = 1_020.0
         await stay_silent("a", braked=True, until=until)(silence, house)
@@ -131,7 +130,7 @@ def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(
         for now in range(1_001, until + 1):
             await asyncio.sleep(1)
             if now == stalled_at:
-                house.stall()  # before or after the time of `a` is up at 1,029
+                house.stall()  # before or after the deadline of `a` at 1,029
             if now == 1_040:
                 house.resume()
             if house.stalled_since is not None:
@@ -244,7 +243,7 @@ def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
         ([(1_029, 1_085)], 1_116, 0),
         ([(1_029, 1_085)], 1_118, 1),
         ([(1_031, 1_085)], 1_092, 1),
-        ([(1_085, 1_200)], 1_199, 0),  # it stands still: nobody can be given up
+        ([(1_085, 1_200)], 1_199, 0),  # a stalled Master can evict no worker
     ],
 )
 def test_no_brake_holds_a_worker_for_longer_than_three_timeouts(tmp_path, stalls, until, noticed):

@@ -1,4 +1,4 @@
-"""The reckoning notices what it is there for: each rule is broken on purpose, in Master or in an actor."""
+"""The reckoning notices violations: each rule is broken on purpose, in Master or in an actor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORMS = replace(CALM, gaps_s={"storm": 12.0})
 
 
 def find_rules(plan: Plan) -> set[str]:
-    """Play a plan and return the rules that it breaks."""
+    """Play a plan; return the broken rules."""
     return {str(detail["rule"]) for detail in play(plan).details}
 
 
@@ -61,7 +61,7 @@ def test_an_outbox_that_tries_again_only_after_the_specified_time_is_late():
     def retry_late(self, report, now, least_s=0.0):
         return retry(self, report, now, least_s + 150.0)
 
-    # acknowledgements that are lost make it try again
+    # lost acknowledgements make it retry
     plan = replace(
         CALM, scenario=replace(FARM, rate_per_s=3.0, monitor_interval_s=5), gaps_s={"lost_ack": 3.0}
     )
@@ -97,7 +97,7 @@ def test_figures_that_are_not_those_of_the_laboratory_are_noticed():
 
 
 def show_memory(*, status=WorkerStatus.CONNECTED, heard_at=1_000, epoch=1) -> Memory:
-    """Return what a Master knows that has one worker with one account."""
+    """Return the knowledge of a Master with one worker and one account."""
     memory = Memory()
     memory.farm.workers.put(make_worker("w", 1, status=status))
     memory.farm.accounts.put(make_account("a", assigned_worker_id="w", epoch=epoch))

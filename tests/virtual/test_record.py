@@ -1,4 +1,4 @@
-"""Records: what is written, that each line is compared, and what no record may say."""
+"""Records: their contents, the comparison of each line, and the records that are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keep(path, lines: list[str]):
 
 
 def change_detail(lines: list[str]) -> list[str]:
-    """Change what no hash covers."""
+    """Change a part that no hash covers."""
     return [*lines[:5], lines[5][:-2] + 'other"]', *lines[6:]]
 
 
@@ -102,14 +102,14 @@ def test_a_run_that_is_stopped_by_hand_leaves_its_record_as_far_as_it_came(
 
 
 def plan_of(faults: list[str]) -> dict:
-    """Return the plan of SHORT as a record shows it."""
+    """Return the plan of SHORT as a record has it."""
     return show_plan(plan_run(replace(DAY, workers=2, accounts=3), 0.01, faults))
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"settings": {"DB_PATH": "/tmp/x.db"}}, "a plan cannot set 'DB_PATH'"),  # noqa: S108 - refused
+        ({"settings": {"DB_PATH": "/tmp/x.db"}}, "a plan cannot set 'DB_PATH'"),  # noqa: S108
         ({"settings": {"log_dir": "x"}}, "a plan cannot set 'log_dir'"),
         ({"settings": {"NOPE": "1"}}, "a plan cannot set 'NOPE'"),
         ({"settings": {"LOGIN_TTL_S": 60}}, "LOGIN_TTL_S is 60; allowed is a text"),

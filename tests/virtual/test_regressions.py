@@ -1,4 +1,4 @@
-"""Runs that once violated something: they are played for ever, and each shows that it would notice again."""
+"""Runs that once violated a rule: they are replayed, and each would notice its defect again."""
 
 from __future__ import annotations
 

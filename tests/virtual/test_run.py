@@ -1,4 +1,4 @@
-"""Whole virtual runs: nothing violated, and the same seed twice is the same run."""
+"""Whole virtual runs: no violations, and the same seed gives the same run twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(json.dumps([[outcome.trace_hash, outcome.details] for outcome in outcomes]
 
 
 def play_elsewhere(hash_seed: int) -> list:
-    """Play twenty seeds in a process of its own, in which sets and dictionaries hash otherwise."""
+    """Play twenty seeds in a process with another hash seed for sets and dictionaries."""
     done = subprocess.run(
         [sys.executable, "-c", PLAY],
         cwd=ROOT, env={"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)},
@@ -55,7 +55,7 @@ def test_a_seed_is_a_run_whatever_process_plays_it_and_another_seed_is_another()
 
 
 def find_rules() -> set[str]:
-    """Return the names of everything that a run can complain of."""
+    """Return the names of all rules of a run."""
     sources = list((ROOT / "simulator").rglob("*.py"))
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(sources))
     return set(re.findall(r'(?:complain\(|\(\(|return |yield \(?)\s*"([a-z]+(?:_[a-z]+)*)",', text))

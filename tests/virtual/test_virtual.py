@@ -1,4 +1,4 @@
-"""Time that jumps, a database without threads, links that break, and the real server on top of them."""
+"""Time that jumps, a database without threads, breaking links, and the real server on them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_threads_are_refused():
 
 
 def tick_in(life: Life, seen: list[float]) -> None:
-    """Let a life note each second that it lives."""
+    """Let a life record each second that it runs."""
 
     async def tick() -> None:
         try:
@@ -104,7 +104,8 @@ def test_timers_of_one_instant_keep_their_order_and_a_resumed_life_keeps_its_own
         loop.call_at(0.5, loop.stop_life, life)
         await asyncio.sleep(1.5)
         assert seen == []
-        life.call(loop.call_soon, seen.append, 10.5)  # is ready, and must come after what is due
+        # is ready, and must come after the overdue calls
+        life.call(loop.call_soon, seen.append, 10.5)
         loop.resume_life(life)
         await asyncio.sleep(1)
         return seen
@@ -158,7 +159,7 @@ def test_a_master_whose_start_is_cancelled_leaves_its_file_to_the_next(tmp_path)
     async def script(loop, house, open_transport) -> bool:
         house.kill("idle")
         starting = asyncio.create_task(house.open())
-        house.disk.slow = Random(1)  # it waits for its first commit when it is cancelled
+        house.disk.slow = Random(1)  # the start waits for its first commit when it is cancelled
         await asyncio.sleep(0.001)
         starting.cancel()
         await asyncio.wait([starting])
@@ -280,7 +281,7 @@ def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path)
 
 
 @pytest.mark.parametrize("side", [0.0, 1.0])
-def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_knows_what_the_file_knows(
+def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_knows_what_the_file_knows(  # noqa: E501
     tmp_path, monkeypatch, side
 ):
     monkeypatch.setattr("simulator.virtual.machine.disk.AFTER_SHARE", side)

@@ -1,7 +1,8 @@
-"""Mendings that can be taken back for the time of a run: a plan is worth playing only if it notices that.
+"""Fixes that can be undone for a run: a regression plan is useful only if it notices the missing
+fix.
 
-Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master (or of the laboratory) is
-replaced, by what it was like before; there are no switches for this.
+Each name is that of a plan in fixtures/simulation. As with ablations, a function of Master (or of
+the laboratory) is replaced by its version before the fix; there are no switches for this.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ from simulator.virtual.scene import Scene
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
-    """Let the audit, and nobody else, call other functions than its module's."""
+    """Give the audit alone other functions than those of its module."""
     known = audit.look_over
     look_over = FunctionType(known.__code__, {**vars(audit), **others}, known.__name__)
     stack.enter_context(patch.object(audit, "look_over", look_over))
 
 
 def _audit_knows_no_brake(stack: ExitStack) -> None:
-    """The audit does not ask whether the brake is on, or would be put on."""
+    """The audit ignores whether a brake is on or would begin."""
     judge = silence.judge_silence
     _audit_with(stack, judge_silence=lambda turn, silent: replace(judge(turn, silent), held=False))
 
 
 def _grace_begins_early(stack: ExitStack) -> None:
-    """The grace after a start begins when the file is read, not when somebody can connect."""
+    """The grace after a start begins with the load of the file, before any peer can connect."""
 
     def begin_early(self: Sessions, _: float, *, grace_s: float) -> None:
         for seat in self.seats.values():
@@ -55,7 +56,7 @@ def _grace_begins_early(stack: ExitStack) -> None:
 
 
 def _assigned_keeps_place(stack: ExitStack) -> None:
-    """The place kept for a login stays kept when its worker is given the account."""
+    """The reservation for a login remains when its worker becomes the account's owner."""
 
     def count_all(turn: Any, some: Any) -> list[Any]:
         kept = Counter(login.worker_id for login in turn.draft.logins.all())
@@ -69,7 +70,7 @@ def _assigned_keeps_place(stack: ExitStack) -> None:
 
 
 def _failed_keeps_place(stack: ExitStack) -> None:
-    """The place that a failed login kept on its worker is given on by the next audit only."""
+    """The slot reserved for a failed login is freed by the next audit only."""
     stack.enter_context(patch.object(login_ends, "place_what_waits", lambda _: []))
 
 
@@ -83,7 +84,7 @@ def _wall_clock_alone(stack: ExitStack) -> None:
 
 
 def _login_asks_no_platform(stack: ExitStack) -> None:
-    """A login gives its account to its worker, whether or not that still serves the platform."""
+    """A login assigns its account to its worker, even if that no longer serves the platform."""
 
     def may_take_anything(worker: Any, account: Any) -> bool:
         return assignment.may_take(
@@ -94,7 +95,7 @@ def _login_asks_no_platform(stack: ExitStack) -> None:
 
 
 def _registration_is_no_sign(stack: ExitStack) -> None:
-    """A worker that registers is heard after the commit only."""
+    """A registering worker counts as heard after the commit only."""
     bind = workers._bind_socket
 
     def bind_unheard(turn: Any, worker_id: str) -> None:
@@ -108,17 +109,17 @@ def _registration_is_no_sign(stack: ExitStack) -> None:
 
 
 def _no_handover(stack: ExitStack) -> None:
-    """A new owner acts at once, whatever the former one has heard."""
+    """A new owner acts at once, though the former one may act still."""
     stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
 def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
-    """The laboratory's reckoning does not wait until new owners may act: what it says then is false."""
+    """The reckoning does not wait until new owners may act, so its findings are false."""
     stack.enter_context(patch.object(Scene, "_count_waiting_to_act", lambda _: 0))
 
 
 def _arrivals_are_read_at_once(stack: ExitStack) -> None:
-    """The laboratory takes what arrives at a Master that stands still for heard."""
+    """The laboratory counts arrivals at a stalled Master as heard at once."""
 
     def hear_at_once(self: Silence, worker_id: str) -> None:
         self.of(worker_id).arrived = self._clock.monotonic()
@@ -127,7 +128,7 @@ def _arrivals_are_read_at_once(stack: ExitStack) -> None:
 
 
 def _no_brake_begins_anew(stack: ExitStack) -> None:
-    """The laboratory allows a brake one timeout only, though Master stood still while it was on."""
+    """The laboratory allows a brake one timeout only, though Master stalled during it."""
     stack.enter_context(patch.object(Silence, "_may_have_been_braked", lambda *_: False))
 
 
@@ -144,12 +145,12 @@ UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "registered-and-given-up": _registration_is_no_sign,
     "two-owners": _no_handover,
 }
-"""Name of a plan -> takes away what mended it."""
+"""Name of a plan -> function that undoes its fix."""
 
 
 @contextmanager
 def undone(name: str) -> Iterator[None]:
-    """Take a mending away for as long as the context lasts."""
+    """Undo a fix while the context lasts."""
     with ExitStack() as stack:
         UNDONE[name](stack)
         yield

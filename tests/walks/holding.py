@@ -1,4 +1,4 @@
-"""A writer that is held, so that what is sent meanwhile makes one group: inside a turn, or before it stores a group."""
+"""A writer that tests can stop, in or after a turn, so that later events form one batch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.conftest import PATIENCE_S, Bench
 
 
 class Gate:
-    """Where the writer stays until it is let go."""
+    """A point at which the writer waits until it is released."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._entered, self._free = asyncio.Event(), asyncio.Event()
 
     async def stay(self) -> None:
-        """Be the writer: stay here until it is let go."""
+        """Wait here, as the writer, until released."""
         self._entered.set()
         await self._free.wait()
 
@@ -31,18 +31,18 @@ class Gate:
         await asyncio.wait_for(self._entered.wait(), PATIENCE_S)
 
     async def wait_for(self, items: int) -> None:
-        """Wait until so many items wait for the writer."""
+        """Wait until this many items are queued for the writer."""
         async with asyncio.timeout(PATIENCE_S):
-            while self._bench.master.turns.waiting < items:  # noqa: ASYNC110 - nobody tells when it is so
+            while self._bench.master.turns.waiting < items:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def let_go(self) -> None:
-        """Let the writer go on."""
+        """Release the writer."""
         self._free.set()
 
 
 class Hold(Gate):
-    """One turn that ends when it is let go. It works on rows, so the plain operations of its group come after it."""
+    """One turn that ends when released. It works on rows, so plain operations come after it."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
@@ -52,14 +52,14 @@ class Hold(Gate):
         await self.stay()
 
     async def let_go(self) -> None:
-        """Let the turn end, and wait for its group's commit."""
+        """Let the turn end, and wait for its batch's commit."""
         await super().let_go()
         await self._turn
 
 
 @asynccontextmanager
 async def holding(bench: Bench) -> AsyncIterator[Hold]:
-    """Hold the writer inside a turn from here on, at the latest until the end."""
+    """Stop the writer inside a turn, at most until the context ends."""
     hold = Hold(bench)
     await hold.wait()
     try:
@@ -70,7 +70,7 @@ async def holding(bench: Bench) -> AsyncIterator[Hold]:
 
 @asynccontextmanager
 async def holding_what_is_decided(bench: Bench) -> AsyncIterator[Gate]:
-    """Hold the next group that changes something: all of it is decided, and nothing of it is stored yet."""
+    """Stop the next batch that changes something once it is decided and before it is stored."""
     gate, store = Gate(bench), writer.write
 
     async def stay_and_store(*args: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a socket has sent and what must wait: signs of life and pings do not wait with it, and groups stay small."""
+"""Queued events of a socket: signs of life do not wait behind them, and batches stay small."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.walks.test_workers import make_account
 
 async def wait_until(so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not so():  # noqa: ASYNC110 - nobody tells when it is so
+        while not so():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 
 
@@ -30,7 +30,7 @@ async def emit(peer: Peer, event: str, payload: dict[str, Any]) -> None:
 
 
 async def beat_twice_and_look(bench: Bench, worker: Peer) -> list[asyncio.Future[Any]]:
-    """Send two signs of life, 20 s apart, each of which must be noted when it comes; return what they wait for."""
+    """Send two signs of life, 20 s apart, that count on arrival; return their answers' futures."""
     seat, asked = bench.master.memory.sessions.seats["worker-1"], []
     for _ in range(2):
         bench.clock.advance(20)

@@ -1,4 +1,4 @@
-"""Where silence is more likely our own fault, nothing is revoked for one further timeout."""
+"""If Master is the likely cause of silence, it revokes nothing for one further timeout."""
 
 from __future__ import annotations
 

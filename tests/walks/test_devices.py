@@ -1,4 +1,4 @@
-"""What each device has passed and confirmed, and what counts as sent because of it."""
+"""What each device has received and confirmed, and which notifications are delivered by that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.walks.test_workers import make_account
 
 
 async def detect(bench: Bench, count: int) -> None:
-    """Let a worker, which leaves again, find so many comments: they take the first places of the sequence."""
+    """Report this many comments, by a worker that then leaves; they get the first seq values."""
     account = await make_account(bench)
     worker = await bench.worker()
     messages = [comment(number) for number in range(1, count + 1)]
@@ -28,7 +28,7 @@ async def confirm(device: Peer, place: int) -> None:
 
 
 async def ask_file(bench: Bench, query: str) -> list[Any]:
-    """Return the first column of what is stored."""
+    """Return the first column of a query's rows."""
     async with bench.master.database.read() as connection:
         return list((await connection.exec_driver_sql(query)).scalars())
 
@@ -100,7 +100,8 @@ async def test_a_file_full_of_single_confirmations_is_passed_at_the_next_registr
     await device.hear("notification:new", 3)
     async with bench.master.database.write() as transaction:
         await (await transaction.connect()).exec_driver_sql(
-            "INSERT INTO client_deliveries SELECT char(31) || 'device-1', id, 1 FROM notifications WHERE seq < 3"
+            "INSERT INTO client_deliveries SELECT char(31) || 'device-1', id, 1 FROM notifications "
+            "WHERE seq < 3"
         )
     again = await bench.connect("client")
     assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 1

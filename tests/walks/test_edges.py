@@ -1,4 +1,4 @@
-"""Sockets that come and go at the wrong moment, packets that cannot be read, and a second Master."""
+"""Sockets that open and close at the wrong moment, unreadable packets, and a second Master."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ async def test_a_worker_that_returns_alone_keeps_what_it_is_given_back(bench, ho
     else:
         worker = await bench.worker()
     await worker.hear("master:task:assign", 1 if how == "new socket" else 2)
-    await worker.ask(
-        "worker:goodbye", {"workerId": "another"}
-    )  # refused in a turn of its own: all before it was told
+    # its refusal is a turn of its own, after all earlier sends
+    await worker.ask("worker:goodbye", {"workerId": "another"})
     told = [name for name, _ in worker.heard if name.startswith("master:task:")]
     assert told[-1] == "master:task:assign"
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-1"
@@ -55,7 +54,7 @@ async def test_a_socket_that_was_replaced_does_not_come_back_by_its_late_heartbe
 
 
 async def test_facts_that_come_before_the_registration_are_kept_once_their_worker_is_known(bench):
-    """A client library sends what it held back before the worker can say who it is."""
+    """A client library sends its buffered events before the worker can register."""
     account = await make_account(bench)
     await (await bench.worker()).close()
     again = await bench.connect("worker")
@@ -106,9 +105,10 @@ async def test_a_place_is_kept_for_a_login_that_is_open(bench):
 async def test_no_invented_name_carries_a_secret_to_people(bench):
     admin, worker, account, session = await start(bench)
     secrets = {
-        "session_id": session, "status": "success", "cookies": [{"value": "planted"}], "storageState": "planted",
-        "accessToken": "planted", "proxy": {"proxy_password": "planted"},
-        "user_info": {"nickname": "N", "sec_cookie": "planted", "access_token": "planted", "storageState": "planted"},
+        "session_id": session, "status": "success", "cookies": [{"value": "planted"}],
+        "storageState": "planted", "accessToken": "planted", "proxy": {"proxy_password": "planted"},
+        "user_info": {"nickname": "N", "sec_cookie": "planted", "access_token": "planted",
+        "storageState": "planted"},
     }  # fmt: skip
     assert (await worker.ask("worker:login:status", secrets))["success"]
     await admin.hear("login:success")

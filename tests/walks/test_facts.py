@@ -1,4 +1,4 @@
-"""Whose reports of messages count: those of workers that hold the account, or held it lately."""
+"""Reports of messages count from present owners of the account and recent former ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def report(
 
 
 async def list_all(bench: Bench) -> list[dict[str, Any]]:
-    """Return the comments as HTTP shows them."""
+    """Return the comments as HTTP renders them."""
     listing = await bench.master.turns.look(list_comments, CommentsQuery())
     return list(listing.rows)
 
@@ -103,7 +103,7 @@ async def test_former_owners_are_forgotten_in_portions(bench, monkeypatch):
 
 
 async def _nothing(event: None, turn: Any) -> None:
-    """A turn after all others."""
+    """An empty turn, which comes after all others."""
 
 
 async def test_a_master_that_starts_anew_knows_who_held_what(bench):

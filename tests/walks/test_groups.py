@@ -1,4 +1,4 @@
-"""What several turns of one group mean to each other, while the disk has not taken any of them yet."""
+"""The effects of several turns in one batch on each other before the batch is stored."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_
     older, newer = await bench.worker("worker-1"), await bench.connect("worker")
     await bench.worker("worker-2")
     async with holding_what_is_decided(bench) as hold:
-        # it changes what worker-1 holds, so that a heartbeat asks for a turn while it is being stored
+        # it changes what worker-1 owns, so a heartbeat needs a turn while it is being stored
         second = asyncio.ensure_future(make_account(bench, "second", assigned_worker_id="worker-1"))
         await hold.wait()
         registered = asyncio.ensure_future(newer.ask("worker:register", registration("worker-1")))
         await hold.wait_for(1)
-        # its connection is closed with the commit: an acknowledgement may not reach it any more
+        # the commit closes this connection: an acknowledgement may not reach it any more
         await older.client.emit(event, {"workerId": "worker-1"}, namespace="/worker")
         await hold.wait_for(2)
         await hold.let_go()
@@ -48,7 +48,7 @@ async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_
 
 
 async def test_a_heartbeat_of_who_is_losing_an_account_is_answered_when_that_is_stored(bench):
-    """The wait of the new owner counts from the turn: an answer from old memory would let the former one go on."""
+    """The new owner's wait counts from the turn; an answer from old memory would break it."""
     account = await make_account(bench)
     former = await bench.worker("worker-1")
     other = await bench.worker("worker-2")
@@ -60,7 +60,7 @@ async def test_a_heartbeat_of_who_is_losing_an_account_is_answered_when_that_is_
         await hold.wait_for(1)
         assert not asked.done()
         answered = asyncio.ensure_future(other.ask("worker:heartbeat", {"workerId": "worker-2"}))
-        await hold.wait_for(2)  # what it holds is being changed as well
+        await hold.wait_for(2)  # the accounts of worker-2 are changing as well
         await hold.let_go()
         assert (await moved)["assigned_worker_id"] == "worker-2"
         assert (await asked)["accountIds"] == []
@@ -98,7 +98,7 @@ async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
 
 @pytest.mark.parametrize("how", ["cancelled", "failed"])
 async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench, how):
-    """The login's row goes with its account: that it has ended as well is nothing to be stored."""
+    """The login's row goes with its account, so its end needs no statement."""
     account = await make_account(bench)
     worker, admin = await bench.worker("worker-1"), await bench.connect("admin")
     started = await admin.ask("master:login:start", {"account_id": account["id"]})
@@ -156,7 +156,7 @@ async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more
 
 
 async def test_a_group_that_is_stored_is_answered_even_if_memory_cannot_follow(bench, monkeypatch):
-    """A bug of ours, once: whoever asked is told what is true, the writer lives, and memory goes by the file."""
+    """After a single bug, callers get true answers, the writer survives, and memory is reloaded."""
     apply, failures = writer.apply, ["once"]
 
     def apply_half_way(draft, turns):

@@ -1,4 +1,4 @@
-"""Nothing grows without bound: queues, rates, registrations."""
+"""Everything is bounded: queues, rates, registrations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Fr
 
 
 def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
-    """Return what says the whole state of one worker, as it is said."""
+    """Return the frame with the whole state of one worker."""
     changed = WorkerChanged(**show_worker(make_worker(worker_id, number, status=status), None))
     return say("worker:status", changed.show(), changed.state_key)
 
@@ -92,7 +92,7 @@ def test_a_workers_state_is_not_an_accounts_even_if_they_have_one_id():
 
 
 class TestStalledReader:
-    """A consumer that stops reading is dropped; the others do not feel it."""
+    """Master drops a consumer that stops reading; the others are not affected."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
@@ -103,8 +103,10 @@ class TestStalledReader:
         worker, admin = await bench.worker(), await bench.connect("admin")
         reader, writer = await asyncio.open_connection("127.0.0.1", bench.master.port, limit=1024)
         writer.write(
-            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: "
+            b"websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: "
+            b"MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")
         joining = b"40/admin,"
@@ -129,7 +131,7 @@ class TestStalledReader:
 
 
 class TestBurst:
-    """Much at once is no slow reader, as long as it is read."""
+    """Many bytes at once do not make a slow reader, as long as they are read."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
@@ -168,7 +170,8 @@ class TestBurst:
         ]
         async with bench.master.database.write() as transaction:
             await (await transaction.connect()).exec_driver_sql(
-                "INSERT INTO accounts (id, platform, account_name, user_info, created_at, updated_at) "
+                "INSERT INTO accounts (id, platform, account_name, user_info, created_at, "
+                "updated_at) "
                 "VALUES (?, 'douyin', 'n', ?, 0, 0)",
                 values,
             )
@@ -187,7 +190,7 @@ class TestBurst:
 
 
 class TestRegistrations:
-    """So many workers per second."""
+    """The limit is per second."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
@@ -208,7 +211,7 @@ class TestRegistrations:
 
 
 class TestWriteQueue:
-    """Past its limit, reports are refused as overloaded and kept by whoever sent them."""
+    """Past the limit, reports are refused as overloaded, and their worker keeps them."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
@@ -235,7 +238,7 @@ class TestWriteQueue:
 
 
 class TestPace:
-    """A socket that is too fast is read more slowly; nothing of it is lost."""
+    """Master reads a fast socket more slowly; no event is lost."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
@@ -246,6 +249,5 @@ class TestPace:
         beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
         assert all(answer["success"] for answer in await asyncio.gather(*beats))
         (lane,) = bench.master.sockets.lanes.values()
-        assert (
-            lane.flow._events._tokens == 400 - 1 - 402
-        )  # the clock stands still, so nothing has come back
+        # the clock stands still, so no budget has come back
+        assert lane.flow._events._tokens == 400 - 1 - 402

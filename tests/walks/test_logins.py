@@ -1,4 +1,4 @@
-"""QR logins from start to each of their ends, over real sockets with a clock that is moved by hand."""
+"""QR logins from start to each possible end, over real sockets with a manual clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODE = "data:image/png;base64,aGVsbG8="
 
 
 async def start(bench: Any) -> tuple[Any, Any, dict[str, Any], str]:
-    """Return admin, worker, account and the session of a login that shows its code."""
+    """Return admin, worker, account and the session of a login with a code."""
     account = await make_account(bench)
     worker = await bench.worker()
     admin = await bench.connect("admin")
@@ -100,7 +100,7 @@ async def test_a_success_without_cookies_keeps_the_stored_ones_and_they_last_fro
 
 async def test_a_login_expires_at_its_deadline_and_takes_nothing_more(bench):
     admin, worker, account, session = await start(bench)
-    for _ in range(29):  # the worker lives, the person does not scan
+    for _ in range(29):  # the worker is alive, the person does not scan
         bench.clock.advance(10)
         await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
     await bench.advance(9)
@@ -172,12 +172,12 @@ async def test_a_bad_start_is_refused_by_name(bench, payload, code):
 
 
 async def ask_while_it_leaves(bench: Any, worker: Any, operation: Operation, event: Any) -> Any:
-    """Perform an operation in a turn in which worker-1's socket closes; that it is gone is noted in a later turn."""
+    """Run an operation while worker-1's socket closes; a later turn records the close."""
 
     async def leave_and_perform(event: Any, turn: Turn) -> Any:
         await worker.close()
         async with asyncio.timeout(PATIENCE_S):
-            while turn.sessions.seats["worker-1"].sid is not None:  # noqa: ASYNC110 - nobody tells when it is so
+            while turn.sessions.seats["worker-1"].sid is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return operation(event, turn)
 
@@ -277,7 +277,7 @@ async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clo
 async def test_the_audit_gives_up_a_silent_worker_that_logs_in_an_account_with_cookies(
     bench, beside
 ):
-    """What that login was worth before is asked of the file in the middle of an operation on rows."""
+    """The previous value of that login is read from the file, within an operation on rows."""
     admin, worker, account, session = await start(bench)
     good = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}
     assert (await worker.ask("worker:login:status", good))["status"] == "success"

@@ -1,4 +1,4 @@
-"""Messages are stored once, told once, and kept for every device."""
+"""Messages are stored once, announced once, and kept for every device."""
 
 from __future__ import annotations
 

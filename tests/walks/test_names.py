@@ -1,4 +1,4 @@
-"""Names that peers invent: so many at most, removed by people, forgotten after a while, in the file and in memory."""
+"""Names that peers invent are limited, removable by people, and forgotten after a while."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.walks.test_workers import make_account
 
 
 async def remove(bench: Bench, worker_id: str) -> str:
-    """Ask for a worker to be forgotten; return the code of the refusal, or what it was."""
+    """Request that a worker be forgotten; return the refusal's code, or the worker."""
     try:
         return str((await bench.run(remove_worker, ById(id=worker_id)))["status"])
     except Refusal as refusal:
@@ -116,7 +116,7 @@ async def test_a_device_that_does_not_come_is_forgotten_and_one_that_is_here_is_
 async def test_the_hourly_look_forgets_names_and_not_by_a_clock_that_has_stepped(bench):
     async def look() -> None:
         await bench.run(remove_old_rows)
-        await bench.run(do_nothing)  # what the look has left to turns after it has come
+        await bench.run(do_nothing)  # after the turns that the sweep has queued
 
     await leave(bench, "idle")
     await look()

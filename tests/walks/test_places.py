@@ -1,4 +1,4 @@
-"""Places that workers keep for logins: who may use one, and who gets it when the login ends."""
+"""Reservations for logins: which account may use one, and which gets the slot afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def find_owner(bench: Any, account_id: str) -> str | None:
 
 
 async def log_in(admin: Any, account_id: str, worker_id: str | None = None) -> str:
-    """Start a login and return its session."""
+    """Start a login; return its session."""
     wanted = {} if worker_id is None else {"worker_id": worker_id}
     answer = await admin.ask("master:login:start", {"account_id": account_id, **wanted})
     assert answer["success"], answer
@@ -44,7 +44,7 @@ async def succeed(worker: Any, session: str) -> None:
 
 
 async def owned_by_one_and_logged_in_by_another(bench: Any) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Return worker-1, worker-2, an administrator and worker-1's account, for which worker-2 keeps its only place."""
+    """Return worker-1, worker-2 with its only slot reserved, an admin, and worker-1's account."""
     first = await bench.worker("worker-1", maxAccounts=1)
     account = await make_account(bench, "owned")
     second = await bench.worker("worker-2", maxAccounts=1)

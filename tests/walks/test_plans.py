@@ -1,4 +1,4 @@
-"""By which indexes rows are found that somebody asks for again and again: a plan tells it, whatever the machine."""
+"""Frequent queries use indexes: SQLite's query plans prove it on any machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.walks.test_workers import make_account
 
 SCANNED = re.compile(r"SCAN (\w+)")
 EVERYTHING_BEFORE = re.compile(r"SEARCH notifications \S.*\(seq<\?\)")
-"""A range with nothing but an upper end holds nearly every notification."""
+"""A range with nothing but an upper end matches nearly every notification."""
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def watch_statements(bench) -> Iterator[list[tuple[str, Any]]]:
 
 @contextmanager
 def watch_plans(bench) -> Iterator[list[str]]:
-    """Collect what SQLite says of how it goes about each statement."""
+    """Collect SQLite's query plan of each statement."""
     plans: list[str] = []
     with watch_statements(bench) as asked:
         yield plans
@@ -65,7 +65,7 @@ def find_scanned(plans: list[str]) -> set[str]:
 
 
 async def report(bench, worker, *numbers: int) -> None:
-    """Make an account's comments known, and with them one notification each."""
+    """Report an account's comments, and with them one notification each."""
     account = await make_account(bench, f"of-{numbers[0]}")
     messages = [comment(number) for number in numbers]
     await worker.ask(
@@ -125,7 +125,7 @@ async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_wel
 
 
 async def test_what_a_group_changes_is_found_by_its_key(bench):
-    """Whatever a table holds: an owner, a login, a device's place and a sign of life are one look each."""
+    """Each frequent query is one lookup, whatever the size of its table."""
     worker, admin = await bench.worker("worker-1", maxAccounts=1), await bench.connect("admin")
     first = await make_account(bench, "first")
     await make_account(bench, "second")
@@ -172,7 +172,7 @@ async def test_where_nobody_has_room_the_audit_reads_no_account_that_waits(bench
 
 
 async def test_the_audit_reads_no_row_of_an_account(bench):
-    """Epochs lie behind cookies there: to add up those of all accounts would be to read all of that."""
+    """A row's epoch lies behind its cookies: a sum over all accounts would read all of these."""
     await make_account(bench)
     with watch_plans(bench) as plans:
         await bench.run(audit_workers)

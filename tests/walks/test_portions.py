@@ -1,4 +1,4 @@
-"""What a device asks costs the writer no more than a portion at a time, however much is kept."""
+"""A device's request costs the writer one portion at a time, however much is stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.walks.test_plans import watch_statements
 
 
 def watch_turns(bench: Bench) -> list[str]:
-    """Collect the names of the operations that have a turn."""
+    """Collect the names of the operations of all turns."""
     names: list[str] = []
 
     def note(group: Group) -> None:
@@ -96,7 +96,7 @@ async def test_what_a_device_has_passed_is_marked_in_portions(bench, monkeypatch
 
 
 async def _nothing(event: None, turn: Any) -> None:
-    """A turn after all others."""
+    """An empty turn, which comes after all others."""
 
 
 @pytest.mark.parametrize("at_once", [1_000, 1], ids=["all of it", "more than a turn looks at"])

@@ -1,4 +1,4 @@
-"""Loads become even where the settings ask for it, and nowhere else."""
+"""Loads become even if the settings ask for it, and otherwise stay as they are."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     await bench.advance(1)
     assert bench.master.memory.watch.brake_until is not None
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 2
-    await bench.run(do_nothing)  # what the sweeps have left to turns after theirs has come
+    await bench.run(do_nothing)  # after the turns that the sweeps have queued
     bench.master.memory.watch = replace(bench.master.memory.watch, brake_until=None)
     for worker_id in bench.master.memory.sessions.seats:
         bench.master.memory.sessions.hear(

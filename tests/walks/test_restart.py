@@ -1,4 +1,4 @@
-"""What a new Master on the same file knows, and how long it waits for workers to come back."""
+"""The knowledge of a new Master on the same file, and how long it waits for workers to return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.walks.test_workers import make_account, read_account, read_worker
 
 @pytest.fixture
 def again(bench: Bench) -> Callable[[], object]:
-    """Stop the bench's Master and give another one on the same file."""
+    """Stop the bench's Master and start another one on the same file."""
 
     @asynccontextmanager
     async def restart() -> AsyncIterator[Bench]:

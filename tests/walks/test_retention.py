@@ -1,4 +1,4 @@
-"""Old rows go at their borders, and not a second earlier."""
+"""Old rows are removed at their age limits, and not a second earlier."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SELECT 'c' || value, ?2, 'c' || value, ?3 FROM numbers
 
 
 async def fill(bench, account: str, count: int) -> None:
-    """Store so many notifications and comments of an account, of now, as many reports would."""
+    """Store this many present notifications and comments of an account, as many reports would."""
     at = int(bench.clock.now())
     async with bench.master.database.write() as transaction:
         connection = await transaction.connect()
@@ -76,11 +76,12 @@ async def fill(bench, account: str, count: int) -> None:
 
 async def count(bench, table: str) -> int:
     async with bench.master.database.read() as connection:
-        return (await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")).scalar_one()  # noqa: S608
+        query = f"SELECT count(*) FROM {table}"  # noqa: S608
+        return (await connection.exec_driver_sql(query)).scalar_one()
 
 
 async def watch_groups(bench, table: str) -> list[tuple[int, list[str]]]:
-    """Note of each group how many rows of a table are left after it, and its operations."""
+    """Record for each batch the rows left in a table after it, and its operations."""
     groups: list[tuple[int, list[str]]] = []
     path = bench.master.settings.db_path
 
@@ -177,7 +178,7 @@ async def test_a_start_whose_clock_is_a_year_ahead_removes_nothing(bench):
         {"type": "comment", "account_id": account["id"], "messages": [comment(1)]},
     )
     await bench.run(remove_old_rows)
-    bench.master.memory.trust = None  # as a process that begins has none
+    bench.master.memory.trust = None  # as a starting process has none
     bench.clock.advance(365 * DAY_S)
     assert (await bench.run(remove_old_rows))["notifications"] == 0
 

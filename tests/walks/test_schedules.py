@@ -1,4 +1,4 @@
-"""Due accounts are handed out worker by worker, at once and again and again."""
+"""Due accounts are assigned worker by worker, at once and again and again."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ async def test_due_accounts_are_grouped_by_worker(bench):
         await log_in(bench, holders[name], admin, account["id"], name)
         owned[name].append(account["id"])
     for peer in holders.values():
-        await peer.hear(
-            "master:task:assign", 4
-        )  # two placements and two logins, each handed out at once
+        # two assignments and two logins, each handed out at once
+        await peer.hear("master:task:assign", 4)
     bench.clock.advance(19.9)
     assert await bench.run(hand_out_due) == 0
     bench.clock.advance(0.1)

@@ -1,4 +1,4 @@
-"""The clients' sequence in the file goes on with what memory gives out: a place is never given twice."""
+"""The sequence in the file follows memory: no sequence number is issued twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.walks.test_workers import make_account
 
 
 async def read_places(bench) -> tuple[int, list[int]]:
-    """Return how far the file's counter has come, and the places that are stored."""
+    """Return the file's counter, and the stored sequence numbers."""
     async with bench.master.database.read() as connection:
         counter = await connection.exec_driver_sql(
             "SELECT value FROM counters WHERE name = 'notification_seq'"

@@ -1,4 +1,4 @@
-"""One worker id on two hosts: the other one is a new owner; the same one that comes back waits for nothing."""
+"""One worker id on two hosts: the second is a new owner; a returning first one need not wait."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.walks.test_workers import make_account, read_account
 
 @pytest.fixture(autouse=True)
 def long_since_started(bench: Bench) -> None:
-    """Who holds what the Master before took away has stopped: nobody waits for that any more."""
+    """All owners under the Master before have stopped: no account waits for them any more."""
     bench.clock.advance(31)
 
 
 async def come(bench: Bench, **changes: Any) -> tuple[Peer, list[dict[str, Any]]]:
-    """Register worker-1 over a new connection; return the accounts that it is given."""
+    """Register worker-1 over a new connection; return its accounts."""
     peer = await bench.connect("worker")
     answer = await peer.ask("worker:register", registration(**changes))
     assert answer["success"], answer
@@ -127,7 +127,7 @@ async def scrape(bench: Bench) -> str:
 
 
 async def _nothing(event: None, turn: Any) -> None:
-    """A turn after all others."""
+    """An empty turn, which comes after all others."""
 
 
 async def test_what_a_replaced_process_still_has_to_report_is_taken(bench):

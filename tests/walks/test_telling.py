@@ -1,4 +1,4 @@
-"""Good workers are never hung up on for what Master itself tells them, however much that is."""
+"""Master never disconnects a good worker for the amount that Master itself sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Bench, Peer, registration
 
 
 async def store_accounts(bench: Bench, sizes: dict[str, int]) -> None:
-    """Store accounts that wait, each with so many bytes of cookies, as an older version may have left them."""
+    """Store unassigned accounts with this many bytes of cookies each, as an older version might."""
     async with bench.master.database.write() as transaction:
         connection = await transaction.connect()
         for name, size in sizes.items():
@@ -38,7 +38,7 @@ def list_told(worker: Peer) -> list[str]:
 
 
 async def hear_of(worker: Peer, count: int) -> None:
-    """Wait until the worker was told of so many accounts."""
+    """Wait until the worker has received this many accounts."""
     events = 1
     while len(set(list_told(worker))) < count:
         await worker.hear("master:task:assign", events)
@@ -46,7 +46,7 @@ async def hear_of(worker: Peer, count: int) -> None:
 
 
 class TestSmallQueue:
-    """A queue of a tenth of the default: ten times as many bytes would do there what these do here."""
+    """A queue of a tenth of the default, so that a tenth of the bytes fills it."""
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:

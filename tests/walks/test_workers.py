@@ -29,8 +29,8 @@ async def test_a_registered_worker_is_connected_and_takes_what_waits(bench):
     account = await make_account(bench)
     worker = await bench.connect("worker")
     answer = await worker.ask("worker:register", {
-        "workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 10, "host": "127.0.0.1", "port": "4000",
-        "version": "1.0.0",
+        "workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 10, "host": "127.0.0.1",
+        "port": "4000", "version": "1.0.0",
     })  # fmt: skip
     assert answer["success"]
     registered = await worker.hear("worker:registered")
@@ -46,7 +46,8 @@ async def test_a_reload_on_the_same_socket_changes_no_hands(bench):
     account = await make_account(bench)
     worker = await bench.worker()
     await worker.ask("worker:register", {
-        "workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 10, "host": "127.0.0.1", "port": 4000,
+        "workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 10, "host": "127.0.0.1",
+        "port": 4000,
     })  # fmt: skip
     assert (await read_account(bench, account["id"]))["epoch"] == 1
 
@@ -115,7 +116,7 @@ async def test_an_account_that_was_removed_and_comes_back_waits_for_its_former_w
     await bench.worker("worker-1")
     account = await make_account(bench, "a", account_id="dy-1")
     other = await bench.worker("worker-2")
-    for _ in range(4):  # nobody waits for who held what under the Master before
+    for _ in range(4):  # owners under the Master before have stopped
         bench.clock.advance(10)
         await other.ask("worker:heartbeat", {"workerId": "worker-2"})
     await bench.run(remove_account, ById(id=account["id"]))

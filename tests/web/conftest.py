@@ -1,4 +1,4 @@
-"""The web application over real HTTP and a real database, with a clock that moves only when told to."""
+"""The web application over real HTTP and a real database, with a manual clock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from master.writer import Turns
 
 
 class Parcels:
-    """A publisher that keeps what would have been sent."""
+    """A publisher that keeps the parcels."""
 
     def __init__(self) -> None:
         self.sent: list[Parcel] = []
@@ -51,7 +51,7 @@ class Parcels:
 
 
 class Site:
-    """The running application and everything behind it."""
+    """The running application and all its parts."""
 
     def __init__(self, settings: Settings) -> None:
         self.clock = ManualClock()
@@ -98,7 +98,7 @@ class Site:
         return answer
 
     async def call(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
-        """Ask the API and return the JSON answer, which must have `status`."""
+        """Send an API request; return the JSON answer, which must have `status`."""
         answer = await self.ask(method, "/api/v1" + path, **options)
         content = await answer.json()
         assert answer.status == status, content
@@ -106,7 +106,7 @@ class Site:
         return content
 
     async def refused(self, method: str, path: str, status: int, **options: Any) -> Any:
-        """Ask the API and return the refusal's error object."""
+        """Send an API request; return the refusal's error object."""
         error = (await self.call(method, path, status, **options))["error"]
         assert set(error) <= {"code", "message", "details"}
         assert error["message"]

@@ -1,4 +1,4 @@
-"""What HTTP answers is what its operations say that they return, and what docs/protocol.md says of it."""
+"""HTTP answers equal the declared types of their operations and docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWING = [one for one in ENDPOINTS if one.method == "GET" and not one.path.ends
 
 
 async def fill(site: Any) -> dict[str, str]:
-    """Make one thing of each noun; return their ids."""
+    """Create one of each noun; return their ids."""
     worker, account = await site.register_worker(), await site.add_account()
     started = (await site.call("POST", f"/accounts/{account['id']}/login"))["login_session"]
     await site.detect(
@@ -36,7 +36,7 @@ async def fill(site: Any) -> dict[str, str]:
 
 
 def require_shape(shown: Any, kind: Any) -> None:
-    """Hold what is shown to its type: the names of its fields, and those of what stands in them."""
+    """Check the field names of an answer, nested ones included, against its type."""
     if is_typeddict(kind):
         hints = get_type_hints(kind)
         assert set(shown) == set(hints)

@@ -8,9 +8,9 @@ from master.operations.workers import say_goodbye
 from master.protocol.worker import Goodbye
 
 SHOWN = {
-    "id", "platform", "account_name", "account_id", "platform_user_id", "user_info", "status", "login_status",
-    "monitor_interval", "last_login_time", "cookies_valid_until", "has_credentials", "assigned_worker_id",
-    "pinned_worker_id", "epoch", "created_at", "updated_at",
+    "id", "platform", "account_name", "account_id", "platform_user_id", "user_info", "status",
+    "login_status", "monitor_interval", "last_login_time", "cookies_valid_until", "has_credentials",
+    "assigned_worker_id", "pinned_worker_id", "epoch", "created_at", "updated_at",
 }  # fmt: skip
 
 

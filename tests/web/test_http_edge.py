@@ -1,4 +1,4 @@
-"""What every request meets: unreadable bodies, unknown routes, request ids, CORS, headers, health."""
+"""Common to all requests: bad bodies, unknown routes, request ids, CORS, headers, health."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" ", b"{", b"[]", b"3", b'"x"', b"null", b"{'a': 1}", b'{"a": NaN}', b'{"a": -Infinity}', b"\xff\xfe{}",
-     '{"platform": "douyin"}'.encode("utf-16"), b'{"a": "\xff"}', b'{"a":' * 2_000 + b"1" + b"}" * 2_000,
-     b"[" * 100_000, b'{"a": ' + b"1" * 5_000 + b"}", b"\x00" * 1_000],
+    [b"", b" ", b"{", b"[]", b"3", b'"x"', b"null", b"{'a': 1}", b'{"a": NaN}', b'{"a": -Infinity}',
+    b"\xff\xfe{}",
+     '{"platform": "douyin"}'.encode("utf-16"), b'{"a": "\xff"}',
+     b'{"a":' * 2_000 + b"1" + b"}" * 2_000, b"[" * 100_000, b'{"a": ' + b"1" * 5_000 + b"}",
+     b"\x00" * 1_000],
     ids=lambda body: repr(body[:20]),
 )  # fmt: skip
 async def test_a_body_that_is_no_json_object_is_unreadable(site, body):
@@ -244,9 +246,10 @@ async def test_a_master_without_its_database_lives_but_is_not_ready(site, settin
 
 
 async def test_socket_ios_own_path_is_left_alone(bench):
-    """Its answers carry no headers of the API, and a page's origin is its own affair.
+    """Socket.IO's answers have no headers of the API, and no check of a page's origin.
 
-    By default pages of localhost:3001 may connect there, as the source document has it, and change nothing over HTTP.
+    By default pages of localhost:3001 may connect there, as the source document has it, and change
+    nothing over HTTP.
     """
     own = f"http://127.0.0.1:{bench.master.port}"
     async with aiohttp.ClientSession(own) as session:

@@ -208,8 +208,9 @@ async def test_notifications_are_listed_by_type_account_and_priority(site):
 
 @pytest.mark.parametrize(
     "path", ["/comments?limit=0", "/comments?limit=501", "/comments?limit=abc", "/comments?limit=",
-             "/comments?offset=-1", "/comments?is_read=perhaps", "/comments?since=soon", "/comments?since=NaN",
-             "/comments?since=" + "9" * 5_000, "/direct-messages?direction=sideways", "/login-sessions?status=odd"],
+             "/comments?offset=-1", "/comments?is_read=perhaps", "/comments?since=soon",
+             "/comments?since=NaN", "/comments?since=" + "9" * 5_000,
+             "/direct-messages?direction=sideways", "/login-sessions?status=odd"],
 )  # fmt: skip
 async def test_wrong_values_in_a_query_are_invalid_and_named(site, path):
     error = await site.refused("GET", path, 422)
@@ -218,7 +219,9 @@ async def test_wrong_values_in_a_query_are_invalid_and_named(site, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/comments?limt=3", "/comments?direction=inbound", "/comments?limit=3&limit=4", "/statistics?a=1",
+    "path",
+    ["/comments?limt=3", "/comments?direction=inbound", "/comments?limit=3&limit=4",
+    "/statistics?a=1",
              "/comments?=1", "/comments?%00=1", "/comments?%ED%A0%80=1", "/accounts/x?limit=1"],
 )  # fmt: skip
 async def test_unknown_and_repeated_parameters_are_unreadable(site, path):

@@ -50,7 +50,8 @@ async def test_a_proxys_name_is_its_own(site):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("server", "nowhere"), ("server", "h:0"), ("server", "h:65536"), ("server", "h:1\r\nX: y"), ("protocol", "ftp"),
+    [("server", "nowhere"), ("server", "h:0"), ("server", "h:65536"), ("server", "h:1\r\nX: y"),
+    ("protocol", "ftp"),
      ("status", "odd"), ("name", None), ("colour", "red"), ("password", ["x"])],
 )  # fmt: skip
 async def test_wrong_values_of_a_proxy_are_named_without_being_repeated(site, field, value):
@@ -101,8 +102,10 @@ async def test_a_worker_configuration_is_kept_and_its_environment_not_shown(site
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("proxy_id", "nobody"), ("worker_id", ""), ("worker_id", "a\u0000b"), ("args", "x"), ("args", ["\u0000"]),
-     ("env", ["TOKEN"]), ("env", {"A=B": "x"}), ("max_accounts", -1), ("auto_start", "perhaps"), ("odd", 1)],
+    [("proxy_id", "nobody"), ("worker_id", ""), ("worker_id", "a\u0000b"), ("args", "x"),
+    ("args", ["\u0000"]),
+     ("env", ["TOKEN"]), ("env", {"A=B": "x"}), ("max_accounts", -1), ("auto_start", "perhaps"),
+     ("odd", 1)],
 )  # fmt: skip
 async def test_wrong_values_of_a_configuration_are_named(site, field, value):
     error = await site.refused(

@@ -1,4 +1,4 @@
-"""A proxy is tried over real connections: to an HTTP proxy, a SOCKS5 proxy, and what is neither."""
+"""Proxy trials over real connections: HTTP and SOCKS5 proxies, and servers that are neither."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def serve(talk: Talk) -> AsyncIterator[str]:
-    """Run a server that talks like a proxy; give its host:port."""
+    """Run a server that speaks like a proxy; yield its host:port."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,1 +1,1 @@
-"""Alembic's scripts: how a database file gets from one version to the next."""
+"""Alembic's scripts, which upgrade a database file from one version to the next."""

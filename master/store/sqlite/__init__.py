@@ -1,1 +1,1 @@
-"""What only SQLite needs: the file, its connections, its versions, its keys, copies of it."""
+"""The part specific to SQLite: the file, its connections, versions, keys and copies."""

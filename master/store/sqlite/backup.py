@@ -1,7 +1,7 @@
-"""Copies of the database: one is made while Master runs, and one takes the database's place while none does.
+"""Backup and restore: a backup is made while Master runs, a restore while no Master runs.
 
-A restore is one transaction of SQLite's into the database that is there: killed at any moment it has happened or it has
-not, and a program that reads goes on with what it began with.
+A restore is one SQLite transaction into the present database. If it is killed, it has happened
+completely or not at all, and a concurrent reader keeps the content that it began with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from master.store.sqlite.keyring import (
 from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
 
 FAR = 1_000_000_000
-"""How far numbers are raised past the last one known, where the clock stands before it."""
+"""How far numbers are raised above the last known one if the clock is not ahead of it."""
 
 LARGEST = 2**53
 """The largest number that is exact for every peer: JavaScript's."""
@@ -40,14 +40,15 @@ NUMBERS = (
 
 WAIT_S = 0.25
 TRIES = 40
-"""How often to ask for a database that somebody else has locked, and how long to wait in between."""
+"""How often to try a database that another program has locked, WAIT_S seconds apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did: the `version` of what is there now, and where the old one went, if there was one.
+    """The result of a restore: the database's `version` now, and the old database's new path.
 
-    `being_read` tells whether another program still reads the old one.
+    `aside` is None if there was no database before. `being_read` tells whether another program
+    still reads the old content.
     """
 
     version: str
@@ -56,9 +57,10 @@ class Restored:
 
 
 def back_up(path: Path, target: Path) -> str:
-    """Copy the database at `path`, consistent whoever writes meanwhile, to the new file `target`; return its version.
+    """Copy the database at `path` to the new file `target`; return its version.
 
-    The file has mode 0600 and holds no keys. It gets its name once it is whole. Errors: DatabaseFault.
+    The copy is consistent even if other programs write meanwhile. It has mode 0600 and no keys, and
+    gets its name once it is whole. Errors: DatabaseFault.
     """
     if not path.exists():
         raise DatabaseFault(f"There is no database at {path}.")
@@ -77,17 +79,19 @@ def back_up(path: Path, target: Path) -> str:
 
 
 def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) -> Restored:
-    """Put what the backup `source` holds into the database. `now` is Unix seconds.
+    """Replace the database's content with that of the backup `source`; `now` is Unix seconds.
 
-    Nothing is changed unless the backup is whole, of a version that this program knows, holds nothing but Master's
-    tables, and opens with the keys that are here. Errors: DatabaseFault, also while a Master runs; KeyFault.
+    Nothing changes unless the backup is undamaged, has a version that this program knows, has only
+    Master's tables and opens with the present keys. Errors: DatabaseFault, also while a Master
+    runs; KeyFault.
     """
     if not source.is_file():
         raise DatabaseFault(f"There is no file {source}.")
     wal = source.with_name(source.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         raise DatabaseFault(
-            f"{source} is a database in use, not a backup: {wal.name} is beside it. Use `db backup`."
+            f"{source} is a database in use, not a backup: {wal.name} is beside it. "
+            "Use `db backup`."
         )
     with hold(path), hold_keys(path), _draft(path) as draft:
         try:
@@ -108,10 +112,10 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
 
 
 def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
-    """Put the draft in the place of the database that is there, which is kept."""
+    """Replace the present database by the draft, and keep the old one."""
     log = _place_log(path)
     with _draft(path, COPY_OF_LOG) as kept_log:
-        if log.exists():  # SQLite removes the log of what it takes for no database
+        if log.exists():  # SQLite removes a log whose database it does not recognise
             shutil.copyfile(log, kept_log)
         if _opens(path):
             tighten(path)
@@ -133,29 +137,32 @@ def _place_log(path: Path) -> Path:
 
 
 def describe_restore(done: Restored, path: Path, source: Path) -> list[str]:
-    """Return what to tell whoever asked for a restore, also of what it cannot do."""
+    """Return a restore's result as lines, including the data that it cannot bring back."""
     lines = [
-        f"{path} is {source} now, at version {done.version}."
-        + f" The old one is {done.aside}." * bool(done.aside)
+        f"{path} now has the content of {source}, at version {done.version}."
+        + f" The old database is {done.aside}." * bool(done.aside)
     ]
     if done.being_read:
         lines.append(
-            "Another program still reads the old one: it sees the new one once it reads anew."
+            "Another program still reads the old one: it sees the new one when it reads again."
         )
     return [
         *lines,
-        "What was stored since the backup is not in it: messages, notifications, cookies, accounts and settings.",
-        "Workers send again only what was not acknowledged; accounts whose newer cookies are gone must log in anew.",
-        "Places of notifications and epochs of accounts go on far past all that were given.",
+        "Data stored since the backup is not in it: messages, notifications, cookies, accounts and "
+        "settings.",
+        "Workers send again only unacknowledged reports; accounts whose newer cookies are gone "
+        "must log in again.",
+        "Sequence numbers of notifications and epochs of accounts continue far above all earlier "
+        "ones.",
     ]
 
 
 def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
-    """Raise every number that must never be given twice past what was given since the backup was made.
+    """Raise the numbers that must never be assigned twice above all assigned since the backup.
 
-    Those are the clients' sequence and the accounts' epochs, `known` as far as files say. Where the database is lost,
-    the clock tells: the sequence goes on at the milliseconds of now and the epochs at the seconds, which neither
-    outruns for long. Errors: DatabaseFault.
+    These are the sequence number and the accounts' epochs; `known` are the highest in the files. If
+    the database is lost, the clock decides: the sequence continues at the present milliseconds and
+    the epochs at the present seconds, which neither outruns for long. Errors: DatabaseFault.
     """
     seq, epoch = _raise(known[0], now * 1000), _raise(known[1], now)
     with open_file(draft) as connection:
@@ -165,35 +172,34 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
         if connection.execute(
             "SELECT 1 FROM sqlite_master WHERE name = 'account_holders'"
         ).fetchone():
-            # who held accounts since the backup stands nowhere: late reports of theirs are taken from any worker
+            # owners since the backup are unknown, so late reports are accepted from every worker
             former = "INSERT OR REPLACE INTO account_holders SELECT id, ?, epoch, ? FROM accounts"
             connection.execute(former, (ANYBODY, int(now)))
         if not any(place.table == "worker_configs" for place in find_places(connection)):
-            # of before they were authenticated: the upgrade must not do it for whatever stands there
+            # configurations were not authenticated yet, and the upgrade must not trust this file's
             connection.execute("INSERT OR REPLACE INTO counters VALUES ('configs_unproven', 1)")
         connection.execute("COMMIT")
-        connection.execute(
-            "PRAGMA journal_mode=DELETE"
-        )  # the draft alone is copied on, without a log
+        # only the draft is used from now on, not a log beside it
+        connection.execute("PRAGMA journal_mode=DELETE")
     sync_file(draft)
 
 
 def _raise(known: int, clock: float) -> int:
-    """Return a number past all that were given. Errors: DatabaseFault if there is none."""
+    """Return a number above all assigned ones. Errors: DatabaseFault if there is none."""
     raised = int(clock) if clock > known else known + FAR
     if raised + FAR > LARGEST:
         raise DatabaseFault(
-            f"Its numbers go up to {known}: after them there are none that a device can count."
+            f"Its numbers go up to {known}: above that, there are none that a device can count."
         )
     return raised
 
 
 def _read_numbers(path: Path) -> Sequence[int]:
-    """Return the newest place in the clients' sequence and the highest epoch of a database; 0 where it has none."""
+    """Return a database's newest sequence number and highest epoch; 0 if it has none."""
     try:
         with open_file(path) as connection:
             found = [connection.execute(query).fetchone() for query in NUMBERS]
-    except DatabaseFault:  # damaged, or none of Master's
+    except DatabaseFault:  # damaged, or not Master's
         return 0, 0
     counter, place, epoch = (
         row[0] if row is not None and isinstance(row[0], int) else 0 for row in found
@@ -202,7 +208,7 @@ def _read_numbers(path: Path) -> Sequence[int]:
 
 
 def _opens(path: Path) -> bool:
-    """Tell whether SQLite takes this file for a database, whatever is damaged in it."""
+    """Tell whether SQLite recognises this file as a database, even if parts are damaged."""
     with closing(sqlite3.connect(path, timeout=WAIT_S * TRIES, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -215,20 +221,23 @@ def _opens(path: Path) -> bool:
 
 
 def _put_into(path: Path, draft: Path) -> bool:
-    """Replace all that the database holds, in one transaction; return whether somebody still reads what was there."""
+    """Replace the database's content in one transaction.
+
+    Return whether another program still reads the old content.
+    """
     with open_file(path) as connection, open_file(draft) as source:
         page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute("PRAGMA journal_mode=WAL")
         source.execute(f"PRAGMA page_size={page_bytes}")
         if source.execute("PRAGMA page_size").fetchone()[0] != page_bytes:
-            source.execute("VACUUM")  # pages are put in the place of pages of their length
+            source.execute("VACUUM")  # a page can only replace a page of its own size
         source.backup(connection, progress=_make_patience(path))
-        connection.execute("PRAGMA busy_timeout=0")  # who reads may go on: it is done
+        connection.execute("PRAGMA busy_timeout=0")  # the restore is done: do not wait for readers
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
 def _copy_into(path: Path, copy: Path) -> None:
-    """Copy a database, its log folded in, page by page: what is damaged stays as it is."""
+    """Copy a database and its log into one file, page by page; damaged pages stay as they are."""
     with (
         open_file(path) as connection,
         closing(sqlite3.connect(copy, isolation_level=None)) as target,
@@ -237,7 +246,7 @@ def _copy_into(path: Path, copy: Path) -> None:
 
 
 def _make_patience(path: Path) -> Callable[[int, int, int], None]:
-    """Return what gives up where a database stays locked: by itself a copy would ask for ever."""
+    """Return a callback that gives up on a locked database; by itself, a copy retries for ever."""
     tries = 0
 
     def count(code: int, left: int, all_pages: int) -> None:
@@ -250,8 +259,11 @@ def _make_patience(path: Path) -> Callable[[int, int, int], None]:
 
 
 def _take_place(path: Path, draft: Path) -> None:
-    """Be the database, where there is none that could be used: so nothing is lost between these steps."""
-    for suffix in ("-wal", "-shm"):  # a log beside another file than its own would damage that
+    """Rename the draft to the database, where no usable one exists.
+
+    So nothing can be lost between these steps.
+    """
+    for suffix in ("-wal", "-shm"):  # the log of another file would damage the database
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sync_folder(path.parent)
     draft.replace(path)
@@ -259,7 +271,7 @@ def _take_place(path: Path, draft: Path) -> None:
 
 
 def _set_aside(path: Path, copy: Callable[[Path], object]) -> Path:
-    """Keep what the database holds in another file; return that. Errors: DatabaseFault."""
+    """Store the database's content in another file; return its path. Errors: DatabaseFault."""
     number = 1
     while (aside := path.with_name(f"{path.name}.before-restore-{number}")).exists():
         number += 1
@@ -284,7 +296,10 @@ def _name(draft: Path, target: Path) -> None:
 
 @contextmanager
 def _draft(target: Path, kind: str = COPY) -> Iterator[Path]:
-    """Give an empty file beside `target` that only its owner may read; what is left of it at the end is removed."""
+    """Give an empty file beside `target` that only its owner may read.
+
+    It is removed at the end, unless it was renamed.
+    """
     with _say_what_cannot_be_made(target), make_draft(target, kind) as draft:
         yield draft
 

@@ -1,4 +1,4 @@
-"""One SQLite file: one writer connection, readers beside it (WAL, synchronous=FULL, foreign keys on)."""
+"""One SQLite file: one writing connection, and readers (WAL, synchronous=FULL, foreign keys on)."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ from master.store.sqlite.upgrade import SAFE
 from master.vault import Vault
 
 Connect = Callable[..., Awaitable[Any]]
-"""Opens one aiosqlite connection, which also says how long it waits for a lock; a simulation gives its own."""
+"""Opens one aiosqlite connection with its lock timeout; a simulation passes its own function."""
 
 READERS = 4
 CACHE_KIB, SMALL_CACHE_KIB = 16_384, 4_096
-"""Pages that a connection keeps: the writer's two, and each of those whose readers anybody can make fill them."""
+"""Page cache per connection: of the writer's two connections, and of every other reader.
+
+The other readers' caches are small because peers' requests can fill them.
+"""
 
 LOCK_TIMEOUT_S = 5
 PATIENCE_S = 3
-"""How long a reader waits for one of the connections; then it is told to come again."""
+"""How long a reader waits for a connection before it is refused and may retry."""
 PROOF = "proof" * 13_000
-"""The name of a row that is written only to be removed again: as long as 16 pages."""
+"""The name of a row that is inserted and removed to test the disk; it is as long as 16 pages."""
 
 
 class CommitInDoubt(Exception):
-    """The commit failed: whether the file has what was to be stored, nobody knows."""
+    """The commit failed: it is unknown whether the file has the changes."""
 
 
 def is_about_values(fault: BaseException) -> bool:
-    """Tell whether a database's word is about what was to be stored, and not about the disk."""
+    """Tell whether a database fault is about the values to store, not about the disk."""
     return isinstance(fault, (IntegrityError, DataError))
 
 
@@ -54,7 +57,10 @@ def _can_go_on(fault: DBAPIError) -> bool:
 
 
 class Transaction:
-    """One write transaction. It begins when its connection is first asked for: what writes nothing costs nothing."""
+    """One write transaction.
+
+    It begins when its connection is first needed, so that a batch without writes costs nothing.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -85,9 +91,10 @@ class Transaction:
         self._database.trouble = None
 
     async def abandon(self, fault: BaseException, *, ended: bool = False) -> None:
-        """Undo everything. A connection that has failed is thrown away: it may go on failing for ever.
+        """Undo everything. A connection that failed is discarded, because it may fail for ever.
 
-        One that met another's lock or a full disk is fine once it is rolled back, unless it failed at its end.
+        After a fault about values, a lock or a full disk, the connection is rolled back and kept,
+        unless the commit failed (`ended`).
         """
         if isinstance(fault, DBAPIError):
             self._database.note_trouble(fault)
@@ -107,10 +114,11 @@ class Transaction:
 
 
 class Database:
-    """The open file. `write` gives the one writing connection, `read` one of a few that see committed rows only.
+    """The open file. `write` gives the one writing connection, `read` one of a few reading ones.
 
-    `trouble` is what the disk said when it last failed, or None. As long as it says something, every write transaction
-    writes some pages of its own first, so that only a disk that takes writes again ends the trouble.
+    Readers see committed rows only. `trouble` is the text of the disk's last failure, or None.
+    While it is set, every write transaction first writes some pages of its own, so that only a disk
+    that accepts writes again clears it.
     """
 
     def __init__(self, path: Path, vault: Vault, *, connect: Connect | None = None) -> None:
@@ -144,10 +152,10 @@ class Database:
             max_overflow=0,
             pool_timeout=PATIENCE_S,
             hide_parameters=True,
-            execution_options={
-                VAULT: self._vault
-            },  # rows and records meet where there is only a connection
-            pool_reset_on_return=None,  # every transaction is ended here; asking again is another step per turn
+            # functions that map rows to records get only a connection
+            execution_options={VAULT: self._vault},
+            # every transaction is ended here; a reset would be another step per batch
+            pool_reset_on_return=None,
             **(
                 {"async_creator": connect}
                 if connect
@@ -160,12 +168,12 @@ class Database:
             try:
                 _set_up(connection, query_only=query_only, cache_kib=cache_kib)
             except BaseException:
-                connection.close()  # the pool never hears of it: nobody else would
+                connection.close()  # the pool does not know it, so nothing else would close it
                 raise
 
         @event.listens_for(engine.sync_engine, "begin")
         def start(connection: Connection) -> None:
-            # a plain BEGIN that reads and then writes fails at once when somebody else wrote meanwhile
+            # after a plain BEGIN and a read, a write fails at once if another one has written since
             connection.exec_driver_sql(begin)
 
         return engine
@@ -176,9 +184,10 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
-        """Give a write transaction that begins when it is first needed; commit at the end, roll back on any exception.
+        """Give a write transaction that begins when it is first needed.
 
-        Errors: CommitInDoubt if the commit failed.
+        It is committed at the end, and rolled back on any exception. Errors: CommitInDoubt if the
+        commit failed.
         """
         transaction = Transaction(self)
         try:
@@ -189,15 +198,18 @@ class Database:
         await transaction.commit()
 
     async def prove(self) -> None:
-        """Commit something that leaves nothing behind: whether the disk takes it. Errors: DBAPIError, CommitInDoubt."""
+        """Test the disk with a commit that leaves nothing behind.
+
+        Errors: DBAPIError, CommitInDoubt.
+        """
         async with self.write() as transaction:
             await transaction.connect()
 
     @asynccontextmanager
     async def read(self, *, by: str = "anybody") -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection with a consistent view of what is committed.
+        """Give a reading connection with a consistent view of the committed rows.
 
-        The writer and whoever asks for health have one that nobody else uses, however many readers wait.
+        The writer and the health check have one each, so that they never wait for other readers.
         """
         try:
             async with self._readers[by].connect() as connection:
@@ -213,14 +225,15 @@ class Database:
             raise
 
     def note_trouble(self, fault: DBAPIError) -> None:
-        """Note what the disk said, if it was the disk that said it."""
+        """Note a fault of the disk as `trouble`; ignore a fault about values."""
         if not is_about_values(fault):
             self.trouble = str(fault.orig)
 
     async def fold_log(self) -> bool:
-        """Write what the log holds into the file and empty it; return whether it is empty now.
+        """Write the log into the file and empty it; return whether it is empty now.
 
-        What was replaced stays readable in the log until then. Whoever reads or writes is not waited for.
+        Until then, replaced values stay readable in the log. It does not wait for readers and
+        writers.
         """
         try:
             async with self._writer_engine.connect() as connection:
@@ -230,7 +243,8 @@ class Database:
                     await _ask(raw, "PRAGMA busy_timeout=0")
                     is_busy = await _ask(raw, "PRAGMA wal_checkpoint(TRUNCATE)")
                     await _ask(raw, f"PRAGMA busy_timeout={patience}")
-                except sqlite3.Error:  # whoever writes next hears what the disk says, over a connection as it should be
+                except sqlite3.Error:
+                    # the next write reports the disk's fault, over a connection with its timeout
                     await connection.invalidate()
                     return False
         except DBAPIError:
@@ -238,23 +252,22 @@ class Database:
         return not is_busy
 
     async def close(self) -> None:
-        """Close every connection; the write-ahead log is folded into the file."""
+        """Close every connection; SQLite then folds the write-ahead log into the file."""
         for engine in self._readers.values():
             await engine.dispose()
         await self._writer_engine.dispose()
 
 
 async def _ask(raw: Any, pragma: str) -> int:
-    """Return what a pragma answers first. No transaction is begun for it, as the engine would."""
+    """Return the first value of a pragma's answer, without an engine's transaction around it."""
     async with raw.execute(pragma) as cursor:
         row = await cursor.fetchone()
     return int(row[0])
 
 
 def _set_up(connection: Any, *, query_only: bool, cache_kib: int) -> None:
-    connection.isolation_level = (
-        None  # transactions are begun by the engine's events, never by the driver
-    )
+    # transactions are begun by the engine's events, never by the driver
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",

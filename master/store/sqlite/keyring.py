@@ -1,4 +1,4 @@
-"""Which keys the vault has, which ones the file needs, and that they are the right ones."""
+"""The vault's keys: which ones the file needs, and the check that they are the right ones."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from master.store.sqlite.upgrade import make_folder, open_file, require_current,
 from master.vault import FORMAT, Vault, read_key_id
 
 COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
-"""What copies of a database are called while they are made: the one to be used, the one that is set aside, its log."""
+"""Endings of unfinished copies of a database: the copy to use, the old one set aside, its log."""
 
 PROOF_PLACE = "vault_keys.proof"
 PROOF = b'"master 0010"'
 OLDER_PROOF = b'"master"'
-"""What a key has sealed in the file's notes: of before version 0010, which authenticates worker configurations."""
+"""The text that a key seals in the file's notes; OLDER_PROOF is from before version 0010.
+
+That version authenticates worker configurations.
+"""
 
 HEAD_BYTES = 40
-"""The beginning of a sealed value that surely holds its key's id."""
+"""Length of a sealed value's beginning that always includes its key's id."""
 
 
 class Place(NamedTuple):
-    """Where sealed values stand: `key` is the column that names a row of the table."""
+    """A column of sealed values; `key` is the column that identifies a row of the table."""
 
     table: str
     column: str
@@ -45,9 +48,9 @@ PLACES = tuple(
 
 
 def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> str:
-    """Unlock the vault, bring the file to this program's version and return that.
+    """Unlock the vault, upgrade the file to this program's version and return that version.
 
-    Errors: DatabaseFault; KeyFault if a key that the file needs is missing or is another one.
+    Errors: DatabaseFault; KeyFault if a key that the file needs is missing or different.
     """
     make_folder(path)
     sweep_leftovers(path)
@@ -62,7 +65,7 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
 
 
 def sweep_leftovers(path: Path) -> None:
-    """Remove what commands that were killed have left beside the database: keys, and copies of it."""
+    """Remove unfinished key files and copies that killed commands have left beside the database."""
     key_file = place_key_file(path)
     for target in (key_file, place_retired(key_file)):
         sweep_drafts(target, KEY_DRAFT)
@@ -71,11 +74,10 @@ def sweep_leftovers(path: Path) -> None:
 
 
 def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
-    """Give the vault its keys: those of MASTER_KEYS, those of the key file, or a new one in a new key file.
+    """Give the vault its keys: from MASTER_KEYS, from the key file, or a new key in a new file.
 
-    Return whether that file was made.
-
-    Errors: KeyFault; a new file is not made where values wait for a key that is gone.
+    Return whether a file was created. Errors: KeyFault, also instead of a new file if stored values
+    need a lost key.
     """
     if keys:
         vault.use(keys)
@@ -90,9 +92,10 @@ def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
 
 
 def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
-    """Tell whether an older file is one that nobody has taken back to an older version to have it taken over.
+    """Tell whether an older file is genuine, not a newer one that was made to look older.
 
-    A file of before the vault comes without keys, one of after it with a proof that this program replaces.
+    A genuine file from before the vault comes without a key file, a later one with an older proof,
+    which this program replaces.
     """
     with open_file(path) as connection:
         if not _has_vault(connection):
@@ -104,11 +107,13 @@ def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
 
 
 def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
-    """Check that every key the file needs is here and is the right one, and note in it those that may be used.
+    """Check that every key the file needs is present and right; note the usable keys in the file.
 
-    It takes a write transaction. Errors: KeyFault. A single value that does not open is none: see `find_broken`.
+    The caller begins a write transaction. Errors: KeyFault; a single value that does not open is
+    not one (see `find_broken`).
     """
-    vault.refresh()  # a rotation may have begun since the keys were read; no value has a key before the key file has
+    # a rotation may have begun since the keys were read; it puts a key into the key file first
+    vault.refresh()
     used = count_by_key(connection)
     proven = set()
     for key_id, proof in connection.execute(
@@ -119,7 +124,8 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
             if used[key_id]:
                 keys = place_key_file(path)
                 raise KeyFault(
-                    f"Key {key_id} is missing, needed by {needed}: put it back into {keys} or MASTER_KEYS."
+                    f"Key {key_id} is missing, needed by {needed}: "
+                    f"put it back into {keys} or MASTER_KEYS."
                 )
         elif (said := _open(vault, PROOF_PLACE, key_id, proof)) is not None:
             if said == PROOF:
@@ -137,7 +143,7 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
 
 
 def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
-    """Take the keys out of the file's notes that are neither wanted nor named by any value."""
+    """Remove keys from the file's notes that are neither wanted nor named by any value."""
     used = count_by_key(connection)
     for (key_id,) in connection.execute("SELECT id FROM vault_keys").fetchall():
         if key_id not in wanted and not used[key_id]:
@@ -145,7 +151,7 @@ def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
 
 
 def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
-    """Check that the keys of the database at `path` open what a copy holds. Errors: KeyFault."""
+    """Check that the keys of the database at `path` fit a copy of it. Errors: KeyFault."""
     with open_file(copy) as connection:
         if not _has_vault(connection) or not count_by_key(connection):
             return
@@ -158,7 +164,7 @@ def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
 
 @contextmanager
 def hold_keys(path: Path) -> Iterator[None]:
-    """Keep away who else wants to seal everything anew, or to replace the whole file. Errors: KeyFault."""
+    """Keep other rotations and restores away while this lasts. Errors: KeyFault."""
     file = place_key_file(path)
     with lock_file(file.with_name(file.name + ".lock")) as locked:
         if not locked:
@@ -167,15 +173,19 @@ def hold_keys(path: Path) -> Iterator[None]:
 
 
 def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
-    """Return how many sealed values name each key; those that are no sealed values count for none."""
+    """Return how many sealed values name each key; other bytes are not counted."""
     counts: Counter[str] = Counter()
     start = len(FORMAT)
     for table, column, _ in find_places(connection):
         value = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
-        head = f"substr(value, 1, {start} + instr(substr(value, {start + 1}), x'3A'))"  # up to the colon
-        values = f"SELECT {value} AS value FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        # up to the colon
+        head = f"substr(value, 1, {start} + instr(substr(value, {start + 1}), x'3A'))"
+        values = (
+            f"SELECT {value} AS value FROM {table} "  # noqa: S608 - our names
+            f"WHERE {column} IS NOT NULL"
+        )
         for stored, number in connection.execute(
-            f"SELECT {head}, COUNT(*) FROM ({values}) GROUP BY 1"  # noqa: S608 - our own names
+            f"SELECT {head}, COUNT(*) FROM ({values}) GROUP BY 1"  # noqa: S608 - our names
         ):
             key_id = read_key_id(stored)
             if key_id is not None:
@@ -184,7 +194,7 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
 
 
 def find_places(connection: sqlite3.Connection) -> list[Place]:
-    """Return the places that this file has: an older one lacks some."""
+    """Return the columns of sealed values that this file has; an older file lacks some."""
     known = {
         place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")}
         for place in PLACES
@@ -195,13 +205,19 @@ def find_places(connection: sqlite3.Connection) -> list[Place]:
 def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield (table.column, row id, bytes) of every value that should be sealed."""
     for table, column, key in find_places(connection):
-        query = f"SELECT {key}, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        query = (
+            f"SELECT {key}, CAST({column} AS BLOB) FROM {table} "  # noqa: S608 - our names
+            f"WHERE {column} IS NOT NULL"
+        )
         for row_id, stored in connection.execute(query):
             yield f"{table}.{column}", row_id, stored
 
 
 def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], int]:
-    """Return a line for each key, and how many values cannot be opened with them. Errors: KeyFault, DatabaseFault."""
+    """Return a line for each key, and the number of values that these keys do not open.
+
+    Errors: KeyFault, DatabaseFault.
+    """
     require_current(path)
     vault = Vault()
     if not keys:
@@ -232,8 +248,8 @@ def _refuse_lost_keys(path: Path, file: KeyFile) -> None:
         used = count_by_key(connection) if _has_vault(connection) else Counter[str]()
     if used:
         raise KeyFault(
-            f"The key file {file.path} is gone, and {count_values(used.total())} in {path} cannot be opened without: "
-            "put it back, or set MASTER_KEYS."
+            f"The key file {file.path} is gone, and {count_values(used.total())} in {path} "
+            "cannot be opened without: put it back, or set MASTER_KEYS."
         )
 
 

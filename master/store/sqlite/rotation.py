@@ -1,10 +1,14 @@
-"""A new key for every sealed value, beside a running Master.
+"""Rotation: seals every value with a new key, beside a running Master.
 
-    note the new key in the database --> put it into the key file --> seal every value anew --> drop what nothing needs
+    1. note the new key in the database
+    2. put it into the key file
+    3. seal every value anew
+    4. drop the keys that no value needs
 
-Each step may be the last: what was sealed with either key opens, and a further rotation does all that is left. Whoever
-seals looks at the key file first, inside a write transaction; so a transaction that begins after the key file has
-changed sees every value that was sealed with the older key, and there will be no further one.
+A rotation may be killed after any step: values sealed with either key open, and a further rotation
+does the rest. Every program that seals reads the key file first, inside a write transaction. So a
+transaction that begins after the key file has changed sees every value that was sealed with the
+older key, and no further one appears.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from master.store.sqlite.upgrade import DatabaseFault, hold, open_file, require_
 from master.vault import Vault, head_of
 
 BATCH = 50
-"""Values per transaction: a Master that wants to write waits for no longer than that."""
+"""Values per transaction; a Master that needs to write waits for one transaction at most."""
 
 PAUSE_S = 0.005
 ROUNDS = 3
@@ -51,9 +55,10 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation did: `resealed` values with the key `to`; `broken` do not open; `kept` keys are still named.
+    """The result of a rotation, which sealed `resealed` values with the key `to`.
 
-    `is_new` tells whether that key was made for it.
+    `is_new` tells whether that key was created for it. `broken` are values that do not open. `kept`
+    are older keys that values still name, `dropped` those that no value names.
     """
 
     to: str
@@ -65,15 +70,16 @@ class Rotation:
 
 
 def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
-    """Make a new key, seal every value of the database with it, and take the older keys out of the key file.
+    """Create a key, seal every value of the database with it, and drop the older keys.
 
-    A file that is full of keys, as rotations that were killed leave it, gets no further one: the one that writes
-    is used, which finishes what they began. Errors: DatabaseFault; KeyFault, also if another rotation is under way.
+    A key file that is full, as killed rotations leave it, gets no further key: its writing key is
+    used, which finishes those rotations. Errors: DatabaseFault; KeyFault, also if another rotation
+    is under way.
     """
     require_current(path)
     file = KeyFile(place_key_file(path))
     with hold_keys(path), open_file(path) as connection:
-        unlock(path, Vault(random_bytes), None)  # makes the file where nothing is sealed yet
+        unlock(path, Vault(random_bytes), None)  # creates the file if nothing is sealed yet
         sweep_leftovers(path)
         older = file.read()
         keys = [make_key(random_bytes), *older] if len(older) < MAX_KEYS else list(older)
@@ -91,14 +97,14 @@ def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
         retire_keys(file, [key for key in older if key.id in done.dropped])
         file.replace([key for key in keys if key.id not in done.dropped])
         connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as others let it
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as other readers allow it
         return done
 
 
 def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) -> Rotation:
-    """Seal every value of the database with the first of MASTER_KEYS; `dropped` are those that nothing needs any more.
+    """Seal every value of the database with the first of MASTER_KEYS.
 
-    Errors: DatabaseFault; KeyFault, also if the Master that runs does not know that key.
+    Errors: DatabaseFault; KeyFault, also if a running Master does not know that key.
     """
     require_current(path)
     with ExitStack() as stack:
@@ -122,7 +128,7 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
 
 
 def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
-    """Keep these keys where no Master looks, the newest first. Errors: KeyFault."""
+    """Store these keys in a file that Master does not read, the newest first. Errors: KeyFault."""
     retired = KeyFile(place_retired(file.path))
     known = retired.read() if retired.stamp() is not None else ()
     new = [key for key in dropped if key.id not in {one.id for one in known}]
@@ -131,7 +137,7 @@ def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
 
 
 def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
-    """Return what to tell whoever asked for it; without a key file, keys are taken out by hand."""
+    """Return a rotation's result as lines; without a key file, a person removes keys by hand."""
     source = (
         f"the {'new ' * done.is_new}writing key of {key_file}"
         if key_file
@@ -141,9 +147,11 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
     if done.dropped:
         names = ", ".join(done.dropped)
         lines.append(
-            f"Dropped: {names}. Backups made before need it: it is kept in {place_retired(key_file)}."
+            f"Dropped: {names}. "
+            f"Backups made before need it: it is kept in {place_retired(key_file)}."
             if key_file
-            else f"Nothing in the database needs {names} any more: take it out of MASTER_KEYS at the next start."
+            else f"Nothing in the database needs {names} any more: "
+            "remove it from MASTER_KEYS at the next start."
         )
     if key_file and not done.is_new:
         lines.append(
@@ -151,7 +159,8 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
         )
     if done.broken:
         lines.append(
-            f"Left alone, as they do not open: {', '.join(done.broken[:20])}. A new login or password helps."
+            f"Not sealed anew, because they do not open: {', '.join(done.broken[:20])}. "
+            "A new login or password replaces them."
         )
     if done.kept:
         lines.append(f"Still needed: {', '.join(done.kept)}. Rotate again once no value names it.")
@@ -159,7 +168,10 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
 
 
 def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) -> None:
-    """Seal every value that opens with the new key; again, should somebody have written with an older one meanwhile."""
+    """Seal every value that opens with the new key.
+
+    Repeat if another program has sealed values with an older key meanwhile.
+    """
     for _ in range(ROUNDS):
         done.broken.clear()
         before = done.resealed
@@ -167,9 +179,8 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
             for batch in _iterate_batches(connection, place, done.to):
                 _reseal_batch(connection, vault, place, batch, done)
                 connection.execute("COMMIT")
-                time.sleep(
-                    PAUSE_S
-                )  # SQLite queues nobody: without it Master might find the file locked every time
+                # SQLite has no queue of writers: without a pause, Master might never get the lock
+                time.sleep(PAUSE_S)
         if done.resealed == before:
             return
 
@@ -177,12 +188,16 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
 def _iterate_batches(
     connection: sqlite3.Connection, place: Place, to: str
 ) -> Iterator[Sequence[tuple[str, bytes]]]:
-    """Yield (row id, bytes) of what is not sealed with the key `to`, in a write transaction that the caller ends."""
+    """Yield batches of (row id, bytes) of values that are not sealed with the key `to`.
+
+    Each batch has a write transaction, which the caller ends.
+    """
     (table, column, key), last, head = place, "", head_of(to)
     while True:
         connection.execute("BEGIN IMMEDIATE")
         batch = connection.execute(
-            f"SELECT {key}, CAST({column} AS BLOB) FROM {table} WHERE {column} IS NOT NULL AND {key} > ? "  # noqa: S608 - our own names
+            f"SELECT {key}, CAST({column} AS BLOB) FROM {table} "  # noqa: S608 - our names
+            f"WHERE {column} IS NOT NULL AND {key} > ? "
             f"AND substr(CAST({column} AS BLOB), 1, ?) <> ? ORDER BY {key} LIMIT ?",
             (last, len(head), head, BATCH),
         ).fetchall()
@@ -207,12 +222,15 @@ def _reseal_batch(
             done.broken.append(f"{table}.{column} of {row_id}")
             continue
         sealed = vault.seal_with(done.to, f"{table}.{column}", row_id, content)
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (sealed, row_id))  # noqa: S608
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? WHERE {key} = ?",  # noqa: S608 - our names
+            (sealed, row_id),
+        )
         done.resealed += 1
 
 
 def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rotation) -> None:
-    """Say which of the older keys are still named, and let the file ask for no other at a start."""
+    """Divide the older keys into `kept` and `dropped`; remove the dropped from the file's notes."""
     verify_keys(connection, path, vault)
     used = count_by_key(connection)
     older = [key_id for key_id in vault.key_ids if key_id != done.to]
@@ -222,8 +240,9 @@ def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rota
 
 
 def _require_known(connection: sqlite3.Connection, key: Key) -> None:
-    """Refuse to seal with a key that the Master which runs has not noted at its start."""
+    """Refuse to seal with a key that the running Master has not noted at its start."""
     if connection.execute("SELECT 1 FROM vault_keys WHERE id = ?", (key.id,)).fetchone() is None:
         raise KeyFault(
-            f"The Master that runs does not know key {key.id}: restart it with these MASTER_KEYS first."
+            f"The running Master does not know key {key.id}: "
+            "restart it with these MASTER_KEYS first."
         )

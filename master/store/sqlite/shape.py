@@ -1,4 +1,7 @@
-"""The versions of the schema, and what a file holds beside it: somebody else's trigger runs with our statements."""
+"""The schema's versions, and the check that a file has no other objects.
+
+Another program's trigger would run with Master's statements.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,22 @@ from sqlalchemy import Connection, create_engine
 SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 Shape = dict[str, str]
-"""What a file consists of: `table accounts`, `index ...`, `trigger ...`, `view ...` -> its statement, spaceless."""
+"""A file's objects: `table accounts`, `index ...`, `trigger ...`, `view ...` -> statement.
+
+The statement is in lower case, without spaces and quotes.
+"""
 
 OWN = {("table", name) for name in ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")}
-"""Tables that SQLite makes. Its names alone prove nothing: whoever writes the bytes of a file uses them as well."""
+"""Tables that SQLite creates. Its names alone prove nothing: another program can write them too."""
 
 ALEMBICS = "alembic_version"
-"""The table that the migrations' library makes in its own words."""
+"""The table that Alembic creates with a statement of its own."""
 
 SPELLING = re.compile(r"[\"`\[\]\s]+")
 
 
 def make_config(**attributes: object) -> Config:
-    """Return how the migrations are found; `attributes` are what they work with."""
+    """Return Alembic's configuration for the migrations, which can read `attributes`."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -38,13 +44,13 @@ def make_config(**attributes: object) -> Config:
 def read_versions() -> tuple[str, ...]:
     """Return the versions that this program knows, the newest last."""
     scripts = ScriptDirectory.from_config(make_config())
-    newest = scripts.get_current_head()  # one that is not the only one is an error here
+    newest = scripts.get_current_head()  # raises if there are several
     assert newest is not None
     return tuple(script.revision for script in scripts.walk_revisions("base", newest))[::-1]
 
 
 def read_shape(connection: Connection) -> Shape:
-    """Return what a file consists of. What SQLite makes for itself is no part of it."""
+    """Return a file's objects without those that SQLite creates for itself."""
     query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
     return {
         f"{kind} {name}": ""
@@ -57,7 +63,7 @@ def read_shape(connection: Connection) -> Shape:
 
 @cache
 def _make_shape(version: str) -> Shape:
-    """Return what the migrations up to a version make from nothing."""
+    """Return the objects that the migrations up to a version create in an empty file."""
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as connection:
@@ -70,7 +76,7 @@ def _make_shape(version: str) -> Shape:
 
 
 def find_differences(connection: Connection, version: str) -> list[str]:
-    """Return a readable line for each thing that a file of this version holds, lacks or has otherwise."""
+    """Return a readable line per object that is foreign, missing or different in this file."""
     found, wanted = read_shape(connection), _make_shape(version)
     return [
         *(
@@ -79,7 +85,7 @@ def find_differences(connection: Connection, version: str) -> list[str]:
         ),
         *(f"Its {name} is missing." for name in sorted(wanted.keys() - found.keys())),
         *(
-            f"Its {name} is another one."
+            f"Its {name} is not as Master makes it."
             for name in sorted(found.keys() & wanted.keys())
             if found[name] != wanted[name]
         ),

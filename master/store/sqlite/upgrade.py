@@ -1,4 +1,4 @@
-"""Bring a database file to this program's version, or say in words why that cannot be."""
+"""Upgrades a database file to this program's version, or gives a readable reason why it cannot."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from master.store.sqlite.shape import find_differences, make_config, read_versio
 from master.vault import Vault
 
 SAFE = ("synchronous=FULL", "secure_delete=ON", "trusted_schema=OFF")
-"""How every connection works: what is committed survives a loss of power, what was replaced does not stay in free
-pages, and no function is called because the file's own schema says so."""
+"""Pragmas of every connection.
+
+Commits survive a loss of power, replaced values do not stay in free pages, and the file's own
+schema cannot call functions.
+"""
 
 SHOWN = 5
-"""How many differences a line names at most."""
+"""Limit of differences that one line names."""
 
 
 class DatabaseFault(Exception):
@@ -29,17 +32,18 @@ class DatabaseFault(Exception):
 
 
 PLAIN_TEXT_LEFT = "plain_text_left"
-"""The counter that says that free pages may still hold secrets of the time before the vault."""
+"""The counter that marks a file whose free pages may still have secrets in plain text."""
 
 READERS_LEAVE_S = 5.0
-"""How long such pages may still be read by somebody before that is a fault."""
+"""How long another program may still read such pages before that is a fault."""
 
 
 def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> str:
-    """Make or upgrade the database at `path` and return its version. Errors: DatabaseFault.
+    """Create or upgrade the database at `path` and return its version. Errors: DatabaseFault.
 
-    The vault seals what an older version kept in plain text; it is needed only where there is some. `vouch` tells
-    whether worker configurations that no version has authenticated are taken for Master's own.
+    The vault seals values that an older version stored in plain text; it is needed only if there
+    are any. `vouch` tells whether worker configurations that no version has authenticated are
+    accepted as Master's own.
     """
     make_folder(path)
     _make_private(path)
@@ -56,7 +60,7 @@ def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> s
 
 
 def _make_private(path: Path) -> None:
-    """Let only the owner read the database; what SQLite makes beside it gets the same mode. Errors: DatabaseFault."""
+    """Let only the owner read the database and SQLite's side files. Errors: DatabaseFault."""
     try:
         make_private(path)
     except OSError as fault:
@@ -65,7 +69,10 @@ def _make_private(path: Path) -> None:
 
 
 def _remove_plain_text(path: Path) -> None:
-    """Write the file anew without free pages, where these may hold secrets; interrupted, it is done again."""
+    """Rewrite a marked file without its free pages.
+
+    The mark is removed last, so that an interrupted rewrite is repeated.
+    """
     with open_file(path, wait_s=READERS_LEAVE_S) as connection:
         if (
             connection.execute(
@@ -84,7 +91,7 @@ def _remove_plain_text(path: Path) -> None:
 
 
 def require_current(path: Path) -> None:
-    """Refuse a file that is not there, or not of this program's version. Errors: DatabaseFault."""
+    """Refuse a file that is missing or not of this program's version. Errors: DatabaseFault."""
     if not path.exists():
         raise DatabaseFault(f"There is no database at {path}.")
     with _connect(path) as connection:
@@ -98,7 +105,10 @@ def require_current(path: Path) -> None:
 
 @contextmanager
 def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]:
-    """Give a connection without a transaction, for whole-file work beside a Master. Errors: DatabaseFault."""
+    """Give a connection without a transaction, for work on the whole file beside a Master.
+
+    Errors: DatabaseFault.
+    """
     try:
         with closing(sqlite3.connect(path, timeout=wait_s, isolation_level=None)) as connection:
             for pragma in SAFE:
@@ -110,10 +120,10 @@ def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep every other Master away from the database at `path` for as long as this lasts. Errors: DatabaseFault.
+    """Keep every other Master away from the database while this lasts. Errors: DatabaseFault.
 
-    A second process would be safe for the data (every change of state is guarded in SQL), but it would mark the first
-    one's workers disconnected.
+    A second process would not harm the data (SQL checks every change of state), but it would mark
+    the first one's workers disconnected.
     """
     make_folder(path)
     with lock_file(path.with_name(path.name + ".lock")) as locked:
@@ -125,7 +135,7 @@ def hold(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder that this file is to be in. Errors: DatabaseFault."""
+    """Create the folder for this file. Errors: DatabaseFault."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
@@ -133,7 +143,7 @@ def make_folder(path: Path) -> None:
 
 
 def check(path: Path) -> list[str]:
-    """Return what is wrong with the database at `path`: nothing, or one readable line per fault."""
+    """Return one readable line per fault of the database at `path`."""
     if not path.exists():
         return [f"There is no database at {path}; `python -m master db upgrade` makes one."]
     with _connect(path) as connection:
@@ -153,7 +163,10 @@ def check(path: Path) -> list[str]:
 
 
 def inspect(path: Path) -> str:
-    """Return the version of a copy that may take a database's place. Errors: DatabaseFault if it may not."""
+    """Return the version of a copy that may replace a database.
+
+    Errors: DatabaseFault if it may not.
+    """
     with _connect(path) as connection:
         _refuse_newer(connection, path)
         present, damage = _present(connection), _find_damage(connection)
@@ -214,11 +227,11 @@ def _present(connection: Connection) -> str | None:
 
 
 def _refuse_newer(connection: Connection, path: Path) -> None:
-    """Refuse a version that no script here knows: a newer program wrote it."""
+    """Refuse a version without a migration here: a newer program wrote it."""
     present = _present(connection)
     known = read_versions()
     if present is not None and present not in known:
         raise DatabaseFault(
-            f"{path} is at version {present}, which is newer than this program (version {known[-1]}); "
-            "install the newer program or use another DB_PATH."
+            f"{path} is at version {present}, which is newer than this program "
+            f"(version {known[-1]}); install the newer program or use another DB_PATH."
         )

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a virtual run; each fault has a name, a random stream and a rate of its own."""
+"""The faults of a virtual run; each has a name, a random stream and a rate of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from simulator.virtual.faults.people import PEOPLE_FAULTS
 from simulator.virtual.faults.processes import PROCESS_FAULTS
 
 FAULTS: dict[str, Fault] = {**PROCESS_FAULTS, **LINK_FAULTS, **PEOPLE_FAULTS, **NUISANCE_FAULTS}
-"""Name -> what it does once, from its beginning to its end."""
+"""Name -> fault; one call plays the fault once, from beginning to end."""
 
 __all__ = ["FAULTS", "Fault"]

@@ -1,4 +1,4 @@
-"""What a fault is, and what it may touch."""
+"""The type of a fault, and helpers that draw its victims."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from simulator.virtual.scene import Scene
 
 Fault = Callable[[Scene, Random], Awaitable[None]]
-"""Does one thing that goes wrong, from its beginning to its end. Cancelled when chaos ends: the laboratory heals."""
+"""Plays one fault to its end. It is cancelled when chaos ends; the laboratory then heals."""
 
 
 def pick(rng: Random, things: Any) -> Any:
-    """Return one of `things`; None of none."""
+    """Return a random element of `things`, or None if there is none."""
     found = list(things)
     return rng.choice(found) if found else None
 
 
 def pick_some(rng: Random, things: Any) -> list[Any]:
-    """Return one to all of `things`, in an order of their own; nothing of none."""
+    """Return at least one of `things` in random order, or an empty list if there is none."""
     found = list(things)
     return rng.sample(found, rng.randint(1, len(found))) if found else []

@@ -10,7 +10,7 @@ from simulator.virtual.scene import Scene
 
 
 async def half_open(scene: Scene, rng: Random) -> None:
-    """A link loses everything in both directions, and neither end is told."""
+    """A link loses every frame in both directions; neither end learns of it."""
     line = pick(rng, scene.lines)
     if line is not None:
         scene.note("half_open", line.owner)
@@ -18,7 +18,7 @@ async def half_open(scene: Scene, rng: Random) -> None:
 
 
 async def one_way(scene: Scene, rng: Random) -> None:
-    """A link loses everything in one direction."""
+    """A link loses every frame in one direction."""
     line, up = pick(rng, scene.lines), rng.random() < 0.5
     if line is not None:
         scene.note("one_way", f"{line.owner} {'up' if up else 'down'}")
@@ -26,7 +26,7 @@ async def one_way(scene: Scene, rng: Random) -> None:
 
 
 async def cut_link(scene: Scene, rng: Random) -> None:
-    """A link breaks, and both ends are told."""
+    """A link breaks; both ends learn of it."""
     line = pick(rng, scene.lines)
     if line is not None:
         scene.note("cut_link", line.owner)
@@ -34,7 +34,7 @@ async def cut_link(scene: Scene, rng: Random) -> None:
 
 
 async def clean_close(scene: Scene, rng: Random) -> None:
-    """An actor closes its connection properly, and comes back."""
+    """An actor closes its connection properly and reconnects."""
     line = pick(rng, scene.lines)
     if line is not None:
         scene.note("clean_close", line.owner)
@@ -42,17 +42,17 @@ async def clean_close(scene: Scene, rng: Random) -> None:
 
 
 async def lost_ack(scene: Scene, rng: Random) -> None:
-    """What Master answers is lost, and a moment later the link breaks: the actor does not know what was taken."""
+    """Acknowledgements are lost and the link breaks: the actor cannot know what Master accepted."""
     line = pick(rng, scene.lines)
     if line is not None:
         scene.note("lost_ack", line.owner)
         line.link.go_dark(up=False)
         await asyncio.sleep(rng.uniform(0.05, 3.0))
-        line.transport.cut()  # over a link that has gone dark, not even its end would be heard
+        line.transport.cut()  # a dark link would not deliver even its own end
 
 
 async def slow_link(scene: Scene, rng: Random) -> None:
-    """Some links become slow, with a long tail, for a while."""
+    """Some links become slow for a while, with a long tail of latencies."""
     lines, factor = pick_some(rng, scene.lines), rng.choice((20.0, 100.0, 400.0))
     scene.note("slow_link", f"{len(lines)} links {factor:g} times slower")
     for line in lines:
@@ -63,7 +63,7 @@ async def slow_link(scene: Scene, rng: Random) -> None:
 
 
 async def swizzle(scene: Scene, rng: Random) -> None:
-    """Links stop one by one and heal one by one, in another order; nothing is lost."""
+    """Links stop one by one and resume one by one in another order; no frame is lost."""
     lines = pick_some(rng, scene.lines)
     scene.note("swizzle", f"{len(lines)} links")
     for line in lines:
@@ -76,7 +76,7 @@ async def swizzle(scene: Scene, rng: Random) -> None:
 
 
 async def late_close(scene: Scene, rng: Random) -> None:
-    """A link breaks, but Master is told only long after the actor has come back over another."""
+    """A link breaks; Master learns of it long after the actor has reconnected."""
     line = pick(rng, scene.lines)
     if line is not None:
         scene.note("late_close", line.owner)
@@ -84,7 +84,7 @@ async def late_close(scene: Scene, rng: Random) -> None:
 
 
 async def storm(scene: Scene, rng: Random) -> None:
-    """All links break at once, and everybody comes back at once."""
+    """All links break at once, and all actors reconnect at once."""
     scene.note("storm", f"{len(scene.lines)} links")
     for line in list(scene.lines):
         line.link.sever()

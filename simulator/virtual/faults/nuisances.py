@@ -1,4 +1,4 @@
-"""Faults of those who talk without listening, ask for what cannot be, or say again in another order."""
+"""Faults of peers that flood, send impossible requests, or resend in another order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.virtual.faults.base import Fault, pick
 from simulator.virtual.scene import Scene
 
 FLOOD = (200, 1_000)
-"""How many events a flood has, at the least and at the most: the most is half of what one socket may say at once."""
+"""Fewest and most events of a flood; the most is half of what one socket may send at once."""
 
 FLOODS = {
     "/worker": ("worker:heartbeat", "worker:goodbye", "worker:login:status", "no:such:event"),
@@ -22,22 +22,22 @@ FLOODS = {
 }
 
 CROWD = 8
-"""How many workers a crowd has at the most: they come again and again by the same names."""
+"""Most workers of a crowd; they return under the same names."""
 
 CROWD_PATIENCE_S = 5.0
 
 PATIENCE_S = 60.0
 
 WAIT_S = 10.0
-"""How long somebody waits for a worker to have two reports that were not taken."""
+"""Seconds to wait until a worker has two unacknowledged reports."""
 
 
 SETTLE_S = 0.01
-"""After so long what was being sent lies in the outbox again."""
+"""Seconds after which interrupted reports are back in the outbox."""
 
 
 async def flood(scene: Scene, rng: Random) -> None:
-    """A stranger says hundreds of things without waiting for an answer, and then waits for its last one."""
+    """A stranger sends hundreds of events at once, and then waits for the last acknowledgement."""
     namespace = rng.choice(tuple(FLOODS))
     event, count = rng.choice(FLOODS[namespace]), rng.randint(*FLOOD)
     scene.note("flood", f"{count} {event}")
@@ -54,14 +54,15 @@ async def flood(scene: Scene, rng: Random) -> None:
     except AckLate as late:
         if scene.is_calm_since(PATIENCE_S):
             scene.ledger.complain(
-                "stranger_unanswered", f"{late} after {count} others was not answered in a minute"
+                "stranger_unanswered",
+                f"{late} after {count} others was not answered within a minute",
             )
     finally:
         transport.cut()
 
 
 async def mistaken_request(scene: Scene, rng: Random) -> None:
-    """A person, or a program of theirs, asks over HTTP for what cannot be."""
+    """A person or a script sends an impossible HTTP request."""
     account = pick(rng, sorted(scene.ledger.accounts))
     away = [
         one
@@ -87,7 +88,7 @@ async def mistaken_request(scene: Scene, rng: Random) -> None:
 
 
 async def _show_twin(scene: Scene, account_id: str) -> dict[str, Any]:
-    """Return what would make a second row for an account that there is."""
+    """Return a body that would create a second row for an existing account."""
     try:
         status, answer = await scene.api.ask("GET", f"accounts/{account_id}")
     except ApiTrouble:
@@ -103,9 +104,10 @@ async def _show_twin(scene: Scene, account_id: str) -> dict[str, Any]:
 
 
 async def resent_anyhow(scene: Scene, rng: Random) -> None:
-    """A worker loses its connection and sends what was not taken again in another order than before.
+    """A worker loses its connection and resends its unacknowledged reports in another order.
 
-    A link keeps its order, as TCP does. What lies in an outbox need not: it is sent by many hands, read from a disk.
+    A link keeps its order, as TCP does. An outbox need not: several tasks send it, or it is read
+    from a disk.
     """
     accounts = sorted(scene.ledger.accounts)
     holding = [
@@ -132,7 +134,7 @@ async def resent_anyhow(scene: Scene, rng: Random) -> None:
 
 
 async def silent_crowd(scene: Scene, rng: Random) -> None:
-    """Workers that nobody knows come, take nothing, and fall silent at once."""
+    """Unknown workers register, are assigned nothing, and fall silent at once."""
     names = [f"crowd-{number}" for number in range(rng.randint(3, CROWD))]
     scene.note("silent_crowd", str(len(names)))
     lines = [scene.open_stranger("/worker", name) for name in names]

@@ -1,4 +1,4 @@
-"""Faults of peers: strangers and impostors, changed minds, and all that comes at once or at the last moment."""
+"""Faults of peers: strangers, impostors, changed settings, bursts and last-moment events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORGED_SUCCESS = {
 
 
 async def impostor(scene: Scene, rng: Random) -> None:
-    """The same worker registers from a second host, reports what is not its own, and goes one way or another."""
+    """A worker registers from a second host and reports another's login; it may leave properly."""
     worker = pick(rng, scene.workers)
     if worker is None:
         return
@@ -43,7 +43,8 @@ async def impostor(scene: Scene, rng: Random) -> None:
             )
             if ack.get("success") is True:
                 scene.ledger.complain(
-                    "forgery_taken", f"{worker.profile.id} ended {foreign[0]}, which is another's"
+                    "forgery_taken",
+                    f"{worker.profile.id} ended {foreign[0]}, another worker's login",
                 )
             else:
                 scene.trace.note_refusal(ack)
@@ -58,7 +59,7 @@ async def impostor(scene: Scene, rng: Random) -> None:
 
 
 async def _report_of_strangers(scene: Scene, transport: LinkTransport, worker_id: str) -> None:
-    """Report a message of an account that this worker has never held."""
+    """Report a message of an account that this worker has never owned."""
     theirs = [
         name
         for name in sorted(scene.ledger.accounts)
@@ -71,14 +72,14 @@ async def _report_of_strangers(scene: Scene, transport: LinkTransport, worker_id
     ack = await transport.call("worker:message:detected", report, 10.0)
     if ack.get("success") is True:
         scene.ledger.complain(
-            "foreign_fact", f"{worker_id} reported of {theirs[0]}, which it has never held"
+            "foreign_fact", f"{worker_id} reported of {theirs[0]}, which it never owned"
         )
     else:
         scene.trace.note_refusal(ack)
 
 
 async def hostile(scene: Scene, rng: Random) -> None:
-    """A stranger says what it likes in all namespaces: unknown, malformed, forged, too much, unfinished."""
+    """A stranger sends unknown, malformed, forged, excessive or unfinished events."""
     namespace = rng.choice(("/worker", "/admin", "/client"))
     scene.note("hostile", namespace)
     transport = scene.open_stranger(namespace, "hostile")
@@ -90,7 +91,7 @@ async def hostile(scene: Scene, rng: Random) -> None:
             if ack.get("success") is not True:
                 scene.trace.note_refusal(ack)
             elif event not in HARMLESS:
-                scene.ledger.complain("forgery_taken", f"{event} of a stranger was taken")
+                scene.ledger.complain("forgery_taken", f"{event} of a stranger was accepted")
         for frame in pick_some(rng, BROKEN_FRAMES):
             transport.send_raw(frame.replace("NS", namespace))
         await asyncio.sleep(rng.uniform(0.0, 5.0))
@@ -104,11 +105,12 @@ async def hostile(scene: Scene, rng: Random) -> None:
 
 
 HARMLESS = frozenset({"admin:status:request", "client:register", "client:heartbeat", "client:ping"})
-"""What anybody may ask; the rest of what a stranger says must be refused."""
+"""Events that any peer may send; Master must refuse every other event of a stranger."""
 
 NONSENSE: tuple[Any, ...] = (
-    {}, {"workerId": None}, {"workerId": ["x"]}, {"workerId": "x" * 10_000}, {"a": {"b": [{"c": []}] * 50}}, [], None,
-    7, "text", {"session_id": "no such"}, {"account_id": "no such", "type": "comment", "messages": []},
+    {}, {"workerId": None}, {"workerId": ["x"]}, {"workerId": "x" * 10_000}, [], None, 7, "text",
+    {"a": {"b": [{"c": []}] * 50}}, {"session_id": "no such"},
+    {"account_id": "no such", "type": "comment", "messages": []},
 )  # fmt: skip
 
 BROKEN_FRAMES = (
@@ -125,16 +127,23 @@ BROKEN_FRAMES = (
 
 EVENTS = {
     "/worker": (
-        "worker:register", "worker:heartbeat", "worker:goodbye", "worker:message:detected", "worker:login:qrcode",
-        "worker:login:status", "worker:account:status", "no:such:event", "connect", "disconnect",
+        "worker:register", "worker:heartbeat", "worker:goodbye", "worker:message:detected",
+        "worker:login:qrcode", "worker:login:status", "worker:account:status", "no:such:event",
+        "connect", "disconnect",
     ),
-    "/admin": ("master:login:start", "master:login:cancel", "master:login:user_input", "admin:status:request", "nope"),
-    "/client": ("client:register", "client:sync:request", "client:notification:ack", "client:heartbeat", "nope"),
+    "/admin": (
+        "master:login:start", "master:login:cancel", "master:login:user_input",
+        "admin:status:request", "nope",
+    ),
+    "/client": (
+        "client:register", "client:sync:request", "client:notification:ack", "client:heartbeat",
+        "nope",
+    ),
 }  # fmt: skip
 
 
 def draw_nonsense(scene: Scene, rng: Random, namespace: str) -> tuple[str, Any]:
-    """Return an event and a payload that Master must refuse: malformed, or forged with names that exist."""
+    """Return an event and payload that Master must refuse: malformed, or forged with real names."""
     event = rng.choice(EVENTS[namespace])
     worker, account = pick(rng, scene.workers), pick(rng, sorted(scene.ledger.accounts))
     session = pick(rng, list(scene.ledger.logins))
@@ -171,7 +180,7 @@ async def burst(scene: Scene, rng: Random) -> None:
 
 
 async def capacity_change(scene: Scene, rng: Random) -> None:
-    """A worker comes to take more or fewer accounts than before."""
+    """A worker changes how many accounts it accepts."""
     worker = pick(rng, scene.workers)
     if worker is not None:
         room = rng.choice((0, 1, 3, scene.scenario.max_accounts, 2 * scene.scenario.max_accounts))
@@ -180,7 +189,7 @@ async def capacity_change(scene: Scene, rng: Random) -> None:
 
 
 async def capability_change(scene: Scene, rng: Random) -> None:
-    """A worker comes to serve other platforms than before."""
+    """A worker changes the platforms that it serves."""
     worker = pick(rng, scene.workers)
     if worker is not None:
         platforms = tuple(sorted(pick_some(rng, PLATFORMS)))
@@ -189,7 +198,7 @@ async def capability_change(scene: Scene, rng: Random) -> None:
 
 
 async def edge_scans(scene: Scene, rng: Random) -> None:
-    """For some minutes, people scan in the very moment in which their time runs out, and some twice."""
+    """For some minutes, people scan at the moment when the login expires, and some scan twice."""
     scene.note("edge_scans")
     scene.platform.scan_at_the_edge(rng, scene.settings.login_ttl_s)
     await asyncio.sleep(rng.uniform(60.0, 400.0))
@@ -197,7 +206,7 @@ async def edge_scans(scene: Scene, rng: Random) -> None:
 
 
 async def moved_by_hand(scene: Scene, rng: Random) -> None:
-    """A person says which worker an account belongs to, or that it is to be watched no more, or again."""
+    """A person pins an account to a worker, unpins it, or pauses it and activates it again."""
     account, worker = pick(rng, sorted(scene.ledger.accounts)), pick(rng, scene.workers)
     if account is None or worker is None:
         return
@@ -216,12 +225,12 @@ async def moved_by_hand(scene: Scene, rng: Random) -> None:
 
 
 async def moved_at_success(scene: Scene, rng: Random) -> None:
-    """A person moves an account just when its worker has logged it in, before Master hears of that."""
+    """A person moves an account between its login's success and Master's receipt of the report."""
     session_id = await scene.wait_success(120.0)
     login = scene.ledger.logins.get(session_id or "")
     if login is None:
         return
-    # whoever holds it already would keep it, and one that does not serve its platform would not get it
+    # the present owner would keep the account, and a worker without the platform would not get it
     platform = scene.overseer.read_wishes()[login.account_id][0]
     others = [one for one in scene.workers if one.find_epoch(login.account_id) is None]
     worker = pick(

@@ -1,4 +1,4 @@
-"""Faults of processes and their machines: killed, stopped, out of time, out of disk."""
+"""Faults of processes and machines: kills, stops, clock steps, disk trouble."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KILL_PATIENCE_S = 30.0
 
 
 async def worker_crash(scene: Scene, rng: Random) -> None:
-    """A worker's process dies, and is started again after a while."""
+    """A worker's process dies and is restarted after a while."""
     worker = pick(rng, scene.workers)
     if worker is not None:
         scene.note("worker_crash", worker.profile.id)
@@ -29,7 +29,7 @@ async def worker_crash(scene: Scene, rng: Random) -> None:
 
 
 async def worker_freeze(scene: Scene, rng: Random) -> None:
-    """A worker's process stops, and then runs on as if nothing had been: old frames, old beliefs."""
+    """A worker's process stops, and then continues with old frames and old state."""
     worker = pick(rng, [worker for worker in scene.workers if not scene.life_of(worker).stopped])
     if worker is None:
         return
@@ -43,7 +43,7 @@ async def worker_freeze(scene: Scene, rng: Random) -> None:
 
 
 async def master_kill(scene: Scene, rng: Random) -> None:
-    """Master is killed: around a statement, a commit or a send, or while it does nothing; and started again."""
+    """Master is killed around a statement, commit or send, or while idle; then it is restarted."""
     moment, count, away_s = (
         rng.choice(MOMENTS),
         rng.randint(1, 12),
@@ -63,15 +63,15 @@ async def master_kill(scene: Scene, rng: Random) -> None:
         if house.master is None:
             break
         await asyncio.sleep(0.1)
-    house.kill("overdue")  # nothing of that kind has happened for a while
+    house.kill("overdue")  # no such step has occurred for a while
     await asyncio.sleep(away_s * rng.uniform(0.5, 1.5))
-    if rng.random() < 0.3:  # and it dies again while it starts
+    if rng.random() < 0.3:  # kill it again during its start
         house.disk.arm(rng.choice(MOMENTS[:4]), rng.randint(1, 6), lambda: house.kill("start"))
     await scene.open_master()
 
 
 async def master_stall(scene: Scene, rng: Random) -> None:
-    """Master's process stops for a while: nothing is read, no timer runs."""
+    """Master's process stops for a while: it reads nothing and runs no timer."""
     scene.note("master_stall")
     scene.house.stall()
     await asyncio.sleep(rng.uniform(2.0, 60.0))
@@ -79,7 +79,7 @@ async def master_stall(scene: Scene, rng: Random) -> None:
 
 
 async def stalls_again(scene: Scene, rng: Random) -> None:
-    """Master's loop is kept busy for seconds, again and again: somebody sends what is dear to deal with."""
+    """A peer keeps Master's loop busy for seconds, again and again, with costly events."""
     scene.note("stalls_again")
     until = scene.clock.monotonic() + scene.settings.heartbeat_timeout_s * rng.uniform(2.0, 4.5)
     while scene.clock.monotonic() < until:
@@ -90,14 +90,14 @@ async def stalls_again(scene: Scene, rng: Random) -> None:
 
 
 async def clock_step(scene: Scene, rng: Random) -> None:
-    """Somebody sets the wall clock, an hour forward or back."""
+    """An administrator sets the wall clock, up to an hour forward or back."""
     seconds = rng.choice((-3600.0, -60.0, 60.0, 3600.0))
     scene.note("clock_step", f"{seconds:g}")
     scene.clock.step(seconds)
 
 
 async def disk_trouble(scene: Scene, rng: Random, kind: str) -> None:
-    """The disk does not take what it should, for a while."""
+    """The disk refuses writes for a while."""
     if scene.house.disk.trouble is not None:
         return
     scene.note(f"disk_{kind}")
@@ -108,7 +108,7 @@ async def disk_trouble(scene: Scene, rng: Random, kind: str) -> None:
 
 
 async def disk_slow(scene: Scene, rng: Random) -> None:
-    """Commits take half a second on the average, for a while."""
+    """Commits take half a second on average, for a while."""
     scene.note("disk_slow")
     scene.house.disk.slow = rng
     await asyncio.sleep(rng.uniform(2.0, 30.0))

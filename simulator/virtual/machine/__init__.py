@@ -1,1 +1,1 @@
-"""The machine of a virtual run: time, processes, disk, network and Master in it."""
+"""The machine of a virtual run: time, processes, disk, network, and Master on it."""

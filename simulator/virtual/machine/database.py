@@ -1,7 +1,8 @@
-"""A connection to SQLite that works in the loop's own thread, and the place where the disk can fail.
+"""A connection to SQLite that works in the loop's own thread, with a hook for disk faults.
 
-aiosqlite works in a thread; to a loop that jumps, a query in a thread looks like idleness, and virtual time leaps while
-it runs. This one is the same class without its thread, so that SQLAlchemy takes it as any other.
+aiosqlite works in a thread. A loop that jumps takes a query in a thread for idleness, so virtual
+time would leap while it runs. This class is aiosqlite's without its thread; SQLAlchemy uses it
+unchanged.
 """
 
 from __future__ import annotations
@@ -16,32 +17,32 @@ import aiosqlite
 
 
 class Hook(Protocol):
-    """Hears of each step of each connection."""
+    """Called around each step of each connection."""
 
     def opened(self, connection: InlineConnection) -> None:
-        """Note a new connection."""
+        """Register a new connection."""
         ...
 
     async def before(self, step: str, statement: str) -> None:
-        """Come before a step (execute, executemany, commit, read: the end of one); may wait, or fail as a disk does."""
+        """Run before a step: execute, executemany, commit, read (a read's end). It may fail."""
         ...
 
     async def after(self, step: str, statement: str) -> None:
-        """Come after a step that succeeded."""
+        """Run after a step that succeeded."""
         ...
 
 
 SYNCHRONOUS, UNSYNCHRONIZED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"
-"""A virtual Master is killed, but its machine never loses power: waiting for a real disk would only take real time."""
+"""A virtual machine never loses power: a real fsync would only cost real time."""
 
 WATCHED = frozenset({"execute", "executemany", "commit"})
 
 
 class _InlineQueue:
-    """Stands in for the queue to the thread: what is put there is done at once."""
+    """Replaces the queue to the thread: an item that is put is executed at once."""
 
     def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
-        """Do the work and settle its future."""
+        """Execute the work and resolve its future."""
         future, work = item
         try:
             result = work()
@@ -54,7 +55,7 @@ class _InlineQueue:
 
 
 class _NoThread:
-    """Stands in for the thread that is never started."""
+    """Replaces the thread, which is never started."""
 
     daemon = True
 
@@ -67,7 +68,7 @@ class InlineConnection(aiosqlite.Connection):
         self._connection = None
         self._iter_chunk_size = 64
         self._connector = lambda: sqlite3.connect(path, check_same_thread=False, timeout=0)
-        self._tx = _InlineQueue()  # type: ignore[assignment]  # all that is asked of it is put_nowait
+        self._tx = _InlineQueue()  # type: ignore[assignment]  # aiosqlite uses put_nowait alone
         self._thread = _NoThread()  # type: ignore[assignment]
         self._hook = hook
         self._writes = False
@@ -87,28 +88,29 @@ class InlineConnection(aiosqlite.Connection):
         if statement.startswith("BEGIN"):
             self._writes = statement == "BEGIN IMMEDIATE"
         elif step == "commit" and not self._writes:
-            step = "read"  # its end writes nothing: a disk can be slow there, but not fail
+            step = "read"  # the end of a read writes nothing: a disk can be slow then, but not fail
         await self._hook.before(step, statement)
         result = fn(*args, **kwargs)
         await self._hook.after(step, statement)
         return result
 
     def abandon(self) -> None:
-        """Close the file as the end of a process does: what was not committed is gone."""
+        """Close the file as the end of a process does: uncommitted changes are lost."""
         if self._connection is not None:
             if self._connection.in_transaction:
-                self._connection.rollback()  # a connection with an unfinished statement is not closed for good
+                # SQLite does not really close a connection with an unfinished statement
+                self._connection.rollback()
             self._connection.close()
 
 
 class Compilation:
-    """What SQLAlchemy has compiled, for all Masters of a process: each of its engines would compile all for itself."""
+    """SQLAlchemy's compiled statements, shared by all Masters of a process to save time."""
 
     def __init__(self) -> None:
         self._model: Any = None
 
     def share(self, database: Any) -> None:
-        """Let a new Master's engines use what an earlier one's, that has been connected, have compiled."""
+        """Give a new Master's engines the cache of an earlier, already connected engine."""
         for engine in (database._writer_engine.sync_engine, database._reader_engine.sync_engine):
             if (
                 self._model is None
@@ -128,7 +130,7 @@ COMPILATION = Compilation()
 def connect_inline(
     path: Path, hook: Hook | None = None
 ) -> Callable[..., Awaitable[InlineConnection]]:
-    """Return what `Database` takes as `connect`."""
+    """Return the function that `Database` receives as `connect`."""
 
     async def connect(*_: Any, **__: Any) -> InlineConnection:
         connection: InlineConnection = await InlineConnection(path, hook)

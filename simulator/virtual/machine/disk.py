@@ -1,4 +1,4 @@
-"""The disk under a virtual Master: it can be slow, locked, full or broken, and a Master can be killed at any step."""
+"""The disk of a virtual Master: slow, locked, full or broken; it can kill Master at any step."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ TROUBLES = {
     "io_execute": (sqlite3.SQLITE_IOERR, "disk I/O error"),
     "io_commit": (sqlite3.SQLITE_IOERR, "disk I/O error"),
 }
-"""Trouble -> SQLite's code and words for it. A commit that meets `io_commit` fails before it takes place, or after."""
+"""Trouble -> SQLite's code and text. `io_commit` fails a commit before or after storing it."""
 
 AFTER_SHARE = 0.5
 
 ENDS = frozenset({"commit", "read"})
-"""The steps that end a transaction: where a slow disk is waited for."""
+"""The steps that end a transaction: a slow disk delays these."""
 
 LOOKED_AT = {
     "accounts": ("assigned_worker_id", "epoch", "platform"),
     "workers": ("status", "assigned_accounts", "metadata"),
 }
-"""Table -> the columns that the overseer looks at; an UPDATE that names none of them gives it nothing to look at."""
+"""Table -> the columns that the overseer checks; an UPDATE of other columns needs no check."""
 
 
 class Disk:
-    """Hook of all database connections of one Master after the other."""
+    """Hook of all database connections, of one Master after another."""
 
     def __init__(self, sides: Random) -> None:
         self.trouble: str | None = None
         self.slow: Random | None = None
         self.dirty: set[str] = set()
-        """Tables written to since somebody looked, in columns that are looked at."""
+        """Tables written to since the overseer's last check, in columns that it checks."""
         self.on_doubt: Callable[[], None] = lambda: None
-        """Hears of each commit that took place and then failed, before whoever made it does."""
+        """Called at each commit that is stored and then fails, before its caller learns of it."""
         self._sides = sides
         self.commits = 0
         self._connections: list[InlineConnection] = []
@@ -51,11 +51,11 @@ class Disk:
 
     @property
     def hinders(self) -> bool:
-        """Tell whether the disk keeps Master from its work, or makes it wait."""
+        """Tell whether the disk fails or is slow."""
         return self.trouble is not None or self.slow is not None
 
     def opened(self, connection: InlineConnection) -> None:
-        """Note a new connection."""
+        """Register a new connection."""
         self._connections.append(connection)
 
     def abandon(self) -> None:
@@ -66,15 +66,15 @@ class Disk:
         self.disarm()
 
     def arm(self, moment: str, count: int, strike: Callable[[], None]) -> None:
-        """Call `strike` at the `count`-th step of the writer from now: before or after an execute or a commit."""
+        """Call `strike` at the `count`-th step from now, before or after an execute or a commit."""
         self._moment, self._strike = (moment, count), strike
 
     def disarm(self) -> None:
-        """Strike no more."""
+        """Cancel the strike."""
         self._strike = None
 
     async def before(self, step: str, statement: str) -> None:
-        """Come before a step."""
+        """Run before a step."""
         if self._strike is not None:
             await self._count_down(f"before_{step}")
         if self.slow is not None and step in ENDS:
@@ -88,7 +88,7 @@ class Disk:
             self._note_table(statement)
 
     async def after(self, step: str, statement: str) -> None:
-        """Come after a step that succeeded."""
+        """Run after a step that succeeded."""
         if step == "commit":
             self.commits += 1
         if self._strike is not None:
@@ -118,7 +118,7 @@ class Disk:
             self.dirty.add(table)
 
     def _find_touched(self, statement: str) -> str | None:
-        """Return the table whose looked-at columns a statement may change; None if it changes none."""
+        """Return the table whose checked columns a statement may change, or None."""
         table = self._find_table(statement)
         columns = LOOKED_AT.get(table or "")
         if columns is None or not statement.upper().startswith("UPDATE"):
@@ -127,7 +127,7 @@ class Disk:
         return table if any(re.search(rf"\b{column}\s*=", changes) for column in columns) else None
 
     def _find_table(self, statement: str) -> str | None:
-        """Return the table that a statement writes to; None if to none."""
+        """Return the table that a statement writes to, or None."""
         if statement not in self._tables:
             words = statement.split(None, 3)
             place = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(
@@ -146,7 +146,8 @@ class Disk:
         strike, self._strike = self._strike, None
         assert strike is not None
         strike()
-        await asyncio.get_running_loop().create_future()  # whoever did this step is dead now
+        # the process that made this step is dead now
+        await asyncio.get_running_loop().create_future()
 
 
 def _make_fault(trouble: str) -> sqlite3.OperationalError:

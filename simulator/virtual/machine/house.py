@@ -1,4 +1,4 @@
-"""Where Master lives in a virtual run: one file, one life after another, and the door that everybody knocks at."""
+"""The host of Master in a virtual run: one file, one Master after another, their connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STALLS = 200
 
 
 class House:
-    """One Master's place. `master` is None while none answers; `on_open` hears of each new one."""
+    """The host of Master. `master` is None while none serves; `on_open` receives each new one."""
 
     def __init__(self, loop: VirtualLoop, clock: Clock, settings: Settings, seed: int) -> None:
         self.disk = Disk(open_stream(seed, "disk"))
@@ -41,20 +41,20 @@ class House:
         self.started_at = 0.0
         self.undisturbed_since = 0.0
         self.stall_ended = -math.inf
-        """When the latest stall ended that the Master which lives now cannot have overlooked."""
+        """When the latest stall ended that the present Master must have noticed."""
         self.stalls: list[Stall] = []
-        """The latest of these stalls, in order."""
+        """The latest such stalls, in order."""
         self.hindered_at = 0.0
-        """When something else than a stall last kept Master from its work."""
+        """When something other than a stall last hindered Master."""
         self.stalled_since: float | None = None
-        """When Master was stopped, if it is: it reads nothing then, and does nothing."""
+        """When Master was stopped, or None; a stopped Master reads and does nothing."""
         self.kills: Counter[str] = Counter()
         self.trouble = ""
-        """Why the latest Master that was not killed did not come to answer."""
+        """Why the latest Master that failed to start, without being killed, did so."""
         self.on_birth: Callable[[], None] = lambda: None
-        """Comes before each new Master touches the file."""
+        """Called before each new Master touches the file."""
         self.on_resume: Callable[[bool], None] = lambda _: None
-        """Hears of each end of a stall, and whether the Master that stood still goes on."""
+        """Called at each end of a stall; the argument tells whether that Master continues."""
         self.on_open: Callable[[Master], None] = lambda _: None
         self.on_killed: Callable[[], None] = lambda: None
         self._loop = loop
@@ -77,11 +77,11 @@ class House:
 
     @property
     def links(self) -> int:
-        """Return how many connections Master has not done with yet."""
+        """Return how many connections Master still serves."""
         return len(self._links)
 
     async def open(self) -> bool:
-        """Start a Master and return whether it came to answer: it may be killed before, or meet a broken disk."""
+        """Start a Master; return whether it serves: it may be killed, or meet a broken disk."""
         self.on_birth()
         life = Life("master")
         master = life.call(self._make_master)
@@ -93,7 +93,7 @@ class House:
                 {birth, killed}, return_when=asyncio.FIRST_COMPLETED, timeout=START_LIMIT_S
             )
         except asyncio.CancelledError:
-            self.kill("cancelled")  # whoever started it is gone: nobody would ever know of this one
+            self.kill("cancelled")  # the caller is gone, so no fault could reach this Master later
             raise
         finally:
             killed.cancel()
@@ -119,7 +119,7 @@ class House:
             await asyncio.sleep(0.05)
 
     def kill(self, why: str) -> None:
-        """Let the Master that lives, or is just being born, end as by SIGKILL."""
+        """Kill the running or starting Master, as SIGKILL does."""
         life, master = self._being_born or (self.life, self.master)
         if life is None or master is None or life.dead:
             return
@@ -131,7 +131,7 @@ class House:
     def _end(self, life: Life, master: Master) -> None:
         self._loop.kill_life(life)
         self.disk.abandon()
-        master._held.close()  # what the system does with a dead process's locks
+        master._held.close()  # the system releases a dead process's locks
         self._send_strike = None
         bury(life, master)
         links, self._links = self._links, {}
@@ -140,29 +140,29 @@ class House:
             link.sever()
 
     async def close(self) -> None:
-        """Let Master stop as by SIGTERM."""
+        """Stop Master as SIGTERM does."""
         if self.life is not None and self.master is not None:
             life, master = self.life, self.master
             await life.start(master.close())
             self.life = self.master = None
-            self._loop.kill_life(life)  # what it has left behind ends with the process
+            self._loop.kill_life(life)  # tasks that it leaves behind end with the process
             bury(life, master)
             self._links.clear()
 
     def release(self) -> None:
-        """Give back the lock of a Master that was left standing."""
+        """Release the lock of a Master that was left running."""
         if self.master is not None:
             self.master._held.close()
 
     def stall(self) -> None:
-        """Let Master run nothing until `resume`."""
+        """Stop Master's process until `resume`."""
         if self.life is not None:
             self._loop.stop_life(self.life)
             if self.stalled_since is None:
                 self.stalled_since = self._clock.monotonic()
 
     def resume(self) -> None:
-        """Let a stalled Master run on."""
+        """Let a stalled Master continue."""
         if self.life is not None:
             self._loop.resume_life(self.life)
         now, began, self.stalled_since = self._clock.monotonic(), self.stalled_since, None
@@ -173,7 +173,7 @@ class House:
         self.disturb()
 
     def disturb(self) -> None:
-        """Note that something kept Master from its work until now."""
+        """Note that something hindered Master until now."""
         self.undisturbed_since = self._clock.monotonic()
         if self.master is None or self.disk.hinders:
             self.hindered_at = self.undisturbed_since
@@ -183,14 +183,14 @@ class House:
         self._sends_left, self._send_strike = count, strike
 
     def disarm(self) -> None:
-        """Kill nobody any more."""
+        """Cancel all armed kills."""
         self._send_strike = None
         self.disk.disarm()
 
     def serve(self, link: Link) -> asyncio.Task[Any]:
-        """Let Master serve a connection. Errors: LinkDown if nobody listens."""
+        """Let Master serve a connection. Errors: LinkDown if no Master runs."""
         if self.life is None or self.master is None:
-            raise LinkDown("nobody listens")
+            raise LinkDown("no Master runs")
         link.on_send = self._before_send
         self._links[link] = None
         task = self.life.start(self.master.sockets.eio.handle_request(make_environ(link)))
@@ -198,7 +198,7 @@ class House:
         return task
 
     def find_link(self, sid: str) -> Link | None:
-        """Return the link over which a worker's socket speaks to the Master that lives; None if there is none."""
+        """Return the link of a worker's socket at the running Master, or None."""
         if self.master is None:
             return None
         sockets, link = self.master.sockets, self._link_of_socket.get(sid)
@@ -221,7 +221,7 @@ class House:
         if self._sends_left <= 0:
             strike, self._send_strike = self._send_strike, None
             strike()
-            await self._loop.create_future()  # whoever was about to send is dead now
+            await self._loop.create_future()  # the process that was about to send is dead now
 
     def _make_master(self) -> Master:
         master = Master(

@@ -1,4 +1,4 @@
-"""HTTP without a network: bytes are handed to Master's real HTTP server, and its answer is taken from it."""
+"""HTTP without a network: requests go as bytes to Master's real HTTP server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRIES = 5
 
 
 class _MemoryTransport(asyncio.Transport):
-    """The server's side of one HTTP connection; what it writes is collected until it closes."""
+    """The server's side of one HTTP connection; it collects the answer until it closes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 3000)})
@@ -28,11 +28,11 @@ class _MemoryTransport(asyncio.Transport):
         self.answer: asyncio.Future[bytes] = loop.create_future()
 
     def write(self, data: Any) -> None:
-        """Take a part of the answer."""
+        """Append a part of the answer."""
         self._chunks.append(bytes(data))
 
     def writelines(self, list_of_data: Any) -> None:
-        """Take parts of the answer."""
+        """Append parts of the answer."""
         self._chunks.extend(bytes(data) for data in list_of_data)
 
     def is_closing(self) -> bool:
@@ -48,18 +48,18 @@ class _MemoryTransport(asyncio.Transport):
     abort = close
 
     def pause_reading(self) -> None:
-        """Do nothing: all of the request is there already."""
+        """Do nothing: the whole request has arrived already."""
 
     def resume_reading(self) -> None:
-        """Do nothing: all of the request is there already."""
+        """Do nothing: the whole request has arrived already."""
 
     def get_write_buffer_size(self) -> int:
-        """Return 0: nothing waits."""
+        """Return 0: nothing is buffered."""
         return 0
 
 
 class MemoryApi:
-    """An Api (simulator/truth/api.py) that asks a Master in this process; every answer is searched for secrets."""
+    """An Api (simulator/truth/api.py) of this process's Master; it searches answers for secrets."""
 
     def __init__(self, house: House, ledger: Ledger) -> None:
         self._house = house
@@ -73,7 +73,7 @@ class MemoryApi:
         query: Mapping[str, Any] | None = None,
         body: JsonObject | None = None,
     ) -> tuple[int, JsonObject]:
-        """Return status and JSON body; a Master that is busy (429, 503) is asked again. Errors: ApiTrouble."""
+        """Return status and JSON body; retry if Master is busy (429, 503). Errors: ApiTrouble."""
         status, raw = 0, b""
         for attempt in range(TRIES):
             status, raw = await self._ask_once(method, f"/api/v1/{path}", query, body)
@@ -85,7 +85,7 @@ class MemoryApi:
         return status, answered if isinstance(answered, dict) else {"data": answered}
 
     async def read_text(self, target: str) -> str:
-        """Return what stands at `target`, beside the API. Errors: ApiTrouble, also if it is not there."""
+        """Return the text at `target`, outside the API. Errors: ApiTrouble, also for a 404."""
         status, raw = await self._ask_once("GET", target, None, None)
         self._ledger.search_secrets(target, raw)
         if status != 200:
@@ -122,7 +122,8 @@ class MemoryApi:
             raise ApiTrouble(f"{method} {path}: no answer") from None
         finally:
             transport.close()
-            # a step later: aiohttp stumbles over a connection that is lost in the very step in which it is made
+            # a step later: aiohttp fails if a connection is lost in the very step in which it is
+            # made
             life.post(lambda: life.post(lambda: protocols[0].connection_lost(None)))
         top, _, raw = answer.partition(b"\r\n\r\n")
         if not top:

@@ -1,8 +1,9 @@
-"""Processes inside one process: whatever runs in a life's context can be stopped for a while, or killed.
+"""Simulated processes inside one process: all code in a life's context can be stopped for a while,
+or killed.
 
-A real process that gets SIGSTOP runs nothing until SIGCONT, its timers included; one that gets SIGKILL runs nothing
-ever again, not even its `finally`. Both hang on the context that every callback and task carries, so that nothing
-inside a life needs to know of it.
+A real process that gets SIGSTOP runs nothing until SIGCONT, its timers included; one that gets
+SIGKILL never runs again, not even its `finally`. Both depend on the context that every callback and
+task carries, so the code inside a life needs no change.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ T = TypeVar("T")
 GRAVES: list[tuple[dict[asyncio.Task[Any], None], tuple[object, ...]]] = []
 
 OUTSIDE = contextvars.Context()
-"""The context of the network and of the laboratory itself: no life."""
+"""The context of the network and of the laboratory itself: it belongs to no life."""
 
 
 class Life:
-    """One simulated process. What is started in it belongs to it, and whatever that starts."""
+    """One simulated process: it owns the tasks that start in it, and their descendants."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -39,7 +40,7 @@ class Life:
         return asyncio.get_running_loop().create_task(work, context=self.context.copy())
 
     def post(self, function: Callable[[], object]) -> None:
-        """Let this life call a function as soon as it runs; a dead one never will."""
+        """Call a function in this life once the life runs; a dead life never calls it."""
         asyncio.get_running_loop().call_soon(function, context=self.context.copy())
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
@@ -48,22 +49,22 @@ class Life:
 
 
 def bury(life: Life, *belongings: object) -> None:
-    """Keep a dead life for ever, so that nothing of it runs again: Python ends a forgotten coroutine by running it on.
+    """Keep a dead life forever, so that none of its code runs again.
 
-    A simulation that kills thousands must therefore be played by processes that end now and then (seeds.py).
+    Python ends a dropped coroutine by running it on. A simulation that kills thousands must
+    therefore run in processes that end now and then (seeds.py).
     """
     bury_tasks(life.tasks, life, *belongings)
 
 
 def bury_tasks(tasks: Iterable[asyncio.Task[Any]], *belongings: object) -> None:
-    """Keep tasks that will never run again for ever."""
+    """Keep forever the tasks that must never run again."""
     buried = dict.fromkeys(tasks)
     for task in buried:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way to say so
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own switch
     if not GRAVES:
-        ctypes.pythonapi.Py_IncRef(
-            ctypes.py_object(GRAVES)
-        )  # not even the end of the interpreter opens them
+        # they stay referenced even at the end of the interpreter
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(GRAVES))
     GRAVES.append((buried, belongings))
 
 
@@ -76,5 +77,5 @@ LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", defau
 
 
 def find_life(context: contextvars.Context | None) -> Life | None:
-    """Return the life of a context, or of the present one; None outside of all."""
+    """Return the life of a context, or of the present context if None; None outside all lives."""
     return LIFE.get() if context is None else context.get(LIFE)

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: it never waits, and nothing in it may use a thread."""
+"""An event loop whose time jumps to the next timer: it never waits, and it refuses threads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from simulator.virtual.machine.life import LIFE, OUTSIDE, Life, bury_tasks, find
 T = TypeVar("T")
 
 EPOCH = 1_767_225_600.0
-"""Unix seconds at which every virtual run begins: the first of January 2026."""
+"""Unix seconds at which every virtual run begins: 1 January 2026."""
 
 
 class Deadlock(Exception):
-    """Nothing is ready and nothing is scheduled: whoever waits would wait for ever."""
+    """Nothing is ready and no timer is set: the waiting tasks would wait forever."""
 
 
 class Interrupted(Exception):
-    """Somebody has seen enough of the run."""
+    """The laboratory ended the run early."""
 
 
 class Handle:
-    """What is to be called once, and in which life; asyncio's own, without what a virtual run has no use for."""
+    """One scheduled call and its life; asyncio's handle without the parts not needed here."""
 
     __slots__ = ("args", "callback", "context", "life", "moment")
 
@@ -45,19 +45,20 @@ class Handle:
         return self.moment
 
     def cancel(self) -> None:
-        """Let it not be called."""
+        """Cancel the call."""
         self.callback, self.args = None, ()
 
     def cancelled(self) -> bool:
-        """Tell whether it will not be called."""
+        """Tell whether the call was cancelled."""
         return self.callback is None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """The loop of a virtual run; `time()` begins at 0. It knows which life each callback belongs to (life.py).
+    """The loop of a virtual run; `time()` begins at 0. It knows the life of each callback
+    (life.py).
 
-    It has no selector: a simulation has no files and no threads to wait for. Its turn and its handles are its own, for
-    asyncio's take a third longer.
+    It has no selector: a simulation has no files and no threads to wait for. Its loop step and its
+    handles replace asyncio's, which take a third longer.
     """
 
     _ready: Any
@@ -71,13 +72,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.set_task_factory(_make_task)
 
     def interrupt(self) -> None:
-        """End the run after what is ready now: `run_virtually` raises Interrupted."""
+        """End the run after the ready calls: `run_virtually` raises Interrupted."""
         self._interrupted = True
 
-    def call_soon(  # type: ignore[override]  # typeshed ties the arguments together, the loop does not care
+    def call_soon(  # type: ignore[override]  # typeshed ties the arguments together
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> Handle:
-        """Call as soon as its life runs; never if it is dead."""
+        """Call as soon as its life runs; a dead life never calls it."""
         handle = Handle(callback, args, context, self._now)
         self._ready.append(handle)
         return handle
@@ -85,7 +86,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> Handle:
-        """Call at a time, or as soon after as its life runs; never if it is dead. Timers of one instant keep order."""
+        """Call at a time, or once its life runs again. Timers of one instant keep their order."""
         handle = Handle(callback, args, context, when)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
@@ -97,17 +98,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def stop_life(self, life: Life) -> None:
-        """Let a life run nothing until `resume_life`, as SIGSTOP does."""
+        """Stop a life until `resume_life`, as SIGSTOP does."""
         life.stopped = not life.dead
 
     def resume_life(self, life: Life) -> None:
-        """Let a stopped life run on: what has become due meanwhile is done at once, in its order."""
+        """Let a stopped life continue: its overdue calls run at once, in order."""
         life.stopped = False
         deferred, life.deferred = life.deferred, []
         self._ready.extendleft(reversed(deferred))
 
     def kill_life(self, life: Life) -> None:
-        """Let a life run nothing ever again, as SIGKILL does."""
+        """End a life, as SIGKILL does: it never runs again."""
         life.dead, life.stopped, life.deferred = True, False, []
 
     def time(self) -> float:
@@ -115,7 +116,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        """Call what is ready; where nothing is, let the time be that of the next timer.
+        """Call the ready handles; if there are none, advance time to the next timer.
 
         Errors: Deadlock; Interrupted.
         """
@@ -145,15 +146,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 what = f"exception in callback {handle.callback!r}"
                 self.call_exception_handler({"message": what, "exception": fault, "handle": handle})
 
-    def run_in_executor(  # type: ignore[override]  # the stub's return type depends on the class it is called for
+    def run_in_executor(  # type: ignore[override]  # the stub's return type depends on the class
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Refuse: a thread takes no virtual time, so the clock would leap while it works."""
+        """Refuse: a thread consumes no virtual time, so the clock would leap while it works."""
         raise RuntimeError(f"a virtual run has no threads: {func!r}")
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-    """Make a task, and let its life know of it."""
+    """Make a task and register it with its life."""
     task = asyncio.Task(work, loop=loop, **options)
     life = find_life(options.get("context"))
     if life is not None:
@@ -167,7 +168,7 @@ def _forget_task(life: Life, task: asyncio.Task[Any]) -> None:
 
 
 class VirtualClock:
-    """Master's clock in a virtual run. The wall clock can be stepped, as an administrator or NTP would."""
+    """Master's clock in a virtual run. Its wall clock can be stepped, as by NTP."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start: float = EPOCH) -> None:
         self._loop = loop
@@ -190,10 +191,11 @@ def run_virtually(
     main: Callable[[], Coroutine[Any, Any, T]],
     note: Callable[[Mapping[str, Any]], object] = lambda _: None,
 ) -> T:
-    """Run `main` to its end in a loop of its own; `note` hears of exceptions that nobody took, as they happen.
+    """Run `main` to its end in a loop of its own; `note` receives each unhandled exception as it
+    occurs.
 
-    Errors: Deadlock; Interrupted; those of `main`. Whatever was still running then is buried (life.py): that it did
-    not come to its end is no fault of its own.
+    Errors: Deadlock; Interrupted; those of `main`. Tasks still running after an error are buried
+    (life.py): they are not reported as left over.
     """
     loop = VirtualLoop()
     loop.set_exception_handler(lambda _, context: note(context))
@@ -207,6 +209,6 @@ def run_virtually(
         for task in asyncio.all_tasks(loop):
             if not is_buried(task):
                 note({"message": f"a task was left over: {task.get_coro()}"})
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is told of above
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
         asyncio.set_event_loop(None)
         loop.close()

@@ -1,4 +1,4 @@
-"""A network in memory: links that carry frames with latency, and break in the ways that real ones do."""
+"""A network in memory: links that carry frames with latency and break as real links do."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from simulator.virtual.machine.life import OUTSIDE
 
 TICK_S = 1e-6
 WINDOW_BYTES = 65_536
-"""What a reader that does not read lets the network keep for it."""
+"""Bytes that the network buffers for a reader that does not read."""
 
 Frame = str | bytes
 Deliver = Callable[[Frame | None], None]
-"""Takes a frame; None is the end of the connection."""
+"""Receives a frame; None is the end of the connection."""
 
 
 class Pipe:
@@ -31,7 +31,7 @@ class Pipe:
         self._held: list[Frame | None] | None = None
         self.deliver: Deliver = lambda _: None
         self.tap: Deliver | None = None
-        """Hears of each frame before it is delivered, whoever takes it then."""
+        """Called with each frame just before its delivery."""
         self.dead = False
         self.slowness = 1.0
         self._room: list[asyncio.Future[None]] = []
@@ -46,18 +46,17 @@ class Pipe:
             self._held_bytes += len(frame or "")
             return
         arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness + late_s
-        self._last = max(
-            self._last + TICK_S, arrives
-        )  # the loop keeps no order among timers of one instant
+        # the loop does not order timers of one instant
+        self._last = max(self._last + TICK_S, arrives)
         self._loop.call_at(self._last, self._arrive, frame, context=OUTSIDE)
 
     def hold(self) -> None:
-        """Keep what is sent from now on until `release`."""
+        """Buffer frames from now on, until `release`."""
         if self._held is None:
             self._held = []
 
     def release(self) -> None:
-        """Send on what was held."""
+        """Send the buffered frames."""
         held, self._held, self._held_bytes = self._held or [], None, 0
         for frame in held:
             self.put(frame)
@@ -65,17 +64,17 @@ class Pipe:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is held that a sender has to wait, as TCP lets it."""
+        """Whether so much is buffered that a sender has to wait, as with TCP."""
         return self._held_bytes > WINDOW_BYTES
 
     async def wait_room(self) -> None:
-        """Wait until something may be sent again."""
+        """Wait until a frame may be sent again."""
         waiter = self._loop.create_future()
         self._room.append(waiter)
         await waiter
 
     def make_room(self) -> None:
-        """Let those who wait look again."""
+        """Wake the waiting senders."""
         waiting, self._room = self._room, []
         for waiter in waiting:
             if not waiter.done():
@@ -89,7 +88,7 @@ class Pipe:
 
 
 class Link:
-    """One connection: `up` carries to Master, `down` from it."""
+    """One connection: `up` carries frames to Master, `down` carries frames from it."""
 
     def __init__(
         self,
@@ -102,15 +101,15 @@ class Link:
         self.served_as: str | None = None
         """Engine.IO's name of the connection, once Master serves it."""
         self.on_send: Callable[[Frame], Awaitable[None]] | None = None
-        """Comes before each frame that Master sends."""
+        """Called before each frame that Master sends."""
         self.up = Pipe(loop, rng, latency_s)
         self.down = Pipe(loop, rng, latency_s)
         self.ended = False
         self.ended_for_master = False
-        """Whether Master's end has learned that it has ended."""
+        """Whether Master's end knows that the link has ended."""
 
     def sever(self, *, late_s: float = 0.0) -> None:
-        """End the connection as a crashed process does: both ends learn of it, Master's `late_s` later."""
+        """End the connection as a crash does: both ends learn of it, Master's `late_s` later."""
         if self.ended:
             return
         self.ended = True
@@ -120,32 +119,32 @@ class Link:
         self.up.put(None, late_s)
 
     def hold(self) -> None:
-        """Keep what is sent in both directions until `release`."""
+        """Buffer frames in both directions until `release`."""
         self.up.hold()
         self.down.hold()
 
     def release(self) -> None:
-        """Send on what was held."""
+        """Send the buffered frames."""
         self.up.release()
         self.down.release()
 
     def slow_down(self, factor: float) -> None:
-        """Let frames take `factor` times their latency from now on."""
+        """Multiply the latency of frames by `factor` from now on."""
         self.up.slowness = self.down.slowness = factor
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing sent over it was lost so far."""
+        """Whether the link has lost no frame so far."""
         return not (self.up.dead or self.down.dead or self.ended)
 
     def go_dark(self, *, up: bool = True, down: bool = True) -> None:
-        """Let frames vanish in one or both directions; nobody learns of it."""
+        """Drop all frames in one or both directions; neither end learns of it."""
         self.up.dead = self.up.dead or up
         self.down.dead = self.down.dead or down
 
 
 class ServerEnd:
-    """Master's end of a link, as python-engineio's drivers are: `wait` for a frame, `send` one, `close`."""
+    """Master's end of a link, with the methods of python-engineio's drivers."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -175,12 +174,12 @@ class ServerEnd:
         self._link.down.put(frame)
 
     async def send_all(self, frames: Sequence[Frame]) -> None:
-        """Send frames that waited together; Master may die before any of them. Errors: ConnectionError."""
+        """Send queued frames; Master may die before any of them. Errors: ConnectionError."""
         for frame in frames:
             await self.send(frame)
 
     async def close(self) -> None:
-        """End the link; whoever waits here learns of it even if nothing gets through any more."""
+        """End the link; a task in `wait` learns of it even if no frame passes any more."""
         self._link.sever()
         self._take(None)
 

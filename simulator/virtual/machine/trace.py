@@ -1,4 +1,4 @@
-"""What happened, in one number: equal seeds give equal hashes, or something outside the seed had a say."""
+"""The trace of a run and its hash: equal seeds give equal hashes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from simulator.actors.transport import Listener, Transport
 SIGNS_OF_LIFE = frozenset({"worker:register", "worker:heartbeat"})
 
 KEPT = 20_000
-"""Entries that are kept for whoever must find out how it came to a violation."""
+"""Latest entries that are kept, to explain a violation."""
 
 
 KEPT_BYTES = 2_000
-"""Of a payload that is longer its hash is kept in its place."""
+"""Longest payload that is kept; of a longer one its hash is kept instead."""
 
 WORD = re.compile(r"[\w-]+")
 
 
 class Entry(NamedTuple):
-    """One thing that an actor said, was told, or had done to it. `at` is virtual seconds."""
+    """One thing that an actor sent, received or suffered. `at` is virtual seconds."""
 
     at: float
     actor: str
@@ -37,12 +37,12 @@ class Entry(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Return a digest of the payload: whoever shows an entry asks for it, and most are never shown."""
+        """Return a digest of the payload; computed on use, as few entries are printed."""
         return hashlib.blake2b(self.payload, digest_size=6).hexdigest()
 
 
 class Trace:
-    """A run's timeline: its hash over everything, its latest entries, and counts."""
+    """The timeline of a run: a hash over all entries, the latest entries, and counts."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -75,10 +75,10 @@ class Trace:
         self.refusals[str((answer.get("error") or {}).get("code"))] += 1
 
     def show_latest(self, violation: str, limit: int) -> list[str]:
-        """Return the latest entries of the actors that a violation's text names, oldest first.
+        """Return the latest entries of the actors named in a violation's text, oldest first.
 
-        With them come the faults of Master, the disk and the clock, and those of these actors. A violation that names
-        nobody gets what everybody said, but for heartbeats.
+        They include the faults of Master, the disk and the clock, and those of these actors. For a
+        violation that names no actor: all entries but heartbeats.
         """
         actors = {entry.actor for entry in self.latest} - {"fault"}
         named = _find_named(actors, violation)
@@ -106,7 +106,7 @@ class Trace:
 
 
 def _find_named(actors: set[str], text: str) -> set[str]:
-    """Return the actors that a text names; administrators and devices are one actor each, by their namespace."""
+    """Return the actors named in a text; all administrators are one actor, all devices another."""
     words = set(WORD.findall(text))
     words |= {"client" for word in words if "-device-" in word} | {
         "admin" for word in words if "-admin-" in word
@@ -115,9 +115,10 @@ def _find_named(actors: set[str], text: str) -> set[str]:
 
 
 class TracedTransport:
-    """A transport that writes everything said over it into the trace; `sign` hears of signs of life that were taken.
+    """A transport that adds all its traffic to the trace; `sign` receives each accepted sign of
+    life.
 
-    `success` hears of each login whose success is reported, with the epoch that the worker gives.
+    `success` receives each login whose success is reported, with the epoch that the worker gives.
     """
 
     def __init__(
@@ -138,11 +139,11 @@ class TracedTransport:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone, or never came about."""
+        """Whether the connection has ended, or never opened."""
         return self._inner.closed
 
     def on(self, event: str, listener: Listener) -> None:
-        """Call `listener` with each `event`."""
+        """Call `listener` at each `event`."""
 
         def note_first(data: JsonObject) -> None:
             self._trace.note(self._actor, f"<{event}", data)
@@ -182,5 +183,5 @@ class TracedTransport:
         self._inner.cut()
 
     async def wait_closed(self) -> None:
-        """Return once the connection is gone."""
+        """Return once the connection has ended."""
         await self._inner.wait_closed()

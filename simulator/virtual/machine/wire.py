@@ -1,4 +1,4 @@
-"""Socket.IO over a link in memory: the client's end, and the driver that puts the real server onto the other."""
+"""Socket.IO over a link in memory: the client's end, and a driver for the real server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _LinkSocket:
     async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve one connection until its end."""
         link: Link = environ["simulator.link"]
-        link.served_as = self._handler.__self__.sid  # type: ignore[attr-defined]  # the handler is a connection's own
+        link.served_as = self._handler.__self__.sid  # type: ignore[attr-defined]
         end = ServerEnd(link)
         self.wait, self.send, self.send_all, self.close = (
             end.wait,
@@ -57,14 +57,14 @@ def make_environ(link: Link) -> dict[str, Any]:
         "HTTP_UPGRADE": "websocket",
         "HTTP_CONNECTION": "upgrade",
         "PATH_INFO": "/socket.io/",
-        "REMOTE_ADDR": "127.0.0.1",  # a Master without tokens serves its own machine alone
+        "REMOTE_ADDR": "127.0.0.1",  # a Master without tokens serves loopback alone
         "wsgi.url_scheme": "http",
         "simulator.link": link,
     }
 
 
 class LinkTransport:
-    """The client's end: a Transport (actors/transport.py) that speaks Socket.IO 5 by itself, without a library."""
+    """The client's end: a Transport (actors/transport.py) that speaks Socket.IO 5 by itself."""
 
     def __init__(self, serve: Callable[[Link], object], link: Link, namespace: str) -> None:
         self._serve = serve
@@ -83,18 +83,19 @@ class LinkTransport:
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is gone, or never came about."""
+        """Whether the connection has ended, or never opened."""
         return self._gone.is_set() or self._joined is None or not self._joined.done()
 
     @property
     def ended(self) -> bool:
-        """Whether the connection is gone; one that is being opened is not."""
+        """Whether the connection has ended; False while it is being opened."""
         return self._gone.is_set()
 
     def list_unanswered(self, before: float) -> list[str]:
-        """Return the events sent before that loop time that were never acknowledged, though the connection stands.
+        """Return the unacknowledged events sent before that loop time, while the connection is
+        open.
 
-        It does not matter here for how long their callers have waited.
+        An event counts even if its caller has stopped waiting.
         """
         return [event for event, sent in self._unanswered.values() if sent < before]
 
@@ -132,7 +133,7 @@ class LinkTransport:
             self._acks.pop(number, None)
 
     def send_raw(self, frame: str) -> None:
-        """Send a frame as it is."""
+        """Send a frame unchanged."""
         if not self._gone.is_set():
             self._link.up.put(frame)
 
@@ -143,16 +144,16 @@ class LinkTransport:
             self.cut()
 
     def cut(self) -> None:
-        """End the connection as a crashed process does: without a word."""
+        """End the connection as a crashed process does: without a goodbye."""
         self._link.sever()
         self._end()
 
     async def wait_closed(self) -> None:
-        """Return once the connection is gone."""
+        """Return once the connection has ended."""
         await self._gone.wait()
 
     def _arrive(self, frame: Frame | None) -> None:
-        """Take a frame from the network, which knows nothing of lives, into the life that this end belongs to."""
+        """Pass a frame from the network, which belongs to no life, into the life of this end."""
         self._loop.call_soon(self._take, frame, context=self._context)
 
     def _take(self, frame: Frame | None) -> None:
@@ -173,7 +174,7 @@ class LinkTransport:
     def _take_packet(self, frame: str) -> None:
         kind, start = frame[1], frame.find("[")
         if kind in "23" and not frame.startswith(self._namespace, 2):
-            return  # an answer to a stranger who asked elsewhere
+            return  # a refusal for another namespace
         if kind == "2":
             event, *args = orjson.loads(frame[start:])
             listener = self._listeners.get(event)
@@ -192,7 +193,7 @@ class LinkTransport:
             self._end()
 
     def _mind_pings(self) -> None:
-        """Take the connection for lost where no ping has come for too long, as Engine.IO's clients do."""
+        """End the connection if no ping has come for too long, as Engine.IO's clients do."""
         if self._gone.is_set():
             return
         left_s = self._heard + PATIENCE_S - self._loop.time()

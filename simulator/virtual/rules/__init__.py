@@ -1,1 +1,1 @@
-"""What must hold in a virtual run, and what looks at it."""
+"""The invariants of a virtual run, and the code that checks them."""

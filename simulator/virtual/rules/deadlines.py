@@ -1,7 +1,7 @@
-"""What has its time: when a silent worker is given up, and until when a login's reports are taken.
+"""Rules about time: when a silent worker is evicted, and until when a login's reports are accepted.
 
-Judged by what the workers were answered, what arrived at Master's door and what the laboratory did to Master, never by
-what Master remembers of it (simulation.md, invariants 7 to 10).
+The rules use the workers' acknowledgements, arrivals at Master and the laboratory's faults, never
+Master's own memory (simulation.md, invariants 7 to 10).
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from simulator.virtual.machine.house import House
 from simulator.virtual.rules.file_view import LoginRow, WorkerRow
 
 DETECTION_S = 1.0
-"""How late a silent worker may be given up by an undisturbed Master."""
+"""Most seconds by which an undisturbed Master may evict a silent worker late."""
 
 HELD_TIMEOUTS = 3
-"""For so many timeouts of silence a brake may hold a worker, however often it is put on anew."""
+"""Timeouts of silence for which brakes may keep a worker, however often they are renewed."""
 
 EQUAL_S = 1e-6
-"""Moments so close are one: a brake may end exactly a timeout after the stall that put it on."""
+"""Moments this close are equal: a brake may end exactly one timeout after its stall."""
 
 GHOST_S = 5.0
-"""How long an undisturbed Master may take to notice what became of a link."""
+"""Most seconds that an undisturbed Master may need to notice the end of a link."""
 
 Complain = Callable[[str, str], None]
-"""Takes a rule that was broken, and how."""
+"""Receives a broken rule and the detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a group of turns began: by the monotonic clock, and by the wall clock in Unix seconds."""
+    """The beginning of a batch: by the monotonic clock, and by the wall clock in Unix seconds."""
 
     monotonic: float
     wall: float
 
     @classmethod
     def read(cls, clock: Clock) -> Moment:
-        """Return this moment."""
+        """Return the present moment."""
         return cls(clock.monotonic(), clock.now())
 
 
 @dataclass(slots=True)
 class Signs:
-    """What one worker knows of its own signs of life: monotonic seconds at which those were sent that were answered."""
+    """One worker's signs of life. `answered`: when the latest acknowledged one was sent."""
 
     answered: float = float("-inf")
     arrived: float = float("-inf")
-    """When the latest one arrived at Master's door, answered or not; if it stood still, when it could be read."""
+    """When the latest one arrived at Master, or when a stalled Master could read it."""
     left: bool = False
     lost: tuple[Moment, Moment] | None = None
-    """When a turn decided last that it is given up, and when that was stored."""
+    """When a turn last decided its eviction, and when that was stored."""
 
 
 class Silence:
-    """Watches who is given up for being silent, over all Masters of a run."""
+    """Checks the evictions of silent workers, over all Masters of a run."""
 
     def __init__(self, house: House, settings: Settings, clock: Clock, complain: Complain) -> None:
         self._house = house
@@ -71,13 +71,13 @@ class Silence:
         self._complain = complain
         self._given_up: list[float] = []
         self._may_count: list[float] = []
-        """The same, and others that Master may count: a turn of the same group gave them something before, or took them
-        in again after."""
+        """Evictions that Master may count: as `_given_up`, and those of workers that were assigned
+        an account before, or registered again after, in the same batch."""
         self._chances: list[tuple[float, str]] = []
-        """When Master may have put a brake on, and who was silent for too long then; the latest last."""
+        """When Master may have applied a brake, and the overdue worker; the latest last."""
         self._resumed_at = -math.inf
         self._brakes = self._holding = 0
-        """How many brakes there were, and how many workers that hold something, when it was last looked."""
+        """Brakes applied, and workers owning accounts or an open login, as of the latest check."""
         self._ghosts: dict[tuple[str, str], float] = {}
         self.signs: dict[str, Signs] = {}
         self._unread: set[str] = set()
@@ -91,15 +91,15 @@ class Silence:
         return signs
 
     def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
-        """Note that a sign of life that was sent then was answered; Master's wall clock said `said_at` milliseconds.
+        """Record that a sign of life was acknowledged: `sent` is monotonic, `said_at` Master's wall
+        clock in ms.
 
-        Nobody may be answered while a turn that gives it up is being stored: it would act on, and so would who gets its
-        accounts.
+        Master must not acknowledge a worker while its eviction is being stored: both it and the new
+        owner of its accounts would act.
         """
         signs = self.of(worker_id)
-        if (
-            sent - signs.answered > self._timeout_s
-        ):  # it may have been given up and taken in again by one group
+        # one batch may have evicted and registered it
+        if sent - signs.answered > self._timeout_s:
             self._may_count.append(self._clock.monotonic())
         signs.answered = max(signs.answered, sent)
         lost = signs.lost
@@ -110,24 +110,24 @@ class Silence:
         ):
             self._complain(
                 "answered_while_lost",
-                f"{worker_id} was answered at {said_at}, while it was given up",
+                f"{worker_id} was answered at {said_at}, while it was evicted",
             )
 
     def note_arrived(self, worker_id: str) -> None:
-        """Note that a sign of life has arrived at Master's door."""
+        """Record that a sign of life has arrived at Master."""
         self.of(worker_id).arrived = self._clock.monotonic()
         if self._house.stalled_since is not None:
             self._unread.add(worker_id)
 
     def _go_on(self, goes_on: bool) -> None:
-        # a Master that stood still hears then what arrived meanwhile; one that was killed never does
+        # a stalled Master reads afterwards what arrived meanwhile; a killed one never does
         if goes_on:
             self._resumed_at = self._clock.monotonic()
             for worker_id in self._unread:
                 self.of(worker_id).arrived = self._resumed_at
         self._unread.clear()
 
-    # -- after every turn ----------------------------------------------------------------------------------------
+    # -- after every turn --------------------------------------------------------------------------
 
     def check_given_up(
         self,
@@ -136,11 +136,12 @@ class Silence:
         began: float | None,
         *holdings: Collection[str],
     ) -> None:
-        """Check that nobody is given up before the time, nor what stall and brake must keep.
+        """Check that no worker is evicted early, nor against a stall or a brake.
 
-        `began` is when the group of turns began (monotonic), None for what a new Master did while it started: nobody
-        was looking then. `holdings` are the workers that hold something when it is decided: they alone count. Where it
-        is not known what the turns of a group before it had changed, there are several, and all must agree.
+        `began` is when the batch began (monotonic), or None for evictions during a start, whose
+        time is unknown. `holdings` are sets of workers owning something at the decision; only these
+        count. If the state within a batch is unknown there are several sets, and a violation must
+        be one under all of them.
         """
         lost = [
             worker_id
@@ -161,33 +162,35 @@ class Silence:
             silent_s = at - self.signs[worker_id].answered
             if silent_s <= self._timeout_s:
                 self._complain(
-                    "given_up_early", f"{worker_id} was given up, answered {silent_s:.3f} s ago"
+                    "given_up_early",
+                    f"{worker_id} was evicted {silent_s:.3f} s after its last acknowledgement",
                 )
         grace_end = self._house.started_at + self._timeout_s + self._grace_s
         early = [name for name in lost if self.signs[name].arrived < self._house.started_at]
         if at < grace_end and early:
             self._complain(
-                "grace_missed", f"{early} given up {grace_end - at:.3f} s before the grace's end"
+                "grace_missed", f"{early} evicted {grace_end - at:.3f} s before the grace's end"
             )
         if began is None:
             return
         stall_ended = self._house.stall_ended
-        started_at = (
-            self._house.started_at
-        )  # Master has heard somebody then at the earliest, or when it answered
+        # Master receives a first sign of life then at the earliest, or when it acknowledged one
+        started_at = self._house.started_at
         ends = {
             name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost
         }
         held = [name for name in lost if at < ends[name] - EQUAL_S]
         if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
-            detail = f"{held} given up {at - stall_ended:.3f} s after Master's own stall"
+            detail = f"{held} evicted {at - stall_ended:.3f} s after Master's own stall"
             self._complain("given_up_after_stall", detail)
         self._check_brake(lost, now, at, began, holdings)
 
     def _find_hold_end(self, heard: float, *, slack_s: float = 0.0) -> float:
-        """Return until when a brake may hold a worker that was heard last then: for three timeouts of silence.
+        """Return until when brakes may keep a worker last heard at `heard`: three timeouts of
+        silence.
 
-        A stall that began before its time was up, or `slack_s` later, leaves it one timeout.
+        A stall that began before its deadline, or up to `slack_s` later, grants it one timeout from
+        the stall's end.
         """
         timeout_s, stalls = self._timeout_s, self._house.stalls
         ends = [
@@ -216,7 +219,8 @@ class Silence:
             )
             if counted > len(lately) and total >= 3 and 2 * counted > total:
                 found.append((counted, total))
-        # whenever its turns were during this time, Master counts as lately lost what began so lately at least
+        # wherever the batch's turns lie in time, Master counts at least the evictions that began so
+        # recently
         self._given_up = lately + [began] * sum(
             any(name in holding for holding in holdings) for name in lost
         )
@@ -235,19 +239,19 @@ class Silence:
         if found and len(found) == len(holdings) and longest < 2 * self._timeout_s:
             self._complain(
                 "brake_missed",
-                f"{found[0][0]} of {found[0][1]} given up, one after {longest:.3f} s",
+                f"{found[0][0]} of {found[0][1]} evicted, one after {longest:.3f} s",
             )
 
-    # -- once a second -------------------------------------------------------------------------------------------
+    # -- once a second -----------------------------------------------------------------------------
 
     def check_late(
         self, workers: Mapping[str, WorkerRow], undisturbed_s: float, *, braked: bool
     ) -> None:
-        """Check that whoever is silent is given up in time, and that no brake lasts for ever.
+        """Check that silent workers are evicted in time, and that every brake ends.
 
-        A brake that is put on when a worker's time is up lasts one further timeout. If one may have been on already, it
-        may begin anew at its end: because it was put on for others, or because Master stood still meanwhile. Whatever
-        disturbs Master lets it put a brake on anew.
+        A brake applied at a worker's deadline lasts one further timeout. An earlier brake may be
+        renewed at its end, for other workers or because Master stalled meanwhile. Any disturbance
+        of Master may renew a brake.
         """
         at, offline = self._clock.monotonic(), WorkerStatus.OFFLINE.value
         once_s, of, longest_s = self._timeout_s + DETECTION_S, self.of, self._timeout_s
@@ -277,11 +281,12 @@ class Silence:
     def check_held(
         self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch
     ) -> None:
-        """Check that outsiders neither put a brake on nor keep it on: what holds nothing is no reason for one.
+        """Check that workers owning nothing neither cause nor prolong a brake.
 
-        No worker that holds something is held for longer than a brake may, however often it is put on anew; but a
-        Master that stands still gives nobody up, nor one that something else kept from its work within a timeout. Who
-        was heard since a brake was put on may have been silent then.
+        No worker owning something is kept beyond the limit of brakes, however often they are
+        renewed. A stalled Master evicts no worker, nor does one that another fault hindered within
+        the last timeout. A worker heard since a brake was applied may have been silent at that
+        moment.
         """
         at, house, once_s = self._clock.monotonic(), self._house, self._timeout_s + DETECTION_S
         alive = [
@@ -302,7 +307,7 @@ class Silence:
             if not 2 * lost > total:
                 self._complain(
                     "brake_held",
-                    f"a brake is put on: {lost} of {total} that hold something are silent",
+                    f"a brake begins: {lost} of {total} workers that own something are silent",
                 )
         self._brakes, self._holding = watch.brakes, len(alive)
         if house.stalled_since is not None or at - self._resumed_at <= DETECTION_S:
@@ -318,7 +323,7 @@ class Silence:
             )
             if at > self._find_hold_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
                 self._complain(
-                    "brake_held", f"{name} is held, silent for {at - signs.arrived:.3f} s"
+                    "brake_held", f"{name} is kept, silent for {at - signs.arrived:.3f} s"
                 )
                 signs.arrived = at
 
@@ -333,7 +338,7 @@ class Silence:
         ]
 
     def _may_have_been_braked(self, worker_id: str, moment: float) -> bool:
-        """Tell whether a brake that was on at a moment may begin anew for a worker when it ends."""
+        """Tell whether a brake that was on at `moment` may be renewed for a worker."""
         earliest = max(moment - self._timeout_s - DETECTION_S, self._house.started_at)
         return any(
             earliest < then < moment and (name != worker_id or then < self._resumed_at)
@@ -343,10 +348,12 @@ class Silence:
     def check_links(
         self, sessions: Sessions, workers: Mapping[str, WorkerRow], undisturbed_s: float
     ) -> None:
-        """Check that each worker's socket stands in the network, and that whoever stays connected has one.
+        """Check that each worker's socket has an open link, and that each connected worker has a
+        socket.
 
-        A worker whose new socket could not be taken in, because the disk refused, may pass for connected by none until
-        it tries again, or its time is up, for as long as a brake may hold it.
+        If the disk refuses a worker's registration on a new socket, the worker may count as
+        connected without a socket until it retries or is evicted, for as long as brakes may keep
+        it.
         """
         at, longest_s = self._clock.monotonic(), HELD_TIMEOUTS * self._timeout_s + DETECTION_S
         found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
@@ -376,9 +383,10 @@ class Silence:
 def find_taken_late(
     before: Mapping[str, LoginRow], now: Mapping[str, LoginRow], began: Moment, ended: Moment
 ) -> list[str]:
-    """Return what was taken of logins whose time was up, by Master's wall clock, before their turn began.
+    """Return the reports accepted for logins that had expired, by Master's wall clock, before their
+    batch began.
 
-    Nothing can be said of a group of turns during which somebody stepped that clock.
+    A batch during which that clock was stepped cannot be judged.
     """
     if abs((ended.wall - began.wall) - (ended.monotonic - began.monotonic)) > 1e-3:
         return []
@@ -392,10 +400,11 @@ def find_taken_late(
             SessionStatus.SUCCESS,
         ):
             taken.append(
-                f"{session_id} became {login.status} {began.wall - old.expires_at:.3f} s after its time"
+                f"{session_id} became {login.status} "
+                f"{began.wall - old.expires_at:.3f} s after its deadline"
             )
         elif login.expires_at > old.expires_at:
             taken.append(
-                f"{session_id} got more time {began.wall - old.expires_at:.3f} s after its time"
+                f"{session_id} was extended {began.wall - old.expires_at:.3f} s after its deadline"
             )
     return taken

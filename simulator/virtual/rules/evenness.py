@@ -1,4 +1,4 @@
-"""Whether accounts go to the least loaded worker, and whether loads become even where Master is to make them so."""
+"""Rules about load: the least loaded worker gets an account; Master evens loads if set to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """One connected worker. `load` counts the places kept for logins as well."""
+    """One connected worker. `load` includes its reservations for logins."""
 
     load: int
     max_accounts: int
@@ -18,7 +18,7 @@ class Taker:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """One account that changed hands: `chosen` if Master had the choice, `kept` the worker that kept a place for it."""
+    """One account that changed hands. `chosen`: freely; `kept`: the worker with a reservation."""
 
     worker_id: str
     platform: str
@@ -29,11 +29,13 @@ class Gain:
 def find_overloaded(
     gains: Sequence[Gain], lost: Mapping[str, int], takers: Mapping[str, Taker]
 ) -> Iterator[str]:
-    """Yield what is wrong with where one turn's accounts went, judged by how loads are after it.
+    """Yield the assignments of one turn that went to a worker that was not the least loaded, by the
+    loads after the turn.
 
-    When the last account that `other` could have taken went to a worker, that one held no more than `other` did then.
-    Since then `other` may have lost what the turn took from it (`lost`), the worker may have got what `other` could not
-    take, and what had its place kept with `other` was counted twice for as long as the turn placed others.
+    When the last account that fits `other` went to a worker, that worker's load was at most that of
+    `other`. Three things may differ since: `other` may have lost accounts in the turn (`lost`), the
+    worker may have gained accounts that `other` does not serve, and an account with a reservation
+    on `other` was counted twice during the turn.
     """
     gained = Counter(gain.worker_id for gain in gains)
     kept = Counter(gain.worker_id for gain in gains if gain.kept == gain.worker_id)
@@ -56,11 +58,11 @@ def find_overloaded(
                 - lately
             )
             if shared and excess > 0:
-                yield f"{worker_id} holds {worker.load} and was given more, {other_id} holds {other.load}"
+                yield f"{worker_id} owns {worker.load} and gained, {other_id} owns {other.load}"
 
 
 def find_uneven(takers: Mapping[str, Taker], movable: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield the pairs of workers of which one could give the other an account; `movable` is (worker, platform)."""
+    """Yield the pairs of workers that one account could even; `movable` is (worker, platform)."""
     for worker_id, platform in sorted(set(movable)):
         if worker_id not in takers:
             continue
@@ -71,4 +73,7 @@ def find_uneven(takers: Mapping[str, Taker], movable: Iterable[tuple[str, str]])
                 and room > 0
                 and takers[worker_id].load - other.load > 1
             ):
-                yield f"{worker_id} holds {takers[worker_id].load}, {other_id} holds {other.load}, both take {platform}"
+                yield (
+                    f"{worker_id} owns {takers[worker_id].load}, {other_id} owns {other.load}, "
+                    f"both serve {platform}"
+                )

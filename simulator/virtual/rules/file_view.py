@@ -1,4 +1,4 @@
-"""What Master's file says about accounts, workers and open logins, read past Master: by a connection of its own."""
+"""Accounts, workers and open logins as stored, read over a separate connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulator.virtual.rules.evenness import Taker
 
 @dataclass(slots=True)
 class AccountRow:
-    """One account, as far as it matters whose it is."""
+    """One account: the columns about its ownership."""
 
     owner: str | None
     epoch: int
@@ -29,7 +29,7 @@ class AccountRow:
 
 @dataclass(slots=True)
 class WorkerRow:
-    """One worker; `load` is what its row says."""
+    """One worker; `load` is its row's `assigned_accounts`."""
 
     status: str
     load: int
@@ -49,7 +49,7 @@ class LoginRow:
 
 @dataclass(slots=True)
 class View:
-    """The file at one moment. A view that follows another shares with it what has not changed."""
+    """The file at one moment. A view shares its unchanged tables with the view before it."""
 
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     workers: dict[str, WorkerRow] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class View:
     last_row: int = 0
 
     def list_holding(self) -> set[str]:
-        """Return the workers that hold something: accounts, or an open login."""
+        """Return the workers that own accounts or have an open login."""
         holding = {worker_id for worker_id, worker in self.workers.items() if worker.load > 0}
         return holding | {
             login.worker_id for login in self.logins.values() if login.status in OPEN_SESSION
         }
 
     def show_takers(self) -> dict[str, Taker]:
-        """Return the connected workers with what they hold and the places that they keep for logins."""
+        """Return the connected workers with their loads, reservations for logins included."""
         kept = Counter(
             login.worker_id
             for login in self.logins.values()
@@ -83,7 +83,7 @@ class View:
 
 
 class Reader:
-    """Reads the file at `path`, which need not exist yet."""
+    """Reads the file at `path`, which may not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -103,7 +103,7 @@ class Reader:
         return self._connection.execute(query, values)
 
     def read(self, view: View, dirty: AbstractSet[str]) -> View:
-        """Return the view that follows `view`, of which the tables `dirty` may have changed."""
+        """Return the view after `view`, reading again the tables in `dirty`."""
         accounts, workers = view.accounts, view.workers
         if "accounts" in dirty:
             rows = list(
@@ -111,7 +111,7 @@ class Reader:
                     "SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts"
                 )
             )
-            if rows != self._account_rows:  # many writes change nothing of this
+            if rows != self._account_rows:  # most writes change none of these columns
                 self._account_rows = rows
                 accounts = {row[0]: AccountRow(*row[1:]) for row in rows}
         if "workers" in dirty:
@@ -123,7 +123,8 @@ class Reader:
         if "login_sessions" in dirty:
             listed = self.ask(
                 "SELECT rowid, id, account_id, worker_id, status, expires_at FROM login_sessions "
-                "WHERE rowid > ? OR status IN (?, ?) OR id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+                "WHERE rowid > ? OR status IN (?, ?) OR id IN (SELECT value FROM json_each(?)) "
+                "ORDER BY rowid",
                 (view.last_row, *OPEN_SESSION, orjson.dumps(list(view.logins))),
             )
             new.logins = {}
@@ -139,7 +140,7 @@ def _read_worker(status: str, load: int, text: str | None) -> WorkerRow:
 
 
 def snapshot(path: Path) -> list[tuple[Any, ...]]:
-    """Return the rows by which a Master that was started again must equal the one before."""
+    """Return the columns of accounts that a restart of Master must preserve."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         query = (
             "SELECT id, assigned_worker_id, epoch, status, login_status FROM accounts ORDER BY id"

@@ -1,4 +1,4 @@
-"""What Master keeps in memory, measured against what stands: nothing may grow with uptime (simulation.md, 14)."""
+"""Bounds on Master's memory: no structure may grow with uptime (simulation.md, 14)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     from master.app import Master
 
 DELIVERED_S = 5.0
-"""Undisturbed seconds after which the file says of a notification that it was delivered; a sweep writes it."""
+"""Undisturbed seconds after which a sweep must have stored that a notification was delivered."""
 
 
 class Memory:
-    """Looks at Master's memory every few seconds."""
+    """Measures Master's memory every few seconds."""
 
     def __init__(self) -> None:
         self._undelivered: tuple[str | None, float] = (None, 0.0)
-        """The oldest notification of which the file does not say yet that it was delivered, and since when it is."""
+        """The oldest notification whose delivery is not stored yet, and since when."""
 
     def find_grown(
         self, master: Master, *, workers: int, accounts: int, links: int, now: float, calm_s: float
     ) -> Iterator[str]:
-        """Yield what is larger than what stands, or has stayed for too long.
+        """Yield the structures that exceed their bound or have kept an entry for too long.
 
-        `workers` counts those that there are, connected or not; `links` the connections whose end Master has not dealt
-        with yet; `calm_s` the seconds for which nothing has kept Master from its work.
+        `workers` counts all existing ones, connected or not; `links` the connections that Master
+        still serves; `calm_s` the seconds since Master was last disturbed.
         """
         for name, (size, bound) in _measure(master, workers, accounts, links).items():
             if size > bound:
-                yield f"{name} holds {size}, more than {bound}"
+                yield f"{name} has {size}, more than {bound}"
         delivered = master.memory.sessions.delivered
         oldest = next(iter(delivered), None)
         if oldest != self._undelivered[0]:
@@ -43,7 +43,7 @@ class Memory:
 def _measure(
     master: Master, workers: int, accounts: int, links: int
 ) -> Mapping[str, tuple[int, float]]:
-    """Return the size and the bound of each structure. No actor is in more than one namespace of a connection."""
+    """Return the size and bound of each structure; an actor joins one namespace per link."""
     memory, sockets = master.memory, master.sockets
     farm, sessions, deadlines = memory.farm, memory.sessions, memory.deadlines
     return {

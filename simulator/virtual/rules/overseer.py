@@ -1,7 +1,8 @@
-"""What must hold at every moment of a virtual run: asked after every turn that wrote something, and once a second.
+"""Invariants of every moment of a virtual run: checked after every turn that wrote, and once a
+second.
 
-Master's rows and Master's memory are held against each other, against what they were before, and against what the
-workers themselves were told (simulation.md, invariants 1 to 10, and 15).
+The overseer compares Master's rows with Master's memory, with the rows before, and with the events
+that workers received (simulation.md, invariants 1 to 10, and 15).
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from simulator.virtual.rules.parcels import (
 )
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
-"""The tables that the rules are about."""
+"""The tables that the rules cover."""
 
 HEARD_BEATS = 2
-"""Who has said nothing for so many intervals between heartbeats gets no account to make loads even."""
+"""A worker silent for this many heartbeat intervals gets no account when loads are evened."""
 
 ARROWS = {
     SessionStatus.PENDING: {
@@ -43,11 +44,11 @@ ARROWS = {
     },
     SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
 }
-"""Where a login may go (protocol.md section 4); from an end nowhere."""
+"""The allowed changes of a login's status (protocol.md section 4); none from an ended one."""
 
 
 class Overseer:
-    """Watches one file over all its Masters."""
+    """Watches one file through all its Masters."""
 
     def __init__(self, house: House, settings: Settings, ledger: Ledger, clock: Any) -> None:
         self._house = house
@@ -58,19 +59,19 @@ class Overseer:
         self._view = View()
         self._silence = Silence(house, settings, clock, ledger.complain)
         self._began: Moment | None = None
-        """When the group of turns began that is being committed, which a slow disk makes long; None: not known."""
+        """When the batch under way began, which a slow disk prolongs; None if unknown."""
         self._new = False
-        """Whether Master's memory has yet to be looked at for the first time."""
+        """Whether Master's memory is still to be checked for the first time."""
         self._reported: dict[str, int | None] = {}
         self._closed: set[str] | None = None
-        """The logins of which the group that is looked at tells that they have ended; None: not known."""
+        """The logins whose end the batch under check announces; None if unknown."""
         self._together = False
-        """Whether the turns of a whole group are looked at as one: somebody may have come and gone in between."""
+        """Whether several turns are checked as one: a worker may have come and left in between."""
         self.held: set[tuple[str, str]] = set()
-        """Every (account, worker) that the file ever said: who holds an account, or held it before."""
+        """Every (account, worker) that the file ever had: present and former owners."""
         self.checks = 0
         self.brakes = 0
-        house.on_birth = self._look_unseen  # what the Master before has written last
+        house.on_birth = self._look_unseen  # to check the last writes of the Master before
         house.disk.on_doubt = self._look_in_doubt
 
     @property
@@ -80,11 +81,11 @@ class Overseer:
 
     @property
     def open_logins(self) -> dict[str, LoginRow]:
-        """Return the login sessions that are open, by their id."""
+        """Return the open login sessions by id."""
         return self._view.logins
 
     def adopt(self, master: Master) -> None:
-        """Look after every turn of a new Master, and at what it has done to the file before anybody could look."""
+        """Check every turn of a new Master, and the changes that its start made to the file."""
 
         def look(group: Group) -> None:
             self._together, self._began, self._closed = (
@@ -107,16 +108,16 @@ class Overseer:
             await publish(parcels)
 
         master.turns.on_commit = look
-        master.rooms.publish = look_and_publish  # type: ignore[method-assign]  # secrets are filled in after the commit
+        # here, because secrets are filled in after the commit
+        master.rooms.publish = look_and_publish  # type: ignore[method-assign]
         before = self._view
         self._look_unseen()
         self._silence.check_given_up(before.workers, self._view.workers, None)
-        self._house.disk.dirty |= (
-            LOOKED_AT  # its memory is looked at after its next turn: now it may be amid one
-        )
+        # its memory is checked after its next turn: now it may be amid one
+        self._house.disk.dirty |= LOOKED_AT
 
     def _look_unseen(self) -> None:
-        """Look at what was written when nobody was looking: in how many turns, and when, is not known any more."""
+        """Check writes that no turn reported; how many turns wrote them, and when, is unknown."""
         if self._house.path.exists():
             before, self._together, self._began, self._closed = self._view, True, None, None
             self._view = self._reader.read(before, LOOKED_AT)
@@ -125,36 +126,36 @@ class Overseer:
             self._new = True
 
     def _look_in_doubt(self) -> None:
-        """Look at what a commit that failed has stored all the same: Master does not know it until it reads it."""
+        """Check what a failed commit stored all the same; Master learns of it at its next load."""
         before = self._view
         self._look_unseen()
         self._silence.check_given_up(before.workers, self._view.workers, None)
-        self._house.disk.dirty |= LOOKED_AT  # its memory is looked at when it has been loaded anew
+        self._house.disk.dirty |= LOOKED_AT  # its memory is checked after the next load
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
 
     def note_answered(self, worker_id: str, sent: float, said_at: int) -> None:
-        """Note that a worker heard that its sign of life, sent then, was taken, by Master's clock at `said_at` ms."""
+        """Record an acknowledged sign of life: `sent` is monotonic, `said_at` wall clock in ms."""
         self._silence.note_answered(worker_id, sent, said_at)
 
     def note_success(self, session_id: str, epoch: int | None) -> None:
-        """Note in which epoch of its account, as far as it knew, a worker reported a login's success.
+        """Record the account's epoch, as the worker knew it, in a report of a login's success.
 
-        Of one that was ever reported without an epoch it cannot be said by which report Master took it.
+        If any report of a session lacks the epoch, it is unknown which report Master accepted.
         """
         known = self._reported.get(session_id, epoch)
         self._reported[session_id] = None if epoch is None or known is None else max(epoch, known)
 
     def note_arrived(self, worker_id: str) -> None:
-        """Note that a sign of life has arrived at Master's door."""
+        """Record that a sign of life has arrived at Master."""
         self._silence.note_arrived(worker_id)
 
-    # -- after every turn ----------------------------------------------------------------------------------------
+    # -- after every turn --------------------------------------------------------------------------
 
     def look(self, master: Master) -> None:
-        """Check everything that the tables written to since the last look have a say in."""
+        """Check every rule that depends on the tables written since the last check."""
         dirty, self._house.disk.dirty = self._house.disk.dirty, set()
         if not dirty & LOOKED_AT:
             return
@@ -210,17 +211,16 @@ class Overseer:
             if worker.load != loads[worker_id]:
                 self._complain(
                     "load_differs",
-                    f"{worker_id} is said to hold {worker.load}, holds {loads[worker_id]}",
+                    f"{worker_id} has load {worker.load} in its row, owns {loads[worker_id]}",
                 )
             most: float = worker.max_accounts
             old_worker = before.workers.get(worker_id)
-            if (
-                self._together
-            ):  # it may have been given them before it said, in the same group, that it takes less
+            # earlier turns of the batch may have assigned them under the higher limit
+            if self._together:
                 most = math.inf if old_worker is None else max(most, old_worker.max_accounts)
             if worker_id in gained and loads[worker_id] > most:
                 self._complain(
-                    "given_too_many", f"{worker_id} was given accounts and holds {loads[worker_id]}"
+                    "given_too_many", f"{worker_id} gained accounts and owns {loads[worker_id]}"
                 )
 
     def _check_gain(self, account_id: str, account: AccountRow, worker: WorkerRow | None) -> None:
@@ -232,15 +232,16 @@ class Overseer:
         if worker is None or (worker.status != WorkerStatus.CONNECTED and not self._together):
             self._complain(
                 "given_to_absent",
-                f"{account_id} was given to {account.owner}, which is not connected",
+                f"{account_id} was assigned to {account.owner}, which is not connected",
             )
         elif account.platform not in worker.capabilities:
             self._complain(
-                "given_to_unfit", f"{account_id} of {account.platform} was given to {account.owner}"
+                "given_to_unfit",
+                f"{account_id} of {account.platform} was assigned to {account.owner}",
             )
 
     def _check_choice(self, before: View, now: View) -> None:
-        """Check that what Master was free to place went to the least loaded worker."""
+        """Check that accounts that Master was free to assign went to the least loaded worker."""
         gains, lost, evened = list[Gain](), Counter[str](), False
         for account_id, account in now.accounts.items():
             old = before.accounts.get(account_id)
@@ -270,7 +271,7 @@ class Overseer:
             )
         if gains:
             takers = now.show_takers()
-            if evened:  # of who says nothing lately it is doubtful whether they are there: they get nothing then
+            if evened:  # a worker silent lately may be gone: evening loads gives it nothing
                 takers = {
                     name: taker for name, taker in takers.items() if self._was_heard_lately(name)
                 }
@@ -278,9 +279,10 @@ class Overseer:
                 self._complain("not_least_loaded", detail)
 
     def _was_heard_lately(self, worker_id: str) -> bool:
-        """Tell whether a worker surely counts as there for who makes loads even.
+        """Tell whether evening loads must treat a worker as present, however long the turn took.
 
-        However long the turn took: it said something so lately by the turn's end, and before its beginning.
+        That is: its latest sign of life was sent before the turn began, and is still recent at the
+        turn's end.
         """
         answered, began = self._silence.of(worker_id).answered, self._began
         if began is None:
@@ -303,7 +305,7 @@ class Overseer:
 
     @staticmethod
     def _is_logged_in(account_id: str, now: View) -> bool:
-        """Tell whether somebody is logging an account in."""
+        """Tell whether an account has an open login."""
         return any(
             login.account_id == account_id and login.status in OPEN_SESSION
             for login in now.logins.values()
@@ -363,7 +365,7 @@ class Overseer:
             )
 
     def _check_sessions(self, before: View, now: View) -> None:
-        """Check what became of the login sessions; ended ones are forgotten."""
+        """Check the changes of login sessions, and drop ended ones from the view."""
         if self._began is not None:
             for detail in find_taken_late(
                 before.logins, now.logins, self._began, Moment.read(self._clock)
@@ -395,7 +397,7 @@ class Overseer:
                 if self._closed is not None and session_id not in self._closed:
                     self._complain(
                         "login_untold",
-                        f"{session_id} of {account_id} is {status}, and nobody is told",
+                        f"{session_id} of {account_id} is {status}, and no parcel announces it",
                     )
                 del now.logins[session_id]
                 continue
@@ -405,10 +407,10 @@ class Overseer:
                 )
             opened[account_id] = session_id
 
-    # -- once a second -------------------------------------------------------------------------------------------
+    # -- once a second -----------------------------------------------------------------------------
 
     def sweep(self, undisturbed_s: float) -> None:
-        """Check what time alone can break: late detection, and ghosts."""
+        """Check the rules that time alone can break: late evictions, brakes, ghost sockets."""
         master = self._house.master
         if master is None:
             return
@@ -421,7 +423,7 @@ class Overseer:
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:
-        """Check that no account could be moved to make loads more even; for when nobody is being logged in."""
+        """Check that no move would make loads more even; call it only while no login is open."""
         now = self._reader.read(self._view, {"accounts", "workers"})
         busy = {
             row[0]
@@ -445,6 +447,6 @@ class Overseer:
 
 
 def _find_beginning(group: Group) -> Moment:
-    """Return the moment at which a group decided first; what it waited for before, each of its turns knew."""
+    """Return when a batch first decided; its turns knew everything that came before."""
     first = min((done.turn for done in group.done), key=lambda turn: turn.monotonic)
     return Moment(first.monotonic, first.now)

@@ -1,6 +1,7 @@
-"""What the turns of a group tell: whom an account is handed out to, and who hears that a login has ended.
+"""Rules about what a batch sends: which worker an account is assigned to, and which logins end.
 
-An account that goes to a worker which the same turn gives up is revoked at once: in the file nothing of it is seen.
+An account assigned to a worker that the same turn evicts is revoked at once: the file shows no
+trace of it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from simulator.virtual.rules.file_view import AccountRow
 CLOSINGS = (LoginSucceeded, LoginFailed, QrCodeExpired)
 
 Broken = tuple[str, str]
-"""The rule that is broken, and how."""
+"""The broken rule, and the detail."""
 
 
 def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[Broken]:
-    """Yield what is wrong with who gets what in each turn of a group; `before` are the accounts before the group."""
+    """Yield the wrong assignments in each turn; `before` are the accounts before the batch."""
     epochs: dict[str, int] = {}
     for done in group.done:
         draft = done.turn.draft
@@ -43,12 +44,12 @@ def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[
                 given = ", ".join(sorted(handout.epochs))
                 yield (
                     "assigned_to_lost",
-                    f"{given} handed out to {handout.worker_id}, which the same turn gives up",
+                    f"{given} assigned to {handout.worker_id}, which the same turn evicts",
                 )
 
 
 def find_turned_away(group: Group) -> Iterator[Broken]:
-    """Yield the workers that a group takes in and gives up as well, though they did not say goodbye in it."""
+    """Yield the workers that a batch registers and evicts, though they said no goodbye in it."""
     came, left = set[str | None](), set[str]()
     for done in group.done:
         came |= {
@@ -60,12 +61,12 @@ def find_turned_away(group: Group) -> Iterator[Broken]:
         if worker is not None and worker.status is WorkerStatus.OFFLINE:
             yield (
                 "given_up_as_it_came",
-                f"{worker_id} registered and was given up for its silence at once",
+                f"{worker_id} registered and was evicted as silent at once",
             )
 
 
 def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
-    """Yield the accounts that are about to be sent to a worker that does not hold them, or not in that epoch."""
+    """Yield the accounts about to be sent to a worker that does not own them in that epoch."""
     for parcel in parcels:
         content = parcel.content
         if isinstance(content, TaskAssign):
@@ -87,7 +88,7 @@ def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
 
 
 def list_closed(group: Group) -> set[str]:
-    """Return the logins of which administrators are told that they have ended."""
+    """Return the logins whose end is announced to administrators."""
     return {
         parcel.content.session_id
         for parcel in group.parcels

@@ -1,1 +1,1 @@
-"""What is done with virtual runs: many seeds, shrinking, records, ablations."""
+"""Tools around virtual runs: many seeds, shrinking, records, ablations."""

@@ -1,7 +1,8 @@
-"""Safeguards that can be taken away: if the simulation does not notice one's absence, an invariant is missing.
+"""Safeguards that can be removed: if no rule notices the removal, an invariant is missing.
 
-Master has no switches for this. Each ablation replaces one function of it, for the time of a run in this process, by
-one that does the same without its safeguard; no other module of the simulator reaches into Master's insides.
+Master has no switches for this. Each ablation replaces one of its functions, for a run in this
+process, by a version without the safeguard; no other module of the simulator touches Master's
+internals.
 """
 
 from __future__ import annotations
@@ -41,26 +42,26 @@ from simulator.virtual.tools.behind import Behind, put_all
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """One safeguard: what it is there for, and how it is taken away."""
+    """One safeguard: its purpose, and how to remove it."""
 
     purpose: str
     apply: Callable[[ExitStack], object]
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Take the safeguard away for as long as the context lasts."""
+        """Remove the safeguard while the context lasts."""
         with ExitStack() as stack:
             self.apply(stack)
             yield
 
 
 def _replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], object]:
-    """Return what puts another function in the place of one."""
+    """Return an `apply` that replaces one function."""
     return lambda stack: stack.enter_context(patch.object(owner, name, other))
 
 
 def _without_epochs(stack: ExitStack) -> None:
-    """Take reports of state whatever epoch they are of, and store an account whatever epoch its row is in."""
+    """Accept state reports of any epoch, and store an account whatever the epoch of its row."""
     report = logins.take_report
 
     def take_anyway(event: Any, turn: Turn) -> Any:
@@ -74,16 +75,17 @@ def _without_epochs(stack: ExitStack) -> None:
     stack.enter_context(
         patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)})
     )
+    # drop the cached statements, which contain the guard
     for name in (
         "_update_of",
         "_remove_from",
-    ):  # what they have made with the guard is not to be used
+    ):
         stack.enter_context(patch.object(stored, name, getattr(stored, name).__wrapped__))
     _replace_operation(stack, "worker:login:status", take_anyway)
 
 
 def _without_dedup(stack: ExitStack) -> None:
-    """Forget that a message's id is unique."""
+    """Drop the uniqueness of message ids."""
     _drop_indexes(stack, "uq_comments_platform", "uq_direct_messages_platform")
     tables = {kind: rows.table for kind, rows in MESSAGES.items()}
     keep_any = {kind: table.insert().returning(table.c.id) for kind, table in tables.items()}
@@ -91,12 +93,12 @@ def _without_dedup(stack: ExitStack) -> None:
 
 
 def _without_lease(stack: ExitStack) -> None:
-    """Let workers act on, however long they have heard nothing."""
+    """Let workers act on, however long they receive nothing."""
     stack.enter_context(patch.object(simulator.actors.worker, "LEASE_SHARE", 1_000.0))
 
 
 def _without_grace(stack: ExitStack) -> None:
-    """After a start, count the silence from before it."""
+    """Count silence from before a start."""
     begin = Sessions.begin_grace
 
     def begin_late(self: Sessions, now: float, *, grace_s: float) -> None:
@@ -106,12 +108,12 @@ def _without_grace(stack: ExitStack) -> None:
 
 
 def _without_brake(stack: ExitStack) -> None:
-    """Give up everybody who is silent, however many they are."""
+    """Evict all silent workers, however many they are."""
     stack.enter_context(patch.object(liveness, "is_more_likely_us", lambda *_: False))
 
 
 def _without_transactions(stack: ExitStack) -> None:
-    """Let each statement be a transaction of its own."""
+    """Make each statement a transaction of its own."""
     execute = InlineConnection._execute
 
     async def execute_alone(self: InlineConnection, fn: Any, *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +125,7 @@ def _without_transactions(stack: ExitStack) -> None:
 
 
 def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None:
-    """Let something be done with a group that is decided and not yet stored."""
+    """Run `then` on each batch that is decided and not yet stored."""
     decide = Turns._decide
 
     async def decide_and_do(self: Turns, group: Any, transaction: Any) -> None:
@@ -134,7 +136,7 @@ def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None
 
 
 def _ack_before_commit(stack: ExitStack) -> None:
-    """Answer what was asked before it is stored, but for what is answered with secrets."""
+    """Send acknowledgements before the commit, except those with secrets."""
 
     async def answer(_: Turns, group: Any) -> None:
         for done in group.done:
@@ -146,19 +148,19 @@ def _ack_before_commit(stack: ExitStack) -> None:
 
 
 def _without_capacity(stack: ExitStack) -> None:
-    """Let every worker have room."""
+    """Give every worker unlimited room."""
     stack.enter_context(patch.object(Worker, "room", property(lambda _: 1_000)))
 
 
 def _without_supersede(stack: ExitStack) -> None:
-    """Let a login begin beside one that is open."""
+    """Let a login begin while another of its account is open."""
 
     _drop_indexes(stack, "uq_login_sessions_open")
     stack.enter_context(patch.object(logins, "close_open_login", lambda *_: None))
 
 
 def _without_stale_sockets(stack: ExitStack) -> None:
-    """Take the close of any socket of a worker for the close of its newest."""
+    """Treat the close of any of a worker's sockets as the close of its newest."""
     bind, leave = Sessions.bind, Sessions.leave
     spoke_for: dict[str, str] = {}
 
@@ -178,12 +180,12 @@ def _without_stale_sockets(stack: ExitStack) -> None:
 
 
 def _without_handover(stack: ExitStack) -> None:
-    """Let a new owner act at once, whatever the former one has heard."""
+    """Let a new owner act at once, though the former one may act still."""
     stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
 
 
 def _apply_before_commit(stack: ExitStack) -> None:
-    """Let the farm be what a group says before the commit, whether or not the file takes it."""
+    """Apply a batch to the farm before the commit, even if the commit fails."""
     write, announce, behind = stored.write, afterwards.announce, dict[int, Behind]()
 
     async def run_ahead(_: Turns, group: Any) -> None:
@@ -194,9 +196,10 @@ def _apply_before_commit(stack: ExitStack) -> None:
     async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
         await write(connection, behind[id(draft)], draft)  # type: ignore[arg-type]
 
+    # called after the commit, before the draft is applied again
     def announce_difference(
         draft: Draft,
-    ) -> Any:  # comes after the commit, before the draft is applied once more
+    ) -> Any:
         behind.pop(id(draft)).restore(draft)
         return announce(draft)
 
@@ -206,7 +209,7 @@ def _apply_before_commit(stack: ExitStack) -> None:
 
 
 def _without_brake_end(stack: ExitStack) -> None:
-    """Once the brake is on, never take it off."""
+    """Never end a brake."""
 
     def replace_for_ever(one: Any, **changes: Any) -> Any:
         if "brake_until" in changes:
@@ -217,7 +220,7 @@ def _without_brake_end(stack: ExitStack) -> None:
 
 
 def _without_deadline_check(stack: ExitStack) -> None:
-    """Take reports of a login until a sweep has ended it, however late it is."""
+    """Accept reports of an expired login until a sweep has ended it."""
 
     def require_not_ended(login: Login, _: float) -> None:
         require_open(login, -math.inf)
@@ -226,7 +229,7 @@ def _without_deadline_check(stack: ExitStack) -> None:
 
 
 def _without_login_owner(stack: ExitStack) -> None:
-    """Take reports of a login from any worker."""
+    """Accept reports of a login from any worker."""
 
     def find_anyone_s(turn: Turn, session_id: str, _: str | None) -> Login:
         if turn.draft.speaker_of(turn.caller.sid) is None:
@@ -239,7 +242,7 @@ def _without_login_owner(stack: ExitStack) -> None:
 
 
 def _without_holders(stack: ExitStack) -> None:
-    """Take messages of an account from any worker, as if nobody knew who held it."""
+    """Accept messages of an account from any worker, as if its owners were unknown."""
     require = messages.require_holder
 
     def forgive(event: Any, reporter: Any, _: Any, turn: Turn) -> str:
@@ -249,7 +252,7 @@ def _without_holders(stack: ExitStack) -> None:
 
 
 def _publish_before_commit(stack: ExitStack) -> None:
-    """Tell people before what they are told is stored."""
+    """Send notifications before they are stored."""
 
     async def publish(self: Turns, group: Any) -> None:
         for done in group.done:
@@ -268,7 +271,7 @@ def _publish_before_commit(stack: ExitStack) -> None:
 
 
 def _refused_is_kept(stack: ExitStack) -> None:
-    """Keep what an item has written into its draft before it was refused."""
+    """Keep the changes in the draft of a refused item."""
     perform = Turns._perform_plain
 
     async def perform_and_keep(self: Turns, item: Any, draft: Draft, transaction: Any) -> Any:
@@ -288,12 +291,12 @@ def _refused_is_kept(stack: ExitStack) -> None:
 
 
 def _heartbeats_do_not_wait(stack: ExitStack) -> None:
-    """Answer heartbeats from the farm, whatever the group under way does to their worker."""
+    """Answer heartbeats from the farm, even if the batch under way changes their worker."""
     stack.enter_context(patch.object(Memory, "is_pending", lambda *_: False))
 
 
 def _plan_one_by_one(stack: ExitStack) -> None:
-    """Give workers up one after another: the accounts of each are placed before the next one is known to be lost."""
+    """Evict workers one by one, each without knowing that the next one is lost too."""
 
     def give_up(turn: Turn, worker_ids: Any, why: str, *, reachable: bool) -> int:
         freed = 0
@@ -306,7 +309,7 @@ def _plan_one_by_one(stack: ExitStack) -> None:
 
 
 def _without_loading(stack: ExitStack) -> None:
-    """Go on with the farm as it is, whatever a commit that failed has stored."""
+    """Keep the farm unchanged after a commit that failed, whatever it stored."""
 
     async def forget_doubt(self: Turns) -> None:
         self._in_doubt = False
@@ -315,7 +318,7 @@ def _without_loading(stack: ExitStack) -> None:
 
 
 def _without_balance(stack: ExitStack) -> None:
-    """Give accounts to whoever has room and comes first by its id."""
+    """Assign each account to the first worker by id that has room."""
     find_least = assignment._Loads.find_least
 
     def find_first(self: assignment._Loads, platform: str) -> str | None:
@@ -327,12 +330,12 @@ def _without_balance(stack: ExitStack) -> None:
 
 
 def _without_rest(stack: ExitStack) -> None:
-    """Move whatever makes loads even."""
+    """Move pinned accounts and those with an open login too."""
     stack.enter_context(patch.object(assignment, "may_move", lambda _: True))
 
 
 def _drop_indexes(stack: ExitStack, *names: str) -> None:
-    """Drop indexes from each file before its first Master answers."""
+    """Drop indexes from each file before its first Master serves."""
     opened = House.open
 
     async def open_and_drop(self: House) -> bool:
@@ -349,7 +352,7 @@ def _drop_indexes(stack: ExitStack, *names: str) -> None:
 
 
 def _replace_operation(stack: ExitStack, event: str, new: Any) -> None:
-    """Let the table of what workers say lead to another operation."""
+    """Let an event of workers call another operation."""
     table = dict(routes.FROM_WORKER)
     table[event] = replace(table[event], operation=new)
     stack.enter_context(patch.dict(routes.NAMESPACES, {"worker": table}))
@@ -361,60 +364,59 @@ ABLATIONS: dict[str, Ablation] = {
     ),
     "dedup_key": Ablation("a message that is reported again is stored once", _without_dedup),
     "own_stop": Ablation(
-        "a worker that hears nothing stops before Master gives its accounts away", _without_lease
+        "a worker that receives nothing stops before Master reassigns its accounts", _without_lease
     ),
-    "restart_grace": Ablation("nobody is lost because Master was away", _without_grace),
-    "brake": Ablation("where most fall silent at once it is more likely us", _without_brake),
-    "transactions": Ablation("what belongs together is stored together", _without_transactions),
-    "ack_after_commit": Ablation("what is acknowledged is stored", _ack_before_commit),
-    "capacity_check": Ablation("nobody is given more than it takes", _without_capacity),
+    "restart_grace": Ablation("no worker is evicted because Master was down", _without_grace),
+    "brake": Ablation(
+        "if most workers fall silent at once, Master is the likely cause", _without_brake
+    ),
+    "transactions": Ablation(
+        "changes that belong together are stored together", _without_transactions
+    ),
+    "ack_after_commit": Ablation("an acknowledged event is stored", _ack_before_commit),
+    "capacity_check": Ablation(
+        "no worker is assigned more accounts than it accepts", _without_capacity
+    ),
     "supersede": Ablation("one open login per account", _without_supersede),
     "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
     "handover_wait": Ablation(
-        "a new owner waits until the former one has heard of it", _without_handover
+        "a new owner waits until the former one has stopped", _without_handover
     ),
     "memory_after_commit": Ablation("memory never runs ahead of the file", _apply_before_commit),
     "login_deadline": Ablation(
         "every login ends", _replaced(Deadlines, "find_overdue", lambda *_: [])
     ),
-    "least_loaded": Ablation("accounts go to whoever holds the fewest", _without_balance),
+    "least_loaded": Ablation("accounts go to the least loaded worker", _without_balance),
     "may_move": Ablation(
-        "what is pinned or being logged in is not moved to make loads even", _without_rest
+        "evening loads moves no pinned account and none with an open login", _without_rest
     ),
     "stall_check": Ablation(
-        "nobody is lost because Master itself stood still",
+        "no worker is evicted because Master itself stalled",
         _replaced(Sessions, "list_stalls", lambda *_: []),
     ),
     "hold_end": Ablation(
-        "no brake holds a dead worker for ever, however often it is put on anew",
+        "no brake keeps a dead worker forever, however often it is renewed",
         _replaced(liveness, "may_be_held", lambda *_: True),
     ),
     "holders": Ablation(
-        "whoever holds nothing is no reason for a brake",
+        "a worker that owns nothing cannot cause a brake",
         _replaced(silence, "holds_something", lambda *_: True),
     ),
-    "brake_end": Ablation("who is still silent after the brake is given up", _without_brake_end),
-    "deadline_check": Ablation(
-        "nothing is taken of a login whose time is up", _without_deadline_check
-    ),
-    "login_owner_check": Ablation(
-        "only the worker that was given a login reports of it", _without_login_owner
-    ),
+    "brake_end": Ablation("a worker still silent after the brake is evicted", _without_brake_end),
+    "deadline_check": Ablation("reports of an expired login are refused", _without_deadline_check),
+    "login_owner_check": Ablation("only the worker of a login may report it", _without_login_owner),
     "holder_check": Ablation(
-        "messages are taken from workers that hold or held the account", _without_holders
+        "messages are accepted from present and former owners only", _without_holders
     ),
-    "told_after_commit": Ablation(
-        "nobody is told what a crash then undoes", _publish_before_commit
-    ),
-    "thrown_away_draft": Ablation("what is refused changes nothing", _refused_is_kept),
+    "told_after_commit": Ablation("no announcement is undone by a crash", _publish_before_commit),
+    "thrown_away_draft": Ablation("a refused event changes nothing", _refused_is_kept),
     "heartbeat_waits": Ablation(
-        "nobody acts on for an answer that is wrong a moment later", _heartbeats_do_not_wait
+        "no heartbeat is answered with state that the batch under way changes",
+        _heartbeats_do_not_wait,
     ),
     "one_plan": Ablation(
-        "an account is never given to a worker that the same turn gives up", _plan_one_by_one
+        "no account is assigned to a worker that the same turn evicts", _plan_one_by_one
     ),
-    "loaded_anew": Ablation(
-        "memory is what a commit that failed may have stored", _without_loading
-    ),
+    "loaded_anew": Ablation("after a failed commit, memory equals the file", _without_loading),
 }
-"""Name -> a safeguard."""
+"""Name -> safeguard."""

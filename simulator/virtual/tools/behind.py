@@ -1,4 +1,4 @@
-"""The farm as it was before a draft, for who lets memory run ahead of the file."""
+"""The farm before a draft, for the ablation that lets memory run ahead of the file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 
 class Before:
-    """A table of the farm as it was before a draft, of which nothing is asked but single records."""
+    """A table of the farm before a draft; it serves single records only."""
 
     def __init__(self, table: Any, changes: Any) -> None:
         self._table = table
         self.records = {key: table.get(key) for key in changes.changed}
 
     def get(self, key: str) -> Any:
-        """Return one record as it was, or None."""
+        """Return one record before the draft, or None."""
         return self.records[key] if key in self.records else self._table.get(key)
 
 
 class Behind:
-    """The farm as it was before a draft."""
+    """The farm before a draft."""
 
     def __init__(self, draft: Any) -> None:
         farm = draft.memory.farm
@@ -27,13 +27,13 @@ class Behind:
         self.workers, self.accounts = self.tables[0], self.tables[3]
 
     def restore(self, draft: Any) -> None:
-        """Let the farm be again what it was."""
+        """Put the farm back as it was before the draft."""
         for table, before in zip(draft.memory.farm.tables, self.tables, strict=True):
             put_all(table, before.records)
 
 
 def put_all(table: Any, records: dict[str, Any]) -> None:
-    """Let a table hold these records; None is one that is removed."""
+    """Put these records into a table; None removes one."""
     for key, record in records.items():
         if record is None or not table.kind.is_kept(record):
             table.remove(key)

@@ -1,4 +1,4 @@
-"""`python -m simulator virtual`: one run, many seeds, and what is done with a failing one."""
+"""`python -m simulator virtual`: one run, many seeds, and the tools for a failing one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ INTERRUPTED = 130
 
 
 def run_virtual(arguments: Sequence[str]) -> int:
-    """Do what the command line asks for and return the exit code: 0 only if nothing was violated.
+    """Run the command line and return the exit code: 0 only if no rule was violated.
 
     Errors: ScenarioTrouble.
     """
@@ -62,7 +62,7 @@ def run_virtual(arguments: Sequence[str]) -> int:
 
 
 def run_one(given: argparse.Namespace) -> int:
-    """Play one run, and say what came of it."""
+    """Play one run and print its outcome."""
     plan = read_single(given)
     report = None if given.report is None else require_report(given.report)
     trace = None if given.trace is None else require_writable(given.trace)
@@ -76,7 +76,7 @@ def run_one(given: argparse.Namespace) -> int:
 
 
 def run_many(given: argparse.Namespace) -> int:
-    """Play many seeds, say how fast, and what was seen; stop at the first that fails, or by hand."""
+    """Play many seeds and print what occurred; stop at the first failure or at Ctrl-C."""
     refuse(given, ("seed", "report", "trace"), "is for one run, not for --seeds")
     tasks, jobs = read_swarm(given, read_seeds(given.seeds)), read_jobs(given.jobs)
     console, faults = Console(stderr=given.json, emoji=False), read_faults(given.faults)
@@ -84,7 +84,8 @@ def run_many(given: argparse.Namespace) -> int:
 
     def tell(sums: Sums) -> None:
         nonlocal told
-        for outcome in sums.failed[told:]:  # at once: a run of many hours may never come to its end
+        # at once: a run of many hours may be stopped before its end
+        for outcome in sums.failed[told:]:
             say(console, f"seed {outcome.seed} failed: {outcome.first}")
         told = len(sums.failed)
         if sums.seeds % 100 == 0:
@@ -106,11 +107,11 @@ def run_many(given: argparse.Namespace) -> int:
     return INTERRUPTED if sums.stopped else int(bool(sums.failed or unseen))
 
 
-# -- what is done with a failing one -----------------------------------------------------------------------------
+# -- the tools for a failing run -------------------------------------------------------------------
 
 
 def run_shrink(arguments: Sequence[str]) -> int:
-    """Make a failing run small, and keep its record."""
+    """Make a failing run small and keep its record."""
     given = build_shrink_parser().parse_args(arguments)
     plan, console = read_shrink(given), Console(emoji=False)
     path = require_writable(given.trace or Path(f"shrunk-{given.seed}.jsonl"))
@@ -125,14 +126,15 @@ def run_shrink(arguments: Sequence[str]) -> int:
     show_outcome(console, outcome, f"{COMMAND} replay {path}")
     say(
         console,
-        f"after {search.tried} runs: {small.scenario.workers} workers, {small.scenario.account_count} accounts, "
+        f"after {search.tried} runs: {small.scenario.workers} workers, "
+        f"{small.scenario.account_count} accounts, "
         f"{small.chaos_s:.0f} s, faults: {', '.join(small.gaps_s) or 'none'}",
     )
     return 1
 
 
 def run_replay(arguments: Sequence[str]) -> int:
-    """Play a record again and compare."""
+    """Play a record again and compare it."""
     parser = Parser(
         prog=f"{COMMAND} replay",
         description="Play again what --trace has written, and compare each line.",
@@ -146,7 +148,7 @@ def run_replay(arguments: Sequence[str]) -> int:
 
 
 def tell_replay(again: Replay) -> str:
-    """Return whether a record was the same, and whether another version may be why it was not."""
+    """Return whether the replay equals the record, and whether versions explain a difference."""
     if again.difference:
         written, here = again.version or "a version that does not say which", show_version()
         why = "" if written == here else f"; the record is of {written}, this is {here}"
@@ -157,7 +159,7 @@ def tell_replay(again: Replay) -> str:
 
 
 def run_ablate(arguments: Sequence[str]) -> int:
-    """Take safeguards away one by one and count the seeds that notice; 0 only if each absence is noticed."""
+    """Remove safeguards one by one and count the seeds that notice; 0 if all are noticed."""
     given = build_ablate_parser().parse_args(arguments)
     names = list(ABLATIONS) if given.only is None else given.only.split(",")
     if unknown := [name for name in names if name not in ABLATIONS]:
@@ -170,10 +172,8 @@ def run_ablate(arguments: Sequence[str]) -> int:
         played, rules = ablate(name, seeds, jobs, first=given.first)
         caught = sum(rules.values())
         most = ", ".join(sorted(rules, key=lambda rule: -rules[rule])[:3])
-        say(
-            console,
-            f"{name:20} {caught:4} of {played} seeds {('noticed: ' + most) if caught else 'NEVER NOTICED'}",
-        )
+        verdict = f"noticed: {most}" if caught else "NEVER NOTICED"
+        say(console, f"{name:20} {caught:4} of {played} seeds {verdict}")
         if not caught:
             blind.append(name)
     return 1 if blind else 0
@@ -182,7 +182,7 @@ def run_ablate(arguments: Sequence[str]) -> int:
 def ablate(
     name: str, seeds: Sequence[int], jobs: int, *, first: bool
 ) -> tuple[int, dict[str, int]]:
-    """Play seeds without a safeguard; return how many, and how often each rule was the first to break."""
+    """Play seeds without a safeguard; return how many, and how often each rule broke first."""
     played, rules = 0, dict[str, int]()
     with closing(
         play_all([replace(Task(seed), ablation=name) for seed in seeds], jobs)

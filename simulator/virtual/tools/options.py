@@ -1,4 +1,4 @@
-"""What `python -m simulator virtual` may be told, what it means, and how to say the same again."""
+"""The options of `python -m simulator virtual`, and the command that repeats a run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ RUN_FLAGS = {
     "rate": "rate_per_s",
     "seed": "seed",
 }
-"""Which setting of a scenario each flag of a single run changes."""
+"""Flag of a single run -> the setting of a scenario that it changes."""
 
 DRAWN = tuple(flag for flag in RUN_FLAGS if flag != "seed")
-"""What each seed of a swarm draws for itself."""
+"""Flags whose values each seed of a swarm draws."""
 
 HOURS = 24.0
 MOST_SWARM_H = 100.0
@@ -38,11 +38,12 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator virtual`."""
     parser = Parser(
         prog=COMMAND,
-        description="The real Master and the demo's actors in one process, in virtual time: one run, or with --seeds "
-        "many small ones.",
-        epilog=f"`{COMMAND} shrink --seed N` makes a failing seed of --seeds small, `shrink --single --seed N ...` a "
-        "failing run without --seeds; `replay FILE` plays what --trace has written and compares it line by line; "
-        "`ablate` takes Master's safeguards away one by one. Each has its own --help. "
+        description="The real Master and the demo's actors in one process, in virtual time: "
+        "one run, or with --seeds many small ones.",
+        epilog=f"`{COMMAND} shrink --seed N` makes a failing seed of --seeds small, "
+        "`shrink --single --seed N ...` a failing run without --seeds; "
+        "`replay FILE` replays a record of --trace and compares it line by line; "
+        "`ablate` removes Master's safeguards one by one. Each has its own --help. "
         "Exit code: 0 nothing violated, 1 violations, 2 unclear, 130 stopped.",
     )
     _add_run_options(parser)
@@ -52,14 +53,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--trace",
         type=Path,
         metavar="FILE",
-        help="one run only: write everything that was said, line by line",
+        help="one run only: write all events, line by line",
     )
     add("--report", type=Path, metavar="FILE", help="one run only: write a page with plots")
     add(
         "--seeds",
         metavar="A..B",
-        help="play these seeds of a swarm: small runs, each with workers, rates and a mix of faults of its own; of the "
-        "options above only --hours and --faults go with it",
+        help="play these seeds of a swarm: small runs, each with workers, rates and a mix of "
+        "faults of its own; of the options above only --hours and --faults go with it",
     )
     add("--jobs", type=int, metavar="N", help="with --seeds: processes, default 1")
     add(
@@ -75,8 +76,8 @@ def build_shrink_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator virtual shrink`."""
     parser = Parser(
         prog=f"{COMMAND} shrink",
-        description="Make a failing seed of a swarm small; with --single, a failing run without --seeds. Give it the "
-        "options with which it failed: the command that a failing run prints has them.",
+        description="Make a failing seed of a swarm small; with --single, a failing run without "
+        "--seeds. Pass the options of the failing run: the command that it prints has them.",
     )
     add = parser.add_argument
     add(
@@ -117,16 +118,15 @@ def _add_run_options(parser: argparse.ArgumentParser, when: str = "") -> None:
         "--hours",
         type=float,
         metavar="H",
-        help=f"how long things go wrong, then they heal; default {HOURS:g}, of a swarm's seed some minutes",
+        help=f"duration of the faults before healing; default {HOURS:g}, "
+        "for a seed of a swarm some minutes",
     )
     add("--faults", default="all", metavar="all|none|NAME,NAME", help=f"names: {', '.join(FAULTS)}")
 
 
 def build_ablate_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m simulator virtual ablate`."""
-    parser = Parser(
-        prog=f"{COMMAND} ablate", description="Take Master's safeguards away one by one."
-    )
+    parser = Parser(prog=f"{COMMAND} ablate", description="Remove Master's safeguards one by one.")
     add = parser.add_argument
     add("--seeds", default="0..199", metavar="A..B", help="default %(default)s")
     add("--jobs", type=int, default=1, metavar="N", help="processes, default 1")
@@ -135,17 +135,17 @@ def build_ablate_parser() -> argparse.ArgumentParser:
     return parser
 
 
-# -- what is meant -----------------------------------------------------------------------------------------------
+# -- the values of options -------------------------------------------------------------------------
 
 
 def read_faults(written: str) -> tuple[str, ...]:
-    """Return the faults that --faults names. Errors: ScenarioTrouble."""
+    """Return the faults named by --faults. Errors: ScenarioTrouble."""
     if written in ("all", "none"):
         return tuple(FAULTS) if written == "all" else ()
     names = tuple(dict.fromkeys(name.strip() for name in written.split(",") if name.strip()))
     if not names:
         raise ScenarioTrouble(
-            f"--faults is {written!r}, which names no fault; for none of them say none"
+            f"--faults is {written!r}, which names no fault; write none for no faults"
         )
     if unknown := [name for name in names if name not in FAULTS]:
         raise ScenarioTrouble(
@@ -155,7 +155,7 @@ def read_faults(written: str) -> tuple[str, ...]:
 
 
 def read_seeds(written: str) -> range:
-    """Return the seeds of A..B, or the one of A. Errors: ScenarioTrouble."""
+    """Return the seeds of `A..B`, or the one of `A`. Errors: ScenarioTrouble."""
     found = SEEDS.fullmatch(written.strip())
     if found is None or len(written) > 40:
         raise ScenarioTrouble(f"--seeds is {written!r}; allowed is 7 or 0..999")
@@ -168,7 +168,7 @@ def read_seeds(written: str) -> range:
 
 
 def read_jobs(written: int | None) -> int:
-    """Return how many processes to use. Errors: ScenarioTrouble."""
+    """Return the number of processes. Errors: ScenarioTrouble."""
     return 1 if written is None else int(require_between(1, 64, written, "--jobs"))
 
 
@@ -191,7 +191,7 @@ def read_single(given: argparse.Namespace) -> Plan:
 
 
 def read_swarm(given: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
-    """Return seeds of a swarm as they are to be played. Errors: ScenarioTrouble."""
+    """Return the tasks for the seeds of a swarm. Errors: ScenarioTrouble."""
     refuse(given, DRAWN, "is for one run: each seed of a swarm draws its own")
     hours = (
         None if given.hours is None else require_between(0.01, MOST_SWARM_H, given.hours, "--hours")
@@ -201,7 +201,7 @@ def read_swarm(given: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
 
 
 def read_shrink(given: argparse.Namespace) -> Plan:
-    """Return the plan of the run that is to be made small. Errors: ScenarioTrouble."""
+    """Return the plan of the run to shrink. Errors: ScenarioTrouble."""
     if given.single:
         return read_single(given)
     refuse(given, DRAWN, "is for --single: each seed of a swarm draws its own")
@@ -210,18 +210,18 @@ def read_shrink(given: argparse.Namespace) -> Plan:
 
 
 def refuse(given: argparse.Namespace, flags: Iterable[str], why: str) -> None:
-    """Refuse options that would be without effect. Errors: ScenarioTrouble."""
+    """Refuse options that would have no effect. Errors: ScenarioTrouble."""
     for flag in flags:
         value = getattr(given, flag, None)
         if value is not None and value is not False:
             raise ScenarioTrouble(f"--{flag.replace('_', '-')} {why}")
 
 
-# -- how to say it again -----------------------------------------------------------------------------------------
+# -- the command that repeats a run ----------------------------------------------------------------
 
 
 def name_single(given: argparse.Namespace, seed: int) -> tuple[str, str]:
-    """Return the command that plays exactly this run again, and the one that makes it small."""
+    """Return the command that repeats this run, and the one that shrinks it."""
     words = ["--seed", str(seed), *_name_options(given, (*DRAWN, "hours"))]
     return shlex.join([*COMMAND.split(), *words]), shlex.join(
         [*COMMAND.split(), "shrink", "--single", *words]
@@ -229,7 +229,7 @@ def name_single(given: argparse.Namespace, seed: int) -> tuple[str, str]:
 
 
 def name_swarm(given: argparse.Namespace, seed: int) -> tuple[str, str]:
-    """Return the command that plays exactly this seed of a swarm again, and the one that makes it small."""
+    """Return the command that repeats this seed of a swarm, and the one that shrinks it."""
     words = _name_options(given, ("hours",))
     return (
         shlex.join([*COMMAND.split(), "--seeds", str(seed), *words]),
@@ -242,6 +242,6 @@ def _name_options(given: argparse.Namespace, flags: Iterable[str]) -> list[str]:
     for flag in flags:
         if getattr(given, flag) is not None:
             words += [f"--{flag}", str(getattr(given, flag))]
-    if given.faults != "all":  # in the order in which they are written: it is part of the run
+    if given.faults != "all":  # in their given order, which is part of the run
         words += ["--faults", ",".join(read_faults(given.faults)) or "none"]
     return words

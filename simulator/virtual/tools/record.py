@@ -1,4 +1,4 @@
-"""A run on paper: its plan and everything that was said, line by line, to be played again and compared."""
+"""A run on file: its plan and its trace, line by line, to be replayed and compared."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from simulator.virtual.run import Outcome, play
 
 SHORTEST_GAP_S = 0.1
 STOPPED: dict[str, object] = {"stopped": True}
-"""The last line of a record whose run was stopped by hand; that of any other has its hash."""
+"""The last line of the record of a run stopped by hand; any other record ends with its hash."""
 
 
 def show_plan(plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON knows it."""
+    """Return a plan as JSON types."""
     return {**asdict(plan), "gaps_s": dict(plan.gaps_s), "settings": dict(plan.settings)}
 
 
 def read_plan(shown: dict[str, Any]) -> Plan:
-    """Return the plan that `show_plan` has shown. Errors: ScenarioTrouble."""
+    """Return the plan that `show_plan` rendered. Errors: ScenarioTrouble."""
     try:
         scenario = change_scenario(
             Scenario(), {k: v for k, v in shown["scenario"].items() if v is not None}
@@ -61,7 +61,7 @@ def _read_seconds(value: Any, called: str, least: float) -> float:
 
 
 def _check_settings(plan: Plan) -> None:
-    """Refuse settings that no plan has: where files are and who may come in is the laboratory's own affair."""
+    """Refuse settings that no plan may have, such as file paths and access."""
     for name, value in plan.settings.items():
         if name not in SETTABLE:
             raise ScenarioTrouble(f"a plan cannot set {name!r}; it can set {', '.join(SETTABLE)}")
@@ -79,14 +79,14 @@ def show_entry(entry: Entry) -> bytes:
 
 
 class _Writer:
-    """Writes lines as they come. What cannot be written is told when all is over: a full disk is no fault of Master."""
+    """Writes lines as they come; reports a write error at the end: it is no fault of Master."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.trouble: OSError | None = None
 
     def write(self, line: bytes) -> None:
-        """Write one line, unless an earlier one could not be written."""
+        """Write one line, unless an earlier write failed."""
         if self.trouble is not None:
             return
         try:
@@ -95,7 +95,7 @@ class _Writer:
             self.trouble = fault
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the file."""
         try:
             self._file.close()
         except OSError as fault:
@@ -122,7 +122,8 @@ def _open(path: Path, mode: str) -> IO[bytes]:
 
 
 def play_and_record(plan: Plan, path: Path | None) -> Outcome:
-    """Play a plan; with a `path`, keep its plan, its lines and its hash there, of a run that is stopped what there is.
+    """Play a plan; with a `path`, write its plan, lines and hash there; a stopped run leaves a
+    partial record.
 
     Errors: ScenarioTrouble.
     """
@@ -140,22 +141,22 @@ def play_and_record(plan: Plan, path: Path | None) -> Outcome:
 
 
 class _Comparison:
-    """Holds a run's lines against those of a record, as they come; only the first difference is kept."""
+    """Compares a run's entries with a record's lines; keeps the first difference only."""
 
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
         self._number = 1
         self.last: dict[str, Any] = {}
-        """What the record's last line says, once it is reached."""
+        """The record's last line, once it is reached."""
         self.difference = ""
 
     @property
     def stopped(self) -> bool:
-        """Tell whether the record's run was stopped here: of what comes after it knows nothing."""
+        """Tell whether the recorded run was stopped here; the record has nothing beyond."""
         return bool(self.last.get("stopped"))
 
     def hear(self, entry: Entry) -> None:
-        """Compare what was said with the next line."""
+        """Compare an entry with the record's next line."""
         if self.difference or self.stopped:
             return
         self._number += 1
@@ -173,7 +174,7 @@ class _Comparison:
             self.difference = f"line {self._number} was {_show(was)}, is {_show(now)}"
 
     def finish(self, trace_hash: str) -> str:
-        """Return the first difference, now that nothing more will be said; empty if there is none."""
+        """Return the first difference after the last entry; empty if there is none."""
         if self.difference:
             return self.difference
         if not self.stopped:
@@ -191,7 +192,7 @@ class _Comparison:
 
 
 def _read_last(line: bytes) -> dict[str, Any]:
-    """Return what the last line of a record says; empty if it is none."""
+    """Return the last line of a record as an object; empty if the line is another one."""
     if not line.startswith((b'{"trace_hash"', b'{"stopped"')):
         return {}
     try:
@@ -206,10 +207,10 @@ def _show(line: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came of a record that was played again.
+    """The outcome of a replayed record.
 
-    `difference` is where it first went another way, empty if nowhere; `stopped` tells that the record is of a run that
-    was stopped, and was compared only as far as it goes; `version` is who wrote it, empty if it does not say.
+    `difference` is the first one, or empty; `stopped` tells that the recorded run was stopped and
+    compared only that far; `version` is the one that wrote it, or empty.
     """
 
     outcome: Outcome
@@ -219,7 +220,7 @@ class Replay:
 
 
 def read_head(line: bytes, path: Path) -> tuple[Plan, str]:
-    """Return the plan of a record, and the version that wrote it, from its first line. Errors: ScenarioTrouble."""
+    """Return a record's plan and writing version, from its first line. Errors: ScenarioTrouble."""
     try:
         head = orjson.loads(line)
         return read_plan(head["plan"]), str(head.get("version", ""))

@@ -1,4 +1,4 @@
-"""Many seeds, one after another, over several processes: how fast, what was seen, and where it broke first."""
+"""Plays many seeds over several processes: their rate, what occurred, and the first failure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from simulator.virtual.run import Outcome, play
 from simulator.virtual.tools.ablations import ABLATIONS
 
 PER_PROCESS = 25
-"""Seeds that one process plays: the dead Masters of a run are kept until its process ends (life.py)."""
+"""Seeds per process: the dead Masters of a run are kept until its process ends (life.py)."""
 
 SEED_LIMIT_S = 600
-"""Real seconds in which some seed must end; the slowest take a few."""
+"""Real seconds within which one of the seeds must end; the slowest take a few."""
 
 SOMETIMES_FROM = 200
-"""From so many seeds on, everything in the table must have been seen."""
+"""Seeds from which on everything in the table must have occurred."""
 
 REFUSALS = (
     "already_exists",
@@ -52,18 +52,18 @@ REFUSALS = (
     "worker_not_connected",
     "worker_unfit",
 )
-"""Codes that a swarm must meet; the others belong to people and pages that no run has."""
+"""Refusal codes that a swarm must meet; the others need people or pages that no run has."""
 
 
 @dataclass(slots=True)
 class Sums:
-    """What many runs came to."""
+    """The sums over many runs."""
 
     seeds: int = 0
     simulated_s: float = 0.0
     wall_s: float = 0.0
     stopped: bool = False
-    """Whether it was stopped by hand."""
+    """Whether Ctrl-C stopped it."""
     events: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -87,7 +87,7 @@ class Sums:
             self.failed.append(outcome)
 
     def list_sometimes(self, faults: Sequence[str]) -> list[tuple[str, int]]:
-        """Return everything that must happen sometimes, with how often it did."""
+        """Return everything that must occur sometimes, with its count."""
         rows = [(f"fault {name}", self.faults[name]) for name in sorted(faults)]
         if "master_kill" in faults:
             rows += [
@@ -102,7 +102,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One seed to play; `ablation` names the safeguard that is off, of which the first violation says all."""
+    """One seed to play; `ablation` names the removed safeguard: the first violation ends it."""
 
     seed: int
     faults: tuple[str, ...] = tuple(FAULTS)
@@ -115,7 +115,7 @@ class Task:
 
 
 def play_task(task: Task) -> Outcome:
-    """Play one seed and return what came of it, without what only a report needs."""
+    """Play one seed and return its outcome, without the samples that only a report needs."""
     with ABLATIONS[task.ablation].off() if task.ablation else nullcontext():
         outcome = play(task.make_plan(), until_violation=bool(task.ablation))
     outcome.samples = Samples()
@@ -123,10 +123,11 @@ def play_task(task: Task) -> Outcome:
 
 
 def play_all(tasks: Iterable[Task], jobs: int) -> Generator[Outcome, None, None]:
-    """Yield the outcomes of many seeds as they come. Errors: StartTrouble if for long none comes.
+    """Yield the outcomes of many seeds as they come. Errors: StartTrouble if none comes for too
+    long.
 
-    Close it (contextlib.closing) where it may be left early: then its processes end, and the folders of their runs,
-    which are all inside of one, are removed.
+    Close it (contextlib.closing) when leaving early: that ends its processes and removes their
+    folders, which are all inside one folder.
     """
     with tempfile.TemporaryDirectory(prefix="virtual-") as folder, _open_pool(jobs, folder) as pool:
         outcomes = pool.imap_unordered(play_task, tasks)
@@ -137,18 +138,20 @@ def play_all(tasks: Iterable[Task], jobs: int) -> Generator[Outcome, None, None]
                 return
             except (
                 multiprocessing.TimeoutError
-            ):  # the pool waits for ever for what a process that died was playing
+            ):  # the pool waits forever for the result of a dead process
                 raise StartTrouble(
                     f"no seed has ended for {SEED_LIMIT_S} s: did a process die?"
                 ) from None
 
 
 def _open_pool(jobs: int, folder: str) -> Pool:
-    """Return a pool whose processes put their files into `folder` and leave Ctrl-C to their parent.
+    """Return a pool whose processes use `folder` for temporary files and leave Ctrl-C to the
+    parent.
 
-    What a thread or a process starts inherits which signals are blocked; the parent itself hears of it afterwards.
+    New threads and processes inherit the blocked signals; the parent receives Ctrl-C again
+    afterwards.
     """
-    resource_tracker.ensure_running()  # before: it would unblock the signal where it starts
+    resource_tracker.ensure_running()  # first: its start would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         context = multiprocessing.get_context("spawn")
@@ -164,7 +167,7 @@ def _begin_process(folder: str) -> None:
 def run_seeds(
     tasks: Sequence[Task], jobs: int, tell: Callable[[Sums], None], *, stop_at_first: bool = True
 ) -> Sums:
-    """Play seeds until one fails, or all, or until Ctrl-C; `tell` hears of each. Returns the sums so far."""
+    """Play seeds until one fails, all are done, or Ctrl-C; call `tell` after each."""
     sums, began = Sums(), perf_counter()
     try:
         with closing(play_all(tasks, jobs)) as outcomes:

@@ -1,4 +1,4 @@
-"""Makes a failing run small: fewer faults, fewer actors, less time, as long as the same rule breaks first."""
+"""Makes a failing run small: fewer faults, actors and seconds, with the same first rule."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Shrinking:
         self._tell = tell
 
     def run(self) -> Plan:
-        """Shrink until nothing helps any more, and return what is left."""
+        """Shrink until no step helps, and return the result."""
         while any([self._drop_faults(), self._drop_actors(), self._drop_time()]):
             pass
         return self.plan
 
     def _take(self, candidate: Plan, how: str) -> bool:
-        """Keep a smaller plan if it fails in the same way."""
+        """Keep a smaller plan if it breaks the same rule first."""
         self.tried += 1
         if self._attempt(candidate).first != self._rule:
             return False

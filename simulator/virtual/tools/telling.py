@@ -1,4 +1,4 @@
-"""What is printed of virtual runs: of one, of a failing one, and of many."""
+"""Prints virtual runs: one, a failing one, and many."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHOWN = 10
 
 
 def say(console: Console, line: str) -> None:
-    """Print one line as it is."""
+    """Print one line unchanged."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell_outcome(outcome: Outcome) -> list[str]:
-    """Return what came of a run, line by line."""
+    """Return the outcome of a run, line by line."""
     counts, speed = outcome.counts, outcome.simulated_s / max(0.001, outcome.wall_s)
     faults = sum(
         count
@@ -30,17 +30,21 @@ def tell_outcome(outcome: Outcome) -> list[str]:
         if name != "heal" and not name.startswith("kill_")
     )
     return [
-        f"seed {outcome.seed}: {outcome.simulated_s:,.0f} virtual s in {outcome.wall_s:,.1f} s, {speed:,.0f} times",
-        f"{counts.get('heartbeats', 0):,} heartbeats, {counts.get('logins_succeeded', 0):,} logins, "
-        f"{counts.get('messages_stored', 0):,} messages stored, {counts.get('duplicates', 0):,} duplicates",
-        f"{faults:,} faults, brake put on: {counts.get('brakes', 0)}, {sum(outcome.refusals.values()):,} refusals, "
+        f"seed {outcome.seed}: {outcome.simulated_s:,.0f} virtual s in {outcome.wall_s:,.1f} s, "
+        f"{speed:,.0f} times",
+        f"{counts.get('heartbeats', 0):,} heartbeats, "
+        f"{counts.get('logins_succeeded', 0):,} logins, "
+        f"{counts.get('messages_stored', 0):,} messages stored, "
+        f"{counts.get('duplicates', 0):,} duplicates",
+        f"{faults:,} faults, brakes: {counts.get('brakes', 0)}, "
+        f"{sum(outcome.refusals.values()):,} refusals, "
         f"{counts.get('checks', 0):,} checks of all invariants",
         f"trace {outcome.trace_hash}",
     ]
 
 
 def show_outcome(console: Console, outcome: Outcome, again: str, smaller: str = "") -> None:
-    """Print what came of a run, and of a failing one how it came to it."""
+    """Print the outcome of a run, and of a failing one what led to it."""
     verdict = (
         f"{outcome.violations} violations" if outcome.violations else "No invariant was violated."
     )
@@ -51,7 +55,7 @@ def show_outcome(console: Console, outcome: Outcome, again: str, smaller: str = 
 
 
 def show_failure(console: Console, outcome: Outcome, again: str, smaller: str = "") -> None:
-    """Print the first violations with what led to them, and the commands that play the run again and make it small."""
+    """Print the first violations, the events before them, and the commands to repeat the run."""
     lines = [f"seed {outcome.seed}, version {show_version()}, trace {outcome.trace_hash}"]
     lines += [
         f"  {one['at']:12.3f} {one['rule']}: {one['detail']}" for one in outcome.details[:SHOWN]
@@ -69,7 +73,7 @@ def show_failure(console: Console, outcome: Outcome, again: str, smaller: str = 
 
 
 def write_report(path: Path, outcome: Outcome) -> None:
-    """Write the page with plots. Errors: ScenarioTrouble if the library for plots is not installed."""
+    """Write the page with plots. Errors: ScenarioTrouble if plotly is not installed."""
     bad = [f"{one['at']:.3f} {one['rule']}: {one['detail']}" for one in outcome.details[:SHOWN]]
     require_plots().write_page(
         path, f"Virtual run, seed {outcome.seed}", tell_outcome(outcome), outcome.samples, bad=bad
@@ -86,7 +90,7 @@ def say_progress(console: Console, sums: Sums, total: int) -> None:
 
 
 def show_sometimes(console: Console, rows: Sequence[tuple[str, int]]) -> None:
-    """Print what was seen, and how often."""
+    """Print what occurred, and how often."""
     table = Table("seen", "times", box=None, pad_edge=False)
     for what, times in rows:
         table.add_row(what, f"{times:,}")
@@ -94,7 +98,7 @@ def show_sometimes(console: Console, rows: Sequence[tuple[str, int]]) -> None:
 
 
 def show_sums(sums: Sums, rows: Sequence[tuple[str, int]]) -> dict[str, object]:
-    """Return what `--json` prints of many seeds."""
+    """Return the object that `--json` prints for many seeds."""
     return {
         "seeds": sums.seeds,
         "stopped": sums.stopped,

@@ -1,4 +1,4 @@
-"""The source document's six tables, and what protocol.md adds."""
+"""The source document's six tables, and protocol.md's additions."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ CREATE INDEX idx_worker_configs_proxy ON worker_configs(proxy_id);
 
 
 def upgrade() -> None:
-    """Make every table and index."""
+    """Create every table and index."""
     for statement in STATEMENTS.split(";"):
         if statement.strip():
             op.execute(statement)

@@ -1,4 +1,4 @@
-"""Secrets are sealed by the vault; a table of its keys says which ones this file needs."""
+"""The vault seals secrets; a table of its keys tells which ones this file needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PLACES = (("accounts", "credentials"), ("accounts", "fingerprint"), ("proxies", 
 
 
 def upgrade() -> None:
-    """Seal what has been in plain text until now."""
+    """Seal the secrets that were stored in plain text."""
     op.execute("CREATE TABLE vault_keys (id TEXT PRIMARY KEY NOT NULL, proof BLOB NOT NULL)")
     vault = context.config.attributes["vault"]
     connection = op.get_bind()
     for table, column in PLACES:
-        query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - our own names
+        query = f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
         for row_id, text in connection.exec_driver_sql(query).all():
             assert vault is not None, "an old file is upgraded with keys at hand"
             content = orjson.dumps(text) if column == "password" else text.encode()
@@ -32,14 +32,14 @@ def upgrade() -> None:
                 f"UPDATE {table} SET {column} = ? WHERE id = ?",  # noqa: S608
                 (kept, row_id),
             )
-    if not context.config.attributes["fresh"]:  # free pages may still hold what was just sealed
+    if not context.config.attributes["fresh"]:  # free pages may still have the plain text
         connection.exec_driver_sql(
             "INSERT INTO counters (name, value) VALUES ('plain_text_left', 1)"
         )
 
 
 def _is_empty(content: bytes) -> bool:
-    """Tell whether this is an object without any value: until now `{"cookies": []}` was no credentials."""
+    """Tell whether this object has no values: `{"cookies": []}` used to mean no credentials."""
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:

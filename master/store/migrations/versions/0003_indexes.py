@@ -1,4 +1,4 @@
-"""Indexes of the few among many: accounts that wait for a worker, messages that somebody has read."""
+"""Partial indexes: accounts that wait for a worker, and read messages."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Make them beside the source document's, which stay as they are."""
+    """Create them; the source document's indexes stay as they are."""
     for statement in STATEMENTS:
         op.execute(statement)

@@ -1,4 +1,7 @@
-"""A device is its token's: its key begins with the token's name. What has reached nobody is found in order."""
+"""A device belongs to a token: its key begins with the token's name.
+
+Notifications that have reached no person are found in order.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ branch_labels = None
 depends_on = None
 
 SEPARATOR = "\x1f"
-"""Stands between a token's name and the device's id; ids have no control characters."""
+"""Separates a token's name from the device's id; ids have no control characters."""
 
 
 def upgrade() -> None:
-    """Keep known devices under no token's name, as those of a Master without tokens are: nobody knows whose they are.
+    """Store known devices under an empty token name, as a Master without tokens does.
 
-    Whichever token comes with such a device's id goes on from what it had seen.
+    Their tokens are unknown: any token that registers such a device's id continues from what the
+    device had seen.
     """
     connection = op.get_bind()
     for statement in (

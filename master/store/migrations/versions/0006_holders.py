@@ -1,4 +1,7 @@
-"""Who held an account before, and who reported a message; whose accounts are of which epoch is read off an index."""
+"""Former owners of accounts, and the worker that reported a message.
+
+One index has the owners and epochs of all accounts.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ STATEMENTS = (
     "ALTER TABLE direct_messages ADD COLUMN reported_by TEXT",
     "DROP INDEX idx_accounts_worker",
     "CREATE INDEX idx_accounts_worker ON accounts(assigned_worker_id, epoch)",
-    # who held these before nobody has written down: the empty name is anybody, until they last changed hands
+    # former owners are unknown: the empty name stands for every worker, until the last handover
     "INSERT INTO account_holders (account_id, worker_id, epoch, until) "
     "SELECT id, '', epoch, updated_at FROM accounts "
     "WHERE epoch > 1 OR (epoch = 1 AND assigned_worker_id IS NULL)",
@@ -26,6 +29,6 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Begin to write it down; what a worker that has lost an account still has to report is taken meanwhile."""
+    """Begin to store former owners; until then, every worker's late reports are accepted."""
     for statement in STATEMENTS:
         op.execute(statement)

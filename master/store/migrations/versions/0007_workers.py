@@ -1,4 +1,7 @@
-"""What workers report has a budget; the whole of a profile is sealed, and `user_info` is what people may see of it."""
+"""Workers' reports have budgets; whole profiles are sealed.
+
+`user_info` keeps the part of a profile that people may read.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,11 @@ CUT_PROFILES = f"""
         AND key IN ({", ".join(f"'{name}'" for name in sorted(PROFILE))}))
     WHERE length(user_info) > {USER_INFO_BYTES} AND json_valid(user_info)
 """  # noqa: S608 - our own names
-"""One that is larger than any may be is cut by the database itself: none is ever in memory whole."""
+"""The database itself cuts an oversized profile, so that none is ever in memory whole."""
 
 
 def upgrade() -> None:
-    """Cut what is too large, and seal what people may not see of each profile."""
+    """Cut oversized values, and seal each profile that has more than people may read."""
     for statement in (*STATEMENTS, CUT_METADATA, CUT_PROFILES):
         op.execute(statement)
     connection = op.get_bind()
@@ -49,14 +52,14 @@ def upgrade() -> None:
     query = "SELECT id FROM accounts WHERE user_info IS NOT NULL"
     for (account_id,) in connection.exec_driver_sql(query).all():
         sealed |= _seal_profile(connection, vault, account_id)
-    if sealed:  # free pages may still hold what was just sealed
+    if sealed:  # free pages may still have the plain text
         connection.exec_driver_sql(
             "INSERT OR REPLACE INTO counters (name, value) VALUES ('plain_text_left', 1)"
         )
 
 
 def _seal_profile(connection: Any, vault: Any, account_id: str) -> bool:
-    """Seal an account's profile where it tells more than people may see; return whether it does."""
+    """Seal an account's profile if it has more than people may read; return whether it has."""
     row = connection.exec_driver_sql(
         "SELECT user_info FROM accounts WHERE id = ?", (account_id,)
     ).first()

@@ -1,4 +1,7 @@
-"""Worker configurations are authenticated, for they say which programs run; old logins are found by their age."""
+"""Worker configurations are authenticated, because they name the programs to run.
+
+An index finds old logins by age.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ UNPROVEN = "configs_unproven"
 
 
 def upgrade() -> None:
-    """Seal the configurations that are there, unless they come of a file that anybody may have written."""
+    """Seal the present configurations, unless another program may have written their file."""
     op.add_column("worker_configs", Column("seal", LargeBinary))
     op.create_index("idx_login_sessions_created", "login_sessions", ["created_at"])
     vault, connection = context.config.attributes["vault"], op.get_bind()
@@ -43,8 +46,10 @@ def upgrade() -> None:
         )
 
 
-def _digest(worker_id, command, args, env, proxy_id, max_accounts, auto_start, auto_restart) -> str:  # type: ignore[no-untyped-def]
-    """Return what the store's `digest_config` makes of the same configuration."""
+def _digest(  # type: ignore[no-untyped-def]
+    worker_id, command, args, env, proxy_id, max_accounts, auto_start, auto_restart
+) -> str:
+    """Return what the store's `digest_config` returns for the same configuration."""
     lists = orjson.loads(args or "[]") or [], orjson.loads(env or "{}") or {}
     content = [
         worker_id,

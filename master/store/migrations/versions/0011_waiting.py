@@ -1,4 +1,4 @@
-"""Accounts that wait are found in memory: no query reads their index, and each account that changes hands wrote it."""
+"""Waiting accounts are found in memory: no query reads their index, but every handover wrote it."""
 
 from __future__ import annotations
 
