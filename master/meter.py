@@ -11,6 +11,7 @@ the /64 of an IPv6 address.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
@@ -292,14 +293,15 @@ class Meter:
 
     # -- deadlines
 
-    def hang_up_late(self) -> int:
-        """Close lines and flows past their deadlines; return how many. Call it every second."""
+    def hang_up_late(self, most: int = sys.maxsize) -> int:
+        """Close up to `most` lines and flows past their deadlines; return how many.
+
+        Call it every second, and again at once as long as it returns `most`.
+        """
         now = self._clock.monotonic()
-        late: list[Held] = [
-            *self._lines.take_late(now, STRANGER_S + FAREWELL_S),
-            *self._flows.take_late(now, STRANGER_S),
-        ]
-        while self._waiting:
+        late: list[Held] = list(self._lines.take_late(now, STRANGER_S + FAREWELL_S, most))
+        late += self._flows.take_late(now, STRANGER_S, most - len(late))
+        while self._waiting and len(late) < most:
             line, since = next(iter(self._waiting.items()))
             if since >= now - PATIENCE_S:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 
@@ -63,29 +64,26 @@ class Strangers(Generic[H]):
         if not here:
             del self._places[held.place]
 
-    def take_late(self, now: float, longest_s: float) -> list[H]:
-        """Remove and return the connections past their time.
+    def take_late(self, now: float, longest_s: float, most: int) -> list[H]:
+        """Remove and return up to `most` connections past their time.
 
         These are older than `longest_s`, or not young and past the limit of their address.
         """
         late = []
         for held, since in self._since.items():
-            if now - since <= longest_s:
+            if now - since <= longest_s or len(late) >= most:
                 break
             late.append(held)
         for held in late:
             self.drop(held)
         if self._per_place and len(self._since) > self._per_place:
-            late += [
-                held
-                for here in list(self._places.values())
-                for held in self._take_surplus(here, now)
-            ]
+            for here in list(self._places.values()):
+                late += self._take_surplus(here, now, most - len(late))
         return late
 
-    def _take_surplus(self, here: OrderedDict[H, None], now: float) -> list[H]:
+    def _take_surplus(self, here: OrderedDict[H, None], now: float, most: int) -> list[H]:
         surplus = []
-        for held in list(here)[: max(0, len(here) - self._per_place)]:
+        for held in list(islice(here, max(0, min(most, len(here) - self._per_place)))):
             if now - self._since[held] < self._young_s:
                 break
             surplus.append(held)

@@ -1,7 +1,8 @@
-"""A process that repeats GET /health/live; the longest wait is how long Master's loop was blocked.
+"""A process that asks Master again and again, over one standing connection and over new ones.
 
-`python -m loadtest.attack.probe PORT PID` prints a line after its first answer, works until its
-standard input ends, and then prints one JSON object.
+The longest wait over the standing connection is how long Master's loop was blocked; a new one also
+waits behind those that came before it. `python -m loadtest.attack.probe PORT PID TOKEN` prints a
+line after its first answers, works until its standard input ends, and then prints one JSON object.
 """
 
 from __future__ import annotations
@@ -35,31 +36,63 @@ def ask_live(port: int) -> float:
             connection.close()
 
 
+class Standing:
+    """One connection with a token that stays open and asks for the status."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self.longest_s = 0.0
+
+    def ask(self) -> None:
+        """Ask once. Errors: RuntimeError after an answer that is not 200."""
+        began = time.monotonic()
+        self._connection.request("GET", "/health/live", headers=self._headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"the standing connection was answered {answer.status}")
+        self.longest_s = max(self.longest_s, time.monotonic() - began)
+
+    def ask_until(self, ended: threading.Event) -> None:
+        """Ask until the end."""
+        while not ended.wait(PAUSE_S):
+            self.ask()
+
+
 def main() -> None:
     """Probe until standard input ends."""
-    port, pid = int(sys.argv[1]), int(sys.argv[2])
+    port, pid, token = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     ended = threading.Event()
+    standing = Standing(port, token)
 
     def wait_for_end() -> None:
         sys.stdin.read()
         ended.set()
 
     ask_live(port)
+    standing.ask()
     before = read_rss_bytes(pid) or 0
     print("ready", flush=True)
     threading.Thread(target=wait_for_end, daemon=True).start()
+    beside = threading.Thread(target=standing.ask_until, args=(ended,))
+    beside.start()
     longest, peak, asked = 0.0, before, 0
     while not ended.is_set():
         longest = max(longest, ask_live(port))
         peak = max(peak, read_rss_bytes(pid) or 0)
         asked += 1
         time.sleep(PAUSE_S)
-    after = read_rss_bytes(pid) or 0
-    print(
-        json.dumps(
-            {"longest_s": longest, "before": before, "peak": peak, "after": after, "asked": asked}
-        )
-    )
+    beside.join()
+    seen = {
+        "longest_s": standing.longest_s,
+        "new_s": longest,
+        "before": before,
+        "peak": peak,
+        "after": read_rss_bytes(pid) or 0,
+        "asked": asked,
+    }
+    print(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -30,13 +30,16 @@ LIMIT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The costs of an attack. `wait_ms` is the longest wait of another process for /health/live."""
+    """The costs of an attack. `wait_ms` and `new_ms` are the longest waits of another process, over
+    a standing connection and over new ones.
+    """
 
     name: str
     finding: str
     attacker: str
     does: str
     wait_ms: float
+    new_ms: float
     growth_mib: float
     left_mib: float
     held: int | None
@@ -48,9 +51,16 @@ class Cost:
 class Probe:
     """The process that requests /health/live."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, token: str) -> None:
         self._child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "loadtest.attack.probe", str(target.port), str(target.pid)],
+            [
+                sys.executable,
+                "-m",
+                "loadtest.attack.probe",
+                str(target.port),
+                str(target.pid),
+                token,
+            ],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,7 +111,7 @@ def play(act: Act, *, size: float = 1.0, root: Path = ROOT) -> Cost:
     }
     with Target(settings=settings, root=root) as target:
         stage = Stage(target.port, tokens, _make_account(target, operator), size)
-        logged, probe = _count_log(target), Probe(target)
+        logged, probe = _count_log(target), Probe(target, tokens["admin"])
         try:
             asyncio.run(asyncio.wait_for(act.play(stage), LIMIT_S))
         finally:
@@ -113,6 +123,7 @@ def play(act: Act, *, size: float = 1.0, root: Path = ROOT) -> Cost:
         act.attacker,
         act.does,
         wait_ms=seen["longest_s"] * 1000,
+        new_ms=seen["new_s"] * 1000,
         growth_mib=(seen["peak"] - seen["before"]) / MIB,
         left_mib=(seen["after"] - seen["before"]) / MIB,
         held=stage.held,
@@ -128,6 +139,7 @@ def judge(act: Act, cost: Cost) -> list[str]:
     budget = act.budget
     pairs = (
         ("wait", cost.wait_ms, budget.wait_ms),
+        ("new", cost.new_ms, budget.new_ms or budget.wait_ms),
         ("growth", cost.growth_mib, budget.growth_mib),
         ("held", cost.held or 0, budget.held),
         ("log", cost.log_bytes, budget.log_bytes),
@@ -149,13 +161,13 @@ def _count_log(target: Target) -> int:
 
 def render(costs: Sequence[Cost]) -> str:
     """Return the table."""
-    names = f"{'wait ms':>9}{'growth MiB':>12}{'left MiB':>10}{'held':>6}{'log kB':>8}"
+    names = f"{'wait ms':>9}{'new ms':>8}{'growth MiB':>12}{'left MiB':>10}{'held':>6}{'log kB':>8}"
     lines = [f"{'attack':<14}{'':<5}{'by':<10}{names}  budget"]
     for cost in costs:
         held = "" if cost.held is None else str(cost.held)
         notes = ", ".join(f"{name} {figure:.0f}" for name, figure in cost.notes.items())
         lines += [
-            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}{cost.wait_ms:>9.0f}"
+            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}{cost.wait_ms:>9.0f}{cost.new_ms:>8.0f}"
             f"{cost.growth_mib:>12.1f}{cost.left_mib:>10.1f}{held:>6}"
             f"{cost.log_bytes / 1000:>8.1f}  "
             + (f"EXCEEDED: {', '.join(cost.exceeded)}" if cost.exceeded else "kept"),

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 ID_DIGITS = 15
 
 LOOK_S = 1.0
+AT_ONCE = 32
+"""Connections closed in one pass of the event loop."""
 
 EVENT_PREFIX = re.compile(r"^[025](?:\d+-|[^/,\[]*(?=/))?(/[^,\[]*,)?(\d{1,15})?")
 """Namespace and id of an event packet; the number of attachments may be malformed."""
@@ -159,7 +161,11 @@ class SocketServer(socketio.AsyncServer):
         for name, namespace in late:
             self.expected.pop(name, None)
             await self.disconnect(name, namespace=namespace)
-        ended = self._lines.meter.hang_up_late()
+        ended = portion = self._lines.meter.hang_up_late(AT_ONCE)
+        while portion == AT_ONCE:
+            await asyncio.sleep(0)  # each closing connection is work for the next pass of the loop
+            portion = self._lines.meter.hang_up_late(AT_ONCE)
+            ended += portion
         if self._lines.meter.hung_up > self._told:
             log.info("strangers_hung_up", number=self._lines.meter.hung_up - self._told)
             self._told = self._lines.meter.hung_up

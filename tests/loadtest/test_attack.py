@@ -31,7 +31,7 @@ async def nothing(stage: Stage) -> None:
     ("wait", "growth", "held", "log", "exceeded"),
     [
         (99, 31, 0, 1_000, []),
-        (101, 33, 1, 70_000, ["wait", "growth", "held", "log"]),
+        (101, 33, 1, 70_000, ["wait", "new", "growth", "held", "log"]),
         (99, 31, None, 70_000, ["log"]),
     ],
 )
@@ -39,7 +39,7 @@ def test_what_is_over_a_budget_is_named(
     wait: float, growth: float, held: int | None, log: int, exceeded: list[str]
 ) -> None:
     act = Act("a", "F0", "stranger", "nothing", nothing, Budget(held=0))
-    cost = Cost("a", "F0", "stranger", "nothing", wait, growth, 0.0, held, log, {})
+    cost = Cost("a", "F0", "stranger", "nothing", wait, wait, growth, 0.0, held, log, {})
     assert judge(act, cost) == exceeded
 
 
