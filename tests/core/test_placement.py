@@ -143,7 +143,7 @@ def test_what_a_turn_takes_it_takes_before_it_places():
     core.add_worker("w1", *hold("w1", "a"))
     turn = core.begin()
     place_what_waits(turn)
-    with pytest.raises(AssertionError, match="one plan"):
+    with pytest.raises(AssertionError, match="assigns waiting accounts once"):
         place_what_waits(turn)
     with pytest.raises(AssertionError, match="before it places"):
         take_accounts(turn, hold("w1", "a"), "w1", "reassigned")

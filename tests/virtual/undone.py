@@ -28,8 +28,8 @@ from master.operations import (
     workers,
 )
 from master.sessions import Sessions
+from simulator.virtual.lab import Lab
 from simulator.virtual.rules.deadlines import Silence
-from simulator.virtual.scene import Scene
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
@@ -115,7 +115,7 @@ def _no_handover(stack: ExitStack) -> None:
 
 def _reckoning_waits_for_no_start(stack: ExitStack) -> None:
     """The reckoning does not wait until new owners may act, so its findings are false."""
-    stack.enter_context(patch.object(Scene, "_count_waiting_to_act", lambda _: 0))
+    stack.enter_context(patch.object(Lab, "_count_waiting_to_act", lambda _: 0))
 
 
 def _arrivals_are_read_at_once(stack: ExitStack) -> None:
