@@ -145,7 +145,7 @@ def test_what_a_turn_takes_it_takes_before_it_places():
     place_what_waits(turn)
     with pytest.raises(AssertionError, match="assigns waiting accounts once"):
         place_what_waits(turn)
-    with pytest.raises(AssertionError, match="before it places"):
+    with pytest.raises(AssertionError, match="before it assigns"):
         take_accounts(turn, hold("w1", "a"), "w1", "reassigned")
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from master.output import LOG_BYTES
+from master.supervisor import Supervisor
+from tests.conftest import PATIENCE_S
 from tests.supervisor.children import Bench, config
+
+
+async def wait_for_lines(supervisor: Supervisor, lines: list[str]) -> None:
+    """Wait until the log has these lines: Master reads the pipe after the process has written."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await supervisor.tail_log("worker-1", 100) != lines:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_what_processes_write_is_kept_across_restarts(bench: Bench) -> None:
@@ -17,7 +27,7 @@ async def test_what_processes_write_is_kept_across_restarts(bench: Bench) -> Non
     await bench.bell.rung()
     status = await supervisor.restart(config())
     await bench.bell.rung()
-    assert await supervisor.tail_log("worker-1", 100) == ["out worker-1", "err worker-1"] * 2
+    await wait_for_lines(supervisor, ["out worker-1", "err worker-1"] * 2)
     assert await supervisor.tail_log("worker-1", 1) == ["err worker-1"]
     assert status.log_path == str(bench.folder / "workers" / "worker-1.log")
 
@@ -57,8 +67,8 @@ async def test_a_large_log_is_set_aside_at_the_next_start(bench: Bench) -> None:
     supervisor = bench.supervisor()
     await supervisor.start(config())
     await bench.bell.rung()
+    await wait_for_lines(supervisor, ["out worker-1", "err worker-1"])
     assert path.with_name("worker-1.log.1").stat().st_size == LOG_BYTES + 1
-    assert await supervisor.tail_log("worker-1", 10) == ["out worker-1", "err worker-1"]
 
 
 async def test_no_worker_id_leads_out_of_the_folder_or_to_the_log_of_another(bench: Bench) -> None:

@@ -152,7 +152,7 @@ def describe_restore(done: Restored, path: Path, source: Path) -> list[str]:
         "settings.",
         "Workers send again only unacknowledged reports; accounts whose newer cookies are gone "
         "must log in again.",
-        "For LATE_REPORTS_DAYS messages are accepted from every worker: the owners since the backup "
+        "For LATE_REPORTS_DAYS messages are accepted from every worker: owners since the backup "
         "are unknown.",
         "Sequence numbers of notifications and epochs of accounts continue far above all earlier "
         "ones.",
