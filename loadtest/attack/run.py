@@ -167,7 +167,8 @@ def render(costs: Sequence[Cost]) -> str:
         held = "" if cost.held is None else str(cost.held)
         notes = ", ".join(f"{name} {figure:.0f}" for name, figure in cost.notes.items())
         lines += [
-            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}{cost.wait_ms:>9.0f}{cost.new_ms:>8.0f}"
+            f"{cost.name:<14}{cost.finding:<5}{cost.attacker:<10}"
+            f"{cost.wait_ms:>9.0f}{cost.new_ms:>8.0f}"
             f"{cost.growth_mib:>12.1f}{cost.left_mib:>10.1f}{held:>6}"
             f"{cost.log_bytes / 1000:>8.1f}  "
             + (f"EXCEEDED: {', '.join(cost.exceeded)}" if cost.exceeded else "kept"),
