@@ -69,7 +69,7 @@ class Strangers(Generic[H]):
 
         These are older than `longest_s`, or not young and past the limit of their address.
         """
-        late = []
+        late: list[H] = []
         for held, since in self._since.items():
             if now - since <= longest_s or len(late) >= most:
                 break
