@@ -58,15 +58,14 @@ from master.writer import Turns
 
 log = structlog.get_logger(__name__)
 
-
 SHUTDOWN_TIMEOUT_S = 3
-BACKLOG = 1_024
-"""Connections that wait in the kernel until they are accepted; past it the kernel drops them, and
-their peers try again a second or more later.
-"""
-
 """Seconds that open requests may take to end when Master stops."""
 
+BACKLOG = 1_024
+"""Connections that the kernel queues until they are accepted.
+
+Past it the kernel drops them, and their peers retry a second or more later.
+"""
 
 RETRY_S = 1.0
 """Seconds before the disk is tried again."""
