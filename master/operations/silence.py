@@ -161,7 +161,7 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
     put on no brake; after a stall they are spared like the others.
     """
     watch, now, timeout_s = turn.draft.watch, turn.monotonic, turn.settings.heartbeat_timeout_s
-    stalls, seats = turn.sessions.list_stalls(now), turn.sessions.seats
+    stalls = turn.sessions.list_stalls(now)
     stalled_at = stalls[-1].ended if stalls else -math.inf
     stalled = now - stalled_at <= timeout_s
     holding = {name for name, _ in find_heard(turn.draft) if holds_something(turn.draft, name)}
@@ -170,12 +170,11 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
     lost, total = losing + lately, len(holding) + lately
     if find_unheld(turn, silent):
         return Judgement(False, False, stalled, lost, total)
-    if watch.brake_until is not None:
-        if stalled_at <= watch.put_on_at:
-            if now < watch.brake_until or find_waited_for(turn, silent):
-                return Judgement(now < watch.brake_until, False, stalled, lost, total)
-        elif any(seats[name].heard < stalled_at for name in silent if name in holding):
-            stalled = True  # no worker could be heard during the brake: it must restart
+    # a stall while the brake is on restarts it: no worker could be heard meanwhile
+    is_braked_already = watch.brake_until is not None and stalled_at <= watch.put_on_at
+    is_on = watch.brake_until is not None and now < watch.brake_until
+    if is_braked_already and (is_on or find_waited_for(turn, silent)):
+        return Judgement(is_on, False, stalled, lost, total)
     begins = losing > 0 and liveness.is_more_likely_us(lost, total, stalled)
     return Judgement(begins or stalled, begins, stalled, lost, total)
 

@@ -241,3 +241,20 @@ def test_a_brake_is_no_reason_to_begin_one_anew_for_those_that_were_heard_after_
     sweep(core)
     assert core.memory.watch.brakes == 1
     assert "w1" in find_offline(core)
+
+
+def test_a_stall_that_is_long_over_is_no_reason_to_begin_a_brake_anew():
+    """After the stall the silent worker had a whole timeout in which it could be heard."""
+    core = make_core("w1", "w2", "w3")
+    core.fall_silent("w1")
+    stall(core)
+    sweep(core)
+    assert core.memory.watch.brakes == 1
+    core.advance(10)
+    stall(core)
+    hear(core, "w2", "w3")
+    core.advance(TIMEOUT_S + 1)
+    hear(core, "w2", "w3")
+    sweep(core)
+    assert core.memory.watch.brakes == 1
+    assert find_offline(core) == ["w1"]
