@@ -11,6 +11,7 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    login_views,
     logins,
     messages,
     names,
@@ -86,8 +87,8 @@ ROWS = (
     PROXY.route("PUT PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, http.ProxyChange),
     PROXY.route("DELETE", "/proxies/{id}", ADMIN, proxies.remove_proxy, http.ById),
     RESULT.edge("POST", "/proxies/{id}/test", ADMIN, ProxyTrials.run, http.ProxyTrial),
-    LOGIN.route("GET", "/login-sessions", READ, logins.list_logins, http.LoginsQuery),
-    LOGIN.route("GET", "/login-sessions/{id}", READ, logins.show_login, http.ById),
+    LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, http.LoginsQuery),
+    LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
     LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById

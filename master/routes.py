@@ -11,6 +11,7 @@ from master.model import Scope
 from master.operations import (
     assignments,
     audit,
+    login_views,
     logins,
     messages,
     notifications,
@@ -96,8 +97,8 @@ FROM_ADMIN = _table(
     Route("master:login:start", admin.StartLogin, logins.start_login, OPERATE),
     Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE, writes=False),
     Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, OPERATE),
-    Route("admin:request:login-sessions", Empty, logins.request_logins, READ, writes=False),
-    Route("admin:login_sessions:list", Empty, logins.request_logins, READ, writes=False),
+    Route("admin:request:login-sessions", Empty, login_views.request_logins, READ, writes=False),
+    Route("admin:login_sessions:list", Empty, login_views.request_logins, READ, writes=False),
     Route("admin:status:request", Empty, reports.request_status, READ, writes=False),
     Route("admin:auth", admin.Auth, None, NONE, authenticates=True, refused=_refuse_token),
     refused=_refuse_administrator,

@@ -21,11 +21,6 @@ LONG_FUNCTIONS = {
 
 LONG_FILES = {
     "master/writer.py": "one commit, its failures and its doubts are read together",
-    "master/operations/logins.py": "every step of a login, from its start to each of its ends",
-    "master/protocol/worker.py": "every event of one namespace",
-    "simulator/virtual/rules/overseer.py": "one model of the truth, with the rules that read it",
-    "simulator/virtual/rules/deadlines.py": "every rule about time",
-    "simulator/virtual/tools/ablations.py": "every safeguard, with what takes it away",
     "tests/security/test_metering.py": "every budget of Socket.IO, with the peers that exceed it",
     "tests/test_logs.py": "everything that a log line may not contain",
 }

@@ -19,8 +19,6 @@ from master.decisions.login import (
 )
 from master.errors import (
     Invalid,
-    LoginClosed,
-    Missing,
     NotRegistered,
     NotYours,
     ProxyUnreadable,
@@ -36,7 +34,6 @@ from master.model import (
     JsonObject,
     Login,
     LoginStatus,
-    Scope,
     SessionStatus,
     Worker,
     WorkerStatus,
@@ -53,7 +50,6 @@ from master.operations.login_ends import (
 )
 from master.protocol.admin import (
     CancelLogin,
-    LoginList,
     LoginStarted,
     LoginStatusUpdate,
     QrCodeReady,
@@ -61,10 +57,8 @@ from master.protocol.admin import (
     UserInputRelayed,
 )
 from master.protocol.admin import show_login as show_row
-from master.protocol.answers import Listing, ShownLogin, StartedLogin
-from master.protocol.http import ById, LoginsQuery
+from master.protocol.answers import ShownLogin, StartedLogin
 from master.protocol.shown import show_profile, show_words
-from master.protocol.wire import Empty
 from master.protocol.worker import (
     LoginQrCode,
     LoginReport,
@@ -78,8 +72,6 @@ from master.store.proxies import read_proxy_secrets
 from master.turn import ADMINS, OPERATORS, READERS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
-
-LIST_LIMIT = 200
 
 
 def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
@@ -306,55 +298,6 @@ def expire_logins(event: None, turn: Turn) -> int:
         stop_worker(turn, login, "expired")
     expire(turn, overdue)
     return len(overdue)
-
-
-async def request_logins(event: Empty, turn: Turn) -> JsonObject:
-    """List the newest login sessions; open ones include their code, so that a page can reload.
-
-    A caller that may not operate gets no code.
-    """
-    logins, _ = await login_rows.list_logins(turn.connection, {}, limit=LIST_LIMIT, offset=0)
-    scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
-    may_see = turn.caller.scope >= Scope.OPERATE and scanning
-    codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
-    reply = LoginList(
-        [{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds
-    )
-    turn.answer(reply)
-    return reply.show()
-
-
-async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
-    """List login sessions, the newest first."""
-    logins, total = await login_rows.list_logins(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    return Listing([show_row(login) for login in logins], total)
-
-
-async def show_login(event: ById, turn: Turn) -> ShownLogin:
-    """Return one login session; its code is at `qr.png`."""
-    return show_row(await _find_stored(turn, event.id))
-
-
-async def show_qr_code(event: ById, turn: Turn) -> JsonObject:
-    """Return the QR code of an open login."""
-    login = await _find_stored(turn, event.id)
-    try:
-        require_open(login, turn.now)
-    except LoginClosed:
-        raise Missing("This login has ended; its code is gone.") from None
-    code = (await login_rows.read_codes(turn.connection, [login.id])).get(login.id)
-    if code is None or code["qr_code_data"] is None:
-        raise Missing("The worker has sent no code yet.")
-    return code
-
-
-async def _find_stored(turn: Turn, session_id: str) -> Login:
-    login = await login_rows.find_login(turn.connection, session_id)
-    if login is None:
-        raise UnknownSession
-    return login
 
 
 def _find(turn: Turn, session_id: str) -> Login:

@@ -28,6 +28,7 @@ from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
 from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
+from master.protocol.stats import keep_figures, read_stats
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -35,8 +36,6 @@ from master.protocol.worker import (
     Registered,
     TaskRevoke,
     find_worker_id,
-    keep_figures,
-    read_stats,
 )
 from master.turn import Caller, HandOut, Turn, worker_address
 

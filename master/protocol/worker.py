@@ -13,10 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
     WithJsonSchema,
-    WrapValidator,
     model_validator,
 )
 
@@ -32,12 +29,12 @@ from master.protocol.budgets import (
     drop_text,
     thin_out,
 )
+from master.protocol.stats import Stats, keep_figures
 from master.protocol.wire import (
     MAX_ITEMS,
     MAX_TEXT,
     MAX_TITLE,
     READING,
-    Count,
     Fact,
     Id,
     ImageData,
@@ -95,61 +92,10 @@ class Register(Fact):
     metadata: Annotated[Json, thin_out(METADATA_BYTES)] = Field(default_factory=dict)
 
 
-def _forgive(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Return None for a value that cannot be read: a bad figure must not cost a heartbeat."""
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
-Forgiven = WrapValidator(_forgive)
-
-
-class Stats(Payload):
-    """A worker's figures: memory in MB, processor in percent. An unreadable figure is None."""
-
-    active_accounts: Annotated[Count | None, Forgiven] = Field(
-        default=None, validation_alias="activeAccounts"
-    )
-    memory_usage: Annotated[Annotated[float, Field(ge=0, le=1e9)] | None, Forgiven] = Field(
-        default=None, validation_alias="memoryUsage"
-    )
-    cpu_usage: Annotated[Annotated[float, Field(ge=0, le=1e6)] | None, Forgiven] = Field(
-        default=None, validation_alias="cpuUsage"
-    )
-
-
-STATS = ("activeAccounts", "memoryUsage", "cpuUsage")
-LONGEST_FIGURE = 64
-
-
 def find_worker_id(sent: dict[str, Any]) -> Any:
     """Return the worker id that an event contains, under either spelling of the field."""
     name = sent.get("workerId")
     return sent.get("worker_id") if name is None else name
-
-
-def keep_figures(value: Any) -> dict[str, Any] | None:
-    """Return a heartbeat's known figures, unvalidated, or None if they are no object.
-
-    `read_stats` validates them when they are requested.
-    """
-    if not isinstance(value, dict):
-        return None
-    figures = {}
-    for name in STATS:
-        figure = value.get(name)
-        if type(figure) is float or (
-            isinstance(figure, (int, str)) and len(str(figure)) <= LONGEST_FIGURE
-        ):
-            figures[name] = figure
-    return figures
-
-
-def read_stats(figures: Mapping[str, Any]) -> JsonObject:
-    """Return a worker's figures, validated; an unreadable one is None."""
-    return Stats.model_validate(figures).model_dump() if figures else {}
 
 
 class Heartbeat(Payload):

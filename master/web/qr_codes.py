@@ -14,7 +14,7 @@ from aiohttp import web
 
 from master.errors import Missing
 from master.model import JsonObject
-from master.operations.logins import show_qr_code
+from master.operations.login_views import show_qr_code
 from master.protocol.http import ById
 from master.turn import Caller
 from master.writer import Turns

@@ -13,8 +13,9 @@ from master.settings import load_settings
 from simulator.virtual.machine.house import House
 from simulator.virtual.machine.life import Life
 from simulator.virtual.machine.loop import VirtualClock, run_virtually
-from simulator.virtual.rules.deadlines import Moment, Silence, find_taken_late
+from simulator.virtual.rules.deadlines import Moment, Silence
 from simulator.virtual.rules.file_view import LoginRow, WorkerRow
+from simulator.virtual.rules.login_rules import find_taken_late
 
 HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
 

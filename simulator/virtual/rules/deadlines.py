@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from master.clock import Clock
 from master.memory import Watch
-from master.model import SessionStatus, WorkerStatus
+from master.model import WorkerStatus
 from master.periodic import PULSE_S
 from master.sessions import Sessions
 from master.settings import Settings
 from simulator.virtual.machine.house import House
-from simulator.virtual.rules.file_view import LoginRow, WorkerRow
+from simulator.virtual.rules.file_view import WorkerRow
 
 DETECTION_S = 1.0
 """Most seconds by which an undisturbed Master may evict a silent worker late."""
@@ -378,33 +378,3 @@ class Silence:
             if min(at - since, undisturbed_s) > limits_s[worker_id, ghost]:
                 self._complain("ghost_socket", f"{ghost}, for {at - since:.0f} s")
                 self._ghosts[worker_id, ghost] = at
-
-
-def find_taken_late(
-    before: Mapping[str, LoginRow], now: Mapping[str, LoginRow], began: Moment, ended: Moment
-) -> list[str]:
-    """Return the reports accepted for logins that had expired, by Master's wall clock, before their
-    batch began.
-
-    A batch during which that clock was stepped cannot be judged.
-    """
-    if abs((ended.wall - began.wall) - (ended.monotonic - began.monotonic)) > 1e-3:
-        return []
-    taken = []
-    for session_id, login in now.items():
-        old = before.get(session_id)
-        if old is None or began.wall < old.expires_at:
-            continue
-        if login.status != old.status and login.status in (
-            SessionStatus.SCANNING,
-            SessionStatus.SUCCESS,
-        ):
-            taken.append(
-                f"{session_id} became {login.status} "
-                f"{began.wall - old.expires_at:.3f} s after its deadline"
-            )
-        elif login.expires_at > old.expires_at:
-            taken.append(
-                f"{session_id} was extended {began.wall - old.expires_at:.3f} s after its deadline"
-            )
-    return taken

@@ -14,14 +14,15 @@ from typing import Any
 
 from master.app import Master
 from master.group import Group
-from master.model import OPEN_SESSION, SessionStatus, WorkerStatus
+from master.model import OPEN_SESSION, WorkerStatus
 from master.settings import Settings
 from master.turn import Parcel
 from simulator.truth.ledger import Ledger
 from simulator.virtual.machine.house import House
-from simulator.virtual.rules.deadlines import Moment, Signs, Silence, find_taken_late
+from simulator.virtual.rules.deadlines import Moment, Signs, Silence
 from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
+from simulator.virtual.rules.login_rules import check_logins, check_sessions, find_taken_late
 from simulator.virtual.rules.parcels import (
     find_misassigned,
     find_mishandled,
@@ -34,17 +35,6 @@ LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
 
 HEARD_BEATS = 2
 """A worker silent for this many heartbeat intervals gets no account when loads are evened."""
-
-ARROWS = {
-    SessionStatus.PENDING: {
-        SessionStatus.SCANNING,
-        SessionStatus.SUCCESS,
-        SessionStatus.FAILED,
-        SessionStatus.EXPIRED,
-    },
-    SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
-}
-"""The allowed changes of a login's status (protocol.md section 4); none from an ended one."""
 
 
 class Overseer:
@@ -122,7 +112,7 @@ class Overseer:
             before, self._together, self._began, self._closed = self._view, True, None, None
             self._view = self._reader.read(before, LOOKED_AT)
             self._check_hands(before, self._view)
-            self._check_sessions(before, self._view)
+            check_sessions(before, self._view, self._reported, self._closed, self._complain)
             self._new = True
 
     def _look_in_doubt(self) -> None:
@@ -175,8 +165,12 @@ class Overseer:
             )
             self._silence.check_given_up(before.workers, now.workers, began, *holdings)
         if "login_sessions" in dirty:
-            self._check_sessions(before, now)
-            self._check_logins(master, now)
+            if self._began is not None:
+                ended = Moment.read(self._clock)
+                for detail in find_taken_late(before.logins, now.logins, self._began, ended):
+                    self._complain("taken_after_deadline", detail)
+            check_sessions(before, now, self._reported, self._closed, self._complain)
+            check_logins(master.memory, now, self._complain)
         self._view = now
 
     def _check_hands(self, before: View, now: View) -> None:
@@ -342,70 +336,6 @@ class Overseer:
             sessions.worker_of_socket
         ):
             self._complain("ghost_socket", "the map of sockets and the seats are not inverse")
-
-    def _check_logins(self, master: Master, now: View) -> None:
-        memory = master.memory
-        known = {
-            one.id: (one.account_id, one.status.value, one.expires_at)
-            for one in memory.farm.logins.all()
-        }
-        rows = {
-            name: (login.account_id, login.status, login.expires_at)
-            for name, login in now.logins.items()
-        }
-        if known != rows:
-            apart = sorted({*known.items()} ^ {*rows.items()})
-            self._complain("memory_differs", f"logins of memory or file alone: {apart}")
-        if memory.deadlines.expiries != {
-            name: login.expires_at for name, login in now.logins.items()
-        }:
-            self._complain(
-                "memory_differs",
-                f"open logins end at {memory.deadlines.expiries}, by the file {rows}",
-            )
-
-    def _check_sessions(self, before: View, now: View) -> None:
-        """Check the changes of login sessions, and drop ended ones from the view."""
-        if self._began is not None:
-            for detail in find_taken_late(
-                before.logins, now.logins, self._began, Moment.read(self._clock)
-            ):
-                self._complain("taken_after_deadline", detail)
-        opened: dict[str, str] = {}
-        for session_id, login in list(now.logins.items()):
-            account_id, status, old = login.account_id, login.status, before.logins.get(session_id)
-            was = SessionStatus.PENDING.value if old is None else old.status
-            if status != was and SessionStatus(status) not in ARROWS.get(SessionStatus(was), set()):
-                self._complain("login_arrow", f"{session_id} went from {was} to {status}")
-            if status == SessionStatus.SUCCESS and session_id not in self._reported:
-                self._complain(
-                    "success_of_another",
-                    f"{session_id} is a success that {login.worker_id} never reported",
-                )
-            account, epoch = before.accounts.get(account_id), self._reported.get(session_id)
-            if (
-                status == SessionStatus.SUCCESS
-                and account is not None
-                and epoch is not None
-                and epoch < account.epoch
-            ):
-                self._complain(
-                    "old_epoch_taken",
-                    f"{session_id}: epoch {epoch} of {account_id}, which is {account.epoch}",
-                )
-            if status not in OPEN_SESSION:
-                if self._closed is not None and session_id not in self._closed:
-                    self._complain(
-                        "login_untold",
-                        f"{session_id} of {account_id} is {status}, and no parcel announces it",
-                    )
-                del now.logins[session_id]
-                continue
-            if account_id in opened:
-                self._complain(
-                    "two_open_logins", f"{account_id}: {opened[account_id]} and {session_id}"
-                )
-            opened[account_id] = session_id
 
     # -- once a second -----------------------------------------------------------------------------
 

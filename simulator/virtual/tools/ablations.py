@@ -1,43 +1,41 @@
-"""Safeguards that can be removed: if no rule notices the removal, an invariant is missing.
-
-Master has no switches for this. Each ablation replaces one of its functions, for a run in this
-process, by a version without the safeguard; no other module of the simulator touches Master's
-internals.
-"""
+"""Safeguards that can be removed: if no rule notices the removal, an invariant is missing."""
 
 from __future__ import annotations
 
-import math
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any
-from unittest.mock import patch
+from dataclasses import dataclass
 
-import simulator.actors.worker
-from master import routes, writer
 from master.deadlines import Deadlines
-from master.decisions import assignment, liveness
-from master.decisions.login import require_open
-from master.draft import Draft
-from master.errors import NotRegistered
-from master.group import settle
-from master.memory import Memory
-from master.model import Login, Worker
-from master.operations import afterwards, logins, messages, silence, workers
-from master.protocol.admin import NewNotification
+from master.decisions import liveness
+from master.operations import silence
 from master.sessions import Sessions
-from master.store import farm as stored
-from master.store import messages as message_rows
-from master.store.holders import ANYBODY
-from master.store.mapping import MESSAGES
-from master.turn import Fetch, Turn
-from master.writer import Turns
-from simulator.virtual.machine.database import InlineConnection
-from simulator.virtual.machine.house import House
-from simulator.virtual.tools.behind import Behind, put_all
+from simulator.virtual.tools.safeguards import (
+    ack_before_commit,
+    apply_before_commit,
+    heartbeats_do_not_wait,
+    plan_one_by_one,
+    publish_before_commit,
+    refused_is_kept,
+    replaced,
+    without_balance,
+    without_brake,
+    without_brake_end,
+    without_capacity,
+    without_deadline_check,
+    without_dedup,
+    without_epochs,
+    without_grace,
+    without_handover,
+    without_holders,
+    without_lease,
+    without_loading,
+    without_login_owner,
+    without_rest,
+    without_stale_sockets,
+    without_supersede,
+    without_transactions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,368 +53,65 @@ class Ablation:
             yield
 
 
-def _replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], object]:
-    """Return an `apply` that replaces one function."""
-    return lambda stack: stack.enter_context(patch.object(owner, name, other))
-
-
-def _without_epochs(stack: ExitStack) -> None:
-    """Accept state reports of any epoch, and store an account whatever the epoch of its row."""
-    report = logins.take_report
-
-    def take_anyway(event: Any, turn: Turn) -> Any:
-        return report(event.model_copy(update={"epoch": None}), turn)
-
-    def require_key_only(table: Any, key: str) -> list[Any]:
-        return [one for one in conditions(table, key) if "epoch" not in str(one)]
-
-    conditions = stored._conditions
-    stack.enter_context(patch.object(stored, "_conditions", require_key_only))
-    stack.enter_context(
-        patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)})
-    )
-    # drop the cached statements, which contain the guard
-    for name in (
-        "_update_of",
-        "_remove_from",
-    ):
-        stack.enter_context(patch.object(stored, name, getattr(stored, name).__wrapped__))
-    _replace_operation(stack, "worker:login:status", take_anyway)
-
-
-def _without_dedup(stack: ExitStack) -> None:
-    """Drop the uniqueness of message ids."""
-    _drop_indexes(stack, "uq_comments_platform", "uq_direct_messages_platform")
-    tables = {kind: rows.table for kind, rows in MESSAGES.items()}
-    keep_any = {kind: table.insert().returning(table.c.id) for kind, table in tables.items()}
-    stack.enter_context(patch.object(message_rows, "_keep_in", keep_any.get))
-
-
-def _without_lease(stack: ExitStack) -> None:
-    """Let workers act on, however long they receive nothing."""
-    stack.enter_context(patch.object(simulator.actors.worker, "LEASE_SHARE", 1_000.0))
-
-
-def _without_grace(stack: ExitStack) -> None:
-    """Count silence from before a start."""
-    begin = Sessions.begin_grace
-
-    def begin_late(self: Sessions, now: float, *, grace_s: float) -> None:
-        begin(self, now, grace_s=grace_s - 90.0)
-
-    stack.enter_context(patch.object(Sessions, "begin_grace", begin_late))
-
-
-def _without_brake(stack: ExitStack) -> None:
-    """Evict all silent workers, however many they are."""
-    stack.enter_context(patch.object(liveness, "is_more_likely_us", lambda *_: False))
-
-
-def _without_transactions(stack: ExitStack) -> None:
-    """Make each statement a transaction of its own."""
-    execute = InlineConnection._execute
-
-    async def execute_alone(self: InlineConnection, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        if args and args[0] == "BEGIN IMMEDIATE":
-            args = ("SELECT 1",)
-        return await execute(self, fn, *args, **kwargs)
-
-    stack.enter_context(patch.object(InlineConnection, "_execute", execute_alone))
-
-
-def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None:
-    """Run `then` on each batch that is decided and not yet stored."""
-    decide = Turns._decide
-
-    async def decide_and_do(self: Turns, group: Any, transaction: Any) -> None:
-        await decide(self, group, transaction)
-        await then(self, group)
-
-    stack.enter_context(patch.object(Turns, "_decide", decide_and_do))
-
-
-def _ack_before_commit(stack: ExitStack) -> None:
-    """Send acknowledgements before the commit, except those with secrets."""
-
-    async def answer(_: Turns, group: Any) -> None:
-        for done in group.done:
-            if not done.turn.handouts:
-                for item, reply in zip(done.items, done.replies, strict=True):
-                    settle(item.answer, reply)
-
-    _after_deciding(stack, answer)
-
-
-def _without_capacity(stack: ExitStack) -> None:
-    """Give every worker unlimited room."""
-    stack.enter_context(patch.object(Worker, "room", property(lambda _: 1_000)))
-
-
-def _without_supersede(stack: ExitStack) -> None:
-    """Let a login begin while another of its account is open."""
-
-    _drop_indexes(stack, "uq_login_sessions_open")
-    stack.enter_context(patch.object(logins, "close_open_login", lambda *_: None))
-
-
-def _without_stale_sockets(stack: ExitStack) -> None:
-    """Treat the close of any of a worker's sockets as the close of its newest."""
-    bind, leave = Sessions.bind, Sessions.leave
-    spoke_for: dict[str, str] = {}
-
-    def bind_and_remember(self: Sessions, worker_id: str, sid: str) -> str | None:
-        spoke_for[sid] = worker_id
-        return bind(self, worker_id, sid)
-
-    def leave_anyhow(self: Sessions, sid: str) -> str | None:
-        left, worker_id = leave(self, sid), spoke_for.get(sid)
-        if left is None and worker_id in self.seats:
-            self.seats[worker_id].sid = None
-            return worker_id
-        return left
-
-    stack.enter_context(patch.object(Sessions, "bind", bind_and_remember))
-    stack.enter_context(patch.object(Sessions, "leave", leave_anyhow))
-
-
-def _without_handover(stack: ExitStack) -> None:
-    """Let a new owner act at once, though the former one may act still."""
-    stack.enter_context(patch.object(Deadlines, "find_wait", lambda *_: 0.0))
-
-
-def _apply_before_commit(stack: ExitStack) -> None:
-    """Apply a batch to the farm before the commit, even if the commit fails."""
-    write, announce, behind = stored.write, afterwards.announce, dict[int, Behind]()
-
-    async def run_ahead(_: Turns, group: Any) -> None:
-        behind[id(group.draft)] = Behind(group.draft)
-        for table, changes in zip(group.draft.memory.farm.tables, group.draft.tables, strict=True):
-            put_all(table, changes.changed)
-
-    async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
-        await write(connection, behind[id(draft)], draft)  # type: ignore[arg-type]
-
-    # called after the commit, before the draft is applied again
-    def announce_difference(
-        draft: Draft,
-    ) -> Any:
-        behind.pop(id(draft)).restore(draft)
-        return announce(draft)
-
-    _after_deciding(stack, run_ahead)
-    stack.enter_context(patch.object(writer, "write", write_difference))
-    stack.enter_context(patch.object(writer, "announce", announce_difference))
-
-
-def _without_brake_end(stack: ExitStack) -> None:
-    """Never end a brake."""
-
-    def replace_for_ever(one: Any, **changes: Any) -> Any:
-        if "brake_until" in changes:
-            changes["brake_until"] = one.brake_until if changes["brake_until"] is None else math.inf
-        return replace(one, **changes)
-
-    stack.enter_context(patch.object(silence, "replace", replace_for_ever))
-
-
-def _without_deadline_check(stack: ExitStack) -> None:
-    """Accept reports of an expired login until a sweep has ended it."""
-
-    def require_not_ended(login: Login, _: float) -> None:
-        require_open(login, -math.inf)
-
-    stack.enter_context(patch.object(logins, "require_open", require_not_ended))
-
-
-def _without_login_owner(stack: ExitStack) -> None:
-    """Accept reports of a login from any worker."""
-
-    def find_anyone_s(turn: Turn, session_id: str, _: str | None) -> Login:
-        if turn.draft.speaker_of(turn.caller.sid) is None:
-            raise NotRegistered
-        login = logins._find(turn, session_id)
-        require_open(login, turn.now)
-        return login
-
-    stack.enter_context(patch.object(logins, "_find_own", find_anyone_s))
-
-
-def _without_holders(stack: ExitStack) -> None:
-    """Accept messages of an account from any worker, as if its owners were unknown."""
-    require = messages.require_holder
-
-    def forgive(event: Any, reporter: Any, _: Any, turn: Turn) -> str:
-        return require(event, reporter, {(event.account_id, ANYBODY)}, turn)
-
-    stack.enter_context(patch.object(messages, "require_holder", forgive))
-
-
-def _publish_before_commit(stack: ExitStack) -> None:
-    """Send notifications before they are stored."""
-
-    async def publish(self: Turns, group: Any) -> None:
-        for done in group.done:
-            early = [
-                parcel
-                for parcel in done.turn.parcels
-                if isinstance(parcel.content, NewNotification)
-            ]
-            if early:
-                done.turn.parcels[:] = [
-                    parcel for parcel in done.turn.parcels if parcel not in early
-                ]
-                await self._publisher.publish(early)
-
-    _after_deciding(stack, publish)
-
-
-def _refused_is_kept(stack: ExitStack) -> None:
-    """Keep the changes in the draft of a refused item."""
-    perform = Turns._perform_plain
-
-    async def perform_and_keep(self: Turns, item: Any, draft: Draft, transaction: Any) -> Any:
-        @wraps(item.operation)
-        def keep(event: Any, turn: Turn) -> Any:
-            try:
-                return item.operation(event, turn)
-            except Fetch:
-                raise
-            except Exception:
-                draft.absorb(turn.draft)
-                raise
-
-        return await perform(self, replace(item, operation=keep), draft, transaction)
-
-    stack.enter_context(patch.object(Turns, "_perform_plain", perform_and_keep))
-
-
-def _heartbeats_do_not_wait(stack: ExitStack) -> None:
-    """Answer heartbeats from the farm, even if the batch under way changes their worker."""
-    stack.enter_context(patch.object(Memory, "is_pending", lambda *_: False))
-
-
-def _plan_one_by_one(stack: ExitStack) -> None:
-    """Evict workers one by one, each without knowing that the next one is lost too."""
-
-    def give_up(turn: Turn, worker_ids: Any, why: str, *, reachable: bool) -> int:
-        freed = 0
-        for worker_id in list(worker_ids):
-            turn.is_placed = False
-            freed += workers.give_up(turn, [worker_id], why, reachable=reachable)
-        return freed
-
-    stack.enter_context(patch.object(silence, "give_up", give_up))
-
-
-def _without_loading(stack: ExitStack) -> None:
-    """Keep the farm unchanged after a commit that failed, whatever it stored."""
-
-    async def forget_doubt(self: Turns) -> None:
-        self._in_doubt = False
-
-    stack.enter_context(patch.object(Turns, "_load_anew", forget_doubt))
-
-
-def _without_balance(stack: ExitStack) -> None:
-    """Assign each account to the first worker by id that has room."""
-    find_least = assignment._Loads.find_least
-
-    def find_first(self: assignment._Loads, platform: str) -> str | None:
-        if find_least(self, platform) is None:
-            return None
-        return min(worker_id for worker_id in self.workers if self.has_room(worker_id, platform))
-
-    stack.enter_context(patch.object(assignment._Loads, "find_least", find_first))
-
-
-def _without_rest(stack: ExitStack) -> None:
-    """Move pinned accounts and those with an open login too."""
-    stack.enter_context(patch.object(assignment, "may_move", lambda _: True))
-
-
-def _drop_indexes(stack: ExitStack, *names: str) -> None:
-    """Drop indexes from each file before its first Master serves."""
-    opened = House.open
-
-    async def open_and_drop(self: House) -> bool:
-        came = await opened(self)
-        if came:
-            connection = sqlite3.connect(self.path)
-            for name in names:
-                connection.execute(f"DROP INDEX IF EXISTS {name}")
-            connection.commit()
-            connection.close()
-        return came
-
-    stack.enter_context(patch.object(House, "open", open_and_drop))
-
-
-def _replace_operation(stack: ExitStack, event: str, new: Any) -> None:
-    """Let an event of workers call another operation."""
-    table = dict(routes.FROM_WORKER)
-    table[event] = replace(table[event], operation=new)
-    stack.enter_context(patch.dict(routes.NAMESPACES, {"worker": table}))
-
-
 ABLATIONS: dict[str, Ablation] = {
     "epoch_check": Ablation(
-        "reports of state from an earlier epoch change nothing", _without_epochs
+        "reports of state from an earlier epoch change nothing", without_epochs
     ),
-    "dedup_key": Ablation("a message that is reported again is stored once", _without_dedup),
+    "dedup_key": Ablation("a message that is reported again is stored once", without_dedup),
     "own_stop": Ablation(
-        "a worker that receives nothing stops before Master reassigns its accounts", _without_lease
+        "a worker that receives nothing stops before Master reassigns its accounts", without_lease
     ),
-    "restart_grace": Ablation("no worker is evicted because Master was down", _without_grace),
+    "restart_grace": Ablation("no worker is evicted because Master was down", without_grace),
     "brake": Ablation(
-        "if most workers fall silent at once, Master is the likely cause", _without_brake
+        "if most workers fall silent at once, Master is the likely cause", without_brake
     ),
     "transactions": Ablation(
-        "changes that belong together are stored together", _without_transactions
+        "changes that belong together are stored together", without_transactions
     ),
-    "ack_after_commit": Ablation("an acknowledged event is stored", _ack_before_commit),
+    "ack_after_commit": Ablation("an acknowledged event is stored", ack_before_commit),
     "capacity_check": Ablation(
-        "no worker is assigned more accounts than it accepts", _without_capacity
+        "no worker is assigned more accounts than it accepts", without_capacity
     ),
-    "supersede": Ablation("one open login per account", _without_supersede),
-    "stale_socket_check": Ablation("only the newest socket's close counts", _without_stale_sockets),
+    "supersede": Ablation("one open login per account", without_supersede),
+    "stale_socket_check": Ablation("only the newest socket's close counts", without_stale_sockets),
     "handover_wait": Ablation(
-        "a new owner waits until the former one has stopped", _without_handover
+        "a new owner waits until the former one has stopped", without_handover
     ),
-    "memory_after_commit": Ablation("memory never runs ahead of the file", _apply_before_commit),
+    "memory_after_commit": Ablation("memory never runs ahead of the file", apply_before_commit),
     "login_deadline": Ablation(
-        "every login ends", _replaced(Deadlines, "find_overdue", lambda *_: [])
+        "every login ends", replaced(Deadlines, "find_overdue", lambda *_: [])
     ),
-    "least_loaded": Ablation("accounts go to the least loaded worker", _without_balance),
+    "least_loaded": Ablation("accounts go to the least loaded worker", without_balance),
     "may_move": Ablation(
-        "evening loads moves no pinned account and none with an open login", _without_rest
+        "evening loads moves no pinned account and none with an open login", without_rest
     ),
     "stall_check": Ablation(
         "no worker is evicted because Master itself stalled",
-        _replaced(Sessions, "list_stalls", lambda *_: []),
+        replaced(Sessions, "list_stalls", lambda *_: []),
     ),
     "hold_end": Ablation(
         "no brake keeps a dead worker forever, however often it is renewed",
-        _replaced(liveness, "may_be_held", lambda *_: True),
+        replaced(liveness, "may_be_held", lambda *_: True),
     ),
     "holders": Ablation(
         "a worker that owns nothing cannot cause a brake",
-        _replaced(silence, "holds_something", lambda *_: True),
+        replaced(silence, "holds_something", lambda *_: True),
     ),
-    "brake_end": Ablation("a worker still silent after the brake is evicted", _without_brake_end),
-    "deadline_check": Ablation("reports of an expired login are refused", _without_deadline_check),
-    "login_owner_check": Ablation("only the worker of a login may report it", _without_login_owner),
+    "brake_end": Ablation("a worker still silent after the brake is evicted", without_brake_end),
+    "deadline_check": Ablation("reports of an expired login are refused", without_deadline_check),
+    "login_owner_check": Ablation("only the worker of a login may report it", without_login_owner),
     "holder_check": Ablation(
-        "messages are accepted from present and former owners only", _without_holders
+        "messages are accepted from present and former owners only", without_holders
     ),
-    "told_after_commit": Ablation("no announcement is undone by a crash", _publish_before_commit),
-    "thrown_away_draft": Ablation("a refused event changes nothing", _refused_is_kept),
+    "told_after_commit": Ablation("no announcement is undone by a crash", publish_before_commit),
+    "thrown_away_draft": Ablation("a refused event changes nothing", refused_is_kept),
     "heartbeat_waits": Ablation(
         "no heartbeat is answered with state that the batch under way changes",
-        _heartbeats_do_not_wait,
+        heartbeats_do_not_wait,
     ),
     "one_plan": Ablation(
-        "no account is assigned to a worker that the same turn evicts", _plan_one_by_one
+        "no account is assigned to a worker that the same turn evicts", plan_one_by_one
     ),
-    "loaded_anew": Ablation("after a failed commit, memory equals the file", _without_loading),
+    "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
 }
 """Name -> safeguard."""
