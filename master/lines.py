@@ -49,6 +49,10 @@ class Lines:
         """Return the line that carries a request; None once it has ended."""
         return self._lines.get(request.protocol)
 
+    def find_of(self, protocol: Any) -> Line | None:
+        """Return the line of a connection's protocol; None once it has ended."""
+        return self._lines.get(protocol)
+
     def is_known(self, request: Any) -> bool:
         """Return whether a request's line is authenticated; True if there is no line."""
         line = self.find(request)

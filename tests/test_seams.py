@@ -30,7 +30,16 @@ SEAMS = {
         "close",
         "closed",
     ),
-    BaseProtocol: ("_drain_helper", "_upgraded", "pause_reading", "resume_reading"),
+    BaseProtocol: (
+        "_buffer_paused",
+        "_drain_helper",
+        "_pause_transport_reading",
+        "_reading_paused",
+        "_resume_transport_reading",
+        "_upgraded",
+        "pause_reading",
+        "resume_reading",
+    ),
     RequestHandler: (
         "_lingering_time",
         "_messages",

@@ -47,11 +47,11 @@ class Standing:
     def ask(self) -> None:
         """Ask once. Errors: RuntimeError after an answer that is not 200."""
         began = time.monotonic()
-        self._connection.request("GET", "/health/live", headers=self._headers)
+        self._connection.request("GET", "/api/v1/status", headers=self._headers)
         answer = self._connection.getresponse()
         answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"the standing connection was answered {answer.status}")
+        if answer.status != 200 or answer.will_close:
+            raise RuntimeError(f"the standing connection was answered {answer.status}, and closed")
         self.longest_s = max(self.longest_s, time.monotonic() - began)
 
     def ask_until(self, ended: threading.Event) -> None:

@@ -18,7 +18,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from master.errors import HeadTooLarge, Unreadable
 from master.lines import Lines
+from master.meter import Line
 from master.web.answers import answer_internal, answer_refusal
+from master.web.reads import StrangersReads
 
 log = structlog.get_logger(__name__)
 
@@ -58,24 +60,48 @@ OPTIONS: dict[str, Any] = {
 class Connection(RequestHandler):
     """One TCP connection of the HTTP server."""
 
-    __slots__ = ("_body", "_head", "_lines", "asked")
+    __slots__ = ("_body", "_head", "_line", "_lines", "_strangers", "asked")
 
-    def __init__(self, server: web.Server, lines: Lines, **options: Any) -> None:
+    def __init__(
+        self, server: web.Server, lines: Lines, strangers: StrangersReads, **options: Any
+    ) -> None:
         super().__init__(server, **options)
         self._lines = lines
+        self._line: Line | None = None
+        self._strangers = strangers
         self._head = 0
         """Bytes received since the last head was complete, without bodies."""
         self._body: Any = None
         self.asked: asyncio.Task[Any] | None = None
         """The task of the current request, if it is to be cancelled when its caller hangs up."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find the line of the new connection."""
+        super().connection_made(transport)
+        self._line = self._lines.find_of(self)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection; cancel its request if that is to end with its caller."""
+        self._strangers.drop(self)
         super().connection_lost(exc)
         if self.asked is not None:
             self.asked.cancel()
 
     def data_received(self, data: bytes) -> None:
+        """Process received bytes; those of a stranger wait for a later pass if there are many."""
+        line = self._line
+        if not data or line is None or line.is_known or self._strangers.admit(self):
+            self._process(data)
+            return
+        self._pause_transport_reading()
+        self._strangers.hold(self, data, self._process_held)
+
+    def _process_held(self, data: bytes) -> None:
+        self._process(data)
+        if not (self._reading_paused or self._buffer_paused):
+            self._resume_transport_reading()
+
+    def _process(self, data: bytes) -> None:
         """Process received bytes; abort as soon as an incomplete head is too large."""
         before, is_body = self._request_count, self._body is not None and not self._body.is_eof()
         super().data_received(data)
@@ -133,10 +159,11 @@ class Server(web.Server):
     """aiohttp's server whose connections are Connection."""
 
     lines: Lines
+    strangers: StrangersReads
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of one more connection."""
-        return Connection(self, self.lines, loop=self._loop, **self._kwargs)
+        return Connection(self, self.lines, self.strangers, loop=self._loop, **self._kwargs)
 
 
 def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
@@ -148,6 +175,7 @@ def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
     assert server is not None, "set the runner up first"
     server.__class__ = Server
     server.lines = lines  # type: ignore[attr-defined]
+    server.strangers = StrangersReads()  # type: ignore[attr-defined]
     lines.watch(server)
     application = server.request_handler
 
