@@ -21,7 +21,7 @@ Master's deadline of 30 s, and a few seconds for the sweep that applies it.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """The limits of an attack's costs; None is no limit."""
 
@@ -362,7 +362,7 @@ ACTS = (
         "worker",
         "21 reports of 15 MB, and of what is allowed",
         report_large,
-        Budget(250.0, 64.0),
+        Budget(wait_ms=250.0, growth_mib=64.0),
     ),
     Act("attachments", "F7", "device", "24 attachments of 16 MB", send_attachments, LEAST),
     Act("junk", "F8", "device", "heartbeats full of junk", send_junk, LEAST),
