@@ -150,7 +150,10 @@ def guard_sockets(
                 raise Unreadable("JSONP is not supported: any page could read its answers.")
         except Refusal as refusal:
             return answer_refusal(refusal)
-        answer = await answer_sockets(request)
+        try:
+            answer = await answer_sockets(request)
+        except web.HTTPBadRequest:  # its text repeats headers of the request
+            return answer_refusal(Unreadable("The WebSocket handshake is malformed."))
         if answer.status == BAD_REQUEST and isinstance(answer, web.Response):
             answer.body = b'"Bad Request"'  # the library repeats parts of the request
         return answer

@@ -186,6 +186,11 @@ SMALL_MISTAKES = {
     b"Connection: close\r\n\r\n",
     "as a session": b"GET /socket.io/?EIO=4&transport=polling&sid=%b HTTP/1.1\r\nHost: "
     b"x\r\nConnection: close\r\n\r\n",
+    "as a handshake's key": b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: %b\r\n\r\n",
+    "as a handshake's version": b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %b\r\n\r\n",
 }
 
 
