@@ -162,12 +162,12 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
 
 
 def _look_after_keys(settings: Settings, action: str) -> int:
-    from master.keys import place_key_file
+    from master.keys import locate_key_file
     from master.store.sqlite.keyring import describe_keys
     from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
 
     path, keys = settings.db_path, settings.read_keys()
-    key_file = None if keys else place_key_file(path)
+    key_file = None if keys else locate_key_file(path)
     if action == "list":
         lines, broken = describe_keys(path, keys)
         print("\n".join([f"Keys of {path}, in {key_file or 'MASTER_KEYS'}:", *lines]))

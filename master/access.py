@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from master.budgets import MOST_ADDRESSES
 from master.clock import Clock
 from master.decisions.attempts import Attempts, find_wait, note_wrong
 from master.errors import Forbidden, TooManyAttempts, Unauthorized
@@ -26,9 +27,6 @@ from master.settings import Settings
 from master.tokens import ANY_WORKER, hash_secret, mark_secret
 
 log = structlog.get_logger(AUDIT)
-
-MOST_ADDRESSES = 10_000
-"""Addresses remembered at a time; the least recently heard one is dropped first."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -135,18 +133,18 @@ class Access:
             del self._grants[issued[0]]
             KNOWN.drop(issued[1])
 
-    def _look_up(self, token: str, address: str) -> Grant:
+    def _look_up(self, token: str, remote: str) -> Grant:
         """Return a token's grant. Errors: Unauthorized; after several, TooManyAttempts instead."""
         found = self._find(token)
         if found is not None:
             return found
-        now, place = self._clock.monotonic(), name_place(address)
-        wait_s = find_wait(self._attempts.get(place), now)
+        now, address = self._clock.monotonic(), name_address(remote)
+        wait_s = find_wait(self._attempts.get(address), now)
         if wait_s:
             raise TooManyAttempts(retry_after_ms=round(wait_s * 1000) + 1)
-        attempts = note_wrong(self._attempts.get(place), now)
-        _remember(self._attempts, place, attempts)
-        log.warning("wrong_token", address=address, wrong=attempts.wrong)
+        attempts = note_wrong(self._attempts.get(address), now)
+        _remember(self._attempts, address, attempts)
+        log.warning("wrong_token", address=remote, wrong=attempts.wrong)
         raise Unauthorized("This token is not known.")
 
     def _find(self, token: str) -> Grant | None:
@@ -180,11 +178,11 @@ def is_loopback(address: str) -> bool:
 
 
 @lru_cache(maxsize=MOST_ADDRESSES)
-def name_place(address: str) -> str:
-    """Return the key for counting an address: itself, or the /64 that an IPv6 customer owns."""
-    peer = _read_address(address)
+def name_address(remote: str) -> str:
+    """Return a peer's address as it is counted: itself, or the /64 that an IPv6 customer owns."""
+    peer = _read_address(remote)
     if peer is None or peer.version == 4 or peer.is_loopback:
-        return str(peer or address)
+        return str(peer or remote)
     return str(ipaddress.ip_network((peer, 64), strict=False))
 
 

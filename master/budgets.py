@@ -18,7 +18,7 @@ PATIENCE_S = 120.0
 BURST = 4
 """Requests or events of this many seconds may come at once."""
 
-STRANGERS_PER_PLACE = 256
+STRANGERS_PER_ADDRESS = 256
 """Lines of strangers per address, except young ones (strangers.py), and as many flows."""
 
 STRANGE_LINES = 4_096
@@ -39,7 +39,7 @@ OPENING_WAIT_S = 10
 OPENINGS_WAITING = 2_048
 """New flows that may wait for admission, in total."""
 
-MOST_PLACES = 10_000
+MOST_ADDRESSES = 10_000
 """Addresses whose rate is remembered; the least recently heard one is dropped first."""
 
 STRANGER_BYTES = 16 * 1024

@@ -175,8 +175,8 @@ class Changes(Generic[R]):
                     for name, here in names.items():
                         if not here:
                             self._come[index, key].pop(name, None)
-        for place, come in other._come.items():
-            self._come.setdefault(place, {}).update(come)
+        for key, come in other._come.items():
+            self._come.setdefault(key, {}).update(come)
 
 
 def changes_of(committed: Committed[R], changes: Changes[R]) -> Iterator[tuple[R | None, R | None]]:

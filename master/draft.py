@@ -73,8 +73,8 @@ class Draft:
         for table, changes in zip(self.tables, other.tables, strict=True):
             table.absorb(changes)
         self.last_seq, self.watch = other.last_seq, other.watch
-        for place, values in other.kept.items():
-            self.kept.setdefault(place, {}).update(values)
+        for row, values in other.kept.items():
+            self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
         self.bound.update(other.bound)
         self.signs.update(other.signs)
@@ -193,7 +193,7 @@ class Draft:
         speaks_for = self.memory.sessions.worker_of_socket.get(sid) if sid is not None else None
         return None if speaks_for in seen else speaks_for
 
-    def take_places(self, count: int) -> int:
+    def allocate_seqs(self, count: int) -> int:
         """Allocate `count` sequence numbers and return the first; none is ever reused."""
         first = self.last_seq + 1
         self.last_seq += count

@@ -76,12 +76,12 @@ def parse_keys(text: str, most: int = MAX_KEYS) -> tuple[Key, ...]:
     return tuple(keys.values())
 
 
-def place_key_file(database: Path) -> Path:
+def locate_key_file(database: Path) -> Path:
     """Return the path of this database's key file; MASTER_KEYS replaces the file."""
     return database.with_name(database.name + ".keys")
 
 
-def place_retired(key_file: Path) -> Path:
+def locate_retired_keys(key_file: Path) -> Path:
     """Return the path for keys that were removed from a key file; only backups need them."""
     return key_file.with_name(key_file.name + ".retired")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from master.access import name_place
+from master.access import name_address
 from master.meter import Line, Meter
 
 
@@ -34,8 +34,8 @@ class Lines:
         def note_made(protocol: Any, transport: Any) -> None:
             made(protocol, transport)
             peer = transport.get_extra_info("peername")
-            place = name_place(str(peer[0])) if peer else ""
-            self._lines[protocol] = self.meter.connect(place, transport.abort)
+            address = name_address(str(peer[0])) if peer else ""
+            self._lines[protocol] = self.meter.connect(address, transport.abort)
 
         def note_lost(protocol: Any, fault: BaseException | None = None) -> None:
             lost(protocol, fault)

@@ -5,8 +5,8 @@ wait as long as it returns, and pass `hang_up` for the connections that it close
 
 It counts three things. A **line** is one TCP connection; it has a deadline until a peer
 authenticates on it. A **flow** is one Engine.IO connection, whose packets come over one WebSocket
-or over many POSTs. A **place** is the address of lines (`access.name_place`): an IPv4 address, or
-the /64 of an IPv6 address.
+or over many POSTs. An **address** is where lines come from (`access.name_address`): an IPv4
+address, or the /64 of an IPv6 address.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping
 from master.budgets import (
     BURST,
     FAREWELL_S,
-    MOST_PLACES,
+    MOST_ADDRESSES,
     PATIENCE_S,
     STRANGE_FLOWS,
     STRANGE_LINES,
     STRANGER_S,
-    STRANGERS_PER_PLACE,
+    STRANGERS_PER_ADDRESS,
     STRANGERS_PER_S,
     YOUNG_FLOW_S,
     YOUNG_LINE_S,
@@ -43,10 +43,10 @@ RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 class Line:
     """One TCP connection; `hang_up` ends it at once."""
 
-    __slots__ = ("flow", "hang_up", "has_ended", "is_known", "place", "when_ended")
+    __slots__ = ("address", "flow", "hang_up", "has_ended", "is_known", "when_ended")
 
-    def __init__(self, place: str, hang_up: Callable[[], None]) -> None:
-        self.place = place
+    def __init__(self, address: str, hang_up: Callable[[], None]) -> None:
+        self.address = address
         self.hang_up = hang_up
         self.is_known = False
         self.has_ended = False
@@ -66,19 +66,21 @@ class Flow:
         "_meter",
         "_strange",
         "_when_free",
+        "address",
         "budget",
         "hang_up",
         "is_known",
         "kind",
         "lines",
         "pending",
-        "place",
     )
 
-    def __init__(self, meter: Meter, clock: Clock, place: str, hang_up: Callable[[], None]) -> None:
+    def __init__(
+        self, meter: Meter, clock: Clock, address: str, hang_up: Callable[[], None]
+    ) -> None:
         self._meter = meter
         self._clock = clock
-        self.place = place
+        self.address = address
         self.hang_up = hang_up
         self.kind = Kind.STRANGER
         self.is_known = False
@@ -104,7 +106,7 @@ class Flow:
         if self.is_known:
             return wait_s
         self._strange += 1
-        return max(wait_s, self._meter.take_strange(self.place))
+        return max(wait_s, self._meter.take_strange(self.address))
 
     def take_strange(self) -> int:
         """Return the number of packets before the authentication, once."""
@@ -169,7 +171,7 @@ class Meter:
         budgets: Mapping[Kind, Budget],
         *,
         requests_per_s: float = 200,
-        strangers_per_place: int = STRANGERS_PER_PLACE,
+        strangers_per_address: int = STRANGERS_PER_ADDRESS,
         strange_lines: int = STRANGE_LINES,
         strange_flows: int = STRANGE_FLOWS,
     ) -> None:
@@ -178,12 +180,12 @@ class Meter:
         """Lines and flows closed without authentication in time, or after too long a transfer."""
         self._clock = clock
         self._requests_per_s = requests_per_s
-        self._lines: Strangers[Line] = Strangers(strangers_per_place, strange_lines, YOUNG_LINE_S)
-        self._flows: Strangers[Flow] = Strangers(strangers_per_place, strange_flows, YOUNG_FLOW_S)
+        self._lines: Strangers[Line] = Strangers(strangers_per_address, strange_lines, YOUNG_LINE_S)
+        self._flows: Strangers[Flow] = Strangers(strangers_per_address, strange_flows, YOUNG_FLOW_S)
         self._waiting: OrderedDict[Line, float] = OrderedDict()
         self.openings = Openings(clock, requests_per_s)
-        self._requests = Paces(MOST_PLACES)
-        self._packets = Paces(MOST_PLACES)
+        self._requests = Paces(MOST_ADDRESSES)
+        self._packets = Paces(MOST_ADDRESSES)
         self._all_packets = Pace()
 
     # -- lines: TCP connections
@@ -193,9 +195,9 @@ class Meter:
         """Return the number of TCP connections of strangers."""
         return len(self._lines)
 
-    def connect(self, place: str, hang_up: Callable[[], None]) -> Line:
+    def connect(self, address: str, hang_up: Callable[[], None]) -> Line:
         """Add a new TCP connection, a stranger's; another stranger's may be closed for it."""
-        line = Line(place, hang_up)
+        line = Line(address, hang_up)
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
 
@@ -236,9 +238,9 @@ class Meter:
 
     # -- flows: Engine.IO connections
 
-    def open(self, place: str, hang_up: Callable[[], None]) -> Flow:
+    def open(self, address: str, hang_up: Callable[[], None]) -> Flow:
         """Add a new Engine.IO connection, a stranger's; another stranger's may be closed for it."""
-        flow = Flow(self, self._clock, place, hang_up)
+        flow = Flow(self, self._clock, address, hang_up)
         self._end(self._flows.add(flow, self._clock.monotonic()))
         return flow
 
@@ -251,8 +253,8 @@ class Meter:
             self._flows.drop(flow)
             packets = flow.take_strange()
             self._all_packets.give_back(packets)
-            self._packets.give_back(flow.place, packets)
-            self.openings.give_back(flow.place)
+            self._packets.give_back(flow.address, packets)
+            self.openings.give_back(flow.address)
             for line in flow.lines:
                 self.welcome(line)
         flow.grow(kind)
@@ -278,17 +280,17 @@ class Meter:
 
     # -- addresses
 
-    def admit(self, place: str, requests_per_s: float | None = None) -> None:
+    def admit(self, address: str, requests_per_s: float | None = None) -> None:
         """Count one request of an address or of a caller's name. Errors: TooManyRequests."""
         rate = self._requests_per_s if requests_per_s is None else requests_per_s
-        wait_s = self._requests.find(place).ask(self._clock.monotonic(), rate, rate * BURST)
+        wait_s = self._requests.find(address).ask(self._clock.monotonic(), rate, rate * BURST)
         if wait_s:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
 
-    def take_strange(self, place: str) -> float:
+    def take_strange(self, address: str) -> float:
         """Count one packet of a stranger; return its wait in seconds."""
         now, rate = self._clock.monotonic(), STRANGERS_PER_S / 2
-        wait_s = self._packets.find(place).take(now, rate, rate)
+        wait_s = self._packets.find(address).take(now, rate, rate)
         return max(wait_s, self._all_packets.take(now, STRANGERS_PER_S, STRANGERS_PER_S))
 
     # -- deadlines

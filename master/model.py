@@ -22,11 +22,11 @@ def change(record: R, **values: Any) -> R:
     if kind not in _SHAPES:
         # every record is a dataclass
         names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
-        _SHAPES[kind] = attrgetter(*names), {name: place for place, name in enumerate(names)}
-    read, places = _SHAPES[kind]
+        _SHAPES[kind] = attrgetter(*names), {name: index for index, name in enumerate(names)}
+    read, indexes = _SHAPES[kind]
     content = list(read(record))
     for name, value in values.items():
-        content[places[name]] = value
+        content[indexes[name]] = value
     return kind(*content)
 
 

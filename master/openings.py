@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from master.budgets import MOST_PLACES, OPENING_WAIT_S, OPENINGS_WAITING, STRANGERS_PER_PLACE
+from master.budgets import MOST_ADDRESSES, OPENING_WAIT_S, OPENINGS_WAITING, STRANGERS_PER_ADDRESS
 from master.clock import Clock
 from master.decisions.pace import Paces
 from master.errors import TooManyRequests
@@ -27,13 +27,13 @@ class _Queue:
 
 
 class Openings:
-    """Admits connections: per address STRANGERS_PER_PLACE at once, then `per_s`; 0: no limit."""
+    """Admits connections: per address STRANGERS_PER_ADDRESS at once, then `per_s`; 0: no limit."""
 
     def __init__(self, clock: Clock, per_s: float, *, most_waiting: int = OPENINGS_WAITING) -> None:
         self._clock = clock
         self._per_s = per_s
         self._most_waiting = most_waiting
-        self._paces = Paces(MOST_PLACES)
+        self._paces = Paces(MOST_ADDRESSES)
         self._queues: dict[str, _Queue] = {}
         self._waiting = 0
 
@@ -41,39 +41,39 @@ class Openings:
         """Return the number of connections that wait."""
         return self._waiting
 
-    def take(self, place: str) -> bool:
+    def take(self, address: str) -> bool:
         """Admit a connection at once, if it need not wait; return whether it was admitted."""
-        return place not in self._queues and not self._ask(place)
+        return address not in self._queues and not self._ask(address)
 
-    def queue(self, place: str) -> Turn:
+    def queue(self, address: str) -> Turn:
         """Queue for about OPENING_WAIT_S; `drop` it in any case. Errors: TooManyRequests."""
-        queue = self._queues.get(place) or _Queue()
+        queue = self._queues.get(address) or _Queue()
         too_long = len(queue.turns) >= self._per_s * OPENING_WAIT_S
         if too_long or (self._waiting >= self._most_waiting and not self._make_room(queue)):
             raise TooManyRequests(retry_after_ms=OPENING_WAIT_S * 1_000)
         turn: Turn = asyncio.get_running_loop().create_future()
-        self._queues[place] = queue
+        self._queues[address] = queue
         queue.turns[turn] = None
         self._waiting += 1
-        self._give(place)
+        self._give(address)
         return turn
 
-    def drop(self, place: str, turn: Turn) -> None:
+    def drop(self, address: str, turn: Turn) -> None:
         """Cancel a waiting admission; no effect once it has come."""
-        queue = self._queues.get(place)
+        queue = self._queues.get(address)
         if queue is not None and turn in queue.turns:
             del queue.turns[turn]
             self._end(turn, False)
-            self._give(place)
+            self._give(address)
 
-    def give_back(self, place: str) -> None:
+    def give_back(self, address: str) -> None:
         """Refund the admission of a peer that has authenticated."""
-        self._paces.give_back(place)
-        self._give(place)
+        self._paces.give_back(address)
+        self._give(address)
 
-    def _ask(self, place: str) -> float:
-        return self._paces.find(place).ask(
-            self._clock.monotonic(), self._per_s, STRANGERS_PER_PLACE
+    def _ask(self, address: str) -> float:
+        return self._paces.find(address).ask(
+            self._clock.monotonic(), self._per_s, STRANGERS_PER_ADDRESS
         )
 
     def _make_room(self, queue: _Queue) -> bool:
@@ -90,18 +90,18 @@ class Openings:
         if not turn.done():  # its waiter may have been cancelled
             turn.set_result(has_come)
 
-    def _give(self, place: str) -> None:
+    def _give(self, address: str) -> None:
         """Admit as many as the rate allows by now, and schedule the next admission."""
-        queue = self._queues.get(place)
+        queue = self._queues.get(address)
         if queue is None:
             return
         if queue.timer is not None:
             queue.timer.cancel()
         while queue.turns:
-            wait_s = self._ask(place)
+            wait_s = self._ask(address)
             if wait_s:
-                queue.timer = asyncio.get_running_loop().call_later(wait_s, self._give, place)
+                queue.timer = asyncio.get_running_loop().call_later(wait_s, self._give, address)
                 return
             turn, _ = queue.turns.popitem(last=False)
             self._end(turn, True)
-        del self._queues[place]
+        del self._queues[address]

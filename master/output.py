@@ -125,12 +125,12 @@ def read_tail(path: Path, lines: int) -> list[str]:
         return []
     tail = b""
     with path.open("rb") as file:
-        place = file.seek(0, os.SEEK_END)
-        floor = max(0, place - TAIL_BYTES)
-        while place > floor and tail.count(b"\n") <= lines:
-            step = min(BLOCK_BYTES, place - floor)
-            place -= step
-            file.seek(place)
+        position = file.seek(0, os.SEEK_END)
+        floor = max(0, position - TAIL_BYTES)
+        while position > floor and tail.count(b"\n") <= lines:
+            step = min(BLOCK_BYTES, position - floor)
+            position -= step
+            file.seek(position)
             tail = file.read(step) + tail
     found = tail.decode("utf-8", "replace").removesuffix("\n").split("\n") if tail else []
     return [line.removesuffix("\r") for line in found[-lines:]]

@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 
-class Placed(Protocol):
+class Addressed(Protocol):
     """An object with an address."""
 
-    place: str
+    address: str
 
 
-H = TypeVar("H", bound=Placed)
+H = TypeVar("H", bound=Addressed)
 
 
 class Strangers(Generic[H]):
@@ -24,12 +24,12 @@ class Strangers(Generic[H]):
     each would be closed before it could authenticate.
     """
 
-    def __init__(self, per_place: int, in_all: int, young_s: float) -> None:
-        self._per_place = per_place
+    def __init__(self, per_address: int, in_all: int, young_s: float) -> None:
+        self._per_address = per_address
         self._in_all = in_all
         self._young_s = young_s
         self._since: OrderedDict[H, float] = OrderedDict()
-        self._places: dict[str, OrderedDict[H, None]] = {}
+        self._by_address: dict[str, OrderedDict[H, None]] = {}
 
     def __len__(self) -> int:
         return len(self._since)
@@ -43,12 +43,12 @@ class Strangers(Generic[H]):
         """
         self.drop(held)
         self._since[held] = now
-        here = self._places.setdefault(held.place, OrderedDict())
+        here = self._by_address.setdefault(held.address, OrderedDict())
         here[held] = None
         too_many = bool(self._in_all) and len(self._since) > self._in_all
-        if not too_many and not (self._per_place and len(here) > self._per_place):
+        if not too_many and not (self._per_address and len(here) > self._per_address):
             return None
-        crowd = max(self._places.values(), key=len) if too_many else here
+        crowd = max(self._by_address.values(), key=len) if too_many else here
         oldest = next(iter(crowd))
         if now - self._since[oldest] < self._young_s and not too_many:
             return None
@@ -59,10 +59,10 @@ class Strangers(Generic[H]):
         """Remove a connection, if it is present."""
         if self._since.pop(held, None) is None:
             return
-        here = self._places[held.place]
+        here = self._by_address[held.address]
         del here[held]
         if not here:
-            del self._places[held.place]
+            del self._by_address[held.address]
 
     def take_late(self, now: float, longest_s: float, most: int) -> list[H]:
         """Remove and return up to `most` connections past their time.
@@ -76,14 +76,14 @@ class Strangers(Generic[H]):
             late.append(held)
         for held in late:
             self.drop(held)
-        if self._per_place and len(self._since) > self._per_place:
-            for here in list(self._places.values()):
+        if self._per_address and len(self._since) > self._per_address:
+            for here in list(self._by_address.values()):
                 late += self._take_surplus(here, now, most - len(late))
         return late
 
     def _take_surplus(self, here: OrderedDict[H, None], now: float, most: int) -> list[H]:
         surplus = []
-        for held in list(islice(here, max(0, min(most, len(here) - self._per_place)))):
+        for held in list(islice(here, max(0, min(most, len(here) - self._per_address)))):
             if now - self._since[held] < self._young_s:
                 break
             surplus.append(held)

@@ -394,7 +394,7 @@ def _find_program(name: str, path: str | None) -> str:
     if os.sep not in name:
         hint = "; what follows the program's name belongs into args" if " " in name else ""
         raise StartFailed(f"There is no executable program {name} on the PATH{hint}.")
-    place = Path(name)
-    if not place.exists():
+    program = Path(name)
+    if not program.exists():
         raise StartFailed(f"There is no program {name}.")
-    raise StartFailed(f"{name} is a folder." if place.is_dir() else f"{name} is not executable.")
+    raise StartFailed(f"{name} is a folder." if program.is_dir() else f"{name} is not executable.")

@@ -18,7 +18,7 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from master.keys import KEY_ID, Key, KeyFault, KeyFile, RandomBytes, parse_keys, place_key_file
+from master.keys import KEY_ID, Key, KeyFault, KeyFile, RandomBytes, locate_key_file, parse_keys
 from master.secret import SealBroken
 
 log = structlog.get_logger(__name__)
@@ -76,48 +76,48 @@ class Vault:
         else:
             log.info("key_file_read", writing=self._writing, keys=len(self._ciphers))
 
-    def seal(self, place: str, row_id: str, value: Any) -> bytes:
-        """Return the stored form of a JSON value at `place` (table.column) of a row."""
+    def seal(self, column: str, row_id: str, value: Any) -> bytes:
+        """Return the stored form of a JSON value at `column` (table.column) of a row."""
         self.refresh()
-        return self.seal_with(self.writing, place, row_id, orjson.dumps(value))
+        return self.seal_with(self.writing, column, row_id, orjson.dumps(value))
 
-    def seal_with(self, key_id: str, place: str, row_id: str, content: bytes) -> bytes:
+    def seal_with(self, key_id: str, column: str, row_id: str, content: bytes) -> bytes:
         """Return the stored form of a JSON text, sealed with a known key."""
         nonce = self.random_bytes(NONCE_BYTES)
         return (
             head_of(key_id)
             + nonce
-            + self._ciphers[key_id].encrypt(nonce, content, _describe(place, row_id))
+            + self._ciphers[key_id].encrypt(nonce, content, _describe(column, row_id))
         )
 
-    def open(self, place: str, row_id: str, stored: object) -> Any:
-        """Return the value that was sealed for this place and row. Errors: SealBroken."""
-        content = self.open_content(place, row_id, stored)
+    def open(self, column: str, row_id: str, stored: object) -> Any:
+        """Return the value that was sealed for this column and row. Errors: SealBroken."""
+        content = self.open_content(column, row_id, stored)
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
-            raise SealBroken(f"{place} of {row_id} holds no JSON.") from None
+            raise SealBroken(f"{column} of {row_id} holds no JSON.") from None
 
-    def open_content(self, place: str, row_id: str, stored: object) -> bytes:
-        """Return the JSON text that was sealed for this place and row. Errors: SealBroken."""
+    def open_content(self, column: str, row_id: str, stored: object) -> bytes:
+        """Return the JSON text that was sealed for this column and row. Errors: SealBroken."""
         key_id = read_key_id(stored)
         if key_id is None:
-            raise SealBroken(f"{place} of {row_id} is not a sealed value.")
+            raise SealBroken(f"{column} of {row_id} is not a sealed value.")
         if key_id not in self._ciphers:
             self.refresh()
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise SealBroken(
-                f"{place} of {row_id} was sealed with key {key_id}, which is not here."
+                f"{column} of {row_id} was sealed with key {key_id}, which is not here."
             )
         assert isinstance(stored, bytes)
         start = len(head_of(key_id))
         nonce = stored[start : start + NONCE_BYTES]
         try:
-            return cipher.decrypt(nonce, stored[start + NONCE_BYTES :], _describe(place, row_id))
+            return cipher.decrypt(nonce, stored[start + NONCE_BYTES :], _describe(column, row_id))
         except (InvalidTag, ValueError):
             raise SealBroken(
-                f"{place} of {row_id} does not open: it was changed, moved or sealed otherwise."
+                f"{column} of {row_id} does not open: it was changed, moved or sealed otherwise."
             ) from None
 
 
@@ -140,7 +140,7 @@ def open_vault(database: Path, written: str | None = None) -> Vault:
     """
     vault = Vault()
     if not written:
-        vault.follow(KeyFile(place_key_file(database)))
+        vault.follow(KeyFile(locate_key_file(database)))
         return vault
     try:
         vault.use(parse_keys(written))
@@ -149,6 +149,6 @@ def open_vault(database: Path, written: str | None = None) -> Vault:
     return vault
 
 
-def _describe(place: str, row_id: str) -> bytes:
+def _describe(column: str, row_id: str) -> bytes:
     """Return the authenticated data of a value; separators keep its parts distinct."""
-    return FORMAT + f"\0{place}\0{row_id}".encode()
+    return FORMAT + f"\0{column}\0{row_id}".encode()

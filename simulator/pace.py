@@ -74,7 +74,7 @@ async def wait_first(
     tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        return next((place for place, task in enumerate(tasks, 1) if task.done()), 0)
+        return next((number for number, task in enumerate(tasks, 1) if task.done()), 0)
     finally:
         for task in tasks:
             task.cancel()

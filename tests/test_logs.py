@@ -426,9 +426,9 @@ def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ids=["file", "folder"],
 )
 def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, taken: str, reason: str):
-    place = tmp_path / taken
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.touch()
+    path = tmp_path / taken
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
     with pytest.raises(LogFault) as fault:
         configure_logs("info", tmp_path / "logs", development=False)
     assert (

@@ -9,7 +9,7 @@ import pytest
 from master.budgets import (
     FAREWELL_S,
     LOOSE_PER_S,
-    MOST_PLACES,
+    MOST_ADDRESSES,
     PATIENCE_S,
     STRANGER_S,
     STRANGERS_PER_S,
@@ -35,11 +35,11 @@ class World:
     def end(self, name: str) -> Callable[[], None]:
         return lambda: self.ended.append(name)
 
-    def connect(self, name: str, place: str = HERE) -> Line:
-        return self.meter.connect(place, self.end(name))
+    def connect(self, name: str, address: str = HERE) -> Line:
+        return self.meter.connect(address, self.end(name))
 
-    def open(self, name: str, place: str = HERE) -> Flow:
-        return self.meter.open(place, self.end(name))
+    def open(self, name: str, address: str = HERE) -> Flow:
+        return self.meter.open(address, self.end(name))
 
     def wait(self, seconds: float) -> list[str]:
         """Advance the clock; return the connections closed since the last call."""
@@ -109,8 +109,8 @@ def test_a_line_that_has_ended_is_never_hung_up() -> None:
     assert world.meter.strange_lines == 0
 
 
-def test_the_oldest_stranger_of_a_place_makes_room_for_its_newest() -> None:
-    world = World(strangers_per_place=2, strange_lines=100)
+def test_the_oldest_stranger_of_an_address_makes_room_for_its_newest() -> None:
+    world = World(strangers_per_address=2, strange_lines=100)
     world.connect("other", THERE)
     world.meter.welcome(world.connect("known"))
     for number in range(4):
@@ -119,8 +119,8 @@ def test_the_oldest_stranger_of_a_place_makes_room_for_its_newest() -> None:
     assert world.ended == ["stranger 0", "stranger 1"]
 
 
-def test_the_place_with_most_strangers_makes_room_for_others() -> None:
-    world = World(strangers_per_place=10, strange_lines=4)
+def test_the_address_with_most_strangers_makes_room_for_others() -> None:
+    world = World(strangers_per_address=10, strange_lines=4)
     for number in range(4):
         world.connect(f"crowd {number}")
     world.clock.advance(YOUNG_LINE_S)
@@ -130,8 +130,8 @@ def test_the_place_with_most_strangers_makes_room_for_others() -> None:
     assert world.meter.strange_lines == 4
 
 
-def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_other() -> None:
-    world = World(strangers_per_place=2, strange_lines=100)
+def test_workers_that_come_all_at_once_from_one_address_are_not_hung_up_for_each_other() -> None:
+    world = World(strangers_per_address=2, strange_lines=100)
     lines = [world.connect(f"worker {number}") for number in range(50)]
     assert world.wait(YOUNG_LINE_S / 2) == []
     for line in lines[:45]:
@@ -143,7 +143,7 @@ def test_workers_that_come_all_at_once_from_one_place_are_not_hung_up_for_each_o
 def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> (
     None
 ):
-    world = World(strangers_per_place=2, strange_lines=10)
+    world = World(strangers_per_address=2, strange_lines=10)
     for number in range(12):
         world.connect(f"worker {number}")
     assert world.ended == ["worker 0", "worker 1"]
@@ -159,11 +159,11 @@ def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:
     assert known.take_loose() == 0
 
 
-def test_strangers_of_one_place_have_a_pace_together_and_all_places_too() -> None:
+def test_strangers_of_one_address_have_a_pace_together_and_all_addresses_too() -> None:
     world = World()
 
-    def count_at_once(place: str) -> int:
-        flows = [world.open("", place) for _ in range(20)]
+    def count_at_once(address: str) -> int:
+        flows = [world.open("", address) for _ in range(20)]
         return sum(flow.take_loose() == 0 for flow in flows for _ in range(LOOSE_PER_S))
 
     assert count_at_once(HERE) == STRANGERS_PER_S / 2
@@ -172,7 +172,7 @@ def test_strangers_of_one_place_have_a_pace_together_and_all_places_too() -> Non
     assert count_at_once(THERE) == STRANGERS_PER_S / 2
 
 
-def test_what_it_took_to_become_known_is_given_back_to_the_place() -> None:
+def test_what_it_took_to_become_known_is_given_back_to_the_address() -> None:
     world = World()
     for _ in range(10 * STRANGERS_PER_S):
         assert world.meter.openings.take(HERE)
@@ -211,7 +211,7 @@ def test_a_flow_is_full_until_what_is_under_way_is_dealt_with() -> None:
     assert freed == ["room", "room for more"]
 
 
-def test_requests_of_one_place_have_a_pace_and_say_when_to_return() -> None:
+def test_requests_of_one_address_have_a_pace_and_say_when_to_return() -> None:
     world = World()
     for _ in range(40):
         world.meter.admit(HERE)
@@ -223,8 +223,8 @@ def test_requests_of_one_place_have_a_pace_and_say_when_to_return() -> None:
     world.meter.admit(HERE)
 
 
-def test_places_are_forgotten_past_a_limit() -> None:
+def test_addresses_are_forgotten_past_a_limit() -> None:
     world = World()
-    for number in range(MOST_PLACES + 5):
+    for number in range(MOST_ADDRESSES + 5):
         world.meter.admit(str(number))
-    assert len(world.meter._requests) == MOST_PLACES
+    assert len(world.meter._requests) == MOST_ADDRESSES

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from master.budgets import OPENING_WAIT_S, STRANGERS_PER_PLACE
+from master.budgets import OPENING_WAIT_S, STRANGERS_PER_ADDRESS
 from master.clock import ManualClock
 from master.errors import TooManyRequests
 from master.openings import Openings
@@ -19,20 +19,22 @@ def make(per_s: float = 10, **limits: int) -> tuple[ManualClock, Openings]:
     return clock, Openings(clock, per_s, **limits)
 
 
-def take_all(openings: Openings, place: str) -> None:
-    while openings.take(place):
+def take_all(openings: Openings, address: str) -> None:
+    while openings.take(address):
         pass
 
 
-def test_a_place_has_so_many_turns_at_once_and_each_place_its_own() -> None:
+def test_an_address_has_so_many_turns_at_once_and_each_address_its_own() -> None:
     _, openings = make()
-    assert sum(openings.take(HERE) for _ in range(STRANGERS_PER_PLACE + 10)) == STRANGERS_PER_PLACE
+    assert (
+        sum(openings.take(HERE) for _ in range(STRANGERS_PER_ADDRESS + 10)) == STRANGERS_PER_ADDRESS
+    )
     assert openings.take(THERE)
 
 
 def test_no_limit_is_none() -> None:
     _, openings = make(0)
-    assert all(openings.take(HERE) for _ in range(10 * STRANGERS_PER_PLACE))
+    assert all(openings.take(HERE) for _ in range(10 * STRANGERS_PER_ADDRESS))
 
 
 async def test_turns_come_in_order_as_somebody_becomes_known() -> None:
@@ -72,7 +74,7 @@ async def test_one_that_went_away_is_skipped_and_takes_nothing() -> None:
     assert len(openings) == 0
 
 
-async def test_no_more_wait_at_a_place_than_have_a_turn_in_time() -> None:
+async def test_no_more_wait_at_an_address_than_have_a_turn_in_time() -> None:
     _, openings = make(10)
     take_all(openings, HERE)
     for _ in range(10 * OPENING_WAIT_S):
@@ -82,7 +84,7 @@ async def test_no_more_wait_at_a_place_than_have_a_turn_in_time() -> None:
     assert refused.value.retry_after_ms == OPENING_WAIT_S * 1_000
 
 
-async def test_the_place_that_waits_for_most_makes_room_for_others() -> None:
+async def test_the_address_that_waits_for_most_makes_room_for_others() -> None:
     _, openings = make(10, most_waiting=4)
     take_all(openings, HERE)
     take_all(openings, THERE)

@@ -1,4 +1,4 @@
-"""The tidy test: how long functions, files and lines are, and in how many places one thing is said.
+"""The tidy test: how long functions, files and lines are, and how often one thing is said.
 
 `python -m tools.tidy` prints the same figures.
 """
@@ -56,8 +56,8 @@ def test_lines_are_short() -> None:
 
 
 def test_each_event_and_each_route_is_written_once() -> None:
-    assert {name: count for name, count in tidy.count_event_places().items() if count > 1} == {}
-    assert {route: count for route, count in tidy.count_route_places().items() if count > 1} == {}
+    assert {name: count for name, count in tidy.count_event_uses().items() if count > 1} == {}
+    assert {route: count for route, count in tidy.count_route_rows().items() if count > 1} == {}
 
 
 def test_a_column_that_stores_a_value_is_named_in_few_files() -> None:

@@ -86,13 +86,13 @@ def find_long_lines(*folders: str) -> list[str]:
     ]
 
 
-def count_event_places() -> Counter[str]:
+def count_event_uses() -> Counter[str]:
     """Return how often each event's name is written in master/."""
     text = "".join(path.read_text(encoding="utf-8") for path in list_files("master"))
     return Counter(EVENT.findall(text))
 
 
-def count_route_places() -> Counter[tuple[str, str]]:
+def count_route_rows() -> Counter[tuple[str, str]]:
     """Return how many rows of the route table each method and path has."""
     return Counter((one.method, one.path) for one in ENDPOINTS)
 
@@ -129,8 +129,8 @@ def main() -> None:
     longest_file = max(files, key=lambda name: files[name])
     print(f"longest file: {longest_file}, {files[longest_file]} lines")
     print(f"lines over {LONGEST_LINE}: {len(find_long_lines(*PACKAGES, 'tests'))}")
-    events, routes = count_event_places(), count_route_places()
-    print(f"{len(events)} events, each written in {max(events.values())} place at most")
+    events, routes = count_event_uses(), count_route_rows()
+    print(f"{len(events)} events, each written {max(events.values())} times at most")
     print(f"{len(routes)} routes, each one row: {max(routes.values()) == 1}")
     columns = count_column_files()
     print(

@@ -288,8 +288,8 @@ class Reports(Load):
         self._stopping = False
         self._sent = self._open = self._acknowledged = self._inserted = 0
         self._heard = [0] * self.job.admins
-        for place in range(self.job.admins):
-            await self.join("/admin", self._listen(place))
+        for number in range(self.job.admins):
+            await self.join("/admin", self._listen(number))
         self._reporters: list[tuple[Wire, str]] = []
         names = self.name_workers(self.job.workers)
         await self.do_all(self._come_to_report(name) for name in names)
@@ -301,10 +301,10 @@ class Reports(Load):
             raise ValueError(f"{worker_id} was given no account to report on")
         self._reporters.append((wire, self.accounts[-1][0]["id"]))
 
-    def _listen(self, place: int) -> Callable[[bytes], None]:
+    def _listen(self, number: int) -> Callable[[bytes], None]:
         def heard(event: bytes) -> None:
             if event.startswith(HEARD):
-                self._heard[place] += 1
+                self._heard[number] += 1
 
         return heard
 
@@ -336,10 +336,10 @@ class Reports(Load):
         until = time.monotonic() + PUSH_TIMEOUT_S
         while min(self._heard, default=expected) < expected and time.monotonic() < until:
             await self.wait(0.05)
-        for place, heard in enumerate(self._heard):
-            self.outcome.figures[f"heard_{place}"] = heard
+        for number, heard in enumerate(self._heard):
+            self.outcome.figures[f"heard_{number}"] = heard
             if heard != expected:
-                fault = f"administrator {place} received {heard} of {expected} notifications"
+                fault = f"administrator {number} received {heard} of {expected} notifications"
                 self.outcome.faults.append(fault)
 
     def _report_on(self, wire: Wire, account_id: str, name: str) -> None:

@@ -45,14 +45,14 @@ def share_job(job: Job, generators: int, server: Running) -> list[Job]:
     return [
         replace(
             job,
-            name=f"{run}-{place}",
+            name=f"{run}-{number}",
             host=server.host,
             port=server.port,
             pid=server.pid,
-            workers=whole + (place < rest),
-            admins=job.admins if place == 0 else 0,
+            workers=whole + (number < rest),
+            admins=job.admins if number == 0 else 0,
         )
-        for place in range(min(generators, job.workers))
+        for number in range(min(generators, job.workers))
     ]
 
 

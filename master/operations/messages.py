@@ -243,7 +243,7 @@ def _refuse_whole(details: list[JsonObject]) -> Invalid:
 def _tell_people(new: Sequence[Message], turn: Turn) -> None:
     """Create one notification per new message, each with its sequence number."""
     if new:
-        first = turn.draft.take_places(len(new))
+        first = turn.draft.allocate_seqs(len(new))
         notify(
             turn,
             [

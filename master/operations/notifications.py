@@ -65,7 +65,7 @@ async def look_up_device(event: RegisterDevice, turn: Turn) -> Onward:
     yet. More than 500 follow by sync.
     """
     accounts, read_to, connection = turn.caller.accounts, turn.draft.last_seq, turn.connection
-    key, newest = _name_device(turn.caller, event.device_id), await _find_last_place(turn)
+    key, newest = _name_device(turn.caller, event.device_id), await _find_last_seq(turn)
     known, inherits = turn.draft.devices.get(key), None
     if known is None:
         known = _find_nameless(turn, event.device_id)
@@ -134,7 +134,7 @@ async def _find_late(
     return late, more or end < newest
 
 
-async def _find_last_place(turn: Turn) -> int:
+async def _find_last_seq(turn: Turn) -> int:
     """Return the last sequence number, counting only accounts that the caller may read."""
     accounts = turn.caller.accounts
     return (
@@ -267,7 +267,7 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
         raise NotYours("This connection speaks for another device.")
     key = _name_device(turn.caller, event.device_id)
     device = turn.draft.devices.get(key)
-    seen, newest = device.seen_seq if device is not None else 0, await _find_last_place(turn)
+    seen, newest = device.seen_seq if device is not None else 0, await _find_last_seq(turn)
     after = event.after_seq
     if after is not None and after > max(seen, newest):
         after = seen
@@ -314,7 +314,7 @@ def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
     """Send an urgent notification to everyone: Master itself may be in trouble."""
     alarm = Notification(
         id=turn.new_id(),
-        seq=turn.draft.take_places(1),
+        seq=turn.draft.allocate_seqs(1),
         type=NotificationType.SYSTEM,
         account_id=None,
         related_id=None,

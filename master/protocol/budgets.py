@@ -143,12 +143,12 @@ def leave_out_largest(value: V, most: int) -> V:
     pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
     sizes = [measure(inner) + measure(key) + 2 for key, inner in pairs]
     left, kept = most, set()
-    for place in sorted(range(len(pairs)), key=sizes.__getitem__):
-        left -= sizes[place]
+    for index in sorted(range(len(pairs)), key=sizes.__getitem__):
+        left -= sizes[index]
         if left < 0:
             break
-        kept.add(place)
-    chosen: list[tuple[Any, Any]] = [pair for place, pair in enumerate(pairs) if place in kept]
+        kept.add(index)
+    chosen: list[tuple[Any, Any]] = [pair for index, pair in enumerate(pairs) if index in kept]
     small: Any = dict(chosen) if isinstance(value, dict) else [inner for _, inner in chosen]
     return small  # type: ignore[no-any-return]
 

@@ -384,10 +384,10 @@ def _mend(value: Any) -> Any:
             members = {HALVES.sub("\ufffd", name): one for name, one in parent.items()}
             parent.clear()
             parent.update(members)
-        for place, one in list(parent.items() if isinstance(parent, dict) else enumerate(parent)):
+        for key, one in list(parent.items() if isinstance(parent, dict) else enumerate(parent)):
             if isinstance(one, str):
                 if not one.isascii():
-                    parent[place] = HALVES.sub("\ufffd", one)
+                    parent[key] = HALVES.sub("\ufffd", one)
             elif isinstance(one, (list, dict)):
                 parents.append(one)
     return whole[0]

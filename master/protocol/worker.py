@@ -199,7 +199,7 @@ class MessagesDetected(Payload):
     """Each item is raw, decoded, or replaced by its refusal."""
 
     def unpack(self) -> Iterator[None]:
-        """Decode each item in place; the raw items are dropped."""
+        """Decode each item where it stands; the raw items are dropped."""
         for index, item in enumerate(self.messages):
             self.messages[index] = read_item(self.type, item)
             if index % PORTION == PORTION - 1:

@@ -9,7 +9,7 @@ from aiohttp import StreamReader
 from aiohttp.web import Request, RequestPayloadError, Response, StreamResponse
 from engineio.exceptions import ContentTooLongError, UnknownPacketError
 
-from master.access import name_place
+from master.access import name_address
 from master.budgets import OPENING_WAIT_S
 from master.errors import TooManyRequests
 from master.lines import Lines
@@ -100,7 +100,7 @@ class Intake:
         flow, line = self._find_flow(request.query.get("sid", "")), self._lines.find(request)
         if flow is None:
             try:
-                await self._let_open(name_place(request.remote or ""), line)
+                await self._let_open(name_address(request.remote or ""), line)
             except TooManyRequests as refusal:
                 return _refuse(refusal)
         if flow is None or line is None or "Upgrade" in request.headers:
@@ -112,23 +112,23 @@ class Intake:
         with self._lines.patience(request):
             return await self._answer(request)
 
-    async def _let_open(self, place: str, line: Line | None) -> None:
+    async def _let_open(self, address: str, line: Line | None) -> None:
         """Return once an address may open a connection; the line has no deadline meanwhile.
 
         Errors: TooManyRequests.
         """
         meter = self._lines.meter
-        if meter.openings.take(place):
+        if meter.openings.take(address):
             return
-        turn = meter.openings.queue(place)
+        turn = meter.openings.queue(address)
         if line is not None:
             meter.set_aside(line)
-            line.when_ended = lambda: meter.openings.drop(place, turn)
+            line.when_ended = lambda: meter.openings.drop(address, turn)
         try:
             if not await turn:
                 raise TooManyRequests(retry_after_ms=OPENING_WAIT_S * 1_000)
         finally:
-            meter.openings.drop(place, turn)
+            meter.openings.drop(address, turn)
             if line is not None:
                 line.when_ended = None
                 meter.suspect(line)

@@ -11,7 +11,7 @@ import socketio
 import structlog
 from socketio.exceptions import ConnectionRefusedError
 
-from master.access import Access, is_loopback, name_place, read_bearer
+from master.access import Access, is_loopback, name_address, read_bearer
 from master.errors import Conflict, Refusal, Stopping, Unauthorized
 from master.lane import Lane
 from master.model import Grant, Scope
@@ -52,18 +52,18 @@ class Namespace(socketio.AsyncNamespace):
 
         Errors: ConnectionRefusedError, with the refusal as its data.
         """
-        address = find_address(environ)
+        remote = find_remote(environ)
         token = find_token(environ, auth)
         try:
             if self._kind == "admin" and self._access.guarded and token is None:
                 grant = Grant("admin", "", Scope.NONE)
             else:
-                grant = self._access.identify(self._kind, token, address)
+                grant = self._access.identify(self._kind, token, remote)
         except Refusal as refusal:
             raise ConnectionRefusedError(refusal.message, refusal.to_wire()) from None
         caller = _make_caller(grant, sid)
         flow = self._sockets.find_flow(sid, self._kind)
-        lane = Lane(caller, lambda event: self._authenticate(sid, address, event), flow)
+        lane = Lane(caller, lambda event: self._authenticate(sid, remote, event), flow)
         self._sockets.open_lane(sid, self._kind, lane)
         if grant.scope is Scope.NONE:
             self._sockets.expect(sid, self._kind)
@@ -71,7 +71,7 @@ class Namespace(socketio.AsyncNamespace):
             self._welcome(caller, sid)
         if self._kind == "worker":
             self._sessions.addresses[sid] = (
-                "this machine" if is_loopback(address) else name_place(address)
+                "this machine" if is_loopback(remote) else name_address(remote)
             )
 
     def _welcome(self, caller: Caller, sid: str) -> None:
@@ -101,7 +101,7 @@ class Namespace(socketio.AsyncNamespace):
 
         reception.greet(lane, greet_admin, note)
 
-    def _authenticate(self, sid: str, address: str, event: Auth) -> str:
+    def _authenticate(self, sid: str, remote: str, event: Auth) -> str:
         """Authenticate an administrator by token and return their name.
 
         An authenticated socket may repeat its token; another token is a Conflict.
@@ -111,7 +111,7 @@ class Namespace(socketio.AsyncNamespace):
         if lane is None:
             raise Unauthorized
         if self._access.guarded and (event.token is not None or lane.caller.scope is Scope.NONE):
-            caller = _make_caller(self._access.identify("admin", event.token, address), sid)
+            caller = _make_caller(self._access.identify("admin", event.token, remote), sid)
             if lane.caller.scope is Scope.NONE:
                 lane.caller = caller
                 self._welcome(caller, sid)
@@ -158,8 +158,8 @@ class Namespace(socketio.AsyncNamespace):
         task.add_done_callback(self._tasks.discard)
 
 
-def find_address(environ: dict[str, Any]) -> str:
-    """Return the address of a connection's peer; headers that the peer sends do not count."""
+def find_remote(environ: dict[str, Any]) -> str:
+    """Return the raw address of a connection's peer; headers that the peer sends do not count."""
     return str(environ.get("REMOTE_ADDR", ""))
 
 

@@ -13,7 +13,7 @@ import socketio
 import structlog
 from socketio import packet
 
-from master.access import name_place
+from master.access import name_address
 from master.budgets import STRANGER_BYTES, STRANGER_S, Kind
 from master.clock import Clock
 from master.errors import NotJoined, Refusal, TooLarge, UnknownNamespace, Unreadable
@@ -96,9 +96,9 @@ class SocketServer(socketio.AsyncServer):
         await super()._handle_eio_connect(
             eio_sid, {name: environ[name] for name in KEPT if name in environ}
         )
-        place = name_place(environ.get("REMOTE_ADDR", ""))
+        address = name_address(environ.get("REMOTE_ADDR", ""))
         flow = self.flows[eio_sid] = self._lines.meter.open(
-            place, lambda: self._end(eio_sid, "not authenticated")
+            address, lambda: self._end(eio_sid, "not authenticated")
         )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
@@ -339,8 +339,8 @@ class SocketServer(socketio.AsyncServer):
     ) -> None:
         connection = self.eio.sockets.get(eio_sid)
         if id is not None and connection is not None and not connection.closed:
-            place = f"{namespace}," if namespace and namespace != "/" else ""
-            connection.queue.put_nowait(Frame(f"43{place}{id}{FastJson.dumps([answer])}"))
+            prefix = f"{namespace}," if namespace and namespace != "/" else ""
+            connection.queue.put_nowait(Frame(f"43{prefix}{id}{FastJson.dumps([answer])}"))
 
 
 def _read_head(frame: str) -> tuple[str, int | None, int]:

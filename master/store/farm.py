@@ -121,7 +121,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
     await add_notifications(connection, draft.notes)
     if draft.last_seq != farm.last_seq:
         moved = await execute_many(
-            connection, _PLACES, [{"known": farm.last_seq, "reached": draft.last_seq}]
+            connection, _LAST_SEQ, [{"known": farm.last_seq, "reached": draft.last_seq}]
         )
         if moved != 1:
             raise Overtaken("the stored sequence number differs from memory")
@@ -145,7 +145,7 @@ A later time in the row stays, unless it is more than STEP_S ahead: no correct c
 """
 
 
-_PLACES = (
+_LAST_SEQ = (
     update(counters)
     .where(counters.c.name == SEQUENCE, counters.c.value == bindparam("known"))
     .values(value=bindparam("reached"))

@@ -85,7 +85,7 @@ class Rows(Generic[R]):
     def _converters(self) -> list[tuple[int, Callable[[Any], Any]]]:
         hints = get_type_hints(self.record)
         found = []
-        for place, name in enumerate(one for one in self._fields if one not in self.fixed):
+        for index, name in enumerate(one for one in self._fields if one not in self.fixed):
             kinds = (hints[name], *getattr(hints[name], "__args__", ()))
             enum = next(
                 (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)),
@@ -95,7 +95,7 @@ class Rows(Generic[R]):
             if convert is None and enum is not None:
                 convert = _find_member(enum)
             if convert is not None:
-                found.append((place, convert))
+                found.append((index, convert))
         return found
 
     @cached_property
@@ -121,8 +121,8 @@ class Rows(Generic[R]):
     def to_record(self, row: Row[Any] | Sequence[Any]) -> R:
         """Return the record of a row of `query`."""
         values = list(row)
-        for place, convert in self._converters:
-            values[place] = convert(values[place])
+        for index, convert in self._converters:
+            values[index] = convert(values[index])
         if self.fixed:
             known = iter(values)
             return self.record(

@@ -164,9 +164,9 @@ async def remove_passed_notifications(
     )
 
 
-async def _remove(connection: AsyncConnection, places: Select[Any]) -> int:
+async def _remove(connection: AsyncConnection, seqs: Select[Any]) -> int:
     return (
-        await connection.execute(delete(notifications).where(notifications.c.seq.in_(places)))
+        await connection.execute(delete(notifications).where(notifications.c.seq.in_(seqs)))
     ).rowcount
 
 

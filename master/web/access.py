@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from master.access import Access, name_place, read_bearer
+from master.access import Access, name_address, read_bearer
 from master.errors import Forbidden, ForeignOrigin, Refusal, Unreadable, UnsupportedEncoding
 from master.lines import Lines
 from master.logs import AUDIT
@@ -90,15 +90,15 @@ def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
     Each token has its own rate limit. The rate limit of an address counts only requests without a
     valid token, so that these cannot use up the limit of other callers behind that address.
     """
-    address = request.remote or ""
-    place = name_place(address)
+    remote = request.remote or ""
+    address = name_address(remote)
     try:
-        grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), address)
+        grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), remote)
     except Refusal:
-        lines.meter.admit(place)
+        lines.meter.admit(address)
         raise
     lines.welcome(request)
-    lines.meter.admit(f"token {grant.name}" if grant.name else place)
+    lines.meter.admit(f"token {grant.name}" if grant.name else address)
     return grant
 
 

@@ -77,9 +77,9 @@ def is_own_page(origin: str, host: str) -> bool:
 
     A name other than localhost proves nothing: it may be rebound.
     """
-    scheme, _, place = origin.partition("://")
+    scheme, _, authority = origin.partition("://")
     parts = _HOST.fullmatch(host.lower())
-    if scheme not in ("http", "https") or place.lower() != host.lower() or parts is None:
+    if scheme not in ("http", "https") or authority.lower() != host.lower() or parts is None:
         return False
     name = parts.group(1).strip("[]")
     return name == "localhost" or _is_address(name)

@@ -120,10 +120,10 @@ class Outbox:
         """Shuffle the waiting reports; none is sent before Master will accept it."""
         reports = [report for _, _, report in self._heap]
         rng.shuffle(reports)
-        places = sorted((due, number) for due, number, _ in self._heap)
+        keys = sorted((due, number) for due, number, _ in self._heap)
         self._heap = [
             (max(due, report.not_before), number, report)
-            for (due, number), report in zip(places, reports, strict=True)
+            for (due, number), report in zip(keys, reports, strict=True)
         ]
         heapq.heapify(self._heap)
 

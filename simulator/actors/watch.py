@@ -99,7 +99,7 @@ class Watch:
                     # The outbox is full: the cursor stays, so that the next look sees them again.
                     return interval_s
         if items:
-            self._cursors[account_id] = items[-1].place
+            self._cursors[account_id] = items[-1].position
         return interval_s
 
     def _may_look(self, account_id: str, account: JsonObject) -> bool:

@@ -213,9 +213,9 @@ def describe_environment(
 
     Its data goes to `folder`. Without `own_file`, the environment may name other paths.
     """
-    places = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder / "logs")}
-    forced = places if own_file else {}
-    return {**places, **extra, **environment, **forced, "PORT": str(port), "HOST": HOST}
+    paths = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder / "logs")}
+    forced = paths if own_file else {}
+    return {**paths, **extra, **environment, **forced, "PORT": str(port), "HOST": HOST}
 
 
 @contextlib.asynccontextmanager

@@ -40,7 +40,7 @@ BEATS = 2.5
 
 HEARTBEAT_S = 10.0
 
-SPARE_PLACES = 1
+SPARE_SLOTS = 1
 """Slots that each worker has beyond its share of the accounts.
 
 A third of the workers know one platform only. Without spare slots, workers that know all platforms
@@ -85,7 +85,7 @@ class RestartRun:
             clients=0,
             accounts=options.accounts,
             seed=options.seed,
-            max_accounts=math.ceil(options.accounts / options.workers) + SPARE_PLACES,
+            max_accounts=math.ceil(options.accounts / options.workers) + SPARE_SLOTS,
             rate_per_s=0.0,
             logins_at_once=1,
             crash_rate_per_min=0.0,

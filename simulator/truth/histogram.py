@@ -19,10 +19,10 @@ class Histogram:
 
     def add(self, duration_s: float) -> None:
         """Count one duration."""
-        place = (
+        index = (
             0 if duration_s <= SMALLEST_S else math.ceil(math.log(duration_s / SMALLEST_S, GROWTH))
         )
-        self._buckets[min(place, BUCKETS - 1)] += 1
+        self._buckets[min(index, BUCKETS - 1)] += 1
         self.count += 1
         self.max_s = max(self.max_s, duration_s)
 
@@ -32,10 +32,10 @@ class Histogram:
             return None
         wanted = math.ceil(self.count * percent / 100)
         seen = 0
-        for place, number in enumerate(self._buckets):
+        for index, number in enumerate(self._buckets):
             seen += number
             if seen >= wanted:
-                return min(SMALLEST_S * GROWTH**place, self.max_s)
+                return min(SMALLEST_S * GROWTH**index, self.max_s)
         return self.max_s
 
     def show_ms(self) -> dict[str, float | None]:

@@ -150,9 +150,9 @@ class Ledger:
 
     def search_secrets(self, where: str, raw: bytes) -> None:
         """Complain if data that Master sent to people contains a simulated secret."""
-        place = raw.find(SECRET_MARK.encode())
-        if place >= 0:
+        start = raw.find(SECRET_MARK.encode())
+        if start >= 0:
             self.complain(
                 "secret_leak",
-                f"{where}: ...{raw[max(0, place - 80) : place].decode(errors='replace')}<secret>",
+                f"{where}: ...{raw[max(0, start - 80) : start].decode(errors='replace')}<secret>",
             )

@@ -76,10 +76,10 @@ class LoginPlan:
 class Item:
     """One message as the platform lists it.
 
-    `place` counts an account's messages, `number` those of one kind.
+    `position` counts an account's messages, `number` those of one kind.
     """
 
-    place: int
+    position: int
     kind: MessageKind
     number: int
     payload: JsonObject
@@ -280,9 +280,9 @@ class Platform:
 
     def burst(self, account_ids: Sequence[str], count: int) -> None:
         """Add `count` messages at once, spread evenly over these accounts; all are listed."""
-        for place, account_id in enumerate(account_ids):
+        for index, account_id in enumerate(account_ids):
             account = self._find(account_id)
-            share = len(range(place, count, len(account_ids)))
+            share = len(range(index, count, len(account_ids)))
             account.kept = max(KEPT, share)
             for _ in range(share):
                 account.show(self._make_item(account))
@@ -296,7 +296,7 @@ class Platform:
         self._advance(account)
         if after is None:
             return list(account.shown)[-PAGE:]
-        new = list(takewhile(lambda item: item.place > after, reversed(account.shown)))
+        new = list(takewhile(lambda item: item.position > after, reversed(account.shown)))
         return new[::-1]
 
     def name_item(self, account_id: str, kind: MessageKind, number: int) -> str:

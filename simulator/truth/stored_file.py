@@ -40,7 +40,7 @@ class StoredFile:
     lists: Stored = field(default_factory=Stored)
     faults: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
-    last_place: int = 0
+    last_seq: int = 0
     names: list[tuple[str, str]] = field(default_factory=list)
     logins: dict[str, tuple[str, str]] = field(default_factory=dict)
     credentials: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
         for row_id, kind, related_id, seq in connection.execute(query)
     ]
     query = "SELECT value FROM counters WHERE name = 'notification_seq'"
-    found.last_place = connection.execute(query).fetchone()[0]
+    found.last_seq = connection.execute(query).fetchone()[0]
 
 
 def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault) -> None:
@@ -145,7 +145,7 @@ def check_file(
         listed = [str(row[LISTS[feed[1]][1]]) for row in found.lists.messages.get(feed, [])]
         check_messages(feed, listed, ledger.show_told(feed, facts), platform, complain)
     check_notifications(found.lists, complain)
-    check_sequence([row["seq"] for row in found.lists.notifications], found.last_place, complain)
+    check_sequence([row["seq"] for row in found.lists.notifications], found.last_seq, complain)
     check_accounts(found, facts, complain)
     check_logins(found, facts, ledger, complain)
     check_confirmations(found, facts, complain)
@@ -156,14 +156,14 @@ def check_file(
             )
 
 
-def check_sequence(places: list[int], last_place: int, complain: Complain) -> None:
+def check_sequence(seqs: list[int], last_seq: int, complain: Complain) -> None:
     """Check that every sequence number from 1 to the last one assigned is stored, once."""
-    times = Counter(places)
-    for place in sorted({*times, *range(1, last_place + 1)}):
-        if times[place] != 1 or place > last_place:
+    times = Counter(seqs)
+    for seq in sorted({*times, *range(1, last_seq + 1)}):
+        if times[seq] != 1 or seq > last_seq:
             complain(
                 "sequence_gap",
-                f"sequence number {place} of {last_place} is stored {times[place]} times",
+                f"sequence number {seq} of {last_seq} is stored {times[seq]} times",
             )
 
 
@@ -221,11 +221,11 @@ def check_logins(found: StoredFile, facts: Facts, ledger: Ledger, complain: Comp
 
 def check_confirmations(found: StoredFile, facts: Facts, complain: Complain) -> None:
     """Check that every acknowledged confirmation is stored, or that the device has passed it."""
-    places = {row["id"]: row["seq"] for row in found.lists.notifications}
+    seq_of = {row["id"]: row["seq"] for row in found.lists.notifications}
     for device_id, notification_id in sorted(facts.confirmations - found.confirmed):
         if (
-            places.get(notification_id, 0) > found.seen.get(device_id, -1)
-            or notification_id not in places
+            seq_of.get(notification_id, 0) > found.seen.get(device_id, -1)
+            or notification_id not in seq_of
         ):
             complain(
                 "confirmation_lost",

@@ -63,13 +63,13 @@ class Chance:
 
     def change(self, model: Model, target: Tables | None = None) -> None:
         """Put or remove one record, in the model and in a farm or draft if there is one."""
-        place = self.random.randrange(len(KINDS))
-        kind = KINDS[place]
+        index = self.random.randrange(len(KINDS))
+        kind = KINDS[index]
         record = self._draw(kind, model)
         if record is None:
             return
         known = model.of(kind)
-        table = target.tables[place] if target is not None else None
+        table = target.tables[index] if target is not None else None
         if (
             kind.key(record) in known
             and self.random.random() < 0.3

@@ -120,7 +120,7 @@ def test_a_draft_is_empty_until_something_is_to_be_stored():
         lambda draft: draft.accounts.put(make_account("a")),
         lambda draft: draft.keep("accounts", "a", {"credentials": None}),
         lambda draft: draft.signs.update(w=1),
-        lambda draft: draft.take_places(1),
+        lambda draft: draft.allocate_seqs(1),
     ):
         draft = Draft(memory)
         item = draft.begin()
@@ -130,16 +130,16 @@ def test_a_draft_is_empty_until_something_is_to_be_stored():
         assert not draft.is_empty()
 
 
-def test_places_of_the_sequence_go_on_from_draft_to_draft_and_come_back_with_one_that_is_dropped():
+def test_seqs_go_on_from_draft_to_draft_and_come_back_with_one_that_is_dropped():
     memory = Memory()
     memory.farm.last_seq = 10
     group = Draft(memory)
     first = group.begin()
-    assert first.take_places(3) == 11
+    assert first.allocate_seqs(3) == 11
     dropped = group.begin()
-    assert dropped.take_places(5) == 11
+    assert dropped.allocate_seqs(5) == 11
     group.absorb(first)
-    assert group.begin().take_places(1) == 14
+    assert group.begin().allocate_seqs(1) == 14
     assert memory.farm.last_seq == 10
 
 
@@ -166,7 +166,7 @@ def test_an_assignment_raises_the_epoch_and_the_load_and_a_release_keeps_the_epo
         draft.assign(make_account("b", assigned_worker_id="w"), "w", 9)
 
 
-def test_a_login_keeps_a_place_until_its_account_is_its_workers():
+def test_a_login_keeps_a_slot_until_its_account_is_its_workers():
     memory = Memory()
     memory.farm.workers.put(make_worker("w"))
     for name, owner in (("mine", "w"), ("free", None)):

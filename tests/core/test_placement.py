@@ -292,7 +292,7 @@ def place_one_by_one(core: Core) -> dict[str, str]:
         login = logins.get(account.id)
         fitting = []
         for worker in farm.workers.all():
-            own_place = (
+            own_slot = (
                 login is not None
                 and login.worker_id == worker.id
                 and account.pinned_worker_id == worker.id
@@ -301,7 +301,7 @@ def place_one_by_one(core: Core) -> dict[str, str]:
                 worker.status is WorkerStatus.CONNECTED
                 and account.platform in worker.capabilities
                 and account.pinned_worker_id in (None, worker.id)
-                and load(worker.id) - own_place < worker.max_accounts
+                and load(worker.id) - own_slot < worker.max_accounts
             ):
                 fitting.append(worker.id)
         if fitting:
@@ -344,13 +344,13 @@ def test_a_plan_is_what_placing_one_by_one_would_have_been(seed):
     assert place_one_by_one(core) == {}, "nothing that fits is left waiting"
 
 
-def test_a_login_that_ends_gives_its_place_on_in_the_same_turn():
+def test_a_login_that_ends_passes_its_slot_on_in_the_same_turn():
     core = Core()
     core.add_worker("w1", max_accounts=1)
     core.add_account("scanned", status=AccountStatus.PAUSED)
     core.add_account("waits")
     core.add_login("scanned", "w1")
-    assert core.decide(place_more)[1] == 0, "the place is kept for the login"
+    assert core.decide(place_more)[1] == 0, "the slot is kept for the login"
     core.advance(300)
     [turn] = core.run(expire_logins)
     assert told_to_watch(turn) == {"waits": "w1"}

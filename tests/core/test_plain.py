@@ -249,7 +249,7 @@ def test_a_refused_operation_leaves_a_draft_that_nobody_takes_over():
     assert len(core.memory.farm.logins) == 1
 
 
-def test_an_alarm_takes_its_place_in_the_sequence_without_a_database():
+def test_an_alarm_gets_its_seq_without_a_database():
     core = make_core()
     turn = core.begin()
     notifications.raise_alarm(turn, "something", {})

@@ -50,7 +50,7 @@ async def test_what_is_loaded_is_what_was_written_whatever_it_was(store, seed):
             load = sum(one.assigned_worker_id == worker.id for one in model.of(ACCOUNTS).values())
             model.of(WORKERS)[worker.id] = replace(worker, assigned_accounts=load)
             draft.workers.put(model.of(WORKERS)[worker.id])
-        draft.take_places(chance.random.randrange(3))
+        draft.allocate_seqs(chance.random.randrange(3))
         await store.commit(draft)
         forget_ended(model)
         check(store.memory.farm, model)
@@ -140,7 +140,7 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
         ),
         (
             "UPDATE counters SET value = value + 1 WHERE name = 'notification_seq'",
-            lambda draft: draft.take_places(1),
+            lambda draft: draft.allocate_seqs(1),
         ),
     ],
     ids=[
@@ -239,13 +239,13 @@ async def test_signs_of_life_never_go_back_in_the_file(filled):
     assert filled.ask_file("SELECT last_heartbeat FROM workers WHERE id = 'w3'") == [(120,)]
 
 
-async def test_notifications_and_their_places_are_stored_together(filled):
+async def test_notifications_and_their_seqs_are_stored_together(filled):
     draft = Draft(filled.memory)
-    seq = draft.take_places(2)
+    seq = draft.allocate_seqs(2)
     draft.notes += [
         Notification(
-            f"n{place}",
-            place,
+            f"n{number}",
+            number,
             NotificationType.SYSTEM,
             None,
             None,
@@ -257,7 +257,7 @@ async def test_notifications_and_their_places_are_stored_together(filled):
             None,
             0,
         )
-        for place in (seq, seq + 1)
+        for number in (seq, seq + 1)
     ]
     await filled.commit(draft)
     assert filled.ask_file("SELECT seq, data FROM notifications") == [

@@ -70,7 +70,7 @@ def test_a_pinned_account_goes_nowhere_else():
         ({"free": "b"}, 3, []),
     ],
 )
-def test_who_is_pinned_takes_the_place_that_is_kept_for_its_own_login(kept, load, placed):
+def test_who_is_pinned_gets_the_slot_that_is_kept_for_its_own_login(kept, load, placed):
     accounts = [make_account("pinned", pinned_worker_id="b"), make_account("free", created_at=1)]
     found = place(accounts, [make_worker("b", load)], kept)
     assert [(account.id, worker_id) for account, worker_id in found] == [
@@ -166,7 +166,7 @@ def move(accounts: list[Account], workers: list[Worker]) -> list[tuple[Account, 
     )
 
 
-def test_a_place_kept_for_a_login_is_no_reason_to_give_something_away():
+def test_a_slot_kept_for_a_login_is_no_reason_to_give_something_away():
     accounts = hold("a", "1", "2", "3") + hold("b", "4", "5")
     assert move(accounts, [make_worker("a", 5, max_accounts=9), make_worker("b", 2)]) == []
     assert move(accounts[:3], [make_worker("a", 3), make_worker("b", 2, max_accounts=9)]) == []

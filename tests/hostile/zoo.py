@@ -97,7 +97,7 @@ def plan_shapes(example: Any, kind: type[BaseModel]) -> dict[str, Build]:
     for label, text in WRONG.items():
         plan[f"{label} as the argument"] = _say(text)
     schema = kind.model_json_schema()
-    for path in find_places(example, schema):
+    for path in find_paths(example, schema):
         name = ".".join(map(str, path))
         plan[f"{name} is missing"] = _leave_out(path)
         plan[f"{name} is binary"] = _fill_in(path, BINARY, (b"\x00\xff",))
@@ -122,7 +122,7 @@ def _fill_in(path: Path, text: str, attachments: tuple[bytes, ...] = ()) -> Buil
     return lambda good: Shape((_fill(good, path, text),), attachments)
 
 
-def find_places(example: Any, schema: Mapping[str, Any]) -> list[Path]:
+def find_paths(example: Any, schema: Mapping[str, Any]) -> list[Path]:
     """Return every position in the example, and the fields of the type that it omits."""
     return list(
         dict.fromkeys([*_walk(example, ()), *((name,) for name in schema.get("properties", {}))])

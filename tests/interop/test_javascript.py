@@ -93,8 +93,8 @@ def test_messages_are_kept_once_and_bad_items_refused_by_name(seen: dict[str, An
 
 def test_every_new_message_is_told_to_admins_and_devices(seen: dict[str, Any]) -> None:
     step = seen["messages"]
-    for place in ("atAdmin", "atDevice"):
-        assert [one["title"] for one in step[place]] == ["新评论", "新评论", "新评论", "新私信"]
+    for reader in ("atAdmin", "atDevice"):
+        assert [one["title"] for one in step[reader]] == ["新评论", "新评论", "新评论", "新私信"]
     assert step["repeated"] is False
     assert step["seen"]["success"] is True
     assert step["confirmed"]["notification_id"] == step["atDevice"][0]["id"]

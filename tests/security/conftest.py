@@ -147,7 +147,7 @@ def given() -> dict[str, str]:
 @pytest.fixture
 async def guarded(tmp_path: Path, given: dict[str, str]) -> AsyncIterator[Guarded]:
     clock, path = ManualClock(), tmp_path / "master.db"
-    places = {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs")}
+    paths = {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs")}
     numbers = iter(range(10**9))
     async with aiohttp.ClientSession() as http:
         guarded: Guarded
@@ -155,7 +155,7 @@ async def guarded(tmp_path: Path, given: dict[str, str]) -> AsyncIterator[Guarde
         def new_id() -> str:
             return guarded.ids.popleft() if guarded.ids else f"id-{next(numbers)}"
 
-        master = Master(load_settings({**places, **given}, None), clock=clock, new_id=new_id)
+        master = Master(load_settings({**paths, **given}, None), clock=clock, new_id=new_id)
         guarded = Guarded(master, clock, path, http)
         await master.start(sweeps=False)
         yield guarded

@@ -114,9 +114,9 @@ def look(path: Path) -> tuple[int, bool]:
 
 def kill_at(folder: Path, point: int, *, with_reader: bool) -> tuple[bool, list[Any]]:
     """Kill a restore at a point; return whether it reached the point, and the report."""
-    place = folder / f"at-{point}"
-    shutil.copytree(folder / "old", place)
-    path, backup = place / "master.db", folder / "backup.db"
+    copy = folder / f"at-{point}"
+    shutil.copytree(folder / "old", copy)
+    path, backup = copy / "master.db", folder / "backup.db"
     begun, over = os.pipe(), os.pipe()
     reader = fork(lambda: read_until(path, begun[1], over[0])) if with_reader else None
     if reader is not None:
@@ -139,8 +139,8 @@ def kill_at(folder: Path, point: int, *, with_reader: bool) -> tuple[bool, list[
         restore(path, backup, None, NOW)
     after = look(path)[0] if point % 4 == 0 else None
     sweep_leftovers(path)
-    left = sorted(one.name for one in place.iterdir() if one.name.endswith("part"))
-    shutil.rmtree(place)
+    left = sorted(one.name for one in copy.iterdir() if one.name.endswith("part"))
+    shutil.rmtree(copy)
     assert status == 0 or os.WIFSIGNALED(status), status
     return os.WIFSIGNALED(status), [point, *found, after, left]
 

@@ -61,7 +61,7 @@ def test_a_backup_overwrites_nothing_and_needs_a_database(path, tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_restore_puts_the_backup_in_place_and_keeps_the_old_one(path, tmp_path):
+def test_a_restore_installs_the_backup_and_keeps_the_old_one(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
     ask_file(path, "PRAGMA journal_mode=WAL")
     ask_file(path, "DELETE FROM accounts WHERE id <> 'account-000'")

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import socketio
 
-from master.access import Access, is_loopback, name_place
+from master.access import Access, is_loopback, name_address
 from master.clock import ManualClock
 from master.errors import Forbidden
 from master.routes import FROM_ADMIN
@@ -287,9 +287,11 @@ def test_without_tokens_only_this_machine_is_served():
 
 def test_addresses_of_ipv6_are_counted_by_what_one_customer_holds():
     assert (
-        name_place("2001:db8::1") == name_place("2001:db8::ffff:1") != name_place("2001:db8:0:1::1")
+        name_address("2001:db8::1")
+        == name_address("2001:db8::ffff:1")
+        != name_address("2001:db8:0:1::1")
     )
-    assert name_place("::ffff:10.0.0.1") == "10.0.0.1"
+    assert name_address("::ffff:10.0.0.1") == "10.0.0.1"
 
 
 async def test_jsonp_is_not_spoken(guarded):

@@ -10,7 +10,7 @@ import resource
 import pytest
 import structlog
 
-from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_PLACE, YOUNG_LINE_S
+from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_ADDRESS, YOUNG_LINE_S
 from master.metrics import Metrics
 from master.web.connections import HEAD_BYTES
 from master.web.descriptors import Descriptors
@@ -136,7 +136,7 @@ async def test_large_heads_are_refused_whole_and_cut_off_while_they_come(guarded
 
 
 async def test_an_address_holds_so_many_connections_and_the_oldest_makes_room(guarded, open_line):
-    lines = [await open_line(guarded) for _ in range(STRANGERS_PER_PLACE)]
+    lines = [await open_line(guarded) for _ in range(STRANGERS_PER_ADDRESS)]
     await settle(guarded)
     guarded.clock.advance(YOUNG_LINE_S)
     first = lines[0]
@@ -145,7 +145,7 @@ async def test_an_address_holds_so_many_connections_and_the_oldest_makes_room(gu
         await open_line(guarded)
     await first.end()
     await settle(guarded)
-    assert guarded.master.meter.strange_lines <= STRANGERS_PER_PLACE
+    assert guarded.master.meter.strange_lines <= STRANGERS_PER_ADDRESS
 
 
 async def test_answers_that_nobody_reads_hold_one_answer_each_and_not_for_long(guarded, open_line):

@@ -89,7 +89,7 @@ async def test_what_a_device_is_owed_and_its_counts_are_of_the_own_accounts(guar
     assert answer["owed"] == 2
     await limited.hear("notification:new", 2)
     newest = max(one["seq"] for one in limited.all("notification:new"))
-    assert answer["last_seq"] == newest, "the place of the newest foreign one is not told"
+    assert answer["last_seq"] == newest, "the seq of the newest foreign one is not told"
     await settle(limited)
     assert_nothing_foreign(answer, limited.heard)
 
@@ -103,7 +103,7 @@ async def test_a_sync_gives_the_own_accounts_alone(guarded, since):
     answer = await limited.ask("client:sync:request", {"device_id": "device-1", **since})
     await settle(limited)
     assert answer["success"]
-    assert answer["total_count"] == 2, "10**9 was never given: it is no place"
+    assert answer["total_count"] == 2, "10**9 was never assigned: it is no seq"
     own = {one["seq"] for one in limited.all("notification:new")}
     assert answer["last_seq"] in own
     assert set(ids(answer["notifications"])) <= {f"{MINE}-1", f"{MINE}-2"}

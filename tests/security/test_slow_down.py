@@ -7,7 +7,7 @@ import pytest
 import socketio
 
 from master import access
-from master.budgets import OPENING_WAIT_S, STRANGERS_PER_PLACE
+from master.budgets import OPENING_WAIT_S, STRANGERS_PER_ADDRESS
 from master.decisions.attempts import FORGOTTEN_S, MOST_S, find_wait, note_wrong
 from tests.conftest import Peer
 from tests.security.by_hand import until
@@ -152,7 +152,7 @@ class TestRequests:
             b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n"
             b"Host: x\r\nConnection: close\r\n\r\n"
         )
-        first = [await open_line(guarded, head) for _ in range(STRANGERS_PER_PLACE)]
+        first = [await open_line(guarded, head) for _ in range(STRANGERS_PER_ADDRESS)]
         assert {(await line.end())[:12] for line in first} == {b"HTTP/1.1 200"}
         openings = guarded.master.meter.openings
         later = [await open_line(guarded, head) for _ in range(5 * OPENING_WAIT_S)]

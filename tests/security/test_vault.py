@@ -11,7 +11,7 @@ from master.keys import KeyFault, KeyFile, make_key, parse_keys
 from master.secret import SealBroken
 from master.vault import Vault, head_of, open_vault
 
-PLACE, ROW, VALUE = (
+COLUMN, ROW, VALUE = (
     "accounts.credentials",
     "account-1",
     {"cookies": [{"name": "sid", "value": "饼干"}]},
@@ -26,11 +26,11 @@ def vault() -> Vault:
 
 
 def test_what_is_sealed_opens_and_is_not_readable(vault):
-    text = vault.seal(PLACE, ROW, VALUE)
-    assert vault.open(PLACE, ROW, text) == VALUE
+    text = vault.seal(COLUMN, ROW, VALUE)
+    assert vault.open(COLUMN, ROW, text) == VALUE
     assert text.startswith(f"v1:{vault.writing}:".encode())
     assert b"sid" not in text
-    assert vault.seal(PLACE, ROW, VALUE) != text, "a nonce is used once"
+    assert vault.seal(COLUMN, ROW, VALUE) != text, "a nonce is used once"
 
 
 def test_a_nonce_is_96_bits_of_the_source_that_was_given():
@@ -43,29 +43,29 @@ def test_a_nonce_is_96_bits_of_the_source_that_was_given():
     vault = Vault(draw)
     vault.use([make_key(draw)])
     asked.clear()
-    vault.seal(PLACE, ROW, VALUE)
+    vault.seal(COLUMN, ROW, VALUE)
     assert asked == [12]
 
 
 def test_every_changed_bit_is_noticed(vault):
-    text = vault.seal(PLACE, ROW, {"a": 1})
+    text = vault.seal(COLUMN, ROW, {"a": 1})
     for bit in range(len(text) * 8):
         changed = bytearray(text)
         changed[bit // 8] ^= 1 << bit % 8
         with pytest.raises(SealBroken):
-            vault.open(PLACE, ROW, bytes(changed))
+            vault.open(COLUMN, ROW, bytes(changed))
     for length in range(len(text)):
         with pytest.raises(SealBroken):
-            vault.open(PLACE, ROW, text[:length])
+            vault.open(COLUMN, ROW, text[:length])
 
 
 @pytest.mark.parametrize(
-    ("place", "row_id"),
-    [(PLACE, "account-2"), ("accounts.fingerprint", ROW), ("proxies.password", ROW)],
+    ("column", "row_id"),
+    [(COLUMN, "account-2"), ("accounts.fingerprint", ROW), ("proxies.password", ROW)],
 )
-def test_a_value_that_was_moved_does_not_open(vault, place, row_id):
+def test_a_value_that_was_moved_does_not_open(vault, column, row_id):
     with pytest.raises(SealBroken):
-        vault.open(place, row_id, vault.seal(PLACE, ROW, VALUE))
+        vault.open(column, row_id, vault.seal(COLUMN, ROW, VALUE))
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_a_value_that_was_moved_does_not_open(vault, place, row_id):
 )
 def test_what_was_never_sealed_does_not_open(vault, text):
     with pytest.raises(SealBroken):
-        vault.open(PLACE, ROW, text)
+        vault.open(COLUMN, ROW, text)
 
 
 def test_an_older_key_goes_on_opening(vault):
-    text = vault.seal(PLACE, ROW, VALUE)
+    text = vault.seal(COLUMN, ROW, VALUE)
     older = vault.writing
     vault.use([make_key(os.urandom)])
     assert vault.writing != older
-    assert vault.open(PLACE, ROW, text) == VALUE
+    assert vault.open(COLUMN, ROW, text) == VALUE
 
 
 def test_a_key_file_is_private_whole_and_never_made_over_another(tmp_path):
@@ -128,11 +128,11 @@ def test_a_vault_takes_up_a_new_key_before_it_seals_and_when_it_meets_one(tmp_pa
     here.follow(file)
     there.follow(file)
     file.replace([second, first])
-    text = here.seal(PLACE, ROW, VALUE)
+    text = here.seal(COLUMN, ROW, VALUE)
     assert text.startswith(head_of(second.id))
-    assert there.open(PLACE, ROW, text) == VALUE
+    assert there.open(COLUMN, ROW, text) == VALUE
     file.replace([third])
-    assert there.open(PLACE, ROW, here.seal(PLACE, ROW, VALUE)) == VALUE
+    assert there.open(COLUMN, ROW, here.seal(COLUMN, ROW, VALUE)) == VALUE
 
 
 def test_a_key_file_that_went_bad_costs_a_running_vault_nothing(tmp_path):
@@ -142,11 +142,11 @@ def test_a_key_file_that_went_bad_costs_a_running_vault_nothing(tmp_path):
     vault.follow(file)
     file.replace([second])
     file.path.chmod(0o644)
-    assert vault.seal(PLACE, ROW, VALUE).startswith(head_of(first.id))
+    assert vault.seal(COLUMN, ROW, VALUE).startswith(head_of(first.id))
     file.path.chmod(0o600)
-    assert vault.seal(PLACE, ROW, VALUE).startswith(head_of(second.id))
+    assert vault.seal(COLUMN, ROW, VALUE).startswith(head_of(second.id))
     file.path.unlink()
-    assert vault.seal(PLACE, ROW, VALUE).startswith(head_of(second.id))
+    assert vault.seal(COLUMN, ROW, VALUE).startswith(head_of(second.id))
 
 
 def test_a_look_from_outside_takes_the_key_file_or_the_setting(tmp_path):

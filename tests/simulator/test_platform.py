@@ -153,9 +153,9 @@ def test_a_cursor_gets_what_follows_it_and_a_newcomer_the_latest_page():
     platform.look_at_messages("id", None)
     clock.advance(30)
     everything = platform.look_at_messages("id", 0)
-    assert [item.place for item in everything] == list(range(1, platform.produced + 1))
+    assert [item.position for item in everything] == list(range(1, platform.produced + 1))
     assert platform.look_at_messages("id", None) == everything[-PAGE:]
-    assert platform.look_at_messages("id", everything[-3].place) == everything[-2:]
+    assert platform.look_at_messages("id", everything[-3].position) == everything[-2:]
 
 
 def test_the_platform_forgets_what_is_too_old():

@@ -74,11 +74,11 @@ class Run:
                 VALUES ('{row_id}', '{ACCOUNT}', '{name}', 'text', 0, 0)"""
         )
 
-    def add_notification(self, place: int, row_id: str) -> None:
+    def add_notification(self, seq: int, row_id: str) -> None:
         self.change(
             f"""INSERT INTO notifications (id, seq, type, related_id, account_id, title, content,
                                            created_at)
-                VALUES ('notification-{place}', {place}, 'comment', '{row_id}', '{ACCOUNT}',
+                VALUES ('notification-{seq}', {seq}, 'comment', '{row_id}', '{ACCOUNT}',
                         't', 'c', 0)"""
         )
 

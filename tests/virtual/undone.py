@@ -57,7 +57,7 @@ def _grace_begins_early(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Sessions, "begin_grace", begin_early))
 
 
-def _assigned_keeps_place(stack: ExitStack) -> None:
+def _assigned_keeps_slot(stack: ExitStack) -> None:
     """The reservation for a login remains when its worker becomes the account's owner."""
 
     def count_all(turn: Any, some: Any) -> list[Any]:
@@ -71,7 +71,7 @@ def _assigned_keeps_place(stack: ExitStack) -> None:
         stack.enter_context(patch.object(module, "count_reserved", count_all))
 
 
-def _failed_keeps_place(stack: ExitStack) -> None:
+def _failed_keeps_slot(stack: ExitStack) -> None:
     """The slot reserved for a failed login is freed by the next audit only."""
     stack.enter_context(patch.object(login_ends, "place_what_waits", lambda _: []))
 
@@ -157,8 +157,8 @@ UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "brake-after-a-past-stall": _a_past_stall_restarts_the_brake,
     "brake-and-audit": _audit_knows_no_brake,
     "grace-on-a-slow-disk": _grace_begins_early,
-    "kept-place-of-an-assigned": _assigned_keeps_place,
-    "kept-place": _failed_keeps_place,
+    "kept-place-of-an-assigned": _assigned_keeps_slot,
+    "kept-place": _failed_keeps_slot,
     "login-after-a-step-back": _wall_clock_alone,
     "login-on-unfit-worker": _login_asks_no_platform,
     "read-after-a-stall": _arrivals_are_read_at_once,

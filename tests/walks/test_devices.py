@@ -20,11 +20,9 @@ async def detect(bench: Bench, count: int) -> None:
     assert (await worker.ask("worker:message:detected", report))["inserted"] == count
 
 
-async def confirm(device: Peer, place: int) -> None:
+async def confirm(device: Peer, seq: int) -> None:
     told = {one["seq"]: one["id"] for one in device.all("notification:new")}
-    assert (await device.ask("client:notification:ack", {"notification_id": told[place]}))[
-        "success"
-    ]
+    assert (await device.ask("client:notification:ack", {"notification_id": told[seq]}))["success"]
 
 
 async def ask_file(bench: Bench, query: str) -> list[Any]:
@@ -34,7 +32,7 @@ async def ask_file(bench: Bench, query: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "start", [{"after_seq": 0}, {"since_timestamp": 0}], ids=["by place", "by time"]
+    "start", [{"after_seq": 0}, {"since_timestamp": 0}], ids=["by seq", "by time"]
 )
 async def test_what_came_by_sync_is_sent_and_owed_to_no_new_device(bench, start):
     await detect(bench, 3)
@@ -63,9 +61,9 @@ async def test_a_device_that_confirms_one_by_one_passes_what_it_has_confirmed(be
     device = await bench.device()
     await detect(bench, 3)
     await device.hear("notification:new", 3)
-    for place in (1, 2):
-        await confirm(device, place)
-        assert await ask_file(bench, "SELECT seen_seq FROM client_devices") == [place]
+    for seq in (1, 2):
+        await confirm(device, seq)
+        assert await ask_file(bench, "SELECT seen_seq FROM client_devices") == [seq]
         assert await ask_file(bench, "SELECT notification_id FROM client_deliveries") == []
     again = await bench.connect("client")
     assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 1
@@ -76,8 +74,8 @@ async def test_what_is_confirmed_out_of_order_is_kept_until_it_is_passed_and_tol
     device, admin = await bench.device(), await bench.connect("admin")
     await detect(bench, 4)
     await device.hear("notification:new", 4)
-    for place in (3, 1, 3):
-        await confirm(device, place)
+    for seq in (3, 1, 3):
+        await confirm(device, seq)
     assert await ask_file(bench, "SELECT seen_seq FROM client_devices") == [1]
     again = await bench.connect("client")
     assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 2
@@ -85,12 +83,12 @@ async def test_what_is_confirmed_out_of_order_is_kept_until_it_is_passed_and_tol
     assert [one["seq"] for one in again.all("notification:new")] == [2, 4]
     await confirm(again, 2)
     assert await ask_file(bench, "SELECT seen_seq FROM client_devices") == [3]
-    for place in (1, 2, 3, 4):
-        await confirm(device, place)
+    for seq in (1, 2, 3, 4):
+        await confirm(device, seq)
     assert await ask_file(bench, "SELECT notification_id FROM client_deliveries") == []
     await admin.hear("notification:confirmed", 4)
-    places = {one["id"]: one["seq"] for one in device.all("notification:new")}
-    told = [places[one["notification_id"]] for one in admin.all("notification:confirmed")]
+    seqs = {one["id"]: one["seq"] for one in device.all("notification:new")}
+    told = [seqs[one["notification_id"]] for one in admin.all("notification:confirmed")]
     assert told == [3, 1, 2, 4], "each the first time only"
 
 

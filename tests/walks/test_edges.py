@@ -82,7 +82,7 @@ async def test_facts_of_nobody_are_to_be_sent_again_after_a_registration(bench):
     assert (error["code"], error["retryable"]) == ("not_registered", True)
 
 
-async def test_a_place_is_kept_for_a_login_that_is_open(bench):
+async def test_a_slot_is_kept_for_a_login_that_is_open(bench):
     account = await make_account(bench)
     await bench.worker("worker-2")
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"

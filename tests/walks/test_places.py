@@ -53,7 +53,7 @@ async def owned_by_one_and_logged_in_by_another(bench: Any) -> tuple[Any, Any, A
     return first, second, admin, account
 
 
-async def test_an_account_that_is_removed_is_not_given_the_place_that_its_own_login_kept(bench):
+async def test_an_account_that_is_removed_is_not_given_the_slot_that_its_own_login_kept(bench):
     first, second, _, account = await owned_by_one_and_logged_in_by_another(bench)
     await first.ask("worker:goodbye", {"workerId": "worker-1"})
     assert await find_owner(bench, account["id"]) is None
@@ -64,7 +64,7 @@ async def test_an_account_that_is_removed_is_not_given_the_place_that_its_own_lo
     assert (await read_worker(bench, "worker-2"))["assigned_accounts"] == 0
 
 
-async def test_what_waits_gets_the_place_that_the_login_of_a_removed_account_kept(bench):
+async def test_what_waits_gets_the_slot_that_the_login_of_a_removed_account_kept(bench):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
@@ -76,7 +76,7 @@ async def test_what_waits_gets_the_place_that_the_login_of_a_removed_account_kep
 
 
 @pytest.mark.parametrize("named", [None, "worker-1"])
-async def test_a_login_is_started_again_on_the_last_place_and_nobody_else_gets_it(bench, named):
+async def test_a_login_is_started_again_on_the_last_slot_and_nobody_else_gets_it(bench, named):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     worker = await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
@@ -90,7 +90,7 @@ async def test_a_login_is_started_again_on_the_last_place_and_nobody_else_gets_i
     assert told == ["master:login:start", "master:login:cancel", "master:login:start"]
 
 
-async def test_a_login_of_an_account_that_another_worker_owns_is_started_again_on_the_last_place(
+async def test_a_login_of_an_account_that_another_worker_owns_is_started_again_on_the_last_slot(
     bench,
 ):
     _, second, admin, account = await owned_by_one_and_logged_in_by_another(bench)
@@ -99,7 +99,7 @@ async def test_a_login_of_an_account_that_another_worker_owns_is_started_again_o
     assert await find_owner(bench, account["id"]) == "worker-2"
 
 
-async def test_what_waits_gets_the_place_of_a_login_that_is_started_again_elsewhere(bench):
+async def test_what_waits_gets_the_slot_of_a_login_that_is_started_again_elsewhere(bench):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
@@ -126,7 +126,7 @@ async def test_a_start_that_is_refused_ends_no_login(bench):
     assert admin.all("login:failed") == []
 
 
-async def test_a_success_that_leaves_the_account_elsewhere_gives_its_place_to_what_waits(bench):
+async def test_a_success_that_leaves_the_account_elsewhere_gives_its_slot_to_what_waits(bench):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     worker = await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
@@ -137,7 +137,7 @@ async def test_a_success_that_leaves_the_account_elsewhere_gives_its_place_to_wh
     assert await find_owner(bench, waiting["id"]) == "worker-1"
 
 
-async def test_nobody_is_pinned_to_a_place_that_is_kept_for_anothers_login(bench):
+async def test_nobody_is_pinned_to_a_slot_that_is_kept_for_anothers_login(bench):
     await bench.worker("worker-1", maxAccounts=1)
     held = await make_account(bench, "held")
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
@@ -150,7 +150,7 @@ async def test_nobody_is_pinned_to_a_place_that_is_kept_for_anothers_login(bench
     assert (shown["assigned_worker_id"], shown["pinned_worker_id"]) == ("worker-1", None)
 
 
-async def test_an_account_is_pinned_to_the_place_that_its_own_login_keeps_and_gets_it(bench):
+async def test_an_account_is_pinned_to_the_slot_that_its_own_login_keeps_and_gets_it(bench):
     _, second, _, account = await owned_by_one_and_logged_in_by_another(bench)
     waiting = await make_account(bench, "waiting")
     changed = await change(bench, account["id"], assigned_worker_id="worker-2")

@@ -36,7 +36,7 @@ async def test_an_open_login_is_never_removed_for_its_age(bench):
     assert (await bench.run(remove_old_rows))["login_sessions"] == 0
 
 
-async def test_a_notification_is_kept_for_thirty_days_and_its_place_is_not_given_again(bench):
+async def test_a_notification_is_kept_for_thirty_days_and_its_seq_is_not_assigned_again(bench):
     _, worker, account, _ = await start(bench)
     report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
     await worker.ask("worker:message:detected", report)

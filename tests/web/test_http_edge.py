@@ -20,8 +20,8 @@ STRANGE = "https://evil.example"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    places = {"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}
-    return load_settings({**places, "ALLOWED_ORIGINS": ALLOWED}, None)
+    paths = {"DB_PATH": str(tmp_path / "master.db"), "LOG_DIR": str(tmp_path / "logs")}
+    return load_settings({**paths, "ALLOWED_ORIGINS": ALLOWED}, None)
 
 
 @pytest.mark.parametrize(

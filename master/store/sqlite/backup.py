@@ -20,7 +20,7 @@ from master.store.sqlite.keyring import (
     COPY,
     COPY_OF_LOG,
     COPY_OF_OLD,
-    find_places,
+    find_sealed_columns,
     hold_keys,
     require_keys,
 )
@@ -106,14 +106,14 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
             raise type(fault)(f"{source} was not restored. {reason}") from None
         if not path.exists():
             _prepare(draft, _read_numbers(draft), now)
-            _take_place(path, draft)
+            _install(path, draft)
             return Restored(version, None)
         return _replace(path, draft, version, now)
 
 
 def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
     """Replace the present database by the draft, and keep the old one."""
-    log = _place_log(path)
+    log = _locate_log(path)
     with _draft(path, COPY_OF_LOG) as kept_log:
         if log.exists():  # SQLite removes a log whose database it does not recognise
             shutil.copyfile(log, kept_log)
@@ -126,13 +126,13 @@ def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
         _prepare(draft, _read_numbers(draft), now)
         aside = _set_aside(path, lambda copy: shutil.copyfile(path, copy))
         if kept_log.stat().st_size:
-            kept_log.replace(_place_log(aside))
+            kept_log.replace(_locate_log(aside))
     take_owner(draft, path)
-    _take_place(path, draft)
+    _install(path, draft)
     return Restored(version, aside)
 
 
-def _place_log(path: Path) -> Path:
+def _locate_log(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
@@ -177,7 +177,7 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
             # owners since the backup are unknown, so late reports are accepted from every worker
             former = "INSERT OR REPLACE INTO account_holders SELECT id, ?, epoch, ? FROM accounts"
             connection.execute(former, (ANYBODY, int(now)))
-        if not any(place.table == "worker_configs" for place in find_places(connection)):
+        if not any(one.table == "worker_configs" for one in find_sealed_columns(connection)):
             # configurations were not authenticated yet, and the upgrade must not trust this file's
             connection.execute("INSERT OR REPLACE INTO counters VALUES ('configs_unproven', 1)")
         connection.execute("COMMIT")
@@ -203,10 +203,10 @@ def _read_numbers(path: Path) -> Sequence[int]:
             found = [connection.execute(query).fetchone() for query in NUMBERS]
     except DatabaseFault:  # damaged, or not Master's
         return 0, 0
-    counter, place, epoch = (
+    counter, seq, epoch = (
         row[0] if row is not None and isinstance(row[0], int) else 0 for row in found
     )
-    return max(counter, place), epoch
+    return max(counter, seq), epoch
 
 
 def _opens(path: Path) -> bool:
@@ -260,7 +260,7 @@ def _make_patience(path: Path) -> Callable[[int, int, int], None]:
     return count
 
 
-def _take_place(path: Path, draft: Path) -> None:
+def _install(path: Path, draft: Path) -> None:
     """Rename the draft to the database, where no usable one exists.
 
     So nothing can be lost between these steps.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from master.files import lock_file, sweep_drafts
 from master.keys import DRAFT as KEY_DRAFT
-from master.keys import Key, KeyFault, KeyFile, make_key, place_key_file, place_retired
+from master.keys import Key, KeyFault, KeyFile, locate_key_file, locate_retired_keys, make_key
 from master.secret import SealBroken
 from master.store.schema import SEALED, metadata
 from master.store.sqlite.upgrade import make_folder, open_file, require_current, upgrade
@@ -20,7 +20,7 @@ from master.vault import FORMAT, Vault, read_key_id
 COPY_DRAFTS = COPY, COPY_OF_OLD, COPY_OF_LOG = "part", "old-part", "log-part"
 """Endings of unfinished copies of a database: the copy to use, the old one set aside, its log."""
 
-PROOF_PLACE = "vault_keys.proof"
+PROOF_COLUMN = "vault_keys.proof"
 PROOF = b'"master 0010"'
 OLDER_PROOF = b'"master"'
 """The text that a key seals in the file's notes; OLDER_PROOF is from before version 0010.
@@ -32,7 +32,7 @@ HEAD_BYTES = 40
 """Length of a sealed value's beginning that always includes its key's id."""
 
 
-class Place(NamedTuple):
+class SealedColumn(NamedTuple):
     """A column of sealed values; `key` is the column that identifies a row of the table."""
 
     table: str
@@ -40,8 +40,8 @@ class Place(NamedTuple):
     key: str
 
 
-PLACES = tuple(
-    Place(table, column, metadata.tables[table].primary_key.columns[0].name)
+SEALED_COLUMNS = tuple(
+    SealedColumn(table, column, metadata.tables[table].primary_key.columns[0].name)
     for table, columns in SEALED.items()
     for column in columns
 )
@@ -66,8 +66,8 @@ def prepare_database(path: Path, vault: Vault, keys: Sequence[Key] | None) -> st
 
 def sweep_leftovers(path: Path) -> None:
     """Remove unfinished key files and copies that killed commands have left beside the database."""
-    key_file = place_key_file(path)
-    for target in (key_file, place_retired(key_file)):
+    key_file = locate_key_file(path)
+    for target in (key_file, locate_retired_keys(key_file)):
         sweep_drafts(target, KEY_DRAFT)
     for kind in COPY_DRAFTS:
         sweep_drafts(path, kind)
@@ -82,7 +82,7 @@ def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
     if keys:
         vault.use(keys)
         return False
-    file = KeyFile(place_key_file(path))
+    file = KeyFile(locate_key_file(path))
     is_new = file.stamp() is None
     if is_new:
         _refuse_lost_keys(path, file)
@@ -102,7 +102,7 @@ def _may_vouch(path: Path, vault: Vault, *, is_first: bool) -> bool:
             return is_first
         proofs = connection.execute("SELECT id, CAST(proof AS BLOB) FROM vault_keys").fetchall()
         return any(
-            _open(vault, PROOF_PLACE, key_id, proof) == OLDER_PROOF for key_id, proof in proofs
+            _open(vault, PROOF_COLUMN, key_id, proof) == OLDER_PROOF for key_id, proof in proofs
         )
 
 
@@ -122,12 +122,12 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
         needed = f"{count_values(used[key_id])} in {path}"
         if key_id not in vault.key_ids:
             if used[key_id]:
-                keys = place_key_file(path)
+                keys = locate_key_file(path)
                 raise KeyFault(
                     f"Key {key_id} is missing, needed by {needed}: "
                     f"put it back into {keys} or MASTER_KEYS."
                 )
-        elif (said := _open(vault, PROOF_PLACE, key_id, proof)) is not None:
+        elif (said := _open(vault, PROOF_COLUMN, key_id, proof)) is not None:
             if said == PROOF:
                 proven.add(key_id)
         elif used[key_id] and not _opens_any(connection, vault, key_id):
@@ -136,7 +136,7 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
             )
     for key_id in vault.key_ids:
         if key_id not in proven:
-            proof = vault.seal_with(key_id, PROOF_PLACE, key_id, PROOF)
+            proof = vault.seal_with(key_id, PROOF_COLUMN, key_id, PROOF)
             connection.execute(
                 "INSERT OR REPLACE INTO vault_keys (id, proof) VALUES (?, ?)", (key_id, proof)
             )
@@ -156,7 +156,7 @@ def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
         if not _has_vault(connection) or not count_by_key(connection):
             return
         vault = Vault()
-        vault.use(keys or KeyFile(place_key_file(path)).read())
+        vault.use(keys or KeyFile(locate_key_file(path)).read())
         connection.execute("BEGIN IMMEDIATE")
         verify_keys(connection, path, vault)
         connection.execute("ROLLBACK")
@@ -165,7 +165,7 @@ def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
 @contextmanager
 def hold_keys(path: Path) -> Iterator[None]:
     """Keep other rotations and restores away while this lasts. Errors: KeyFault."""
-    file = place_key_file(path)
+    file = locate_key_file(path)
     with lock_file(file.with_name(file.name + ".lock")) as locked:
         if not locked:
             raise KeyFault(f"The keys of {path} are being rotated; try again once that is done.")
@@ -176,7 +176,7 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     """Return how many sealed values name each key; other bytes are not counted."""
     counts: Counter[str] = Counter()
     start = len(FORMAT)
-    for table, column, _ in find_places(connection):
+    for table, column, _ in find_sealed_columns(connection):
         value = f"substr(CAST({column} AS BLOB), 1, {HEAD_BYTES})"
         # up to the colon
         head = f"substr(value, 1, {start} + instr(substr(value, {start + 1}), x'3A'))"
@@ -193,18 +193,18 @@ def count_by_key(connection: sqlite3.Connection) -> Counter[str]:
     return counts
 
 
-def find_places(connection: sqlite3.Connection) -> list[Place]:
+def find_sealed_columns(connection: sqlite3.Connection) -> list[SealedColumn]:
     """Return the columns of sealed values that this file has; an older file lacks some."""
     known = {
-        place.table: {row[1] for row in connection.execute(f"PRAGMA table_info({place.table})")}
-        for place in PLACES
+        one.table: {row[1] for row in connection.execute(f"PRAGMA table_info({one.table})")}
+        for one in SEALED_COLUMNS
     }
-    return [place for place in PLACES if place.column in known[place.table]]
+    return [one for one in SEALED_COLUMNS if one.column in known[one.table]]
 
 
 def iterate_values(connection: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield (table.column, row id, bytes) of every value that should be sealed."""
-    for table, column, key in find_places(connection):
+    for table, column, key in find_sealed_columns(connection):
         query = (
             f"SELECT {key}, CAST({column} AS BLOB) FROM {table} "  # noqa: S608 - our names
             f"WHERE {column} IS NOT NULL"
@@ -221,7 +221,7 @@ def describe_keys(path: Path, keys: Sequence[Key] | None) -> tuple[list[str], in
     require_current(path)
     vault = Vault()
     if not keys:
-        keys = KeyFile(place_key_file(path)).read()
+        keys = KeyFile(locate_key_file(path)).read()
     vault.use(keys)
     with open_file(path) as connection:
         connection.execute("BEGIN")
@@ -260,15 +260,15 @@ def _has_vault(connection: sqlite3.Connection) -> bool:
     )
 
 
-def _open(vault: Vault, place: str, row_id: str, stored: bytes) -> bytes | None:
+def _open(vault: Vault, column: str, row_id: str, stored: bytes) -> bytes | None:
     try:
-        return vault.open_content(place, row_id, stored)
+        return vault.open_content(column, row_id, stored)
     except SealBroken:
         return None
 
 
-def _opens(vault: Vault, place: str, row_id: str, stored: bytes) -> bool:
-    return _open(vault, place, row_id, stored) is not None
+def _opens(vault: Vault, column: str, row_id: str, stored: bytes) -> bool:
+    return _open(vault, column, row_id, stored) is not None
 
 
 def _opens_any(connection: sqlite3.Connection, vault: Vault, key_id: str) -> bool:

@@ -27,14 +27,14 @@ from master.keys import (
     KeyFault,
     KeyFile,
     RandomBytes,
+    locate_key_file,
+    locate_retired_keys,
     make_key,
-    place_key_file,
-    place_retired,
 )
 from master.secret import SealBroken
 from master.store.sqlite.keyring import (
-    PLACES,
-    Place,
+    SEALED_COLUMNS,
+    SealedColumn,
     count_by_key,
     count_values,
     forget_keys,
@@ -77,7 +77,7 @@ def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
     is under way.
     """
     require_current(path)
-    file = KeyFile(place_key_file(path))
+    file = KeyFile(locate_key_file(path))
     with hold_keys(path), open_file(path) as connection:
         unlock(path, Vault(random_bytes), None)  # creates the file if nothing is sealed yet
         sweep_leftovers(path)
@@ -129,7 +129,7 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
 
 def retire_keys(file: KeyFile, dropped: Sequence[Key]) -> None:
     """Store these keys in a file that Master does not read, the newest first. Errors: KeyFault."""
-    retired = KeyFile(place_retired(file.path))
+    retired = KeyFile(locate_retired_keys(file.path))
     known = retired.read() if retired.stamp() is not None else ()
     new = [key for key in dropped if key.id not in {one.id for one in known}]
     if new:
@@ -148,7 +148,7 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
         names = ", ".join(done.dropped)
         lines.append(
             f"Dropped: {names}. "
-            f"Backups made before need it: it is kept in {place_retired(key_file)}."
+            f"Backups made before need it: it is kept in {locate_retired_keys(key_file)}."
             if key_file
             else f"Nothing in the database needs {names} any more: "
             "remove it from MASTER_KEYS at the next start."
@@ -175,9 +175,9 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
     for _ in range(ROUNDS):
         done.broken.clear()
         before = done.resealed
-        for place in PLACES:
-            for batch in _iterate_batches(connection, place, done.to):
-                _reseal_batch(connection, vault, place, batch, done)
+        for sealed in SEALED_COLUMNS:
+            for batch in _iterate_batches(connection, sealed, done.to):
+                _reseal_batch(connection, vault, sealed, batch, done)
                 connection.execute("COMMIT")
                 # SQLite has no queue of writers: without a pause, Master might never get the lock
                 time.sleep(PAUSE_S)
@@ -186,13 +186,13 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
 
 
 def _iterate_batches(
-    connection: sqlite3.Connection, place: Place, to: str
+    connection: sqlite3.Connection, sealed: SealedColumn, to: str
 ) -> Iterator[Sequence[tuple[str, bytes]]]:
     """Yield batches of (row id, bytes) of values that are not sealed with the key `to`.
 
     Each batch has a write transaction, which the caller ends.
     """
-    (table, column, key), last, head = place, "", head_of(to)
+    (table, column, key), last, head = sealed, "", head_of(to)
     while True:
         connection.execute("BEGIN IMMEDIATE")
         batch = connection.execute(
@@ -210,11 +210,11 @@ def _iterate_batches(
 def _reseal_batch(
     connection: sqlite3.Connection,
     vault: Vault,
-    place: Place,
+    sealed: SealedColumn,
     batch: Sequence[tuple[str, bytes]],
     done: Rotation,
 ) -> None:
-    table, column, key = place
+    table, column, key = sealed
     for row_id, stored in batch:
         try:
             content = vault.open_content(f"{table}.{column}", row_id, stored)

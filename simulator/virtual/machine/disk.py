@@ -130,10 +130,10 @@ class Disk:
         """Return the table that a statement writes to, or None."""
         if statement not in self._tables:
             words = statement.split(None, 3)
-            place = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(
+            index = {"INSERT": 2, "UPDATE": 1, "DELETE": 2}.get(
                 words[0].upper() if words else "", 0
             )
-            self._tables[statement] = words[place] if place else None
+            self._tables[statement] = words[index] if index else None
         return self._tables[statement]
 
     async def _count_down(self, moment: str) -> None:
