@@ -21,7 +21,7 @@ SHOWN_URL = "http://127.0.0.1:3000"
 """What the demo says without PORT in the environment, whichever port the run has."""
 
 
-async def take_last_frame() -> RenderableType:
+async def draw_last_frame() -> RenderableType:
     """Run the demo for a minute, as Ctrl-C would end it, and return its last frame before that."""
     scenario, stop = change_scenario(Scenario(), {"workers": 50}), asyncio.Event()
     options = Options(quiet=True)
@@ -56,4 +56,4 @@ def draw_picture(frame: RenderableType, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw_picture(asyncio.run(take_last_frame()), PICTURE)
+    draw_picture(asyncio.run(draw_last_frame()), PICTURE)

@@ -44,7 +44,7 @@ class Stage(Environment):
         self.stored = 0
         self.made = 0
 
-    def take_name(self) -> str:
+    def claim_name(self) -> str:
         """Return a name that is free again, or a new one: users that leave may still use theirs."""
         if self.free_workers:
             return self.free_workers.pop()
@@ -134,7 +134,7 @@ class WorkerUser(Peer):
 
     def on_start(self) -> None:
         """Connect and register under a name that no other user has at the time."""
-        self.worker_id = self.environment.take_name()
+        self.worker_id = self.environment.claim_name()
         self.owned: list[str] = []
         super().on_start()
         register = {

@@ -48,7 +48,7 @@ from master.tokens import mark_secret
 from master.turn import SWEEP
 from master.vault import Vault
 from master.web.access import guard_sockets
-from master.web.connections import OPTIONS, take_over
+from master.web.connections import OPTIONS, convert_server
 from master.web.descriptors import Descriptors
 from master.web.figures import Figures
 from master.web.health import Vitals
@@ -248,7 +248,7 @@ class Master:
         sockets = guard_sockets(
             self.access, self.settings.allowed_origins, self.sockets.intake.handle
         )
-        take_over(self._runner.server, self.lines, sockets)
+        convert_server(self._runner.server, self.lines, sockets)
         self.begin_grace()
         if listen:
             await self._listen(self._runner)

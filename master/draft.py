@@ -124,14 +124,14 @@ class Draft:
         """Release accounts from the worker that owns them; return the new records."""
         worker = self.workers.get(worker_id)
         assert worker is not None, "an owner is a known worker"
-        taken = []
+        released = []
         for account in accounts:
             assert account.assigned_worker_id == worker_id, "only the owner releases an account"
             free = change(account, assigned_worker_id=None, updated_at=now)
             self.accounts.put(free)
-            taken.append(free)
-        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts - len(taken)))
-        return taken
+            released.append(free)
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts - len(released)))
+        return released
 
     def held_by(self, worker_id: str) -> list[Account]:
         """Return the accounts of a worker, by id."""

@@ -157,7 +157,7 @@ def name_file(draft: Path, path: Path) -> None:
         draft.unlink()
 
 
-def take_owner(draft: Path, path: Path) -> None:
+def copy_owner(draft: Path, path: Path) -> None:
     """Give a new file the owner of the file that it replaces, or else of the folder.
 
     An administrator's command must not create files that Master, running as another user, cannot

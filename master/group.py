@@ -87,7 +87,7 @@ class Waiting:
         self._first.extendleft(reversed(items))
         self._length += len(items)
 
-    def take_group(self, most: int, most_weight: int) -> list[Item]:
+    def pop_group(self, most: int, most_weight: int) -> list[Item]:
         """Remove and return at least one item, within both limits, in the order of arrival."""
         group: list[Item] = []
         weight = 0
@@ -96,18 +96,18 @@ class Waiting:
             if group and weight > most_weight:
                 break
             group.append(self._first.popleft())
-        taken: list[tuple[int, Item]] = []
-        while self._queues and not self._first and len(group) + len(taken) < most:
+        popped: list[tuple[int, Item]] = []
+        while self._queues and not self._first and len(group) + len(popped) < most:
             kind, queue = next(iter(self._queues.items()))
             weight += weigh(queue[0][1])
-            if (group or taken) and weight > most_weight:
+            if (group or popped) and weight > most_weight:
                 break
-            taken.append(queue.popleft())
+            popped.append(queue.popleft())
             del self._queues[kind]
             if queue:
                 self._queues[kind] = queue  # behind the other kinds
-        self._length -= len(group) + len(taken)
-        return group + [item for _, item in sorted(taken, key=itemgetter(0))]
+        self._length -= len(group) + len(popped)
+        return group + [item for _, item in sorted(popped, key=itemgetter(0))]
 
 
 def is_on_rows(operation: Any) -> bool:

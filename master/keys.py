@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from master.files import make_draft, name_file, sync_folder, take_owner
+from master.files import copy_owner, make_draft, name_file, sync_folder
 from master.secret import Secret
 
 KEY_BYTES = 32
@@ -141,7 +141,7 @@ class KeyFile:
                     )
                     file.flush()
                     os.fsync(file.fileno())
-                take_owner(draft, self.path)
+                copy_owner(draft, self.path)
                 if replace:
                     draft.replace(self.path)
                 else:

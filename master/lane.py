@@ -44,7 +44,7 @@ class Backlog:
         self.task: asyncio.Task[None] | None = None
         self._flow = flow
 
-    def take(self) -> Arrival | None:
+    def pop(self) -> Arrival | None:
         """Remove and return the first event, or None."""
         return self.waiting.popleft() if self.waiting else None
 
@@ -74,7 +74,7 @@ class Lane:
         """Reports, with their payloads, that arrived before their worker was known."""
         self.early_end: asyncio.Task[None] | None = None
 
-    def take_early(self) -> list[tuple[Errand, Any]]:
+    def pop_early(self) -> list[tuple[Errand, Any]]:
         """Remove and return the reports that were set aside."""
         if self.early_end is not None:
             self.early_end.cancel()
@@ -89,7 +89,7 @@ class Lane:
     def close(self) -> None:
         """Drop queued events; the socket has closed."""
         self.is_closed = True
-        for errand, _ in self.take_early():
+        for errand, _ in self.pop_early():
             self.flow.release(errand.arrival.size)
         if self.backlog is not None:
             self.backlog.clear()

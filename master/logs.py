@@ -242,7 +242,7 @@ class Sparing(logging.Filter):
     def _allow(self, kind: str, now: float, rate: float, burst: float) -> int | None:
         if kind not in self._allowances:
             self._allowances[kind] = _Allowance(burst, now)
-        return self._allowances[kind].take(now, rate, burst)
+        return self._allowances[kind].admit(now, rate, burst)
 
 
 @dataclass(slots=True)
@@ -253,7 +253,7 @@ class _Allowance:
     at: float
     left_out: int = 0
 
-    def take(self, now: float, rate: float, burst: float) -> int | None:
+    def admit(self, now: float, rate: float, burst: float) -> int | None:
         """Return how many lines were omitted before this one; None if this one is too."""
         self.lines = min(burst, self.lines + max(0.0, now - self.at) * rate)
         self.at = now

@@ -99,34 +99,34 @@ class Flow:
             self.kind, self.is_known, self.budget = kind, True, self._meter.budgets[kind]
             self._events, self._bytes = Pace(), Pace()
 
-    def take_loose(self) -> float:
-        """Count a packet that is no event of a joined socket; return its wait in seconds."""
+    def charge_loose(self) -> float:
+        """Charge a packet that is no event of a joined socket; return its wait in seconds."""
         rate = self.budget.loose_per_s
-        wait_s = self._loose.take(self._clock.monotonic(), rate, rate)
+        wait_s = self._loose.charge(self._clock.monotonic(), rate, rate)
         if self.is_known:
             return wait_s
         self._strange += 1
-        return max(wait_s, self._meter.take_strange(self.address))
+        return max(wait_s, self._meter.charge_strange(self.address))
 
-    def take_strange(self) -> int:
+    def pop_strange(self) -> int:
         """Return the number of packets before the authentication, once."""
         strange, self._strange = self._strange, 0
         return strange
 
-    def take_event(self) -> float:
-        """Count one event; return its wait in seconds."""
+    def charge_event(self) -> float:
+        """Charge one event; return its wait in seconds."""
         rate = self.budget.events_per_s
-        return self._events.take(self._clock.monotonic(), rate, rate * BURST)
+        return self._events.charge(self._clock.monotonic(), rate, rate * BURST)
 
     def has_event(self) -> bool:
-        """Count one event if it need not wait; return whether it was counted."""
+        """Charge one event if it need not wait; return whether it was charged."""
         rate = self.budget.events_per_s
         return self._events.ask(self._clock.monotonic(), rate, rate * BURST) == 0.0
 
-    def take_bytes(self, size: int) -> float:
-        """Count bytes that were read; return the seconds until the next read."""
+    def charge_bytes(self, size: int) -> float:
+        """Charge bytes that were read; return the seconds until the next read."""
         rate = self.budget.bytes_per_s
-        return self._bytes.take(self._clock.monotonic(), rate, rate * BURST, size)
+        return self._bytes.charge(self._clock.monotonic(), rate, rate * BURST, size)
 
     def has_room(self, ahead: int = 0) -> bool:
         """Return whether `ahead` more bytes may be read; one event always may."""
@@ -251,7 +251,7 @@ class Meter:
         """
         if not flow.is_known:
             self._flows.drop(flow)
-            packets = flow.take_strange()
+            packets = flow.pop_strange()
             self._all_packets.give_back(packets)
             self._packets.give_back(flow.address, packets)
             self.openings.give_back(flow.address)
@@ -287,11 +287,11 @@ class Meter:
         if wait_s:
             raise TooManyRequests(retry_after_ms=round(wait_s * 1000) + 1)
 
-    def take_strange(self, address: str) -> float:
-        """Count one packet of a stranger; return its wait in seconds."""
+    def charge_strange(self, address: str) -> float:
+        """Charge one packet of a stranger; return its wait in seconds."""
         now, rate = self._clock.monotonic(), STRANGERS_PER_S / 2
-        wait_s = self._packets.find(address).take(now, rate, rate)
-        return max(wait_s, self._all_packets.take(now, STRANGERS_PER_S, STRANGERS_PER_S))
+        wait_s = self._packets.find(address).charge(now, rate, rate)
+        return max(wait_s, self._all_packets.charge(now, STRANGERS_PER_S, STRANGERS_PER_S))
 
     # -- deadlines
 
@@ -301,8 +301,8 @@ class Meter:
         Call it every second, and again at once as long as it returns `most`.
         """
         now = self._clock.monotonic()
-        late: list[Held] = list(self._lines.take_late(now, STRANGER_S + FAREWELL_S, most))
-        late += self._flows.take_late(now, STRANGER_S, most - len(late))
+        late: list[Held] = list(self._lines.pop_late(now, STRANGER_S + FAREWELL_S, most))
+        late += self._flows.pop_late(now, STRANGER_S, most - len(late))
         while self._waiting and len(late) < most:
             line, since = next(iter(self._waiting.items()))
             if since >= now - PATIENCE_S:

@@ -27,11 +27,11 @@ class Events(Collector):
         """Count one event, and the seconds until its acknowledgement."""
         key = namespace, event, result
         self._counts[key] = self._counts.get(key, 0) + 1
-        took = self._seconds.get(namespace)
-        if took is None:
-            took = self._seconds[namespace] = [0.0] * (len(FAST_S) + 2)
-        took[bisect_left(FAST_S, seconds)] += 1
-        took[-1] += seconds
+        buckets = self._seconds.get(namespace)
+        if buckets is None:
+            buckets = self._seconds[namespace] = [0.0] * (len(FAST_S) + 2)
+        buckets[bisect_left(FAST_S, seconds)] += 1
+        buckets[-1] += seconds
 
     def collect(self) -> Iterator[Metric]:
         """Yield both metrics for Prometheus."""
@@ -48,10 +48,10 @@ class Events(Collector):
             "From an event's arrival to its acknowledgement.",
             labels=["namespace"],
         )
-        for namespace, took in self._seconds.items():
+        for namespace, buckets in self._seconds.items():
             bounds = [*(f"{bound:g}" for bound in FAST_S), "+Inf"]
             seconds.add_metric(
-                [namespace], list(zip(bounds, accumulate(took[:-1]), strict=True)), took[-1]
+                [namespace], list(zip(bounds, accumulate(buckets[:-1]), strict=True)), buckets[-1]
             )
         yield seconds
 

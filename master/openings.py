@@ -41,7 +41,7 @@ class Openings:
         """Return the number of connections that wait."""
         return self._waiting
 
-    def take(self, address: str) -> bool:
+    def admit_at_once(self, address: str) -> bool:
         """Admit a connection at once, if it need not wait; return whether it was admitted."""
         return address not in self._queues and not self._ask(address)
 

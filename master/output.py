@@ -111,7 +111,7 @@ class Output:
                         "worker_output_lost", file=self._log._path.name, reason=fault.strerror
                     )
                 now = self._clock.monotonic()
-                wait_s = pace.take(now, BYTES_PER_S, BURST_BYTES, len(data))
+                wait_s = pace.charge(now, BYTES_PER_S, BURST_BYTES, len(data))
                 if wait_s:
                     await asyncio.sleep(wait_s)
         finally:

@@ -104,7 +104,7 @@ class Reception:
         """Append an event to its lane."""
         lane.flow.hold(arrival.size)
         if lane.backlog is None:
-            wait_s = lane.flow.take_event()
+            wait_s = lane.flow.charge_event()
             lane.backlog = Backlog(lane.flow)
             lane.backlog.task = asyncio.create_task(
                 self._work_off(lane, lane.backlog, arrival, wait_s)
@@ -148,8 +148,8 @@ class Reception:
                     await self._deal(arrival, lane)
                 except Exception:
                     log.exception("event_failed", event_name=str(arrival.event)[:64])
-                if (arrival := backlog.take()) is not None:
-                    wait_s = lane.flow.take_event()
+                if (arrival := backlog.pop()) is not None:
+                    wait_s = lane.flow.charge_event()
         finally:
             lane.backlog = None
             backlog.clear()
@@ -170,7 +170,7 @@ class Reception:
                 return
             await lane.drain()
             await self._finish(errand, self._answer(lane, errand, route, payload))
-            await self._take_early(lane)
+            await self._submit_early(lane)
         except Refusal as refusal:
             await lane.drain()
             await self._refuse(errand, refusal)
@@ -211,11 +211,11 @@ class Reception:
     async def _end_early(self, lane: Lane) -> None:
         await asyncio.sleep(EARLY_S)
         lane.early_end = None
-        await self._take_early(lane)
+        await self._submit_early(lane)
 
-    async def _take_early(self, lane: Lane) -> None:
+    async def _submit_early(self, lane: Lane) -> None:
         """Submit the reports that were set aside; refuse those without a known worker."""
-        for errand, payload in lane.take_early():
+        for errand, payload in lane.pop_early():
             if self._is_known_worker(errand.caller):
                 await self._submit(lane, errand, payload)
             else:

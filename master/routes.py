@@ -87,8 +87,8 @@ FROM_WORKER = _table(
           refused=_refuse_registration, admission=True, speaks_for=True),
     Route("worker:heartbeat", worker.Heartbeat, workers.return_worker, READ,
           live=workers.hear_heartbeat, speaks_for=True),
-    Route("worker:login:qrcode", worker.LoginQrCode, logins.take_qr_code, READ),
-    Route("worker:login:status", worker.LoginReport, logins.take_report, READ),
+    Route("worker:login:qrcode", worker.LoginQrCode, logins.relay_qr_code, READ),
+    Route("worker:login:status", worker.LoginReport, logins.apply_report, READ),
     Route("worker:message:detected", worker.MessagesDetected, messages.keep_detected, READ),
     Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True),
 )

@@ -21,7 +21,7 @@ STALL_S = 2.0
 """A loop that is late by this much may have left heartbeats unread."""
 
 
-TAKEN_BYTES = 16 * 1024
+CAUGHT_UP_BYTES = 16 * 1024
 """A reader with at most this many bytes queued has received nearly all that was sent to it."""
 
 
@@ -47,7 +47,7 @@ class Outlets(Protocol):
         """Return the number of bytes queued for the connection of a worker's socket."""
         ...
 
-    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+    def call_when_caught_up(self, sid: str, callback: Callable[[], object]) -> None:
         """Call back once a worker's socket has nearly all queued bytes; never if it closes."""
         ...
 
@@ -56,7 +56,7 @@ class _NoOutlets:
     def measure_waiting(self, sid: str) -> int:
         return 0
 
-    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+    def call_when_caught_up(self, sid: str, callback: Callable[[], object]) -> None:
         return
 
 

@@ -64,7 +64,7 @@ class Strangers(Generic[H]):
         if not here:
             del self._by_address[held.address]
 
-    def take_late(self, now: float, longest_s: float, most: int) -> list[H]:
+    def pop_late(self, now: float, longest_s: float, most: int) -> list[H]:
         """Remove and return up to `most` connections past their time.
 
         These are older than `longest_s`, or not young and past the limit of their address.
@@ -78,10 +78,10 @@ class Strangers(Generic[H]):
             self.drop(held)
         if self._per_address and len(self._since) > self._per_address:
             for here in list(self._by_address.values()):
-                late += self._take_surplus(here, now, most - len(late))
+                late += self._pop_surplus(here, now, most - len(late))
         return late
 
-    def _take_surplus(self, here: OrderedDict[H, None], now: float, most: int) -> list[H]:
+    def _pop_surplus(self, here: OrderedDict[H, None], now: float, most: int) -> list[H]:
         surplus = []
         for held in list(islice(here, max(0, min(most, len(here) - self._per_address)))):
             if now - self._since[held] < self._young_s:

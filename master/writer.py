@@ -29,10 +29,10 @@ from master.group import Done, Group, Item, Waiting, is_on_rows, settle
 from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
-from master.operations.afterwards import Before, announce, apply, do_nothing, take_over
+from master.operations.afterwards import Before, announce, apply, do_nothing, resume
 from master.operations.handouts import fill_handouts
 from master.settings import Settings
-from master.store.farm import Overtaken, add_notifications, load, read_last_heartbeats, write
+from master.store.farm import MemoryOutdated, add_notifications, load, read_last_heartbeats, write
 from master.store.sqlite.database import CommitInDoubt, Database, Transaction, is_about_values
 from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
 
@@ -155,7 +155,7 @@ class Turns(Looks):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._commit(self._waiting.take_group(GROUP_LIMIT, WEIGHT_LIMIT))
+                await self._commit(self._waiting.pop_group(GROUP_LIMIT, WEIGHT_LIMIT))
             if self._closing:
                 return
 
@@ -269,7 +269,7 @@ class Turns(Looks):
         """Answer a batch that was rolled back; if a value was at fault, try each item alone."""
         if self._in_doubt:
             self._try_again_later()  # the farm could not be loaded, so no turn can be decided
-        elif isinstance(fault, (CommitInDoubt, Overtaken)):
+        elif isinstance(fault, (CommitInDoubt, MemoryOutdated)):
             self._in_doubt, self._doubtful = True, group.draft
             self._queue(do_nothing, None)  # causes the reload even if no event arrives
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
@@ -295,7 +295,7 @@ class Turns(Looks):
         """Return the error for every caller of a batch that was rolled back."""
         if isinstance(fault, CommitInDoubt) and isinstance(fault.__cause__, DBAPIError):
             return self._report_trouble(fault.__cause__)
-        if isinstance(fault, Overtaken):
+        if isinstance(fault, MemoryOutdated):
             return StorageTrouble(retry_after_ms=1_000)
         if isinstance(fault, DBAPIError) and not is_about_values(fault):
             return self._report_trouble(fault)
@@ -309,7 +309,7 @@ class Turns(Looks):
         farm = self._memory.farm
         before = Before.of(farm)
         await self.load_farm()
-        event = take_over(self._memory, before, self._doubtful, self._clock, self._settings)
+        event = resume(self._memory, before, self._doubtful, self._clock, self._settings)
         self._in_doubt, self._doubtful = False, None
         log.warning("farm_loaded_anew", workers=len(farm.workers), accounts=len(farm.accounts))
         if event is not None:

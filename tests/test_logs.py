@@ -396,7 +396,7 @@ def test_a_long_traceback_is_cut_in_its_middle(tmp_path: Path):
     assert len(line["exception"]) <= logs.TRACE_TEXT + 10
 
 
-def test_closing_takes_back_only_what_was_set_up(tmp_path: Path):
+def test_closing_undoes_only_what_was_set_up(tmp_path: Path):
     mine = logging.NullHandler()
     root = logging.getLogger()
     root.addHandler(mine)
@@ -421,12 +421,12 @@ def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("taken", "reason"),
+    ("name", "reason"),
     [("logs", "File exists"), ("logs/master.log/x", "Is a directory")],
     ids=["file", "folder"],
 )
-def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, taken: str, reason: str):
-    path = tmp_path / taken
+def test_a_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, name: str, reason: str):
+    path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with pytest.raises(LogFault) as fault:

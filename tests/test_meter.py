@@ -154,9 +154,9 @@ def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:
     known, stranger = world.open("known"), world.open("stranger")
     world.meter.greet(known, Kind.DEVICE)
     for flow in (known, stranger):
-        assert sum(flow.take_loose() > 0 for _ in range(3 * LOOSE_PER_S)) == 2 * LOOSE_PER_S
+        assert sum(flow.charge_loose() > 0 for _ in range(3 * LOOSE_PER_S)) == 2 * LOOSE_PER_S
     world.clock.advance(3)
-    assert known.take_loose() == 0
+    assert known.charge_loose() == 0
 
 
 def test_strangers_of_one_address_have_a_pace_together_and_all_addresses_too() -> None:
@@ -164,20 +164,20 @@ def test_strangers_of_one_address_have_a_pace_together_and_all_addresses_too() -
 
     def count_at_once(address: str) -> int:
         flows = [world.open("", address) for _ in range(20)]
-        return sum(flow.take_loose() == 0 for flow in flows for _ in range(LOOSE_PER_S))
+        return sum(flow.charge_loose() == 0 for flow in flows for _ in range(LOOSE_PER_S))
 
     assert count_at_once(HERE) == STRANGERS_PER_S / 2
-    assert count_at_once(THERE) == 0, "all strangers together have taken what there is"
+    assert count_at_once(THERE) == 0, "all strangers together have used up what there is"
     world.clock.advance(100)
     assert count_at_once(THERE) == STRANGERS_PER_S / 2
 
 
-def test_what_it_took_to_become_known_is_given_back_to_the_address() -> None:
+def test_the_cost_of_becoming_known_is_refunded_to_the_address() -> None:
     world = World()
     for _ in range(10 * STRANGERS_PER_S):
-        assert world.meter.openings.take(HERE)
+        assert world.meter.openings.admit_at_once(HERE)
         flow = world.open("")
-        assert flow.take_loose() == 0
+        assert flow.charge_loose() == 0
         world.meter.greet(flow, Kind.WORKER)
 
 

@@ -37,10 +37,10 @@ async def test_a_process_that_writes_without_end_waits(
 ) -> None:
     monkeypatch.setattr(output, "BURST_BYTES", 300_000)
     monkeypatch.setattr(output, "BYTES_PER_S", 1)  # lines past the rate limit wait for days
-    taken = Output(tmp_path / "w.log", ManualClock())
-    end = os.dup(taken.end)
+    copied = Output(tmp_path / "w.log", ManualClock())
+    end = os.dup(copied.end)
     os.set_blocking(end, False)
-    taken.start()
+    copied.start()
     written = 0
     async with asyncio.timeout(PATIENCE_S):
         while measure(tmp_path)["w.log"] < 300_000:
@@ -55,7 +55,7 @@ async def test_a_process_that_writes_without_end_waits(
     assert measure(tmp_path)["w.log"] <= 300_000 + output.BLOCK_BYTES
     os.close(end)
     monkeypatch.setattr(output, "LAST_WORDS_S", 0)
-    await taken.close()
+    await copied.close()
 
 
 def _write(end: int) -> int:
@@ -66,10 +66,10 @@ def _write(end: int) -> int:
 
 
 async def test_the_last_words_are_kept(tmp_path: Path) -> None:
-    taken = Output(tmp_path / "w.log", ManualClock())
-    end = os.dup(taken.end)
-    taken.start()
+    copied = Output(tmp_path / "w.log", ManualClock())
+    end = os.dup(copied.end)
+    copied.start()
     os.write(end, b"one\r\ntwo\nfarewell")
     os.close(end)
-    await taken.close()
+    await copied.close()
     assert read_tail(tmp_path / "w.log", 2) == ["two", "farewell"]

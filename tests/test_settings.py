@@ -78,7 +78,7 @@ def test_an_empty_value_means_the_default(name: str):
         ("RETENTION_NOTIFICATIONS_DAYS", "1", 1),
     ],
 )
-def test_a_setting_is_taken_from_the_environment(name: str, given: str, value: Any):
+def test_a_setting_is_read_from_the_environment(name: str, given: str, value: Any):
     field = {"NODE_ENV": "app_env"}.get(name, name.lower())
     assert getattr(load(**{name: given}), field) == value
 
@@ -176,7 +176,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path):
     )
     settings = load_settings({"PORT": "2222", "HOST": ""}, file)
     assert (settings.port, settings.host, settings.log_level) == (2222, "h", "info")
-    assert settings.log_dir == Path("${HOME}/logs"), "values are taken as they stand"
+    assert settings.log_dir == Path("${HOME}/logs"), "values are used as they stand"
 
 
 def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path):

@@ -94,7 +94,7 @@ class Wire(asyncio.Protocol):
             if self._http is not None:
                 data = self._shake_hands(self._http + data)
             for kind, payload in self._reader.feed(data):
-                self._take(kind, payload)
+                self._handle_frame(kind, payload)
         except (BrokenStream, ConnectionFailed) as fault:
             self._fail(fault)
         finally:
@@ -118,7 +118,7 @@ class Wire(asyncio.Protocol):
         self._http = None
         return rest
 
-    def _take(self, kind: int, payload: bytes) -> None:
+    def _handle_frame(self, kind: int, payload: bytes) -> None:
         if kind == TEXT:
             if payload.startswith(self._acknowledged):
                 number, answer = read_acknowledgement(payload, len(self._acknowledged))
@@ -127,13 +127,13 @@ class Wire(asyncio.Protocol):
                 if self._heard is not None:
                     self._heard(payload[len(self._event) :])
             else:
-                self._take_control(payload)
+                self._handle_control(payload)
         elif kind == PING:
             self._write(encode_frame(payload, PONG))
         elif kind == CLOSE:
             raise ConnectionFailed(f"The server closes {self._namespace}.")
 
-    def _take_control(self, payload: bytes) -> None:
+    def _handle_control(self, payload: bytes) -> None:
         """Handle the packets for open, ping, joined, refused and closed."""
         if payload[:1] == b"0":
             self._send(encode_join(self._namespace))

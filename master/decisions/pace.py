@@ -17,7 +17,7 @@ class Pace:
         # filled since minus infinity: at its first use the bucket is full
         self._tokens, self._at = 0.0, float("-inf")
 
-    def take(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
+    def charge(self, now: float, rate: float, burst: float, cost: float = 1.0) -> float:
         """Consume `cost` at the monotonic second `now`; return the seconds until it is covered."""
         if not rate:
             return 0.0

@@ -16,7 +16,12 @@ from master.errors import (
 )
 from master.farm import share
 from master.model import Account, AccountStatus, LoginStatus, WorkerStatus, change
-from master.operations.assignments import count_reserved, hand_out, place_what_waits, take_accounts
+from master.operations.assignments import (
+    count_reserved,
+    hand_out,
+    place_what_waits,
+    revoke_accounts,
+)
 from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
@@ -92,8 +97,8 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     holder = account.assigned_worker_id
     if holder is None:
         place_what_waits(turn, only=account.id)
-    elif (reason := _find_reason_to_take(turn, wanted, holder)) is not None:
-        take_accounts(turn, [wanted], holder, reason)
+    elif (reason := _find_reason_to_revoke(turn, wanted, holder)) is not None:
+        revoke_accounts(turn, [wanted], holder, reason)
         place_what_waits(turn)  # another account may wait for the freed slot
     else:
         hand_out(turn, {holder: [wanted]})
@@ -113,7 +118,7 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     close_open_login(turn, account, "The account was removed.", "account_deleted")
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
-        [account] = take_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+        [account] = revoke_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
     if account.account_id is not None:
         turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
     for login in [one for one in turn.draft.logins.all() if one.account_id == account.id]:
@@ -190,7 +195,7 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
     return event.epoch < account.epoch or read_at < account.updated_at
 
 
-def _find_reason_to_take(turn: Turn, wanted: Account, holder: str) -> str | None:
+def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> str | None:
     """Return why the present worker may not keep the changed account, or None if it may."""
     if wanted.status is not AccountStatus.ACTIVE:
         return f"account_{wanted.status}"

@@ -15,7 +15,7 @@ from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
-from master.operations.assignments import hand_out, revoke
+from master.operations.assignments import hand_out, tell_to_stop
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
@@ -170,7 +170,7 @@ def restore(
         memory.deadlines.forget_login(login_id)
 
 
-def take_over(
+def resume(
     memory: Memory, before: Before, doubtful: Draft | None, clock: Clock, settings: Settings
 ) -> Follow | None:
     """Continue with a reloaded farm; return the operation that informs workers, or None.
@@ -232,7 +232,7 @@ def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
         if account is not None and owner is not None:
             gained.setdefault(owner, []).append(account)
     for worker_id, account_ids in lost.items():
-        revoke(turn, worker_id, account_ids, "reassigned", reachable=True)
+        tell_to_stop(turn, worker_id, account_ids, "reassigned", reachable=True)
     hand_out(turn, gained)
     return len(event)
 

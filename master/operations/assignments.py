@@ -11,7 +11,7 @@ from master.decisions.schedule import portion
 from master.model import Account, Worker, change
 from master.operations.telling import choose_told, find_ahead, measure_accounts
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
-from master.sessions import TAKEN_BYTES, Sessions
+from master.sessions import CAUGHT_UP_BYTES, Sessions
 from master.turn import PORTION, HandOut, Turn, worker_address
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ def give_account(turn: Turn, account: Account, worker_id: str) -> Account:
     return turn.draft.assign(account, worker_id, turn.at)
 
 
-def take_accounts(
+def revoke_accounts(
     turn: Turn,
     accounts: Sequence[Account],
     worker_id: str,
@@ -47,17 +47,17 @@ def take_accounts(
     assert not turn.is_placed, "a turn revokes accounts before it assigns waiting ones"
     if not accounts:
         return []
-    taken = turn.draft.release_all(accounts, worker_id, turn.at)
-    account_ids = [account.id for account in taken]
+    revoked = turn.draft.release_all(accounts, worker_id, turn.at)
+    account_ids = [account.id for account in revoked]
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
         turn.deadlines.part(account_ids, worker_id, now=now, until=until)
-    revoke(turn, worker_id, account_ids, reason, reachable=reachable)
-    _log_moved("accounts_revoked", worker_id, taken, reason=reason)
-    return taken
+    tell_to_stop(turn, worker_id, account_ids, reason, reachable=reachable)
+    _log_moved("accounts_revoked", worker_id, revoked, reason=reason)
+    return revoked
 
 
-def revoke(
+def tell_to_stop(
     turn: Turn, worker_id: str, account_ids: Sequence[str], reason: str, *, reachable: bool
 ) -> None:
     """Tell a worker to stop watching accounts; if it may miss this, again when it returns."""
@@ -209,7 +209,7 @@ def tell_more(event: str, turn: Turn) -> int:
         turn.go_on(tell_more, event)
     elif left:
         turn.after_commit(
-            lambda: sessions.outlets.call_when_taken(sid, lambda: sessions.tell_on(event))
+            lambda: sessions.outlets.call_when_caught_up(sid, lambda: sessions.tell_on(event))
         )
     if settled and _has_use_for(turn, event):
         place_what_waits(turn)
@@ -247,7 +247,7 @@ def find_ready(sessions: Sessions) -> list[str]:
         worker_id
         for worker_id in sessions.untold
         if sessions.seats[worker_id].sid is not None
-        and sessions.measure_waiting(worker_id) <= TAKEN_BYTES
+        and sessions.measure_waiting(worker_id) <= CAUGHT_UP_BYTES
     ]
 
 

@@ -25,7 +25,7 @@ from master.model import (
     SessionStatus,
     change,
 )
-from master.operations.assignments import give_account, hand_out, place_what_waits, take_accounts
+from master.operations.assignments import give_account, hand_out, place_what_waits, revoke_accounts
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
 from master.protocol.shown import show_profile
@@ -45,7 +45,7 @@ NO_SECRETS = Secrets({}, {})
 def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store the reported credentials and profile, and make the worker the account's owner."""
     assert login.worker_id is not None
-    changed, kept = _take_what_came(turn, account, event)
+    changed, kept = _apply_success(turn, account, event)
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
@@ -77,7 +77,7 @@ Kept = dict[str, Secret[Any] | None]
 """Sealed column -> the value stored there from now on."""
 
 
-def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[Account, Kept]:
+def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Account, Kept]:
     """Return the account after a successful login, and the values of the login to seal."""
     broken = _read_secrets(turn, [account])[account.id].broken
     opens = bool(event.cookies) or not broken
@@ -99,7 +99,7 @@ def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[A
             changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now)
         )
     if event.user_info is not None:
-        changed = _take_profile(changed, event.user_info, kept)
+        changed = _apply_profile(changed, event.user_info, kept)
     if event.fingerprint is not None:
         kept["fingerprint"] = event.fingerprint
         changed = change(changed, has_fingerprint=True)
@@ -109,7 +109,7 @@ def _take_what_came(turn: Turn, account: Account, event: LoginReport) -> tuple[A
     ), kept
 
 
-def _take_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
+def _apply_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:
     """Return the account with the part of a profile that people may see.
 
     The whole profile is sealed if it has more.
@@ -136,7 +136,7 @@ def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Accou
         return account
     before = account.assigned_worker_id
     if before is not None:
-        [account] = take_accounts(turn, [account], before, "logged_in_elsewhere")
+        [account] = revoke_accounts(turn, [account], before, "logged_in_elsewhere")
     return give_account(turn, account, worker_id)
 
 

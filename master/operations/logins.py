@@ -213,7 +213,7 @@ def relay_input(event: UserInput, turn: Turn) -> JsonObject:
     return reply.show()
 
 
-def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
+def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
     """Send a QR code to administrators; each restarts the five minutes, up to the hard end."""
     login = _find_own(turn, event.session_id, event.account_id)
     limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
@@ -248,7 +248,7 @@ def take_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
     }
 
 
-def take_report(event: LoginReport, turn: Turn) -> JsonObject:
+def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     """Apply a worker's report on its login; administrators receive its text without secrets."""
     login = _find_own(turn, event.session_id, event.account_id)
     account = _find_account(turn, login)
@@ -256,7 +256,7 @@ def take_report(event: LoginReport, turn: Turn) -> JsonObject:
         raise StaleEpoch
     happened = REPORTED.get(event.status.lower())
     if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
-        take_qr_code(
+        relay_qr_code(
             LoginQrCode(
                 session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url
             ),

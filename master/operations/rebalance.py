@@ -6,7 +6,7 @@ import structlog
 
 from master.decisions.assignment import find_moves
 from master.model import Account
-from master.operations.assignments import count_reserved, give_account, hand_out, take_accounts
+from master.operations.assignments import count_reserved, give_account, hand_out, revoke_accounts
 from master.operations.silence import find_heard, find_silent
 from master.turn import Turn
 
@@ -44,8 +44,8 @@ def rebalance(event: None, turn: Turn) -> int:
     for account, worker_id in moves:
         giver = account.assigned_worker_id
         assert giver is not None, "only an account with an owner is moved"
-        [taken] = take_accounts(turn, [account], giver, "rebalanced")
-        given.setdefault(worker_id, []).append(give_account(turn, taken, worker_id))
+        [revoked] = revoke_accounts(turn, [account], giver, "rebalanced")
+        given.setdefault(worker_id, []).append(give_account(turn, revoked, worker_id))
     hand_out(turn, given)
     if moves:
         log.info("accounts_rebalanced", accounts=len(moves), workers=sorted(given))

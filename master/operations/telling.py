@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from master.decisions.assignment import Ahead
 from master.model import Account, Worker
 from master.protocol.budgets import measure
-from master.sessions import TAKEN_BYTES
+from master.sessions import CAUGHT_UP_BYTES
 from master.turn import Turn
 
 PORTION_BYTES = 256 * 1024
@@ -93,7 +93,7 @@ def _find_room(turn: Turn, worker_id: str) -> int:
 
 def _is_idle(turn: Turn, worker_id: str) -> bool:
     """Tell whether a worker has read nearly all it was sent and this batch sends it nothing."""
-    return _measure_waiting(turn, worker_id) <= TAKEN_BYTES and not turn.draft.measure_told(
+    return _measure_waiting(turn, worker_id) <= CAUGHT_UP_BYTES and not turn.draft.measure_told(
         worker_id
     )
 

@@ -17,7 +17,7 @@ from master.operations.assignments import (
     hand_out,
     leave_untold,
     place_what_waits,
-    take_accounts,
+    revoke_accounts,
 )
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
@@ -80,7 +80,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     if before is None:
         draft.signs[worker.id] = turn.at
     was_bound = draft.speaker_of(turn.caller.sid) == worker.id
-    misplaced = take_accounts(
+    misplaced = revoke_accounts(
         turn, find_misplaced(worker, draft.held_by(worker.id)), worker.id, "platform_not_supported"
     )
     given = fill_worker(turn, worker.id)
@@ -280,7 +280,7 @@ def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool)
     freed: list[Account] = []
     for worker in lost:
         held = draft.held_by(worker.id)
-        freed += take_accounts(
+        freed += revoke_accounts(
             turn, held, worker.id, f"worker_{why}", reachable=reachable, gone=True
         )
         log.info("worker_offline", worker=worker.id, reason=why, accounts=len(held))

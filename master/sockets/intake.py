@@ -118,7 +118,7 @@ class Intake:
         Errors: TooManyRequests.
         """
         meter = self._lines.meter
-        if meter.openings.take(address):
+        if meter.openings.admit_at_once(address):
             return
         turn = meter.openings.queue(address)
         if line is not None:

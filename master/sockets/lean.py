@@ -54,10 +54,10 @@ class Owner(Protocol):
 class LeanSocket(AsyncSocket):
     """A connection of python-engineio: a lean WebSocket, and POSTs processed packet by packet."""
 
-    taking = 0
+    processing = 0
     """Frames being processed; while this is above 0, the peer is not read."""
 
-    taken_at = float("-inf")
+    processed_at = float("-inf")
     """Monotonic second at which the latest frame was processed."""
 
     pinged_at: float | None = None
@@ -70,7 +70,7 @@ class LeanSocket(AsyncSocket):
     _frames = 0
 
     @staticmethod
-    def take_over(connection: Any, clock: Clock, flow: Flow, owner: Owner) -> None:
+    def convert(connection: Any, clock: Clock, flow: Flow, owner: Owner) -> None:
         """Make a new connection a LeanSocket: the library always makes its own class."""
         connection.__class__ = LeanSocket
         connection._clock, connection.flow, connection._owner = clock, flow, owner
@@ -104,9 +104,12 @@ class LeanSocket(AsyncSocket):
         """
         if self.closed:
             raise SocketIsClosedError
-        if self.pinged_at is None or self.taking:
+        if self.pinged_at is None or self.processing:
             return True
-        if self._clock.monotonic() - max(self.pinged_at, self.taken_at) <= self.server.ping_timeout:
+        if (
+            self._clock.monotonic() - max(self.pinged_at, self.processed_at)
+            <= self.server.ping_timeout
+        ):
             return True
         await self.close(reason=self.server.reason.PING_TIMEOUT)
         return False
@@ -139,7 +142,7 @@ class LeanSocket(AsyncSocket):
         try:
             frames = await self._read_post(environ)
             while frames and not self.closed:
-                await self._take(frames.popleft())
+                await self._process(frames.popleft())
         except EngineIOError:
             if self.sid in self.server.sockets:
                 raise
@@ -222,13 +225,13 @@ class LeanSocket(AsyncSocket):
                 return
             if frame is None or self.closed:
                 return
-            taking = self._take(frame)
-            frame = None  # a large frame is kept in memory once, in `_take`
-            await taking
+            processing = self._process(frame)
+            frame = None  # a large frame is kept in memory once, in `_process`
+            await processing
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _process(self, frame: str | bytes) -> None:
         """Process one frame at its sender's pace; skip any that a peer may not send."""
-        self.taking += 1
+        self.processing += 1
         try:
             wait_s = self._count(frame)
             self._frames += 1
@@ -237,9 +240,9 @@ class LeanSocket(AsyncSocket):
             if self.closed or isinstance(frame, bytes) or frame[:1] == "b":
                 return  # no event has binary parts
             if frame[:1] == "4":
-                taken = self.server.handlers["message"](self.sid, frame[1:])
+                received = self.server.handlers["message"](self.sid, frame[1:])
                 frame = ""  # a large packet is kept in memory once, also while it waits
-                await taken
+                await received
                 if not self.flow.has_room():
                     await self._wait_for_room()
             elif (packet := _read_packet(frame)) is not None:
@@ -250,8 +253,8 @@ class LeanSocket(AsyncSocket):
         except Exception:
             log.exception("frame_failed", connection=self.sid)
         finally:
-            self.taking -= 1
-            self.taken_at = self._clock.monotonic()
+            self.processing -= 1
+            self.processed_at = self._clock.monotonic()
 
     async def _wait_for_room(self) -> None:
         """Wait while the events under way exceed the flow's budget of bytes."""
@@ -265,9 +268,9 @@ class LeanSocket(AsyncSocket):
         Events of authenticated peers are charged in bytes only: their socket paces them.
         """
         flow = self.flow
-        wait_s = flow.take_bytes(len(frame))
+        wait_s = flow.charge_bytes(len(frame))
         if frame[:2] != "42" or not flow.is_known:
-            wait_s = max(wait_s, flow.take_loose())
+            wait_s = max(wait_s, flow.charge_loose())
         return wait_s
 
 

@@ -56,9 +56,9 @@ class OutboundQueue:
         "_items",
         "_limit_bytes",
         "_newest",
-        "_taken",
         "_unfinished",
         "_waiter",
+        "_when_caught_up",
         "overflow",
         "overflowed",
         "waiting_bytes",
@@ -72,9 +72,9 @@ class OutboundQueue:
         self._items: deque[Any] = deque()
         self._newest: dict[str, Packet] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._taken: tuple[int, Callable[[], object]] | None = None
+        self._when_caught_up: tuple[int, Callable[[], object]] | None = None
 
-    def call_when_taken(self, most: int, callback: Callable[[], object]) -> None:
+    def call_when_caught_up(self, most: int, callback: Callable[[], object]) -> None:
         """Call back once, as soon as no more than `most` bytes wait, which may be at once.
 
         A later call replaces a callback that has not been called yet.
@@ -82,7 +82,7 @@ class OutboundQueue:
         if self.waiting_bytes <= most:
             callback()
         else:
-            self._taken = most, callback
+            self._when_caught_up = most, callback
 
     def put_nowait(self, item: Packet | None) -> None:
         """Queue a packet; None ends the writer. After an overflow, drop every packet but None."""
@@ -123,11 +123,11 @@ class OutboundQueue:
         if item is not None:
             self.waiting_bytes -= _weigh(item)
             if (
-                self._taken is not None
-                and self.waiting_bytes <= self._taken[0]
+                self._when_caught_up is not None
+                and self.waiting_bytes <= self._when_caught_up[0]
                 and not self.overflowed
             ):
-                (_, callback), self._taken = self._taken, None
+                (_, callback), self._when_caught_up = self._when_caught_up, None
                 callback()
         return item  # type: ignore[no-any-return]
 

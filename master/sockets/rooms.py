@@ -17,8 +17,8 @@ from master.turn import HangUp, Join, Parcel, name_account_room
 log = structlog.get_logger(__name__)
 
 YIELD_BYTES = 32 * 1024
-"""After this many queued bytes the writers of the sockets run, so that a burst is not taken for a
-slow reader.
+"""After this many queued bytes the writers of the sockets run, so that a burst does not look
+like a slow reader.
 
 Bytes are counted because the queues are bounded in bytes; the number is below any sane bound.
 """

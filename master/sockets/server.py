@@ -23,7 +23,7 @@ from master.meter import Flow
 from master.metrics import Metrics
 from master.protocol.wire import FastJson, Payload, refuse, require_few_values
 from master.reception import Reception, find_largest
-from master.sessions import TAKEN_BYTES
+from master.sessions import CAUGHT_UP_BYTES
 from master.sockets.intake import KEPT, Intake, translate
 from master.sockets.lean import LeanSocket
 from master.sockets.outbound import Frame, OutboundQueue
@@ -102,7 +102,7 @@ class SocketServer(socketio.AsyncServer):
         )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
-        LeanSocket.take_over(connection, self._clock, flow, self)
+        LeanSocket.convert(connection, self._clock, flow, self)
         self.adopt(eio_sid, environ.get("aiohttp.request"))
 
     async def _handle_eio_disconnect(  # type: ignore[override]
@@ -210,11 +210,11 @@ class SocketServer(socketio.AsyncServer):
         queue = self._find_queue(sid)
         return queue.waiting_bytes if queue is not None else 0
 
-    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+    def call_when_caught_up(self, sid: str, callback: Callable[[], object]) -> None:
         """Call back once a worker has read nearly all its queue; never if it disconnects before."""
         queue = self._find_queue(sid)
         if queue is not None:
-            queue.call_when_taken(TAKEN_BYTES, callback)
+            queue.call_when_caught_up(CAUGHT_UP_BYTES, callback)
 
     def _find_queue(self, sid: str) -> OutboundQueue | None:
         eio_sid = self.manager.eio_sid_from_sid(sid, "/worker")
@@ -251,9 +251,9 @@ class SocketServer(socketio.AsyncServer):
         try:
             assert isinstance(data, str), "binary frames were dropped earlier"
             if kind == "2":
-                taken = self._take_event(eio_sid, data)
+                passing = self._pass_event_on(eio_sid, data)
                 data = data[:PREFIX]  # a large packet is kept in memory once, also while it waits
-                await taken
+                await passing
             elif kind == "5":
                 namespace, id = _read_prefix(data)
                 self._answer(eio_sid, namespace, id, Unreadable("No event here has binary parts."))
@@ -291,7 +291,7 @@ class SocketServer(socketio.AsyncServer):
             if lane is not None:
                 await lane.settle()
 
-    async def _take_event(self, eio_sid: str, text: str) -> None:
+    async def _pass_event_on(self, eio_sid: str, text: str) -> None:
         """Pass an event to the reception; one that is too large is refused before it is parsed.
 
         Errors: NotJoined, TooLarge; ValueError and IndexError for an unreadable packet.
@@ -325,7 +325,7 @@ class SocketServer(socketio.AsyncServer):
         """Delay an authenticated connection after a refused packet: no socket paces those."""
         flow = self.flows.get(eio_sid)
         if flow is not None and flow.is_known:
-            wait_s = flow.take_loose()
+            wait_s = flow.charge_loose()
             if wait_s:
                 await asyncio.sleep(wait_s)
 

@@ -56,7 +56,7 @@ DEPENDENTS = (*DETECTED, login_sessions, account_holders)
 """The tables whose rows are removed with their account."""
 
 
-class Overtaken(Exception):
+class MemoryOutdated(Exception):
     """A stored row differs from memory: another program wrote into the file."""
 
 
@@ -98,7 +98,7 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
 
 
 async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
-    """Store the changes of a batch's draft. Errors: Overtaken.
+    """Store the changes of a batch's draft. Errors: MemoryOutdated.
 
     Rows are removed last, because other rows may refer to them until their changes are written.
     Rows that give up a unique name get a temporary one first, so that another row of the batch can
@@ -124,7 +124,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
             connection, _LAST_SEQ, [{"known": farm.last_seq, "reached": draft.last_seq}]
         )
         if moved != 1:
-            raise Overtaken("the stored sequence number differs from memory")
+            raise MemoryOutdated("the stored sequence number differs from memory")
 
 
 _SIGNS = (
@@ -249,10 +249,13 @@ def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
 async def _execute_all(
     connection: AsyncConnection, statement: Update | Delete, values: Sequence[Any]
 ) -> None:
-    """Execute a conditional statement for these rows. Errors: Overtaken unless each row matched."""
+    """Execute a conditional statement for these rows.
+
+    Errors: MemoryOutdated unless each row matched.
+    """
     changed = await execute_many(connection, statement, values)
     if changed != len(values):
-        raise Overtaken(f"{len(values) - changed} of {len(values)} rows differ from memory")
+        raise MemoryOutdated(f"{len(values) - changed} of {len(values)} rows differ from memory")
 
 
 def _conditions(table: Table, key: str) -> list[Any]:

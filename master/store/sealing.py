@@ -54,7 +54,7 @@ def seal_values(
     kept = dict(values)
     for column in SEALED.get(table, ()):
         if kept.get(column) is not None:
-            assert isinstance(kept[column], Secret), f"{table}.{column} takes secrets only"
+            assert isinstance(kept[column], Secret), f"{table}.{column} stores secrets only"
             kept[column] = vault_of(connection).seal(
                 f"{table}.{column}", row_id, kept[column].reveal()
             )

@@ -166,7 +166,7 @@ class Server(web.Server):
         return Connection(self, self.lines, self.strangers, loop=self._loop, **self._kwargs)
 
 
-def take_over(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
+def convert_server(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
     """Make a server use Connection: aiohttp's runner always makes its own server class.
 
     `sockets` answers requests for SOCKETS, without the API's middlewares: each would keep a frame

@@ -37,14 +37,14 @@ class Admin:
         self._wake = Signal()
         self._group: asyncio.TaskGroup | None = None
         listeners = {
-            "login:qrcode:ready": self._take_code,
-            "login:success": self._take_success,
-            "login:failed": self._take_failure,
-            "login:qrcode:expired": self._take_expiry,
-            "login:status:update": self._take_progress,
-            "account:status": self._take_account,
-            "notification:new": self._take_notification,
-            "notification:confirmed": self._take_confirmation,
+            "login:qrcode:ready": self._on_code,
+            "login:success": self._on_success,
+            "login:failed": self._on_failure,
+            "login:qrcode:expired": self._on_expiry,
+            "login:status:update": self._on_progress,
+            "account:status": self._on_account,
+            "notification:new": self._on_notification,
+            "notification:confirmed": self._on_confirmation,
         }
         self._connection = Connection("/admin", world, listeners, self._greet, self._rng)
 
@@ -155,7 +155,7 @@ class Admin:
 
         self._group_now.create_task(start_again(self._rng.uniform(0.5, 2.0)))
 
-    def _take_code(self, data: JsonObject) -> None:
+    def _on_code(self, data: JsonObject) -> None:
         if not str(data.get("qr_code_data")).startswith(PNG):
             self._world.ledger.complain(
                 "qr_code_changed", f"{data.get('session_id')}: the QR code is not a PNG"
@@ -173,7 +173,7 @@ class Admin:
             except TROUBLE:
                 return
 
-    def _take_progress(self, data: JsonObject) -> None:
+    def _on_progress(self, data: JsonObject) -> None:
         session_id = str(data["session_id"])
         if data.get("status") == "sms_input_required" and session_id in self._open:
             self._group_now.create_task(self._type_code(session_id, self._rng.uniform(0.5, 2.0)))
@@ -189,14 +189,14 @@ class Admin:
         except TROUBLE:
             return
 
-    def _take_success(self, data: JsonObject) -> None:
+    def _on_success(self, data: JsonObject) -> None:
         self._close(data, "logins_succeeded")
 
-    def _take_failure(self, data: JsonObject) -> None:
+    def _on_failure(self, data: JsonObject) -> None:
         given_up = data.get("error_type") in ("cancelled", "superseded")
         self._close(data, "logins_cancelled" if given_up else "logins_failed")
 
-    def _take_expiry(self, data: JsonObject) -> None:
+    def _on_expiry(self, data: JsonObject) -> None:
         self._close(data, "logins_expired")
 
     def _close(self, data: JsonObject, outcome: str) -> None:
@@ -220,15 +220,15 @@ class Admin:
 
     # -- other events ------------------------------------------------------------------------------
 
-    def _take_account(self, data: JsonObject) -> None:
+    def _on_account(self, data: JsonObject) -> None:
         states = self._world.tally.account_states
         if data.get("id") in states:
             states[data["id"]] = str(data["login_status"])
 
-    def _take_notification(self, _: JsonObject) -> None:
+    def _on_notification(self, _: JsonObject) -> None:
         self._world.tally.counts.admin_notifications += 1
 
-    def _take_confirmation(self, _: JsonObject) -> None:
+    def _on_confirmation(self, _: JsonObject) -> None:
         self._world.tally.counts.confirmations += 1
 
     @property

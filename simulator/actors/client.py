@@ -37,9 +37,9 @@ class Client:
         self._syncing = asyncio.Lock()
         self.seen = SeenSequence(self.device_id, world.ledger.complain)
         listeners = {
-            "client:register:success": self._take_registration,
-            "client:sync:response": self._take_answer,
-            "notification:new": self._take_notification,
+            "client:register:success": self._on_registration,
+            "client:sync:response": self._on_answer,
+            "notification:new": self._on_notification,
         }
         self._connection = Connection("/client", world, listeners, self._register, self._rng)
 
@@ -146,7 +146,7 @@ class Client:
                 )
                 return
             rows = self._answer.get("notifications") or []
-            counts.client_notifications += self.seen.take_page(
+            counts.client_notifications += self.seen.record_page(
                 after, [int(row["seq"]) for row in rows]
             )
             more = bool(self._answer.get("has_more")) and bool(rows)
@@ -160,16 +160,16 @@ class Client:
                 self._connection.cut()
         await wait_forever()
 
-    def _take_registration(self, data: JsonObject) -> None:
+    def _on_registration(self, data: JsonObject) -> None:
         self.seen.begin(int(data.get("last_seq") or 0))
         self._registered.set()
 
-    def _take_answer(self, data: JsonObject) -> None:
+    def _on_answer(self, data: JsonObject) -> None:
         self._answer = data
         self._answered.set()
 
-    def _take_notification(self, data: JsonObject) -> None:
-        if not self.seen.take_push(int(data["seq"])):
+    def _on_notification(self, data: JsonObject) -> None:
+        if not self.seen.record_push(int(data["seq"])):
             return
         self._world.tally.counts.client_notifications += 1
         if self.seen.has_gap:

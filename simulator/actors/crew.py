@@ -109,12 +109,12 @@ class Crew:
 def note_stray_faults(ledger: Ledger) -> None:
     """Turn uncaught errors in the running loop into violations."""
 
-    def take(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def note_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if "client_connection" in context:
             return  # aiohttp reports a request that was cancelled because Master was killed
         ledger.complain("stray_fault", f"{context.get('message')}: {context.get('exception')!r}")
 
-    asyncio.get_running_loop().set_exception_handler(take)
+    asyncio.get_running_loop().set_exception_handler(note_fault)
 
 
 @contextlib.contextmanager
@@ -123,13 +123,13 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
-    def take_signal() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             task.cancel()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, take_signal)
+        loop.add_signal_handler(number, on_signal)
     try:
         yield
     finally:

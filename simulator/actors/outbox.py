@@ -18,7 +18,7 @@ LIMIT = 500
 class Verdict(StrEnum):
     """The meaning of an acknowledgement for its report."""
 
-    TAKEN = "taken"
+    ACCEPTED = "accepted"
     AGAIN = "again"
     REFUSED = "refused"
 
@@ -46,7 +46,7 @@ class Report:
 def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
     """Return the verdict on a report, and the least seconds to wait before a retry."""
     if ack.get("success") is True:
-        return Verdict.TAKEN, 0.0
+        return Verdict.ACCEPTED, 0.0
     error = ack.get("error")
     if isinstance(error, dict) and error.get("retryable") is True:
         return Verdict.AGAIN, read_wait_s(error)
@@ -63,12 +63,12 @@ class Outbox:
         self._limit = limit
         self._retry_wait_s = retry_wait_s
         self._heap: list[tuple[float, int, Report]] = []
-        self._taken: dict[int, Report] = {}
+        self._sending: dict[int, Report] = {}
         """Reports that are being sent, by identity: two may be equal."""
         self._number = 0
 
     def __len__(self) -> int:
-        return len(self._heap) + len(self._taken)
+        return len(self._heap) + len(self._sending)
 
     @property
     def room(self) -> int:
@@ -83,18 +83,18 @@ class Outbox:
         self._push(report, due)
         return True
 
-    def take_due(self, now: float) -> Report | None:
+    def pop_due(self, now: float) -> Report | None:
         """Remove and return the next due report, or None; `settle` or `retry` must follow."""
         if not self._heap or self._heap[0][0] > now:
             return None
         report = heapq.heappop(self._heap)[2]
-        self._taken[id(report)] = report
+        self._sending[id(report)] = report
         return report
 
     def settle(self, report: Report) -> None:
         """Drop a report that is being sent: Master has stored it, or will never accept it."""
-        assert id(report) in self._taken, f"{report.account_id}: settled without being taken out"
-        del self._taken[id(report)]
+        assert id(report) in self._sending, f"{report.account_id}: settled without being sent"
+        del self._sending[id(report)]
 
     def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
         """Put back a report that is being sent; return the seconds until it is due.
@@ -130,7 +130,10 @@ class Outbox:
     def find_oldest(self) -> float | None:
         """Return when the oldest report, even one being sent, was first due; None if empty."""
         return min(
-            (report.since for report in (*(item[2] for item in self._heap), *self._taken.values())),
+            (
+                report.since
+                for report in (*(item[2] for item in self._heap), *self._sending.values())
+            ),
             default=None,
         )
 

@@ -133,8 +133,8 @@ class SocketTransport:
             http_session=session,
             websocket_extra_options={"max_msg_size": MAX_FRAME_BYTES},
         )
-        self._client.on("*", self._take_event, namespace=namespace)
-        self._client.on("disconnect", self._take_end, namespace=namespace)
+        self._client.on("*", self._on_event, namespace=namespace)
+        self._client.on("disconnect", self._on_end, namespace=namespace)
 
     @property
     def closed(self) -> bool:
@@ -156,7 +156,7 @@ class SocketTransport:
                 wait_timeout=CONNECT_TIMEOUT_S,
             )
         except Exception as fault:  # a failed handshake raises errors of many types
-            self._take_end()
+            self._on_end()
             raise LinkDown(str(fault)) from fault
         except asyncio.CancelledError:
             self.cut()
@@ -195,7 +195,7 @@ class SocketTransport:
                 await self._client.disconnect()
         except (TimeoutError, OSError, aiohttp.ClientError, socketio.exceptions.SocketIOError):
             self.cut()
-        self._take_end()
+        self._on_end()
 
     def cut(self) -> None:
         """Shut down the TCP connection below the WebSocket: no closing frame, no goodbye."""
@@ -208,7 +208,7 @@ class SocketTransport:
                 socket.socket(fileno=os.dup(wire.fileno())) as double,
             ):
                 double.shutdown(socket.SHUT_RDWR)
-        self._take_end()
+        self._on_end()
 
     async def wait_closed(self) -> None:
         """Return once the connection is gone."""
@@ -222,12 +222,12 @@ class SocketTransport:
         except socketio.exceptions.SocketIOError as fault:
             raise LinkDown(str(fault)) from fault
 
-    def _take_event(self, event: str, *arguments: Any) -> None:
+    def _on_event(self, event: str, *arguments: Any) -> None:
         listener = self._listeners.get(event)
         if listener is not None and not self._gone.is_set():
             listener(arguments[0] if arguments and isinstance(arguments[0], dict) else {})
 
-    def _take_end(self, *_: Any) -> None:
+    def _on_end(self, *_: Any) -> None:
         self._open = False
         self._gone.set()
         for answer in self._waiting:

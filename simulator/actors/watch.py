@@ -71,7 +71,7 @@ class Watch:
         while True:
             await self._connection.wait_ready()
             now = self._world.clock.monotonic()
-            report = self.outbox.take_due(now)
+            report = self.outbox.pop_due(now)
             if report is None:
                 await self._ship_wake.wait(self.outbox.find_wait(now))
             else:
@@ -145,15 +145,15 @@ class Watch:
                 self._register_again()
             return
         self.outbox.settle(report)
-        if verdict is Verdict.TAKEN:
-            self._note_taken(report, ack)
+        if verdict is Verdict.ACCEPTED:
+            self._note_accepted(report, ack)
         else:
             counts.reports_refused += 1
             self._world.ledger.complain(
                 "report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}"
             )
 
-    def _note_taken(self, report: Report, ack: JsonObject) -> None:
+    def _note_accepted(self, report: Report, ack: JsonObject) -> None:
         counts = self._world.tally.counts
         inserted, duplicates = int(ack.get("inserted") or 0), int(ack.get("duplicates") or 0)
         self._world.ledger.note_acknowledged(

@@ -55,15 +55,15 @@ class Worker:
         self._leaving = False
         self._group: asyncio.TaskGroup | None = None
         listeners = {
-            "worker:registered": self._take_registration,
-            "master:task:assign": self._take_assignment,
-            "master:task:revoke": self._take_revocation,
-            "master:login:start": self._take_login,
-            "master:login:cancel": self._take_cancellation,
-            "master:login:user_input": self._take_input,
+            "worker:registered": self._on_registration,
+            "master:task:assign": self._on_assignment,
+            "master:task:revoke": self._on_revocation,
+            "master:login:start": self._on_login,
+            "master:login:cancel": self._on_cancellation,
+            "master:login:user_input": self._on_input,
         }
         self._connection = Connection(
-            "/worker", world, listeners, self._register, self._rng, self._take_break
+            "/worker", world, listeners, self._register, self._rng, self._on_break
         )
         self._holdings = Holdings(profile, world.clock, world.ledger)
         watching = open_stream(seed, "watch", profile.id)
@@ -154,7 +154,7 @@ class Worker:
             for _ in range(self._world.scenario.reports_at_once):
                 group.create_task(self._watch.run_shipping())
 
-    def _take_break(self) -> None:
+    def _on_break(self) -> None:
         if not self._leaving:
             self._set_state(WorkerState.CONNECTING)
 
@@ -288,7 +288,7 @@ class Worker:
 
     # -- events from Master ------------------------------------------------------------------------
 
-    def _take_registration(self, data: JsonObject) -> None:
+    def _on_registration(self, data: JsonObject) -> None:
         if data.get("success") is not True:
             return
         self._interval_s = float(data.get("heartbeatInterval") or 10)
@@ -300,24 +300,24 @@ class Worker:
         )
         self._registered.set()
 
-    def _take_assignment(self, data: JsonObject) -> None:
+    def _on_assignment(self, data: JsonObject) -> None:
         self._world.tally.counts.assignments += 1
         if self._find_lease_left() <= 0:
             # It may be outdated, and another worker acts: the next heartbeat's answer decides.
             return
         self._watch.hurry(self._holdings.take(data["accounts"]))
 
-    def _take_revocation(self, data: JsonObject) -> None:
+    def _on_revocation(self, data: JsonObject) -> None:
         dropped = self._holdings.drop(data["accountIds"])
         self._world.tally.counts.revocations += len(dropped)
 
-    def _take_login(self, data: JsonObject) -> None:
+    def _on_login(self, data: JsonObject) -> None:
         self._logins.start(data)
 
-    def _take_cancellation(self, data: JsonObject) -> None:
+    def _on_cancellation(self, data: JsonObject) -> None:
         self._logins.cancel(str(data["session_id"]))
 
-    def _take_input(self, data: JsonObject) -> None:
+    def _on_input(self, data: JsonObject) -> None:
         self._logins.type_input(data)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -74,9 +74,9 @@ def write_page(
 
 def draw(samples: Samples) -> go.Figure:
     """Return the plots of a run, over one time axis."""
-    taken = samples.taken
-    unit, seconds = _choose_unit(taken[-1].at if taken else 1.0)
-    at = [sample.at / seconds for sample in taken]
+    kept = samples.kept
+    unit, seconds = _choose_unit(kept[-1].at if kept else 1.0)
+    at = [sample.at / seconds for sample in kept]
     shown = samples.marks[:MARKS]
     kinds = [what for what, _ in Counter(what for _, what in shown).most_common()]
     heights = (*HEIGHTS_PX, max(LEAST_PX, PER_KIND_PX * len(kinds)))
@@ -88,15 +88,15 @@ def draw(samples: Samples) -> go.Figure:
         vertical_spacing=GAP_PX / inside,
         row_heights=list(heights),
     )
-    _stack(figure, 1, at, [sample.workers for sample in taken], WORKER_COLOURS, "workers")
-    _stack(figure, 2, at, [sample.accounts for sample in taken], ACCOUNT_COLOURS, "accounts")
-    _line(figure, 2, at, [sample.assigned for sample in taken], "assigned", INK, dash="dot")
-    _line(figure, 3, at, [sample.messages_per_s for sample in taken], "stored per second", ACCENT)
-    _line(figure, 3, at, [sample.waiting for sample in taken], "reports waiting", SECOND)
-    _line(figure, 4, at, [sample.p50_ms for sample in taken], "p50", ACCENT)
-    _line(figure, 4, at, [sample.p99_ms for sample in taken], "p99", SECOND)
+    _stack(figure, 1, at, [sample.workers for sample in kept], WORKER_COLOURS, "workers")
+    _stack(figure, 2, at, [sample.accounts for sample in kept], ACCOUNT_COLOURS, "accounts")
+    _line(figure, 2, at, [sample.assigned for sample in kept], "assigned", INK, dash="dot")
+    _line(figure, 3, at, [sample.messages_per_s for sample in kept], "stored per second", ACCENT)
+    _line(figure, 3, at, [sample.waiting for sample in kept], "reports waiting", SECOND)
+    _line(figure, 4, at, [sample.p50_ms for sample in kept], "p50", ACCENT)
+    _line(figure, 4, at, [sample.p99_ms for sample in kept], "p99", SECOND)
     _mark(figure, 5, [(moment / seconds, what) for moment, what in shown], kinds)
-    _shade(figure, at, taken)
+    _shade(figure, at, kept)
     figure.update_yaxes(rangemode="tozero", automargin=False)
     figure.update_yaxes(type="log", rangemode="normal", dtick=1, row=4, col=1)
     figure.update_xaxes(range=[0, at[-1] if at else 1.0])
@@ -209,10 +209,10 @@ def _mark(
     )
 
 
-def _shade(figure: go.Figure, at: list[float], taken: Sequence[Sample]) -> None:
+def _shade(figure: go.Figure, at: list[float], kept: Sequence[Sample]) -> None:
     """Shade the times without an answer from Master."""
     began = None
-    for moment, sample in zip(at, taken, strict=True):
+    for moment, sample in zip(at, kept, strict=True):
         if not sample.master and began is None:
             began = moment
         elif sample.master and began is not None:

@@ -35,17 +35,17 @@ class Sample:
 class Samples:
     """A run's samples, and the marks (at, what) of its faults."""
 
-    taken: list[Sample] = field(default_factory=list)
+    kept: list[Sample] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
     _stored: int = 0
     _at: float = 0.0
 
-    def take(self, tally: Tally, ledger: Ledger, *, master: bool, waiting: int) -> None:
+    def record(self, tally: Tally, ledger: Ledger, *, master: bool, waiting: int) -> None:
         """Add a sample of this moment."""
         at, stored = tally.elapsed(), tally.counts.messages_stored
         window, tally.window = tally.window, Histogram()
         figures = window.show_ms()
-        self.taken.append(
+        self.kept.append(
             Sample(
                 at=round(at, 3),
                 master=master,
@@ -60,5 +60,5 @@ class Samples:
             )
         )
         self._stored, self._at = stored, at
-        if len(self.taken) >= 2 * LIMIT:
-            self.taken = self.taken[1::2]
+        if len(self.kept) >= 2 * LIMIT:
+            self.kept = self.kept[1::2]

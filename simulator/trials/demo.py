@@ -123,7 +123,7 @@ class Demo:
     async def _sample(self, crew: Crew) -> None:
         """Add a sample once a second, for the report."""
         while True:
-            self.samples.take(
+            self.samples.record(
                 self.tally,
                 self.ledger,
                 master=not self._master_ended.is_set(),

@@ -33,7 +33,7 @@ class SeenSequence:
         """Start a new connection: it may repeat earlier pushes."""
         self._pushed = 0
 
-    def take_push(self, seq: int) -> bool:
+    def record_push(self, seq: int) -> bool:
         """Record a pushed notification; True if it is new. Pushes of one connection must ascend."""
         if seq <= self._pushed:
             self._complain("push_order", f"{self._device_id} was pushed {seq} after {self._pushed}")
@@ -44,7 +44,7 @@ class SeenSequence:
         self._advance()
         return True
 
-    def take_page(self, after: int, seqs: Sequence[int]) -> int:
+    def record_page(self, after: int, seqs: Sequence[int]) -> int:
         """Record one page of a sync after `after`; return how many notifications are new."""
         expected, new = after + 1, 0
         for seq in seqs:

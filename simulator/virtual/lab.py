@@ -169,7 +169,7 @@ class Lab:
         return sum(worker.waits_to_act for worker in self.scene.workers)
 
     async def _watch(self) -> None:
-        """Check all invariants once a second, and take samples for the report."""
+        """Check all invariants once a second, and record samples for the report."""
         sample_s = max(
             SWEEP_S, (self.plan.chaos_s + 2 * self.scene.settings.heartbeat_timeout_s) / SAMPLES
         )
@@ -186,7 +186,7 @@ class Lab:
                 self._look_at_memory(now, calm_s)
             if now >= next_sample:
                 next_sample = now + sample_s
-                self.samples.take(
+                self.samples.record(
                     self.scene.tally,
                     self.scene.ledger,
                     master=self.scene.house.master is not None,

@@ -128,15 +128,13 @@ class Chance:
             created_at=known.created_at if known is not None else pick(range(3)),
             user_info=pick([None, {"number": self._number}]),
         )
-        taken = {
+        used = {
             (one.platform, one.account_id)
             for one in model.of(ACCOUNTS).values()
             if one.id != account_id
         }
         return (
-            replace(drawn, account_id=None)
-            if (drawn.platform, drawn.account_id) in taken
-            else drawn
+            replace(drawn, account_id=None) if (drawn.platform, drawn.account_id) in used else drawn
         )
 
     def _draw_login(self, login_id: str, model: Model) -> Any:

@@ -60,7 +60,7 @@ def test_three_drafts_deep_nothing_is_lost(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_is_taken_from_the_beginning_of_what_waits_is_not_seen_again(seed):
+def test_what_is_removed_from_the_beginning_of_what_waits_is_not_seen_again(seed):
     """As the assignment does: each item consumes the first few; some return, new ones come."""
     chance = Chance(2_000 + seed)
     pick = chance.random
@@ -75,12 +75,12 @@ def test_what_is_taken_from_the_beginning_of_what_waits_is_not_seen_again(seed):
     for _ in range(12):
         draft = group.begin()
         waiting = list(draft.accounts.find("waiting", key))
-        taken = (
+        owned = (
             waiting[: pick.randrange(5)]
             if pick.random() < 0.7
             else pick.sample(waiting, min(len(waiting), 3))
         )
-        for account in taken:
+        for account in owned:
             accounts[account.id] = make_account(
                 account.id,
                 created_at=account.created_at,
@@ -158,8 +158,8 @@ def test_an_assignment_raises_the_epoch_and_the_load_and_a_release_keeps_the_epo
     assert (item.owed_to("w"), draft.owed_to("w")) == ({"b", "c"}, {"b"})
     draft.absorb(item)
     assert draft.owed_to("w") == {"b", "c"}
-    taken = draft.release(given, 8)
-    assert (taken.assigned_worker_id, taken.epoch, taken.updated_at) == (None, 5, 8)
+    released = draft.release(given, 8)
+    assert (released.assigned_worker_id, released.epoch, released.updated_at) == (None, 5, 8)
     assert draft.workers.get("w").assigned_accounts == 1
     assert memory.farm.workers.get("w").assigned_accounts == 1
     with pytest.raises(AssertionError):
@@ -197,7 +197,7 @@ def test_a_newer_socket_speaks_and_an_older_one_is_mute_as_soon_as_a_draft_says_
         None,
         "w",
     )
-    assert group.speaker_of("old") == "w", "another item sees nothing of it until it is taken over"
+    assert group.speaker_of("old") == "w", "another item sees nothing of it until it is absorbed"
     group.absorb(item)
     assert group.begin().speaker_of("old") is None
     memory.sessions.worker_sockets.discard("new")

@@ -11,7 +11,7 @@ import pytest
 from master.changes import Changes
 from master.model import AccountStatus, Login, SessionStatus, WorkerStatus
 from master.operations.accounts import change_account
-from master.operations.assignments import place_more, place_what_waits, take_accounts
+from master.operations.assignments import place_more, place_what_waits, revoke_accounts
 from master.operations.audit import look_over
 from master.operations.logins import expire_logins
 from master.operations.silence import give_up_silent
@@ -138,7 +138,7 @@ def test_a_worker_that_says_goodbye_gets_nothing_back():
     assert told_to_watch(turn) == {"a": "w2"}
 
 
-def test_what_a_turn_takes_it_takes_before_it_places():
+def test_what_a_turn_revokes_it_revokes_before_it_places():
     core = Core()
     core.add_worker("w1", *hold("w1", "a"))
     turn = core.begin()
@@ -146,7 +146,7 @@ def test_what_a_turn_takes_it_takes_before_it_places():
     with pytest.raises(AssertionError, match="assigns waiting accounts once"):
         place_what_waits(turn)
     with pytest.raises(AssertionError, match="before it assigns"):
-        take_accounts(turn, hold("w1", "a"), "w1", "reassigned")
+        revoke_accounts(turn, hold("w1", "a"), "w1", "reassigned")
 
 
 def test_whoever_was_not_silent_may_act_until_the_timeout_and_the_new_owner_waits():

@@ -11,7 +11,7 @@ from master.farm import ACCOUNTS, CONFIGS, DEVICES, PROXIES, WORKERS
 from master.model import Notification, NotificationType, Priority, SessionStatus
 from master.secret import Secret
 from master.store.accounts import read_account_secrets
-from master.store.farm import Overtaken
+from master.store.farm import MemoryOutdated
 from tests.core.growth import KINDS, Chance, Model, check
 from tests.core.store import model_of
 from tests.records import (
@@ -159,7 +159,7 @@ async def test_a_guard_that_misses_says_that_somebody_else_wrote_and_nothing_is_
     draft.workers.put(make_worker("w1", 1, version="not to be stored"))
     decide(draft)
     filled.ask_file(elsewhere)
-    with pytest.raises(Overtaken):
+    with pytest.raises(MemoryOutdated):
         await filled.commit(draft)
     assert filled.ask_file("SELECT count(*) FROM workers WHERE version IS NOT NULL") == [(0,)]
 
@@ -198,11 +198,11 @@ async def test_secrets_are_sealed_on_their_way_and_opened_on_their_way_out(fille
 async def test_a_value_that_is_no_secret_does_not_go_where_secrets_go(filled):
     draft = Draft(filled.memory)
     draft.keep("accounts", "held", {"credentials": {"cookies": []}})
-    with pytest.raises(AssertionError, match="takes secrets only"):
+    with pytest.raises(AssertionError, match="stores secrets only"):
         await filled.commit(draft)
 
 
-async def test_an_account_that_is_removed_takes_all_that_belongs_to_it(filled):
+async def test_an_account_is_removed_with_all_that_belongs_to_it(filled):
     filled.ask_file(
         "INSERT INTO comments (id, account_id, platform_comment_id, content, detected_at, "
         "created_at) "

@@ -26,7 +26,7 @@ class Readers:
     def measure_waiting(self, sid: str) -> int:
         return self.waiting.get(sid, 0)
 
-    def call_when_taken(self, sid: str, callback: Callable[[], object]) -> None:
+    def call_when_caught_up(self, sid: str, callback: Callable[[], object]) -> None:
         self.asked[sid] = callback
 
 
@@ -69,7 +69,7 @@ def test_an_account_larger_than_any_portion_is_told_alone_and_when_nothing_else_
     assert readers.asked == {}
 
 
-def test_who_reads_slowly_is_told_of_the_next_once_what_waited_is_taken():
+def test_who_reads_slowly_is_told_of_the_next_once_what_waited_is_read():
     core = Core()
     readers = Readers(core)
     core.add_worker(
@@ -92,7 +92,7 @@ def test_who_reads_slowly_is_told_of_the_next_once_what_waited_is_taken():
     assert max(measure_told(told)) <= PORTION_BYTES
 
 
-def test_what_is_taken_from_a_worker_before_it_was_told_is_not_told_any_more():
+def test_what_is_revoked_before_a_worker_was_told_is_not_told_any_more():
     core = Core()
     readers = Readers(core)
     core.add_worker("w", *hold("w", "a", "b", stored_bytes=PORTION_BYTES))
@@ -100,15 +100,17 @@ def test_what_is_taken_from_a_worker_before_it_was_told_is_not_told_any_more():
     register(core, "w")
     assert set(core.memory.sessions.untold["w"].sizes) == {"a", "b"}
 
-    def take(event: None, turn: Turn) -> int:
+    def revoke(event: None, turn: Turn) -> int:
         account = turn.draft.accounts.get("a")
         assert account is not None
         turn.draft.accounts.put(change(account, pinned_worker_id="other"))
         return len(
-            assignments.take_accounts(turn, [turn.draft.accounts.get("a")], "w", "pinned_elsewhere")
+            assignments.revoke_accounts(
+                turn, [turn.draft.accounts.get("a")], "w", "pinned_elsewhere"
+            )
         )
 
-    [turn] = core.run(take)
+    [turn] = core.run(revoke)
     assert told_to_stop(turn) == {"w": ["a"]}
     readers.waiting["new socket of w"] = 0
     told = core.run(assignments.tell_more, "w")

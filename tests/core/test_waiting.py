@@ -21,8 +21,8 @@ def make_item(kind: str, name: str) -> Item:
     return Item(HEAVY, name, Caller(kind), future)
 
 
-def take(waiting: Waiting, most: int = 4, most_weight: int = 100) -> list[str]:
-    return [item.event for item in waiting.take_group(most, most_weight)]
+def pop(waiting: Waiting, most: int = 4, most_weight: int = 100) -> list[str]:
+    return [item.event for item in waiting.pop_group(most, most_weight)]
 
 
 async def test_one_kind_of_caller_fills_its_own_share_alone() -> None:
@@ -34,14 +34,14 @@ async def test_one_kind_of_caller_fills_its_own_share_alone() -> None:
     assert Waiting(0).has_room("admin")
 
 
-async def test_kinds_are_taken_in_turn_and_a_group_keeps_the_order_of_arrival() -> None:
+async def test_kinds_have_their_turns_and_a_group_keeps_the_order_of_arrival() -> None:
     waiting = Waiting(100)
     for number in range(6):
         waiting.put(make_item("admin", f"a{number} 1"))
     waiting.put(make_item("worker", "w0 1"))
     waiting.put(make_item("worker", "w1 1"))
-    assert take(waiting) == ["a0 1", "a1 1", "w0 1", "w1 1"]
-    assert take(waiting) == ["a2 1", "a3 1", "a4 1", "a5 1"]
+    assert pop(waiting) == ["a0 1", "a1 1", "w0 1", "w1 1"]
+    assert pop(waiting) == ["a2 1", "a3 1", "a4 1", "a5 1"]
     assert len(waiting) == 0
 
 
@@ -50,13 +50,13 @@ async def test_a_kind_whose_events_fill_a_group_each_leaves_the_next_group_to_ot
     for number in range(3):
         waiting.put(make_item("worker", f"w{number} 100"))
     waiting.put(make_item("admin", "a0 1"))
-    assert [take(waiting) for _ in range(4)] == [["w0 100"], ["a0 1"], ["w1 100"], ["w2 100"]]
+    assert [pop(waiting) for _ in range(4)] == [["w0 100"], ["a0 1"], ["w1 100"], ["w2 100"]]
 
 
 async def test_what_is_put_first_comes_before_everything_else() -> None:
     waiting = Waiting(100)
     waiting.put(make_item("worker", "w0 1"))
     waiting.put_first([make_item("sweep", "s0 1"), make_item("sweep", "s1 500")])
-    assert take(waiting) == ["s0 1"]
-    assert take(waiting) == ["s1 500"]
-    assert take(waiting) == ["w0 1"]
+    assert pop(waiting) == ["s0 1"]
+    assert pop(waiting) == ["s1 500"]
+    assert pop(waiting) == ["w0 1"]

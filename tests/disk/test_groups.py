@@ -210,7 +210,7 @@ async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(
     scene.check_memory()
 
 
-async def test_a_registration_that_is_not_stored_takes_nothing_from_the_older_socket(
+async def test_a_registration_that_is_not_stored_changes_nothing_for_the_older_socket(
     scene: Scene,
 ) -> None:
     newer = await scene.bench.connect("worker")

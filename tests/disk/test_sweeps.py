@@ -86,17 +86,17 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
     sweeping = asyncio.create_task(broom.sweep("liveness"))
     await scene.disk.saw("UPDATE workers")
     beating = asyncio.create_task(scene.worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
-    taking = asyncio.create_task(others[0].ask("worker:heartbeat", {"workerId": "other-0"}))
+    answering = asyncio.create_task(others[0].ask("worker:heartbeat", {"workerId": "other-0"}))
     assert (await others[1].ask("worker:heartbeat", {"workerId": "other-1"}))["success"], (
         "later, and answered"
     )
     assert not beating.done()
-    assert not taking.done()
+    assert not answering.done()
     scene.disk.fault = lambda step: None
     scene.disk.go_on()
     await sweeping
     assert (await beating)["accountIds"] == []
-    assert (await taking)["accountIds"] == [scene.account_id]
+    assert (await answering)["accountIds"] == [scene.account_id]
     assert broom.ask_file("SELECT status FROM workers WHERE id = 'worker-1'") == [("connected",)]
     scene.check_memory()
 
@@ -189,7 +189,7 @@ async def test_what_was_delivered_is_marked_after_all_and_not_delivered_again(
     assert told["data"]["platform_id"] == report["messages"][0]["platform_comment_id"]
 
 
-async def test_the_audit_looks_again_and_the_schedule_needs_no_disk_that_takes_writes(
+async def test_the_audit_looks_again_and_the_schedule_needs_no_disk_that_accepts_writes(
     scene: Scene, broom: Broom
 ) -> None:
     with closing(sqlite3.connect(scene.disk.path)) as connection, connection:

@@ -33,7 +33,7 @@ class Errors(logging.Handler):
         if not any(words in line for words in LIBRARIES_OWN_WORDS):
             self._found.append(line)
 
-    def take(self) -> list[str]:
+    def pop_all(self) -> list[str]:
         """Return the findings so far and forget them."""
         gc.collect()  # the exception of a dropped task is reported when the task is collected
         found = self._found + [
@@ -61,7 +61,7 @@ async def errors() -> AsyncIterator[Errors]:
     gc.freeze()  # older objects have no news, so the collector checks only the objects of this test
     with errors.listen():
         yield errors
-        found = errors.take()
+        found = errors.pop_all()
     gc.unfreeze()
     assert found == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PATIENCE_S, Bench
 from tests.hostile.conftest import Errors
-from tests.hostile.world import Bystanders, take_census, wait_until_gone
+from tests.hostile.world import Bystanders, count_kept, wait_until_gone
 
 POST = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 POLL = b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -102,7 +102,7 @@ async def test_what_is_hardly_http_is_refused_and_not_repeated(
 async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(
     bench: Bench, bystanders: Bystanders
 ) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     for frame in FRAMES.values():
         await send(bench, SHAKE + KEY + b"Sec-WebSocket-Version: 13\r\n\r\n" + frame)
         await wait_until_gone(bench, before)
@@ -133,10 +133,10 @@ async def test_a_body_that_ends_in_the_middle_is_no_error_of_ours(
     await send(bench, POST + rest, hang_up=True)
     await bystanders.work()
     await bystanders.work()
-    assert errors.take() == []
+    assert errors.pop_all() == []
 
 
 async def test_nothing_is_left_of_a_handshake_that_failed(bench: Bench) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     await send(bench, SHAKE + KEY + b"Sec-WebSocket-Version: 99\r\n\r\n")
-    assert take_census(bench) == before
+    assert count_kept(bench) == before

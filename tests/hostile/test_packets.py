@@ -8,7 +8,7 @@ from master.routes import NAMESPACES
 from tests.conftest import Bench
 from tests.hostile.conftest import Errors
 from tests.hostile.peers import RawPeer, check_answer, join
-from tests.hostile.world import Bystanders, take_census, wait_until_gone
+from tests.hostile.world import Bystanders, count_kept, wait_until_gone
 
 Frames = tuple[str | bytes, ...]
 
@@ -146,7 +146,7 @@ async def ask_again(peer: RawPeer) -> dict[int, object]:
 async def test_a_broken_packet_of_any_event_is_answered(
     bench: Bench, bystanders: Bystanders, name: str
 ) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     async with join(bench.master.port, f"/{name}") as peer:
         for event in NAMESPACES[name]:
             for frame in BROKEN:
@@ -161,7 +161,7 @@ async def test_a_broken_packet_of_any_event_is_answered(
 async def test_a_binary_packet_without_all_its_parts_is_answered(
     bench: Bench, bystanders: Bystanders, name: str
 ) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     async with join(bench.master.port, f"/{name}") as peer:
         for event in NAMESPACES[name]:
             for frames in UNFINISHED:
@@ -175,7 +175,7 @@ async def test_a_binary_packet_without_all_its_parts_is_answered(
 async def test_packets_that_ask_for_nothing_do_no_harm(
     bench: Bench, bystanders: Bystanders, name: str
 ) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     for frames in NO_QUESTION:
         async with join(bench.master.port, f"/{name}") as peer:
             await peer.say(*(fill(frame, peer.namespace, "a") for frame in frames))
@@ -187,7 +187,7 @@ async def test_packets_that_ask_for_nothing_do_no_harm(
 async def test_nothing_is_left_of_a_connection_that_ends_in_the_middle(
     bench: Bench, bystanders: Bystanders
 ) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     for frames in DEATHS:
         async with join(bench.master.port, "/worker") as peer:
             await peer.say_to_the_end(
@@ -198,13 +198,13 @@ async def test_nothing_is_left_of_a_connection_that_ends_in_the_middle(
 
 
 async def test_a_frame_that_is_no_packet_is_skipped(bench: Bench, errors: Errors) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     async with join(bench.master.port, "/worker") as peer:
         for frame in NO_PACKET:
             await peer.say(frame)
             await ask_again(peer)
     await wait_until_gone(bench, before)
-    assert errors.take() == []
+    assert errors.pop_all() == []
 
 
 async def test_an_empty_frame_is_not_the_end(bench: Bench) -> None:

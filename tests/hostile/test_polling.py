@@ -15,7 +15,7 @@ from yarl import URL
 from tests.conftest import PATIENCE_S, Bench
 from tests.hostile.conftest import Errors
 from tests.hostile.test_http_bytes import send
-from tests.hostile.world import Bystanders, take_census, wait_until_gone
+from tests.hostile.world import Bystanders, count_kept, wait_until_gone
 
 QUESTION = '42/worker,77["worker:heartbeat",[]]'
 SEPARATOR = "\x1e"
@@ -106,7 +106,7 @@ async def test_a_post_that_holds_no_packet_is_no_error_of_ours(
         for body in UNREADABLE_POSTS:
             assert await peer.post(body) in (200, 400)
             await peer.ask_again()
-    assert errors.take() == []
+    assert errors.pop_all() == []
 
 
 async def test_a_packet_that_cannot_be_read_costs_no_other_its_answer(bench: Bench) -> None:
@@ -125,15 +125,15 @@ async def test_a_packet_that_cannot_be_read_costs_no_other_its_answer(bench: Ben
 
 
 async def test_a_post_over_the_limit_is_refused_though_its_peer_does_not_poll(bench: Bench) -> None:
-    before = take_census(bench)
+    before = count_kept(bench)
     async with poll(bench) as peer:
         # Master closes while the peer still sends, so it may not read the reason
         with suppress(aiohttp.ClientOSError):
             assert await peer.post(io.BytesIO(b"4" * 17_000_000)) == 400
-        assert take_census(bench) == before
+        assert count_kept(bench) == before
     async with poll(bench) as peer:
         assert await peer.post(SEPARATOR.join("3" * 10_001)) == 400
-        assert take_census(bench) == before
+        assert count_kept(bench) == before
 
 
 async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench) -> None:
@@ -141,14 +141,14 @@ async def test_a_post_in_chunks_is_read_and_one_without_end_is_not(bench: Bench)
         for chunk in chunks:
             yield chunk
 
-    before = take_census(bench)
+    before = count_kept(bench)
     async with poll(bench) as peer:
         assert await peer.post(write(b'42/worker,1["worker:', b'heartbeat",[]]')) == 200
         assert "43/worker,1[" in await peer.ask_again()
         # Master closes while the peer still sends, so it may not read the reason
         with suppress(aiohttp.ClientOSError):
             assert await peer.post(write(*[b"4" * 1_000_000] * 17)) == 400
-        assert take_census(bench) == before
+        assert count_kept(bench) == before
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_a_post_that_cannot_be_read_ends_the_connection(
     bench: Bench, bystanders: Bystanders, rest: bytes
 ) -> None:
     """Queued packets are lost; the connection ends, so the peer sends them again."""
-    before = take_census(bench)
+    before = count_kept(bench)
     async with poll(bench) as peer:
         request = f"POST {URL(peer.url).raw_path_qs} HTTP/1.1\r\nHost: x\r\n".encode()
         await send(bench, request + rest, hang_up=True)

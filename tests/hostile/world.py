@@ -187,7 +187,7 @@ def watch(bench: Bench) -> Iterator[Witness]:
         yield Witness(connection, bench.master.memory)
 
 
-def take_census(bench: Bench) -> dict[str, int]:
+def count_kept(bench: Bench) -> dict[str, int]:
     """Count everything that is kept per connection."""
     master = bench.master
     sockets, manager, sessions = master.sockets, master.sockets.manager, master.memory.sessions
@@ -207,8 +207,8 @@ def take_census(bench: Bench) -> dict[str, int]:
 async def wait_until_gone(bench: Bench, before: dict[str, int]) -> None:
     """Wait until the connections opened after `before` are gone without a trace."""
     async with asyncio.timeout(PATIENCE_S):
-        while take_census(bench)["environs"] != before["environs"]:  # noqa: ASYNC110
+        while count_kept(bench)["environs"] != before["environs"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
         for _ in range(10):  # a connection's tasks end in the next few steps of the loop
             await asyncio.sleep(0)
-    assert take_census(bench) == before
+    assert count_kept(bench) == before

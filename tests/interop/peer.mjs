@@ -9,8 +9,8 @@ export class Peer {
     this.seen = [];
     this.waiting = [];
     this.socket = io(url + namespace, { transports, forceNew: true, reconnection: false });
-    this.socket.onAny((event, data) => this.#take({ event, data }));
-    this.socket.on("disconnect", (reason) => this.#take({ event: "(disconnect)", data: reason }));
+    this.socket.onAny((event, data) => this.#record({ event, data }));
+    this.socket.on("disconnect", (reason) => this.#record({ event: "(disconnect)", data: reason }));
   }
 
   /** Return once the namespace is open. */
@@ -54,7 +54,7 @@ export class Peer {
     this.socket.close();
   }
 
-  #take(one) {
+  #record(one) {
     this.seen.push(one);
     this.waiting = this.waiting.filter((waiter) => {
       const hit = waiter.event === one.event && waiter.fits(one.data);

@@ -67,7 +67,7 @@ def test_what_a_person_types_reaches_the_worker(seen: dict[str, Any]) -> None:
     assert (step["typed"]["input_type"], step["typed"]["value"]) == ("sms_code", "123456")
 
 
-def test_a_login_that_ended_takes_no_more_reports(seen: dict[str, Any]) -> None:
+def test_a_login_that_ended_accepts_no_more_reports(seen: dict[str, Any]) -> None:
     assert seen["login"]["again"]["success"] is False
     assert seen["login"]["again"]["error"]["code"] == "login_closed"
 

@@ -102,7 +102,7 @@ async def test_a_login_with_too_much_of_everything_succeeds_and_its_small_cookie
     assert (await read_account(bench, account["id"]))["login_status"] == "logged_in"
 
 
-async def test_a_registration_with_too_much_metadata_is_taken_and_stores_little(bench):
+async def test_a_registration_with_too_much_metadata_is_accepted_and_stores_little(bench):
     worker = await bench.connect("worker")
     metadata = {"os": "linux", "junk": "x" * 40_000}
     answer = await worker.ask("worker:register", registration(metadata=metadata))

@@ -169,7 +169,7 @@ def make_older(folder: Path) -> Path:
     return path
 
 
-async def test_the_first_start_of_this_version_takes_over_what_its_own_file_holds(tmp_path):
+async def test_the_first_start_of_this_version_trusts_what_its_own_file_contains(tmp_path):
     async with running(make_older(tmp_path)) as house:
         assert [one.worker_id for one in house.master.supervisor.statuses()] == ["worker-1"]
         assert await house.alarms() == []
@@ -184,7 +184,7 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
         assert house.master.supervisor.statuses() == []
         assert len(await house.alarms()) == 1
     async with running(path) as house:
-        assert house.master.supervisor.statuses() == [], "a further start takes nothing over either"
+        assert house.master.supervisor.statuses() == [], "a further start trusts nothing either"
 
 
 BACK = (
@@ -209,7 +209,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_a_file_that_is_taken_back_to_an_older_version_is_not_taken_over_again(path, way):
+async def test_a_file_that_is_set_back_to_an_older_version_is_not_trusted_again(path, way):
     for statement in (*BACK, *way):
         ask_file(path, statement)
     async with running(path) as house:

@@ -183,7 +183,7 @@ def test_what_the_disk_refuses_at_a_start_may_pass_and_has_a_code_of_its_own(
     assert capsys.readouterr().err.count("It cannot be used.") == 9
 
 
-def test_a_master_whose_disk_takes_no_byte_ends_with_that_code(tmp_path):
+def test_a_master_whose_disk_accepts_no_byte_ends_with_that_code(tmp_path):
     path = tmp_path / "master.db"
     fill(path, 1)
     environ = {

@@ -262,7 +262,7 @@ class TestAdmission:
         self, guarded
     ):
         openings = guarded.master.meter.openings
-        while openings.take("127.0.0.1"):
+        while openings.admit_at_once("127.0.0.1"):
             pass
         for _ in range(8):
             openings.give_back("127.0.0.1")

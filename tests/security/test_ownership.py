@@ -110,7 +110,7 @@ async def _nothing(event: None, turn: Any) -> None:
     """An empty turn, which comes after all earlier ones."""
 
 
-async def test_the_same_worker_takes_its_own_seat_back(guarded):
+async def test_the_same_worker_gets_its_own_seat_back(guarded):
     await guarded.register("worker-1", WORKER_1)
     again = await guarded.register("worker-1", WORKER_1)
     assert (await again.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]

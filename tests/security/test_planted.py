@@ -29,11 +29,11 @@ def test_the_search_finds_what_is_there(tmp_path: Path, shift: int):
 async def report_in_all_shapes(crew: Crew, account_id: str) -> None:
     """Report messages, and send secrets in fields and events where Master must refuse them."""
     message = {"platform_comment_id": "c1", "content": "hello", "author_name": "a"}
-    taken = await crew.worker.ask(
+    reply = await crew.worker.ask(
         "worker:message:detected",
         {"type": "comment", "account_id": account_id, "messages": [message]},
     )
-    assert taken["success"], taken
+    assert reply["success"], reply
     begun = await crew.admin.ask("master:login:start", {"account_id": account_id})
     broken = {"session_id": begun["session_id"], "status": "success"}
     for further in (

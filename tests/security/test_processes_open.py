@@ -25,7 +25,7 @@ async def test_a_configuration_for_a_proxy_alone_reserves_nothing_until_it_is_st
     await refuse(await guarded.connect("worker"))
 
 
-async def test_a_process_of_ours_is_known_by_its_token_and_others_are_not_taken_for_it(guarded):
+async def test_a_process_of_ours_is_known_by_its_token_and_others_are_not_mistaken_for_it(guarded):
     body = {"worker_id": "ours", "command": "/bin/true"}
     assert (await guarded.ask("POST", f"{API}/worker-configs", None, json=body)).status == 201
     await refuse(await guarded.connect("worker"))

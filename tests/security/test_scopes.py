@@ -72,7 +72,7 @@ async def test_every_administrators_event_asks_for_its_scope(guarded, route, tok
     told = [content["error"] for event, content in admin.heard if event == "admin:error"]
     if refused:
         named = route.refused is not None and route.refused(answer["error"]).event == "admin:error"
-        assert told == ["forbidden"] * named, "deployed admin pages take no acknowledgement"
+        assert told == ["forbidden"] * named, "deployed admin pages read no acknowledgement"
         assert len(admin.heard) == len(told), "and nothing else"
 
 

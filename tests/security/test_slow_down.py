@@ -169,7 +169,7 @@ class TestRequests:
             b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n"
             b"Host: x\r\nConnection: close\r\n\r\n"
         )
-        while guarded.master.meter.openings.take("127.0.0.1"):
+        while guarded.master.meter.openings.admit_at_once("127.0.0.1"):
             pass
         line = await open_line(guarded, head)
         await until(lambda: len(guarded.master.meter.openings) == 1)

@@ -157,9 +157,7 @@ class TestOpenings:
     def given(self) -> dict[str, str]:
         return {**TOKENS, "HTTP_REQUESTS_PER_S": "1"}
 
-    async def test_requests_without_a_token_take_nothing_from_those_who_connect(
-        self, guarded: Guarded
-    ):
+    async def test_requests_without_a_token_cost_those_who_connect_nothing(self, guarded: Guarded):
         found = {(await guarded.ask("GET", "/api/v1/status", None)).status for _ in range(10)}
         assert found == {401, 429}
         await guarded.register("worker-1", WORKER_1)

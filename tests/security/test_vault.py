@@ -118,7 +118,7 @@ def test_what_is_no_key_file_is_refused_in_one_line_without_its_content(tmp_path
     assert "\n" not in str(caught.value)
 
 
-def test_a_vault_takes_up_a_new_key_before_it_seals_and_when_it_meets_one(tmp_path):
+def test_a_vault_reads_a_new_key_before_it_seals_and_when_it_meets_one(tmp_path):
     file, first, second, third = (
         KeyFile(tmp_path / "keys"),
         *(make_key(os.urandom) for _ in range(3)),
@@ -149,7 +149,7 @@ def test_a_key_file_that_went_bad_costs_a_running_vault_nothing(tmp_path):
     assert vault.seal(COLUMN, ROW, VALUE).startswith(head_of(second.id))
 
 
-def test_a_look_from_outside_takes_the_key_file_or_the_setting(tmp_path):
+def test_a_look_from_outside_uses_the_key_file_or_the_setting(tmp_path):
     database = tmp_path / "master.db"
     with pytest.raises(KeyFault, match="cannot be read"):
         open_vault(database)

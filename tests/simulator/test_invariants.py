@@ -51,7 +51,7 @@ class Run:
         self.ledger.logged_in.add(ACCOUNT)
         self.device = SeenSequence("device", self.ledger.complain)
         self.device.begin(0)
-        self.device.take_page(0, [1, 2])
+        self.device.record_page(0, [1, 2])
 
     def name(self, number: int) -> str:
         return self.platform.name_item(ACCOUNT, MessageKind.COMMENT, number)
@@ -135,29 +135,29 @@ def test_a_device_that_has_not_seen_the_newest(run):
 
 
 def test_a_sync_with_a_hole(run):
-    run.device.take_page(2, [3, 5])
+    run.device.record_page(2, [3, 5])
     assert run.judge() == ["sync_gap"]
 
 
 def test_a_push_out_of_order(run):
-    assert run.device.take_push(3)
-    run.device.take_push(3)
+    assert run.device.record_push(3)
+    run.device.record_push(3)
     assert run.judge() == ["push_order"]
 
 
 def test_a_push_that_is_ahead_is_a_gap_until_the_sync_fills_it(run):
-    run.device.take_push(5)
+    run.device.record_push(5)
     assert run.device.has_gap
-    assert run.device.take_page(2, [3, 4]) == 2
+    assert run.device.record_page(2, [3, 4]) == 2
     assert not run.device.has_gap
     assert run.device.last == 5
     assert run.judge() == []
 
 
 def test_a_new_connection_may_be_pushed_again_what_was_seen(run):
-    run.device.take_push(3)
+    run.device.record_push(3)
     run.device.reconnect()
-    assert not run.device.take_push(3)
+    assert not run.device.record_push(3)
     assert run.judge() == []
 
 

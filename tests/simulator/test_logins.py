@@ -262,7 +262,7 @@ def test_a_login_that_may_not_be_started(retryable, broken):
     assert len(master.all("master:login:start")) > 1
 
 
-def test_a_device_takes_each_notification_once_and_asks_for_what_it_missed():
+def test_a_device_records_each_notification_once_and_asks_for_what_it_missed():
     def answer(data: dict[str, Any]) -> dict[str, Any]:
         rows = [{"seq": seq} for seq in range(data["after_seq"] + 1, pushed[-1] + 1)]
         words = {"notifications": rows, "has_more": False}

@@ -20,15 +20,15 @@ def outbox(limit: int = 500) -> Outbox:
 def test_reports_leave_in_the_order_they_came():
     box, sent = outbox(), [report(name) for name in "abc"]
     assert all(box.put(each, 10.0) for each in sent)
-    assert [box.take_due(10.0) for _ in sent] == sent
+    assert [box.pop_due(10.0) for _ in sent] == sent
 
 
 def test_nothing_leaves_before_it_is_due():
     box = outbox()
     box.put(report(), 10.0)
-    assert box.take_due(9.9) is None
+    assert box.pop_due(9.9) is None
     assert box.find_wait(9.0) == 1.0
-    assert box.take_due(10.0) is not None
+    assert box.pop_due(10.0) is not None
 
 
 def test_an_empty_outbox_waits_for_nothing():
@@ -39,7 +39,7 @@ def test_what_was_not_acknowledged_is_sent_again_later_each_time():
     box, again = outbox(), report()
     box.put(again, 0.0)
     for tries in range(1, 6):
-        assert box.take_due(1e9) is again
+        assert box.pop_due(1e9) is again
         wait_s = box.retry(again, 100.0)
         assert 0.1 <= wait_s <= min(15.0, 0.5 * 2 ** (tries - 1))
         assert box.find_wait(100.0) == pytest.approx(wait_s)
@@ -49,9 +49,9 @@ def test_what_was_not_acknowledged_is_sent_again_later_each_time():
 def test_a_report_waits_at_least_as_long_as_master_asks():
     box, again = outbox(), report()
     box.put(again, 0.0)
-    box.take_due(0.0)
+    box.pop_due(0.0)
     assert box.retry(again, 0.0, 7.5) >= 7.6
-    assert box.take_due(7.5) is None
+    assert box.pop_due(7.5) is None
 
 
 def test_hurry_makes_everything_due():
@@ -61,13 +61,13 @@ def test_hurry_makes_everything_due():
     assert box.find_wait(1.0) == 0.0
 
 
-def test_a_full_outbox_takes_no_more_until_there_is_room():
+def test_a_full_outbox_accepts_no_more_until_there_is_room():
     box = outbox(limit=2)
     assert [box.put(report(), 0.0) for _ in range(3)] == [True, True, False]
-    taken = box.take_due(0.0)
+    sending = box.pop_due(0.0)
     assert not box.put(report(), 0.0), "what is on its way still counts"
-    assert taken is not None
-    box.settle(taken)
+    assert sending is not None
+    box.settle(sending)
     assert box.put(report(), 0.0)
     assert len(box) == 2
 
@@ -80,7 +80,7 @@ def test_only_what_was_taken_out_can_be_settled():
 @pytest.mark.parametrize(
     ("ack", "verdict"),
     [
-        ({"success": True, "inserted": 1}, (Verdict.TAKEN, 0.0)),
+        ({"success": True, "inserted": 1}, (Verdict.ACCEPTED, 0.0)),
         (
             {"success": False, "error": {"retryable": True, "retry_after_ms": 1500}},
             (Verdict.AGAIN, 1.5),
@@ -111,11 +111,11 @@ def test_a_shuffled_outbox_sends_everything_in_another_order_and_nothing_too_ear
     box, sent = outbox(), [report(name) for name in "abcdefgh"]
     for each in sent:
         box.put(each, 10.0)
-    box.take_due(10.0)
+    box.pop_due(10.0)
     box.retry(sent[0], 10.0, 90.0)
     box.shuffle(open_stream(1, "shuffle"))
-    early = [box.take_due(99.9) for _ in sent]
-    late = [box.take_due(1_000.0) for _ in sent]
+    early = [box.pop_due(99.9) for _ in sent]
+    late = [box.pop_due(1_000.0) for _ in sent]
     assert sent[0] in late
     order = [each.account_id for each in (*early, *late) if each is not None]
     assert sorted(order) == list("abcdefgh")
@@ -127,11 +127,11 @@ def test_the_oldest_report_is_known_also_while_it_is_sent():
     assert box.find_oldest() is None
     box.put(first, 1.0)
     box.put(report("b"), 2.0)
-    assert box.take_due(1.0) is first
+    assert box.pop_due(1.0) is first
     assert box.find_oldest() == 1.0
     box.retry(first, 50.0)
     assert box.find_oldest() == 1.0
-    assert box.take_due(2.0) is not first
-    assert box.take_due(1e9) is first
+    assert box.pop_due(2.0) is not first
+    assert box.pop_due(1e9) is first
     box.settle(first)
     assert box.find_oldest() == 2.0

@@ -17,7 +17,7 @@ def test_a_signal_ends_a_wait_and_is_over_with_it():
     assert run_virtually(main) == [True, 2, False, 7]
 
 
-def test_a_signal_that_came_before_ends_the_next_wait_at_once_unless_it_is_taken_back():
+def test_a_signal_that_came_before_ends_the_next_wait_at_once_unless_it_is_cleared():
     async def main() -> list[object]:
         signal, loop = Signal(), asyncio.get_running_loop()
         signal.set()

@@ -115,7 +115,7 @@ def test_a_login_that_nobody_scans_waits_for_ever():
     assert platform.look_at_login("s") is LoginView.WAITING
 
 
-def test_a_login_that_needs_a_code_takes_only_the_right_one():
+def test_a_login_that_needs_a_code_accepts_only_the_right_one():
     platform, clock = begin(replace(SURE, sms_rate=1))
     platform.fetch_code("s")
     clock.advance(10)

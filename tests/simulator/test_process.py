@@ -107,11 +107,11 @@ def test_a_run_at_a_master_that_is_there_leaves_no_account(target):
     assert target.ask("GET", "/api/v1/accounts")["data"] == []
 
 
-def test_a_port_that_is_taken_is_said_in_one_line():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_port_that_is_in_use_is_said_in_one_line():
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         code, out, err = finish(start("--workers", "1", port=port))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1

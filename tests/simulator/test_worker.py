@@ -127,7 +127,7 @@ def test_one_heartbeat_that_is_not_answered_costs_nothing():
     )
 
 
-def test_a_worker_that_stopped_by_itself_takes_its_accounts_up_again():
+def test_a_worker_that_stopped_by_itself_watches_its_accounts_again():
     async def script(stage: Stage) -> None:
         await asyncio.sleep(15)
         stage.master.silent = True

@@ -75,7 +75,7 @@ async def test_a_stop_that_its_caller_gave_up_can_be_asked_for_again(bench: Benc
     assert (stopped.state, stopped.exit_code) == (ProcessState.STOPPED, 5)
 
 
-async def test_a_restart_ends_the_old_process_and_takes_the_new_configuration(bench: Bench) -> None:
+async def test_a_restart_ends_the_old_process_and_uses_the_new_configuration(bench: Bench) -> None:
     supervisor = bench.supervisor()
     await supervisor.start(config())
     old = await bench.bell.rung()

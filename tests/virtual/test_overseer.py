@@ -15,7 +15,7 @@ from simulator.virtual.machine.life import Life
 from simulator.virtual.machine.loop import VirtualClock, run_virtually
 from simulator.virtual.rules.deadlines import Moment, Silence
 from simulator.virtual.rules.file_view import LoginRow, WorkerRow
-from simulator.virtual.rules.login_rules import find_taken_late
+from simulator.virtual.rules.login_rules import find_accepted_late
 
 HERE = {name: WorkerRow(WorkerStatus.CONNECTED, 0, (), 1) for name in "abcd"}
 
@@ -297,13 +297,17 @@ CODE, SUCCESS = (
         (CODE, replace(LOGIN, status=SessionStatus.FAILED), 1_300.0, False),
     ],
 )
-def test_nothing_is_taken_of_a_login_whose_time_is_up(old, new, began, noticed):
-    found = find_taken_late({"s": old}, {"s": new}, Moment(10.0, began), Moment(10.5, began + 0.5))
+def test_nothing_is_accepted_of_a_login_whose_time_is_up(old, new, began, noticed):
+    found = find_accepted_late(
+        {"s": old}, {"s": new}, Moment(10.0, began), Moment(10.5, began + 0.5)
+    )
     assert bool(found) is noticed
 
 
 def test_nothing_is_said_of_turns_during_which_the_wall_clock_was_stepped():
     assert (
-        find_taken_late({"s": LOGIN}, {"s": SUCCESS}, Moment(10.0, 1_300.0), Moment(10.5, 4_900.5))
+        find_accepted_late(
+            {"s": LOGIN}, {"s": SUCCESS}, Moment(10.0, 1_300.0), Moment(10.5, 4_900.5)
+        )
         == []
     )

@@ -281,7 +281,7 @@ def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path)
 
 
 @pytest.mark.parametrize("side", [0.0, 1.0])
-def test_a_commit_that_fails_took_place_before_that_or_did_not_and_master_then_knows_what_the_file_knows(  # noqa: E501
+def test_a_commit_that_fails_has_happened_before_that_or_has_not_and_master_then_knows_what_the_file_knows(  # noqa: E501
     tmp_path, monkeypatch, side
 ):
     monkeypatch.setattr("simulator.virtual.machine.disk.AFTER_SHARE", side)

@@ -76,13 +76,13 @@ async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, 
         await emit(worker, "worker:register", registration("worker-1"))
         await hold.wait_for(1)
         await emit(worker, "worker:heartbeat", {"workerId": "worker-1"})
-        await wait_until(lambda: connection.taking == 1)
+        await wait_until(lambda: connection.processing == 1)
         connection.last_ping = 1e12  # as the library writes it, by the wall clock
         assert connection.pinged_at == bench.clock.monotonic()
-        connection.pinged_at, connection.taken_at = -100.0, -100.0  # long ago
+        connection.pinged_at, connection.processed_at = -100.0, -100.0  # long ago
         assert await connection.check_ping_timeout()
-    await wait_until(lambda: connection.taking == 0)
-    connection.pinged_at, connection.taken_at = -100.0, -100.0
+    await wait_until(lambda: connection.processing == 0)
+    connection.pinged_at, connection.processed_at = -100.0, -100.0
     assert not await connection.check_ping_timeout()
     assert connection.closed
 
@@ -99,7 +99,9 @@ async def test_who_says_goodbye_and_closes_behind_a_report_has_left(bench):
     await wait_until(lambda: bench.master.memory.farm.workers.get("worker-1").status == "offline")
 
 
-async def test_a_group_takes_so_many_messages_and_one_larger_report_in_any_case(bench, monkeypatch):
+async def test_a_group_contains_so_many_messages_and_one_larger_report_in_any_case(
+    bench, monkeypatch
+):
     monkeypatch.setattr(writer, "WEIGHT_LIMIT", 5)
     account, worker = await make_account(bench), await bench.worker()
     groups: list[float] = []

@@ -194,7 +194,9 @@ async def raw(bench):
         ),
     ],
 )
-async def test_a_packet_that_cannot_be_read_is_refused_and_the_next_one_is_taken(raw, frames, code):
+async def test_a_packet_that_cannot_be_read_is_refused_and_the_next_one_is_accepted(
+    raw, frames, code
+):
     await raw.say(*frames)
     assert (await raw.acknowledged(1))["error"]["code"] == code
     await raw.say('42/worker,2["worker:heartbeat",{"workerId":"nobody"}]')

@@ -68,7 +68,7 @@ async def test_a_former_owner_still_delivers_what_it_has_seen_for_some_days(benc
 
 
 @pytest.mark.parametrize("how", ["silence", "goodbye", "pause"])
-async def test_whatever_took_the_account_its_former_owner_is_remembered(bench, how: str):
+async def test_whatever_moved_the_account_its_former_owner_is_remembered(bench, how: str):
     account = await make_account(bench)
     worker = await bench.worker("worker-1")
     if how == "silence":

@@ -122,7 +122,7 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
     assert bench.master.memory.deadlines.expiries == {}
 
 
-async def test_a_name_that_one_item_gives_free_is_taken_by_another_of_its_group(bench):
+async def test_a_name_that_one_item_frees_is_used_by_another_of_its_group(bench):
     first, second = [await make_account(bench, name, account_id=name) for name in "ab"]
     async with holding(bench) as hold:
         changes = [(second, "c"), (first, "b"), (second, "a")]

@@ -22,7 +22,7 @@ from tests.walks.test_workers import make_account
 
 
 @pytest.mark.parametrize(
-    ("taken_at", "waits"),
+    ("charged_at", "waits"),
     [
         ([0, 0, 0], [0, 0, 0.5]),
         ([0, 0, 0.5], [0, 0, 0]),
@@ -30,9 +30,9 @@ from tests.walks.test_workers import make_account
         ([5, 4, 4], [0, 0, 0.5]),
     ],
 )
-def test_a_bucket_of_two_fills_by_two_a_second(taken_at, waits):
+def test_a_bucket_of_two_fills_by_two_a_second(charged_at, waits):
     pace = Pace()
-    assert [pace.take(at, 2, 2) for at in taken_at] == waits
+    assert [pace.charge(at, 2, 2) for at in charged_at] == waits
 
 
 def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Frame:

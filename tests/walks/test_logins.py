@@ -98,7 +98,7 @@ async def test_a_success_without_cookies_keeps_the_stored_ones_and_they_last_fro
     assert assigned["accounts"][0]["credentials"]["cookies"] == cookies
 
 
-async def test_a_login_expires_at_its_deadline_and_takes_nothing_more(bench):
+async def test_a_login_expires_at_its_deadline_and_accepts_nothing_more(bench):
     admin, worker, account, session = await start(bench)
     for _ in range(29):  # the worker is alive, the person does not scan
         bench.clock.advance(10)

@@ -93,7 +93,7 @@ async def test_an_offline_worker_is_forgotten_after_a_day_unless_a_configuration
     assert await ask_file(bench, "SELECT id FROM workers") == ["configured"]
 
 
-async def test_a_worker_that_is_forgotten_and_comes_in_the_same_group_is_taken_in(bench):
+async def test_a_worker_that_is_forgotten_and_comes_in_the_same_group_is_registered(bench):
     worker = await leave(bench, "back")
     bench.clock.advance(DAY_S + 1)
     first = bench.master.turns.submit(forget_unused, None, SWEEP)
@@ -149,7 +149,7 @@ class TestFew:
         assert await remove(bench, "w1") == "offline"
         assert (await third.ask("worker:register", registration("w3")))["success"]
 
-    async def test_a_worker_that_a_configuration_names_is_taken_beyond(self, bench):
+    async def test_a_worker_that_a_configuration_names_is_accepted_beyond(self, bench):
         await bench.worker("w1")
         await bench.worker("w2")
         await bench.run(add_config, NewWorkerConfig(worker_id="w3"))

@@ -53,7 +53,7 @@ async def test_paging_by_the_total_comes_to_the_end(bench):
     assert (seen, total) == ([1, 2, 3, 4, 5], 5)
 
 
-async def test_a_sync_that_passes_nothing_takes_no_turn(bench):
+async def test_a_sync_that_passes_nothing_needs_no_turn(bench):
     device = await bench.device()
     await detect(bench, 3)
     turns = watch_turns(bench)

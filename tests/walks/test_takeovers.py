@@ -130,7 +130,7 @@ async def _nothing(event: None, turn: Any) -> None:
     """An empty turn, which comes after all others."""
 
 
-async def test_what_a_replaced_process_still_has_to_report_is_taken(bench):
+async def test_what_a_replaced_process_still_has_to_report_is_accepted(bench):
     account = await make_account(bench)
     await come(bench)
     other, _ = await come(bench, host="host-b")

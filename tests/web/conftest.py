@@ -24,7 +24,7 @@ from master.memory import Memory
 from master.meter import Meter
 from master.metrics import Metrics
 from master.model import JsonObject
-from master.operations.logins import take_qr_code
+from master.operations.logins import relay_qr_code
 from master.operations.messages import keep_detected
 from master.operations.workers import register_worker
 from master.protocol.worker import LoginQrCode, MessagesDetected, Register
@@ -136,7 +136,7 @@ class Site:
         self, worker: Caller, session_id: str, data: str, url: str | None = None
     ) -> None:
         event = LoginQrCode(session_id=session_id, qr_code_data=data, qr_code_url=url)
-        await self.turns.run(take_qr_code, event, worker)
+        await self.turns.run(relay_qr_code, event, worker)
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ async def test_a_row_from_before_the_account_changed_hands_pins_it_nowhere(site)
     )
 
 
-async def test_a_row_from_before_the_account_was_taken_away_pins_it_nowhere(site):
+async def test_a_row_from_before_the_account_was_revoked_pins_it_nowhere(site):
     worker = await site.register_worker("worker-1")
     account = await site.add_account()
     path = f"/accounts/{account['id']}"

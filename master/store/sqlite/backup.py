@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from master.files import make_draft, name_file, sync_file, sync_folder, take_owner, tighten
+from master.files import copy_owner, make_draft, name_file, sync_file, sync_folder, tighten
 from master.keys import Key, KeyFault
 from master.store.holders import ANYBODY
 from master.store.sqlite.keyring import (
@@ -127,7 +127,7 @@ def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
         aside = _set_aside(path, lambda copy: shutil.copyfile(path, copy))
         if kept_log.stat().st_size:
             kept_log.replace(_locate_log(aside))
-    take_owner(draft, path)
+    copy_owner(draft, path)
     _install(path, draft)
     return Restored(version, aside)
 
@@ -280,7 +280,7 @@ def _set_aside(path: Path, copy: Callable[[Path], object]) -> Path:
     with _draft(path, COPY_OF_OLD) as draft:
         try:
             copy(draft)
-            take_owner(draft, path)
+            copy_owner(draft, path)
             sync_file(draft)
         except OSError as fault:
             raise DatabaseFault(f"{path} cannot be kept as {aside}: {fault.strerror}.") from None

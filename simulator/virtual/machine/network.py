@@ -150,7 +150,7 @@ class ServerEnd:
         self._link = link
         self._arrived: deque[Frame | None] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        link.up.deliver = self._take
+        link.up.deliver = self._receive
 
     async def wait(self) -> Frame:
         """Return the next frame. Errors: ConnectionError at the end."""
@@ -181,9 +181,9 @@ class ServerEnd:
     async def close(self) -> None:
         """End the link; a task in `wait` learns of it even if no frame passes any more."""
         self._link.sever()
-        self._take(None)
+        self._receive(None)
 
-    def _take(self, frame: Frame | None) -> None:
+    def _receive(self, frame: Frame | None) -> None:
         self._link.ended_for_master = self._link.ended_for_master or frame is None
         self._arrived.append(frame)
         if self._waiter is not None and not self._waiter.done():

@@ -154,9 +154,9 @@ class LinkTransport:
 
     def _arrive(self, frame: Frame | None) -> None:
         """Pass a frame from the network, which belongs to no life, into the life of this end."""
-        self._loop.call_soon(self._take, frame, context=self._context)
+        self._loop.call_soon(self._receive, frame, context=self._context)
 
-    def _take(self, frame: Frame | None) -> None:
+    def _receive(self, frame: Frame | None) -> None:
         if self._gone.is_set():
             return
         self._heard = self._loop.time()
@@ -164,14 +164,14 @@ class LinkTransport:
             self._end()
         elif isinstance(frame, str):
             if frame[0] == "4":
-                self._take_packet(frame)
+                self._receive_packet(frame)
             elif frame == "2":
                 self._link.up.put("3")
             elif frame == "1":
                 self._link.sever()
                 self._end()
 
-    def _take_packet(self, frame: str) -> None:
+    def _receive_packet(self, frame: str) -> None:
         kind, start = frame[1], frame.find("[")
         if kind in "23" and not frame.startswith(self._namespace, 2):
             return  # a refusal for another namespace

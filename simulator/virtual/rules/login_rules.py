@@ -89,7 +89,7 @@ def check_sessions(
         opened[account_id] = session_id
 
 
-def find_taken_late(
+def find_accepted_late(
     before: Mapping[str, LoginRow], now: Mapping[str, LoginRow], began: Moment, ended: Moment
 ) -> list[str]:
     """Return the reports accepted for logins that had expired, by Master's wall clock, before their
@@ -99,7 +99,7 @@ def find_taken_late(
     """
     if abs((ended.wall - began.wall) - (ended.monotonic - began.monotonic)) > 1e-3:
         return []
-    taken = []
+    accepted = []
     for session_id, login in now.items():
         old = before.get(session_id)
         if old is None or began.wall < old.expires_at:
@@ -108,12 +108,12 @@ def find_taken_late(
             SessionStatus.SCANNING,
             SessionStatus.SUCCESS,
         ):
-            taken.append(
+            accepted.append(
                 f"{session_id} became {login.status} "
                 f"{began.wall - old.expires_at:.3f} s after its deadline"
             )
         elif login.expires_at > old.expires_at:
-            taken.append(
+            accepted.append(
                 f"{session_id} was extended {began.wall - old.expires_at:.3f} s after its deadline"
             )
-    return taken
+    return accepted

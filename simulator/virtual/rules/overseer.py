@@ -22,7 +22,7 @@ from simulator.virtual.machine.house import House
 from simulator.virtual.rules.deadlines import Moment, Signs, Silence
 from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
-from simulator.virtual.rules.login_rules import check_logins, check_sessions, find_taken_late
+from simulator.virtual.rules.login_rules import check_logins, check_sessions, find_accepted_late
 from simulator.virtual.rules.parcels import (
     find_misassigned,
     find_mishandled,
@@ -167,7 +167,7 @@ class Overseer:
         if "login_sessions" in dirty:
             if self._began is not None:
                 ended = Moment.read(self._clock)
-                for detail in find_taken_late(before.logins, now.logins, self._began, ended):
+                for detail in find_accepted_late(before.logins, now.logins, self._began, ended):
                     self._complain("taken_after_deadline", detail)
             check_sessions(before, now, self._reported, self._closed, self._complain)
             check_logins(master.memory, now, self._complain)

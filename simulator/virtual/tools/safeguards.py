@@ -45,9 +45,9 @@ def replaced(owner: Any, name: str, other: Any) -> Callable[[ExitStack], object]
 
 def without_epochs(stack: ExitStack) -> None:
     """Accept state reports of any epoch, and store an account whatever the epoch of its row."""
-    report = logins.take_report
+    report = logins.apply_report
 
-    def take_anyway(event: Any, turn: Turn) -> Any:
+    def apply_anyway(event: Any, turn: Turn) -> Any:
         return report(event.model_copy(update={"epoch": None}), turn)
 
     def require_key_only(table: Any, key: str) -> list[Any]:
@@ -64,7 +64,7 @@ def without_epochs(stack: ExitStack) -> None:
         "_remove_from",
     ):
         stack.enter_context(patch.object(stored, name, getattr(stored, name).__wrapped__))
-    _replace_operation(stack, "worker:login:status", take_anyway)
+    _replace_operation(stack, "worker:login:status", apply_anyway)
 
 
 def without_dedup(stack: ExitStack) -> None:

@@ -33,7 +33,7 @@ class Shrinking:
             pass
         return self.plan
 
-    def _take(self, candidate: Plan, how: str) -> bool:
+    def _keep_smaller(self, candidate: Plan, how: str) -> bool:
         """Keep a smaller plan if it breaks the same rule first."""
         self.tried += 1
         if self._attempt(candidate).first != self._rule:
@@ -46,7 +46,7 @@ class Shrinking:
         dropped = [
             name
             for name in sorted(self.plan.gaps_s)
-            if self._take(self.plan.without(name), f"without {name}")
+            if self._keep_smaller(self.plan.without(name), f"without {name}")
         ]
         return bool(dropped)
 
@@ -64,7 +64,7 @@ class Shrinking:
                 changed = replace(
                     self.plan, scenario=change_scenario(self.plan.scenario, {name: fewer})
                 )
-                if self._take(changed, f"with {fewer} {name}"):
+                if self._keep_smaller(changed, f"with {fewer} {name}"):
                     smaller = True
                     break
         return smaller
@@ -72,7 +72,7 @@ class Shrinking:
     def _drop_time(self) -> bool:
         for share in CUTS:
             chaos_s = self.plan.chaos_s * share
-            if chaos_s >= SHORTEST_S and self._take(
+            if chaos_s >= SHORTEST_S and self._keep_smaller(
                 replace(self.plan, chaos_s=chaos_s), f"within {chaos_s:.0f} s"
             ):
                 return True
