@@ -120,7 +120,7 @@ def is_on_rows(operation: Any) -> bool:
     )
 
 
-def settle(answer: asyncio.Future[Any], reply: Any) -> None:
+def resolve(answer: asyncio.Future[Any], reply: Any) -> None:
     """Resolve a pending answer with a reply, unless the item needs another turn."""
     if answer.done() or reply is AGAIN:
         return

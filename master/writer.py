@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from master.clock import Clock
 from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
-from master.group import Done, Group, Item, Waiting, is_on_rows, settle
+from master.group import Done, Group, Item, Waiting, is_on_rows, resolve
 from master.look import Looks
 from master.memory import Memory
 from master.metrics import Metrics
@@ -136,9 +136,9 @@ class Turns(Looks):
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._closing:
-            settle(answer, Stopping())
+            resolve(answer, Stopping())
         elif not self._waiting.has_room(caller.kind):
-            settle(answer, Overloaded(retry_after_ms=1_000))
+            resolve(answer, Overloaded(retry_after_ms=1_000))
         else:
             self._waiting.put(Item(operation, event, caller, answer))
             self._wake.set()
@@ -233,7 +233,7 @@ class Turns(Looks):
                 self._queue(*broken)
         for done in group.done:
             for item, reply in zip(done.items, done.replies, strict=True):
-                settle(item.answer, reply)
+                resolve(item.answer, reply)
         if group.parcels:
             try:
                 await self._publisher.publish(group.parcels)
@@ -280,7 +280,7 @@ class Turns(Looks):
             return
         failure = self._judge_undone(fault, group)
         for item in group.items:
-            settle(item.answer, failure)
+            resolve(item.answer, failure)
 
     def _try_again_later(self) -> None:
         """Schedule a reload of the farm, even if no event arrives until then."""

@@ -26,7 +26,7 @@ class Signal:
         """End all present waits, or else the next one."""
         self._given = True
         for waiter in self._waiting:
-            _settle(waiter, True)
+            _resolve(waiter, True)
 
     def clear(self) -> None:
         """Withdraw the signal."""
@@ -42,7 +42,7 @@ class Signal:
     async def _wait(self, timeout_s: float | None) -> bool:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        timer = None if timeout_s is None else loop.call_later(timeout_s, _settle, waiter, False)
+        timer = None if timeout_s is None else loop.call_later(timeout_s, _resolve, waiter, False)
         self._waiting.append(waiter)
         try:
             return await waiter
@@ -52,7 +52,7 @@ class Signal:
                 timer.cancel()
 
 
-def _settle(waiter: asyncio.Future[bool], came: bool) -> None:
+def _resolve(waiter: asyncio.Future[bool], came: bool) -> None:
     if not waiter.done():
         waiter.set_result(came)
 

@@ -202,16 +202,16 @@ def tell_more(event: str, turn: Turn) -> int:
             break
     now = choose_told(turn, event, held) if not turn.draft.measure_told(event) else []
     _tell_to_watch(turn, event, now)
-    sessions, settled = turn.sessions, [*gone, *(account.id for account in now)]
-    turn.after_commit(lambda: sessions.forget_untold(event, settled))
-    left = len(untold.sizes) - len(settled)
+    sessions, finished = turn.sessions, [*gone, *(account.id for account in now)]
+    turn.after_commit(lambda: sessions.forget_untold(event, finished))
+    left = len(untold.sizes) - len(finished)
     if left and now:
         turn.go_on(tell_more, event)
     elif left:
         turn.after_commit(
             lambda: sessions.outlets.call_when_caught_up(sid, lambda: sessions.tell_on(event))
         )
-    if settled and _has_use_for(turn, event):
+    if finished and _has_use_for(turn, event):
         place_what_waits(turn)
     return len(now)
 

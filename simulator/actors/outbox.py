@@ -84,16 +84,16 @@ class Outbox:
         return True
 
     def pop_due(self, now: float) -> Report | None:
-        """Remove and return the next due report, or None; `settle` or `retry` must follow."""
+        """Remove and return the next due report, or None; `finish` or `retry` must follow."""
         if not self._heap or self._heap[0][0] > now:
             return None
         report = heapq.heappop(self._heap)[2]
         self._sending[id(report)] = report
         return report
 
-    def settle(self, report: Report) -> None:
+    def finish(self, report: Report) -> None:
         """Drop a report that is being sent: Master has stored it, or will never accept it."""
-        assert id(report) in self._sending, f"{report.account_id}: settled without being sent"
+        assert id(report) in self._sending, f"{report.account_id}: finished without being sent"
         del self._sending[id(report)]
 
     def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
@@ -101,7 +101,7 @@ class Outbox:
 
         The waits grow, with jitter.
         """
-        self.settle(report)
+        self.finish(report)
         wait_s = least_s + draw_backoff(self._rng, report.tries, self._retry_wait_s)
         report.tries += 1
         report.not_before = now + least_s

@@ -175,7 +175,7 @@ class SocketTransport:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.add(answer)
         try:
-            await self._send(event, data, partial(_settle, answer))
+            await self._send(event, data, partial(_resolve, answer))
             async with asyncio.timeout(timeout_s):
                 reply = await answer
         except TimeoutError:
@@ -235,6 +235,6 @@ class SocketTransport:
                 answer.set_exception(LinkDown("the connection broke before the answer came"))
 
 
-def _settle(answer: asyncio.Future[Any], *arguments: Any) -> None:
+def _resolve(answer: asyncio.Future[Any], *arguments: Any) -> None:
     if not answer.done():
         answer.set_result(arguments[0] if arguments else None)

@@ -144,7 +144,7 @@ class Watch:
             if ack["error"].get("code") == "not_registered":
                 self._register_again()
             return
-        self.outbox.settle(report)
+        self.outbox.finish(report)
         if verdict is Verdict.ACCEPTED:
             self._note_accepted(report, ack)
         else:

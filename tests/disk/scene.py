@@ -96,7 +96,7 @@ class Scene:
         with closing(sqlite3.connect(self.disk.path)) as connection, connection:
             yield connection
 
-    async def settle_doubts(self) -> None:
+    async def resolve_doubts(self) -> None:
         """Wait until Master has loaded the farm anew, if it must, and has sent workers changes."""
         for _ in range(3):
             await self.bench.run(do_nothing)

@@ -39,7 +39,7 @@ async def test_a_report_that_was_stored_after_all_is_refused_and_then_a_duplicat
     report = scene.make_report("short")
     with losing_the_answer(scene):
         check_refused(await scene.send(report))
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     assert scene.stored(report) == (1, 1)
     scene.check_memory()
     again = await scene.send(report)
@@ -79,7 +79,7 @@ async def test_a_registration_that_was_stored_after_all_is_one_when_it_is_sent_a
         check_refused(
             await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"]))
         )
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.check_memory()
     told = (await newcomer.ask("worker:heartbeat", {"workerId": "newcomer"}))["accountIds"]
     assert len(told) == 1, "it is known, and holds what it was given"
@@ -110,7 +110,7 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
         "1",
         "storage_trouble",
     )
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.check_memory()
     if happened:
         assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
@@ -138,7 +138,7 @@ async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_ot
         await other.ask("worker:heartbeat", {"workerId": f"other-{number}"})
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
         await scene.bench.run(give_up_silent)
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.check_memory()
     [given] = (await others[0].hear("master:task:assign"))["accounts"]
     assert (given["id"], given["epoch"], given["start_after_ms"]) == (scene.account_id, 2, WAIT_MS)
@@ -169,7 +169,7 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(
         # the worker that was always here, and other-0: two of five
         await scene.bench.run(give_up_silent)
     scene.disk.fault = lambda step: None
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     watch = scene.bench.master.memory.watch
     assert (len(watch.given_up), watch.brakes) == (2 * happened, 0)
     if not happened:
@@ -196,7 +196,7 @@ async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
         await scene.bench.run(give_up_silent)
     scene.disk.fault = lambda step: None
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     watch = scene.bench.master.memory.watch
     assert (watch.brakes, watch.brake_until is not None) == (happened, happened)
     await scene.bench.run(give_up_silent)
@@ -234,7 +234,7 @@ async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone
     assert (await first)["inserted"] == 1
     for answer in asked:
         check_refused(await answer)
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.disk.late_fault = lambda step: None
     assert [scene.stored(report) for report in reports] == [(1, 1)] * 3
     for peer, report in zip(peers, reports, strict=True):
@@ -242,7 +242,7 @@ async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone
     scene.check_memory()
 
 
-async def test_a_doubt_is_settled_even_if_nobody_asks_for_anything(scene: Scene) -> None:
+async def test_a_doubt_is_resolved_even_if_nobody_asks_for_anything(scene: Scene) -> None:
     with losing_the_answer(scene):
         status, _, _ = await scene.add_account("new")
         assert status == 503
@@ -313,7 +313,7 @@ async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_
         for answer in (first, *others):
             check_refused(await answer)
     assert len(tried) == 2, "one for the first, one for all that waited"
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.check_memory()
 
 
@@ -351,7 +351,7 @@ async def test_whatever_was_stored_after_all_can_be_asked_again(scene: Scene, ac
     before = scene.dump()
     with losing_the_answer(scene):
         check_refused(await act(scene))
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     assert scene.dump() != before
     scene.check_memory()
     again = await act(scene)
@@ -370,7 +370,7 @@ async def test_the_file_that_went_on_without_memory_overtakes_it_once(scene: Sce
         "1",
         "storage_trouble",
     )
-    await scene.settle_doubts()
+    await scene.resolve_doubts()
     scene.check_memory()
     status, _, content = await scene.call("PATCH", path, json={"monitor_interval": 99})
     assert (status, content["account"]["monitor_interval"], content["account"]["epoch"]) == (

@@ -67,14 +67,14 @@ def test_a_full_outbox_accepts_no_more_until_there_is_room():
     sending = box.pop_due(0.0)
     assert not box.put(report(), 0.0), "what is on its way still counts"
     assert sending is not None
-    box.settle(sending)
+    box.finish(sending)
     assert box.put(report(), 0.0)
     assert len(box) == 2
 
 
-def test_only_what_was_taken_out_can_be_settled():
+def test_only_what_is_being_sent_can_be_finished():
     with pytest.raises(AssertionError):
-        outbox().settle(report())
+        outbox().finish(report())
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ def test_the_oldest_report_is_known_also_while_it_is_sent():
     assert box.find_oldest() == 1.0
     assert box.pop_due(2.0) is not first
     assert box.pop_due(1e9) is first
-    box.settle(first)
+    box.finish(first)
     assert box.find_oldest() == 2.0

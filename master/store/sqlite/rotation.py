@@ -93,7 +93,7 @@ def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
             file.replace(keys)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
-        _settle(connection, path, vault, done)
+        _divide_keys(connection, path, vault, done)
         retire_keys(file, [key for key in older if key.id in done.dropped])
         file.replace([key for key in keys if key.id not in done.dropped])
         connection.execute("COMMIT")
@@ -122,7 +122,7 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
         done = Rotation(keys[0].id)
         _reseal_all(connection, vault, done)
         connection.execute("BEGIN IMMEDIATE")
-        _settle(connection, path, vault, done)
+        _divide_keys(connection, path, vault, done)
         connection.execute("COMMIT")
         return done
 
@@ -229,7 +229,7 @@ def _reseal_batch(
         done.resealed += 1
 
 
-def _settle(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rotation) -> None:
+def _divide_keys(connection: sqlite3.Connection, path: Path, vault: Vault, done: Rotation) -> None:
     """Divide the older keys into `kept` and `dropped`; remove the dropped from the file's notes."""
     verify_keys(connection, path, vault)
     used = count_by_key(connection)

@@ -21,7 +21,7 @@ from master.decisions import assignment, liveness
 from master.decisions.login import require_open
 from master.draft import Draft
 from master.errors import NotRegistered
-from master.group import settle
+from master.group import resolve
 from master.memory import Memory
 from master.model import Login, Worker
 from master.operations import afterwards, logins, messages, silence, workers
@@ -125,7 +125,7 @@ def ack_before_commit(stack: ExitStack) -> None:
         for done in group.done:
             if not done.turn.handouts:
                 for item, reply in zip(done.items, done.replies, strict=True):
-                    settle(item.answer, reply)
+                    resolve(item.answer, reply)
 
     _after_deciding(stack, answer)
 
