@@ -129,7 +129,7 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
     from master.clock import SystemClock
     from master.store.sqlite.backup import back_up, describe_restore, restore
     from master.store.sqlite.keyring import prepare_database
-    from master.store.sqlite.upgrade import check, hold, reset
+    from master.store.sqlite.upgrade import check, lock_database, reset
     from master.vault import Vault
 
     path = settings.db_path
@@ -154,7 +154,7 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
     ):
         print("Nothing was changed.")
         return 1
-    with hold(path):
+    with lock_database(path):
         if chosen.action == "reset":
             reset(path)
         print(f"{path} is at version {prepare_database(path, Vault(), settings.read_keys())}.")

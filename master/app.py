@@ -42,7 +42,7 @@ from master.sockets.rooms import Rooms
 from master.sockets.server import SocketServer
 from master.store.sqlite.database import Connect, Database
 from master.store.sqlite.keyring import prepare_database
-from master.store.sqlite.upgrade import DatabaseFault, hold
+from master.store.sqlite.upgrade import DatabaseFault, lock_database
 from master.supervisor import Supervisor
 from master.tokens import mark_secret
 from master.turn import SWEEP
@@ -204,7 +204,7 @@ class Master:
             tokens=self.access,
         )
         self._background: list[asyncio.Task[None]] = []
-        self._held = ExitStack()
+        self._locks = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
 
@@ -219,7 +219,7 @@ class Master:
         """
         if listen:
             require_guard(self.settings)
-        self._held.enter_context(hold(self.settings.db_path))
+        self._locks.enter_context(lock_database(self.settings.db_path))
         prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
         try:
             heard = await self.turns.load_farm()
@@ -324,5 +324,5 @@ class Master:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.database.close()
-        self._held.close()
+        self._locks.close()
         log.info("master_stopped")

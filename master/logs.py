@@ -229,7 +229,7 @@ class Sparing(logging.Filter):
         if left_out is None:
             return False
         if library in EDGES:
-            _withhold(record)
+            _redact(record)
         text = record.getMessage()
         record.msg, record.args = (
             text[:LIBRARY_TEXT] + ("..." if len(text) > LIBRARY_TEXT else ""),
@@ -265,7 +265,7 @@ class _Allowance:
         return left_out
 
 
-def _withhold(record: logging.LogRecord) -> None:
+def _redact(record: logging.LogRecord) -> None:
     """Keep an exception's type and traceback, but not its text.
 
     Of an exception of an EDGES library, which a peer's malformed bytes cause, keep only the type.

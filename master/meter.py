@@ -132,7 +132,7 @@ class Flow:
         """Return whether `ahead` more bytes may be read; one event always may."""
         return self.pending == 0 or self.pending + ahead <= self.budget.pending_bytes
 
-    def hold(self, size: int) -> None:
+    def add_pending(self, size: int) -> None:
         """Add a parsed event's bytes to the pending ones."""
         self.pending += size
 
@@ -156,7 +156,7 @@ class Flow:
         self.lines = tuple(one for one in self.lines if one is not line)
 
 
-Held = Line | Flow
+Metered = Line | Flow
 
 
 class Meter:
@@ -301,7 +301,7 @@ class Meter:
         Call it every second, and again at once as long as it returns `most`.
         """
         now = self._clock.monotonic()
-        late: list[Held] = list(self._lines.pop_late(now, STRANGER_S + FAREWELL_S, most))
+        late: list[Metered] = list(self._lines.pop_late(now, STRANGER_S + FAREWELL_S, most))
         late += self._flows.pop_late(now, STRANGER_S, most - len(late))
         while self._waiting and len(late) < most:
             line, since = next(iter(self._waiting.items()))
@@ -309,11 +309,11 @@ class Meter:
                 break
             del self._waiting[line]
             late.append(line)
-        for held in late:
-            self._end(held)
+        for metered in late:
+            self._end(metered)
         return len(late)
 
-    def _end(self, held: Held | None) -> None:
-        if held is not None:
+    def _end(self, metered: Metered | None) -> None:
+        if metered is not None:
             self.hung_up += 1
-            held.hang_up()
+            metered.hang_up()

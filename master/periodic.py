@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from master.clock import Clock
-from master.decisions.liveness import longest_hold_s
+from master.decisions.liveness import longest_protection_s
 from master.errors import Refusal
 from master.memory import Memory
 from master.metrics import Metrics
@@ -77,6 +77,6 @@ class Periodic:
             self._metrics.loop_lag.set(max(0.0, lag_s))
             if lag_s > STALL_S:
                 self._memory.sessions.note_stall(
-                    before, now, keep_s=longest_hold_s(self._settings.heartbeat_timeout_s)
+                    before, now, keep_s=longest_protection_s(self._settings.heartbeat_timeout_s)
                 )
                 log.warning("loop_stalled", seconds=round(lag_s, 3))

@@ -102,7 +102,7 @@ class Reception:
 
     def _put(self, lane: Lane, arrival: Arrival) -> None:
         """Append an event to its lane."""
-        lane.flow.hold(arrival.size)
+        lane.flow.add_pending(arrival.size)
         if lane.backlog is None:
             wait_s = lane.flow.charge_event()
             lane.backlog = Backlog(lane.flow)

@@ -34,17 +34,17 @@ class Strangers(Generic[H]):
     def __len__(self) -> int:
         return len(self._since)
 
-    def add(self, held: H, now: float) -> H | None:
+    def add(self, connection: H, now: float) -> H | None:
         """Add a connection; return the one that must close for it, or None.
 
         That is the oldest of its address, unless even that is young. Past the total limit it is the
         oldest of the address with the most: if it were the newest, one peer that keeps opening
         connections would keep all others out.
         """
-        self.drop(held)
-        self._since[held] = now
-        here = self._by_address.setdefault(held.address, OrderedDict())
-        here[held] = None
+        self.drop(connection)
+        self._since[connection] = now
+        here = self._by_address.setdefault(connection.address, OrderedDict())
+        here[connection] = None
         too_many = bool(self._in_all) and len(self._since) > self._in_all
         if not too_many and not (self._per_address and len(here) > self._per_address):
             return None
@@ -55,14 +55,14 @@ class Strangers(Generic[H]):
         self.drop(oldest)
         return oldest
 
-    def drop(self, held: H) -> None:
+    def drop(self, connection: H) -> None:
         """Remove a connection, if it is present."""
-        if self._since.pop(held, None) is None:
+        if self._since.pop(connection, None) is None:
             return
-        here = self._by_address[held.address]
-        del here[held]
+        here = self._by_address[connection.address]
+        del here[connection]
         if not here:
-            del self._by_address[held.address]
+            del self._by_address[connection.address]
 
     def pop_late(self, now: float, longest_s: float, most: int) -> list[H]:
         """Remove and return up to `most` connections past their time.
@@ -70,12 +70,12 @@ class Strangers(Generic[H]):
         These are older than `longest_s`, or not young and past the limit of their address.
         """
         late: list[H] = []
-        for held, since in self._since.items():
+        for connection, since in self._since.items():
             if now - since <= longest_s or len(late) >= most:
                 break
-            late.append(held)
-        for held in late:
-            self.drop(held)
+            late.append(connection)
+        for connection in late:
+            self.drop(connection)
         if self._per_address and len(self._since) > self._per_address:
             for here in list(self._by_address.values()):
                 late += self._pop_surplus(here, now, most - len(late))
@@ -83,9 +83,9 @@ class Strangers(Generic[H]):
 
     def _pop_surplus(self, here: OrderedDict[H, None], now: float, most: int) -> list[H]:
         surplus = []
-        for held in list(islice(here, max(0, min(most, len(here) - self._per_address)))):
-            if now - self._since[held] < self._young_s:
+        for connection in list(islice(here, max(0, min(most, len(here) - self._per_address)))):
+            if now - self._since[connection] < self._young_s:
                 break
-            surplus.append(held)
-            self.drop(held)
+            surplus.append(connection)
+            self.drop(connection)
         return surplus

@@ -227,7 +227,7 @@ class Turns(Looks):
                 else None
             )
         except Exception as fault:
-            self._withhold(group, handing, fault)
+            self._leave_out_unread(group, handing, fault)
         else:
             if broken is not None:
                 self._queue(*broken)
@@ -240,8 +240,8 @@ class Turns(Looks):
             except Exception:
                 log.exception("publishing_failed", parcels=len(group.parcels))
 
-    def _withhold(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
-        """Withhold accounts whose secrets could not be read: their registrations must be repeated.
+    def _leave_out_unread(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
+        """Leave out accounts whose secrets could not be read: their registrations must be repeated.
 
         Workers that did not just register are told of them later.
         """

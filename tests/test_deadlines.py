@@ -23,7 +23,7 @@ def test_a_turn_that_was_undone_makes_nobody_forgotten():
     assert deadlines.find_wait("a", "x", 5) == 25
 
 
-def test_what_is_over_is_forgotten_and_one_account_does_not_hold_up_another():
+def test_what_is_over_is_forgotten_and_one_account_does_not_delay_another():
     deadlines = Deadlines()
     deadlines.part(["a", "b"], "x", now=0, until=30)
     assert deadlines.find_wait("c", "y", 1) == 0
@@ -87,7 +87,7 @@ def test_a_login_ends_most_s_after_it_began_whatever_the_wall_clock_says():
     assert (deadlines.expiries, deadlines.ends, deadlines.last_ends) == ({}, {}, {})
 
 
-def test_an_overdue_login_stays_overdue_until_it_is_forgotten_and_holds_up_no_other():
+def test_an_overdue_login_stays_overdue_until_it_is_forgotten_and_delays_no_other():
     """The disk may refuse to end it."""
     deadlines = Deadlines()
     deadlines.note_login("a", 300, now=0, monotonic=0, most_s=600)

@@ -181,7 +181,7 @@ def test_the_cost_of_becoming_known_is_refunded_to_the_address() -> None:
         world.meter.greet(flow, Kind.WORKER)
 
 
-def test_the_largest_budget_of_several_on_one_flow_holds() -> None:
+def test_the_largest_budget_of_several_on_one_flow_applies() -> None:
     world = World()
     flow = world.open("")
     sizes = [flow.budget.packet_bytes]
@@ -197,9 +197,9 @@ def test_a_flow_is_full_until_what_is_under_way_is_dealt_with() -> None:
     world.meter.greet(flow, Kind.WORKER)
     freed: list[str] = []
     assert flow.has_room(100 * 1024**2), "one event may be read in any case"
-    flow.hold(6 * 1024**2)
+    flow.add_pending(6 * 1024**2)
     assert flow.has_room(2 * 1024**2)
-    flow.hold(3 * 1024**2)
+    flow.add_pending(3 * 1024**2)
     assert not flow.has_room()
     flow.call_when_free(lambda: freed.append("room"))
     flow.call_when_free(lambda: freed.append("room for more"), 7 * 1024**2)

@@ -51,7 +51,7 @@ def load(**environ: str) -> Settings:
     return load_settings(environ, None)
 
 
-def test_without_anything_given_the_defaults_hold():
+def test_without_anything_given_the_defaults_apply():
     assert load().model_dump() == DEFAULTS
 
 

@@ -1,4 +1,4 @@
-"""`python -m tools.tidy`: print the figures that tests/test_tidy.py holds to their limits."""
+"""`python -m tools.tidy`: print the figures that tests/test_tidy.py compares with their limits."""
 
 from __future__ import annotations
 

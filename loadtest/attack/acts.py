@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from loadtest.attack.peers import PATIENCE_S, Polling, WebSocket, Wire, encode_frame
 
 MIB = 1024 * 1024
-HELD_S = 33.0
+OPEN_S = 33.0
 """How long strangers wait before they count their open connections.
 
 Master's deadline of 30 s, and a few seconds for the sweep that applies it.
@@ -32,7 +32,7 @@ class Budget:
     growth_mib: float | None = 32.0
     """How much Master's memory may grow, at the peak."""
     held: int | None = None
-    """Strangers' connections that are open after HELD_S."""
+    """Strangers' connections that are open after OPEN_S."""
     log_bytes: int | None = 64 * 1024
 
 
@@ -156,7 +156,7 @@ async def open_web_sockets(stage: Stage) -> None:
     await asyncio.gather(*(open_one() for _ in range(stage.count(4_000))))
 
 
-async def hold_connections(stage: Stage) -> None:
+async def keep_connections_open(stage: Stage) -> None:
     """Open 40 connections in each unfinished state; count those still open after 33 seconds."""
     wires: list[Wire] = []
     for _ in range(stage.count(40)):
@@ -181,7 +181,7 @@ async def hold_connections(stage: Stage) -> None:
                 _write_part(session.wire, head.encode() + b"4" * 200_000), PATIENCE_S
             )
             wires.append(session.wire)
-    await asyncio.sleep(HELD_S if stage.size >= 1 else 0)
+    await asyncio.sleep(OPEN_S if stage.size >= 1 else 0)
     stage.held = sum(await asyncio.gather(*(wire.is_open() for wire in wires)))
     stage.note("opened", len(wires))
     for wire in wires:
@@ -308,7 +308,7 @@ async def fill_the_queue(stage: Stage) -> None:
 
 
 LEAST = Budget(wait_ms=250.0)
-HOLDING = Budget(held=0, growth_mib=24.0)
+KEEPING_OPEN = Budget(held=0, growth_mib=24.0)
 OPENING = Budget(new_ms=1_500.0, growth_mib=64.0)
 """A new connection waits behind all earlier ones: 4,000 here, a third of a millisecond each."""
 
@@ -353,7 +353,12 @@ ACTS = (
         OPENING,
     ),
     Act(
-        "hold", "F3", "stranger", "320 connections in unfinished states", hold_connections, HOLDING
+        "hold",
+        "F3",
+        "stranger",
+        "320 connections in unfinished states",
+        keep_connections_open,
+        KEEPING_OPEN,
     ),
     Act("forms", "F3", "stranger", "form bodies and separators of 16 MB", post_forms),
     Act(

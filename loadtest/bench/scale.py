@@ -85,10 +85,10 @@ def measure_scale(inside: Inside, ours: Ours, scale: Scale, findings: Findings) 
     accounts, workers = scale.accounts, scale.workers
     empty_rss, empty_traced = inside.measure_empty()
     with tempfile.TemporaryDirectory(prefix="master-bench-") as folder:
-        held = inside.make_file(folder, accounts, workers)
-        inside.seal(held)
-        start_s, rss = measure_start(ours, held)
-        traced = inside.run("memory", held)["traced_bytes"]
+        assigned = inside.make_file(folder, accounts, workers)
+        inside.seal(assigned)
+        start_s, rss = measure_start(ours, assigned)
+        traced = inside.run("memory", assigned)["traced_bytes"]
     with tempfile.TemporaryDirectory(prefix="master-bench-") as folder:
         waiting = inside.make_file(folder, accounts)
         inside.seal(waiting)

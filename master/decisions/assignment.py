@@ -63,7 +63,7 @@ class Ahead:
 class _Loads:
     """Loads and free slots of the connected workers while accounts are assigned one by one."""
 
-    held_back = False
+    deferred = False
     """Whether a worker with free slots has reached its limit of unsent accounts (`Ahead`)."""
 
     def __init__(self, workers: Iterable[Worker], ahead: Ahead | None = None) -> None:
@@ -129,7 +129,7 @@ class _Loads:
             )
             if left <= 0:
                 self.room[chosen] = min(self.room[chosen], 0)
-                self.held_back = True
+                self.deferred = True
         return chosen
 
     def add(self, worker_id: str) -> None:
@@ -150,10 +150,10 @@ class _Loads:
 class Plan(list[tuple[Account, str]]):
     """Pairs of account and worker id.
 
-    `is_held_back`: a worker may be assigned more once these accounts have been sent to it.
+    `is_deferred`: a worker may be assigned more once these accounts have been sent to it.
     """
 
-    is_held_back = False
+    is_deferred = False
 
 
 def place_accounts(
@@ -194,7 +194,7 @@ def place_accounts(
         # a later pinned account may have a reservation of its own
         if chosen is not None or account.pinned_worker_id is not None:
             move_on(number, queue)
-    placed.is_held_back = loads.held_back
+    placed.is_deferred = loads.deferred
     return placed
 
 

@@ -36,16 +36,16 @@ def follow(status: WorkerStatus, event: str) -> WorkerStatus:
 BRAKE_FROM_WORKERS = 3
 
 
-HELD_TIMEOUTS = 3
+PROTECTED_TIMEOUTS = 3
 """Timeouts of silence after which no brake protects a worker any more.
 
 This bounds peers that can trigger the brake again and again.
 """
 
 
-def longest_hold_s(timeout_s: float) -> float:
+def longest_protection_s(timeout_s: float) -> float:
     """Return the seconds of silence after which no brake protects a worker any more."""
-    return HELD_TIMEOUTS * timeout_s
+    return PROTECTED_TIMEOUTS * timeout_s
 
 
 def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
@@ -60,7 +60,7 @@ def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
     return lost > 0 and (stalled or (total >= BRAKE_FROM_WORKERS and 2 * lost > total))
 
 
-def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Stall]) -> bool:
+def may_be_protected(heard: float, now: float, timeout_s: float, stalls: Iterable[Stall]) -> bool:
     """Tell whether a brake may still protect a worker last heard at `heard` (monotonic seconds).
 
     The protection ends after three timeouts of silence, however often a stall renews the brake. One
@@ -68,7 +68,7 @@ def may_be_held(heard: float, now: float, timeout_s: float, stalls: Iterable[Sta
     one timeout after the stall's end, however long the stall was, because Master could hear no
     worker before.
     """
-    if now - heard <= longest_hold_s(timeout_s):
+    if now - heard <= longest_protection_s(timeout_s):
         return True
     return any(
         stall.began <= heard + timeout_s and now - stall.ended <= timeout_s for stall in stalls

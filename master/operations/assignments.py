@@ -90,7 +90,7 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
         for worker_id, some in chosen.items()
     }
     hand_out(turn, given)
-    if len(placed) == PORTION or placed.is_held_back:
+    if len(placed) == PORTION or placed.is_deferred:
         turn.go_on(place_more)
     accounts = [account for some in given.values() for account in some]
     if accounts:
@@ -118,7 +118,7 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     ]
     ahead = find_ahead(turn, [worker])
     placed = place_accounts(queues, [worker], turn.draft.keeper_of, limit=PORTION, ahead=ahead)
-    if len(placed) == PORTION or placed.is_held_back:
+    if len(placed) == PORTION or placed.is_deferred:
         turn.go_on(place_more)
     given = (
         turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at)

@@ -41,7 +41,7 @@ def look_over(event: None, turn: Turn) -> int:
     ]
     missed, found = choose_judged(turn, missed), 0
     # an earlier turn of this batch may have put on the brake
-    if missed and not judge_silence(turn, missed).held:
+    if missed and not judge_silence(turn, missed).protected:
         log.warning("audit_found_silent_workers", workers=missed)
         return give_up_some(turn, missed)
     placed = place_what_waits(turn)

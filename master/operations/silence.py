@@ -109,20 +109,24 @@ def choose_judged(turn: Turn, silent: list[str]) -> list[str]:
     These are the workers that no brake protects any more; else those that an expired brake was put
     on for; else all.
     """
-    return find_unheld(turn, silent) or find_waited_for(turn, silent) or silent
+    return find_unprotected(turn, silent) or find_waited_for(turn, silent) or silent
 
 
-def find_unheld(turn: Turn, silent: list[str]) -> list[str]:
+def find_unprotected(turn: Turn, silent: list[str]) -> list[str]:
     """Return the silent workers that no brake protects any more, whatever put it on."""
-    return _find_unheld(turn.sessions, silent, turn.monotonic, turn.settings.heartbeat_timeout_s)
+    return _find_unprotected(
+        turn.sessions, silent, turn.monotonic, turn.settings.heartbeat_timeout_s
+    )
 
 
-def _find_unheld(sessions: Sessions, silent: list[str], now: float, timeout_s: float) -> list[str]:
+def _find_unprotected(
+    sessions: Sessions, silent: list[str], now: float, timeout_s: float
+) -> list[str]:
     stalls, seats = sessions.list_stalls(now), sessions.seats
     return [
         name
         for name in silent
-        if not liveness.may_be_held(seats[name].heard, now, timeout_s, stalls)
+        if not liveness.may_be_protected(seats[name].heard, now, timeout_s, stalls)
     ]
 
 
@@ -142,12 +146,12 @@ def find_waited_for(turn: Turn, silent: list[str]) -> list[str]:
 class Judgement:
     """The verdict on the silence of some workers.
 
-    `held`: the brake protects them, as the fault is more likely Master's. `begins`: the brake is to
-    be put on now. `lost` of `total` workers with accounts or an open login fell silent within a
-    timeout.
+    `protected`: the brake protects them, as the fault is more likely Master's. `begins`: the brake
+    is to be put on now. `lost` of `total` workers with accounts or an open login fell silent within
+    a timeout.
     """
 
-    held: bool
+    protected: bool
     begins: bool
     stalled: bool
     lost: int
@@ -168,7 +172,7 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
     losing = sum(name in holding for name in silent)
     lately = sum(now - at <= timeout_s for at in watch.given_up)
     lost, total = losing + lately, len(holding) + lately
-    if find_unheld(turn, silent):
+    if find_unprotected(turn, silent):
         return Judgement(False, False, stalled, lost, total)
     # a stall while the brake is on restarts it: no worker could be heard meanwhile
     is_braked_already = watch.brake_until is not None and stalled_at <= watch.put_on_at
@@ -184,7 +188,7 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
     now, timeout_s = turn.monotonic, turn.settings.heartbeat_timeout_s
     judged = judge_silence(turn, silent)
     if not judged.begins:
-        return judged.held
+        return judged.protected
     why = (
         "Master's own loop stalled"
         if judged.stalled
@@ -216,7 +220,7 @@ def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
         memory.watch.brake_until,
     )
     if silent and brake_until is not None and monotonic < brake_until:
-        return bool(_find_unheld(memory.sessions, silent, monotonic, timeout_s))
+        return bool(_find_unprotected(memory.sessions, silent, monotonic, timeout_s))
     return bool(silent)
 
 

@@ -297,7 +297,7 @@ def write_heartbeats(event: None, turn: Turn) -> int:
 
 
 def wake_up(event: None, turn: Turn) -> JsonObject:
-    """Mark connected workers disconnected at startup; return counts of what memory holds."""
+    """Mark connected workers disconnected at startup; return counts of what memory contains."""
     draft = turn.draft
     for worker in draft.list_connected():
         draft.workers.put(change(worker, status=WorkerStatus.DISCONNECTED, updated_at=turn.at))

@@ -70,7 +70,7 @@ CODES = frozenset(
 )  # fmt: skip
 """Usual names of a login's code; only callers with scope `operate` receive these fields."""
 
-HOLDERS = frozenset({"detail", "details", "progress", "labels", "screen"})
+CONTAINERS = frozenset({"detail", "details", "progress", "labels", "screen"})
 """Names of fields that may contain nested fields; each nested name must be listed too."""
 
 
@@ -120,7 +120,7 @@ def _pick(words: Mapping[str, Any], names: frozenset[str], depth: int = 1) -> Js
         if name not in names:
             continue
         if isinstance(value, dict):
-            if name in HOLDERS and depth < DEEPEST:
+            if name in CONTAINERS and depth < DEEPEST:
                 shown[name] = _pick(value, names, depth + 1)
         elif _is_short(value) or (
             isinstance(value, list) and all(map(_is_short, value[:MOST_MEMBERS]))

@@ -94,9 +94,9 @@ class Connection(RequestHandler):
             self._process(data)
             return
         self._pause_transport_reading()
-        self._strangers.hold(self, data, self._process_held)
+        self._strangers.defer(self, data, self._process_deferred)
 
-    def _process_held(self, data: bytes) -> None:
+    def _process_deferred(self, data: bytes) -> None:
         self._process(data)
         if not (self._reading_paused or self._buffer_paused):
             self._resume_transport_reading()

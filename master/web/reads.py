@@ -13,7 +13,7 @@ from typing import Any
 READS_PER_PASS = 8
 """Reads from strangers that one pass of the loop processes: 2 to 4 ms of work."""
 
-HELD_BYTES = 16 * 1024 * 1024
+DEFERRED_BYTES = 16 * 1024 * 1024
 """Bytes that wait for a later pass, of all strangers together; more are processed at once."""
 
 Process = Callable[[bytes], None]
@@ -24,35 +24,35 @@ class StrangersReads:
 
     def __init__(self) -> None:
         self._done = 0
-        self._held: dict[Any, tuple[bytes, Process]] = {}
-        self._held_bytes = 0
+        self._deferred: dict[Any, tuple[bytes, Process]] = {}
+        self._deferred_bytes = 0
         self._is_scheduled = False
 
     def __len__(self) -> int:
         """Return the number of connections with a read that waits."""
-        return len(self._held)
+        return len(self._deferred)
 
     def admit(self, connection: Any) -> bool:
         """Return whether a read may be processed in this pass."""
         if not self._is_scheduled:
             self._schedule()
-        if self._held_bytes > HELD_BYTES:
-            return connection not in self._held
-        if self._held or self._done >= READS_PER_PASS:
+        if self._deferred_bytes > DEFERRED_BYTES:
+            return connection not in self._deferred
+        if self._deferred or self._done >= READS_PER_PASS:
             return False
         self._done += 1
         return True
 
-    def hold(self, connection: Any, data: bytes, process: Process) -> None:
+    def defer(self, connection: Any, data: bytes, process: Process) -> None:
         """Keep a read for a later pass, behind an earlier one of the same connection."""
-        earlier, _ = self._held.get(connection, (b"", process))
-        self._held[connection] = earlier + data, process
-        self._held_bytes += len(data)
+        earlier, _ = self._deferred.get(connection, (b"", process))
+        self._deferred[connection] = earlier + data, process
+        self._deferred_bytes += len(data)
 
     def drop(self, connection: Any) -> None:
         """Forget the read of a lost connection, if it has one."""
-        if (held := self._held.pop(connection, None)) is not None:
-            self._held_bytes -= len(held[0])
+        if (deferred := self._deferred.pop(connection, None)) is not None:
+            self._deferred_bytes -= len(deferred[0])
 
     def _schedule(self) -> None:
         self._is_scheduled = True
@@ -60,10 +60,10 @@ class StrangersReads:
 
     def _begin_pass(self) -> None:
         self._done, self._is_scheduled = 0, False
-        while self._held and self._done < READS_PER_PASS:
-            connection = next(iter(self._held))
-            data, process = self._held.pop(connection)
-            self._held_bytes -= len(data)
+        while self._deferred and self._done < READS_PER_PASS:
+            connection = next(iter(self._deferred))
+            data, process = self._deferred.pop(connection)
+            self._deferred_bytes -= len(data)
             self._done += 1
             process(data)
         if self._done:

@@ -20,7 +20,7 @@ def test_every_index_says_what_a_recomputation_says(seed):
         check(farm, model)
 
 
-def test_a_table_that_was_emptied_holds_no_group_any_more():
+def test_a_table_that_was_emptied_has_no_group_any_more():
     farm, model, chance = Farm(), Model(), Chance(1)
     for _ in range(300):
         chance.change(model, farm)

@@ -217,7 +217,7 @@ def test_a_worker_with_room_for_ten_thousand_is_filled_in_portions(returns):
     core.check_loads()
 
 
-def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_holds():
+def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_allows():
     core = Core()
     for number in range(6):
         worker_id = f"w{number}"

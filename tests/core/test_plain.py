@@ -181,7 +181,7 @@ def test_what_master_does_of_itself_is_decided_without_a_database(operation, eve
     perform(core, operation, event, Caller("sweep"))
 
 
-def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memory_does_not_hold():
+def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memory_does_not_have():
     on_rows = {route.operation for routes in NAMESPACES.values() for route in routes.values()}
     on_rows |= {endpoint.operation for endpoint in ENDPOINTS} | {
         sweep.operation for sweep in SWEEPS
@@ -203,7 +203,7 @@ ON_ROWS = {
 }  # fmt: skip
 
 
-def test_what_memory_does_not_hold_is_asked_for_and_the_operation_begins_anew():
+def test_what_memory_does_not_have_is_asked_for_and_the_operation_begins_anew():
     core = make_core()
     asked: list[Hashable] = []
 

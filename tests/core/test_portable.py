@@ -152,7 +152,7 @@ async def test_what_a_farm_is_stored_and_loaded_with_is_understood(store: Store)
     assert any(text.startswith("UPDATE accounts") for text in many)
 
 
-async def test_what_memory_does_not_hold_is_asked_for_in_words_that_are_understood(
+async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understood(
     store: Store,
 ) -> None:
     await store.commit(lambda draft: draft.workers.put(worker(1)))

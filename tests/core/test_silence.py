@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from master.decisions.liveness import longest_hold_s
+from master.decisions.liveness import longest_protection_s
 from master.model import WorkerStatus
 from master.operations.audit import look_over
 from master.operations.silence import give_up_silent, is_somebody_due
@@ -30,7 +30,7 @@ def hear(core: Core, *worker_ids: str) -> None:
 
 def stall(core: Core, seconds: float = 3.0) -> None:
     """Let Master's loop have stalled for this long until now."""
-    keep_s = longest_hold_s(TIMEOUT_S)
+    keep_s = longest_protection_s(TIMEOUT_S)
     core.memory.sessions.note_stall(core.monotonic - seconds, core.monotonic, keep_s=keep_s)
 
 
@@ -157,7 +157,7 @@ def test_who_holds_nothing_is_left_in_peace_after_a_stall_and_nobody_is_alarmed(
 
 
 @pytest.mark.parametrize("every_s", [2.5, 5, 9, 29])
-def test_a_stall_holds_nobody_for_longer_than_three_timeouts_of_silence_however_often_it_comes(
+def test_a_stall_protects_nobody_for_longer_than_three_timeouts_of_silence_however_often_it_comes(
     every_s,
 ):
     core = make_core("w1", "w2", "w3")
@@ -177,7 +177,7 @@ def test_a_stall_holds_nobody_for_longer_than_three_timeouts_of_silence_however_
     assert len(core.memory.sessions.stalls) <= 3 * TIMEOUT_S / every_s + 1
 
 
-def test_the_audit_gives_up_as_well_whom_no_brake_holds_any_more():
+def test_the_audit_gives_up_as_well_whom_no_brake_protects_any_more():
     core = make_core("w1", "w2", "w3")
     for _ in range(10):
         core.advance(9.1)
@@ -207,10 +207,10 @@ def test_after_a_stall_however_long_everybody_has_a_timeout_to_be_heard(seconds)
     hear(core, "w2", "w3", "w4")
     core.advance(2)
     sweep(core)
-    assert find_offline(core) == ["w1"], "the later stalls hold it no more"
+    assert find_offline(core) == ["w1"], "the later stalls protect it no more"
 
 
-def test_a_brake_that_outsiders_put_on_before_holds_a_dead_worker_for_three_timeouts_at_the_most():
+def test_a_brake_that_outsiders_put_on_protects_a_dead_worker_for_three_timeouts_at_the_most():
     """Other workers with accounts fall silent one after the other, so a brake is always on."""
     core = make_core("dead", *(f"w{number}" for number in range(4)))
     silent_s = 0.0

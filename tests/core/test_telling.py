@@ -123,7 +123,7 @@ def hand_out(event: dict[str, list[Account]], turn: Turn) -> int:
     return len(event)
 
 
-def test_a_group_tells_no_more_than_it_may_hold_in_memory():
+def test_a_group_tells_no_more_than_it_may_keep_in_memory():
     core = Core()
     draft = core.begin().draft
     for number in range(100):

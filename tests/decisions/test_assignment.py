@@ -89,7 +89,7 @@ def test_of_two_queues_the_longest_known_goes_first_whichever_it_waits_in():
     assert [account.id for account, _ in place(accounts, [worker], {}, limit=2)] == ["3", "2"]
 
 
-def test_a_pinned_account_that_fits_nowhere_holds_up_nobody_but_a_free_one_nobody_behind_it_is_looked_at():  # noqa: E501
+def test_a_pinned_account_that_fits_nowhere_delays_nobody_but_a_free_one_nobody_behind_it_is_looked_at():  # noqa: E501
     looked_at: list[str] = []
 
     def look(*account_ids: str, **changes: Any) -> Iterator[Account]:
@@ -293,5 +293,5 @@ def test_what_is_not_to_be_watched_is_never_due(changes):
     assert find_due([make_account("1", **{"assigned_worker_id": "w"} | changes)], {}, 0) == {}
 
 
-def test_portions_hold_at_most_their_size():
+def test_portions_have_at_most_their_size():
     assert [len(some) for some in portion(range(205), 100)] == [100, 100, 5]

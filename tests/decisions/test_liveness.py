@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from master.decisions.liveness import find_silent, is_more_likely_us, may_be_held
+from master.decisions.liveness import find_silent, is_more_likely_us, may_be_protected
 from master.model import Stall
 
 T = 30
@@ -38,7 +38,7 @@ def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stal
 
 
 @pytest.mark.parametrize(
-    ("now", "stalls", "held"),
+    ("now", "stalls", "protected"),
     [
         (31, [], True),
         (90, [], True),
@@ -66,7 +66,7 @@ def test_more_than_half_of_at_least_three_or_a_stall(silent, lately, alive, stal
         (91.1, [(10, 61), (65, 91)], False),
     ],
 )
-def test_no_brake_holds_a_worker_for_longer_than_three_timeouts_but_after_one_long_stall(
-    now, stalls, held
+def test_no_brake_protects_a_worker_for_longer_than_three_timeouts_but_after_one_long_stall(
+    now, stalls, protected
 ):
-    assert may_be_held(0, now, T, [Stall(*one) for one in stalls]) is held
+    assert may_be_protected(0, now, T, [Stall(*one) for one in stalls]) is protected

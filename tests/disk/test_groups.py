@@ -108,7 +108,7 @@ async def test_a_group_that_fails_refuses_all_and_stores_none(
     for answer in answers:
         check_refused(await answer)
     assert (await posted)[0] == 503
-    assert fault.struck == 1, "one transaction held them all"
+    assert fault.struck == 1, "one transaction contained them all"
     assert [scene.stored(report) for report in reports] == [(0, 0)] * len(reports)
     assert await scene.beat() == [scene.account_id]
     scene.check_memory()

@@ -109,7 +109,7 @@ async def test_nothing_is_left_of_a_socket_that_breaks_the_protocol(
     await bystanders.work()
 
 
-async def test_a_packed_body_is_refused_unread_whatever_it_holds(
+async def test_a_packed_body_is_refused_unread_whatever_it_contains(
     bench: Bench, bystanders: Bystanders
 ) -> None:
     for content in (b'{"platform": "p", "account_name": "n"}', b" " * 50_000_000):

@@ -99,7 +99,7 @@ async def test_a_broken_post_does_no_harm(bench: Bench, bystanders: Bystanders) 
     await bystanders.work()
 
 
-async def test_a_post_that_holds_no_packet_is_no_error_of_ours(
+async def test_a_post_that_contains_no_packet_is_no_error_of_ours(
     bench: Bench, errors: Errors
 ) -> None:
     async with poll(bench) as peer:

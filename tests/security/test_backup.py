@@ -17,7 +17,7 @@ from master.store.sqlite.backup import Restored, back_up, restore
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.rotation import rotate_key_file
 from master.store.sqlite.shape import read_versions
-from master.store.sqlite.upgrade import DatabaseFault, check, hold
+from master.store.sqlite.upgrade import DatabaseFault, check, lock_database
 from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all
@@ -37,7 +37,7 @@ def count(path: Path) -> int:
     return int(ask_file(path, "SELECT count(*) FROM accounts")[0][0])
 
 
-def test_a_backup_is_private_whole_and_holds_no_key(path, tmp_path):
+def test_a_backup_is_private_whole_and_contains_no_key(path, tmp_path):
     target = tmp_path / "backup.db"
     assert back_up(path, target) == NEWEST
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
@@ -157,7 +157,7 @@ def test_a_backup_of_before_a_rotation_needs_the_retired_key(path, tmp_path):
 
 def test_a_restore_waits_for_no_master(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
-    with hold(path), pytest.raises(DatabaseFault, match="Another Master is running"):
+    with lock_database(path), pytest.raises(DatabaseFault, match="Another Master is running"):
         restore(path, tmp_path / "backup.db", None, NOW)
 
 

@@ -264,7 +264,7 @@ class TestOtherTrustedWorkers:
         assert (await refused(guarded, "worker", headers=headers))["code"] == "unauthorized"
 
 
-def test_trusted_networks_hold_for_addresses_in_either_writing():
+def test_trusted_networks_apply_to_addresses_in_either_writing():
     settings = load_settings({**TOKENS, "TRUSTED_WORKERS": "10.1.0.0/16,fd00::/8"}, None)
     access = Access(settings, ManualClock(), bytes)
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "fd12::1"):
@@ -285,7 +285,7 @@ def test_without_tokens_only_this_machine_is_served():
                 access.identify(kind, WRONG, address)
 
 
-def test_addresses_of_ipv6_are_counted_by_what_one_customer_holds():
+def test_addresses_of_ipv6_are_counted_by_what_one_customer_has():
     assert (
         name_address("2001:db8::1")
         == name_address("2001:db8::ffff:1")

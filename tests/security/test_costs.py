@@ -135,7 +135,7 @@ async def test_large_heads_are_refused_whole_and_cut_off_while_they_come(guarded
     assert await line.end() == b""
 
 
-async def test_an_address_holds_so_many_connections_and_the_oldest_makes_room(guarded, open_line):
+async def test_an_address_has_so_many_connections_and_the_oldest_makes_room(guarded, open_line):
     lines = [await open_line(guarded) for _ in range(STRANGERS_PER_ADDRESS)]
     await settle(guarded)
     guarded.clock.advance(YOUNG_LINE_S)
@@ -148,7 +148,7 @@ async def test_an_address_holds_so_many_connections_and_the_oldest_makes_room(gu
     assert guarded.master.meter.strange_lines <= STRANGERS_PER_ADDRESS
 
 
-async def test_answers_that_nobody_reads_hold_one_answer_each_and_not_for_long(guarded, open_line):
+async def test_answers_that_nobody_reads_keep_one_answer_each_and_not_for_long(guarded, open_line):
     worker = await guarded.register("worker-1", WORKER_1)
     await guarded.add_account(MINE)
     for number in range(20):

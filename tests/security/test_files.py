@@ -19,7 +19,7 @@ from master.logs import close_logs, configure_logs
 from master.operations.retention import fold_log
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.rotation import describe_rotation, rotate_key_file
-from master.store.sqlite.upgrade import SAFE, DatabaseFault, hold, open_file
+from master.store.sqlite.upgrade import SAFE, DatabaseFault, lock_database, open_file
 from master.vault import Vault
 from tests.security.crew import run_child, side_files
 from tests.security.test_rotation import fill, names, read_all
@@ -72,7 +72,7 @@ async def test_files_that_an_older_version_left_open_to_all_are_closed_at_a_star
     for name in ("master.db", "master.db.lock", "logs/master.log", "logs/master.log.1"):
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o644)
-    with hold(path):
+    with lock_database(path):
         prepare_database(path, Vault(), None)
     configure_logs("info", logs, development=False)
     close_logs()

@@ -7,7 +7,7 @@ import asyncio
 from tests.conftest import Peer
 from tests.security.conftest import READER
 from tests.security.test_metering import open_polling, post
-from tests.walks.holding import holding
+from tests.walks.gates import stopped_in_a_turn
 from tests.walks.test_backlog import wait_until
 
 
@@ -16,7 +16,7 @@ async def test_comings_and_goings_on_one_connection_queue_one_greeting_at_a_time
     token = f'40/admin,{{"token":"{READER}"}}'
     assert await post(guarded, sid, token) == 200
     await wait_until(lambda: guarded.master.turns.waiting == 0)
-    async with holding(guarded):
+    async with stopped_in_a_turn(guarded):
         posting = asyncio.ensure_future(post(guarded, sid, *["41/admin,", token] * 15))
         most = 0
         for _ in range(200):
@@ -27,7 +27,7 @@ async def test_comings_and_goings_on_one_connection_queue_one_greeting_at_a_time
 
 
 async def test_a_greeting_of_a_socket_that_has_gone_is_not_given_a_turn(guarded):
-    async with holding(guarded):
+    async with stopped_in_a_turn(guarded):
         for _ in range(5):
             peer = Peer("/admin")
             await peer.connect(guarded.master.port, auth={"token": READER})

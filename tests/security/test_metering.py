@@ -23,7 +23,7 @@ from master.sockets.intake import KEPT, _WholeBody
 from master.sockets.lean import BREATH
 from tests.hostile.peers import RawPeer
 from tests.security.conftest import DEVICE, MINE, READER, TOKENS, WORKER_1, WORKER_2, Guarded
-from tests.walks.holding import holding
+from tests.walks.gates import stopped_in_a_turn
 from tests.walks.test_backlog import wait_until
 from tests.walks.test_messages import comment
 
@@ -403,7 +403,7 @@ async def test_a_report_of_very_many_values_is_refused_and_one_of_long_texts_is_
 async def test_what_waits_of_a_large_event_is_what_its_type_asks_for(guarded):
     await guarded.add_account(MINE)
     worker = await guarded.register("worker-1", WORKER_1)
-    async with holding(guarded):
+    async with stopped_in_a_turn(guarded):
         await worker.client.emit(
             "worker:register", {"workerId": "worker-1", "capabilities": []}, namespace="/worker"
         )
@@ -425,7 +425,7 @@ async def test_bytes_under_way_are_counted_until_they_are_answered_and_no_more_i
     await guarded.add_account(MINE)
     worker = await guarded.register("worker-1", WORKER_1)
     flow, asked = find_flow(guarded), []
-    async with holding(guarded):
+    async with stopped_in_a_turn(guarded):
         for part in range(6):
             messages = [
                 comment(part * 100 + number) | {"content": "x" * 30_000} for number in range(90)

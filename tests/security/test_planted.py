@@ -57,7 +57,9 @@ async def report_in_all_shapes(crew: Crew, account_id: str) -> None:
         assert MARK not in json.dumps(answer, ensure_ascii=False)
 
 
-async def test_no_file_holds_a_planted_secret_after_logins_relogins_and_assignments(tmp_path: Path):
+async def test_no_file_contains_a_planted_secret_after_logins_relogins_and_assignments(
+    tmp_path: Path,
+):
     async with run_child(tmp_path, LOG_LEVEL="debug") as (child, crew):
         proxy = await crew.call(
             "POST", "/proxies", name="p", server="h:1", username="me", password=plant("proxy")

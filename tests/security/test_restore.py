@@ -178,7 +178,9 @@ HARMS = {
 
 
 @pytest.mark.parametrize("name", HARMS)
-def test_a_backup_that_holds_anything_but_masters_tables_is_named_and_refused(path, tmp_path, name):
+def test_a_backup_that_contains_anything_but_masters_tables_is_named_and_refused(
+    path, tmp_path, name
+):
     back_up(path, tmp_path / "backup.db")
     ask_file(tmp_path / "backup.db", HARMS[name])
     said = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from master.keys import KeyFault, KeyFile, make_key
-from master.store.sqlite.keyring import hold_keys, prepare_database
+from master.store.sqlite.keyring import lock_keys, prepare_database
 from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
 from master.store.sqlite.upgrade import DatabaseFault, upgrade
 from master.vault import Vault, open_vault, read_key_id
@@ -108,7 +108,7 @@ def test_a_rotation_needs_the_keys_that_are_there_and_a_current_file(tmp_path):
     with pytest.raises(DatabaseFault, match="There is no database"):
         rotate_key_file(path, os.urandom)
     fill(path, 1)
-    with hold_keys(path), pytest.raises(KeyFault, match="are being rotated"):
+    with lock_keys(path), pytest.raises(KeyFault, match="are being rotated"):
         rotate_key_file(path, os.urandom)
     path.with_name("master.db.keys").rename(tmp_path / "away")
     with pytest.raises(KeyFault, match="is gone"):

@@ -97,7 +97,7 @@ OPENED = [
 
 
 @pytest.mark.parametrize("opened", OPENED, ids=lambda opened: type(opened).__name__)
-def test_what_holds_an_opened_secret_on_its_way_does_not_print_it(opened):
+def test_what_contains_an_opened_secret_on_its_way_does_not_print_it(opened):
     assert HUSH in str(asdict(opened))
     assert HUSH not in repr(opened) + str(opened) + f"{opened}" + repr([Parcel(ADMINS, opened)])
 

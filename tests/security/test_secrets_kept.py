@@ -99,7 +99,7 @@ def test_one_name_may_have_two_secrets_while_they_are_exchanged():
     assert [token.grant.name for token in settings.worker_tokens] == ["worker-1", "worker-1"]
 
 
-def test_settings_hold_hashes_alone():
+def test_settings_contain_hashes_alone():
     settings = load_settings(TOKENS, None)
     for shown in (repr(settings), str(settings.model_dump()), str(vars(settings))):
         assert not [secret for secret in SECRETS if secret in shown]
@@ -242,7 +242,7 @@ async def test_every_page_on_a_machine_without_tokens_is_not_let_in(tmp_path: Pa
     require_guard(load_settings({"ALLOWED_ORIGINS": "*", **TOKENS}, None))
 
 
-def test_nothing_reachable_from_access_holds_a_secret():
+def test_nothing_reachable_from_access_contains_a_secret():
     from master.access import Access
     from master.clock import ManualClock
 

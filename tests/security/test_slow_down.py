@@ -40,7 +40,7 @@ async def test_the_wait_doubles_with_each_further_wrong_token(guarded):
     assert waits == [3, 5, 9]  # 2, 4 and 8 s, and a millisecond
 
 
-async def test_the_slow_down_holds_for_every_way_in(guarded):
+async def test_the_slow_down_applies_to_every_way_in(guarded):
     await guess(guarded)
     heard: list[dict[str, object]] = []
     for namespace in ("worker", "admin", "client"):

@@ -97,7 +97,7 @@ def run(tmp_path) -> Iterator[Run]:
     return Run(tmp_path / "master.db")
 
 
-def test_a_file_that_holds_what_was_acknowledged_is_in_order(run):
+def test_a_file_that_contains_what_was_acknowledged_is_in_order(run):
     assert run.judge() == []
 
 

@@ -99,14 +99,16 @@ def stay_silent(*names: str, braked: bool, until: float):
     ("braked", "until", "noticed"),
     [(False, 1_030, 0), (False, 1_032, 1), (True, 1_061, 0), (True, 1_063, 1)],
 )
-def test_a_brake_holds_who_is_silent_for_one_further_timeout_only(tmp_path, braked, until, noticed):
+def test_a_brake_protects_who_is_silent_for_one_further_timeout_only(
+    tmp_path, braked, until, noticed
+):
     assert (
         watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["given_up_late"] * noticed
     )
 
 
 @pytest.mark.parametrize(("until", "noticed"), [(1_091, 0), (1_093, 1)])
-def test_where_a_brake_may_have_been_on_already_a_worker_is_held_by_two_at_the_most(
+def test_where_a_brake_may_have_been_on_already_a_worker_is_protected_by_two_at_the_most(
     tmp_path, until, noticed
 ):
     async def script(silence, house) -> None:
@@ -188,8 +190,8 @@ def test_nothing_but_the_silence_of_most_that_hold_something_puts_a_brake_on(
         await asyncio.sleep(30.5)
         for name in set(HERE) - set(silent):
             silence.of(name).answered = 1_030.0
-        silence.check_held(HERE, set(holding), Watch())
-        silence.check_held(HERE, set(holding), Watch(put_on_at=1_030.5, brakes=1))
+        silence.check_protection(HERE, set(holding), Watch())
+        silence.check_protection(HERE, set(holding), Watch(put_on_at=1_030.5, brakes=1))
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
@@ -202,8 +204,8 @@ def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(
         await asyncio.sleep(31)
         for name in HERE:
             silence.of(name).answered = 1_030.5
-        silence.check_held(HERE, {"a", "b", "c"}, Watch())
-        silence.check_held(HERE, {"a", "b", "c"}, Watch(put_on_at=put_on_at, brakes=1))
+        silence.check_protection(HERE, {"a", "b", "c"}, Watch())
+        silence.check_protection(HERE, {"a", "b", "c"}, Watch(put_on_at=put_on_at, brakes=1))
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
@@ -216,8 +218,8 @@ def test_a_worker_that_one_group_gave_up_and_took_in_again_may_count_for_a_brake
         await asyncio.sleep(31.5)
         silence.note_answered("a", sent, 0)
         silence.of("d").answered = sent
-        silence.check_held(HERE, {"a", "b", "c", "d"}, Watch())
-        silence.check_held(HERE, {"a", "b", "c", "d"}, Watch(put_on_at=1_031.5, brakes=1))
+        silence.check_protection(HERE, {"a", "b", "c", "d"}, Watch())
+        silence.check_protection(HERE, {"a", "b", "c", "d"}, Watch(put_on_at=1_031.5, brakes=1))
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
@@ -229,7 +231,7 @@ def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
         await asyncio.sleep(20)
         house.resume()
         await asyncio.sleep(20)
-        silence.check_held(HERE, {"a"}, Watch(put_on_at=1_040.0, brakes=1))
+        silence.check_protection(HERE, {"a"}, Watch(put_on_at=1_040.0, brakes=1))
 
     assert watch(tmp_path, script) == []
 
@@ -247,7 +249,9 @@ def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
         ([(1_085, 1_200)], 1_199, 0),  # a stalled Master can evict no worker
     ],
 )
-def test_no_brake_holds_a_worker_for_longer_than_three_timeouts(tmp_path, stalls, until, noticed):
+def test_no_brake_protects_a_worker_for_longer_than_three_timeouts(
+    tmp_path, stalls, until, noticed
+):
     async def script(silence, house) -> None:
         house.life, house.master, ends = Life("master"), "lives", dict(stalls)
         for now in range(1_001, until + 1):
@@ -258,12 +262,12 @@ def test_no_brake_holds_a_worker_for_longer_than_three_timeouts(tmp_path, stalls
                 house.resume()
             for name in set(HERE) - {"a"}:
                 silence.of(name).arrived = now
-            silence.check_held(HERE, {"a", "b"}, Watch())
+            silence.check_protection(HERE, {"a", "b"}, Watch())
 
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
 
-def test_after_a_stall_only_who_may_still_be_held_must_not_be_given_up(tmp_path):
+def test_after_a_stall_only_who_may_still_be_protected_must_not_be_given_up(tmp_path):
     async def script(silence, house) -> None:
         house.life = Life("master")
         await asyncio.sleep(83)

@@ -210,8 +210,8 @@ def test_frames_of_one_link_keep_their_order_whatever_their_latency():
         link.up.deliver = arrived.append
         for number in range(50):
             link.up.put(str(number))
-        link.up.hold()
-        link.up.put("held")
+        link.up.buffer()
+        link.up.put("buffered")
         await asyncio.sleep(60)
         assert arrived == [str(number) for number in range(50)]
         link.up.release()
@@ -221,7 +221,7 @@ def test_frames_of_one_link_keep_their_order_whatever_their_latency():
         await asyncio.sleep(60)
         return arrived
 
-    assert run_virtually(main)[-1] == "held"
+    assert run_virtually(main)[-1] == "buffered"
 
 
 def play(folder: Path, script) -> object:

@@ -44,7 +44,9 @@ def _audit_with(stack: ExitStack, **others: Any) -> None:
 def _audit_knows_no_brake(stack: ExitStack) -> None:
     """The audit ignores whether a brake is on or would begin."""
     judge = silence.judge_silence
-    _audit_with(stack, judge_silence=lambda turn, silent: replace(judge(turn, silent), held=False))
+    _audit_with(
+        stack, judge_silence=lambda turn, silent: replace(judge(turn, silent), protected=False)
+    )
 
 
 def _grace_begins_early(stack: ExitStack) -> None:
@@ -141,12 +143,12 @@ def _a_past_stall_restarts_the_brake(stack: ExitStack) -> None:
     def judge_as_before(turn: Turn, silent: list[str]) -> silence.Judgement:
         judged, watch = judge(turn, silent), turn.draft.watch
         stalls, seats = turn.sessions.list_stalls(turn.monotonic), turn.sessions.seats
-        if judged.held or watch.brake_until is None or silence.find_unheld(turn, silent):
+        if judged.protected or watch.brake_until is None or silence.find_unprotected(turn, silent):
             return judged
         owning = [name for name in silent if silence.holds_something(turn.draft, name)]
         ended = stalls[-1].ended if stalls else -math.inf
         if ended > watch.put_on_at and any(seats[name].heard < ended for name in owning):
-            return replace(judged, held=True, begins=True, stalled=True)
+            return replace(judged, protected=True, begins=True, stalled=True)
         return judged
 
     stack.enter_context(patch.object(silence, "judge_silence", judge_as_before))

@@ -14,7 +14,7 @@ from master.operations.silence import find_silent_workers
 from master.store.sqlite.database import READERS
 from master.turn import Turn
 from tests.conftest import PATIENCE_S, Bench, Peer, registration
-from tests.walks.holding import holding
+from tests.walks.gates import stopped_in_a_turn
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account
 
@@ -44,13 +44,13 @@ async def beat_twice_and_look(bench: Bench, worker: Peer) -> list[asyncio.Future
 
 async def test_a_sign_of_life_behind_a_report_that_waits_for_the_disk_counts_when_it_comes(bench):
     account, worker = await make_account(bench), await bench.worker()
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
         await emit(worker, "worker:message:detected", report)
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         asked = await beat_twice_and_look(bench, worker)
         assert not any(one.done() for one in asked)
-        await hold.let_go()
+        await gate.let_go()
         assert [answer["accountIds"] for answer in await asyncio.gather(*asked)] == [
             [account["id"]]
         ] * 2
@@ -58,10 +58,10 @@ async def test_a_sign_of_life_behind_a_report_that_waits_for_the_disk_counts_whe
 
 async def test_an_old_sign_of_life_that_is_answered_late_hides_no_silence(bench):
     account, worker = await make_account(bench), await bench.worker()
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
         await emit(worker, "worker:message:detected", report)
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         asked = await beat_twice_and_look(bench, worker)
         bench.clock.advance(31)
     await asyncio.gather(*asked)
@@ -72,9 +72,9 @@ async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, 
     worker = await bench.worker()
     (connection,) = bench.master.sockets.eio.sockets.values()
     monkeypatch.setattr(connection.flow, "budget", replace(connection.flow.budget, pending_bytes=0))
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         await emit(worker, "worker:register", registration("worker-1"))
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         await emit(worker, "worker:heartbeat", {"workerId": "worker-1"})
         await wait_until(lambda: connection.processing == 1)
         connection.last_ping = 1e12  # as the library writes it, by the wall clock
@@ -89,7 +89,7 @@ async def test_who_is_not_read_misses_no_ping_and_who_is_read_again_does(bench, 
 
 async def test_who_says_goodbye_and_closes_behind_a_report_has_left(bench):
     account, worker = await make_account(bench), await bench.worker()
-    async with holding(bench):
+    async with stopped_in_a_turn(bench):
         report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
         await emit(worker, "worker:message:detected", report)
         await emit(worker, "worker:goodbye", {"workerId": "worker-1"})
@@ -106,7 +106,7 @@ async def test_a_group_contains_so_many_messages_and_one_larger_report_in_any_ca
     account, worker = await make_account(bench), await bench.worker()
     groups: list[float] = []
     monkeypatch.setattr(bench.master.metrics.group_items, "observe", groups.append)
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         sizes = [2, 3, 1, 9, 1]
         reports = [
             [comment(100 * row + number) for number in range(size)]
@@ -120,8 +120,8 @@ async def test_a_group_contains_so_many_messages_and_one_larger_report_in_any_ca
             for messages in reports
         ]
         answers = asyncio.gather(*asked)
-        await hold.wait_for(len(sizes))
-        await hold.let_go()
+        await gate.wait_for(len(sizes))
+        await gate.let_go()
         assert [answer["inserted"] for answer in await answers] == sizes
     assert groups == [1, 2, 1, 1, 1]
 

@@ -14,7 +14,7 @@ from master.operations.proxies import add_proxy, remove_proxy
 from master.protocol.http import AccountChange, ById, NewProxy, NewWorkerConfig, WorkerConfigChange
 from tests.conftest import registration
 from tests.stored import check_farm
-from tests.walks.holding import holding, holding_what_is_decided
+from tests.walks.gates import stopped_before_storing, stopped_in_a_turn
 from tests.walks.test_workers import make_account, read_account, read_worker
 
 
@@ -25,16 +25,16 @@ async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_
     account = await make_account(bench)
     older, newer = await bench.worker("worker-1"), await bench.connect("worker")
     await bench.worker("worker-2")
-    async with holding_what_is_decided(bench) as hold:
+    async with stopped_before_storing(bench) as gate:
         # it changes what worker-1 owns, so a heartbeat needs a turn while it is being stored
         second = asyncio.ensure_future(make_account(bench, "second", assigned_worker_id="worker-1"))
-        await hold.wait()
+        await gate.wait()
         registered = asyncio.ensure_future(newer.ask("worker:register", registration("worker-1")))
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         # the commit closes this connection: an acknowledgement may not reach it any more
         await older.client.emit(event, {"workerId": "worker-1"}, namespace="/worker")
-        await hold.wait_for(2)
-        await hold.let_go()
+        await gate.wait_for(2)
+        await gate.let_go()
         held = sorted([account["id"], (await second)["id"]])
         assert [one["id"] for one in (await registered)["accounts"]] == held
     assert (await read_worker(bench, "worker-1"))["status"] == "connected"
@@ -53,15 +53,15 @@ async def test_a_heartbeat_of_who_is_losing_an_account_is_answered_when_that_is_
     former = await bench.worker("worker-1")
     other = await bench.worker("worker-2")
     change = AccountChange(id=account["id"], assigned_worker_id="worker-2")
-    async with holding_what_is_decided(bench) as hold:
+    async with stopped_before_storing(bench) as gate:
         moved = asyncio.ensure_future(bench.run(change_account, change))
-        await hold.wait()  # the account has changed hands, and nothing is committed
+        await gate.wait()  # the account has changed hands, and nothing is committed
         asked = asyncio.ensure_future(former.ask("worker:heartbeat", {"workerId": "worker-1"}))
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         assert not asked.done()
         answered = asyncio.ensure_future(other.ask("worker:heartbeat", {"workerId": "worker-2"}))
-        await hold.wait_for(2)  # the accounts of worker-2 are changing as well
-        await hold.let_go()
+        await gate.wait_for(2)  # the accounts of worker-2 are changing as well
+        await gate.let_go()
         assert (await moved)["assigned_worker_id"] == "worker-2"
         assert (await asked)["accountIds"] == []
         assert (await answered)["accountIds"] == [account["id"]]
@@ -72,9 +72,9 @@ async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
     await bench.worker("worker-1")
     bystander = await bench.worker("worker-2")
     change = AccountChange(id=account["id"], status="paused")
-    async with holding_what_is_decided(bench) as hold:
+    async with stopped_before_storing(bench) as gate:
         paused = asyncio.ensure_future(bench.run(change_account, change))
-        await hold.wait()
+        await gate.wait()
         assert (await bystander.ask("worker:heartbeat", {"workerId": "worker-2"}))[
             "accountIds"
         ] == []
@@ -86,9 +86,9 @@ async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
     account = await make_account(bench)
     await bench.worker("worker-1")
     change = AccountChange(id=account["id"], status="paused")
-    async with holding_what_is_decided(bench) as hold:
+    async with stopped_before_storing(bench) as gate:
         paused = asyncio.ensure_future(bench.run(change_account, change))
-        await hold.wait()
+        await gate.wait()
         shown = await read_account(bench, account["id"])
         assert (shown["status"], shown["assigned_worker_id"]) == ("active", "worker-1")
         assert (await read_worker(bench, "worker-1"))["assigned_accounts"] == 1
@@ -103,7 +103,7 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
     worker, admin = await bench.worker("worker-1"), await bench.connect("admin")
     started = await admin.ask("master:login:start", {"account_id": account["id"]})
     bystander = await make_account(bench, "other")
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         if how == "cancelled":
             ended = asyncio.ensure_future(
                 admin.ask("master:login:cancel", {"session_id": started["session_id"]})
@@ -111,10 +111,10 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
         else:
             report = {"session_id": started["session_id"], "status": "failed"}
             ended = asyncio.ensure_future(worker.ask("worker:login:status", report))
-        await hold.wait_for(1)
+        await gate.wait_for(1)
         removed = asyncio.ensure_future(bench.run(remove_account, ById(id=account["id"])))
-        await hold.wait_for(2)
-        await hold.let_go()
+        await gate.wait_for(2)
+        await gate.let_go()
         assert (await ended)["success"]
         assert (await removed)["id"] == account["id"]
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
@@ -124,7 +124,7 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
 
 async def test_a_name_that_one_item_frees_is_used_by_another_of_its_group(bench):
     first, second = [await make_account(bench, name, account_id=name) for name in "ab"]
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         changes = [(second, "c"), (first, "b"), (second, "a")]
         asked = [
             asyncio.ensure_future(
@@ -132,8 +132,8 @@ async def test_a_name_that_one_item_frees_is_used_by_another_of_its_group(bench)
             )
             for account, name in changes
         ]
-        await hold.wait_for(len(asked))
-        await hold.let_go()
+        await gate.wait_for(len(asked))
+        await gate.let_go()
         assert [(await one)["account_id"] for one in asked] == ["c", "b", "a"]
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
 
@@ -142,14 +142,14 @@ async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more
     proxy = await bench.run(add_proxy, NewProxy(name="p", server="h:1"))
     config = NewWorkerConfig(worker_id="worker-1", proxy_id=proxy["id"])
     await bench.run(add_config, config)
-    async with holding(bench) as hold:
+    async with stopped_in_a_turn(bench) as gate:
         freed = WorkerConfigChange(id="worker-1", proxy_id=None)
         asked = [
             asyncio.ensure_future(bench.run(change_config, freed)),
             asyncio.ensure_future(bench.run(remove_proxy, ById(id=proxy["id"]))),
         ]
-        await hold.wait_for(len(asked))
-        await hold.let_go()
+        await gate.wait_for(len(asked))
+        await gate.let_go()
         assert (await asked[0])["proxy_id"] is None
         assert (await asked[1])["id"] == proxy["id"]
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)

@@ -62,7 +62,7 @@ async def test_a_disconnected_worker_is_handed_nothing(bench):
     assert await bench.run(hand_out_due) == 0
 
 
-async def test_a_portion_holds_at_most_a_hundred_accounts(bench):
+async def test_a_portion_has_at_most_a_hundred_accounts(bench):
     for number in range(130):
         await make_account(bench, str(number))
     worker = await bench.worker(maxAccounts=200)

@@ -84,7 +84,7 @@ class TestSmallQueue:
             )
         assert bench.master.metrics.slow_consumers._value.get() == 0
 
-    async def test_the_audit_finds_nothing_that_was_held_back(self, bench):
+    async def test_the_audit_finds_nothing_that_was_deferred(self, bench):
         await store_accounts(bench, {f"large-{number}": 1_500_000 for number in range(8)})
         worker = await bench.connect("worker")
         assert (await worker.ask("worker:register", registration()))["success"]

@@ -20,7 +20,7 @@ class Crowd:
         if self.reads.admit(connection):
             self.processed.append(data)
         else:
-            self.reads.hold(connection, data, self.processed.append)
+            self.reads.defer(connection, data, self.processed.append)
 
 
 async def test_a_pass_processes_a_few_reads_and_the_next_ones_the_others_in_their_order() -> None:
@@ -58,7 +58,7 @@ async def test_a_lost_connection_leaves_nothing() -> None:
 async def test_beyond_the_limit_of_bytes_reads_are_processed_at_once_but_never_out_of_order(
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr(reads, "HELD_BYTES", 10)
+    monkeypatch.setattr(reads, "DEFERRED_BYTES", 10)
     crowd = Crowd()
     for number in range(READS_PER_PASS):
         crowd.say(str(number), b"")

@@ -21,10 +21,10 @@ from master.store.sqlite.keyring import (
     COPY_OF_LOG,
     COPY_OF_OLD,
     find_sealed_columns,
-    hold_keys,
+    lock_keys,
     require_keys,
 )
-from master.store.sqlite.upgrade import DatabaseFault, hold, inspect, open_file
+from master.store.sqlite.upgrade import DatabaseFault, inspect, lock_database, open_file
 
 FAR = 1_000_000_000
 """How far numbers are raised above the last known one if the clock is not ahead of it."""
@@ -93,7 +93,7 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
             f"{source} is a database in use, not a backup: {wal.name} is beside it. "
             "Use `db backup`."
         )
-    with hold(path), hold_keys(path), _draft(path) as draft:
+    with lock_database(path), lock_keys(path), _draft(path) as draft:
         try:
             shutil.copyfile(source, draft)
         except OSError as fault:

@@ -163,7 +163,7 @@ def require_keys(copy: Path, path: Path, keys: Sequence[Key] | None) -> None:
 
 
 @contextmanager
-def hold_keys(path: Path) -> Iterator[None]:
+def lock_keys(path: Path) -> Iterator[None]:
     """Keep other rotations and restores away while this lasts. Errors: KeyFault."""
     file = locate_key_file(path)
     with lock_file(file.with_name(file.name + ".lock")) as locked:

@@ -38,12 +38,12 @@ from master.store.sqlite.keyring import (
     count_by_key,
     count_values,
     forget_keys,
-    hold_keys,
+    lock_keys,
     sweep_leftovers,
     unlock,
     verify_keys,
 )
-from master.store.sqlite.upgrade import DatabaseFault, hold, open_file, require_current
+from master.store.sqlite.upgrade import DatabaseFault, lock_database, open_file, require_current
 from master.vault import Vault, head_of
 
 BATCH = 50
@@ -78,7 +78,7 @@ def rotate_key_file(path: Path, random_bytes: RandomBytes) -> Rotation:
     """
     require_current(path)
     file = KeyFile(locate_key_file(path))
-    with hold_keys(path), open_file(path) as connection:
+    with lock_keys(path), open_file(path) as connection:
         unlock(path, Vault(random_bytes), None)  # creates the file if nothing is sealed yet
         sweep_leftovers(path)
         older = file.read()
@@ -108,10 +108,10 @@ def rotate_to_first(path: Path, keys: Sequence[Key], random_bytes: RandomBytes) 
     """
     require_current(path)
     with ExitStack() as stack:
-        stack.enter_context(hold_keys(path))
+        stack.enter_context(lock_keys(path))
         connection = stack.enter_context(open_file(path))
         try:
-            stack.enter_context(hold(path))
+            stack.enter_context(lock_database(path))
         except DatabaseFault:
             _require_known(connection, keys[0])
         vault = Vault(random_bytes)

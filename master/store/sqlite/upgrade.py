@@ -119,7 +119,7 @@ def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def lock_database(path: Path) -> Iterator[None]:
     """Keep every other Master away from the database while this lasts. Errors: DatabaseFault.
 
     A second process would not harm the data (SQL checks every change of state), but it would mark

@@ -67,7 +67,7 @@ async def swizzle(scene: Scene, rng: Random) -> None:
     lines = pick_some(rng, scene.lines)
     scene.note("swizzle", f"{len(lines)} links")
     for line in lines:
-        line.link.hold()
+        line.link.buffer()
         await asyncio.sleep(rng.uniform(0.0, 2.0))
     rng.shuffle(lines)
     for line in lines:
@@ -95,7 +95,7 @@ async def slow_reader(scene: Scene, rng: Random) -> None:
     line = pick(rng, [line for line in scene.lines if line.namespace != "/worker"])
     if line is not None:
         scene.note("slow_reader", line.owner)
-        line.link.down.hold()
+        line.link.down.buffer()
         await asyncio.sleep(rng.uniform(5.0, 90.0))
         line.link.down.release()
 

@@ -131,7 +131,7 @@ class House:
     def _end(self, life: Life, master: Master) -> None:
         self._loop.kill_life(life)
         self.disk.abandon()
-        master._held.close()  # the system releases a dead process's locks
+        master._locks.close()  # the system releases a dead process's locks
         self._send_strike = None
         bury(life, master)
         links, self._links = self._links, {}
@@ -152,7 +152,7 @@ class House:
     def release(self) -> None:
         """Release the lock of a Master that was left running."""
         if self.master is not None:
-            self.master._held.close()
+            self.master._locks.close()
 
     def stall(self) -> None:
         """Stop Master's process until `resume`."""

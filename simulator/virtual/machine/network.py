@@ -28,44 +28,44 @@ class Pipe:
         self._rng = rng
         self._latency_s = latency_s
         self._last = 0.0
-        self._held: list[Frame | None] | None = None
+        self._buffered: list[Frame | None] | None = None
         self.deliver: Deliver = lambda _: None
         self.tap: Deliver | None = None
         """Called with each frame just before its delivery."""
         self.dead = False
         self.slowness = 1.0
         self._room: list[asyncio.Future[None]] = []
-        self._held_bytes = 0
+        self._buffered_bytes = 0
 
     def put(self, frame: Frame | None, late_s: float = 0.0) -> None:
         """Send a frame, or the end; `late_s` comes on top of its latency."""
         if self.dead:
             return
-        if self._held is not None:
-            self._held.append(frame)
-            self._held_bytes += len(frame or "")
+        if self._buffered is not None:
+            self._buffered.append(frame)
+            self._buffered_bytes += len(frame or "")
             return
         arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness + late_s
         # the loop does not order timers of one instant
         self._last = max(self._last + TICK_S, arrives)
         self._loop.call_at(self._last, self._arrive, frame, context=OUTSIDE)
 
-    def hold(self) -> None:
+    def buffer(self) -> None:
         """Buffer frames from now on, until `release`."""
-        if self._held is None:
-            self._held = []
+        if self._buffered is None:
+            self._buffered = []
 
     def release(self) -> None:
         """Send the buffered frames."""
-        held, self._held, self._held_bytes = self._held or [], None, 0
-        for frame in held:
+        buffered, self._buffered, self._buffered_bytes = self._buffered or [], None, 0
+        for frame in buffered:
             self.put(frame)
         self.make_room()
 
     @property
     def is_full(self) -> bool:
         """Whether so much is buffered that a sender has to wait, as with TCP."""
-        return self._held_bytes > WINDOW_BYTES
+        return self._buffered_bytes > WINDOW_BYTES
 
     async def wait_room(self) -> None:
         """Wait until a frame may be sent again."""
@@ -118,10 +118,10 @@ class Link:
         self.down.put(None)
         self.up.put(None, late_s)
 
-    def hold(self) -> None:
+    def buffer(self) -> None:
         """Buffer frames in both directions until `release`."""
-        self.up.hold()
-        self.down.hold()
+        self.up.buffer()
+        self.down.buffer()
 
     def release(self) -> None:
         """Send the buffered frames."""

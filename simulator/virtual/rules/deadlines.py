@@ -22,7 +22,7 @@ from simulator.virtual.rules.file_view import WorkerRow
 DETECTION_S = 1.0
 """Most seconds by which an undisturbed Master may evict a silent worker late."""
 
-HELD_TIMEOUTS = 3
+PROTECTED_TIMEOUTS = 3
 """Timeouts of silence for which brakes may keep a worker, however often they are renewed."""
 
 EQUAL_S = 1e-6
@@ -177,15 +177,16 @@ class Silence:
         # Master receives a first sign of life then at the earliest, or when it acknowledged one
         started_at = self._house.started_at
         ends = {
-            name: self._find_hold_end(max(started_at, self.signs[name].answered)) for name in lost
+            name: self._find_protection_end(max(started_at, self.signs[name].answered))
+            for name in lost
         }
-        held = [name for name in lost if at < ends[name] - EQUAL_S]
-        if held and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
-            detail = f"{held} evicted {at - stall_ended:.3f} s after Master's own stall"
+        protected = [name for name in lost if at < ends[name] - EQUAL_S]
+        if protected and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
+            detail = f"{protected} evicted {at - stall_ended:.3f} s after Master's own stall"
             self._complain("given_up_after_stall", detail)
         self._check_brake(lost, now, at, began, holdings)
 
-    def _find_hold_end(self, heard: float, *, slack_s: float = 0.0) -> float:
+    def _find_protection_end(self, heard: float, *, slack_s: float = 0.0) -> float:
         """Return until when brakes may keep a worker last heard at `heard`: three timeouts of
         silence.
 
@@ -198,7 +199,7 @@ class Silence:
             for one in stalls
             if heard < one.ended and one.began <= heard + timeout_s + slack_s
         ]
-        return max(heard + HELD_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
+        return max(heard + PROTECTED_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
 
     def _check_brake(
         self,
@@ -265,9 +266,9 @@ class Silence:
             silent_s = at - signs.arrived
             if braked:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
-                held_since = max(due, at - undisturbed_s)
-                brakes = 2 if self._may_have_been_braked(worker_id, held_since) else 1
-                late = at - held_since > brakes * once_s + DETECTION_S
+                protected_since = max(due, at - undisturbed_s)
+                brakes = 2 if self._may_have_been_braked(worker_id, protected_since) else 1
+                late = at - protected_since > brakes * once_s + DETECTION_S
             else:
                 late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
             if late:
@@ -278,7 +279,7 @@ class Silence:
                 signs.arrived = at
         self._note_chances(overdue, at)
 
-    def check_held(
+    def check_protection(
         self, workers: Mapping[str, WorkerRow], holding: Collection[str], watch: Watch
     ) -> None:
         """Check that workers owning nothing neither cause nor prolong a brake.
@@ -321,7 +322,7 @@ class Silence:
                 if signs.arrived >= house.started_at
                 else house.started_at + self._grace_s
             )
-            if at > self._find_hold_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
+            if at > self._find_protection_end(heard, slack_s=PULSE_S) + 2 * DETECTION_S:
                 self._complain(
                     "brake_held", f"{name} is kept, silent for {at - signs.arrived:.3f} s"
                 )
@@ -355,7 +356,7 @@ class Silence:
         connected without a socket until it retries or is evicted, for as long as brakes may keep
         it.
         """
-        at, longest_s = self._clock.monotonic(), HELD_TIMEOUTS * self._timeout_s + DETECTION_S
+        at, longest_s = self._clock.monotonic(), PROTECTED_TIMEOUTS * self._timeout_s + DETECTION_S
         found, limits_s = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
         find_link, connected = self._house.find_link, WorkerStatus.CONNECTED.value
         for worker_id, seat in sessions.seats.items():

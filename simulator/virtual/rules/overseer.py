@@ -349,7 +349,7 @@ class Overseer:
         self._silence.check_late(
             self._view.workers, undisturbed_s, braked=watch.brake_until is not None
         )
-        self._silence.check_held(self._view.workers, self._view.list_holding(), watch)
+        self._silence.check_protection(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
 
     def check_even(self) -> None:

@@ -91,7 +91,7 @@ ABLATIONS: dict[str, Ablation] = {
     ),
     "hold_end": Ablation(
         "no brake keeps a dead worker forever, however often it is renewed",
-        replaced(liveness, "may_be_held", lambda *_: True),
+        replaced(liveness, "may_be_protected", lambda *_: True),
     ),
     "holders": Ablation(
         "a worker that owns nothing cannot cause a brake",

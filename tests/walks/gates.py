@@ -41,7 +41,7 @@ class Gate:
         self._free.set()
 
 
-class Hold(Gate):
+class StoppedTurn(Gate):
     """One turn that ends when released. It works on rows, so plain operations come after it."""
 
     def __init__(self, bench: Bench) -> None:
@@ -58,18 +58,18 @@ class Hold(Gate):
 
 
 @asynccontextmanager
-async def holding(bench: Bench) -> AsyncIterator[Hold]:
+async def stopped_in_a_turn(bench: Bench) -> AsyncIterator[StoppedTurn]:
     """Stop the writer inside a turn, at most until the context ends."""
-    hold = Hold(bench)
-    await hold.wait()
+    gate = StoppedTurn(bench)
+    await gate.wait()
     try:
-        yield hold
+        yield gate
     finally:
-        await hold.let_go()
+        await gate.let_go()
 
 
 @asynccontextmanager
-async def holding_what_is_decided(bench: Bench) -> AsyncIterator[Gate]:
+async def stopped_before_storing(bench: Bench) -> AsyncIterator[Gate]:
     """Stop the next batch that changes something once it is decided and before it is stored."""
     gate, store = Gate(bench), writer.write
 
