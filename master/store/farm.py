@@ -172,7 +172,8 @@ async def _step_aside(
             aside.append(old)
     if aside:
         values = [
-            _guard(rows, old) | {rows.named_by: f"{ASIDE}{getattr(old, rows.key)}"} for old in aside
+            _expected(rows, old) | {rows.named_by: f"{ASIDE}{getattr(old, rows.key)}"}
+            for old in aside
         ]
         await _execute_all(connection, _update_of(rows.table, rows.key, (rows.named_by,)), values)
 
@@ -195,7 +196,7 @@ async def _remove(
                 for table in DEPENDENTS:
                     await connection.execute(delete(table).where(table.c.account_id.in_(some)))
         await _execute_all(
-            connection, _remove_from(rows.table, rows.key), [_guard(rows, old) for old in gone]
+            connection, _remove_from(rows.table, rows.key), [_expected(rows, old) for old in gone]
         )
 
 
@@ -213,7 +214,7 @@ async def _change(
         values = {column: rows.columns[column][1](new) for column in columns}
         if rows is CONFIGS:
             columns, values = (*columns, "seal"), values | {"seal": seal_config(connection, new)}
-        by_columns.setdefault(columns, []).append(values | _guard(rows, old))
+        by_columns.setdefault(columns, []).append(values | _expected(rows, old))
     for columns, some in by_columns.items():
         await _execute_all(connection, _update_of(rows.table, rows.key, columns), some)
 
@@ -241,9 +242,9 @@ async def _add(
         await execute_many(connection, _insert_into(rows.table, tuple(values[0])), values)
 
 
-def _guard(rows: Rows[Any], old: Any) -> dict[str, Any]:
-    guard = {"guarded_key": getattr(old, rows.key)}
-    return guard | {"guarded_epoch": old.epoch} if rows.table is accounts else guard
+def _expected(rows: Rows[Any], old: Any) -> dict[str, Any]:
+    expected = {"expected_key": getattr(old, rows.key)}
+    return expected | {"expected_epoch": old.epoch} if rows.table is accounts else expected
 
 
 async def _execute_all(
@@ -259,9 +260,9 @@ async def _execute_all(
 
 
 def _conditions(table: Table, key: str) -> list[Any]:
-    conditions = [table.c[key] == bindparam("guarded_key")]
+    conditions = [table.c[key] == bindparam("expected_key")]
     if table is accounts:
-        conditions.append(table.c.epoch == bindparam("guarded_epoch"))
+        conditions.append(table.c.epoch == bindparam("expected_epoch"))
     if table is login_sessions:
         # no IN: `execute_many` cannot expand it
         conditions.append(or_(*(table.c.status == status for status in sorted(OPEN_SESSION))))

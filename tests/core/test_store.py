@@ -152,7 +152,7 @@ async def test_every_field_of_every_noun_comes_back_from_the_file(filled):
         "sequence went on",
     ],
 )
-async def test_a_guard_that_misses_says_that_somebody_else_wrote_and_nothing_is_stored(
+async def test_a_condition_that_misses_says_that_somebody_else_wrote_and_nothing_is_stored(
     filled, elsewhere, decide
 ):
     draft = Draft(filled.memory)

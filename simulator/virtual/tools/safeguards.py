@@ -56,9 +56,11 @@ def without_epochs(stack: ExitStack) -> None:
     conditions = stored._conditions
     stack.enter_context(patch.object(stored, "_conditions", require_key_only))
     stack.enter_context(
-        patch.object(stored, "_guard", lambda rows, old: {"guarded_key": getattr(old, rows.key)})
+        patch.object(
+            stored, "_expected", lambda rows, old: {"expected_key": getattr(old, rows.key)}
+        )
     )
-    # drop the cached statements, which contain the guard
+    # drop the cached statements, which contain the condition
     for name in (
         "_update_of",
         "_remove_from",
