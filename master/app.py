@@ -119,8 +119,8 @@ def require_guard(settings: Settings) -> None:
 
 def hide_keys(settings: Settings) -> None:
     """Hide the keys of MASTER_KEYS in all log lines."""
-    given = settings.master_keys.reveal() if settings.master_keys is not None else ""
-    for entry in given.split(","):
+    written = settings.master_keys.reveal() if settings.master_keys is not None else ""
+    for entry in written.split(","):
         KNOWN.add(mark_secret(entry.partition(":")[2].strip()))
 
 

@@ -103,18 +103,18 @@ class Draft:
         """Assign unassigned accounts to a worker and raise their epochs; return the new records."""
         worker = self.workers.get(worker_id)
         assert worker is not None, "only a known worker gets accounts"
-        owed, given = self.owed_to(worker_id), []
+        owed, assigned = self.owed_to(worker_id), []
         for account in accounts:
             assert account.assigned_worker_id is None, "an assigned account is released first"
             mine = change(
                 account, assigned_worker_id=worker.id, epoch=account.epoch + 1, updated_at=now
             )
             self.accounts.put(mine)
-            given.append(mine)
-        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + len(given)))
+            assigned.append(mine)
+        self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + len(assigned)))
         if owed:
-            self.owed[worker_id] = owed - {account.id for account in given}
-        return given
+            self.owed[worker_id] = owed - {account.id for account in assigned}
+        return assigned
 
     def release(self, account: Account, now: int) -> Account:
         """Release an account from its worker, with the same epoch; return the new record."""
@@ -241,7 +241,7 @@ class Draft:
             or self.accounts.touches("owner", worker_id)
         )
 
-    def gives_up(self, worker_id: str) -> bool:
+    def evicts(self, worker_id: str) -> bool:
         """Return whether a worker is offline in this draft."""
         worker = self.workers.get(worker_id)
         return worker is not None and worker.status is WorkerStatus.OFFLINE

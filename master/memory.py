@@ -21,7 +21,7 @@ class Pending(Protocol):
         """Return whether the draft changes a worker, its accounts or its socket."""
         ...
 
-    def gives_up(self, worker_id: str) -> bool:
+    def evicts(self, worker_id: str) -> bool:
         """Return whether a worker is offline in the draft."""
         ...
 
@@ -38,7 +38,7 @@ class Watch:
     brake_until: float | None = None
     put_on_at: float = float("-inf")
     brakes: int = 0
-    given_up: tuple[float, ...] = ()
+    evictions: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,4 +77,4 @@ class Memory:
 
     def is_being_lost(self, worker_id: str) -> bool:
         """Return whether the batch under way evicts a worker."""
-        return self.pending is not None and self.pending.gives_up(worker_id)
+        return self.pending is not None and self.pending.evicts(worker_id)

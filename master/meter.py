@@ -252,9 +252,9 @@ class Meter:
         if not flow.is_known:
             self._flows.drop(flow)
             packets = flow.pop_strange()
-            self._all_packets.give_back(packets)
-            self._packets.give_back(flow.address, packets)
-            self.openings.give_back(flow.address)
+            self._all_packets.refund(packets)
+            self._packets.refund(flow.address, packets)
+            self.openings.refund(flow.address)
             for line in flow.lines:
                 self.welcome(line)
         flow.grow(kind)

@@ -55,7 +55,7 @@ class Openings:
         self._queues[address] = queue
         queue.turns[turn] = None
         self._waiting += 1
-        self._give(address)
+        self._admit_waiting(address)
         return turn
 
     def drop(self, address: str, turn: Turn) -> None:
@@ -64,12 +64,12 @@ class Openings:
         if queue is not None and turn in queue.turns:
             del queue.turns[turn]
             self._end(turn, False)
-            self._give(address)
+            self._admit_waiting(address)
 
-    def give_back(self, address: str) -> None:
+    def refund(self, address: str) -> None:
         """Refund the admission of a peer that has authenticated."""
-        self._paces.give_back(address)
-        self._give(address)
+        self._paces.refund(address)
+        self._admit_waiting(address)
 
     def _ask(self, address: str) -> float:
         return self._paces.find(address).ask(
@@ -90,7 +90,7 @@ class Openings:
         if not turn.done():  # its waiter may have been cancelled
             turn.set_result(has_come)
 
-    def _give(self, address: str) -> None:
+    def _admit_waiting(self, address: str) -> None:
         """Admit as many as the rate allows by now, and schedule the next admission."""
         queue = self._queues.get(address)
         if queue is None:
@@ -100,7 +100,9 @@ class Openings:
         while queue.turns:
             wait_s = self._ask(address)
             if wait_s:
-                queue.timer = asyncio.get_running_loop().call_later(wait_s, self._give, address)
+                queue.timer = asyncio.get_running_loop().call_later(
+                    wait_s, self._admit_waiting, address
+                )
                 return
             turn, _ = queue.turns.popitem(last=False)
             self._end(turn, True)

@@ -166,7 +166,7 @@ def _something_was_delivered(
 
 
 SWEEPS = (
-    Sweep("liveness", silence.give_up_silent, lambda s: 0.5, _somebody_is_silent),
+    Sweep("liveness", silence.evict_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
     Sweep(
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait

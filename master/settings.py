@@ -309,12 +309,12 @@ def load_settings(
     Names are case-insensitive, empty values mean the default, unknown names are ignored. Errors:
     SettingsFault, which names each setting, its value and the allowed values.
     """
-    given = _read_file(env_file) if env_file is not None else {}
-    given |= _fold(os.environ if environ is None else environ)
+    values = _read_file(env_file) if env_file is not None else {}
+    values |= _fold(os.environ if environ is None else environ)
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(values)
     except ValidationError as fault:
-        lines = dict.fromkeys(_explain(error, given) for error in fault.errors())
+        lines = dict.fromkeys(_explain(error, values) for error in fault.errors())
         raise SettingsFault("\n".join(lines)) from None
 
 
@@ -349,14 +349,14 @@ def _fold(values: Mapping[str, str | None]) -> dict[str, str]:
     return {name.lower(): value for name, value in by_rank if value and value.strip()}
 
 
-def _explain(error: Any, given: Mapping[str, str]) -> str:
+def _explain(error: Any, values: Mapping[str, str]) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
     if name in SECRET_SETTINGS:
         reason = str(error["msg"]).removeprefix("Value error, ")
         return f"{name.upper()} is not allowed ({reason}): it must be {_describe_allowed(name)}."
-    value = given[name]
+    value = values[name]
     shown = repr(value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}...")
     return f"{name.upper()}={shown} is not allowed: it must be {_describe_allowed(name)}."
 

@@ -149,25 +149,25 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
 
 def read_run(arguments: Sequence[str]) -> tuple[Scenario, Options]:
     """Return the scenario and options of a command line. Errors: ScenarioTrouble."""
-    given = build_parser().parse_args(arguments)
-    scenario = load_scenario(given.scenario) if given.scenario else Scenario()
+    parsed = build_parser().parse_args(arguments)
+    scenario = load_scenario(parsed.scenario) if parsed.scenario else Scenario()
     changes = {
-        setting: getattr(given, flag)
+        setting: getattr(parsed, flag)
         for flag, setting in FLAGS.items()
-        if getattr(given, flag) is not None
+        if getattr(parsed, flag) is not None
     }
-    if given.keep and given.url is None:
+    if parsed.keep and parsed.url is None:
         raise ScenarioTrouble(
             "--keep needs --url: without it the Master and its data end with the run"
         )
-    url = None if given.url is None else _require_url(given.url)
+    url = None if parsed.url is None else _require_url(parsed.url)
     options = Options(
         url,
-        given.json,
-        given.quiet,
-        given.keep,
-        given.prefix,
-        given.report and require_report(given.report),
+        parsed.json,
+        parsed.quiet,
+        parsed.keep,
+        parsed.prefix,
+        parsed.report and require_report(parsed.report),
     )
     return change_scenario(scenario, changes, CALLED), options
 
@@ -176,22 +176,22 @@ def read_worker(
     arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[WorkerProfile, str, Scenario]:
     """Return a single worker's profile, URL and scenario. Errors: ScenarioTrouble."""
-    given = build_worker_parser(environment).parse_args(arguments)
-    platforms = tuple(name.strip() for name in given.platforms.split(",") if name.strip())
+    parsed = build_worker_parser(environment).parse_args(arguments)
+    platforms = tuple(name.strip() for name in parsed.platforms.split(",") if name.strip())
     changes = {
         "workers": 1,
         "accounts": 1,  # the rate is per account; Master decides how many accounts there are
-        "rate_per_s": given.rate,
-        "seed": given.seed,
+        "rate_per_s": parsed.rate,
+        "seed": parsed.seed,
         "platforms": platforms,
-        "max_accounts": given.max_accounts,
+        "max_accounts": parsed.max_accounts,
         "sms_rate": 0,  # the code is on a phone in this process; the administrator is outside it
         "crash_rate_per_min": 0,
         "ramp_s": 0,
     }
     scenario = change_scenario(Scenario(), changes, {**CALLED, **CALLED_BY_WORKER})
-    profile = WorkerProfile(given.id, platforms, given.max_accounts)
-    return profile, _require_url(given.url), scenario
+    profile = WorkerProfile(parsed.id, platforms, parsed.max_accounts)
+    return profile, _require_url(parsed.url), scenario
 
 
 def _require_url(url: str) -> str:
@@ -218,16 +218,16 @@ def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given[:1] == ["worker"]:
-            profile, url, scenario = read_worker(given[1:], os.environ)
+        if parsed[:1] == ["worker"]:
+            profile, url, scenario = read_worker(parsed[1:], os.environ)
             return run(lambda: run_worker(profile, url, scenario))
-        if given[:1] == ["virtual"]:
-            return run_virtual(given[1:])
-        if given and given[0] in COMMANDS:
-            return run(COMMANDS[given[0]](given[1:], os.environ))
-        whole, options = read_run(given)
+        if parsed[:1] == ["virtual"]:
+            return run_virtual(parsed[1:])
+        if parsed and parsed[0] in COMMANDS:
+            return run(COMMANDS[parsed[0]](parsed[1:], os.environ))
+        whole, options = read_run(parsed)
         return run(lambda: run_demo(whole, options))
     except (ScenarioTrouble, StartTrouble) as trouble:
         print(f"simulator: {trouble}", file=sys.stderr)

@@ -19,24 +19,24 @@ class Signal:
     """
 
     def __init__(self) -> None:
-        self._given = False
+        self._is_set = False
         self._waiting: list[asyncio.Future[bool]] = []
 
     def set(self) -> None:
         """End all present waits, or else the next one."""
-        self._given = True
+        self._is_set = True
         for waiter in self._waiting:
             _resolve(waiter, True)
 
     def clear(self) -> None:
         """Withdraw the signal."""
-        self._given = False
+        self._is_set = False
 
     async def wait(self, timeout_s: float | None) -> bool:
         """Wait at most `timeout_s` (None: no limit) and return whether the signal came."""
-        came = self._given or await self._wait(timeout_s)
+        came = self._is_set or await self._wait(timeout_s)
         if came:
-            self._given = False
+            self._is_set = False
         return came
 
     async def _wait(self, timeout_s: float | None) -> bool:

@@ -42,11 +42,11 @@ async def test_turns_come_in_order_as_somebody_becomes_known() -> None:
     _, openings = make()
     admit_all(openings, HERE)
     turns = [openings.queue(HERE) for _ in range(3)]
-    openings.give_back(HERE)
+    openings.refund(HERE)
     assert [turn.done() for turn in turns] == [True, False, False]
     assert not openings.admit_at_once(HERE), "those that wait come first"
-    openings.give_back(HERE)
-    openings.give_back(HERE)
+    openings.refund(HERE)
+    openings.refund(HERE)
     assert [turn.result() for turn in turns] == [True, True, True]
     assert len(openings) == 0
 
@@ -68,7 +68,7 @@ async def test_one_that_went_away_is_skipped_and_costs_nothing() -> None:
     openings.drop(HERE, cancelled)
     assert gone.result() is False
     assert len(openings) == 1
-    openings.give_back(HERE)
+    openings.refund(HERE)
     assert stays.result() is True
     openings.drop(HERE, stays)
     assert not openings.admit_at_once(HERE)

@@ -130,5 +130,5 @@ async def test_the_servers_own_options_are_there() -> None:
 
     server = aiohttp.web.Server(lambda request: None, **OPTIONS)  # type: ignore[arg-type]
     assert (server._kwargs, isinstance(server._loop, asyncio.AbstractEventLoop)) == (OPTIONS, True)
-    given = inspect.signature(RequestHandler.__init__).parameters
-    assert set(OPTIONS) <= set(given)
+    options = inspect.signature(RequestHandler.__init__).parameters
+    assert set(OPTIONS) <= set(options)

@@ -51,7 +51,7 @@ def load(**environ: str) -> Settings:
     return load_settings(environ, None)
 
 
-def test_without_anything_given_the_defaults_apply():
+def test_without_anything_set_the_defaults_apply():
     assert load().model_dump() == DEFAULTS
 
 
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: 
     assert str(fault.value) == f"The settings file {tmp_path / name} cannot be read: {reason}."
 
 
-def test_the_environment_of_the_process_is_read_where_none_is_given(
+def test_the_environment_of_the_process_is_read_where_none_is_passed(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("PORT", "4567")

@@ -88,8 +88,8 @@ def read_bench_plan(arguments: Sequence[str] | None = None) -> BenchPlan:
     sizes: dict[str, float] = {}
     for name, defaults in SIZES.items():
         key = name.replace("-", "_")
-        given = getattr(options, key)
-        value: float = float(defaults[quick]) if given is None else given
+        chosen = getattr(options, key)
+        value: float = float(defaults[quick]) if chosen is None else chosen
         sizes[key] = value if name in FRACTIONS else int(value)
     return BenchPlan(
         root=options.root.resolve(),

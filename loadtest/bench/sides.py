@@ -159,8 +159,8 @@ class RemotePeer:
 
 def find_cache() -> Path:
     """Return the user's cache folder."""
-    given = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else Path.home() / ".cache"
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    return Path(chosen) if chosen else Path.home() / ".cache"
 
 
 def install_peer(cache: Path | None = None) -> Path:

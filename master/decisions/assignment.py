@@ -217,13 +217,13 @@ def find_moves(
             mine.setdefault(account.assigned_worker_id, []).append(account)
     loads, left = _Loads(workers), Counter(held)
     moves = []
-    for giver in sorted(mine.keys() & loads.workers.keys(), key=lambda name: (-left[name], name)):
-        for account in sorted(mine[giver], key=_rank):
+    for owner in sorted(mine.keys() & loads.workers.keys(), key=lambda name: (-left[name], name)):
+        for account in sorted(mine[owner], key=_rank):
             taker = loads.find_least(account.platform)
-            if taker is not None and loads.load[taker] + 2 <= left[giver]:
-                loads.remove(giver)
+            if taker is not None and loads.load[taker] + 2 <= left[owner]:
+                loads.remove(owner)
                 loads.add(taker)
-                left[giver] -= 1
+                left[owner] -= 1
                 left[taker] += 1
                 moves.append((account, taker))
                 break

@@ -52,8 +52,8 @@ def is_more_likely_us(lost: int, total: int, stalled: bool) -> bool:
     """Tell whether so much silence at once is more likely Master's fault than the workers'.
 
     Both counts include only workers with accounts or an open login, because any peer can register
-    further workers and let them fall silent. Of `total` such workers, `lost` are about to be given
-    up or were given up within one timeout.
+    further workers and let them fall silent. Of `total` such workers, `lost` are about to be
+    evicted or were evicted within one timeout.
     It is Master's fault if its own loop `stalled`, or if more than half of at least three workers
     fall silent within one timeout.
     """

@@ -35,7 +35,7 @@ class Pace:
         self._tokens, self._at = tokens, now
         return 0.0
 
-    def give_back(self, cost: float = 1.0) -> None:
+    def refund(self, cost: float = 1.0) -> None:
         """Return `cost` to the bucket."""
         self._tokens += cost
 
@@ -66,8 +66,8 @@ class Paces:
             self._paces.move_to_end(name)
         return found
 
-    def give_back(self, name: str, cost: float = 1.0) -> None:
+    def refund(self, name: str, cost: float = 1.0) -> None:
         """Return `cost` to the bucket of a name, if that is still known."""
         found = self._paces.get(name)
         if found is not None:
-            found.give_back(cost)
+            found.refund(cost)

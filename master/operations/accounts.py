@@ -157,11 +157,11 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
     Errors: StaleEpoch for an `assigned_worker_id` in an outdated row: it may have been chosen, or
     only read there.
     """
-    given = event.model_fields_set
+    named = event.model_fields_set
     pinned = account.pinned_worker_id
-    if "pinned_worker_id" in given and event.pinned_worker_id != pinned:
+    if "pinned_worker_id" in named and event.pinned_worker_id != pinned:
         pinned = event.pinned_worker_id
-    elif "assigned_worker_id" in given:
+    elif "assigned_worker_id" in named:
         if event.assigned_worker_id is None:
             pinned = None
         elif event.assigned_worker_id != account.assigned_worker_id:
@@ -174,7 +174,7 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
         account,
         platform=event.platform or account.platform,
         account_name=event.account_name or account.account_name,
-        account_id=event.account_id if "account_id" in given else account.account_id,
+        account_id=event.account_id if "account_id" in named else account.account_id,
         monitor_interval=event.monitor_interval or account.monitor_interval,
         status=event.status or account.status,
         pinned_worker_id=pinned,

@@ -179,13 +179,13 @@ def resume(
     wait for a timeout.
     `doubtful` is the draft of the commit in doubt. If its alarm is stored, its brake applies too.
     Otherwise the workers that are offline only in the file count for the brake, because that commit
-    gave them up.
+    evicted them.
     """
     restore(memory, clock, settings, {})
     if doubtful is not None and before.last_seq != doubtful.last_seq == memory.farm.last_seq:
         memory.watch = doubtful.watch
     else:
-        _count_given_up(memory, before, clock.monotonic(), settings.heartbeat_timeout_s)
+        _count_evicted(memory, before, clock.monotonic(), settings.heartbeat_timeout_s)
     accounts = memory.farm.accounts
     moved: dict[str, str | None] = {}
     for account in before.accounts.all():
@@ -203,7 +203,7 @@ def resume(
     return tell_moved, moved
 
 
-def _count_given_up(memory: Memory, before: Before, monotonic: float, timeout_s: float) -> None:
+def _count_evicted(memory: Memory, before: Before, monotonic: float, timeout_s: float) -> None:
     seats, offline = memory.sessions.seats, WorkerStatus.OFFLINE
     lost = [
         (worker.id, seats[worker.id].heard)
@@ -214,7 +214,9 @@ def _count_given_up(memory: Memory, before: Before, monotonic: float, timeout_s:
     ]
     silent = liveness.find_silent(lost, monotonic, timeout_s)  # the others have said goodbye
     counted = sum(holds_something(before, worker_id) for worker_id in silent)
-    memory.watch = replace(memory.watch, given_up=(*memory.watch.given_up, *[monotonic] * counted))
+    memory.watch = replace(
+        memory.watch, evictions=(*memory.watch.evictions, *[monotonic] * counted)
+    )
 
 
 def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:

@@ -20,7 +20,7 @@ SHOWN = 20
 """Most ids that one log line names."""
 
 
-def give_account(turn: Turn, account: Account, worker_id: str) -> Account:
+def assign_account(turn: Turn, account: Account, worker_id: str) -> Account:
     """Assign an account without an owner; return it as changed.
 
     Its worker must still be told (`hand_out`).
@@ -70,8 +70,8 @@ def tell_to_stop(
 def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     """Assign every waiting account that fits, or only the account `only`; return those assigned.
 
-    This runs once per turn, last: all revocations, ended logins and given-up workers of the turn
-    are known then, so no account goes to a worker that the turn gives up. At most a portion is
+    This runs once per turn, last: all revocations, ended logins and evicted workers of the turn
+    are known then, so no account goes to a worker that the turn evicts. At most a portion is
     assigned; the next turn continues.
     """
     assert not turn.is_placed, "a turn assigns waiting accounts once"
@@ -85,17 +85,17 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     chosen: dict[str, list[Account]] = {}
     for account, worker_id in placed:
         chosen.setdefault(worker_id, []).append(account)
-    given = {
+    assigned = {
         worker_id: turn.draft.assign_all(some, worker_id, turn.at)
         for worker_id, some in chosen.items()
     }
-    hand_out(turn, given)
+    hand_out(turn, assigned)
     if len(placed) == PORTION or placed.is_deferred:
         turn.go_on(place_more)
-    accounts = [account for some in given.values() for account in some]
+    accounts = [account for some in assigned.values() for account in some]
     if accounts:
         shown = {account.id: account.assigned_worker_id for account in accounts[:SHOWN]}
-        log.info("accounts_placed", count=len(accounts), workers=len(given), accounts=shown)
+        log.info("accounts_placed", count=len(accounts), workers=len(assigned), accounts=shown)
     return accounts
 
 
@@ -120,14 +120,14 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     placed = place_accounts(queues, [worker], turn.draft.keeper_of, limit=PORTION, ahead=ahead)
     if len(placed) == PORTION or placed.is_deferred:
         turn.go_on(place_more)
-    given = (
+    assigned = (
         turn.draft.assign_all([account for account, _ in placed], worker_id, turn.at)
         if placed
         else []
     )
-    if given:
-        _log_moved("accounts_assigned", worker_id, given)
-    return given
+    if assigned:
+        _log_moved("accounts_assigned", worker_id, assigned)
+    return assigned
 
 
 def _find_worker(turn: Turn, worker_id: str) -> Worker:

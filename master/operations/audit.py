@@ -6,7 +6,7 @@ import structlog
 
 from master.decisions.retention import STEP_S
 from master.operations.assignments import place_what_waits
-from master.operations.silence import choose_judged, find_silent, give_up_some, judge_silence
+from master.operations.silence import choose_judged, evict_some, find_silent, judge_silence
 from master.operations.workers import FLUSH_INTERVAL_S
 from master.store.farm import find_difference
 from master.turn import Turn
@@ -30,7 +30,7 @@ async def audit_workers(event: None, turn: Turn) -> int:
 
 
 def look_over(event: None, turn: Turn) -> int:
-    """Give up workers and assign accounts that sweeps have missed; return how many there were."""
+    """Evict workers and assign accounts that sweeps have missed; return how many there were."""
     overdue = turn.at - turn.settings.heartbeat_timeout_s - FLUSH_INTERVAL_S
     seats = turn.sessions.seats
     # a time in the future was recorded while the clock was wrong
@@ -43,7 +43,7 @@ def look_over(event: None, turn: Turn) -> int:
     # an earlier turn of this batch may have put on the brake
     if missed and not judge_silence(turn, missed).protected:
         log.warning("audit_found_silent_workers", workers=missed)
-        return give_up_some(turn, missed)
+        return evict_some(turn, missed)
     placed = place_what_waits(turn)
     if placed:
         log.warning(

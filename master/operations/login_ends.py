@@ -25,7 +25,12 @@ from master.model import (
     SessionStatus,
     change,
 )
-from master.operations.assignments import give_account, hand_out, place_what_waits, revoke_accounts
+from master.operations.assignments import (
+    assign_account,
+    hand_out,
+    place_what_waits,
+    revoke_accounts,
+)
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
 from master.protocol.shown import show_profile
@@ -137,7 +142,7 @@ def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Accou
     before = account.assigned_worker_id
     if before is not None:
         [account] = revoke_accounts(turn, [account], before, "logged_in_elsewhere")
-    return give_account(turn, account, worker_id)
+    return assign_account(turn, account, worker_id)
 
 
 def fail(turn: Turn, login: Login, message: str, error_type: str) -> Login:

@@ -70,7 +70,7 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     """Change a proxy; workers receive it with their next login or assignment."""
     proxy = _find(turn, event.id)
-    values = event.list_given()
+    values = event.list_named()
     if "name" in values:
         _require_free_name(turn, values["name"], own_id=proxy.id)
     unreadable = False

@@ -6,21 +6,24 @@ import structlog
 
 from master.decisions.assignment import find_moves
 from master.model import Account
-from master.operations.assignments import count_reserved, give_account, hand_out, revoke_accounts
+from master.operations.assignments import assign_account, count_reserved, hand_out, revoke_accounts
 from master.operations.silence import find_heard, find_silent
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
 
 HEARD_BEATS = 2
-"""Heartbeat intervals after which a silent worker neither gives nor receives; one may be missed."""
+"""Heartbeat intervals after which a silent worker neither loses nor gets accounts.
+
+One heartbeat may be missed.
+"""
 
 
 def rebalance(event: None, turn: Turn) -> int:
     """Move at most one account of each worker to one with at least two fewer; return how many.
 
-    Nothing moves while the brake is on, nor while a sweep of the same batch may put it on or give
-    up a worker. An account that its owner may not act on yet stays: a move would leave it unwatched
+    Nothing moves while the brake is on, nor while a sweep of the same batch may put it on or evict
+    a worker. An account that its owner may not act on yet stays: a move would leave it unwatched
     for longer.
     """
     draft, now = turn.draft, turn.monotonic
@@ -32,21 +35,21 @@ def rebalance(event: None, turn: Turn) -> int:
     held = {worker.id: worker.assigned_accounts for worker in workers}
     open_workers = count_reserved(turn, workers)
     least = min((worker.assigned_accounts for worker in open_workers), default=0)
-    givers = [worker_id for worker_id, count in held.items() if count >= least + 2]
+    owners = [worker_id for worker_id, count in held.items() if count >= least + 2]
     accounts = [
         account
-        for worker_id in givers
+        for worker_id in owners
         for account in draft.held_by(worker_id)
         if not turn.deadlines.find_wait(account.id, worker_id, now)
     ]
     moves = find_moves(accounts, held, open_workers)
-    given: dict[str, list[Account]] = {}
+    assigned: dict[str, list[Account]] = {}
     for account, worker_id in moves:
-        giver = account.assigned_worker_id
-        assert giver is not None, "only an account with an owner is moved"
-        [revoked] = revoke_accounts(turn, [account], giver, "rebalanced")
-        given.setdefault(worker_id, []).append(give_account(turn, revoked, worker_id))
-    hand_out(turn, given)
+        owner = account.assigned_worker_id
+        assert owner is not None, "only an account with an owner is moved"
+        [revoked] = revoke_accounts(turn, [account], owner, "rebalanced")
+        assigned.setdefault(worker_id, []).append(assign_account(turn, revoked, worker_id))
+    hand_out(turn, assigned)
     if moves:
-        log.info("accounts_rebalanced", accounts=len(moves), workers=sorted(given))
+        log.info("accounts_rebalanced", accounts=len(moves), workers=sorted(assigned))
     return len(moves)

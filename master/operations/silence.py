@@ -1,4 +1,4 @@
-"""Gives up silent workers, unless the silence is more likely Master's own fault."""
+"""Evicts silent workers, unless the silence is more likely Master's own fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from master.farm import Table
 from master.memory import Memory, Watch
 from master.model import Login, Worker, WorkerStatus
 from master.operations.notifications import raise_alarm
-from master.operations.workers import give_up
+from master.operations.workers import evict
 from master.sessions import Sessions
 from master.turn import PORTION, Turn
 
@@ -38,7 +38,7 @@ class Holdings(Protocol):
 
 
 def find_silent_workers(memory: Memory, monotonic: float, timeout_s: float) -> list[str]:
-    """Return the workers that a sweep should give up now, by the committed farm."""
+    """Return the workers that a sweep should evict now, by the committed farm."""
     return liveness.find_silent(memory.find_heard(), monotonic, timeout_s)
 
 
@@ -67,20 +67,20 @@ def holds_something(tables: Holdings, worker_id: str) -> bool:
     return next(iter(tables.logins.find("worker", worker_id)), None) is not None
 
 
-def give_up_silent(event: None, turn: Turn) -> int:
-    """Give up the workers silent for longer than the timeout, and reassign their accounts.
+def evict_silent(event: None, turn: Turn) -> int:
+    """Evict the workers silent for longer than the timeout, and reassign their accounts.
 
     All of it is one turn. If the silence is more likely Master's fault, nothing is revoked for one
-    further timeout; workers still silent then are given up.
+    further timeout; workers still silent then are evicted.
     """
     silent = choose_judged(turn, find_silent(turn))
     if silent and is_braked(turn, silent):
         return 0
-    return give_up_some(turn, silent)
+    return evict_some(turn, silent)
 
 
-def give_up_some(turn: Turn, silent: list[str]) -> int:
-    """Give these workers up, a portion of accounts per turn; return how many.
+def evict_some(turn: Turn, silent: list[str]) -> int:
+    """Evict these workers, a portion of accounts per turn; return how many.
 
     The sweep or the audit found them. Each with accounts or an open login counts for the brake.
     """
@@ -91,15 +91,15 @@ def give_up_some(turn: Turn, silent: list[str]) -> int:
         worker = turn.draft.workers.get(worker_id)
         weight += worker.assigned_accounts if worker is not None else 0
         if weight >= PORTION and number + 1 < len(silent):
-            turn.go_on(give_up_silent)
+            turn.go_on(evict_silent)
             break
     if not lost:
         return 0
     watch = turn.draft.watch
-    lately = tuple(at for at in watch.given_up if now - at <= timeout_s)
+    lately = tuple(at for at in watch.evictions if now - at <= timeout_s)
     counted = sum(holds_something(turn.draft, worker_id) for worker_id in lost)
-    turn.draft.watch = replace(watch, given_up=(*lately, *[now] * counted))
-    give_up(turn, lost, liveness.SILENCE, reachable=False)
+    turn.draft.watch = replace(watch, evictions=(*lately, *[now] * counted))
+    evict(turn, lost, liveness.SILENCE, reachable=False)
     return len(lost)
 
 
@@ -170,7 +170,7 @@ def judge_silence(turn: Turn, silent: list[str]) -> Judgement:
     stalled = now - stalled_at <= timeout_s
     holding = {name for name, _ in find_heard(turn.draft) if holds_something(turn.draft, name)}
     losing = sum(name in holding for name in silent)
-    lately = sum(now - at <= timeout_s for at in watch.given_up)
+    lately = sum(now - at <= timeout_s for at in watch.evictions)
     lost, total = losing + lately, len(holding) + lately
     if find_unprotected(turn, silent):
         return Judgement(False, False, stalled, lost, total)
@@ -225,7 +225,7 @@ def is_somebody_due(memory: Memory, monotonic: float, timeout_s: float) -> bool:
 
 
 def release_brake(memory: Memory, monotonic: float, timeout_s: float) -> None:
-    """Release the brake once no worker is silent any more, or all of them have been given up."""
+    """Release the brake once no worker is silent any more, or all of them have been evicted."""
     watch: Watch = memory.watch
     if watch.brake_until is not None and not find_silent_workers(memory, monotonic, timeout_s):
         memory.watch = replace(watch, brake_until=None)

@@ -83,12 +83,12 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     misplaced = revoke_accounts(
         turn, find_misplaced(worker, draft.held_by(worker.id)), worker.id, "platform_not_supported"
     )
-    given = fill_worker(turn, worker.id)
+    assigned = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
     _bind_socket(turn, worker.id)
-    reply = _answer_registration(turn, event, held, given)
-    if given:
-        hand_out(turn, {worker.id: given})
+    reply = _answer_registration(turn, event, held, assigned)
+    if assigned:
+        hand_out(turn, {worker.id: assigned})
     if misplaced:
         place_what_waits(turn)
     if not was_bound:
@@ -99,7 +99,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
 
 
 def _answer_registration(
-    turn: Turn, event: Register, held: Sequence[Account], given: Sequence[Account]
+    turn: Turn, event: Register, held: Sequence[Account], assigned: Sequence[Account]
 ) -> Registered:
     """Answer a registration with as many accounts as the worker reads soon; the rest follow later.
 
@@ -107,7 +107,7 @@ def _answer_registration(
     """
     worker_id = event.worker_id
     first = choose_answer(turn, worker_id, held)
-    known = {account.id for account in (*first, *given)}
+    known = {account.id for account in (*first, *assigned)}
     sessions = turn.sessions
     turn.after_commit(lambda: sessions.forget_untold(worker_id, [account.id for account in first]))
     if later := [account for account in held if account.id not in known]:
@@ -140,7 +140,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
     """Let the caller's socket speak for a worker and close the worker's older socket.
 
     Another worker for which this socket spoke before has no socket then. The binding counts as a
-    sign of life at once: a sweep of the same batch must not give the worker up.
+    sign of life at once: a sweep of the same batch must not evict the worker.
     """
     sid, draft = turn.caller.sid, turn.draft
     assert sid is not None, "only a live socket is bound"
@@ -157,7 +157,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
 
 
 def _tell_losses(turn: Turn, worker_id: str) -> None:
-    """Tell a worker of accounts lost while unreachable, except those that this turn gives back."""
+    """Tell a worker of accounts lost while unreachable, except those this turn assigns again."""
     if lost := turn.draft.owed_to(worker_id):
         turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), "reassigned"))
         turn.draft.owed[worker_id] = set()
@@ -260,15 +260,15 @@ def say_goodbye(event: Goodbye, turn: Turn) -> JsonObject:
     """Mark a leaving worker offline and move its accounts at once."""
     if not _require_speaker(turn, event.worker_id):
         raise NotRegistered
-    freed = give_up(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
+    freed = evict(turn, [event.worker_id], liveness.GOODBYE, reachable=True)
     return {"workerId": event.worker_id, "released": freed}
 
 
-def give_up(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
+def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -> int:
     """Mark workers offline, end their logins, revoke and reassign their accounts.
 
     Returns how many accounts lost their worker. All these workers are offline before any account is
-    assigned, so no account goes to a worker that the same turn gives up.
+    assigned, so no account goes to a worker that the same turn evicts.
     """
     draft = turn.draft
     names = list(worker_ids)

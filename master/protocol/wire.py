@@ -163,7 +163,7 @@ class HttpPayload(Payload):
             if not (field.alias or "").startswith("{")
         }
 
-    def list_given(self) -> dict[str, Any]:
+    def list_named(self) -> dict[str, Any]:
         """Return the values of the query parameters or body fields that were sent, by name."""
         return {
             name: getattr(self, name)

@@ -169,10 +169,10 @@ def find_token(environ: dict[str, Any], auth: Any) -> str | None:
     A proxy in front may add that header. A token in the query string is ignored: every server on
     the way would log it.
     """
-    given = auth.get("token") if isinstance(auth, dict) else None
-    if given is None:
+    sent = auth.get("token") if isinstance(auth, dict) else None
+    if sent is None:
         return read_bearer(environ.get("HTTP_AUTHORIZATION"))
-    return given[:LONGEST_TOKEN] if isinstance(given, str) else ""
+    return sent[:LONGEST_TOKEN] if isinstance(sent, str) else ""
 
 
 def _make_caller(grant: Grant, sid: str) -> Caller:

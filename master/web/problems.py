@@ -36,8 +36,8 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
 
     @web.middleware
     async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get(REQUEST_ID, "")
-        request_id = given if _SANE_ID.fullmatch(given) else new_id()
+        sent = request.headers.get(REQUEST_ID, "")
+        request_id = sent if _SANE_ID.fullmatch(sent) else new_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer = await handler(request)
         await _read_rest(request)

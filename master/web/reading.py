@@ -55,8 +55,8 @@ def _require_names(request: web.Request) -> None:
 
 def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
     """Return the query's values. Errors: UnknownParameter for an unknown or repeated name."""
-    given = request.query
-    strange = sorted({name for name in given if name not in known or len(given.getall(name)) > 1})
+    query = request.query
+    strange = sorted({name for name in query if name not in known or len(query.getall(name)) > 1})
     if strange:
         raise UnknownParameter(
             details=[
@@ -67,7 +67,7 @@ def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
                 for name in (_clean(name) for name in strange[:20])
             ]
         )
-    return {name: _clean(value) for name, value in given.items()}
+    return {name: _clean(value) for name, value in query.items()}
 
 
 async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:

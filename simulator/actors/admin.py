@@ -193,8 +193,8 @@ class Admin:
         self._close(data, "logins_succeeded")
 
     def _on_failure(self, data: JsonObject) -> None:
-        given_up = data.get("error_type") in ("cancelled", "superseded")
-        self._close(data, "logins_cancelled" if given_up else "logins_failed")
+        is_cancelled = data.get("error_type") in ("cancelled", "superseded")
+        self._close(data, "logins_cancelled" if is_cancelled else "logins_failed")
 
     def _on_expiry(self, data: JsonObject) -> None:
         self._close(data, "logins_expired")

@@ -77,10 +77,10 @@ class Crew:
             self._world.tally.waiting_reports = self.count_waiting()
             await asyncio.sleep(SWEEP_S)
 
-    async def drain(self, given_up: asyncio.Event) -> None:
+    async def drain(self, abandoned: asyncio.Event) -> None:
         """Stop new activity and wait until every report is acknowledged.
 
-        The wait ends at the latest after DRAIN_LIMIT_S, or when `given_up` is set.
+        The wait ends at the latest after DRAIN_LIMIT_S, or when `abandoned` is set.
         """
         tally = self._world.tally
         self.calm.set()
@@ -90,7 +90,7 @@ class Crew:
             worker.flush()
         end = tally.elapsed() + DRAIN_LIMIT_S
         while self.count_waiting() and tally.elapsed() < end:
-            if await wait_set(given_up, 0.1):
+            if await wait_set(abandoned, 0.1):
                 break
         if left := self.count_waiting():
             self._world.ledger.complain(

@@ -26,7 +26,7 @@ FindEpoch = Callable[[str], int | None]
 """Returns the epoch of an account that the worker knows; None if it does not own the account."""
 
 
-class GaveUp(Exception):
+class Abandoned(Exception):
     """Master accepts no more reports of this login, or cannot be reached."""
 
 
@@ -89,7 +89,7 @@ class Logins:
                 await asyncio.sleep(plan.browser_start_s)
                 await self._show_code(session_id, account_id)
                 await self._poll(session_id, account_id, plan.error)
-        except (GaveUp, TimeoutError):
+        except (Abandoned, TimeoutError):
             pass
         finally:
             self._tasks.pop(session_id, None)
@@ -146,7 +146,7 @@ class Logins:
     ) -> None:
         """Send until acknowledged with success, with the epoch known at each try.
 
-        Errors: GaveUp if Master refuses for good or is away too long. A stale epoch is final,
+        Errors: Abandoned if Master refuses for good or is away too long. A stale epoch is final,
         unless the worker has received a newer one meanwhile.
         """
         for attempt in range(TRIES):
@@ -159,7 +159,7 @@ class Logins:
             except Refused as refused:
                 outdated = refused.code == STALE and find_epoch() not in (None, epoch)
                 if not refused.retryable and not outdated:
-                    raise GaveUp from refused
+                    raise Abandoned from refused
                 wait_s = refused.wait_s
             except (LinkDown, AckLate):
                 pass
@@ -168,7 +168,7 @@ class Logins:
             await asyncio.sleep(
                 wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
             )
-        raise GaveUp(event)
+        raise Abandoned(event)
 
     def _forget(self, session_id: str) -> None:
         self._accounts.pop(session_id, None)

@@ -36,17 +36,17 @@ def read_crash(arguments: Sequence[str], environment: Mapping[str, str]) -> Work
         help=f"messages per second in total, default {CRASH.rate_per_s:g}",
     )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
-    given = parser.parse_args(arguments)
-    require_between(1, 1_000_000, given.kills, "--kills")
+    parsed = parser.parse_args(arguments)
+    require_between(1, 1_000_000, parsed.kills, "--kills")
     changes = {
-        name: getattr(given, flag)
+        name: getattr(parsed, flag)
         for flag, name in CRASH_FLAGS.items()
-        if getattr(given, flag) is not None
+        if getattr(parsed, flag) is not None
     }
     scenario = change_scenario(
         CRASH, changes, {name: f"--{flag}" for flag, name in CRASH_FLAGS.items()}
     )
-    options = CrashOptions(given.kills, given.json)
+    options = CrashOptions(parsed.kills, parsed.json)
     return lambda: run_crash(scenario, options, dict(environment))
 
 
@@ -78,12 +78,12 @@ def read_restart(arguments: Sequence[str], environment: Mapping[str, str]) -> Wo
         help="seed of all randomness, default %(default)s",
     )
     add("--json", action="store_true", help="print one JSON object as the last line of stdout")
-    given = parser.parse_args(arguments)
-    require_between(1, 5_000, given.workers, "--workers")
-    accounts = given.workers if given.accounts is None else given.accounts
+    parsed = parser.parse_args(arguments)
+    require_between(1, 5_000, parsed.workers, "--workers")
+    accounts = parsed.workers if parsed.accounts is None else parsed.accounts
     require_between(0, 50_000, accounts, "--accounts")
-    require_between(1, 3_600, given.limit, "--limit")
-    options = RestartOptions(given.workers, accounts, given.limit, given.seed, given.json)
+    require_between(1, 3_600, parsed.limit, "--limit")
+    options = RestartOptions(parsed.workers, accounts, parsed.limit, parsed.seed, parsed.json)
     return lambda: run_restart(options, dict(environment))
 
 

@@ -73,7 +73,7 @@ The environment overrides them.
 """
 
 LATE_S = 5.0
-"""Seconds until Master has given up workers that stayed away: timeout, grace and a margin."""
+"""Seconds until Master has evicted workers that stayed away: timeout, grace and a margin."""
 
 LINE_S = 5.0
 LOOKS = 20

@@ -27,8 +27,8 @@ from simulator.show.report import Listed, build_result, choose_console, print_su
 from simulator.show.samples import Samples
 from simulator.show.view import View
 from simulator.trials.master_process import (
-    GivenMaster,
     MasterProcess,
+    RunningMaster,
     StartTrouble,
     run_master,
     wait_until_ready,
@@ -36,7 +36,7 @@ from simulator.trials.master_process import (
 from simulator.truth.api import ApiTrouble, HttpApi
 from simulator.truth.invariants import check_all, read_stored
 
-GIVEN_MASTER_LIMIT_S = 5.0
+RUNNING_MASTER_LIMIT_S = 5.0
 SAMPLE_S = 1.0
 
 
@@ -164,11 +164,11 @@ class Demo:
 @contextlib.asynccontextmanager
 async def find_master(
     scenario: Scenario, options: Options, session: aiohttp.ClientSession
-) -> AsyncIterator[GivenMaster | MasterProcess]:
+) -> AsyncIterator[RunningMaster | MasterProcess]:
     """Yield a ready Master: the one at the given URL, or a new one. Errors: StartTrouble."""
     if options.url is not None:
-        await wait_until_ready(session, options.url, GIVEN_MASTER_LIMIT_S)
-        yield GivenMaster(options.url)
+        await wait_until_ready(session, options.url, RUNNING_MASTER_LIMIT_S)
+        yield RunningMaster(options.url)
         return
     extra = {} if scenario.login_ttl_s is None else {"LOGIN_TTL_S": str(scenario.login_ttl_s)}
     async with run_master(session, extra) as master:

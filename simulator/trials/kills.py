@@ -28,7 +28,7 @@ class Aim(StrEnum):
     TELLING = "telling"
     """Just after an event was acknowledged."""
     LATE = "late"
-    """After the delayed part of a start: Master has given up workers that stayed away."""
+    """After the delayed part of a start: Master has evicted workers that stayed away."""
 
 
 MESSAGE = "worker:message:detected"

@@ -37,7 +37,7 @@ class StartTrouble(Exception):
 
 
 @dataclass(slots=True)
-class GivenMaster:
+class RunningMaster:
     """A Master that was started by other means, and is left running."""
 
     url: str

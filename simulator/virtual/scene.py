@@ -244,6 +244,6 @@ def check_file_of(scene: Scene) -> None:
     )
 
 
-def _make_settings(given: Mapping[str, str], folder: Path) -> Settings:
-    environ = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder), **given}
+def _make_settings(values: Mapping[str, str], folder: Path) -> Settings:
+    environ = {"DB_PATH": str(folder / "master.db"), "LOG_DIR": str(folder), **values}
     return load_settings(environ, None)

@@ -207,7 +207,7 @@ def fill(farm: Farm, model: Model) -> None:
             table.put(record)
 
 
-def give(draft: Draft, farm: Farm) -> None:
+def assign(draft: Draft, farm: Farm) -> None:
     """Apply a draft to a farm, as a commit does."""
     for table, changes in zip(farm.tables, draft.tables, strict=True):
         for key, record in changes.changed.items():

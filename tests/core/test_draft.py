@@ -8,7 +8,7 @@ from master.changes import changes_of
 from master.draft import Draft
 from master.memory import Memory
 from master.model import WorkerStatus
-from tests.core.growth import KINDS, Chance, Model, check, fill, give
+from tests.core.growth import KINDS, Chance, Model, assign, check, fill
 from tests.records import make_account, make_login, make_worker
 
 SEEDS = range(20)
@@ -42,7 +42,7 @@ def test_whatever_is_written_into_drafts_over_drafts_is_read_as_if_it_were_appli
             check(group, decided)
         check(memory.farm, committed)
         if chance.random.random() < 0.7:
-            give(group, memory.farm)
+            assign(group, memory.farm)
             committed = decided
         check(memory.farm, committed)
 
@@ -97,7 +97,7 @@ def test_what_is_removed_from_the_beginning_of_what_waits_is_not_seen_again(seed
         check(draft, model)
         group.absorb(draft)
         check(group, model)
-    give(group, memory.farm)
+    assign(group, memory.farm)
     check(memory.farm, model)
 
 
@@ -149,8 +149,8 @@ def test_an_assignment_raises_the_epoch_and_the_load_and_a_release_keeps_the_epo
     memory.farm.accounts.put(make_account("a", epoch=4))
     draft = Draft(memory)
     draft.owed["w"] = {"a", "b"}
-    given = draft.assign(make_account("a", epoch=4), "w", 7)
-    assert (given.assigned_worker_id, given.epoch, given.updated_at) == ("w", 5, 7)
+    assigned = draft.assign(make_account("a", epoch=4), "w", 7)
+    assert (assigned.assigned_worker_id, assigned.epoch, assigned.updated_at) == ("w", 5, 7)
     assert draft.workers.get("w").assigned_accounts == 2
     assert draft.owed_to("w") == {"b"}, "what it gets it has not lost"
     item = draft.begin()
@@ -158,7 +158,7 @@ def test_an_assignment_raises_the_epoch_and_the_load_and_a_release_keeps_the_epo
     assert (item.owed_to("w"), draft.owed_to("w")) == ({"b", "c"}, {"b"})
     draft.absorb(item)
     assert draft.owed_to("w") == {"b", "c"}
-    released = draft.release(given, 8)
+    released = draft.release(assigned, 8)
     assert (released.assigned_worker_id, released.epoch, released.updated_at) == (None, 5, 8)
     assert draft.workers.get("w").assigned_accounts == 1
     assert memory.farm.workers.get("w").assigned_accounts == 1

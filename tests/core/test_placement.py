@@ -14,7 +14,7 @@ from master.operations.accounts import change_account
 from master.operations.assignments import place_more, place_what_waits, revoke_accounts
 from master.operations.audit import look_over
 from master.operations.logins import expire_logins
-from master.operations.silence import give_up_silent
+from master.operations.silence import evict_silent
 from master.operations.workers import register_worker, return_worker, say_goodbye
 from master.protocol.http import AccountChange
 from master.protocol.worker import Goodbye, Heartbeat, Register
@@ -25,16 +25,16 @@ SILENT = ("w1", "w2", "w3")
 LIVE = ("w4", "w5", "w6", "w7", "w8")
 
 
-def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
+def check_one_plan(turn: Turn, evicted: tuple[str, ...]) -> None:
     """Check: no evicted worker gains, no account moves twice, all parcels agree with the farm."""
     draft, farm = turn.draft, turn.draft.memory.farm
     told, stopped = told_to_watch(turn), told_to_stop(turn)
-    assert set(told.values()).isdisjoint(given_up)
+    assert set(told.values()).isdisjoint(evicted)
     for account_id, after in draft.accounts.changed.items():
         before = farm.accounts.get(account_id)
         assert after is not None
         assert before is not None
-        assert after.assigned_worker_id not in given_up
+        assert after.assigned_worker_id not in evicted
         moved = (
             after.assigned_worker_id is not None
             and after.assigned_worker_id != before.assigned_worker_id
@@ -46,7 +46,7 @@ def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
             and before.assigned_worker_id != after.assigned_worker_id
         ):
             assert account_id in stopped[before.assigned_worker_id]
-    for worker_id in given_up:
+    for worker_id in evicted:
         assert draft.workers.get(worker_id).status is WorkerStatus.OFFLINE
         assert list(draft.accounts.find("owner", worker_id)) == []
         assert list(draft.logins.find("worker", worker_id)) == []
@@ -57,7 +57,7 @@ def check_one_plan(turn: Turn, given_up: tuple[str, ...]) -> None:
             assert (account.assigned_worker_id, account.epoch) == (handout.worker_id, epoch)
 
 
-def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
+def test_nothing_is_assigned_to_a_worker_that_the_same_sweep_evicts():
     """Three of eight fall silent; the second has an open login, whose end frees a slot."""
     core = Core()
     core.add_worker("w1", *hold("w1", "a1", "a2", "a3"))
@@ -72,7 +72,7 @@ def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
     core.add_account("scanned", status=AccountStatus.PAUSED)
     core.add_login("scanned", "w2")
     core.fall_silent(*SILENT)
-    turn, found = core.decide(give_up_silent)
+    turn, found = core.decide(evict_silent)
     assert found == 3
     check_one_plan(turn, SILENT)
     assert told_to_watch(turn) == dict(zip(("a1", "a2", "a3", "b1", "waits"), LIVE, strict=True))
@@ -89,7 +89,7 @@ def test_nothing_is_given_to_a_worker_that_the_same_sweep_gives_up():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_nothing_is_given_to_a_worker_that_the_same_turn_gives_up_whatever_they_hold(seed):
+def test_nothing_is_assigned_to_a_worker_that_the_same_turn_evicts_whatever_they_hold(seed):
     chance = random.Random(seed)
     core = Core()
     workers = [f"w{number}" for number in range(1, 9)]
@@ -118,7 +118,7 @@ def test_nothing_is_given_to_a_worker_that_the_same_turn_gives_up_whatever_they_
         core.add_login(account.id, chance.choice(workers))
     silent = tuple(chance.sample(workers, 3))
     core.fall_silent(*silent)
-    turn, found = core.decide(give_up_silent)
+    turn, found = core.decide(evict_silent)
     assert found == 3
     check_one_plan(turn, silent)
     core.commit(turn)
@@ -169,7 +169,7 @@ def test_a_silent_worker_is_told_of_its_losses_when_it_returns_as_well_as_now():
     for worker_id in LIVE:
         core.add_worker(worker_id)
     core.fall_silent("w1")
-    [turn] = core.run(give_up_silent)
+    [turn] = core.run(evict_silent)
     assert told_to_stop(turn) == {"w1": ["a"]}
     assert core.memory.sessions.seats["w1"].owed == {"a"}
 
@@ -209,15 +209,15 @@ def test_a_worker_with_room_for_ten_thousand_is_filled_in_portions(returns):
         turns = core.run(return_worker, Heartbeat(worker_id="w"), caller)
     else:
         turns = core.run(register_worker, register, caller)
-    given = [len(turn.draft.accounts.changed) for turn in turns]
-    assert [some for some in given if some] == [PORTION] * 4 + [100]
+    assigned = [len(turn.draft.accounts.changed) for turn in turns]
+    assert [some for some in assigned if some] == [PORTION] * 4 + [100]
     told = [account_id for turn in turns for account_id in told_to_watch(turn)]
     assert sorted(told) == sorted(set(told)) == [f"a{number:05}" for number in range(1_100)]
     assert core.memory.farm.workers.get("w").assigned_accounts == 1_100
     core.check_loads()
 
 
-def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_allows():
+def test_of_many_silent_workers_so_many_are_evicted_at_once_as_a_portion_allows():
     core = Core()
     for number in range(6):
         worker_id = f"w{number}"
@@ -229,7 +229,7 @@ def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_allows
     for number in range(10):
         core.add_worker(f"x{number}", *hold(f"x{number}", f"x{number}-0"), max_accounts=541)
     core.fall_silent(*(f"w{number}" for number in range(6)))
-    turns = core.run(give_up_silent)
+    turns = core.run(evict_silent)
     for turn in turns:
         assert len(told_to_watch(turn)) <= PORTION
         assert sum(map(len, told_to_stop(turn).values())) < PORTION + 900
@@ -240,7 +240,7 @@ def test_of_many_silent_workers_so_many_are_given_up_at_once_as_a_portion_allows
     assert core.memory.watch.brakes == 0, (
         "those that wait for the next portion are no reason for a brake"
     )
-    assert len(core.memory.watch.given_up) == 6
+    assert len(core.memory.watch.evictions) == 6
     core.check_loads()
 
 

@@ -7,7 +7,7 @@ import pytest
 from master.decisions.liveness import longest_protection_s
 from master.model import WorkerStatus
 from master.operations.audit import look_over
-from master.operations.silence import give_up_silent, is_somebody_due
+from master.operations.silence import evict_silent, is_somebody_due
 from tests.core.core import Core, hold
 
 TIMEOUT_S = 30
@@ -37,7 +37,7 @@ def stall(core: Core, seconds: float = 3.0) -> None:
 def sweep(core: Core) -> None:
     """Run the sweep for silent workers, as happens twice a second."""
     if is_somebody_due(core.memory, core.monotonic, TIMEOUT_S):
-        core.run(give_up_silent)
+        core.run(evict_silent)
 
 
 def find_offline(core: Core) -> list[str]:
@@ -53,35 +53,35 @@ def test_a_brake_is_judged_anew_for_those_that_were_not_silent_yet_when_it_was_p
     hear(core, "w2", "w3")
     core.advance(21)
     stall(core)
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert core.memory.watch.brakes == 1, "put on for w1 alone"
     hear(core, "w1")
     core.advance(TIMEOUT_S)
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert find_offline(core) == [], "two of three: they have a brake of their own"
     assert core.memory.watch.brakes == 2
     hear(core, "w1")
     core.advance(TIMEOUT_S)
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert find_offline(core) == ["w2", "w3"], "and it was their last"
     assert core.memory.watch.brakes == 2
 
 
-def test_those_that_a_brake_was_put_on_for_are_given_up_at_its_end():
+def test_those_that_a_brake_was_put_on_for_are_evicted_at_its_end():
     core = make_core("w1", "w2", "w3")
     core.advance(0.1)
     hear(core, "w3")
     core.advance(TIMEOUT_S)
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert core.memory.watch.brakes == 1
     core.advance(TIMEOUT_S)
     hear(core, "w3")
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert find_offline(core) == ["w1", "w2"]
     assert core.memory.watch.brakes == 1
 
 
-def test_who_was_given_up_by_the_audit_counts_for_the_brake():
+def test_who_was_evicted_by_the_audit_counts_for_the_brake():
     core = make_core("w1", "w2", "w3", "w4", "w5")
     core.advance(10)
     hear(core, "w3", "w4", "w5")
@@ -90,7 +90,7 @@ def test_who_was_given_up_by_the_audit_counts_for_the_brake():
     core.run(look_over)
     assert find_offline(core) == ["w1", "w2"]
     core.advance(5)
-    core.run(give_up_silent)
+    core.run(evict_silent)
     assert find_offline(core) == ["w1", "w2"], "the third of five within a timeout"
     assert core.memory.watch.brakes == 1
 
@@ -98,7 +98,7 @@ def test_who_was_given_up_by_the_audit_counts_for_the_brake():
 # -- outsiders and the brake -----------------------------------------------------------------------
 
 
-def test_workers_that_hold_nothing_put_no_brake_on_and_are_given_up_at_once():
+def test_workers_that_hold_nothing_put_no_brake_on_and_are_evicted_at_once():
     core = make_core("w1", "w2", "w3")
     empty = [f"empty-{number}" for number in range(20)]
     for worker_id in empty:
@@ -106,7 +106,7 @@ def test_workers_that_hold_nothing_put_no_brake_on_and_are_given_up_at_once():
     core.fall_silent(*empty)
     sweep(core)
     assert find_offline(core) == sorted(empty)
-    assert (core.memory.watch.brakes, core.memory.watch.given_up) == (0, ())
+    assert (core.memory.watch.brakes, core.memory.watch.evictions) == (0, ())
 
 
 def test_a_crowd_that_holds_nothing_and_falls_silent_delays_nobody_s_replacement():
@@ -177,7 +177,7 @@ def test_a_stall_protects_nobody_for_longer_than_three_timeouts_of_silence_howev
     assert len(core.memory.sessions.stalls) <= 3 * TIMEOUT_S / every_s + 1
 
 
-def test_the_audit_gives_up_as_well_whom_no_brake_protects_any_more():
+def test_the_audit_evicts_as_well_whom_no_brake_protects_any_more():
     core = make_core("w1", "w2", "w3")
     for _ in range(10):
         core.advance(9.1)

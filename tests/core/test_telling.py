@@ -136,7 +136,7 @@ def test_a_group_tells_no_more_than_it_may_keep_in_memory():
     assert 0 < draft.told_bytes <= GROUP_BYTES
 
 
-def test_a_worker_is_given_no_more_than_it_can_be_told_of_and_more_as_it_is_told():
+def test_a_worker_is_assigned_no_more_than_it_can_be_told_of_and_more_as_it_is_told():
     core = Core()
     readers = Readers(core)
     sid = "new socket of w"

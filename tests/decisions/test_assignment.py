@@ -166,13 +166,13 @@ def move(accounts: list[Account], workers: list[Worker]) -> list[tuple[Account, 
     )
 
 
-def test_a_slot_kept_for_a_login_is_no_reason_to_give_something_away():
+def test_a_slot_kept_for_a_login_is_no_reason_to_move_something_away():
     accounts = hold("a", "1", "2", "3") + hold("b", "4", "5")
     assert move(accounts, [make_worker("a", 5, max_accounts=9), make_worker("b", 2)]) == []
     assert move(accounts[:3], [make_worker("a", 3), make_worker("b", 2, max_accounts=9)]) == []
 
 
-def test_who_holds_more_than_it_takes_gives_and_gets_nothing():
+def test_who_holds_more_than_it_takes_loses_and_gets_nothing():
     workers = [
         make_worker("a0", 10, max_accounts=20),
         make_worker("g", 5, max_accounts=2, capabilities=("xiaohongshu", "douyin")),
@@ -247,9 +247,9 @@ def test_moves_come_to_an_end_and_then_no_account_could_make_loads_more_even(dat
     accounts, workers = look()
     by_id = {worker.id: worker for worker in workers}
     for account in accounts:
-        giver = by_id[account.assigned_worker_id]
+        owner = by_id[account.assigned_worker_id]
         fitting = [one for one in workers if one.supports(account.platform) and one.room > 0]
-        assert all(giver.assigned_accounts - one.assigned_accounts < 2 for one in fitting)
+        assert all(owner.assigned_accounts - one.assigned_accounts < 2 for one in fitting)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from master.errors import StorageTrouble
 from master.operations.afterwards import do_nothing
 from master.operations.notifications import ALARM_TITLE
-from master.operations.silence import give_up_silent
+from master.operations.silence import evict_silent
 from tests.conftest import Peer, registration
 from tests.disk.disk import Step
 from tests.disk.scene import Scene, check_refused, heard_of
@@ -82,7 +82,7 @@ async def test_a_registration_that_was_stored_after_all_is_one_when_it_is_sent_a
     await scene.resolve_doubts()
     scene.check_memory()
     told = (await newcomer.ask("worker:heartbeat", {"workerId": "newcomer"}))["accountIds"]
-    assert len(told) == 1, "it is known, and holds what it was given"
+    assert len(told) == 1, "it is known, and holds what it was assigned"
     answer = await newcomer.ask("worker:register", registration("newcomer", capabilities=["weibo"]))
     assert [one["id"] for one in answer["accounts"]] == told
     assert [one["epoch"] for one in answer["accounts"]] == [1]
@@ -119,9 +119,9 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
         assert await scene.beat() == [scene.account_id]
         assert scene.worker.all("master:task:revoke") == other.all("master:task:assign") == []
     assert (await scene.call("PATCH", path, json=wish))[0] == 200
-    [given] = (await other.hear("master:task:assign"))["accounts"]
-    assert (given["id"], given["epoch"]) == (scene.account_id, 2)
-    assert 0 < given["start_after_ms"] <= WAIT_MS, "whoever held it may not have heard of it yet"
+    [assigned] = (await other.hear("master:task:assign"))["accounts"]
+    assert (assigned["id"], assigned["epoch"]) == (scene.account_id, 2)
+    assert 0 < assigned["start_after_ms"] <= WAIT_MS, "whoever held it may not have heard of it yet"
     assert (await other.ask("worker:heartbeat", {"workerId": "other"}))["accountIds"] == [
         scene.account_id
     ]
@@ -129,7 +129,7 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
     scene.check_memory()
 
 
-async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_others_after_the_wait(
+async def test_accounts_of_a_worker_that_was_evicted_in_doubt_are_watched_by_others_after_the_wait(
     scene: Scene,
 ) -> None:
     others = [await scene.bench.worker(f"other-{number}") for number in range(3)]
@@ -137,18 +137,19 @@ async def test_accounts_of_a_worker_that_was_given_up_in_doubt_are_watched_by_ot
     for number, other in enumerate(others):
         await other.ask("worker:heartbeat", {"workerId": f"other-{number}"})
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
-        await scene.bench.run(give_up_silent)
+        await scene.bench.run(evict_silent)
     await scene.resolve_doubts()
     scene.check_memory()
-    [given] = (await others[0].hear("master:task:assign"))["accounts"]
-    assert (given["id"], given["epoch"], given["start_after_ms"]) == (scene.account_id, 2, WAIT_MS)
+    [assigned] = (await others[0].hear("master:task:assign"))["accounts"]
+    assert (assigned["id"], assigned["epoch"]) == (scene.account_id, 2)
+    assert assigned["start_after_ms"] == WAIT_MS
     assert (await scene.worker.hear("master:task:revoke"))["accountIds"] == [scene.account_id]
     assert await scene.beat() == [], "it returns, and what it lost stays lost"
     scene.check_memory()
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["it happened", "it did not"])
-async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(
+async def test_who_was_evicted_in_doubt_counts_for_the_brake_if_it_was_stored(
     scene: Scene, happened: bool
 ) -> None:
     names = [f"other-{number}" for number in range(4)]
@@ -167,16 +168,16 @@ async def test_who_was_given_up_in_doubt_counts_for_the_brake_if_it_was_stored(
         scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
         # the worker that was always here, and other-0: two of five
-        await scene.bench.run(give_up_silent)
+        await scene.bench.run(evict_silent)
     scene.disk.fault = lambda step: None
     await scene.resolve_doubts()
     watch = scene.bench.master.memory.watch
-    assert (len(watch.given_up), watch.brakes) == (2 * happened, 0)
+    assert (len(watch.evictions), watch.brakes) == (2 * happened, 0)
     if not happened:
         await scene.beat()
         await pass_on(0, "other-0")
     await pass_on(15, *names[2:])
-    await scene.bench.run(give_up_silent)
+    await scene.bench.run(evict_silent)
     assert scene.bench.master.memory.watch.brakes == int(happened), (
         "other-1 is the third of five within a timeout"
     )
@@ -194,12 +195,12 @@ async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(
     if not happened:
         scene.disk.fault = lambda step: IO_ERROR if step.writer and step.name == "commit" else None
     with losing_the_answer(scene), pytest.raises(StorageTrouble):
-        await scene.bench.run(give_up_silent)
+        await scene.bench.run(evict_silent)
     scene.disk.fault = lambda step: None
     await scene.resolve_doubts()
     watch = scene.bench.master.memory.watch
     assert (watch.brakes, watch.brake_until is not None) == (happened, happened)
-    await scene.bench.run(give_up_silent)
+    await scene.bench.run(evict_silent)
     assert scene.bench.master.memory.watch.brakes == 1
     alarms = [row for row in scene.dump()["notifications"] if ALARM_TITLE in row]
     assert len(alarms) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from master.operations.audit import audit_workers
-from master.operations.silence import give_up_silent
+from master.operations.silence import evict_silent
 from master.sockets import namespace
 from tests.conftest import PATIENCE_S, Peer, registration
 from tests.disk.disk import Step
@@ -200,7 +200,7 @@ async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(
     scene.bench.clock.advance(31)
     asked = [
         asyncio.ensure_future(turns.run(operation, None))
-        for operation in (give_up_silent, audit_workers)
+        for operation in (evict_silent, audit_workers)
     ]
     await jam.wait_for(len(asked))
     scene.disk.fault = Second(IO_ERROR, lambda step: step.name == "commit")

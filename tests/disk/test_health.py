@@ -93,7 +93,7 @@ class TestDiskThatHangs:
         assert scene.stored(report) == (1, 1)
 
 
-async def test_a_lock_that_is_given_back_in_time_costs_nobody_anything(scene: Scene) -> None:
+async def test_a_lock_that_is_released_in_time_costs_nobody_anything(scene: Scene) -> None:
     """Master waits as long as the setting says, and refuses nothing."""
     scene.disk.lock_timeout_s = PATIENCE_S
     await scene.renew_connections()
@@ -116,9 +116,7 @@ class TestConnectionsAsInProduction:
         monkeypatch.setattr(disk, "connect", None)
         return disk
 
-    async def test_a_lock_that_is_not_given_back_is_trouble(
-        self, scene: Scene, bench: Bench
-    ) -> None:
+    async def test_a_lock_that_is_not_released_is_trouble(self, scene: Scene, bench: Bench) -> None:
         report = scene.make_report()
         with closing(sqlite3.connect(scene.disk.path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")

@@ -63,7 +63,7 @@ async def let_it_be_silent(scene: Scene) -> list[Peer]:
     return others
 
 
-async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom) -> None:
+async def test_a_silent_worker_is_evicted_after_all(scene: Scene, broom: Broom) -> None:
     await let_it_be_silent(scene)
     await broom.fail("liveness")
     await scene.admin.ask("admin:status:request", {})
@@ -76,7 +76,7 @@ async def test_a_silent_worker_is_given_up_after_all(scene: Scene, broom: Broom)
     scene.check_memory()
 
 
-async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being_given_up(
+async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being_evicted(
     scene: Scene, broom: Broom
 ) -> None:
     """On a slow disk the old owner would act beside the new one, which is answered as well."""
@@ -101,7 +101,7 @@ async def test_a_heartbeat_is_not_answered_from_memory_while_its_worker_is_being
     scene.check_memory()
 
 
-async def test_a_worker_that_was_not_given_up_after_all_is_answered(
+async def test_a_worker_that_was_not_evicted_after_all_is_answered(
     scene: Scene, broom: Broom
 ) -> None:
     await let_it_be_silent(scene)

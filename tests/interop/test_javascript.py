@@ -28,7 +28,7 @@ def seen(request: pytest.FixtureRequest, javascript: Path, master: Target) -> di
     return {**results, "transports": request.param.split(",")}
 
 
-def test_a_worker_registers_and_is_given_a_free_account(seen: dict[str, Any]) -> None:
+def test_a_worker_registers_and_is_assigned_a_free_account(seen: dict[str, Any]) -> None:
     step = seen["register"]
     assert step["created"]["status"] == 201
     assert step["transport"] in seen["transports"]

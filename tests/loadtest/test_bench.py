@@ -192,7 +192,7 @@ def test_processor_time_and_memory_are_read_from_proc():
         parse_rss_bytes("Name:\tx\n")
 
 
-def test_quick_sizes_are_smaller_and_given_ones_win():
+def test_quick_sizes_are_smaller_and_chosen_ones_win():
     full, quick = read_bench_plan([]), read_bench_plan(["--quick"])
     assert (full.rounds, full.connect_workers, quick.rounds) == (3, 2_000, 1)
     assert quick.connect_workers < full.connect_workers

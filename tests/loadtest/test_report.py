@@ -48,7 +48,7 @@ def test_the_table_has_a_head_and_one_line_per_row_handshakes_first():
     assert lines[2].split()[1:] == ["worker:heartbeat", "10", "0", "1.0", "1", "2", "500", "900"]
 
 
-def test_the_limit_follows_the_shape_unless_it_is_given():
+def test_the_limit_follows_the_shape_unless_it_is_chosen():
     assert read_plan([]).p99_ms == P99_MS["steady"]
     assert read_plan(["--shape", "burst"]).p99_ms == P99_MS["burst"]
     assert read_plan(["--p99-ms", "50"]).p99_ms == 50

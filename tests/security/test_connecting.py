@@ -242,7 +242,7 @@ class TestTrustedWorkers:
     async def test_a_wrong_token_is_wrong_from_a_trusted_address_too(self, guarded):
         assert (await refused(guarded, "worker", WRONG))["code"] == "unauthorized"
 
-    async def test_a_worker_id_with_a_token_of_its_own_is_not_given_to_an_address(self, guarded):
+    async def test_a_worker_id_with_a_token_of_its_own_is_not_granted_to_an_address(self, guarded):
         peer = await guarded.connect("worker")
         assert (await peer.ask("worker:register", registration("worker-1")))["error"][
             "code"

@@ -26,7 +26,7 @@ async def test_comings_and_goings_on_one_connection_queue_one_greeting_at_a_time
     assert await posting == 200
 
 
-async def test_a_greeting_of_a_socket_that_has_gone_is_not_given_a_turn(guarded):
+async def test_a_greeting_of_a_socket_that_has_gone_is_not_granted_a_turn(guarded):
     async with stopped_in_a_turn(guarded):
         for _ in range(5):
             peer = Peer("/admin")

@@ -97,7 +97,7 @@ async def test_what_a_device_is_owed_and_its_counts_are_of_the_own_accounts(guar
 @pytest.mark.parametrize(
     "since", [{}, {"after_seq": 0}, {"since_timestamp": 0}, {"after_seq": 10**9}, {"offset": 1}]
 )
-async def test_a_sync_gives_the_own_accounts_alone(guarded, since):
+async def test_a_sync_lists_the_own_accounts_alone(guarded, since):
     await prepare(guarded)
     limited = await guarded.register_device(LIMITED)
     answer = await limited.ask("client:sync:request", {"device_id": "device-1", **since})
@@ -110,7 +110,7 @@ async def test_a_sync_gives_the_own_accounts_alone(guarded, since):
     assert_nothing_foreign(answer, limited.heard)
 
 
-async def test_replaying_a_sequence_gives_each_own_notification_once(guarded):
+async def test_replaying_a_sequence_returns_each_own_notification_once(guarded):
     worker = await prepare(guarded)
     limited = await guarded.register_device(LIMITED)
     seen, after = [], 0

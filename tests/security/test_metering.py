@@ -265,7 +265,7 @@ class TestAdmission:
         while openings.admit_at_once("127.0.0.1"):
             pass
         for _ in range(8):
-            openings.give_back("127.0.0.1")
+            openings.refund("127.0.0.1")
         for _ in range(12):
             await open_polling(guarded, WORKER_1)
             sockets = guarded.master.memory.sessions.worker_sockets

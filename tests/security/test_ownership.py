@@ -134,7 +134,7 @@ async def test_a_former_owner_no_longer_speaks_for_the_account(guarded):
 # -- worker processes ------------------------------------------------------------------------------
 
 
-async def test_a_worker_process_is_given_a_token_of_its_own_and_nobody_elses(
+async def test_a_worker_process_gets_a_token_of_its_own_and_nobody_elses(
     guarded, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("ADMIN_TOKENS", "root:the-administrators-secret")

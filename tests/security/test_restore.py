@@ -80,7 +80,7 @@ def test_a_restore_that_is_killed_anywhere_has_happened_or_has_not(tmp_path, how
     assert [left for *_, left in told if left] == []
 
 
-def test_numbers_go_on_far_past_all_that_were_given(path, tmp_path):
+def test_numbers_go_on_far_past_all_that_were_assigned(path, tmp_path):
     ask_file(path, "UPDATE accounts SET epoch = 4")
     back_up(path, tmp_path / "backup.db")
     ask_file(path, "UPDATE accounts SET epoch = 9 WHERE id = 'account-001'")

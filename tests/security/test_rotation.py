@@ -183,7 +183,7 @@ async def test_a_rotation_beside_a_master_under_logins_loses_nothing(tmp_path):
         assert '"level":"error"' not in line.replace(" ", "")
 
 
-async def test_a_master_that_does_not_know_the_first_key_is_not_given_its_values(tmp_path):
+async def test_a_master_that_does_not_know_the_first_key_does_not_get_its_values(tmp_path):
     path = tmp_path / "master.db"
     fill(path, 3)
     written = path.with_name("master.db.keys").read_text().splitlines()[-1]

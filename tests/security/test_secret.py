@@ -172,7 +172,7 @@ def test_wrong_keys_in_the_settings_are_not_quoted(wrong):
     assert "\n" not in str(caught.value)
 
 
-def test_keys_in_the_settings_are_not_shown_and_not_given_to_workers(tmp_path):
+def test_keys_in_the_settings_are_not_shown_and_not_passed_to_workers(tmp_path):
     settings = load_settings({"MASTER_KEYS": KEY}, None)
     assert [key.id for key in settings.read_keys()] == ["a"]
     assert "AAAA" not in repr(settings) + repr(settings.read_keys()) + repr(

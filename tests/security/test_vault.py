@@ -33,7 +33,7 @@ def test_what_is_sealed_opens_and_is_not_readable(vault):
     assert vault.seal(COLUMN, ROW, VALUE) != text, "a nonce is used once"
 
 
-def test_a_nonce_is_96_bits_of_the_source_that_was_given():
+def test_a_nonce_is_96_bits_of_the_source_that_was_passed():
     asked = []
 
     def draw(count: int) -> bytes:

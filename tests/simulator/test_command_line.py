@@ -133,7 +133,7 @@ def test_the_demo_leaves_nothing_behind_unless_told_where():
     assert describe_environment({"DB_PATH": "mine.db"}, 3456, folder, {})["DB_PATH"] == "mine.db"
 
 
-def test_a_worker_reads_what_its_supervisor_gives_it():
+def test_a_worker_reads_what_its_supervisor_passes_it():
     environment = {
         "WORKER_ID": "w-7",
         "MASTER_HOST": "10.0.0.1",

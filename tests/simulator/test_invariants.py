@@ -240,7 +240,7 @@ async def test_lists_are_read_to_their_end(count):
 
 
 @pytest.mark.parametrize("shelf", [Shelf(3, total=4), Shelf(3, status=500)])
-async def test_a_list_that_does_not_add_up_or_is_not_given_is_an_error(shelf):
+async def test_a_list_that_does_not_add_up_or_is_missing_is_an_error(shelf):
     with pytest.raises(ApiTrouble):
         [row async for row in list_all(shelf, "comments")]
 

@@ -47,11 +47,11 @@ def begin(scenario: Scenario) -> tuple[Platform, ManualClock]:
     return platform, clock
 
 
-def test_the_same_seed_gives_the_same_course():
+def test_the_same_seed_plays_the_same_course():
     assert live(BUSY) == live(BUSY)
 
 
-def test_another_seed_gives_another_course():
+def test_another_seed_plays_another_course():
     ours, theirs = live(BUSY), live(replace(BUSY, seed=2))
     assert all(
         one != other for one, other in zip(ours, theirs, strict=True) if not isinstance(one, str)

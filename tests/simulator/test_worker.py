@@ -204,7 +204,7 @@ def test_a_worker_whose_connection_broke_is_back_soon():
 # -- accounts and reports --------------------------------------------------------------------------
 
 
-def test_an_account_is_taken_and_given_back_as_master_says():
+def test_an_account_is_taken_and_dropped_as_master_says():
     async def script(stage: Stage) -> None:
         await asyncio.sleep(1)
         stage.master.push("master:task:assign", {"accounts": [logged_in()]})

@@ -98,7 +98,7 @@ class Bench:
         self.made: list[Supervisor] = []
 
     def supervisor(self, **changes: Any) -> Supervisor:
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             "log_dir": self.folder,
             "master_host": "127.0.0.1",
             "master_port": 3000,
@@ -108,7 +108,7 @@ class Bench:
             "environ": {**os.environ, "BELL": str(self.bell.port), "CHILD": CHILD},
             **changes,
         }
-        self.made.append(Supervisor(**given))
+        self.made.append(Supervisor(**options))
         return self.made[-1]
 
 

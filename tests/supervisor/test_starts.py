@@ -38,7 +38,7 @@ async def test_a_started_process_is_told_who_it_is_and_where_master_is(bench: Be
         ("10.1.2.3", "10.1.2.3"),
     ],
 )
-async def test_a_process_is_given_an_address_that_it_can_connect_to(
+async def test_a_process_gets_an_address_that_it_can_connect_to(
     bench: Bench, host: str, told: str
 ) -> None:
     await bench.supervisor(master_host=host).start(config())

@@ -127,10 +127,10 @@ def test_the_printed_commands_play_exactly_the_run_that_failed_and_make_it_small
     "options", [[], ["--hours", "0.05", "--faults", "storm,late_close"], ["--faults", "none"]]
 )
 def test_the_commands_of_a_swarms_seed_play_exactly_it(options):
-    given = build_parser().parse_args(["--seeds", "0..9", *options])
-    again, smaller = (shlex.split(command) for command in name_swarm(given, 3))
+    parsed = build_parser().parse_args(["--seeds", "0..9", *options])
+    again, smaller = (shlex.split(command) for command in name_swarm(parsed, 3))
     played = build_parser().parse_args(again[4:])
-    (plan,) = [task.make_plan() for task in read_swarm(given, [3])]
+    (plan,) = [task.make_plan() for task in read_swarm(parsed, [3])]
     assert [task.make_plan() for task in read_swarm(played, read_seeds(played.seeds))] == [plan]
     assert read_shrink(build_shrink_parser().parse_args(smaller[5:])) == plan
 

@@ -57,26 +57,26 @@ def watch(tmp_path, script) -> list[str]:
         (1_030.0, 1_029.0, False),
     ],
 )
-def test_nobody_may_be_given_up_within_a_timeout_after_a_stall(
+def test_nobody_may_be_evicted_within_a_timeout_after_a_stall(
     tmp_path, stall_ended, began, noticed
 ):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
         house.stall_ended = stall_ended
-        silence.check_given_up(HERE, lose("a"), began)
+        silence.check_evictions(HERE, lose("a"), began)
 
     assert watch(tmp_path, script) == (["given_up_after_stall"] if noticed else [])
 
 
 @pytest.mark.parametrize(("started_at", "noticed"), [(999.5, True), (998.5, False), (960.0, False)])
 @pytest.mark.parametrize("began", [None, 1_030.0])
-def test_who_was_not_heard_since_a_start_may_not_be_given_up_within_the_grace(
+def test_who_was_not_heard_since_a_start_may_not_be_evicted_within_the_grace(
     tmp_path, started_at, noticed, began
 ):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
         house.started_at = started_at
-        silence.check_given_up(HERE, lose("a"), began)
+        silence.check_evictions(HERE, lose("a"), began)
 
     assert watch(tmp_path, script) == (["grace_missed"] if noticed else [])
 
@@ -169,12 +169,12 @@ def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp
     ("lost", "holding", "noticed"),
     [("ab", "abc", 1), ("a", "abc", 0), ("ab", "ab", 0), ("ab", "", 0)],
 )
-def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_given_up(
+def test_a_brake_is_missed_where_most_of_those_that_hold_something_are_evicted(
     tmp_path, lost, holding, noticed
 ):
     async def script(silence, house) -> None:
         await asyncio.sleep(30)
-        silence.check_given_up(HERE, lose(*lost), 1_030.0, set(holding))
+        silence.check_evictions(HERE, lose(*lost), 1_030.0, set(holding))
 
     assert watch(tmp_path, script) == ["brake_missed"] * noticed
 
@@ -211,7 +211,7 @@ def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(
 
 
 @pytest.mark.parametrize(("sent", "noticed"), [(1_031.0, 0), (1_029.0, 1)])
-def test_a_worker_that_one_group_gave_up_and_took_in_again_may_count_for_a_brake(
+def test_a_worker_that_one_group_evicted_and_registered_again_may_count_for_a_brake(
     tmp_path, sent, noticed
 ):
     async def script(silence, house) -> None:
@@ -267,7 +267,7 @@ def test_no_brake_protects_a_worker_for_longer_than_three_timeouts(
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
 
-def test_after_a_stall_only_who_may_still_be_protected_must_not_be_given_up(tmp_path):
+def test_after_a_stall_only_who_may_still_be_protected_must_not_be_evicted(tmp_path):
     async def script(silence, house) -> None:
         house.life = Life("master")
         await asyncio.sleep(83)
@@ -276,8 +276,8 @@ def test_after_a_stall_only_who_may_still_be_protected_must_not_be_given_up(tmp_
         await asyncio.sleep(5)
         house.resume()
         await asyncio.sleep(2)
-        silence.check_given_up(HERE, lose("a"), 1_090.0)
-        silence.check_given_up(HERE, lose("b"), 1_090.0)
+        silence.check_evictions(HERE, lose("a"), 1_090.0)
+        silence.check_evictions(HERE, lose("b"), 1_090.0)
 
     assert watch(tmp_path, script) == ["given_up_after_stall"]
 

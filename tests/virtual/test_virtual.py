@@ -257,7 +257,7 @@ REGISTRATION = {
 }
 
 
-def test_a_silent_worker_is_given_up_between_30_and_31_virtual_seconds(tmp_path):
+def test_a_silent_worker_is_evicted_between_30_and_31_virtual_seconds(tmp_path):
     async def script(loop, house, open_transport) -> float:
         _, admin = open_transport("/admin")
         gone: asyncio.Future[float] = loop.create_future()

@@ -33,7 +33,7 @@ async def test_a_mass_silence_revokes_nothing_at_once_and_alarms_people(bench):
     assert len(admin.all("notification:new")) == 1
 
 
-async def test_after_a_stall_of_our_own_loop_nobody_is_given_up_for_one_further_timeout(bench):
+async def test_after_a_stall_of_our_own_loop_nobody_is_evicted_for_one_further_timeout(bench):
     account = await make_account(bench)
     first = await bench.worker("worker-1")
     second = await bench.worker("worker-2")
@@ -51,7 +51,7 @@ async def test_after_a_stall_of_our_own_loop_nobody_is_given_up_for_one_further_
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"
 
 
-async def test_one_of_many_is_given_up_without_a_brake(bench):
+async def test_one_of_many_is_evicted_without_a_brake(bench):
     peers = [(await bench.worker(f"worker-{n}"), f"worker-{n}") for n in range(1, 5)]
     await bench.advance(20)
     await beat(bench, *peers[1:])

@@ -19,7 +19,7 @@ from tests.walks.test_workers import make_account, read_account, read_worker
 
 
 @pytest.mark.parametrize("how", ["heartbeat", "registration", "new socket"])
-async def test_a_worker_that_returns_alone_keeps_what_it_is_given_back(bench, how):
+async def test_a_worker_that_returns_alone_keeps_what_it_gets_back(bench, how):
     account = await make_account(bench)
     worker = await bench.worker()
     await bench.advance(31)

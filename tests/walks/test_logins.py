@@ -274,9 +274,7 @@ async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clo
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "in a group"])
-async def test_the_audit_gives_up_a_silent_worker_that_logs_in_an_account_with_cookies(
-    bench, beside
-):
+async def test_the_audit_evicts_a_silent_worker_that_logs_in_an_account_with_cookies(bench, beside):
     """The previous value of that login is read from the file, within an operation on rows."""
     admin, worker, account, session = await start(bench)
     good = {"session_id": session, "status": "success", "cookies": [{"name": "sid", "value": "1"}]}

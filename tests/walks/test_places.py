@@ -53,7 +53,7 @@ async def owned_by_one_and_logged_in_by_another(bench: Any) -> tuple[Any, Any, A
     return first, second, admin, account
 
 
-async def test_an_account_that_is_removed_is_not_given_the_slot_that_its_own_login_kept(bench):
+async def test_an_account_that_is_removed_does_not_get_the_slot_that_its_own_login_kept(bench):
     first, second, _, account = await owned_by_one_and_logged_in_by_another(bench)
     await first.ask("worker:goodbye", {"workerId": "worker-1"})
     assert await find_owner(bench, account["id"]) is None
@@ -126,7 +126,7 @@ async def test_a_start_that_is_refused_ends_no_login(bench):
     assert admin.all("login:failed") == []
 
 
-async def test_a_success_that_leaves_the_account_elsewhere_gives_its_slot_to_what_waits(bench):
+async def test_a_success_that_leaves_the_account_elsewhere_leaves_its_slot_to_what_waits(bench):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     worker = await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")

@@ -74,7 +74,7 @@ async def report(bench, worker, *numbers: int) -> None:
     )
 
 
-async def test_a_sync_looks_through_no_more_notifications_than_it_gives(bench):
+async def test_a_sync_looks_through_no_more_notifications_than_it_lists(bench):
     worker, device = await bench.worker(), await bench.device()
     await report(bench, worker, 1, 2, 3)
     told = await device.hear("notification:new", 2)

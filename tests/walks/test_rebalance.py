@@ -50,9 +50,11 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
         [name] for name in moved
     ]
     assert {told["reason"] for told in first.all("master:task:revoke")} == {"rebalanced"}
-    given = [account for told in second.all("master:task:assign") for account in told["accounts"]]
-    assert sorted(account["id"] for account in given) == moved
-    assert all(account["start_after_ms"] > 0 for account in given), (
+    assigned = [
+        account for told in second.all("master:task:assign") for account in told["accounts"]
+    ]
+    assert sorted(account["id"] for account in assigned) == moved
+    assert all(account["start_after_ms"] > 0 for account in assigned), (
         "the former owner may not have heard of it"
     )
     assert [(await read_account(bench, name))["epoch"] for name in moved] == [2, 2]
@@ -84,7 +86,7 @@ async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
     )
 
 
-async def test_who_has_not_been_heard_for_two_beats_gives_and_gets_nothing(bench):
+async def test_who_has_not_been_heard_for_two_beats_loses_and_gets_nothing(bench):
     await make_account(bench, "a")
     await make_account(bench, "b")
     first = await bench.worker("first")

@@ -37,8 +37,8 @@ async def test_the_same_id_from_elsewhere_is_a_change_of_hands(
     if not connected:
         await first.close()
     bench.clock.advance(10)
-    second, [given] = await come(bench, **other)
-    assert (given["epoch"], given["start_after_ms"]) == (held["epoch"] + 1, 30_000)
+    second, [assigned] = await come(bench, **other)
+    assert (assigned["epoch"], assigned["start_after_ms"]) == (held["epoch"] + 1, 30_000)
     if connected:
         assert (await first.hear("master:task:revoke"))["accountIds"] == [account["id"]]
     bench.clock.advance(20)
@@ -56,8 +56,8 @@ async def test_another_address_is_elsewhere_also_by_a_heartbeat(bench):
     sessions.addresses[worker.client.get_sid("/worker")] = "192.0.2.1"
     other = await bench.connect("worker")
     assert (await other.ask("worker:heartbeat", {"workerId": "worker-1"}))["success"]
-    [given] = (await other.hear("master:task:assign"))["accounts"]
-    assert (given["epoch"], given["start_after_ms"]) == (held["epoch"] + 1, 30_000)
+    [assigned] = (await other.hear("master:task:assign"))["accounts"]
+    assert (assigned["epoch"], assigned["start_after_ms"]) == (held["epoch"] + 1, 30_000)
 
 
 @pytest.mark.parametrize("how", ["cut", "half open", "heartbeat", "reload", "other capacity"])
@@ -85,8 +85,8 @@ async def test_who_has_said_goodbye_is_waited_for_by_nobody(bench):
     await make_account(bench)
     worker, _ = await come(bench)
     await worker.ask("worker:goodbye", {"workerId": "worker-1"})
-    _, [given] = await come(bench, host="host-b")
-    assert "start_after_ms" not in given
+    _, [assigned] = await come(bench, host="host-b")
+    assert "start_after_ms" not in assigned
 
 
 async def test_another_worker_waits_for_every_process_of_the_former_one(bench):
@@ -97,8 +97,8 @@ async def test_another_worker_waits_for_every_process_of_the_former_one(bench):
     bench.clock.advance(5)
     await second.ask("worker:goodbye", {"workerId": "worker-1"})
     third = await bench.connect("worker")
-    [given] = (await third.ask("worker:register", registration("worker-2")))["accounts"]
-    assert (given["id"], given["start_after_ms"]) == (account["id"], 25_000)
+    [assigned] = (await third.ask("worker:register", registration("worker-2")))["accounts"]
+    assert (assigned["id"], assigned["start_after_ms"]) == (account["id"], 25_000)
 
 
 async def test_two_that_contend_for_one_id_raise_one_alarm_a_minute(bench):

@@ -52,7 +52,7 @@ async def test_a_reload_on_the_same_socket_changes_no_hands(bench):
     assert (await read_account(bench, account["id"]))["epoch"] == 1
 
 
-async def test_a_worker_silent_for_30_s_is_alive_and_for_longer_is_given_up(bench):
+async def test_a_worker_silent_for_30_s_is_alive_and_for_longer_is_evicted(bench):
     account = await make_account(bench)
     await bench.worker("worker-1")
     other = await bench.worker("worker-2")
@@ -105,7 +105,7 @@ async def test_a_goodbye_moves_accounts_at_once(bench):
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"
 
 
-async def test_an_inactive_account_is_given_to_nobody(bench):
+async def test_an_inactive_account_is_assigned_to_nobody(bench):
     account = await make_account(bench, status=AccountStatus.INACTIVE)
     await bench.worker()
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] is None

@@ -162,7 +162,7 @@ async def test_a_proxy_that_hangs_up_or_floods_is_not_reachable(site, protocol):
         assert result["reachable"] is False
 
 
-async def test_a_silent_proxy_is_given_up_in_time(site):
+async def test_a_silent_proxy_is_abandoned_in_time(site):
     async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 

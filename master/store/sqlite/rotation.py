@@ -175,9 +175,9 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
     for _ in range(ROUNDS):
         done.broken.clear()
         before = done.resealed
-        for sealed in SEALED_COLUMNS:
-            for batch in _iterate_batches(connection, sealed, done.to):
-                _reseal_batch(connection, vault, sealed, batch, done)
+        for values in SEALED_COLUMNS:
+            for batch in _iterate_batches(connection, values, done.to):
+                _reseal_batch(connection, vault, values, batch, done)
                 connection.execute("COMMIT")
                 # SQLite has no queue of writers: without a pause, Master might never get the lock
                 time.sleep(PAUSE_S)
@@ -186,13 +186,13 @@ def _reseal_all(connection: sqlite3.Connection, vault: Vault, done: Rotation) ->
 
 
 def _iterate_batches(
-    connection: sqlite3.Connection, sealed: SealedColumn, to: str
+    connection: sqlite3.Connection, values: SealedColumn, to: str
 ) -> Iterator[Sequence[tuple[str, bytes]]]:
     """Yield batches of (row id, bytes) of values that are not sealed with the key `to`.
 
     Each batch has a write transaction, which the caller ends.
     """
-    (table, column, key), last, head = sealed, "", head_of(to)
+    (table, column, key), last, head = values, "", head_of(to)
     while True:
         connection.execute("BEGIN IMMEDIATE")
         batch = connection.execute(
@@ -210,11 +210,11 @@ def _iterate_batches(
 def _reseal_batch(
     connection: sqlite3.Connection,
     vault: Vault,
-    sealed: SealedColumn,
+    values: SealedColumn,
     batch: Sequence[tuple[str, bytes]],
     done: Rotation,
 ) -> None:
-    table, column, key = sealed
+    table, column, key = values
     for row_id, stored in batch:
         try:
             content = vault.open_content(f"{table}.{column}", row_id, stored)

@@ -124,7 +124,7 @@ class LinkTransport:
         answer = self._acks[number] = self._loop.create_future()
         self._unanswered[number] = event, self._loop.time()
         self._link.up.put(f"42{self._namespace},{number}{orjson.dumps([event, data]).decode()}")
-        timer = self._loop.call_later(timeout_s, _give_up, answer, event)
+        timer = self._loop.call_later(timeout_s, _time_out, answer, event)
         try:
             acknowledged: JsonObject = await answer
             return acknowledged
@@ -216,6 +216,6 @@ class LinkTransport:
                 future.exception()
 
 
-def _give_up(answer: asyncio.Future[Any], event: str) -> None:
+def _time_out(answer: asyncio.Future[Any], event: str) -> None:
     if not answer.done():
         answer.set_exception(AckLate(event))

@@ -69,9 +69,9 @@ class Silence:
         self._grace_s = settings.restart_grace_s
         self._clock = clock
         self._complain = complain
-        self._given_up: list[float] = []
+        self._evictions: list[float] = []
         self._may_count: list[float] = []
-        """Evictions that Master may count: as `_given_up`, and those of workers that were assigned
+        """Evictions that Master may count: as `_evictions`, and those of workers that were assigned
         an account before, or registered again after, in the same batch."""
         self._chances: list[tuple[float, str]] = []
         """When Master may have applied a brake, and the overdue worker; the latest last."""
@@ -129,7 +129,7 @@ class Silence:
 
     # -- after every turn --------------------------------------------------------------------------
 
-    def check_given_up(
+    def check_evictions(
         self,
         before: Mapping[str, WorkerRow],
         now: Mapping[str, WorkerRow],
@@ -210,7 +210,7 @@ class Silence:
         holdings: Sequence[Collection[str]],
     ) -> None:
         lately, found = (
-            [then for then in self._given_up if at - then <= self._timeout_s],
+            [then for then in self._evictions if at - then <= self._timeout_s],
             list[tuple[int, int]](),
         )
         for holding in holdings:
@@ -222,7 +222,7 @@ class Silence:
                 found.append((counted, total))
         # wherever the batch's turns lie in time, Master counts at least the evictions that began so
         # recently
-        self._given_up = lately + [began] * sum(
+        self._evictions = lately + [began] * sum(
             any(name in holding for holding in holdings) for name in lost
         )
         served = {

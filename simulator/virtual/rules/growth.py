@@ -52,7 +52,7 @@ def _measure(
         "logins": (len(farm.logins), accounts),
         "seats": (len(sessions.seats), workers),
         "unwritten": (len(sessions.unwritten), workers),
-        "given_up": (len(memory.watch.given_up), 2 * workers),
+        "evictions": (len(memory.watch.evictions), 2 * workers),
         "handed_out": (len(deadlines.handed_out), accounts),
         "expiries": (len(deadlines.expiries), accounts),
         "ends": (len(deadlines.ends), accounts),

@@ -102,7 +102,7 @@ class Overseer:
         master.rooms.publish = look_and_publish  # type: ignore[method-assign]
         before = self._view
         self._look_unseen()
-        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._silence.check_evictions(before.workers, self._view.workers, None)
         # its memory is checked after its next turn: now it may be amid one
         self._house.disk.dirty |= LOOKED_AT
 
@@ -119,7 +119,7 @@ class Overseer:
         """Check what a failed commit stored all the same; Master learns of it at its next load."""
         before = self._view
         self._look_unseen()
-        self._silence.check_given_up(before.workers, self._view.workers, None)
+        self._silence.check_evictions(before.workers, self._view.workers, None)
         self._house.disk.dirty |= LOOKED_AT  # its memory is checked after the next load
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Overseer:
                 if self._together
                 else (before.list_holding(),)
             )
-            self._silence.check_given_up(before.workers, now.workers, began, *holdings)
+            self._silence.check_evictions(before.workers, now.workers, began, *holdings)
         if "login_sessions" in dirty:
             if self._began is not None:
                 ended = Moment.read(self._clock)

@@ -41,10 +41,10 @@ def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[
         for handout in done.turn.handouts:
             worker = draft.workers.changed.get(handout.worker_id)
             if handout.epochs and worker is not None and worker.status is WorkerStatus.OFFLINE:
-                given = ", ".join(sorted(handout.epochs))
+                accounts = ", ".join(sorted(handout.epochs))
                 yield (
                     "assigned_to_lost",
-                    f"{given} assigned to {handout.worker_id}, which the same turn evicts",
+                    f"{accounts} assigned to {handout.worker_id}, which the same turn evicts",
                 )
 
 

@@ -57,29 +57,29 @@ def run_virtual(arguments: Sequence[str]) -> int:
     words = {"shrink": run_shrink, "replay": run_replay, "ablate": run_ablate}
     if arguments and arguments[0] in words:
         return words[arguments[0]](arguments[1:])
-    given = build_parser().parse_args(arguments)
-    return run_one(given) if given.seeds is None else run_many(given)
+    parsed = build_parser().parse_args(arguments)
+    return run_one(parsed) if parsed.seeds is None else run_many(parsed)
 
 
-def run_one(given: argparse.Namespace) -> int:
+def run_one(parsed: argparse.Namespace) -> int:
     """Play one run and print its outcome."""
-    plan = read_single(given)
-    report = None if given.report is None else require_report(given.report)
-    trace = None if given.trace is None else require_writable(given.trace)
+    plan = read_single(parsed)
+    report = None if parsed.report is None else require_report(parsed.report)
+    trace = None if parsed.trace is None else require_writable(parsed.trace)
     outcome = play_and_record(plan, trace)
-    show_outcome(Console(stderr=given.json, emoji=False), outcome, *name_single(given, plan.seed))
+    show_outcome(Console(stderr=parsed.json, emoji=False), outcome, *name_single(parsed, plan.seed))
     if report is not None:
         write_report(report, outcome)
-    if given.json:
+    if parsed.json:
         print(json.dumps(outcome.to_wire(), ensure_ascii=False), flush=True)
     return 1 if outcome.violations else 0
 
 
-def run_many(given: argparse.Namespace) -> int:
+def run_many(parsed: argparse.Namespace) -> int:
     """Play many seeds and print what occurred; stop at the first failure or at Ctrl-C."""
-    refuse(given, ("seed", "report", "trace"), "is for one run, not for --seeds")
-    tasks, jobs = read_swarm(given, read_seeds(given.seeds)), read_jobs(given.jobs)
-    console, faults = Console(stderr=given.json, emoji=False), read_faults(given.faults)
+    refuse(parsed, ("seed", "report", "trace"), "is for one run, not for --seeds")
+    tasks, jobs = read_swarm(parsed, read_seeds(parsed.seeds)), read_jobs(parsed.jobs)
+    console, faults = Console(stderr=parsed.json, emoji=False), read_faults(parsed.faults)
     told = 0
 
     def tell(sums: Sums) -> None:
@@ -91,18 +91,18 @@ def run_many(given: argparse.Namespace) -> int:
         if sums.seeds % 100 == 0:
             say_progress(console, sums, len(tasks))
 
-    sums = run_seeds(tasks, jobs, tell, stop_at_first=not given.keep_going)
+    sums = run_seeds(tasks, jobs, tell, stop_at_first=not parsed.keep_going)
     say_progress(console, sums, len(tasks))
     rows = sums.list_sometimes(faults)
     show_sometimes(console, rows)
     unseen = [what for what, times in rows if not times] if sums.seeds >= SOMETIMES_FROM else []
     for outcome in sums.failed[:SHOWN]:
-        show_failure(console, outcome, *name_swarm(given, outcome.seed))
+        show_failure(console, outcome, *name_swarm(parsed, outcome.seed))
     if unseen:
         say(console, f"never seen: {', '.join(unseen)}: such a swarm proves nothing about it")
     if sums.stopped:
         say(console, "stopped before the end")
-    if given.json:
+    if parsed.json:
         print(json.dumps(show_sums(sums, rows), ensure_ascii=False), flush=True)
     return INTERRUPTED if sums.stopped else int(bool(sums.failed or unseen))
 
@@ -112,13 +112,13 @@ def run_many(given: argparse.Namespace) -> int:
 
 def run_shrink(arguments: Sequence[str]) -> int:
     """Make a failing run small and keep its record."""
-    given = build_shrink_parser().parse_args(arguments)
-    plan, console = read_shrink(given), Console(emoji=False)
-    path = require_writable(given.trace or Path(f"shrunk-{given.seed}.jsonl"))
+    parsed = build_shrink_parser().parse_args(arguments)
+    plan, console = read_shrink(parsed), Console(emoji=False)
+    path = require_writable(parsed.trace or Path(f"shrunk-{parsed.seed}.jsonl"))
     attempt = partial(play, until_violation=True)
     rule = attempt(plan).first
     if not rule:
-        say(console, f"seed {given.seed} violates nothing")
+        say(console, f"seed {parsed.seed} violates nothing")
         return 0
     search = Shrinking(plan, rule, attempt, partial(say, console))
     small = search.run()
@@ -160,16 +160,16 @@ def tell_replay(again: Replay) -> str:
 
 def run_ablate(arguments: Sequence[str]) -> int:
     """Remove safeguards one by one and count the seeds that notice; 0 if all are noticed."""
-    given = build_ablate_parser().parse_args(arguments)
-    names = list(ABLATIONS) if given.only is None else given.only.split(",")
+    parsed = build_ablate_parser().parse_args(arguments)
+    names = list(ABLATIONS) if parsed.only is None else parsed.only.split(",")
     if unknown := [name for name in names if name not in ABLATIONS]:
         raise ScenarioTrouble(
             f"--only: there is no safeguard {unknown[0]!r}; known are {', '.join(ABLATIONS)}"
         )
-    seeds, jobs = read_seeds(given.seeds), read_jobs(given.jobs)
+    seeds, jobs = read_seeds(parsed.seeds), read_jobs(parsed.jobs)
     console, blind = Console(emoji=False), []
     for name in names:
-        played, rules = ablate(name, seeds, jobs, first=given.first)
+        played, rules = ablate(name, seeds, jobs, first=parsed.first)
         caught = sum(rules.values())
         most = ", ".join(sorted(rules, key=lambda rule: -rules[rule])[:3])
         verdict = f"noticed: {most}" if caught else "NEVER NOTICED"

@@ -172,47 +172,49 @@ def read_jobs(written: int | None) -> int:
     return 1 if written is None else int(require_between(1, 64, written, "--jobs"))
 
 
-def read_single(given: argparse.Namespace) -> Plan:
+def read_single(parsed: argparse.Namespace) -> Plan:
     """Return the plan of one run. Errors: ScenarioTrouble."""
-    refuse(given, ("jobs", "keep_going"), "is for --seeds: this is one run")
+    refuse(parsed, ("jobs", "keep_going"), "is for --seeds: this is one run")
     changes = {
-        name: getattr(given, flag)
+        name: getattr(parsed, flag)
         for flag, name in RUN_FLAGS.items()
-        if getattr(given, flag) is not None
+        if getattr(parsed, flag) is not None
     }
     scenario = change_scenario(
         DAY, changes, {name: f"--{flag}" for flag, name in RUN_FLAGS.items()}
     )
     require_between(1, 5_000, scenario.workers, "--workers")
     hours = (
-        HOURS if given.hours is None else require_between(0.01, LONGEST_H, given.hours, "--hours")
+        HOURS if parsed.hours is None else require_between(0.01, LONGEST_H, parsed.hours, "--hours")
     )
-    return plan_run(scenario, hours, read_faults(given.faults))
+    return plan_run(scenario, hours, read_faults(parsed.faults))
 
 
-def read_swarm(given: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
+def read_swarm(parsed: argparse.Namespace, seeds: Iterable[int]) -> list[Task]:
     """Return the tasks for the seeds of a swarm. Errors: ScenarioTrouble."""
-    refuse(given, DRAWN, "is for one run: each seed of a swarm draws its own")
+    refuse(parsed, DRAWN, "is for one run: each seed of a swarm draws its own")
     hours = (
-        None if given.hours is None else require_between(0.01, MOST_SWARM_H, given.hours, "--hours")
+        None
+        if parsed.hours is None
+        else require_between(0.01, MOST_SWARM_H, parsed.hours, "--hours")
     )
-    faults = read_faults(given.faults)
+    faults = read_faults(parsed.faults)
     return [Task(seed, faults, hours) for seed in seeds]
 
 
-def read_shrink(given: argparse.Namespace) -> Plan:
+def read_shrink(parsed: argparse.Namespace) -> Plan:
     """Return the plan of the run to shrink. Errors: ScenarioTrouble."""
-    if given.single:
-        return read_single(given)
-    refuse(given, DRAWN, "is for --single: each seed of a swarm draws its own")
-    (task,) = read_swarm(given, [given.seed])
+    if parsed.single:
+        return read_single(parsed)
+    refuse(parsed, DRAWN, "is for --single: each seed of a swarm draws its own")
+    (task,) = read_swarm(parsed, [parsed.seed])
     return task.make_plan()
 
 
-def refuse(given: argparse.Namespace, flags: Iterable[str], why: str) -> None:
+def refuse(parsed: argparse.Namespace, flags: Iterable[str], why: str) -> None:
     """Refuse options that would have no effect. Errors: ScenarioTrouble."""
     for flag in flags:
-        value = getattr(given, flag, None)
+        value = getattr(parsed, flag, None)
         if value is not None and value is not False:
             raise ScenarioTrouble(f"--{flag.replace('_', '-')} {why}")
 
@@ -220,28 +222,28 @@ def refuse(given: argparse.Namespace, flags: Iterable[str], why: str) -> None:
 # -- the command that repeats a run ----------------------------------------------------------------
 
 
-def name_single(given: argparse.Namespace, seed: int) -> tuple[str, str]:
+def name_single(parsed: argparse.Namespace, seed: int) -> tuple[str, str]:
     """Return the command that repeats this run, and the one that shrinks it."""
-    words = ["--seed", str(seed), *_name_options(given, (*DRAWN, "hours"))]
+    words = ["--seed", str(seed), *_name_options(parsed, (*DRAWN, "hours"))]
     return shlex.join([*COMMAND.split(), *words]), shlex.join(
         [*COMMAND.split(), "shrink", "--single", *words]
     )
 
 
-def name_swarm(given: argparse.Namespace, seed: int) -> tuple[str, str]:
+def name_swarm(parsed: argparse.Namespace, seed: int) -> tuple[str, str]:
     """Return the command that repeats this seed of a swarm, and the one that shrinks it."""
-    words = _name_options(given, ("hours",))
+    words = _name_options(parsed, ("hours",))
     return (
         shlex.join([*COMMAND.split(), "--seeds", str(seed), *words]),
         shlex.join([*COMMAND.split(), "shrink", "--seed", str(seed), *words]),
     )
 
 
-def _name_options(given: argparse.Namespace, flags: Iterable[str]) -> list[str]:
+def _name_options(parsed: argparse.Namespace, flags: Iterable[str]) -> list[str]:
     words: list[str] = []
     for flag in flags:
-        if getattr(given, flag) is not None:
-            words += [f"--{flag}", str(getattr(given, flag))]
-    if given.faults != "all":  # in their given order, which is part of the run
-        words += ["--faults", ",".join(read_faults(given.faults)) or "none"]
+        if getattr(parsed, flag) is not None:
+            words += [f"--{flag}", str(getattr(parsed, flag))]
+    if parsed.faults != "all":  # in their given order, which is part of the run
+        words += ["--faults", ",".join(read_faults(parsed.faults)) or "none"]
     return words

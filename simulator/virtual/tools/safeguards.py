@@ -283,14 +283,14 @@ def heartbeats_do_not_wait(stack: ExitStack) -> None:
 def plan_one_by_one(stack: ExitStack) -> None:
     """Evict workers one by one, each without knowing that the next one is lost too."""
 
-    def give_up(turn: Turn, worker_ids: Any, why: str, *, reachable: bool) -> int:
+    def evict(turn: Turn, worker_ids: Any, why: str, *, reachable: bool) -> int:
         freed = 0
         for worker_id in list(worker_ids):
             turn.is_placed = False
-            freed += workers.give_up(turn, [worker_id], why, reachable=reachable)
+            freed += workers.evict(turn, [worker_id], why, reachable=reachable)
         return freed
 
-    stack.enter_context(patch.object(silence, "give_up", give_up))
+    stack.enter_context(patch.object(silence, "evict", evict))
 
 
 def without_loading(stack: ExitStack) -> None:
