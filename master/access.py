@@ -90,8 +90,8 @@ class Access:
         An id with its own token belongs to that token. An id with a configuration belongs to the
         process that Master starts by it, even while that does not run. A grant for any worker
         covers neither. Without tokens, a configuration that names no program and was never started
-        reserves nothing: it may exist for a proxy alone, and a worker elsewhere could not be given
-        a token.
+        reserves nothing: it may exist for a proxy alone, and a worker elsewhere could not get a
+        token.
         """
         if name == worker_id and name != ANY_WORKER:
             return

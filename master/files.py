@@ -144,7 +144,7 @@ def tighten(*paths: Path) -> None:
 
 
 def name_file(draft: Path, path: Path) -> None:
-    """Give a complete file its name, which must be free. Errors: OSError."""
+    """Rename a complete draft to `path`, which must be free. Errors: OSError."""
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -158,7 +158,7 @@ def name_file(draft: Path, path: Path) -> None:
 
 
 def copy_owner(draft: Path, path: Path) -> None:
-    """Give a new file the owner of the file that it replaces, or else of the folder.
+    """Change a new file's owner to that of the file that it replaces, or else of the folder.
 
     An administrator's command must not create files that Master, running as another user, cannot
     read.

@@ -1,6 +1,6 @@
 """The meter: connections, requests, packets and bytes of peers, within a budget per kind of peer.
 
-It has no I/O: it reads the given clock and never waits. Callers query it before they read or parse,
+It has no I/O: it reads a clock and never waits. Callers query it before they read or parse,
 wait as long as it returns, and pass `hang_up` for the connections that it closes itself.
 
 It counts three things. A **line** is one TCP connection; it has a deadline until a peer

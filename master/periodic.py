@@ -1,4 +1,4 @@
-"""Gives each sweep its turn; a sweep that fails is logged and runs again."""
+"""Runs each sweep in its turn; a sweep that fails is logged and runs again."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ EARLY_BYTES = 4 * 1024
 
 
 class Reception:
-    """Decodes events, gives each its turn, and acknowledges the results."""
+    """Decodes events, runs each in its turn, and acknowledges the results."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class Reception:
             lane.flow.release(arrival.size)
 
     async def _submit(self, lane: Lane, errand: Errand, payload: Any) -> None:
-        """Give a report to the writer without waiting for it."""
+        """Pass a report to the writer without waiting for it."""
         assert errand.route is not None, "a parsed event has a route"
         assert isinstance(errand.route.operation, Bulk), "other events wait for their answers"
         await lane.drain(IN_FLIGHT_LIMIT - 1)

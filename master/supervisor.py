@@ -281,7 +281,7 @@ class Supervisor:
             self._plan_comeback(child)
 
     def _plan_comeback(self, child: _Child) -> None:
-        """Schedule a restart after the delay, or give the process up."""
+        """Schedule a restart after the delay, or abandon the process."""
         child.crashes += 1
         if child.crashes > self._backoff.limit:
             child.note(ProcessState.FAILED)
@@ -387,7 +387,7 @@ def _signal_group(pid: int, number: int) -> None:
 
 
 def _find_program(name: str, path: str | None) -> str:
-    """Return the path of an executable program. Errors: StartFailed, which gives the reason."""
+    """Return the path of an executable program. Errors: StartFailed, which states the reason."""
     found = shutil.which(name, path=path)
     if found is not None:
         return found

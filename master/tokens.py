@@ -32,7 +32,7 @@ _SCOPES = {"read": Scope.READ, "operate": Scope.OPERATE, "admin": Scope.ADMIN}
 def parse_tokens(kind: str, value: Any) -> Any:
     """Return the tokens of `kind` (worker, admin or client) in a setting; keep a non-text.
 
-    Errors: ValueError, which gives the entry's number: its text may contain a secret.
+    Errors: ValueError, which states the entry's number: its text may contain a secret.
     """
     if not isinstance(value, str):
         return value

@@ -29,7 +29,7 @@ NONCE_BYTES = 12
 
 
 class Vault:
-    """Seals and opens values. It is locked until `use` or `follow` gives it keys."""
+    """Seals and opens values. It is locked until `use` or `follow` loads keys."""
 
     def __init__(self, random_bytes: RandomBytes = os.urandom) -> None:
         self.random_bytes = random_bytes

@@ -262,7 +262,7 @@ async def measure_placing(job: dict[str, Any]) -> dict[str, float]:
 
 
 async def seal_secrets(job: dict[str, Any]) -> dict[str, float]:
-    """Give every account in a file sealed cookies and a sealed fingerprint, as after a login."""
+    """Store sealed cookies and a sealed fingerprint of every account, as after a login."""
     path = Path(job["db"])
     vault = open_vault(path)
     with closing(sqlite3.connect(path)) as connection, connection:

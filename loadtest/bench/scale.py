@@ -49,7 +49,7 @@ class Inside:
         return self._empty
 
     def seal(self, path: Path) -> None:
-        """Give the accounts of a file sealed secrets, if the plan says so."""
+        """Store sealed secrets of the accounts of a file, if the plan says so."""
         if self._plan.secrets:
             self.run("seal", path)
 

@@ -317,7 +317,7 @@ def _find_account(turn: Turn, login: Login) -> Account:
 
 
 def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
-    """Return an open login that was given to the caller's worker; other workers are refused."""
+    """Return an open login that was assigned to the caller's worker; other workers are refused."""
     worker_id = turn.draft.speaker_of(turn.caller.sid)
     if worker_id is None:
         raise NotRegistered

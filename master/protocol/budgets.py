@@ -114,7 +114,7 @@ def drop_large(most: int) -> Budget:
 def thin_out(most: int, members: int | None = None) -> Budget:
     """Leave out the largest members of an object or a list until it fits in `most` bytes.
 
-    A list is first cut to `members` elements, if given.
+    A list is first cut to `members` elements, if set.
     """
 
     def fit(value: Any, info: ValidationInfo) -> Any:

@@ -101,7 +101,7 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
     """Store the changes of a batch's draft. Errors: MemoryOutdated.
 
     Rows are removed last, because other rows may refer to them until their changes are written.
-    Rows that give up a unique name get a temporary one first, so that another row of the batch can
+    Rows that lose a unique name get a temporary one first, so that another row of the batch can
     have the name.
     """
     tables = list(zip(FARM, farm.tables, draft.tables, strict=True))
@@ -156,7 +156,7 @@ _LAST_SEQ = (
 async def _step_aside(
     connection: AsyncConnection, rows: Rows[Any], committed: Committed[Any], changes: Changes[Any]
 ) -> None:
-    """Give a temporary name to each row whose unique name another row of the batch gets."""
+    """Set a temporary name in each row whose unique name another row of the batch gets."""
     if rows.named_by is None:
         return
     find_names, aside = changes.kind.unique["name"], list[Any]()

@@ -41,7 +41,7 @@ class Rows(Generic[R]):
     `derived` fields are read from an expression and never written. `bounded` fields are read from
     an expression that leaves out values larger than any that Master writes. `renamed` fields are
     stored in a column of another name. `read` converts a column's value into a field's. `written`
-    gives, for a column that is not simply the field of its name, the fields that it depends on and
+    names, for a column that is not simply the field of its name, the fields that it depends on and
     the function that returns its value. `fixed` fields have the same value in every record of the
     table. `named_by` is the column in which no two rows may have the same name (the index "name" of
     the farm's table).

@@ -24,7 +24,7 @@ async def keep_messages(
 ) -> tuple[list[Message], list[str]]:
     """Store the messages that are not stored yet, with one statement per kind.
 
-    Return the new ones in the given order, and the ids of stored ones that are now reported with
+    Return the new ones in the order passed, and the ids of stored ones that are now reported with
     other content; these stay unchanged.
     """
     found: set[str] = set()
@@ -40,7 +40,7 @@ async def keep_messages(
 def _keep_in(kind: MessageKind) -> Any:
     """Return the statement that stores a message, or returns the id of a stored one that differs.
 
-    RETURNING gives only rows that were written, so a stored row's column is set to its own value.
+    RETURNING returns only rows that were written, so a stored row's column is set to its own value.
     """
     rows = MESSAGES[kind]
     table, new = rows.table, insert(rows.table)

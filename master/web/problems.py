@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def make_request_ids(new_id: Callable[[], str]) -> Middleware:
-    """Return a middleware that gives every request an id, in the log and in the answer.
+    """Return a middleware that assigns an id to every request, in the log and in the answer.
 
     A caller's own id is kept if it is sane.
     """

@@ -280,7 +280,7 @@ async def create_accounts(api: Api, world: World, run: str) -> list[str]:
 
 
 async def delete_accounts(api: Api, account_ids: Sequence[str]) -> None:
-    """Delete accounts over HTTP, to leave a given Master as it was found. Errors: ApiTrouble."""
+    """Delete accounts over HTTP, to leave a running Master as it was found. Errors: ApiTrouble."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def delete_one(account_id: str) -> None:

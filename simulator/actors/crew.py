@@ -63,7 +63,7 @@ class Crew:
             group.create_task(actor.run(self.calm, self.leave))
 
     def entrust(self, account_id: str) -> None:
-        """Give a new account to the administrator with the fewest accounts."""
+        """Assign a new account to the administrator with the fewest accounts."""
         min(self._shares, key=len).append(account_id)
 
     def count_waiting(self) -> int:

@@ -70,7 +70,7 @@ class Transport(Protocol):
 
 
 OpenTransport = Callable[[str], Transport]
-"""Returns an unopened connection to the given namespace."""
+"""Returns an unopened connection to a namespace."""
 
 
 class OrJson:

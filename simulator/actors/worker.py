@@ -27,7 +27,7 @@ LEASE_SHARE = 5 / 6
 """The share of Master's timeout after which a worker without answers stops: 25 of 30 seconds."""
 
 PATIENCE_SHARE = 1 / 2
-"""The share of the interval after which a heartbeat is given up, so that the next is on time."""
+"""The share of the interval after which a heartbeat is abandoned, so that the next is on time."""
 
 LAPSED_LOOK_S = 0.5
 """How often a worker that has stopped by itself checks for new accounts and logins."""

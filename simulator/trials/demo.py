@@ -165,7 +165,7 @@ class Demo:
 async def find_master(
     scenario: Scenario, options: Options, session: aiohttp.ClientSession
 ) -> AsyncIterator[RunningMaster | MasterProcess]:
-    """Yield a ready Master: the one at the given URL, or a new one. Errors: StartTrouble."""
+    """Yield a ready Master: the one at the options' URL, or a new one. Errors: StartTrouble."""
     if options.url is not None:
         await wait_until_ready(session, options.url, RUNNING_MASTER_LIMIT_S)
         yield RunningMaster(options.url)

@@ -165,7 +165,7 @@ def check_logins(
     for account_id in sorted(logged_in):
         account = accounts.get(account_id)
         if account is None:
-            continue  # an account of another run at a given Master
+            continue  # an account of another run at a running Master
         if (
             account.get("login_status") != LoginStatus.LOGGED_IN
             or account.get("has_credentials") is not True

@@ -35,7 +35,7 @@ from simulator.virtual.rules.deadlines import Silence
 
 
 def _audit_with(stack: ExitStack, **others: Any) -> None:
-    """Give the audit alone other functions than those of its module."""
+    """Let the audit alone call other functions than those of its module."""
     known = audit.look_over
     look_over = FunctionType(known.__code__, {**vars(audit), **others}, known.__name__)
     stack.enter_context(patch.object(audit, "look_over", look_over))

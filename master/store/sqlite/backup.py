@@ -248,7 +248,7 @@ def _copy_into(path: Path, copy: Path) -> None:
 
 
 def _make_patience(path: Path) -> Callable[[int, int, int], None]:
-    """Return a callback that gives up on a locked database; by itself, a copy retries for ever."""
+    """Return a callback that abandons a locked database; by itself, a copy retries for ever."""
     tries = 0
 
     def count(code: int, left: int, all_pages: int) -> None:
@@ -298,7 +298,7 @@ def _name(draft: Path, target: Path) -> None:
 
 @contextmanager
 def _draft(target: Path, kind: str = COPY) -> Iterator[Path]:
-    """Give an empty file beside `target` that only its owner may read.
+    """Yield an empty file beside `target` that only its owner may read.
 
     It is removed at the end, unless it was renamed.
     """

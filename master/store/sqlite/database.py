@@ -114,7 +114,7 @@ class Transaction:
 
 
 class Database:
-    """The open file. `write` gives the one writing connection, `read` one of a few reading ones.
+    """The open file. `write` yields the one writing connection, `read` one of a few reading ones.
 
     Readers see committed rows only. `trouble` is the text of the disk's last failure, or None.
     While it is set, every write transaction first writes some pages of its own, so that only a disk
@@ -184,7 +184,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
-        """Give a write transaction that begins when it is first needed.
+        """Yield a write transaction that begins when it is first needed.
 
         It is committed at the end, and rolled back on any exception. Errors: CommitInDoubt if the
         commit failed.
@@ -207,7 +207,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self, *, by: str = "anybody") -> AsyncIterator[AsyncConnection]:
-        """Give a reading connection with a consistent view of the committed rows.
+        """Yield a reading connection with a consistent view of the committed rows.
 
         The writer and the health check have one each, so that they never wait for other readers.
         """

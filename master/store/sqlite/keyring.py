@@ -74,7 +74,7 @@ def sweep_leftovers(path: Path) -> None:
 
 
 def unlock(path: Path, vault: Vault, keys: Sequence[Key] | None) -> bool:
-    """Give the vault its keys: from MASTER_KEYS, from the key file, or a new key in a new file.
+    """Load the vault's keys: from MASTER_KEYS, from the key file, or a new key in a new file.
 
     Return whether a file was created. Errors: KeyFault, also instead of a new file if stored values
     need a lost key.

@@ -1,4 +1,4 @@
-"""Upgrades a database file to this program's version, or gives a readable reason why it cannot."""
+"""Upgrades a database file to this program's version, or states a readable reason why it cannot."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def require_current(path: Path) -> None:
 
 @contextmanager
 def open_file(path: Path, *, wait_s: float = 30) -> Iterator[sqlite3.Connection]:
-    """Give a connection without a transaction, for work on the whole file beside a Master.
+    """Yield a connection without a transaction, for work on the whole file beside a Master.
 
     Errors: DatabaseFault.
     """

@@ -110,7 +110,7 @@ class Compilation:
         self._model: Any = None
 
     def share(self, database: Any) -> None:
-        """Give a new Master's engines the cache of an earlier, already connected engine."""
+        """Pass a new Master's engines the cache of an earlier, already connected engine."""
         for engine in (database._writer_engine.sync_engine, database._reader_engine.sync_engine):
             if (
                 self._model is None

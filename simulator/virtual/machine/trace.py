@@ -118,7 +118,7 @@ class TracedTransport:
     """A transport that adds all its traffic to the trace; `sign` receives each accepted sign of
     life.
 
-    `success` receives each login whose success is reported, with the epoch that the worker gives.
+    `success` receives each login whose success is reported, with the epoch that the worker names.
     """
 
     def __init__(

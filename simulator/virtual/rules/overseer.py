@@ -265,7 +265,7 @@ class Overseer:
             )
         if gains:
             takers = now.show_takers()
-            if evened:  # a worker silent lately may be gone: evening loads gives it nothing
+            if evened:  # a worker silent lately may be gone: evening loads assigns it nothing
                 takers = {
                     name: taker for name, taker in takers.items() if self._was_heard_lately(name)
                 }

@@ -133,7 +133,7 @@ def ack_before_commit(stack: ExitStack) -> None:
 
 
 def without_capacity(stack: ExitStack) -> None:
-    """Give every worker unlimited room."""
+    """Let every worker have unlimited room."""
     stack.enter_context(patch.object(Worker, "room", property(lambda _: 1_000)))
 
 
