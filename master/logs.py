@@ -342,6 +342,9 @@ def _set_levels(level: int) -> None:
     quiet = max(level, logging.WARNING)
     logging.getLogger().setLevel(quiet)
     for name in STUBBORN:
-        logging.getLogger(name).setLevel(max(level, logging.ERROR))
+        logger = logging.getLogger(name)
+        logger.setLevel(max(level, logging.ERROR))
+        # a server made before this set-up has added one, which would print lines unredacted
+        logger.handlers.clear()
     for name in LOUD:
         logging.getLogger(name).setLevel(level)

@@ -116,6 +116,16 @@ def test_socket_servers_add_no_handler_of_their_own(tmp_path: Path):
     assert {name: logging.getLogger(name).handlers for name in logs.STUBBORN} == before
 
 
+def test_a_handler_that_a_server_added_before_is_gone(tmp_path: Path):
+    stubborn = [logging.getLogger(name) for name in logs.STUBBORN]
+    for logger in stubborn:
+        logger.setLevel(logging.NOTSET)
+    socketio.AsyncServer(async_mode="aiohttp")
+    assert all(logger.handlers for logger in stubborn)
+    configure_logs("info", tmp_path, development=False)
+    assert not any(logger.handlers for logger in stubborn)
+
+
 def test_a_line_carries_the_context_it_was_written_in(tmp_path: Path):
     configure_logs("info", tmp_path, development=False)
     log = structlog.get_logger("master")
