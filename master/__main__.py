@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from master import __version__
 from master.settings import Settings, SettingsFault, load_settings
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.umask(0o077)  # new files contain secrets or names of accounts
     parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"Master {__version__}")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="run the coordinator (the default)")
     database = commands.add_parser("db", help="maintain the database file").add_subparsers(
