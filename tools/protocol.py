@@ -74,8 +74,9 @@ Made by `python -m tools.protocol --write` from the types; do not edit.
 
 Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is acknowledged with
 `{"success": true, ...}` or
-`{"success": false, "error": {"code", "message", "details"?, "retryable"}}`. If the event changes
-stored data, its acknowledgement is sent after the commit. Times are Unix seconds; a field called
+`{"success": false, "error": {"code", "message", "retryable", "details"?, "retry_after_ms"?}}`; a
+refusal over HTTP has the same body. If the event changes stored data, its acknowledgement is sent
+after the commit. Times are Unix seconds; a field called
 `timestamp` is in milliseconds; inbound numbers above 10^10 are read as milliseconds. The events of
 one socket are processed in the order in which they were sent.
 

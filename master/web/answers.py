@@ -10,6 +10,7 @@ from aiohttp import web
 
 from master.errors import INTERNAL, Refusal
 from master.protocol.answers import Listing
+from master.protocol.wire import refuse
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this size, whatever its `limit`; it has at least one row."""
@@ -60,11 +61,11 @@ def answer_one(singular: str, content: Any, *, status: int = 200) -> web.Respons
 
 
 def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Response:
-    """Return a refusal as an answer; 429 and 503 have Retry-After."""
-    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
-    if refusal.details is not None:
-        error["details"] = refusal.details
-    answer = answer_json({"success": False, "error": error}, status=status or refusal.status)
+    """Return a refusal as an answer, with the same error object as on a socket.
+
+    429 and 503 have Retry-After.
+    """
+    answer = answer_json(refuse(refusal), status=status or refusal.status)
     if answer.status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     if answer.status in (429, 503):
@@ -74,5 +75,4 @@ def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Respon
 
 def answer_internal() -> web.Response:
     """Return an internal error without any detail."""
-    error = {"code": INTERNAL["code"], "message": INTERNAL["message"]}
-    return answer_json({"success": False, "error": error}, status=500)
+    return answer_json({"success": False, "error": INTERNAL}, status=500)

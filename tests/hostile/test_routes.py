@@ -90,7 +90,8 @@ class Caller:
             error = content["error"]
             assert STATUSES[error["code"]] == answer.status, error
             assert error["message"]
-            assert set(error) <= {"code", "message", "details"}
+            assert set(error) >= {"code", "message", "retryable"}
+            assert set(error) <= {"code", "message", "retryable", "details", "retry_after_ms"}
         return answer.status
 
 

@@ -108,7 +108,8 @@ class Site:
     async def refused(self, method: str, path: str, status: int, **options: Any) -> Any:
         """Send an API request; return the refusal's error object."""
         error = (await self.call(method, path, status, **options))["error"]
-        assert set(error) <= {"code", "message", "details"}
+        assert set(error) >= {"code", "message", "retryable"}
+        assert set(error) <= {"code", "message", "retryable", "details", "retry_after_ms"}
         assert error["message"]
         return error
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
+import orjson
 import pytest
 
 from master.endpoints import ENDPOINTS, Endpoint
+from master.errors import INTERNAL, Refusal, every_refusal
 from master.protocol.answers import Listing
+from master.protocol.wire import refuse
+from master.web.answers import answer_internal, answer_refusal
 
 SHOWING = [one for one in ENDPOINTS if one.method == "GET" and not one.path.endswith(".png")]
 
@@ -78,3 +82,21 @@ async def test_what_is_added_changed_and_removed_is_shown_as_what_is_read(site: 
         read = (await site.call("GET", path))["data"]
         changed = (await site.call("PATCH", path, json=body))["data"]
         assert set(changed) == set(read) == set((await site.call("DELETE", path))["data"])
+
+
+@pytest.mark.parametrize("kind", list(every_refusal()), ids=lambda kind: kind.code)
+@pytest.mark.parametrize(
+    "more", [{}, {"details": [{"field": "a", "message": "b"}], "retry_after_ms": 1_500}]
+)
+def test_a_refusal_has_the_same_error_object_over_http_as_on_a_socket(
+    kind: type[Refusal], more: Any
+) -> None:
+    refusal = kind(**more)
+    answer = answer_refusal(refusal)
+    assert orjson.loads(answer.text or "") == refuse(refusal)
+    assert orjson.loads(answer.text or "")["error"]["retryable"] is kind.retryable
+
+
+def test_an_internal_error_has_the_same_error_object_over_http_as_on_a_socket() -> None:
+    answer = orjson.loads(answer_internal().text or "")
+    assert answer == {"success": False, "error": INTERNAL}
