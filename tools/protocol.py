@@ -145,7 +145,8 @@ def _render_endpoints() -> Iterator[str]:
         f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` "
         "and `next_offset`. A page\nends by its size in bytes as well as by `limit`; the next page "
         "begins at `next_offset`, which is null at\nthe end. Each answer has `success`, and its "
-        "content both under the name in the column `answer` and as\n`data`."
+        "content both under the name in the column `answer` and as\n`data`. A query parameter or a "
+        "body field that the route does not have is refused; the\nmessage lists the known ones."
         "\n\n| route | scope | query | body | answer | |\n|---|---|---|---|---|---|"
     )
     for endpoint in ENDPOINTS:

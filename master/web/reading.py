@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +11,9 @@ from master.errors import Invalid, Missing, UnknownParameter, Unreadable
 from master.protocol.wire import MAX_ID, FastJson, HttpPayload, decode, name_kind
 from master.web.connections import LINES
 from master.web.endpoint import Endpoint
+
+EXTRA = "Extra inputs are not permitted"
+"""How pydantic explains a field that its type does not have."""
 
 
 async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
@@ -26,20 +29,35 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
         names.keys() & body.keys()
     ):  # names of the path are not allowed in the body
         raise Invalid(
-            details=[
-                {"field": name, "message": "Extra inputs are not permitted"} for name in strange
-            ]
+            details=_name_known(
+                [{"field": name, "message": EXTRA} for name in strange], endpoint.payload
+            )
         )
     try:
         event = decode(endpoint.payload, {**query, **body, **names})
     except Invalid as fault:
-        if endpoint.body is None:
-            raise Invalid(
-                "The query has values that are not allowed.", details=fault.details
-            ) from None
-        raise
+        details = _name_known(fault.details or [], endpoint.payload)
+        message = fault.message if endpoint.body else "The query has values that are not allowed."
+        raise Invalid(message, details=details) from None
     _require_names(request)
     return event
+
+
+def _word_unknown(known: Iterable[str], kind: str) -> str:
+    """Return the message about an unknown name: it lists the known ones."""
+    names = ", ".join(known)
+    return f"unknown; known are: {names}" if names else f"unknown; this route has no {kind}"
+
+
+def _name_known(
+    details: Sequence[dict[str, Any]], payload: type[HttpPayload]
+) -> list[dict[str, Any]]:
+    """Return the details of a refused body; those of unknown fields list the known ones."""
+    unknown = _word_unknown(payload.list_fields(), "fields")
+    return [
+        {**detail, "message": unknown} if detail["message"] == EXTRA else detail
+        for detail in details
+    ]
 
 
 def _require_names(request: web.Request) -> None:
@@ -53,16 +71,17 @@ def _require_names(request: web.Request) -> None:
             raise Missing
 
 
-def _read_query(request: web.Request, known: Container[str]) -> dict[str, str]:
+def _read_query(request: web.Request, known: Collection[str]) -> dict[str, str]:
     """Return the query's values. Errors: UnknownParameter for an unknown or repeated name."""
     query = request.query
     strange = sorted({name for name in query if name not in known or len(query.getall(name)) > 1})
     if strange:
+        unknown = _word_unknown(known, "parameters")
         raise UnknownParameter(
             details=[
                 {
                     "field": name[:100],
-                    "message": "given more than once" if name in known else "unknown",
+                    "message": "given more than once" if name in known else unknown,
                 }
                 for name in (_clean(name) for name in strange[:20])
             ]
