@@ -96,6 +96,17 @@ as `too_large` before it is parsed; split the report and send its parts. The col
 scope that an administrator's token must have; every authenticated worker and device has `read`.
 """
 
+HTTP_OPENING = f"""## HTTP
+
+Under `{ROOT}`, which answers with links to the routes that need no id. A list answers with `total`,
+`limit`, `offset`, `has_more` and `next_offset`. A page ends by its size in bytes as well as by
+`limit`; the next page begins at `next_offset`, which is null at the end. Each answer has `success`,
+and its content both under the name in the column `answer` and as `data`. A query parameter or a
+body field that the route does not have is refused; the message lists the known ones.
+
+| route | scope | query | body | answer | |
+|---|---|---|---|---|---|"""
+
 
 def render_protocol(examples: Path) -> str:
     """Return docs/protocol.md; `examples` is the folder of one valid payload per event."""
@@ -141,14 +152,7 @@ def _shorten(value: Any) -> Any:
 
 
 def _render_endpoints() -> Iterator[str]:
-    yield (
-        f"## HTTP\n\nUnder `{ROOT}`. A list answers with `total`, `limit`, `offset`, `has_more` "
-        "and `next_offset`. A page\nends by its size in bytes as well as by `limit`; the next page "
-        "begins at `next_offset`, which is null at\nthe end. Each answer has `success`, and its "
-        "content both under the name in the column `answer` and as\n`data`. A query parameter or a "
-        "body field that the route does not have is refused; the\nmessage lists the known ones."
-        "\n\n| route | scope | query | body | answer | |\n|---|---|---|---|---|---|"
-    )
+    yield HTTP_OPENING
     for endpoint in ENDPOINTS:
         body = _fields(endpoint.body) if endpoint.body is not None else ""
         route, scope = f"{endpoint.method} {endpoint.path}", endpoint.scope.name.lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +63,13 @@ class Finding:
 
 
 class Health:
-    """Answers `/health`, `/health/live`, `/health/ready`, `/` and `/api/v1/status`."""
+    """Answers `/health`, `/health/live`, `/health/ready`, `/`, `/api/v1` and `/api/v1/status`.
 
-    def __init__(self, turns: Turns, vitals: Vitals) -> None:
+    `paths` are those that the index of the API links to.
+    """
+
+    def __init__(self, turns: Turns, vitals: Vitals, paths: Iterable[str]) -> None:
+        self._paths = tuple(paths)
         self._turns = turns
         self._vitals = vitals
         self._check: asyncio.Task[Finding] | None = None
@@ -105,8 +110,21 @@ class Health:
             "metrics": "/metrics",
             "sockets": "/socket.io",
         }
+        return self._answer_links(links)
+
+    async def show_index(self, request: web.Request) -> web.Response:
+        """Return name, version, and a link to each route that needs no id."""
+        return self._answer_links({path.lstrip("/"): ROOT + path for path in self._paths})
+
+    def _answer_links(self, links: dict[str, str]) -> web.Response:
         return answer_json(
-            {"success": True, "name": "master", "version": self._vitals.version, "links": links}
+            {
+                "success": True,
+                "name": "master",
+                "version": self._vitals.version,
+                "documentation": "docs/protocol.md",
+                "links": links,
+            }
         )
 
     async def show_status(self, event: Nothing) -> ShownStatus:

@@ -66,8 +66,11 @@ def build_web(
         ],
     )
     app[LINES] = lines
-    health = Health(turns, vitals)
+    asked = [one.path for one in endpoints if one.method == "GET" and "{" not in one.path]
+    health = Health(turns, vitals, asked)
     app.router.add_get("/", health.show_root)
+    app.router.add_get(ROOT, health.show_index)
+    app.router.add_get(f"{ROOT}/", health.show_index)
     app.router.add_get("/metrics", figures.show)
     app.router.add_get("/health", health.show_health)
     app.router.add_get("/health/live", health.show_live)

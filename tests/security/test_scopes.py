@@ -83,7 +83,7 @@ async def test_health_is_open(guarded, path):
     assert (await guarded.ask("GET", path, "no-token-at-all")).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/nowhere", API + "/nowhere", "/health/"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/nowhere", API, API + "/nowhere", "/health/"])
 async def test_everything_else_needs_a_token(guarded, path):
     answer = await guarded.ask("GET", path, None)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")

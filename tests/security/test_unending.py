@@ -140,7 +140,7 @@ async def test_a_session_that_ends_while_a_body_comes_is_no_fault_of_ours(guarde
 
 async def test_those_who_ask_for_health_at_once_all_hear_it(guarded: Guarded):
     health, later = (
-        Health(guarded.master.turns, guarded.master.vitals),
+        Health(guarded.master.turns, guarded.master.vitals, ()),
         list[asyncio.Task[Finding]](),
     )
     check = health._check = asyncio.create_task(health._try_database())

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 import orjson
 import pytest
 
-from master.endpoints import ENDPOINTS, Endpoint
+from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.errors import INTERNAL, Refusal, every_refusal
 from master.protocol.answers import Listing
 from master.protocol.wire import refuse
@@ -100,3 +100,23 @@ def test_a_refusal_has_the_same_error_object_over_http_as_on_a_socket(
 def test_an_internal_error_has_the_same_error_object_over_http_as_on_a_socket() -> None:
     answer = orjson.loads(answer_internal().text or "")
     assert answer == {"success": False, "error": INTERNAL}
+
+
+@pytest.mark.parametrize("path", ["/", ROOT, f"{ROOT}/"])
+async def test_every_link_of_an_index_answers(site: Any, path: str) -> None:
+    answer = await site.ask("GET", path)
+    index = await answer.json()
+    assert (answer.status, index["success"], index["name"]) == (200, True, "master")
+    assert index["version"] == site.vitals.version
+    assert index["links"]
+    for link in index["links"].values():
+        if link != "/socket.io":  # its server is not part of the site
+            assert (await site.ask("GET", link)).status == 200, link
+    assert (await site.ask("HEAD", path)).status == 200
+    assert (await site.ask("POST", path)).status == 405
+
+
+async def test_the_index_of_the_api_links_to_every_list(site: Any) -> None:
+    index = await (await site.ask("GET", ROOT)).json()
+    lists = {one.path for one in SHOWING if "{" not in one.path}
+    assert set(index["links"].values()) == {ROOT + path for path in lists}
