@@ -47,7 +47,7 @@ def upgrade(path: Path, vault: Vault | None = None, *, vouch: bool = False) -> s
     """
     make_folder(path)
     _make_private(path)
-    with _connect(path) as connection:
+    with _connect(path, writes=True) as connection:
         _refuse_newer(connection, path)
         version, present = read_versions()[-1], _present(connection)
         if present != version:
@@ -200,7 +200,11 @@ def reset(path: Path) -> None:
 
 
 @contextmanager
-def _connect(path: Path) -> Iterator[Connection]:
+def _connect(path: Path, *, writes: bool = False) -> Iterator[Connection]:
+    """Yield a connection in one transaction; without `writes` it can only read.
+
+    A transaction that only reads sees one state of the file, and keeps no writer waiting.
+    """
     engine = create_engine(f"sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
@@ -208,10 +212,12 @@ def _connect(path: Path) -> Iterator[Connection]:
         connection.isolation_level = None
         for pragma in SAFE:
             connection.execute(f"PRAGMA {pragma}")
+        if not writes:
+            connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     try:
         with engine.begin() as connection:
