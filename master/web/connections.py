@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from master.errors import HeadTooLarge, Unreadable
+from master.errors import HeadTooLarge, TooManyRequests, Unreadable
 from master.lines import Lines
 from master.meter import Line
 from master.web.answers import answer_internal, answer_refusal
@@ -141,11 +141,11 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer a malformed request, or a bug in Master, in the API's envelope.
 
-        The answer repeats no part of the request.
+        The answer repeats no part of the request. A malformed request counts as one of its address.
         """
         if isinstance(exc, HttpProcessingError) or status < 500:
             log.warning("request_unreadable", address=request.remote, fault=type(exc).__name__)
-            answer = answer_refusal(Unreadable("The request is not readable HTTP."), status=status)
+            answer = self._answer_malformed(status)
         else:
             log.error("request_failed", exc_info=exc)
             answer = answer_internal()
@@ -153,6 +153,14 @@ class Connection(RequestHandler):
             raise ConnectionError("part of an answer has been sent already")
         answer.force_close()
         return answer
+
+    def _answer_malformed(self, status: int) -> web.Response:
+        try:
+            if self._line is not None:
+                self._lines.meter.admit(self._line.address)
+        except TooManyRequests as refusal:
+            return answer_refusal(refusal)
+        return answer_refusal(Unreadable("The request is not readable HTTP."), status=status)
 
 
 class Server(web.Server):

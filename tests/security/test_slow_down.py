@@ -145,6 +145,25 @@ class TestRequests:
         assert (await guarded.ask("GET", PATH, WRONG)).status == 429
         assert [(await guarded.ask("GET", PATH, READER)).status for _ in range(20)] == [200] * 20
 
+    @pytest.mark.parametrize(
+        "line",
+        [b"GET /\xff\xfe HTTP/1.1", "GET /门店 HTTP/1.1".encode(), b"GET", b"\x16\x03\x01"],
+        ids=repr,
+    )
+    async def test_a_malformed_request_counts_as_one_of_its_address(self, guarded, open_line, line):
+        async def send() -> bytes:
+            return await (await open_line(guarded, line + b"\r\nHost: x\r\n\r\n")).end()
+
+        answers = [await send() for _ in range(22)]
+        assert [answer[9:12] for answer in answers] == [b"400"] * 20 + [b"429"] * 2
+        assert b'"code":"unreadable"' in answers[0]
+        assert b'"code":"too_many_requests"' in answers[-1]
+        assert b"Retry-After: 1\r\n" in answers[-1]
+        assert (await guarded.ask("GET", PATH, None)).status == 429
+        assert (await guarded.ask("GET", PATH)).status == 200
+        guarded.clock.advance(0.2)
+        assert [(await send())[9:12] for _ in range(2)] == [b"400", b"429"]
+
     async def test_an_address_opens_so_many_connections_of_socket_io_and_the_next_wait(
         self, guarded, open_line
     ):
