@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -56,13 +61,57 @@ class Events(Collector):
         yield seconds
 
 
+TOTALS = {
+    "master_brakes": "Times the eviction brake was put on.",
+    "master_takeovers": "Live sockets of workers replaced by another of the same worker.",
+    "master_altered_duplicates": "Reports that differed from the stored message, which was kept.",
+    "master_hung_up": "Connections closed past their deadline.",
+    "master_logins": "Ended logins by outcome.",
+}
+"""Counters whose numbers other parts of Master keep; each name gets `_total`."""
+
+TOTALS_LABEL = {"master_logins": ("outcome",)}
+
+
+class Totals(Collector):
+    """The counters of TOTALS.
+
+    Each is also a gauge without `_total`: earlier versions had only these, and alerts name them.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, Mapping[str, float]] = {}
+
+    def set(self, name: str, number: float) -> None:
+        """Set a counter without a label."""
+        self._numbers[name] = {"": number}
+
+    def set_all(self, name: str, numbers: Mapping[str, float], known: Iterable[str]) -> None:
+        """Set a counter's numbers by label; a known label without a number is 0."""
+        self._numbers[name] = dict.fromkeys(known, 0) | dict(numbers)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each counter, and the gauge of the same number."""
+        for name, numbers in self._numbers.items():
+            labels = TOTALS_LABEL.get(name, ())
+            counter = CounterMetricFamily(name, TOTALS[name], labels=labels)
+            gauge = GaugeMetricFamily(name, f"The same as {name}_total.", labels=labels)
+            for label, number in numbers.items():
+                counter.add_metric([label][: len(labels)], number)
+                gauge.add_metric([label][: len(labels)], number)
+            yield counter
+            yield gauge
+
+
 class Metrics:
     """One Master's metrics, in its own registry: two Masters in one process stay separate."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.events = Events()
+        self.totals = Totals()
         self.registry.register(self.events)
+        self.registry.register(self.totals)
         self.group_items = Histogram(
             "master_group_items",
             "Items per write transaction.",
@@ -86,6 +135,8 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        for result in ("stored", "duplicate"):
+            self.messages.labels(result)  # it is 0, not missing, until there is one
         self.sweep_findings = Counter(
             "master_sweep_findings",
             "Overdue items that sweeps found.",
@@ -95,21 +146,6 @@ class Metrics:
         self.slow_consumers = Counter(
             "master_slow_consumers",
             "Connections closed because their reader had stopped.",
-            registry=self.registry,
-        )
-        self.brakes = Gauge(
-            "master_brakes",
-            "Times the eviction brake was put on.",
-            registry=self.registry,
-        )
-        self.takeovers = Gauge(
-            "master_takeovers",
-            "Live sockets of workers replaced by another of the same worker.",
-            registry=self.registry,
-        )
-        self.altered_duplicates = Gauge(
-            "master_altered_duplicates",
-            "Reports that differed from the stored message, which was kept.",
             registry=self.registry,
         )
         self.outbound_bytes = Gauge(
@@ -124,14 +160,6 @@ class Metrics:
         )
         self.strangers = Gauge(
             "master_strangers", "TCP connections of strangers.", registry=self.registry
-        )
-        self.hung_up = Gauge(
-            "master_hung_up",
-            "Connections closed past their deadline.",
-            registry=self.registry,
-        )
-        self.logins = Gauge(
-            "master_logins", "Ended logins by outcome.", ["outcome"], registry=self.registry
         )
         self.loop_lag = Gauge(
             "master_loop_lag_seconds",
@@ -155,10 +183,10 @@ class Metrics:
         """Count one acknowledged event; its labels come from the tables of routes and refusals."""
         self.events.count(namespace, event, result, seconds)
 
-    def set_all(self, gauge: Gauge, figures: Mapping[str, float]) -> None:
-        """Set a gauge's labels to these figures, and remove all others."""
+    def set_all(self, gauge: Gauge, figures: Mapping[str, float], known: Iterable[str]) -> None:
+        """Set a gauge's labels to these figures; a known label without a figure is 0."""
         gauge.clear()
-        for label, figure in figures.items():
+        for label, figure in (dict.fromkeys(known, 0.0) | dict(figures)).items():
             gauge.labels(label).set(figure)
 
     def render(self) -> bytes:

@@ -9,7 +9,11 @@ from aiohttp import web
 from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
+from master.model import LoginStatus, SessionStatus, WorkerStatus
 from master.writer import Turns
+
+ENDED = (SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED)
+"""The outcomes of a login."""
 
 
 class Figures:
@@ -32,20 +36,22 @@ class Figures:
     async def show(self, request: web.Request) -> web.Response:
         """Return all metrics in Prometheus's text format."""
         metrics, memory, sessions = self._metrics, self._memory, self._memory.sessions
+        totals, farm = metrics.totals, memory.farm
         metrics.write_queue.set(self._turns.waiting)
         metrics.strangers.set(self._meter.strange_lines)
-        metrics.hung_up.set(self._meter.hung_up)
-        metrics.brakes.set(memory.watch.brakes)
-        metrics.altered_duplicates.set(memory.altered_duplicates)
-        metrics.takeovers.set(sessions.takeover_count)
+        totals.set("master_hung_up", self._meter.hung_up)
+        totals.set("master_brakes", memory.watch.brakes)
+        totals.set("master_altered_duplicates", memory.altered_duplicates)
+        totals.set("master_takeovers", sessions.takeover_count)
         metrics.outbound_bytes.set(self._measure_outbound())
-        metrics.set_all(metrics.logins, memory.login_outcomes)
-        metrics.set_all(metrics.workers, memory.farm.workers.count("status"))
-        metrics.set_all(metrics.accounts, memory.farm.accounts.count("login_status"))
+        totals.set_all("master_logins", memory.login_outcomes, ENDED)
+        metrics.set_all(metrics.workers, farm.workers.count("status"), WorkerStatus)
+        metrics.set_all(metrics.accounts, farm.accounts.count("login_status"), LoginStatus)
         sockets = {
             "worker": sessions.worker_sockets,
             "admin": sessions.admins,
             "client": sessions.clients,
         }
-        metrics.set_all(metrics.sockets, {name: len(live) for name, live in sockets.items()})
+        live = {name: len(found) for name, found in sockets.items()}
+        metrics.set_all(metrics.sockets, live, sockets)
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import aiohttp
+import re
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from master.metrics import TOTALS
+from tests.conftest import Bench
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account
 
@@ -31,3 +36,53 @@ async def test_metrics_tell_what_happened(bench):
         'master_sockets{namespace="worker"} 1.0',
     ):
         assert line in lines
+
+
+async def scrape(bench: Bench) -> str:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{bench.master.port}/metrics") as answer,
+    ):
+        return await answer.text()
+
+
+KNOWN = {
+    "master_workers": {"connected", "disconnected", "offline"},
+    "master_accounts": {
+        "not_logged_in", "logging_in", "logged_in", "login_failed", "credentials_unreadable"
+    },
+    "master_sockets": {"worker", "admin", "client"},
+    "master_messages_total": {"stored", "duplicate"},
+    "master_logins": {"success", "failed", "expired"},
+    "master_logins_total": {"success", "failed", "expired"},
+}  # fmt: skip
+"""Metric -> the values of its label, each of which is there always."""
+
+
+async def test_a_known_value_of_a_label_is_0_and_never_missing(bench):
+    fresh = await scrape(bench)
+    worker = await bench.worker()
+    busy = await scrape(bench)
+    await worker.close()
+    for text in (fresh, busy, await scrape(bench)):
+        for name, values in KNOWN.items():
+            assert set(re.findall(rf'^{name}{{\w+="(\w+)"}}', text, re.M)) == values, name
+    assert 'master_workers{status="connected"} 0.0' in fresh
+    assert 'master_workers{status="connected"} 1.0' in busy
+
+
+async def test_what_only_grows_is_a_counter_and_keeps_its_former_name(bench):
+    text = await scrape(bench)
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+    for name in TOTALS:
+        assert (kinds[f"{name}_total"], kinds[name]) == ("counter", "gauge")
+    families = list(text_string_to_metric_families(text))
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert len(values) == sum(len(family.samples) for family in families), "none is there twice"
+    for (name, *labels), value in values.items():
+        if name in TOTALS:
+            assert values[f"{name}_total", *labels] == value
