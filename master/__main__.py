@@ -112,11 +112,14 @@ def _serve(settings: Settings) -> int:
 
 async def _serve_until_told(settings: Settings) -> None:
     from master.app import Master, rest_collector, tune_process
+    from master.logs import reopen_logs
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, told.set)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        loop.add_signal_handler(number, reopen_logs)
     rest_collector()
     master = Master(settings)
     try:

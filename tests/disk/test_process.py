@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from master.app import Master
 from master.endpoints import ROOT
 from master.settings import load_settings
 from master.store.sqlite.upgrade import DatabaseFault, check
-from tests.conftest import PATIENCE_S, Peer, registration
+from tests.child import Child, run_child
+from tests.conftest import Peer, registration
 from tests.disk.disk import Disk
 from tests.disk.scene import LONG, check_refused
 from tests.disk.troubles import IO_ERROR
@@ -30,78 +25,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Child:
-    """A Master in a process of its own, whose files can be kept from growing."""
-
-    def __init__(self, process: asyncio.subprocess.Process, web: aiohttp.ClientSession) -> None:
-        self._process = process
-        self._web = web
-        self._reading: asyncio.Task[None] | None = None
-        self.lines: list[str] = []
-        self.port = 0
-
-    async def wait_until_started(self) -> None:
-        """Wait for the line that reports the start; keep reading."""
-        assert self._process.stderr is not None
-        async with asyncio.timeout(PATIENCE_S):
-            while not self.port:
-                line = await self._process.stderr.readline()
-                assert line, self.lines
-                self.lines.append(line.decode())
-                if '"master_started"' in self.lines[-1]:
-                    self.port = json.loads(line)["port"]
-        self._reading = asyncio.create_task(self._read(self._process.stderr))
-
-    async def _read(self, stream: asyncio.StreamReader) -> None:
-        while line := await stream.readline():
-            self.lines.append(line.decode())
-
-    def limit_files(self, size: int) -> None:
-        """Let no file of this process grow past `size` bytes; bytes beyond are not written."""
-        _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        """Send a GET request; return status and content."""
-        async with self._web.get(f"http://127.0.0.1:{self.port}{path}") as answer:
-            return answer.status, await answer.json()
-
-    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """Send a request with a body; return status and content."""
-        async with self._web.post(f"http://127.0.0.1:{self.port}{path}", json=body) as answer:
-            return answer.status, await answer.json()
-
-    async def stop(self) -> int:
-        """Stop the process; return its exit code."""
-        if self._process.returncode is None:
-            self._process.terminate()
-        async with asyncio.timeout(PATIENCE_S):
-            code = await self._process.wait()
-        if self._reading is not None:
-            await self._reading
-        return code
-
-
 @pytest.fixture
 async def child(tmp_path: Path) -> AsyncIterator[Child]:
     """A Master as in production, with its log on the same disk as its database."""
-    environment = {
-        **os.environ,
-        "PORT": "0",
-        "APP_ENV": "production",
-        "DB_PATH": str(tmp_path / "master.db"),
-        "LOG_DIR": str(tmp_path / "logs"),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "master", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as web:
-        child = Child(process, web)
-        try:
-            await child.wait_until_started()
-            yield child
-        finally:
-            await child.stop()
+    async with run_child(tmp_path) as child:
+        yield child
 
 
 async def test_a_process_whose_files_may_not_grow_refuses_lives_and_recovers(
