@@ -273,6 +273,18 @@ class Invalid(Refusal):
     status = 422
 
 
+class UnknownStatus(Invalid):
+    """No login has this status; the details name the known ones."""
+
+    code = "unknown_status"
+
+
+class NoCookies(Invalid):
+    """A success without cookies, for an account that has none: nothing could be watched with it."""
+
+    code = "no_cookies"
+
+
 class Throttled(Refusal):
     """The rate limit is exceeded; retry later."""
 

@@ -26,7 +26,8 @@ from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
 from master.protocol.admin import AuthSuccess
-from master.protocol.wire import Empty, Outbound, Payload, accept, decode, first_object
+from master.protocol.decoding import decode
+from master.protocol.wire import Empty, Outbound, Payload, accept, first_object
 from master.routes import NAMESPACES, Route
 from master.settings import Settings
 from master.turn import Bulk, Caller, Onward, Operation, Parcel, Publisher, socket_address

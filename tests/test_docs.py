@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 
 from master.endpoints import ENDPOINTS
 from master.errors import INTERNAL, every_refusal
-from master.protocol.wire import FastJson, decode
+from master.protocol.decoding import decode
+from master.protocol.wire import FastJson
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
 from tools.protocol import TOLD, render_protocol

@@ -38,7 +38,7 @@ def test_a_lone_half_of_a_character_is_replaced_in_the_text(text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ['"\\ud83d', '"\\ud83d"]', '["\\ud83d", NaN]', '"\\ud83', "[" * 5_000]
+    "text", ['"\\ud83d', '"\\ud83d"]', '["\\ud83d", nan]', '"\\ud83', "[" * 5_000]
 )
 def test_what_cannot_be_read_is_no_better_with_half_a_character(text):
     with pytest.raises(ValueError, match=r"."):

@@ -76,15 +76,23 @@ Socket.IO protocol 5 on `/socket.io`, WebSocket or long-polling. Every event is 
 `{"success": true, ...}` or
 `{"success": false, "error": {"code", "message", "retryable", "details"?, "retry_after_ms"?}}`; a
 refusal over HTTP has the same body. If the event changes stored data, its acknowledgement is sent
-after the commit. Times are Unix seconds; a field called
-`timestamp` is in milliseconds; inbound numbers above 10^10 are read as milliseconds. The events of
-one socket are processed in the order in which they were sent.
+after the commit. Times are Unix seconds; a field called `timestamp` is in milliseconds. Inbound
+times may be seconds, milliseconds, microseconds or nanoseconds (told apart by their size: above
+10^10, 10^13 and 10^16), texts of ISO 8601, or objects with `seconds` or with the halves `low` and
+`high`. The events of one socket are processed in the order in which they were sent.
 
-A worker's report is accepted whatever the size of its fields: a field that is too large is cut or
-left out as its column says, and the acknowledgement has `notes`, a list of `{"field", "message"}`
-(for messages also `index`). A request of an administrator or device with such a field is refused,
-and the refusal names the field. Of the keys that workers invent (in `metadata`, `user_info` and
-login reports), people receive only those that docs/security.md names.
+Send ids as text. A number with a fraction or beyond 2^53 - 1 is refused as an id, because
+JavaScript may have rounded it: two ids would become one.
+
+A worker's report is accepted whatever the form of its fields, except those that say what it is
+about: the ids, a report's `type`, a login's `status`, a registration's `capabilities`. Any other
+field that is too large is cut, one that cannot be read is left out, and some are read in other
+forms: objects in place of texts and names, words for a direction, cookies as an object, a text or a
+browser's state. NaN and infinities are read as null. The acknowledgement says what was forgiven in
+`notes`, a list of `{"field", "message"}` (for messages also `index`). A message's time after
+Master's present becomes that present. A request of an administrator or device with such a field is
+refused, and the refusal names the field. Of the keys that workers invent (in `metadata`,
+`user_info` and login reports), people receive only those that docs/security.md names.
 
 If tokens are configured (docs/security.md), Socket.IO accepts `{"token": "..."}` as the `auth`
 object of the CONNECT, or a header `Authorization: Bearer`; HTTP accepts only the header. A refused

@@ -10,9 +10,6 @@ from master.model import Message, MessageKind
 SAID = ("content", "author_id", "post_id", "direction")
 """Fields compared between two messages with the same id; a difference counts as an alteration."""
 
-AHEAD_S = 3_600
-"""Most seconds that a peer's clock may be ahead; later times are reduced to this."""
-
 EARLIEST = 946_684_800
 """The beginning of 2000 (Unix seconds): no watched message is older; earlier times are raised."""
 
@@ -38,5 +35,8 @@ def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], int]:
 
 
 def believe_time(reported: int | None, now: int) -> int:
-    """Return a peer's time bounded to [EARLIEST, now + AHEAD_S]; `now` for None (Unix seconds)."""
-    return now if reported is None else max(EARLIEST, min(reported, now + AHEAD_S))
+    """Return a peer's time bounded to [EARLIEST, now]; `now` for None (Unix seconds).
+
+    A message of the future would stand on top of every list until then.
+    """
+    return now if reported is None else max(EARLIEST, min(reported, now))

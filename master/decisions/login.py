@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from master.errors import LoginClosed
+from master.errors import LoginClosed, UnknownStatus
 from master.model import OPEN_SESSION, Account, Login, LoginStatus, SessionStatus
 
 
@@ -43,18 +43,35 @@ TRANSITIONS: Mapping[tuple[SessionStatus, LoginEvent], SessionStatus] = {
 """Any other pair starts from an ended session and is refused as `login_closed`."""
 
 REPORTED: Mapping[str, LoginEvent] = {
-    "qrcode_ready": LoginEvent.QRCODE,
-    "qrcode_refreshed": LoginEvent.QRCODE,
-    "scanning": LoginEvent.PROGRESS,
-    "scanned": LoginEvent.PROGRESS,
-    "sms_input_required": LoginEvent.PROGRESS,
-    "success": LoginEvent.SUCCESS,
-    "failed": LoginEvent.FAILED,
-    "error": LoginEvent.FAILED,
-    "timeout": LoginEvent.TIME,
-    "expired": LoginEvent.TIME,
-}
-"""Statuses reported by workers -> events. Any other status is relayed and changes nothing."""
+    **dict.fromkeys(
+        ("qrcode_ready", "qrcode_refreshed", "qr_code_ready", "qr_code_refreshed"),
+        LoginEvent.QRCODE,
+    ),
+    **dict.fromkeys(
+        (
+            "pending", "waiting", "scanning", "scanned", "confirming", "confirmed", "verifying",
+            "sms_input_required", "sms_required", "captcha_required", "verification_required",
+            "input_required", "input_submitted", "logging_in",
+        ),
+        LoginEvent.PROGRESS,
+    ),
+    **dict.fromkeys(("success", "succeeded", "logged_in", "ok"), LoginEvent.SUCCESS),
+    **dict.fromkeys(("failed", "failure", "error", "cancelled", "canceled"), LoginEvent.FAILED),
+    **dict.fromkeys(("timeout", "timed_out", "expired"), LoginEvent.TIME),
+}  # fmt: skip
+"""Statuses reported by workers, in lower case -> events. Any other status is refused by name."""
+
+
+def read_status(status: str) -> LoginEvent:
+    """Return the event that a reported status means, whatever its case. Errors: UnknownStatus."""
+    try:
+        return REPORTED[status.strip().lower().replace("-", "_").replace(" ", "_")]
+    except KeyError:
+        known = ", ".join(sorted(REPORTED))
+        raise UnknownStatus(
+            details=[{"field": "status", "message": f"unknown; known are {known}"}]
+        ) from None
+
 
 COOKIES_LAST_S = 604_800
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")

@@ -8,17 +8,18 @@ import structlog
 
 from master.decisions.assignment import choose_login_worker
 from master.decisions.login import (
-    REPORTED,
     LoginEvent,
     LoginLimits,
     extend_deadline,
     follow,
     is_open,
     is_sane_session_id,
+    read_status,
     require_open,
 )
 from master.errors import (
     Invalid,
+    NoCookies,
     NotRegistered,
     NotYours,
     ProxyUnreadable,
@@ -201,27 +202,35 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
-    """Relay a person's input to the login's worker; it is neither stored nor logged."""
+    """Relay a person's input to the login's worker; it is neither stored nor logged.
+
+    The login's time starts anew: the person has only now done what the platform asks for.
+    """
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     worker = turn.draft.workers.get(login.worker_id or "")
     if worker is None or _judge_live(turn, worker).status is not WorkerStatus.CONNECTED:
         raise WorkerNotConnected
+    turn.draft.logins.put(change(login, expires_at=max(login.expires_at, _extend(turn, login))))
     turn.tell(worker_address(worker.id), UserInputTyped(login.id, event.input_type, event.value))
     reply = UserInputRelayed(login.id, turn.milliseconds)
     turn.answer(reply)
     return reply.show()
 
 
+def _extend(turn: Turn, login: Login) -> int:
+    limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
+    return extend_deadline(login, turn.now, limits)
+
+
 def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
     """Send a QR code to administrators; each restarts the five minutes, up to the hard end."""
     login = _find_own(turn, event.session_id, event.account_id)
-    limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
     shown = change(
         login,
         status=follow(login.status, LoginEvent.QRCODE),
         has_qr_code=True,
-        expires_at=extend_deadline(login, turn.now, limits),
+        expires_at=_extend(turn, login),
     )
     turn.draft.logins.put(shown)
     turn.draft.keep(
@@ -254,7 +263,9 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     account = _find_account(turn, login)
     if event.epoch is not None and event.epoch < account.epoch:
         raise StaleEpoch
-    happened = REPORTED.get(event.status.lower())
+    happened = read_status(event.status)
+    if happened is LoginEvent.SUCCESS and not (event.cookies or account.has_credentials):
+        raise NoCookies
     if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
         relay_qr_code(
             LoginQrCode(
@@ -263,7 +274,13 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             turn,
         )
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):
-        turn.draft.logins.put(change(login, status=follow(login.status, LoginEvent.PROGRESS)))
+        turn.draft.logins.put(
+            change(
+                login,
+                status=follow(login.status, LoginEvent.PROGRESS),
+                expires_at=max(login.expires_at, _extend(turn, login)),
+            )
+        )
     _relay(turn, login, event)
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)

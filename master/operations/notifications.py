@@ -22,8 +22,8 @@ from master.protocol.client import (
     SyncRequest,
     SyncResponse,
 )
+from master.protocol.decoding import decode
 from master.protocol.http import NotificationsQuery
-from master.protocol.wire import decode
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Onward, Turn, clients_of
 

@@ -7,6 +7,7 @@ acknowledgement and the log.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -50,9 +51,14 @@ def measure(value: Any) -> int:
 
 def note(info: ValidationInfo, message: str) -> None:
     """Note a cut of the field being decoded, if the decoding collects notes."""
+    note_of(info, info.field_name, message)
+
+
+def note_of(info: ValidationInfo, field: str | None, message: str) -> None:
+    """Note what was forgiven of a field, if the decoding collects notes."""
     notes = info.context["notes"] if info.context else None
     if notes is not None and len(notes) < MOST_NOTES:
-        notes.append({"field": info.field_name, "message": message})
+        notes.append({"field": field, "message": message})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,24 @@ def cut_text(most: int) -> Budget:
         return value[:most]
 
     return Budget(fit, f"cut to {most:,} characters")
+
+
+def clamp(least: int, most: int) -> Budget:
+    """Raise or lower a number to the range; a text that is a number counts as one."""
+
+    def fit(value: Any, info: ValidationInfo) -> Any:
+        try:
+            number = math.floor(float(value)) if isinstance(value, (str, int, float)) else value
+        except (ValueError, OverflowError):
+            return value
+        if not isinstance(number, int) or isinstance(value, bool):
+            return value
+        kept = max(least, min(number, most))
+        if kept != number:
+            note(info, f"{kept:,} instead: it is {least:,} to {most:,}")
+        return kept
+
+    return Budget(fit, f"clamped to {least:,} to {most:,}")
 
 
 def drop_text(most: int) -> Budget:

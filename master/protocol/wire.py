@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
 import orjson
 from pydantic import (
@@ -17,12 +17,12 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
-    ValidationError,
 )
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 
-from master.errors import Invalid, Refusal, TooLarge, Unreadable
+from master.errors import Refusal, TooLarge
+from master.protocol.times import read_seconds
 from master.secret import Secret
 
 MAX_ID = 128
@@ -42,18 +42,16 @@ The largest report that is allowed has two thirds of this.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def _normalise_time(value: Any) -> Any:
-    """Return seconds from a number or a text that may mean seconds or milliseconds."""
+LARGEST_EXACT = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+
+
+def refuse_inexact(value: Any) -> Any:
+    """Refuse a number that may be a rounded id: two ids would become the same one."""
     if isinstance(value, bool):
-        raise ValueError("a time is a number of seconds or milliseconds")
-    if isinstance(value, str):
-        value = float(value)
-    if isinstance(value, (int, float)):
-        if not -1e17 < value < 1e17:  # also refuses NaN and integers beyond a float
-            raise ValueError("a time is a number of seconds or milliseconds")
-        if abs(value) > MILLISECONDS_FROM:
-            value = value / 1000
-        return int(value)
+        raise ValueError("an id is a text")
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) > LARGEST_EXACT):
+        raise ValueError("send ids as text: this number may have been rounded")
     return value
 
 
@@ -86,6 +84,7 @@ def bound_json(value: dict[str, Any]) -> dict[str, Any]:
 
 Id = Annotated[
     str,
+    BeforeValidator(refuse_inexact),
     StringConstraints(min_length=1, max_length=MAX_ID, strip_whitespace=True),
     AfterValidator(_refuse_control),
 ]
@@ -97,7 +96,7 @@ Platform = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True, to_lower=True),
 ]
-Seconds = Annotated[int, BeforeValidator(_normalise_time), Field(ge=0, le=LATEST_SECOND)]
+Seconds = Annotated[int, BeforeValidator(read_seconds), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Json = Annotated[dict[str, Any], AfterValidator(bound_json)]
@@ -123,11 +122,13 @@ class Payload(BaseModel):
 
 
 class Fact(Payload):
-    """A peer's report of something that happened; it is kept whatever the size of its fields.
+    """A peer's report of something that happened; it is kept whatever the form of its fields.
 
-    `notes` lists each cut as `{field, message}`.
+    `identity` names the fields that say what the fact is about: only a fault in one of them refuses
+    it. `notes` lists what was cut or left out elsewhere, as `{field, message}`.
     """
 
+    identity: ClassVar[frozenset[str]] = frozenset()
     _notes: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     @property
@@ -236,63 +237,6 @@ class Empty(Payload):
     """No content is needed; any content is ignored."""
 
 
-P = TypeVar("P", bound=BaseModel)
-
-
-def decode(kind: type[P], data: Any) -> P:
-    """Return `data` decoded as `kind`; a fact lists its cuts in `notes`.
-
-    Errors: Unreadable if `data` is no object or nested too deeply, Invalid with one detail per
-    wrong field.
-    """
-    if issubclass(kind, Empty):
-        return kind()
-    if not isinstance(data, dict):
-        raise Unreadable(f"Expected an object, got {name_kind(data)}.")
-    if not issubclass(kind, HttpPayload):
-        # peers send null for unknown values; null has a meaning only in an HTTP body
-        data = {name: value for name, value in data.items() if value is not None}
-    try:
-        if not issubclass(kind, Fact):
-            return kind.model_validate(data)
-        notes: list[dict[str, Any]] = []
-        fact = kind.model_validate(data, context={"notes": notes})
-        fact._notes = notes
-        return fact
-    except ValidationError as fault:
-        raise Invalid(details=explain_faults(fault)) from None
-    except RecursionError:
-        raise Unreadable("Nested too deeply.") from None
-
-
-def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
-    """Return one `{field, message}` per fault, without the wrong value: it may be a secret."""
-    return [
-        {
-            "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
-            "message": error["msg"].removeprefix("Value error, "),
-        }
-        for error in fault.errors(include_url=False, include_input=False, include_context=False)[
-            :MAX_FAULTS
-        ]
-    ]
-
-
-def name_kind(data: Any) -> str:
-    """Return the name of a value's JSON type, with its article."""
-    if data is None:
-        return "nothing"
-    for kind, word in (
-        (bool, "a boolean"),
-        ((int, float), "a number"),
-        (str, "a text"),
-        (list, "a list"),
-    ):
-        if isinstance(data, kind):
-            return word
-    return "binary data" if isinstance(data, (bytes, bytearray)) else "something else"
-
-
 def accept(reply: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the acknowledgement of an accepted event."""
     return {"success": True, **(reply or {})}
@@ -334,6 +278,9 @@ def _count_marks(text: str) -> int:
 HALVES = re.compile("[\ud800-\udfff]")
 """Lone surrogates: the halves that are left once complete pairs are decoded."""
 
+NO_NUMBERS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+"""A string, which may lack its end, or a word for a number that JSON does not have."""
+
 ODD_CHARACTERS = 1024 * 1024
 """A text of up to this many characters is also tried with `json`, which reads larger integers.
 
@@ -354,12 +301,17 @@ class FastJson:
         return orjson.dumps(value, default=_write_odd).decode()
 
     @staticmethod
-    def loads(text: str | bytes, **_: Any) -> Any:
-        """Return the value of a JSON text. Errors: ValueError."""
+    def loads(text: str | bytes, *, strict: bool = False, **_: Any) -> Any:
+        """Return the value of a JSON text. Errors: ValueError.
+
+        NaN and infinities, which Python's peers write, become null, unless reading is `strict`.
+        """
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             text = text if isinstance(text, str) else text.decode()
+            if not strict and ("NaN" in text or "Infinity" in text):
+                return FastJson.loads(NO_NUMBERS.sub(_nullify, text), strict=True)
             has_halves = "\\ud" in text or "\\uD" in text
             if len(text) > ODD_CHARACTERS and not has_halves:
                 raise
@@ -368,6 +320,10 @@ class FastJson:
             except RecursionError:
                 raise ValueError("nested too deeply") from None
             return _mend(value) if has_halves else value
+
+
+def _nullify(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "null"
 
 
 def _refuse_constant(name: str) -> None:

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -24,10 +25,24 @@ from master.protocol.budgets import (
     FINGERPRINT_BYTES,
     METADATA_BYTES,
     USER_INFO_BYTES,
+    clamp,
     cut_text,
     drop_large,
     drop_text,
     thin_out,
+)
+from master.protocol.decoding import decode, find_names
+from master.protocol.facts import (
+    AnyCookies,
+    AnyDirection,
+    AnyId,
+    AnyKind,
+    AnyName,
+    AnyObject,
+    AnyProfile,
+    AnyText,
+    leave_out_unkeepable,
+    spread_person,
 )
 from master.protocol.stats import Stats, keep_figures
 from master.protocol.wire import (
@@ -45,8 +60,7 @@ from master.protocol.wire import (
     Port,
     Seconds,
     ShortText,
-    bound_json,
-    decode,
+    refuse_inexact,
 )
 from master.secret import Secret
 
@@ -66,15 +80,18 @@ SHORT = 1_000
 MAX_IMAGE = 2_000_000
 MAX_URL = 4_096
 
-CutShort = Annotated[ShortText, cut_text(SHORT)]
-KnownId = Annotated[ShortText | None, drop_text(SHORT)]
-LongText = Annotated[str, cut_text(MAX_TEXT)]
-Title = Annotated[str, cut_text(MAX_TITLE)]
+CutShort = Annotated[ShortText, cut_text(SHORT), AnyText]
+Called = Annotated[ShortText, cut_text(SHORT), AnyText, AnyName]
+KnownId = Annotated[ShortText | None, drop_text(SHORT), BeforeValidator(refuse_inexact), AnyId]
+LongText = Annotated[str, cut_text(MAX_TEXT), AnyText]
+Title = Annotated[str, cut_text(MAX_TITLE), AnyText]
 Url = Annotated[str | None, drop_text(MAX_URL)]
 
 
 class Register(Fact):
     """A worker registers; a repeated registration on the same socket means reload."""
+
+    identity: ClassVar[frozenset[str]] = frozenset({"worker_id", "capabilities"})
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     capabilities: Annotated[
@@ -83,7 +100,7 @@ class Register(Fact):
         Field(max_length=64),
         AfterValidator(_drop_repeats),
     ]
-    max_accounts: Annotated[int, Field(ge=0, le=10_000)] = Field(
+    max_accounts: Annotated[int, Field(ge=0, le=10_000), clamp(0, 10_000)] = Field(
         default=10, validation_alias=AliasChoices("maxAccounts", "max_accounts")
     )
     host: Annotated[str, Field(min_length=1, max_length=255), cut_text(255)] = "unknown"
@@ -115,6 +132,8 @@ class Heartbeat(Payload):
 class Goodbye(Fact):
     """A worker shuts down cleanly; its accounts move at once."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"worker_id"})
+
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     reason: CutShort | None = None
 
@@ -122,6 +141,7 @@ class Goodbye(Fact):
 class LoginQrCode(Fact):
     """A QR code is ready to be scanned; it replaces an earlier code."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id"})
     largest: ClassVar[int] = 3 * 1024 * 1024
 
     session_id: Id
@@ -132,8 +152,13 @@ class LoginQrCode(Fact):
 
 
 class LoginReport(Fact):
-    """A login's progress or result; further keys are the worker's own, relayed without secrets."""
+    """A login's progress or result; further keys are the worker's own, relayed without secrets.
 
+    An unknown `status` is refused as `unknown_status` with the known ones, and a `success` without
+    cookies as `no_cookies` if the account has none stored.
+    """
+
+    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id", "status"})
     largest: ClassVar[int] = 7 * 1024 * 1024
     model_config = ConfigDict(frozen=True, extra="allow", **READING)
 
@@ -144,9 +169,10 @@ class LoginReport(Fact):
     cookies: Annotated[
         Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None,
         thin_out(COOKIES_BYTES, MAX_ITEMS),
+        AnyCookies,
     ] = None
-    user_info: Annotated[Json | None, thin_out(USER_INFO_BYTES)] = None
-    fingerprint: Annotated[Secret[Json] | None, drop_large(FINGERPRINT_BYTES)] = None
+    user_info: Annotated[Json | None, thin_out(USER_INFO_BYTES), AnyProfile] = None
+    fingerprint: Annotated[Secret[Json] | None, drop_large(FINGERPRINT_BYTES), AnyObject] = None
     cookies_valid_until: Seconds | None = None
     error_message: CutShort | None = None
     error_type: Annotated[str, cut_text(64)] | None = None
@@ -160,40 +186,54 @@ class LoginReport(Fact):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unkeepable(cls, data: Any) -> Any:
-        return bound_json(data) if isinstance(data, dict) else data
+    def _leave_out_unkeepable(cls, data: Any, info: ValidationInfo) -> Any:
+        return leave_out_unkeepable(data, find_names(cls), info)
 
 
 class CommentItem(Fact):
     """One detected comment."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"platform_comment_id"})
+
     platform_comment_id: Id = Field(validation_alias=AliasChoices("platform_comment_id", "id"))
     content: LongText | None = None
-    author_name: CutShort | None = None
+    author_name: Called | None = None
     author_id: KnownId = None
     post_id: KnownId = None
     post_title: Title | None = None
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_author(cls, data: Any) -> Any:
+        return spread_person(data, "author", "author_name", "author_id")
+
 
 class DirectMessageItem(Fact):
     """One detected direct message."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"platform_message_id"})
+
     platform_message_id: Id = Field(validation_alias=AliasChoices("platform_message_id", "id"))
     content: LongText | None = None
-    sender_name: CutShort | None = None
+    sender_name: Called | None = None
     sender_id: KnownId = None
-    direction: Direction = Direction.INBOUND
+    direction: Annotated[Direction, AnyDirection] = Direction.INBOUND
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_sender(cls, data: Any) -> Any:
+        return spread_person(data, "sender", "sender_name", "sender_id")
 
 
 class MessagesDetected(Payload):
     """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
 
     largest: ClassVar[int] = 7 * 1024 * 1024
-    type: MessageKind
+    type: Annotated[MessageKind, AnyKind]
     account_id: Id
     messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
     """Each item is raw, decoded, or replaced by its refusal."""

@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
-from master.protocol.wire import MAX_ID, FastJson, HttpPayload, decode, name_kind
+from master.protocol.decoding import decode, name_kind
+from master.protocol.wire import MAX_ID, FastJson, HttpPayload
 from master.web.connections import LINES
 from master.web.endpoint import Endpoint
 
@@ -114,7 +115,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise Unreadable("The body is not UTF-8.") from None
     try:
-        data = FastJson.loads(text)
+        data = FastJson.loads(text, strict=True)
     except (ValueError, RecursionError, OverflowError):
         raise Unreadable("The body is not readable JSON.") from None
     if not isinstance(data, dict):

@@ -24,7 +24,7 @@ from master.operations import (
     secrets,
     workers,
 )
-from master.protocol.wire import decode
+from master.protocol.decoding import decode
 from master.routes import NAMESPACES, SWEEPS
 from master.store.logins import find_login
 from master.store.sealing import Secrets

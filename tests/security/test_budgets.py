@@ -20,7 +20,7 @@ from master.protocol.budgets import (
     USER_INFO_BYTES,
     measure,
 )
-from master.protocol.wire import decode
+from master.protocol.decoding import decode
 from master.protocol.worker import CommentItem, Goodbye, LoginReport, Register
 from master.settings import load_settings
 from tests.conftest import registration

@@ -19,8 +19,9 @@ from master.errors import Invalid
 from master.keys import make_key
 from master.logs import close_logs, configure_logs
 from master.protocol.admin import QrCodeReady
+from master.protocol.decoding import decode
 from master.protocol.http import NewProxy, ProxyChange
-from master.protocol.wire import FastJson, decode
+from master.protocol.wire import FastJson
 from master.protocol.worker import (
     LoginReport,
     LoginStart,

@@ -171,7 +171,12 @@ async def raw(bench):
     ("frames", "code"),
     [
         (['42/worker,1["worker:heartbeat"'], "unreadable"),
-        (["42/worker,1[NaN]"], "unreadable"),
+        (["42/worker,1[NaN]"], "unknown_event"),
+        (["42/worker,1[nan]"], "unreadable"),
+        (
+            ['42/worker,1["worker:heartbeat",{"workerId":"nobody","stats":{"cpuUsage":NaN}}]'],
+            "not_registered",
+        ),
         (["42/worker,1[" + "[" * 50_000], "unreadable"),
         (["42/worker,1[" + "[" * 100_000], "too_large"),
         (['42/worker,1{"a":1}'], "unreadable"),

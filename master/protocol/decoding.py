@@ -1,0 +1,133 @@
+"""Decoding of payloads: faults in words, and facts that are kept in spite of faults."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from master.errors import Invalid, Unreadable
+from master.protocol.budgets import MOST_NOTES
+from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload
+
+P = TypeVar("P", bound=BaseModel)
+F = TypeVar("F", bound=Fact)
+
+MOST_ROUNDS = 4
+"""How often a fact is validated: a field without its faulty elements may have another fault."""
+
+
+def decode(kind: type[P], data: Any) -> P:
+    """Return `data` decoded as `kind`; a fact lists in `notes` what was forgiven.
+
+    Errors: Unreadable if `data` is no object or nested too deeply, Invalid with one detail per
+    wrong field.
+    """
+    if issubclass(kind, Empty):
+        return kind()
+    if not isinstance(data, dict):
+        raise Unreadable(f"Expected an object, got {name_kind(data)}.")
+    if not issubclass(kind, HttpPayload):
+        # peers send null for unknown values; null has a meaning only in an HTTP body
+        data = {name: value for name, value in data.items() if value is not None}
+    try:
+        return _decode_fact(kind, data) if issubclass(kind, Fact) else kind.model_validate(data)
+    except ValidationError as fault:
+        raise Invalid(details=explain_faults(fault)) from None
+    except RecursionError:
+        raise Unreadable("Nested too deeply.") from None
+
+
+def _decode_fact(kind: type[F], data: dict[str, Any]) -> F:
+    """Return a fact without the fields that cannot be read. Errors: ValidationError.
+
+    A fault in a field of `kind.identity` refuses the fact.
+    """
+    left_out: list[dict[str, Any]] = []
+    for rounds_left in reversed(range(MOST_ROUNDS)):
+        notes: list[dict[str, Any]] = []
+        try:
+            fact = kind.model_validate(data, context={"notes": notes})
+        except ValidationError as fault:
+            data = _leave_out(kind, data, fault, left_out, whole=rounds_left <= 1)
+            continue
+        fact._notes = [*left_out, *notes][:MOST_NOTES]
+        return fact
+    raise AssertionError("every round leaves a field out, and a missing one is refused")
+
+
+def _leave_out(
+    kind: type[Fact],
+    data: dict[str, Any],
+    fault: ValidationError,
+    left_out: list[dict[str, Any]],
+    *,
+    whole: bool,
+) -> dict[str, Any]:
+    """Return the object without its faulty parts, or raise the fault if it is not to be forgiven.
+
+    Of a list only the faulty elements go, unless the list shall go `whole`.
+    """
+    names, elements = set[str](), dict[str, set[int]]()
+    for error in fault.errors(include_url=False, include_input=False, include_context=False):
+        loc = error["loc"]
+        field = find_names(kind).get(str(loc[0])) if loc else None
+        sent = () if field is None else [one for one in data if find_names(kind).get(one) == field]
+        if field is None or field in kind.identity or not sent:
+            raise fault
+        for name in sent:
+            value, inner = data[name], loc[1] if len(loc) > 1 else None
+            if isinstance(value, list) and isinstance(inner, int) and not whole:
+                elements.setdefault(name, set()).add(inner)
+            else:
+                names.add(name)
+    left_out += [{**one, "message": f"left out: {one['message']}"} for one in explain_faults(fault)]
+    return {
+        name: [one for index, one in enumerate(value) if index not in elements[name]]
+        if name in elements
+        else value
+        for name, value in data.items()
+        if name not in names
+    }
+
+
+@cache
+def find_names(kind: type[BaseModel]) -> dict[str, str]:
+    """Return every name by which a field may be sent -> the field's own name."""
+    found = {}
+    for field, info in kind.model_fields.items():
+        alias = info.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        for name in (field, *choices):
+            if isinstance(name, str):
+                found[name] = field
+    return found
+
+
+def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
+    """Return one `{field, message}` per fault, without the wrong value: it may be a secret."""
+    return [
+        {
+            "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
+            "message": error["msg"].removeprefix("Value error, "),
+        }
+        for error in fault.errors(include_url=False, include_input=False, include_context=False)[
+            :MAX_FAULTS
+        ]
+    ]
+
+
+def name_kind(data: Any) -> str:
+    """Return the name of a value's JSON type, with its article."""
+    if data is None:
+        return "nothing"
+    for kind, word in (
+        (bool, "a boolean"),
+        ((int, float), "a number"),
+        (str, "a text"),
+        (list, "a list"),
+    ):
+        if isinstance(data, kind):
+            return word
+    return "binary data" if isinstance(data, (bytes, bytearray)) else "something else"

@@ -1,0 +1,170 @@
+"""How fields of facts are read in the forms in which peers send them.
+
+Each reader returns a value that its field's type accepts, or returns the value unchanged: then the
+type refuses it, and the decoding leaves the field out with a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import orjson
+from pydantic import BeforeValidator, ValidationInfo
+
+from master.model import Direction, MessageKind
+from master.protocol.budgets import note, note_of
+from master.protocol.wire import bound_json
+
+DIRECTIONS: Mapping[str, Direction] = {
+    **dict.fromkeys(
+        ("inbound", "in", "incoming", "received", "receive", "from_them"), Direction.INBOUND
+    ),
+    **dict.fromkeys(
+        ("outbound", "out", "outgoing", "sent", "send", "from_me", "self"), Direction.OUTBOUND
+    ),
+}
+"""Words for a direction, in lower case."""
+
+KINDS: Mapping[str, MessageKind] = {
+    "comment": MessageKind.COMMENT,
+    "comments": MessageKind.COMMENT,
+    "direct_message": MessageKind.DIRECT_MESSAGE,
+    "direct_messages": MessageKind.DIRECT_MESSAGE,
+    "dm": MessageKind.DIRECT_MESSAGE,
+    "dms": MessageKind.DIRECT_MESSAGE,
+}
+"""Words for a kind of message, in lower case."""
+
+CALLED = ("nickname", "name", "nick_name", "display_name", "username", "text", "title")
+"""Members of an object that hold its name, the best first."""
+
+KNOWN_AS = ("id", "uid", "user_id", "sec_uid", "open_id")
+"""Members of an object that hold its id, the best first."""
+
+
+def fold(value: Any) -> Any:
+    """Return a word in lower case, with underscores and without blanks around it."""
+    if isinstance(value, str):
+        return value.strip().lower().replace("-", "_").replace(" ", "_")
+    return value
+
+
+def _read_direction(value: Any, info: ValidationInfo) -> Any:
+    known = DIRECTIONS.get(fold(value)) if isinstance(value, str) else None
+    if known is not None and known != value:
+        note(info, f"read as {known.value}")
+    return value if known is None else known
+
+
+def _read_kind(value: Any) -> Any:
+    return KINDS.get(fold(value), value) if isinstance(value, str) else value
+
+
+def _write_text(value: Any, info: ValidationInfo) -> Any:
+    """Return an object, a list or a truth value as JSON text."""
+    if isinstance(value, (dict, list, bool)):
+        try:
+            text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        except (TypeError, RecursionError):
+            return value
+        note(info, "kept as JSON text")
+        return text
+    return value
+
+
+def pick(value: Any, names: tuple[str, ...]) -> Any:
+    """Return the first text or number among an object's members of these names, else None."""
+    if not isinstance(value, dict):
+        return None
+    for name in names:
+        one = value.get(name)
+        if isinstance(one, (str, int)) and not isinstance(one, bool) and one != "":
+            return one
+    return None
+
+
+def _pick_name(value: Any, info: ValidationInfo) -> Any:
+    found = pick(value, CALLED)
+    if found is not None:
+        note(info, "read from an object")
+    return value if found is None else found
+
+
+def _pick_id(value: Any, info: ValidationInfo) -> Any:
+    found = pick(value, KNOWN_AS)
+    if found is not None:
+        note(info, "read from an object")
+    return value if found is None else found
+
+
+def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
+    """Return an item in which an object `member` (`author`, say) has become a name and an id."""
+    person = data.get(member) if isinstance(data, dict) else None
+    if person is None:
+        return data
+    found = {
+        name: person if isinstance(person, str) else pick(person, CALLED),
+        ident: pick(person, KNOWN_AS),
+    }
+    return {key: one for key, one in found.items() if one is not None} | data
+
+
+def _read_cookies(value: Any, info: ValidationInfo) -> Any:
+    """Return a list of cookies from a browser's state, an object of values, or a header's text."""
+    if isinstance(value, dict) and isinstance(value.get("cookies"), list):
+        return value["cookies"]
+    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        note(info, "read from an object of names and values")
+        return [{"name": name, "value": one} for name, one in value.items()]
+    if isinstance(value, str):
+        try:
+            jar = SimpleCookie(value)
+        except CookieError:
+            return value
+        if jar:
+            note(info, "read from a text")
+            return [{"name": name, "value": one.value} for name, one in jar.items()]
+    return value
+
+
+def _read_profile(value: Any, info: ValidationInfo) -> Any:
+    """Return an object from a bare nickname, or the first object of a list."""
+    if isinstance(value, str) and value.strip():
+        note(info, "read as a nickname")
+        return {"nickname": value.strip()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        note(info, "the first of a list")
+        return value[0]
+    return value
+
+
+def _read_raw(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str) and value:
+        note(info, "kept as the member raw")
+        return {"raw": value}
+    return value
+
+
+def leave_out_unkeepable(data: Any, known: Mapping[str, str], info: ValidationInfo) -> Any:
+    """Return an event without members of its own that JSON text cannot store."""
+    if not isinstance(data, dict):
+        return data
+    kept = {}
+    for name, value in data.items():
+        try:
+            kept[name] = value if name in known else bound_json({name: value})[name]
+        except ValueError as fault:
+            note_of(info, str(name)[:64], f"left out: {fault}")
+    return kept
+
+
+AnyDirection = BeforeValidator(_read_direction)
+AnyKind = BeforeValidator(_read_kind)
+AnyText = BeforeValidator(_write_text)
+AnyName = BeforeValidator(_pick_name)
+AnyId = BeforeValidator(_pick_id)
+AnyCookies = BeforeValidator(_read_cookies)
+AnyProfile = BeforeValidator(_read_profile)
+AnyObject = BeforeValidator(_read_raw)
