@@ -6,8 +6,8 @@ and those that Master issued are found by their value in every text, of every li
 
 from __future__ import annotations
 
+import atexit
 import logging
-import logging.handlers
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -17,7 +17,8 @@ from typing import Any
 
 import structlog
 
-from master.files import make_private, tighten
+from master.files import tighten
+from master.sinks import Console, RotatedFile, Sink, close_sinks
 from master.tokens import SHORTEST_SECRET, mark_secret
 
 SECRET = re.compile(
@@ -31,7 +32,6 @@ MAX_TEXT = 4_000
 FILE_BYTES = 10 * 1024 * 1024
 FILES_KEPT = 5
 CONSOLE, FILE, AUDIT_FILE = "master-console", "master-file", "master-audit-file"
-OURS = (CONSOLE, FILE, AUDIT_FILE)
 AUDIT = "master.audit"
 """The logger of callers' actions and attempts. Only its lines stand in audit.log as well."""
 AUDIT_FILES_KEPT = 10
@@ -71,7 +71,7 @@ class LogFault(Exception):
 def configure_logs(
     level: str, log_dir: Path | None, *, development: bool, for_good: bool = False
 ) -> None:
-    """Send log lines to the console, and as JSON to `log_dir`/master.log.
+    """Send log lines to the console, and as JSON to `log_dir`/master.log; no call waits for either.
 
     This replaces an earlier set-up. In development the console output is for people, otherwise it
     is JSON too. `for_good` makes every line cheaper, also those that LOG_LEVEL drops, because
@@ -103,8 +103,7 @@ def configure_logs(
         files[1].addFilter(lambda record: record.name == AUDIT)
     for handler in files:
         handler.setFormatter(_make_formatter(shared, as_json))
-    console = logging.StreamHandler(sys.stderr)
-    console.set_name(CONSOLE)
+    console = _make_sink(CONSOLE, Console(sys.stderr))
     console.setFormatter(_make_formatter(shared, for_people if development else as_json))
     close_logs()
     sparing = Sparing()
@@ -143,11 +142,39 @@ def reopen_logs() -> None:
 
 
 def close_logs() -> None:
-    """Remove the handlers of `configure_logs`; later lines are dropped."""
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if handler.name in OURS]:
-        root.removeHandler(handler)
-        handler.close()
+    """Remove the handlers of `configure_logs` once their lines are written; later ones are dropped.
+
+    A sink that takes no lines is left after a few seconds.
+    """
+    sinks = list_sinks()
+    for sink in sinks:
+        logging.getLogger().removeHandler(sink)
+    close_sinks(sinks)
+
+
+def list_sinks() -> list[Sink]:
+    """Return the handlers of `configure_logs`."""
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, Sink)]
+
+
+def flush_logs() -> None:
+    """Wait until all lines so far are written, a few seconds for each sink at most."""
+    for sink in list_sinks():
+        sink.flush()
+
+
+def reopen_logs() -> None:
+    """Have each log file opened anew before its next line: another program may have moved it."""
+    for sink in list_sinks():
+        sink.reopen()
+
+
+def _end_logs() -> None:
+    """Write the queued lines; the handlers stay, so that later lines never go to stderr."""
+    close_sinks(list_sinks())
+
+
+atexit.register(_end_logs)
 
 
 def hide_secrets(
@@ -333,29 +360,27 @@ def _tidy(value: Any, depth: int) -> Any:
     return value
 
 
-def _open_file(log_dir: Path, handler_name: str, name: str, kept: int) -> logging.Handler:
+def _open_file(log_dir: Path, handler_name: str, name: str, kept: int) -> Sink:
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
-        make_private(log_dir / name)
+        file = RotatedFile(log_dir / name, FILE_BYTES, kept)
         tighten(*log_dir.glob(f"{name}.*"))
-        handler = logging.handlers.RotatingFileHandler(
-            log_dir / name,
-            maxBytes=FILE_BYTES,
-            backupCount=kept,
-            encoding="utf-8",
-            errors="backslashreplace",
-        )
     except OSError as fault:
         raise LogFault(
             f"LOG_DIR={str(log_dir)!r} cannot be used for logs: {fault.strerror}."
         ) from None
-    handler.set_name(handler_name)
-    return handler
+    return _make_sink(handler_name, file)
+
+
+def _make_sink(handler_name: str, target: Console | RotatedFile) -> Sink:
+    sink = Sink(handler_name.removeprefix("master-").replace("-", "_"), target)
+    sink.set_name(handler_name)
+    return sink
 
 
 def _make_formatter(shared: list[Any], renderers: list[Any]) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=["lost_lines"]), *shared],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
 

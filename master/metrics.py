@@ -16,6 +16,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from master.sinks import LOST
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -103,6 +105,21 @@ class Totals(Collector):
             yield gauge
 
 
+class LostLines(Collector):
+    """Log lines that this process has lost."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric for Prometheus."""
+        lost = CounterMetricFamily(
+            "master_log_lines_lost",
+            "Log lines that a sink could not take.",
+            labels=["sink"],
+        )
+        for sink, lines in list(LOST.items()):
+            lost.add_metric([sink], lines)
+        yield lost
+
+
 class Metrics:
     """One Master's metrics, in its own registry: two Masters in one process stay separate."""
 
@@ -112,6 +129,7 @@ class Metrics:
         self.totals = Totals()
         self.registry.register(self.events)
         self.registry.register(self.totals)
+        self.registry.register(LostLines())
         self.group_items = Histogram(
             "master_group_items",
             "Items per write transaction.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,10 +33,16 @@ def as_before() -> Iterator[None]:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
+    logs.flush_logs()
     return [
         json.loads(line)
         for line in (folder / "master.log").read_text(encoding="utf-8").splitlines()
     ]
+
+
+def read_console(capture: pytest.CaptureFixture[str]) -> str:
+    logs.flush_logs()
+    return capture.readouterr().err
 
 
 def test_a_line_is_json_in_the_file_and_on_the_console_in_production(
@@ -54,6 +59,7 @@ def test_a_line_is_json_in_the_file_and_on_the_console_in_production(
         "account": "一",
         "number": 3,
     }
+    logs.flush_logs()
     captured = capsys.readouterr()
     assert captured.out == "", "stdout belongs to the program"
     assert json.loads(captured.err)["account"] == "一"
@@ -64,7 +70,7 @@ def test_in_development_the_console_is_for_people(
 ):
     configure_logs("info", tmp_path, development=True)
     structlog.get_logger("master").info("account_added", account="shop")
-    assert "account_added" in (text := capsys.readouterr().err)
+    assert "account_added" in (text := read_console(capsys))
     assert "account=shop" in text
     assert read(tmp_path)[0]["account"] == "shop"
 
@@ -72,7 +78,7 @@ def test_in_development_the_console_is_for_people(
 def test_without_a_folder_there_is_only_the_console(capsys: pytest.CaptureFixture[str]):
     configure_logs("info", None, development=False)
     structlog.get_logger("master").info("hello")
-    assert json.loads(capsys.readouterr().err)["event"] == "hello"
+    assert json.loads(read_console(capsys))["event"] == "hello"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,7 @@ def test_a_secret_is_never_shown(
     structlog.get_logger("master").info("login_succeeded", **values, account_id="a-1")
     assert repr(values) == before, "what is logged stays as it is"
     [line] = read(tmp_path)
-    text = capsys.readouterr().err
+    text = read_console(capsys)
     assert "hush" not in json.dumps(line) + text
     assert line["account_id"] == "a-1"
     assert "a-1" in text
@@ -182,7 +188,7 @@ def test_a_traceback_shows_the_lines_and_no_local_variables(
     assert len(lines) == 2
     assert all("test_logs.py" in line["exception"] for line in lines)
     assert all("ZeroDivisionError: division by zero" in line["exception"] for line in lines)
-    text = capsys.readouterr().err
+    text = read_console(capsys)
     assert text.count("ZeroDivisionError: division by zero") == 2
     assert "hush" not in json.dumps(lines) + text
 
@@ -196,7 +202,7 @@ def test_no_value_steers_the_terminal_or_forges_a_line(
         raise ValueError("\x1b[2Jgone")
     except ValueError:
         log.exception("one\n2026-01-01 [error] forged", host="a\x1b[31mred\x9b")
-    text = capsys.readouterr().err
+    text = read_console(capsys)
     assert "\x1b" not in text
     assert "\x9b" not in text
     assert "one\\x0a2026" in text
@@ -229,7 +235,7 @@ def test_odd_values_do_not_lose_the_line(tmp_path: Path, capfd: pytest.CaptureFi
     )
     [line] = read(tmp_path)
     assert (line["keys"], line["set"], line["half"]) == ({"(1, 2)": 3, "None": 4}, [1], "\ud800")
-    assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in read_console(capfd)
 
 
 def test_a_second_set_up_replaces_the_first(tmp_path: Path):
@@ -284,10 +290,11 @@ def test_a_token_is_found_by_its_value_in_whatever_is_logged(
             raise ValueError(text)
         except ValueError:
             logging.getLogger(name).exception("it said %r", text)
+    logs.flush_logs()
     written = (tmp_path / "master.log").read_text(encoding="utf-8")
     assert len(written.splitlines()) == 6
     assert TOKEN not in written
-    assert TOKEN not in capsys.readouterr().err
+    assert TOKEN not in read_console(capsys)
     assert written.count(logs.HIDDEN) >= 6
 
 
@@ -419,11 +426,30 @@ def test_closing_undoes_only_what_was_set_up(tmp_path: Path):
     root.removeHandler(mine)
 
 
+def test_lost_lines_are_reported_by_one_line_like_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    configure_logs("info", tmp_path, development=False)
+    odd = logging.makeLogRecord({"name": "master", "msg": "%d", "args": ("no number",)})
+    for sink in logs.list_sinks():
+        sink.handle(odd)
+    [line] = read(tmp_path)
+    assert (line["event"], line["level"], line["logger"]) == (
+        "log_lines_lost",
+        "warning",
+        "master.sinks",
+    )
+    assert line["lost_lines"] == 1
+    assert line["timestamp"]
+    assert json.loads(read_console(capsys))["event"] == "log_lines_lost"
+
+
 def test_a_full_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(logs, "FILE_BYTES", 200)
     configure_logs("info", tmp_path, development=False)
     for number in range(20):
         structlog.get_logger("master").info("line", number=number)
+    logs.flush_logs()
     files = sorted(path.name for path in tmp_path.iterdir())
     kept = (f"master.log.{number}" for number in range(1, logs.FILES_KEPT + 1))
     assert files == ["audit.log", "master.log", *kept]
