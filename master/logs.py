@@ -119,28 +119,6 @@ def configure_logs(
     )
 
 
-def reopen_logs() -> None:
-    """Open the log files anew, by their names: another program may have renamed them.
-
-    A file that cannot be opened is written on under its former name.
-    """
-    log = structlog.get_logger(__name__)
-    for handler in logging.getLogger().handlers:
-        if not isinstance(handler, logging.FileHandler) or handler.name not in OURS:
-            continue
-        path = Path(handler.baseFilename)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            make_private(path)
-            stream = path.open("a", encoding=handler.encoding, errors=handler.errors)
-        except OSError as fault:
-            log.error("log_not_reopened", file=str(path), fault=fault.strerror)
-            continue
-        if (former := handler.setStream(stream)) is not None:
-            former.close()
-    log.info("logs_reopened")
-
-
 def close_logs() -> None:
     """Remove the handlers of `configure_logs` once their lines are written; later ones are dropped.
 
@@ -167,6 +145,7 @@ def reopen_logs() -> None:
     """Have each log file opened anew before its next line: another program may have moved it."""
     for sink in list_sinks():
         sink.reopen()
+    structlog.get_logger(__name__).info("logs_reopened")
 
 
 def _end_logs() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite3 import SQLITE_BUSY, SQLITE_FULL
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, delete, event, insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
@@ -20,8 +21,11 @@ from sqlalchemy.ext.asyncio import (
 
 from master.store.schema import counters
 from master.store.sealing import VAULT
+from master.store.sqlite.identity import Identity
 from master.store.sqlite.upgrade import SAFE
 from master.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 Connect = Callable[..., Awaitable[Any]]
 """Opens one aiosqlite connection with its lock timeout; a simulation passes its own function."""
@@ -118,13 +122,15 @@ class Database:
 
     Readers see committed rows only. `trouble` is the text of the disk's last failure, or None.
     While it is set, every write transaction first writes some pages of its own, so that only a disk
-    that accepts writes again clears it.
+    that accepts writes again clears it. If the file was replaced or removed, nothing clears it.
     """
 
     def __init__(self, path: Path, vault: Vault, *, connect: Connect | None = None) -> None:
         self.path = path
         self.trouble: str | None = None
         self._vault = vault
+        self._identity = Identity(path)
+        self._was_lost = False
         self._writer_engine = self._make_engine(connect, "BEGIN IMMEDIATE", pool_size=1)
         self._reader_engine = self._make_engine(
             connect, "BEGIN", pool_size=READERS, query_only=True, cache_kib=SMALL_CACHE_KIB
@@ -159,7 +165,9 @@ class Database:
             **(
                 {"async_creator": connect}
                 if connect
-                else {"connect_args": {"timeout": LOCK_TIMEOUT_S}}
+                else {
+                    "connect_args": {"timeout": LOCK_TIMEOUT_S, "factory": self._identity.connect}
+                }
             ),
         )
 
@@ -228,6 +236,9 @@ class Database:
         """Note a fault of the disk as `trouble`; ignore a fault about values."""
         if not is_about_values(fault):
             self.trouble = str(fault.orig)
+        if self._identity.is_lost and not self._was_lost:
+            self._was_lost = True
+            log.error("database_file_lost", path=str(self.path), meaning=self.trouble)
 
     async def fold_log(self) -> bool:
         """Write the log into the file and empty it; return whether it is empty now.
