@@ -15,6 +15,9 @@ STEP_S = 3_600
 OWED_FOR = 2
 """Factor on the retention of rows still owed to a device, which may never confirm them."""
 
+UNSENT_FOR = 12
+"""Factor on the retention of notifications that were sent to nobody: a last bound."""
+
 STEADY_S = DAY_S
 """Seconds that a distrusted clock must run evenly before rows are removed by it.
 

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import structlog
 
-from master.decisions.retention import OWED_FOR, Trust, find_cutoff, find_passed, look_at_clocks
+from master.decisions.retention import (
+    OWED_FOR,
+    UNSENT_FOR,
+    Trust,
+    find_cutoff,
+    find_passed,
+    look_at_clocks,
+)
 from master.model import JsonObject
 from master.operations.messages import forget_former
 from master.operations.names import forget_unused
@@ -38,8 +45,8 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
 
     Turns after it remove former owners of long ago, and workers and devices unseen for long. Beyond
     a portion, the next turns continue; `event` is what earlier ones have removed. Notifications
-    still owed to an active device are kept for twice as long. Nothing is removed by a distrusted
-    clock.
+    still owed to an active device are kept for twice as long, those that were sent to nobody for
+    twelve times as long. Nothing is removed by a distrusted clock.
     """
     removed = event or {"login_sessions": 0, "notifications": 0}
     if not (await _look_at_clocks(turn)).is_trusted:
@@ -63,6 +70,18 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
 
 
 async def _remove_notifications(turn: Turn) -> int:
+    """Remove a portion of the old notifications; return how many."""
+    removed = await _remove_sent(turn)
+    last_cutoff = find_cutoff(turn.now, UNSENT_FOR * turn.settings.retention_notifications_days)
+    unsent = await remove_old_notifications(
+        turn.connection, last_cutoff, ROWS - removed, sent=False
+    )
+    if unsent:
+        log.warning("unsent_notifications_removed", notifications=unsent)
+    return removed + unsent
+
+
+async def _remove_sent(turn: Turn) -> int:
     days = turn.settings.retention_notifications_days
     cutoff, last_cutoff = find_cutoff(turn.now, days), find_cutoff(turn.now, OWED_FOR * days)
     passed = find_passed(turn.draft.devices.all(), cutoff)

@@ -138,20 +138,33 @@ async def _find_in_order(
     return NOTIFICATIONS.to_records(rows[:limit]), len(rows) > limit
 
 
-async def remove_old_notifications(connection: AsyncConnection, before: int, limit: int) -> int:
+def _find_old(before: int, *, sent: bool) -> Select[Any]:
+    """Return a query of the notifications created before `before`, sent to a person or not.
+
+    `is distinct from` keeps the database from the index of all sent or all unsent rows.
+    """
+    return select(notifications.c.seq).where(
+        notifications.c.created_at < before, notifications.c.is_sent.is_distinct_from(not sent)
+    )
+
+
+async def remove_old_notifications(
+    connection: AsyncConnection, before: int, limit: int, *, sent: bool = True
+) -> int:
     """Remove the oldest notifications, at most `limit`, created before `before`; return how many.
 
-    `before` is a Unix second.
+    `before` is a Unix second; `sent` tells whether to remove those that reached a person, or those
+    that did not.
     """
-    old = select(notifications.c.seq).where(notifications.c.created_at < before)
+    old = _find_old(before, sent=sent)
     return await _remove(connection, old.order_by(notifications.c.created_at).limit(limit))
 
 
 async def remove_passed_notifications(
     connection: AsyncConnection, before: int, passed: int, limit: int
 ) -> int:
-    """Remove the same, but only with sequence numbers up to `passed`; return how many."""
-    old = select(notifications.c.seq).where(notifications.c.created_at < before)
+    """Remove sent ones in the same way, with sequence numbers up to `passed`; return how many."""
+    old = _find_old(before, sent=True)
     last = await connection.scalar(old.order_by(notifications.c.created_at.desc()).limit(1))
     if last is None or limit < 1:
         return 0

@@ -262,6 +262,7 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
     )
     await notifications.count_notifications(connection)
     assert await notifications.remove_old_notifications(connection, 0, 10) == 0
+    assert await notifications.remove_old_notifications(connection, 0, 10, sent=False) == 0
     assert await notifications.remove_passed_notifications(connection, 9, 2, 10) == 2
     await kept_counters.write_counter(connection, "some", 1)
     assert await kept_counters.read_counter(connection, "some") is not None

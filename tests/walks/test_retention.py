@@ -7,10 +7,13 @@ import sqlite3
 from contextlib import closing
 from itertools import pairwise
 
+import structlog
+
 from master.decisions.retention import DAY_S
 from master.errors import UnknownAccount
 from master.operations.accounts import remove_account
 from master.operations.afterwards import do_nothing
+from master.operations.notifications import mark_sent
 from master.operations.retention import remove_old_rows
 from master.operations.workers import write_heartbeats
 from master.protocol.http import ById
@@ -38,8 +41,10 @@ async def test_an_open_login_is_never_removed_for_its_age(bench):
 
 async def test_a_notification_is_kept_for_thirty_days_and_its_seq_is_not_assigned_again(bench):
     _, worker, account, _ = await start(bench)
+    await bench.connect("admin")
     report = {"type": "comment", "account_id": account["id"], "messages": [comment(1)]}
     await worker.ask("worker:message:detected", report)
+    await bench.run(mark_sent)
     bench.clock.advance(30 * DAY_S)
     assert (await bench.run(remove_old_rows))["notifications"] == 0
     bench.clock.advance(1)
@@ -47,6 +52,36 @@ async def test_a_notification_is_kept_for_thirty_days_and_its_seq_is_not_assigne
     device = await bench.device()
     await worker.ask("worker:message:detected", report | {"messages": [comment(2)]})
     assert (await device.hear("notification:new"))["seq"] == 2
+
+
+async def test_what_was_sent_to_nobody_is_kept_for_twelve_times_as_long(bench):
+    account = (await make_account(bench))["id"]
+    worker = await bench.worker()
+    report = {"type": "comment", "account_id": account, "messages": [comment(1), comment(2)]}
+    await worker.ask("worker:message:detected", report)
+    bench.clock.advance(12 * 30 * DAY_S)
+    assert (await bench.run(remove_old_rows))["notifications"] == 0
+    bench.clock.advance(1)
+    with structlog.testing.capture_logs() as lines:
+        assert (await bench.run(remove_old_rows))["notifications"] == 2
+    assert {
+        "event": "unsent_notifications_removed",
+        "log_level": "warning",
+        "notifications": 2,
+    } in [*lines]
+
+
+async def test_many_unsent_rows_go_in_portions_too(bench):
+    account = (await make_account(bench))["id"]
+    await fill(bench, account, 2 * ROWS + 1)
+    async with bench.master.database.write() as transaction:
+        connection = await transaction.connect()
+        await connection.exec_driver_sql("UPDATE notifications SET is_sent = 0")
+    bench.clock.advance(12 * 30 * DAY_S + 1)
+    assert (await bench.run(remove_old_rows))["notifications"] == ROWS
+    for _ in range(3):
+        await bench.run(do_nothing)
+    assert await count(bench, "notifications") == 0
 
 
 NOTIFICATIONS = """
@@ -145,12 +180,12 @@ async def test_an_account_that_is_removed_twice_at_once_is_removed_once(bench):
 
 async def test_a_clock_that_jumps_forward_removes_nothing_and_raises_an_alarm_once(bench):
     _, worker, account, session = await start(bench)
+    admin = await bench.connect("admin")
     await worker.ask("worker:login:status", {"session_id": session, "status": "failed"})
     await worker.ask(
         "worker:message:detected",
         {"type": "comment", "account_id": account["id"], "messages": [comment(1)]},
     )
-    admin = await bench.connect("admin")
     nothing = {"login_sessions": 0, "notifications": 0}
     assert await bench.run(remove_old_rows) == nothing
     bench.clock.step(365 * DAY_S)
@@ -162,6 +197,8 @@ async def test_a_clock_that_jumps_forward_removes_nothing_and_raises_an_alarm_on
     bench.clock.step(-365 * DAY_S)
     assert await bench.run(remove_old_rows) == nothing
     assert await count(bench, "notifications") == 3, "the comment and two alarms"
+    await admin.hear("notification:new", 3)
+    await bench.run(mark_sent)
     for _ in range(24):
         bench.clock.advance(3_600)
         assert await bench.run(remove_old_rows) == nothing
@@ -189,6 +226,7 @@ async def test_what_an_active_device_is_still_owed_is_kept_for_twice_as_long(ben
     report = {"type": "comment", "account_id": account, "messages": [comment(1), comment(2)]}
     await worker.ask("worker:message:detected", report)
     await device.hear("notification:new", 2)
+    await bench.run(mark_sent)
     bench.clock.advance(20 * DAY_S)
     await device.ask("client:sync:request", {"device_id": "device-1", "after_seq": 1})
     bench.clock.advance(11 * DAY_S)
