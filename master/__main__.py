@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     from master.app import ListenFault
     from master.keys import KeyFault
-    from master.logs import LogFault
+    from master.logs import LogFault, flush_logs
     from master.store.sqlite.upgrade import DatabaseFault
 
     try:
@@ -57,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _look_after_keys(settings, chosen.action)
         return _serve(settings)
     except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
+        flush_logs()  # its thread writes to stderr as well
         print(fault, file=sys.stderr)
         return 3 if _may_pass(fault) else 2
     except OSError as fault:
+        flush_logs()
         print(f"Master cannot run: {fault}.", file=sys.stderr)
         return 3 if _may_pass(fault) else 2
 

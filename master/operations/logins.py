@@ -202,16 +202,12 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
-    """Relay a person's input to the login's worker; it is neither stored nor logged.
-
-    The login's time starts anew: the person has only now done what the platform asks for.
-    """
+    """Relay a person's input to the login's worker; it is neither stored nor logged."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     worker = turn.draft.workers.get(login.worker_id or "")
     if worker is None or _judge_live(turn, worker).status is not WorkerStatus.CONNECTED:
         raise WorkerNotConnected
-    turn.draft.logins.put(change(login, expires_at=max(login.expires_at, _extend(turn, login))))
     turn.tell(worker_address(worker.id), UserInputTyped(login.id, event.input_type, event.value))
     reply = UserInputRelayed(login.id, turn.milliseconds)
     turn.answer(reply)
@@ -278,7 +274,6 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             change(
                 login,
                 status=follow(login.status, LoginEvent.PROGRESS),
-                expires_at=max(login.expires_at, _extend(turn, login)),
             )
         )
     _relay(turn, login, event)

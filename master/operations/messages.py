@@ -18,7 +18,6 @@ from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.answers import Listing, ShownComment, ShownDirectMessage
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.facts import KINDS
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, MessageById
 from master.protocol.wire import Fact
 from master.protocol.worker import CommentItem, MessagesDetected, read_item
@@ -27,6 +26,15 @@ from master.store.holders import ANYBODY, find_former_holders, remove_old_holder
 from master.turn import Bulk, Caller, Turn
 
 log = structlog.get_logger(__name__)
+
+KINDS = {
+    "comment": MessageKind.COMMENT,
+    "comments": MessageKind.COMMENT,
+    "direct_message": MessageKind.DIRECT_MESSAGE,
+    "direct_messages": MessageKind.DIRECT_MESSAGE,
+    "direct-message": MessageKind.DIRECT_MESSAGE,
+    "direct-messages": MessageKind.DIRECT_MESSAGE,
+}
 
 """Kinds accepted in the path `messages/:kind/:id/read`."""
 

@@ -27,7 +27,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path, shift: int):
 
 
 async def report_in_all_shapes(crew: Crew, account_id: str) -> None:
-    """Report messages, and send secrets in fields and events where Master must refuse them."""
+    """Report messages, and send secrets in fields and events where Master leaves them out."""
     message = {"platform_comment_id": "c1", "content": "hello", "author_name": "a"}
     reply = await crew.worker.ask(
         "worker:message:detected",
@@ -37,10 +37,11 @@ async def report_in_all_shapes(crew: Crew, account_id: str) -> None:
     begun = await crew.admin.ask("master:login:start", {"account_id": account_id})
     broken = {"session_id": begun["session_id"], "status": "success"}
     for further in (
-        {"cookies": {"a": MARK}},
-        {"cookies": MARK},
-        {"fingerprint": MARK},
-        {"user_info": MARK},
+        {"cookies": {"a": [MARK]}},
+        {"cookies": [MARK]},
+        {"status": MARK},
+        {"fingerprint": [MARK], "status": "scanned"},
+        {"user_info": [MARK], "status": "scanned"},
     ):
         await crew.worker.ask("worker:login:status", {**broken, **further})
     await crew.worker.ask("worker:heartbeat", {"workerId": MARK, "stats": {"cpuUsage": MARK}})

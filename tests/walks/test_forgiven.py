@@ -162,17 +162,3 @@ async def test_a_worker_is_registered_whatever_else_is_odd(bench, members, most)
     )
     assert answer["success"], answer
     assert bench.master.memory.farm.workers.get("w").max_accounts == most
-
-
-async def test_each_sign_of_progress_and_each_input_starts_the_time_of_a_login_anew(bench):
-    admin, worker, _, session = await start(bench)
-    for _ in range(4):
-        bench.clock.advance(100)
-        await worker.ask("worker:heartbeat", {"workerId": "worker-1"})
-        report = {"session_id": session, "status": "sms_input_required"}
-        answer = await worker.ask("worker:login:status", report)
-        assert answer["status"] == "scanning"
-        given = {"session_id": session, "input_type": "sms", "value": "1234"}
-        assert (await admin.ask("master:login:user_input", given))["success"]
-    [login] = bench.master.memory.farm.logins.all()
-    assert login.expires_at == min(int(bench.clock.now()) + 300, login.created_at + 600)
