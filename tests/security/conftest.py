@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from master.app import Master
 from master.clock import ManualClock
@@ -65,13 +66,19 @@ class Guarded(Bench):
     async def ask(
         self, method: str, path: str, token: str | None = ROOT, **options: Any
     ) -> aiohttp.ClientResponse:
-        """Send one HTTP request, with a Bearer token unless it is None; the body is read."""
+        """Send one HTTP request, with a Bearer token unless it is None; the body is read.
+
+        An `encoded` path is sent as it is; in others the client itself resolves `..`.
+        """
         headers = {"X-Request-Id": "a-test", **options.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         session = options.pop("session", self.http)
+        url = URL(
+            f"http://127.0.0.1:{self.master.port}{path}", encoded=options.pop("encoded", False)
+        )
         answer: aiohttp.ClientResponse = await session.request(
-            method, f"http://127.0.0.1:{self.master.port}{path}", headers=headers, **options
+            method, url, headers=headers, **options
         )
         await answer.read()
         return answer
