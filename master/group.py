@@ -51,6 +51,11 @@ class Group:
         ]
         return [item for item, reply in answered if reply is AGAIN]
 
+    def leave_out(self, items: Sequence[Item]) -> None:
+        """Remove items that this batch does not decide."""
+        left = {id(item) for item in items}
+        self.items = [item for item in self.items if id(item) not in left]
+
 
 def weigh(item: Item) -> int:
     """Return the number of rows that an item may write."""

@@ -47,7 +47,7 @@ class Lines:
 
     def find(self, request: Any) -> Line | None:
         """Return the line that carries a request; None once it has ended."""
-        return self._lines.get(request.protocol)
+        return self.find_of(request.protocol)
 
     def find_of(self, protocol: Any) -> Line | None:
         """Return the line of a connection's protocol; None once it has ended."""

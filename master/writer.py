@@ -15,26 +15,25 @@ the next batch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.clock import Clock
+from master.deciding import Deciding
 from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
-from master.group import Done, Group, Item, Waiting, is_on_rows, resolve
-from master.look import Looks
+from master.group import Done, Group, Item, Waiting, resolve
 from master.memory import Memory
 from master.metrics import Metrics
 from master.operations.afterwards import Before, announce, apply, do_nothing, resume
 from master.operations.handouts import fill_handouts
 from master.settings import Settings
-from master.store.farm import MemoryOutdated, add_notifications, load, read_last_heartbeats, write
-from master.store.sqlite.database import CommitInDoubt, Database, Transaction, is_about_values
-from master.turn import SWEEP, Bulk, Caller, Fetch, Operation, Publisher, Read
+from master.store.farm import MemoryOutdated, load, read_last_heartbeats, write
+from master.store.sqlite.database import CommitInDoubt, Database, is_about_values
+from master.turn import SWEEP, Bulk, Caller, Operation, Publisher
 
 log = structlog.get_logger(__name__)
 
@@ -44,22 +43,11 @@ GROUP_LIMIT = 200
 WEIGHT_LIMIT = 5_000
 """Rows that the events of one transaction may write: the maximum of one event by contract."""
 
-GROUP_WEIGHT = 500
-"""Rows that plain operations may change in one batch; past it the rest forms the next batch."""
-
-FETCHES = 16
-"""How often one operation may fetch data that memory does not keep."""
-
 TRY_AGAIN_S = 1.0
 """Seconds until the farm is reloaded after a failed reload, whether or not events arrive."""
 
-FETCHES_TOO_MUCH = "{} fetches too much that memory does not keep"
 
-BREATH = 100
-"""Rows that a batch's operations may change before the writer yields to the event loop."""
-
-
-class Turns(Looks):
+class Turns(Deciding):
     """The single writer, with reads beside it.
 
     `on_commit` is called with each batch after its commit, before any answer.
@@ -170,7 +158,7 @@ class Turns(Looks):
                 await self._load_anew()
                 group.draft = self._memory.pending = Draft(self._memory)
             async with self._database.write() as transaction:
-                await self._decide(group, transaction)
+                self._put_first(await self._decide(group, transaction))
                 if not group.draft.is_empty():
                     await write(await transaction.connect(), self._memory.farm, group.draft)
         except asyncio.CancelledError:
@@ -208,13 +196,18 @@ class Turns(Looks):
         for item in group.list_again():
             self._waiting.put(item)
 
+    def _put_first(self, items: Sequence[Item]) -> None:
+        if items:
+            self._waiting.put_first(items)
+            self._wake.set()
+
     def _queue(self, operation: Operation, event: Any, *, first: bool = False) -> None:
         item = Item(operation, event, SWEEP, asyncio.get_running_loop().create_future())
         if first:
-            self._waiting.put_first([item])
+            self._put_first([item])
         else:
             self._waiting.put(item)
-        self._wake.set()
+            self._wake.set()
 
     async def _answer(self, group: Group) -> None:
         """Read the secrets for hand-outs, then answer every caller and publish."""
@@ -314,119 +307,3 @@ class Turns(Looks):
         log.warning("farm_loaded_anew", workers=len(farm.workers), accounts=len(farm.accounts))
         if event is not None:
             self._queue(*event, first=True)
-
-    # -- one batch --------------------------------------------------------------------------------
-
-    async def _decide(self, group: Group, transaction: Transaction) -> None:
-        """Store the batch's facts, then run operations on rows, then plain ones, each in order."""
-        bulks: dict[int, list[Item]] = {}
-        on_rows: list[Item] = []
-        plain: list[Item] = []
-        for item in group.items:
-            if isinstance(item.operation, Bulk):
-                bulks.setdefault(id(item.operation), []).append(item)
-            elif is_on_rows(item.operation):
-                on_rows.append(item)
-            else:
-                plain.append(item)
-        for items in bulks.values():
-            group.done.append(
-                await self._perform_bulk(items, group.draft, await transaction.connect())
-            )
-        if bulks:
-            notes, group.draft.notes = group.draft.notes, []
-            await add_notifications(await transaction.connect(), notes)
-        alone = len(group.items) == 1
-        for item in on_rows:
-            group.done.append(
-                await self._perform_on_rows(
-                    item, group.draft, await transaction.connect(), alone=alone
-                )
-            )
-        since = 0
-        for number, item in enumerate(plain):
-            done = await self._perform_plain(item, group.draft, transaction)
-            group.done.append(done)
-            if group.draft.weight > GROUP_WEIGHT and number + 1 < len(plain):
-                self._put_back(group, plain[number + 1 :])
-                return
-            since += 1 + done.turn.draft.weight
-            if since > BREATH:
-                since = 0
-                await asyncio.sleep(0)
-
-    def _put_back(self, group: Group, items: Sequence[Item]) -> None:
-        """Return these items to the queue for the next batch: this one writes enough."""
-        left = {id(item) for item in items}
-        group.items = [item for item in group.items if id(item) not in left]
-        self._waiting.put_first(items)
-        self._wake.set()
-
-    async def _perform_bulk(
-        self, items: Sequence[Item], draft: Draft, connection: AsyncConnection
-    ) -> Done:
-        turn = self._make_turn(draft.begin(), items[0].caller, connection)
-        operation = items[0].operation
-        assert isinstance(operation, Bulk)
-        replies = await operation.perform([(item.event, item.caller) for item in items], turn)
-        assert len(replies) == len(items), f"{operation.__name__} must answer every event"
-        draft.absorb(turn.draft)
-        return Done(turn, items, replies)
-
-    async def _perform_on_rows(
-        self, item: Item, draft: Draft, connection: AsyncConnection, *, alone: bool
-    ) -> Done:
-        """Run an operation on rows, in a savepoint if others exist. Errors: DBAPIError.
-
-        It fetches all other data before it writes a row, because each fetch restarts it.
-        """
-        fetched: dict[tuple[Read, Hashable], Any] = {}
-        for _ in range(FETCHES):
-            turn = self._make_turn(draft.begin(), item.caller, connection, fetched=fetched)
-            try:
-                # a Bulk never gets here, but mypy does not know
-                if alone:
-                    reply = await item.operation(item.event, turn)  # type: ignore[operator]
-                else:
-                    async with connection.begin_nested():
-                        reply = await item.operation(item.event, turn)  # type: ignore[operator]
-            except Fetch as need:
-                fetched[need.read, need.key] = await need.read(connection, need.key)
-                continue
-            except Exception as fault:
-                if alone:
-                    raise  # the transaction rolls its writes back
-                failure = self._judge_failure(fault, item)
-                return Done(self._make_turn(draft, item.caller), [item], [failure])
-            draft.absorb(turn.draft)
-            return Done(turn, [item], [reply])
-        raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
-
-    async def _perform_plain(self, item: Item, draft: Draft, transaction: Transaction) -> Done:
-        """Run a plain operation on its own draft; restart it after each fetch."""
-        fetched: dict[tuple[Read, Hashable], Any] = {}
-        for _ in range(FETCHES):
-            turn = self._make_turn(draft.begin(), item.caller, fetched=fetched)
-            try:
-                # a Bulk never gets here, but mypy does not know
-                reply = item.operation(item.event, turn)  # type: ignore[operator]
-            except Fetch as need:
-                fetched[need.read, need.key] = await need.read(
-                    await transaction.connect(), need.key
-                )
-                continue
-            except Exception as fault:
-                return Done(
-                    self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)]
-                )
-            draft.absorb(turn.draft)
-            return Done(turn, [item], [reply])
-        raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
-
-    def _judge_failure(self, fault: Exception, item: Item) -> Exception:
-        """Return the failure to answer an item with. Errors: DBAPIError if the disk is at fault."""
-        if isinstance(fault, DBAPIError) and not is_about_values(fault):
-            raise fault
-        if not isinstance(fault, Refusal):
-            log.error("turn_failed", operation=item.operation.__name__, exc_info=fault)
-        return fault

@@ -9,10 +9,10 @@ from aiohttp import web
 from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
-from master.model import LoginStatus, SessionStatus, WorkerStatus
+from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
 from master.writer import Turns
 
-ENDED = (SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED)
+ENDED = [status for status in SessionStatus if status not in OPEN_SESSION]
 """The outcomes of a login."""
 
 

@@ -113,9 +113,10 @@ def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None
     """Run `then` on each batch that is decided and not yet stored."""
     decide = Turns._decide
 
-    async def decide_and_do(self: Turns, group: Any, transaction: Any) -> None:
-        await decide(self, group, transaction)
+    async def decide_and_do(self: Turns, group: Any, transaction: Any) -> Any:
+        left = await decide(self, group, transaction)
         await then(self, group)
+        return left
 
     stack.enter_context(patch.object(Turns, "_decide", decide_and_do))
 
