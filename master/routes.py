@@ -22,7 +22,7 @@ from master.operations import (
     silence,
     workers,
 )
-from master.protocol import admin, client, worker
+from master.protocol import admin, client, detected, worker
 from master.protocol.wire import Empty, Outbound, Payload
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
@@ -89,7 +89,7 @@ FROM_WORKER = _table(
           live=workers.hear_heartbeat, speaks_for=True),
     Route("worker:login:qrcode", worker.LoginQrCode, logins.relay_qr_code, READ),
     Route("worker:login:status", worker.LoginReport, logins.apply_report, READ),
-    Route("worker:message:detected", worker.MessagesDetected, messages.keep_detected, READ),
+    Route("worker:message:detected", detected.MessagesDetected, messages.keep_detected, READ),
     Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True),
 )
 

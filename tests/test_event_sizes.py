@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from master.protocol.detected import MessagesDetected
 from master.protocol.wire import FastJson, Payload
-from master.protocol.worker import LoginReport, MessagesDetected
+from master.protocol.worker import LoginReport
 from master.routes import LARGEST_EVENT
 
 

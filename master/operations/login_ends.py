@@ -94,7 +94,9 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
         updated_at=turn.at,
     )
     if event.cookies:
-        kept["credentials"] = event.cookies.map(lambda cookies: {"cookies": cookies})
+        kept["credentials"] = event.cookies.map(
+            lambda cookies: {"cookies": cookies} | _show_origins(event)
+        )
         changed = change(changed, has_credentials=True)
         for column in sorted({"fingerprint", "profile"} & broken.keys()):
             kept[column] = None  # a new login clears what cannot be decrypted
@@ -112,6 +114,10 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
     return change(
         changed, stored_bytes=brought + (0 if event.cookies else account.stored_bytes)
     ), kept
+
+
+def _show_origins(event: LoginReport) -> JsonObject:
+    return {"origins": event.origins.reveal()} if event.origins else {}
 
 
 def _apply_profile(account: Account, profile: JsonObject, kept: Kept) -> Account:

@@ -347,7 +347,7 @@ def _find_own(turn: Turn, session_id: str, account_id: str | None) -> Login:
 def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     """Send administrators a worker's report, limited to the words that people may see."""
     told = event.model_dump(
-        mode="json", exclude={"cookies", "fingerprint", "user_info"}, exclude_none=True
+        mode="json", exclude={"cookies", "origins", "fingerprint", "user_info"}, exclude_none=True
     )
     words = {**told, "account_id": login.account_id, "worker_id": login.worker_id}
     profile = {"user_info": show_profile(event.user_info)} if event.user_info is not None else {}

@@ -18,23 +18,15 @@ from master.model import JsonObject, Message, MessageKind
 from master.operations.notifications import notify
 from master.protocol.answers import Listing, ShownComment, ShownDirectMessage
 from master.protocol.budgets import MOST_NOTES
+from master.protocol.detected import CommentItem, MessagesDetected, read_item
+from master.protocol.facts import find_kind
 from master.protocol.http import CommentsQuery, DirectMessagesQuery, MessageById
 from master.protocol.wire import Fact
-from master.protocol.worker import CommentItem, MessagesDetected, read_item
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
 
 log = structlog.get_logger(__name__)
-
-KINDS = {
-    "comment": MessageKind.COMMENT,
-    "comments": MessageKind.COMMENT,
-    "direct_message": MessageKind.DIRECT_MESSAGE,
-    "direct_messages": MessageKind.DIRECT_MESSAGE,
-    "direct-message": MessageKind.DIRECT_MESSAGE,
-    "direct-messages": MessageKind.DIRECT_MESSAGE,
-}
 
 """Kinds accepted in the path `messages/:kind/:id/read`."""
 
@@ -275,7 +267,7 @@ async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[
 
 async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
     """Mark a message as read; `kind` is comments or direct-messages."""
-    kind = KINDS.get(event.kind)
+    kind = find_kind(event.kind)
     message = (
         await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
     )

@@ -29,13 +29,10 @@ DIRECTIONS: Mapping[str, Direction] = {
 
 KINDS: Mapping[str, MessageKind] = {
     "comment": MessageKind.COMMENT,
-    "comments": MessageKind.COMMENT,
     "direct_message": MessageKind.DIRECT_MESSAGE,
-    "direct_messages": MessageKind.DIRECT_MESSAGE,
     "dm": MessageKind.DIRECT_MESSAGE,
-    "dms": MessageKind.DIRECT_MESSAGE,
 }
-"""Words for a kind of message, in lower case."""
+"""Words for a kind of message, in the singular and in lower case."""
 
 CALLED = ("nickname", "name", "nick_name", "display_name", "username", "text", "title")
 """Members of an object that hold its name, the best first."""
@@ -58,8 +55,15 @@ def _read_direction(value: Any, info: ValidationInfo) -> Any:
     return value if known is None else known
 
 
+def find_kind(word: str) -> MessageKind | None:
+    """Return the kind of message that a word means, in whatever form; None if it means none."""
+    folded: str = fold(word)
+    return KINDS.get(folded.removesuffix("s"))
+
+
 def _read_kind(value: Any) -> Any:
-    return KINDS.get(fold(value), value) if isinstance(value, str) else value
+    known = find_kind(value) if isinstance(value, str) else None
+    return value if known is None else known
 
 
 def _write_text(value: Any, info: ValidationInfo) -> Any:
@@ -111,10 +115,17 @@ def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
     return {key: one for key, one in found.items() if one is not None} | data
 
 
+def spread_state(data: Any) -> Any:
+    """Return a report in which a browser's state as `cookies` is `cookies` and `origins`."""
+    state = data.get("cookies") if isinstance(data, dict) else None
+    if not isinstance(state, dict) or not isinstance(state.get("cookies"), list):
+        return data
+    spread = {**data, "cookies": state["cookies"]}
+    return spread | ({"origins": state["origins"]} if state.get("origins") else {})
+
+
 def _read_cookies(value: Any, info: ValidationInfo) -> Any:
-    """Return a list of cookies from a browser's state, an object of values, or a header's text."""
-    if isinstance(value, dict) and isinstance(value.get("cookies"), list):
-        return value["cookies"]
+    """Return a list of cookies from an object of values or a header's text."""
     if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
         note(info, "read from an object of names and values")
         return [{"name": name, "value": one} for name, one in value.items()]

@@ -30,6 +30,7 @@ MAX_NAME = 256
 MAX_TEXT = 100_000
 MAX_TITLE = 10_000
 MAX_ITEMS = 5_000
+SHORT = 1_000
 MAX_FAULTS = 50
 MILLISECONDS_FROM = 10**10
 LATEST_SECOND = 10**10
@@ -89,7 +90,7 @@ Id = Annotated[
     AfterValidator(_refuse_control),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip_whitespace=True)]
-ShortText = Annotated[str, StringConstraints(max_length=1_000)]
+ShortText = Annotated[str, StringConstraints(max_length=SHORT)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
 Platform = Annotated[

@@ -18,8 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from master.errors import Refusal
-from master.model import Account, Direction, JsonObject, MessageKind
+from master.model import Account, JsonObject
 from master.protocol.budgets import (
     COOKIES_BYTES,
     FINGERPRINT_BYTES,
@@ -31,25 +30,20 @@ from master.protocol.budgets import (
     drop_text,
     thin_out,
 )
-from master.protocol.decoding import decode, find_names
+from master.protocol.decoding import find_names
 from master.protocol.facts import (
     AnyCookies,
-    AnyDirection,
-    AnyId,
-    AnyKind,
-    AnyName,
     AnyObject,
     AnyProfile,
     AnyText,
     leave_out_unkeepable,
-    spread_person,
+    spread_state,
 )
 from master.protocol.stats import Stats, keep_figures
 from master.protocol.wire import (
     MAX_ITEMS,
-    MAX_TEXT,
-    MAX_TITLE,
     READING,
+    SHORT,
     Fact,
     Id,
     ImageData,
@@ -60,7 +54,6 @@ from master.protocol.wire import (
     Port,
     Seconds,
     ShortText,
-    refuse_inexact,
 )
 from master.secret import Secret
 
@@ -76,15 +69,10 @@ def _drop_repeats(value: Any) -> Any:
     )
 
 
-SHORT = 1_000
 MAX_IMAGE = 2_000_000
 MAX_URL = 4_096
 
 CutShort = Annotated[ShortText, cut_text(SHORT), AnyText]
-Called = Annotated[ShortText, cut_text(SHORT), AnyText, AnyName]
-KnownId = Annotated[ShortText | None, drop_text(SHORT), BeforeValidator(refuse_inexact), AnyId]
-LongText = Annotated[str, cut_text(MAX_TEXT), AnyText]
-Title = Annotated[str, cut_text(MAX_TITLE), AnyText]
 Url = Annotated[str | None, drop_text(MAX_URL)]
 
 
@@ -155,7 +143,8 @@ class LoginReport(Fact):
     """A login's progress or result; further keys are the worker's own, relayed without secrets.
 
     An unknown `status` is refused as `unknown_status` with the known ones, and a `success` without
-    cookies as `no_cookies` if the account has none stored.
+    cookies as `no_cookies` if the account has none stored. `cookies` may be a browser's state; its
+    `origins` (local storage) are kept as part of the credentials.
     """
 
     identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id", "status"})
@@ -170,6 +159,10 @@ class LoginReport(Fact):
         Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None,
         thin_out(COOKIES_BYTES, MAX_ITEMS),
         AnyCookies,
+    ] = None
+    origins: Annotated[
+        Secret[Annotated[list[Json], Field(max_length=MAX_ITEMS)]] | None,
+        thin_out(COOKIES_BYTES, MAX_ITEMS),
     ] = None
     user_info: Annotated[Json | None, thin_out(USER_INFO_BYTES), AnyProfile] = None
     fingerprint: Annotated[Secret[Json] | None, drop_large(FINGERPRINT_BYTES), AnyObject] = None
@@ -187,83 +180,7 @@ class LoginReport(Fact):
     @model_validator(mode="before")
     @classmethod
     def _leave_out_unkeepable(cls, data: Any, info: ValidationInfo) -> Any:
-        return leave_out_unkeepable(data, find_names(cls), info)
-
-
-class CommentItem(Fact):
-    """One detected comment."""
-
-    identity: ClassVar[frozenset[str]] = frozenset({"platform_comment_id"})
-
-    platform_comment_id: Id = Field(validation_alias=AliasChoices("platform_comment_id", "id"))
-    content: LongText | None = None
-    author_name: Called | None = None
-    author_id: KnownId = None
-    post_id: KnownId = None
-    post_title: Title | None = None
-    detected_at: Seconds | None = None
-    created_at: Seconds | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread_author(cls, data: Any) -> Any:
-        return spread_person(data, "author", "author_name", "author_id")
-
-
-class DirectMessageItem(Fact):
-    """One detected direct message."""
-
-    identity: ClassVar[frozenset[str]] = frozenset({"platform_message_id"})
-
-    platform_message_id: Id = Field(validation_alias=AliasChoices("platform_message_id", "id"))
-    content: LongText | None = None
-    sender_name: Called | None = None
-    sender_id: KnownId = None
-    direction: Annotated[Direction, AnyDirection] = Direction.INBOUND
-    detected_at: Seconds | None = None
-    created_at: Seconds | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread_sender(cls, data: Any) -> Any:
-        return spread_person(data, "sender", "sender_name", "sender_id")
-
-
-class MessagesDetected(Payload):
-    """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
-
-    largest: ClassVar[int] = 7 * 1024 * 1024
-    type: Annotated[MessageKind, AnyKind]
-    account_id: Id
-    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
-    """Each item is raw, decoded, or replaced by its refusal."""
-
-    def unpack(self) -> Iterator[None]:
-        """Decode each item where it stands; the raw items are dropped."""
-        for index, item in enumerate(self.messages):
-            self.messages[index] = read_item(self.type, item)
-            if index % PORTION == PORTION - 1:
-                yield
-
-
-PORTION = 250
-"""Items decoded per step."""
-
-
-def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem | Refusal:
-    """Return a report's item decoded, or its refusal; a decoded item is returned unchanged."""
-    if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
-        return item
-    try:
-        return decode(ITEMS[kind], item)
-    except Refusal as refusal:
-        return refusal
-
-
-ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
-    MessageKind.COMMENT: CommentItem,
-    MessageKind.DIRECT_MESSAGE: DirectMessageItem,
-}
+        return leave_out_unkeepable(spread_state(data), find_names(cls), info)
 
 
 class UserInput(Payload):

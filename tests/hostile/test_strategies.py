@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis import strategies as st
 
 from master.endpoints import ENDPOINTS, ROOT
-from master.protocol.worker import CommentItem, DirectMessageItem
+from master.protocol.detected import CommentItem, DirectMessageItem
 from master.routes import NAMESPACES
 from tests.conftest import PATIENCE_S, Bench
 from tests.hostile.peers import join

@@ -21,7 +21,8 @@ from master.protocol.budgets import (
     measure,
 )
 from master.protocol.decoding import decode
-from master.protocol.worker import CommentItem, Goodbye, LoginReport, Register
+from master.protocol.detected import CommentItem
+from master.protocol.worker import Goodbye, LoginReport, Register
 from master.settings import load_settings
 from tests.conftest import registration
 from tests.walks.test_logins import start

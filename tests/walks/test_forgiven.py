@@ -128,6 +128,17 @@ async def test_a_success_is_kept_with_its_cookies_whatever_else_is_odd(bench, me
     assert (shown["login_status"], shown["has_credentials"]) == ("logged_in", True)
 
 
+async def test_the_storage_of_a_browser_s_state_comes_back_with_the_cookies(bench):
+    admin, worker, _, session = await start(bench)
+    origins = [{"origin": "https://a.example", "localStorage": [{"name": "t", "value": "planted"}]}]
+    state = {"cookies": [{"name": "sid", "value": "1"}], "origins": origins}
+    report = {"session_id": session, "status": "success", "cookies": state}
+    assert (await worker.ask("worker:login:status", report))["status"] == "success"
+    assigned = await worker.hear("master:task:assign", 2)
+    assert assigned["accounts"][0]["credentials"] == state
+    assert "planted" not in repr(admin.heard)
+
+
 @pytest.mark.parametrize("status", ["sucess", "done?", "42", "成功"])
 async def test_an_unknown_status_is_refused_with_the_known_ones_and_the_login_goes_on(
     bench, status

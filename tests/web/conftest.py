@@ -27,7 +27,8 @@ from master.model import JsonObject
 from master.operations.logins import relay_qr_code
 from master.operations.messages import keep_detected
 from master.operations.workers import register_worker
-from master.protocol.worker import LoginQrCode, MessagesDetected, Register
+from master.protocol.detected import MessagesDetected
+from master.protocol.worker import LoginQrCode, Register
 from master.settings import Settings, load_settings
 from master.store.sqlite.database import Database
 from master.store.sqlite.upgrade import upgrade
