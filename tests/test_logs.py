@@ -32,12 +32,9 @@ def as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(level)
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path, name: str = "master.log") -> list[dict[str, Any]]:
     logs.flush_logs()
-    return [
-        json.loads(line)
-        for line in (folder / "master.log").read_text(encoding="utf-8").splitlines()
-    ]
+    return [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
 
 
 def read_console(capture: pytest.CaptureFixture[str]) -> str:
@@ -390,11 +387,7 @@ def test_who_did_what_stands_in_a_file_that_nothing_else_fills(tmp_path: Path):
     structlog.get_logger(logs.AUDIT).info("change_asked", by="anna")
     structlog.get_logger("master.web").error("request_failed")
     logging.getLogger("aiohttp.server").error("trouble")
-    audit = [
-        json.loads(line)
-        for line in (tmp_path / "audit.log").read_text(encoding="utf-8").splitlines()
-    ]
-    assert [line["event"] for line in audit] == ["change_asked"]
+    assert [line["event"] for line in read(tmp_path, "audit.log")] == ["change_asked"]
     assert [line["event"] for line in read(tmp_path)] == [
         "change_asked",
         "request_failed",
