@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, Field
 
 from master.errors import Refusal
 from master.model import Direction, MessageKind
@@ -22,11 +22,10 @@ from master.protocol.wire import (
     Payload,
     Seconds,
     ShortText,
-    refuse_inexact,
 )
 
-Called = Annotated[ShortText, cut_text(SHORT), AnyText, AnyName]
-KnownId = Annotated[ShortText | None, drop_text(SHORT), BeforeValidator(refuse_inexact), AnyId]
+Called = Annotated[ShortText, cut_text(SHORT), AnyName, AnyText]
+KnownId = Annotated[Annotated[str, Field(strict=True)] | None, drop_text(SHORT), AnyId]
 LongText = Annotated[str, cut_text(MAX_TEXT), AnyText]
 Title = Annotated[str, cut_text(MAX_TITLE), AnyText]
 
@@ -45,11 +44,6 @@ class CommentItem(Fact):
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _spread_author(cls, data: Any) -> Any:
-        return spread_person(data, "author", "author_name", "author_id")
-
 
 class DirectMessageItem(Fact):
     """One detected direct message."""
@@ -63,11 +57,6 @@ class DirectMessageItem(Fact):
     direction: Annotated[Direction, AnyDirection] = Direction.INBOUND
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread_sender(cls, data: Any) -> Any:
-        return spread_person(data, "sender", "sender_name", "sender_id")
 
 
 class MessagesDetected(Payload):
@@ -96,10 +85,16 @@ def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem |
     if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
         return item
     try:
-        return decode(ITEMS[kind], item)
+        return decode(ITEMS[kind], spread_person(item, *PEOPLE[kind]))
     except Refusal as refusal:
         return refusal
 
+
+PEOPLE: Mapping[MessageKind, tuple[str, str, str]] = {
+    MessageKind.COMMENT: ("author", "author_name", "author_id"),
+    MessageKind.DIRECT_MESSAGE: ("sender", "sender_name", "sender_id"),
+}
+"""The object that some workers send for a person -> the fields of its name and its id."""
 
 ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
     MessageKind.COMMENT: CommentItem,

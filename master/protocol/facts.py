@@ -6,16 +6,19 @@ type refuses it, and the decoding leaves the field out with a note.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from master.model import Direction, MessageKind
 from master.protocol.budgets import note, note_of
-from master.protocol.wire import bound_json
+from master.protocol.wire import bound_json, refuse_inexact
 
 DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(
@@ -97,10 +100,12 @@ def _pick_name(value: Any, info: ValidationInfo) -> Any:
 
 
 def _pick_id(value: Any, info: ValidationInfo) -> Any:
+    """Return the text of a number that is exact, or of the id in an object. Errors: ValueError."""
     found = pick(value, KNOWN_AS)
     if found is not None:
         note(info, "read from an object")
-    return value if found is None else found
+    exact = refuse_inexact(value if found is None else found)
+    return str(exact) if isinstance(exact, int) else exact
 
 
 def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
@@ -171,11 +176,41 @@ def leave_out_unkeepable(data: Any, known: Mapping[str, str], info: ValidationIn
     return kept
 
 
-AnyDirection = BeforeValidator(_read_direction)
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Reads a value in another form, only if its type refuses it as it is.
+
+    Most facts need none of this, and the attempt costs them nothing.
+    """
+
+    read: Callable[[Any, ValidationInfo], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Validate the value; if it fails, read it and validate the result."""
+        plain = handler(source)
+        return core_schema.union_schema(
+            [plain, core_schema.with_info_before_validator_function(self.read, plain)],
+            mode="left_to_right",
+            custom_error_type="unreadable",
+            custom_error_message="this form is not known",
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the plain form."""
+        plain = cast(core_schema.UnionSchema, schema)["choices"][0]
+        return handler(cast(CoreSchema, plain))
+
+
+AnyDirection = Otherwise(_read_direction)
 AnyKind = BeforeValidator(_read_kind)
-AnyText = BeforeValidator(_write_text)
-AnyName = BeforeValidator(_pick_name)
-AnyId = BeforeValidator(_pick_id)
+AnyText = Otherwise(_write_text)
+AnyName = Otherwise(_pick_name)
+AnyId = Otherwise(_pick_id)
+# of a login, which is rare: so that a fault is known by its element
 AnyCookies = BeforeValidator(_read_cookies)
 AnyProfile = BeforeValidator(_read_profile)
 AnyObject = BeforeValidator(_read_raw)

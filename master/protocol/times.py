@@ -16,6 +16,8 @@ Seconds reach the year 2286; a number of milliseconds below the first bound woul
 
 def read_seconds(value: Any) -> Any:
     """Return whole seconds since 1970, negative for earlier times. Errors: ValueError."""
+    if type(value) is int and 0 <= value <= UNITS[0][0]:
+        return value  # the usual form: every message has two
     if isinstance(value, dict):
         value = _read_object(value)
     if isinstance(value, str):
