@@ -12,7 +12,7 @@ import orjson
 from master.farm import Farm
 from master.model import OPEN_SESSION
 from master.store.mapping import FARM, Rows
-from master.store.schema import JsonText
+from master.store.columns import JsonText
 
 SEALED_FLAGS = {
     "has_credentials": "credentials",

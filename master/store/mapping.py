@@ -30,6 +30,7 @@ from master.model import (
 )
 from master.protocol.budgets import METADATA_BYTES, USER_INFO_BYTES
 from master.store import schema
+from master.store.columns import bound_text
 
 R = TypeVar("R")
 
@@ -187,7 +188,7 @@ def _unpack_metadata(stored: dict[str, Any] | None) -> dict[str, Any]:
 PACKED_BYTES = 8 * 1024
 """Size of the other content of a worker's `metadata` column: at most 64 platforms, and a number."""
 
-_METADATA = schema.bound_text(
+_METADATA = bound_text(
     schema.workers.c.metadata, METADATA_BYTES + PACKED_BYTES, "capabilities", "maxAccounts"
 )
 
@@ -223,7 +224,7 @@ ACCOUNTS = Rows(
         "has_credentials": schema.accounts.c.credentials.is_not(None),
         "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
     },
-    bounded={"user_info": schema.bound_text(schema.accounts.c.user_info, USER_INFO_BYTES)},
+    bounded={"user_info": bound_text(schema.accounts.c.user_info, USER_INFO_BYTES)},
     read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
     named_by="account_id",
 )

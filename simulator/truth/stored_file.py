@@ -88,9 +88,8 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
     for kind, table in TABLES.items():
         column = LISTS[kind][1]
         direction = "NULL" if kind is MessageKind.COMMENT else "direction"
-        for row_id, account_id, name, turned in connection.execute(
-            f"SELECT id, account_id, {column}, {direction} FROM {table}"  # noqa: S608 - our own names
-        ):
+        query = f"SELECT id, account_id, {column}, {direction} FROM {table}"  # noqa: S608
+        for row_id, account_id, name, turned in connection.execute(query):
             found.lists.messages.setdefault((account_id, kind), []).append(
                 {"id": row_id, column: name, "direction": turned}
             )

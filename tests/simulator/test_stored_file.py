@@ -126,10 +126,8 @@ BROKEN = [
     ),
     (
         "DROP INDEX uq_comments_platform;"
-        "INSERT INTO comments SELECT 'comment-3', account_id, platform_comment_id, content, "
-        "author_name, author_id,"
-        "post_id, post_title, is_read, detected_at, created_at, reported_by FROM comments WHERE id "
-        "= 'comment-1'",
+        "INSERT INTO comments (id, account_id, platform_comment_id, created_at) SELECT 'comment-3', "
+        "account_id, platform_comment_id, created_at FROM comments WHERE id = 'comment-1'",
         "stored_twice",
     ),
     (
