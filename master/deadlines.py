@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 
 class Deadlines:
@@ -30,6 +31,10 @@ class Deadlines:
         self._handovers_end: list[tuple[float, str]] = []
         self.unsure_until = float("-inf")
         """Until when workers may own accounts revoked by an earlier Master or a commit in doubt."""
+        self._warnings: list[tuple[int, str]] = []
+        """(Unix second, account) at which people must be told that its cookies end."""
+        self._warned: dict[str, None] = {}
+        """The accounts whose warning is due."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 
@@ -61,6 +66,26 @@ class Deadlines:
         """Return the open logins that are overdue by either clock."""
         by_wall = _find_past(self._by_wall, self.expiries, now)
         return sorted(by_wall | _find_past(self._by_clock, self.ends, monotonic))
+
+    # -- cookies ----------------------------------------------------------------------------------
+
+    def note_warning(self, at: int, account_id: str) -> None:
+        """Record when people must be told that an account's cookies end (Unix seconds)."""
+        heapq.heappush(self._warnings, (at, account_id))
+
+    def find_warnings(self, now: float, most: int) -> list[str]:
+        """Return accounts whose warning is due, at most `most`; some may have new cookies by now.
+
+        They stay due until `forget_warnings`: the disk may refuse the turn.
+        """
+        while self._warnings and self._warnings[0][0] <= now:
+            self._warned[heapq.heappop(self._warnings)[1]] = None
+        return list(islice(self._warned, most))
+
+    def forget_warnings(self, account_ids: Iterable[str]) -> None:
+        """Remove accounts whose due warning has been dealt with."""
+        for account_id in account_ids:
+            self._warned.pop(account_id, None)
 
     # -- handovers --------------------------------------------------------------------------------
 

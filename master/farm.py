@@ -19,7 +19,6 @@ from sortedcontainers import SortedDict
 from master.model import (
     OPEN_SESSION,
     Account,
-    AccountStatus,
     Device,
     Login,
     Proxy,
@@ -65,9 +64,14 @@ def _owner(account: Account) -> tuple[Hashable, ...]:
 
 
 def _waits(account: Account) -> tuple[Hashable, ...]:
-    if account.assigned_worker_id is not None or account.status is not AccountStatus.ACTIVE:
+    if account.assigned_worker_id is not None or not account.is_served:
         return ()
     return ((account.platform, account.pinned_worker_id),)
+
+
+def _person(account: Account) -> tuple[Hashable, ...]:
+    user_id = account.platform_user_id
+    return ((account.platform, user_id),) if user_id is not None else ()
 
 
 def _name_on_platform(account: Account) -> tuple[Hashable, ...]:
@@ -92,7 +96,7 @@ WORKERS: Kind[Worker] = Kind(
 )
 ACCOUNTS: Kind[Account] = Kind(
     "accounts",
-    groups={"owner": _owner},
+    groups={"owner": _owner, "person": _person},
     unique={"name": _name_on_platform},
     ordered={"waiting": _waits},
     rank=attrgetter("created_at", "id"),

@@ -42,7 +42,7 @@ class WorkerStatus(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """Whether an account is watched; only an `active` account is."""
+    """Whether an account is watched; an `active` and a `restricted` account are."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -53,6 +53,10 @@ class AccountStatus(StrEnum):
     """The platform has closed the account, as its worker reports."""
     RESTRICTED = "restricted"
     """The platform limits the account, as its worker reports."""
+
+
+SERVED = frozenset({AccountStatus.ACTIVE, AccountStatus.RESTRICTED})
+"""The states in which an account gets a worker."""
 
 
 class LoginStatus(StrEnum):
@@ -70,6 +74,13 @@ class LoginStatus(StrEnum):
     """The platform has ended the login, as the account's worker reports."""
     NEEDS_VERIFICATION = "needs_verification"
     """The platform wants a person to prove who they are, as the account's worker reports."""
+
+
+LOST = frozenset({LoginStatus.EXPIRED, LoginStatus.LOGGED_OUT, LoginStatus.NEEDS_VERIFICATION})
+"""The states in which stored cookies are of no use.
+
+Only a new login ends them, or the worker's word that the account is logged in.
+"""
 
 
 class SessionStatus(StrEnum):
@@ -224,6 +235,11 @@ class Account:
     stored_bytes: int = field(default=0, repr=False, compare=False)
     """Approximate bytes of the account as sent to its worker, beside its plain columns."""
 
+    @property
+    def is_served(self) -> bool:
+        """Return whether the account is to be watched: a restricted one still gets messages."""
+        return self.status in SERVED
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -245,6 +261,8 @@ class Login:
     created_at: int
     accept_identity: bool = False
     """Whether an administrator takes another person than the account's."""
+    status_before: LoginStatus | None = None
+    """The account's login status before this login; None if an older version wrote the row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from master.memory import Memory
 from master.model import Scope
 from master.operations import (
+    account_states,
     assignments,
     audit,
     login_views,
@@ -23,6 +24,7 @@ from master.operations import (
     workers,
 )
 from master.protocol import admin, client, detected, worker
+from master.protocol.account_states import AccountStatusReport
 from master.protocol.wire import Empty, Outbound, Payload
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
@@ -90,6 +92,8 @@ FROM_WORKER = _table(
     Route("worker:login:qrcode", worker.LoginQrCode, logins.relay_qr_code, READ),
     Route("worker:login:status", worker.LoginReport, logins.apply_report, READ),
     Route("worker:message:detected", detected.MessagesDetected, messages.keep_detected, READ),
+    Route("worker:account:status", AccountStatusReport,
+          account_states.take_account_status, READ),
     Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True),
 )
 
@@ -171,6 +175,7 @@ SWEEPS = (
     Sweep(
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
     ),
+    Sweep("cookies", account_states.warn_of_cookies, lambda s: 1, account_states.is_warning_due),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),

@@ -11,8 +11,8 @@ import orjson
 
 from master.farm import Farm
 from master.model import OPEN_SESSION
-from master.store.mapping import FARM, Rows
 from master.store.columns import JsonText
+from master.store.mapping import FARM, Rows
 
 SEALED_FLAGS = {
     "has_credentials": "credentials",

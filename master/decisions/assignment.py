@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
-from master.model import Account, AccountStatus, LoginStatus, Worker, WorkerStatus
+from master.model import Account, LoginStatus, Worker, WorkerStatus
 
 
 def may_take(worker: Worker, account: Account) -> bool:
@@ -36,7 +36,7 @@ def may_move(account: Account) -> bool:
     It must be active and not pinned, and no login of it may be open.
     """
     return (
-        account.status is AccountStatus.ACTIVE
+        account.is_served
         and account.pinned_worker_id is None
         and account.login_status is not LoginStatus.LOGGING_IN
     )
@@ -44,7 +44,7 @@ def may_move(account: Account) -> bool:
 
 def wants_worker(account: Account) -> bool:
     """Tell whether the account is active and has no owner."""
-    return account.status is AccountStatus.ACTIVE and account.assigned_worker_id is None
+    return account.is_served and account.assigned_worker_id is None
 
 
 @dataclass(frozen=True, slots=True)

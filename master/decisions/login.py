@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from master.errors import LoginClosed, UnknownStatus
-from master.model import OPEN_SESSION, Account, Login, LoginStatus, SessionStatus
+from master.model import LOST, OPEN_SESSION, Account, Login, LoginStatus, SessionStatus
 
 
 class LoginEvent(StrEnum):
@@ -114,28 +114,35 @@ def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
     return min(int(now) + limits.ttl_s, login.created_at + limits.max_s)
 
 
-def login_status_before(account: Account, *, opens: bool) -> LoginStatus:
+def login_status_before(
+    account: Account, before: LoginStatus | None, *, opens: bool
+) -> LoginStatus:
     """Return the account's login status before this login, derived from its stored credentials.
 
-    `opens` tells whether its stored secrets can be decrypted.
+    `before` is the recorded status; it decides only whether the cookies had lost their use. `opens`
+    tells whether the stored secrets can be decrypted.
     """
-    return _judge_stored(account, opens) or LoginStatus.NOT_LOGGED_IN
+    return _judge_stored(account, before, opens) or LoginStatus.NOT_LOGGED_IN
 
 
-def login_status_after_failure(account: Account, *, opens: bool) -> LoginStatus:
+def login_status_after_failure(
+    account: Account, before: LoginStatus | None, *, opens: bool
+) -> LoginStatus:
     """Return the account's login status after its worker reported a failed login.
 
     A failed login does not invalidate stored cookies: an account with cookies that can be decrypted
     is still watched.
     """
-    return _judge_stored(account, opens) or LoginStatus.LOGIN_FAILED
+    return _judge_stored(account, before, opens) or LoginStatus.LOGIN_FAILED
 
 
-def _judge_stored(account: Account, opens: bool) -> LoginStatus | None:
+def _judge_stored(account: Account, before: LoginStatus | None, opens: bool) -> LoginStatus | None:
     """Return the login status that the stored credentials imply; None without credentials."""
     if not account.has_credentials:
         return None
-    return LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
+    if not opens:
+        return LoginStatus.CREDENTIALS_UNREADABLE
+    return before if before in LOST else LoginStatus.LOGGED_IN
 
 
 def choose_cookies_end(reported: int | None, now: float) -> int:
@@ -147,10 +154,18 @@ def choose_cookies_end(reported: int | None, now: float) -> int:
 
 def find_platform_user_id(user_info: Mapping[str, object] | None) -> str | None:
     """Return the account's id on its platform, under the first known name that has one; or None."""
-    for name in ("platform_user_id", "douyin_id", "uid"):
-        value = (user_info or {}).get(name)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()[:128]
+    found = (read_id((user_info or {}).get(name)) for name in PLATFORM_IDS)
+    return next((one for one in found if one is not None), None)
+
+
+PLATFORM_IDS = ("platform_user_id", "douyin_id", "uid")
+"""Names of a person's ids in profiles, the best first."""
+
+
+def read_id(value: object) -> str | None:
+    """Return an id of a profile as text; None if the value is none."""
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+        return str(value).strip()[:128]
     return None
 
 

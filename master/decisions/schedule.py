@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from master.model import Account, AccountStatus, LoginStatus
+from master.model import Account, LoginStatus
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ def is_watchable(account: Account) -> bool:
     """Tell whether the scheduler hands this account out at all (the source document's query)."""
     return (
         account.login_status is LoginStatus.LOGGED_IN
-        and account.status is AccountStatus.ACTIVE
+        and account.is_served
         and account.assigned_worker_id is not None
     )
 

@@ -15,7 +15,7 @@ from master.errors import (
     WorkerUnfit,
 )
 from master.farm import share
-from master.model import Account, AccountStatus, LoginStatus, WorkerStatus, change
+from master.model import Account, LoginStatus, WorkerStatus, change
 from master.operations.assignments import (
     count_reserved,
     hand_out,
@@ -66,6 +66,8 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
         epoch=0,
         created_at=turn.at,
         updated_at=turn.at,
+        state_since=turn.at,
+        state_reason="added",
     )
     _require_unique(turn, account)
     if account.pinned_worker_id is not None:
@@ -84,6 +86,8 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     """
     account = _find(turn, event.id)
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
+    if wanted.status is not account.status:
+        wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
     _require_unique(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
         by = (
@@ -197,7 +201,7 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
 
 def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> str | None:
     """Return why the present worker may not keep the changed account, or None if it may."""
-    if wanted.status is not AccountStatus.ACTIVE:
+    if not wanted.is_served:
         return f"account_{wanted.status}"
     if wanted.pinned_worker_id not in (None, holder):
         return "pinned_elsewhere"

@@ -11,6 +11,7 @@ import structlog
 from master.changes import changes_of
 from master.clock import Clock
 from master.decisions import liveness
+from master.decisions.account_state import find_next_warning
 from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
@@ -65,9 +66,11 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
     """Apply the stored draft of a batch to memory; return the operations to run next."""
     memory, last = draft.memory, turns[-1] if turns else None
     _apply_logins(draft, last)
-    for _, account in changes_of(memory.farm.accounts, draft.accounts):
-        if account is not None and account.assigned_worker_id is None:
-            memory.deadlines.handed_out.pop(account.id, None)
+    for before, account in changes_of(memory.farm.accounts, draft.accounts):
+        if account is not None:
+            if account.assigned_worker_id is None:
+                memory.deadlines.handed_out.pop(account.id, None)
+            _note_warning(memory, account, before)
     for account_id, changed in draft.accounts.changed.items():
         if changed is None:
             memory.deadlines.handed_out.pop(account_id, None)
@@ -99,6 +102,12 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
         assert ended is not None, "a changed login has a record before or after"
         memory.deadlines.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
+
+
+def _note_warning(memory: Memory, account: Account, before: Account | None) -> None:
+    at = find_next_warning(account)
+    if at is not None and (before is None or at != find_next_warning(before)):
+        memory.deadlines.note_warning(at, account.id)
 
 
 def _note_login(
@@ -153,7 +162,7 @@ class Before:
 def restore(
     memory: Memory, clock: Clock, settings: Settings, heard: Mapping[str, int | None]
 ) -> None:
-    """Rebuild the state beside a loaded farm: a seat per worker, and when each login ends.
+    """Rebuild the state beside a loaded farm: a seat per worker, the ends of logins and cookies.
 
     `heard` is when each worker was last heard according to the file (Unix seconds).
     """
@@ -164,6 +173,8 @@ def restore(
         memory.sessions.forget(gone)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
+    for account in memory.farm.accounts.all():
+        _note_warning(memory, account, None)
     for login_id in [
         known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
     ]:

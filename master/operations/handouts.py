@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import structlog
 
+from master.decisions.account_state import enter_state
 from master.farm import Farm
 from master.model import Account, LoginStatus, change
 from master.protocol.worker import ProxyForWorker, show_account_to_worker
@@ -160,7 +161,7 @@ def note_unreadable(event: Mapping[str, str], turn: Turn) -> int:
         ):
             continue
         status = LoginStatus.CREDENTIALS_UNREADABLE
-        turn.draft.accounts.put(change(account, login_status=status, updated_at=turn.at))
+        turn.draft.accounts.put(enter_state(account, turn.at, str(status), login_status=status))
         log.error("credentials_unreadable", account=account_id, reason=reason)
         noted += 1
     return noted

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
+from master.decisions.account_state import count_past_warnings, settle_login_status
 from master.decisions.assignment import may_take
 from master.decisions.login import (
     choose_cookies_end,
@@ -18,7 +19,6 @@ from master.errors import LoginClosed
 from master.farm import is_open
 from master.model import (
     Account,
-    AccountStatus,
     JsonObject,
     Login,
     LoginStatus,
@@ -42,8 +42,8 @@ from master.turn import ADMINS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
 
-CancelReason = Literal["superseded", "cancelled", "expired", "account_deleted"]
-BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted")
+CancelReason = Literal["superseded", "cancelled", "expired", "account_deleted", "identity_mismatch"]
+BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted", "identity_mismatch")
 NO_SECRETS = Secrets({}, {})
 
 
@@ -87,11 +87,15 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
     broken = _read_secrets(turn, [account])[account.id].broken
     opens = bool(event.cookies) or not broken
     kept: Kept = {}
+    status = LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE
     changed = change(
         account,
-        login_status=LoginStatus.LOGGED_IN if opens else LoginStatus.CREDENTIALS_UNREADABLE,
+        login_status=status,
         last_login_time=turn.at,
         updated_at=turn.at,
+        state_since=turn.at,
+        state_reason="login_success",
+        state_detail=None,
     )
     if event.cookies:
         kept["credentials"] = event.cookies.map(
@@ -102,9 +106,9 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
             kept[column] = None  # a new login clears what cannot be decrypted
             changed = change(changed, **{f"has_{column}": False})
     if opens:  # a login without new cookies proves that the stored ones are valid
-        changed = change(
-            changed, cookies_valid_until=choose_cookies_end(event.cookies_valid_until, turn.now)
-        )
+        end = choose_cookies_end(event.cookies_valid_until, turn.now)
+        told = count_past_warnings(end, turn.now)
+        changed = change(changed, cookies_valid_until=end, cookies_told=told)
     if event.user_info is not None:
         changed = _apply_profile(changed, event.user_info, kept)
     if event.fingerprint is not None:
@@ -143,7 +147,7 @@ def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Accou
         return account
     worker = turn.draft.workers.get(worker_id)
     assert worker is not None, "a login's worker is known"
-    if account.status is not AccountStatus.ACTIVE or not may_take(worker, account):
+    if not account.is_served or not may_take(worker, account):
         return account
     before = account.assigned_worker_id
     if before is not None:
@@ -172,12 +176,9 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
         closed.append(_end(turn, login, SessionStatus.FAILED, error_message=message))
         account = _account_of(turn, login)
         opens = not secrets[account.id].broken
-        status = (
-            login_status_before(account, opens=opens)
-            if by_us
-            else login_status_after_failure(account, opens=opens)
-        )
-        set_login_status(turn, account, status)
+        judge = login_status_before if by_us else login_status_after_failure
+        status = judge(account, login.status_before, opens=opens)
+        _settle(turn, login, account, status, "login_failed")
         turn.tell(
             ADMINS, LoginFailed(login.id, login.account_id, login.worker_id, message, error_type)
         )
@@ -198,9 +199,9 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
     for login in logins:
         _end(turn, login, SessionStatus.EXPIRED, error_message="The login's time was up.")
         account = _account_of(turn, login)
-        set_login_status(
-            turn, account, login_status_before(account, opens=not secrets[account.id].broken)
-        )
+        opens = not secrets[account.id].broken
+        status = login_status_before(account, login.status_before, opens=opens)
+        _settle(turn, login, account, status, "login_expired")
         turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id))
         log.info(
             "login_expired", session=login.id, account=login.account_id, worker=login.worker_id
@@ -257,11 +258,10 @@ def close_open_login(turn: Turn, account: Account, message: str, why: CancelReas
     return login
 
 
-def set_login_status(turn: Turn, account: Account, status: LoginStatus) -> Account:
-    """Set an account's login status; return the account as changed."""
-    changed = change(account, login_status=status, updated_at=turn.at)
-    turn.draft.accounts.put(changed)
-    return changed
+def _settle(turn: Turn, login: Login, account: Account, status: LoginStatus, reason: str) -> None:
+    before = login.status_before
+    settled = settle_login_status(account, status, before, turn.at, reason)
+    turn.draft.accounts.put(settled)
 
 
 def stop_worker(turn: Turn, login: Login, reason: CancelReason) -> None:

@@ -41,11 +41,11 @@ from master.model import (
     change,
 )
 from master.operations.assignments import count_reserved, place_what_waits
+from master.operations.identity import MISMATCH, find_mismatch
 from master.operations.login_ends import (
     close_open_login,
     expire,
     fail,
-    set_login_status,
     stop_worker,
     succeed,
 )
@@ -94,9 +94,11 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
         expires_at=turn.at + int(turn.settings.login_ttl_s),
         logged_in_at=None,
         created_at=turn.at,
+        accept_identity=event.accept_identity,
+        status_before=_find_account(turn, account.id).login_status,
     )
     turn.draft.logins.put(login)
-    set_login_status(turn, _find_account(turn, login), LoginStatus.LOGGING_IN)
+    _begin(turn, login)
     _tell_start(turn, login, account, proxy)
     place_what_waits(turn)  # last: the new login needs its reservation before others get the slot
     reply = LoginStarted(
@@ -106,6 +108,13 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
         turn.answer(reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
     return cast(StartedLogin, reply.show())
+
+
+def _begin(turn: Turn, login: Login) -> None:
+    """Note that a login of the account is open; since and why it was in its state remain."""
+    account = _find_account(turn, login.account_id)
+    begun = change(account, login_status=LoginStatus.LOGGING_IN, updated_at=turn.at)
+    turn.draft.accounts.put(begun)
 
 
 def _choose_session_id(turn: Turn, wanted: str | None) -> str:
@@ -143,7 +152,7 @@ def tell_pending_logins(turn: Turn, worker_id: str) -> None:
         log.error("proxy_password_unreadable", worker=worker_id, logins=len(pending))
         return
     for login in pending:
-        _tell_start(turn, login, _find_account(turn, login), proxy)
+        _tell_start(turn, login, _find_account(turn, login.account_id), proxy)
 
 
 def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:
@@ -256,7 +265,7 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
 def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     """Apply a worker's report on its login; administrators receive its text without secrets."""
     login = _find_own(turn, event.session_id, event.account_id)
-    account = _find_account(turn, login)
+    account = _find_account(turn, login.account_id)
     if event.epoch is not None and event.epoch < account.epoch:
         raise StaleEpoch
     happened = read_status(event.status)
@@ -277,6 +286,16 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             )
         )
     _relay(turn, login, event)
+    if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
+        stop_worker(turn, login, MISMATCH)
+        fail(turn, login, mismatch, MISMATCH)
+        return {
+            "session_id": login.id,
+            "status": SessionStatus.FAILED,
+            "error_type": MISMATCH,
+            "message": mismatch,
+            **note_cut(event, login.id),
+        }
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)
     elif happened is LoginEvent.FAILED:
@@ -322,8 +341,8 @@ def _find(turn: Turn, session_id: str) -> Login:
     return login
 
 
-def _find_account(turn: Turn, login: Login) -> Account:
-    account = turn.draft.accounts.get(login.account_id)
+def _find_account(turn: Turn, account_id: str) -> Account:
+    account = turn.draft.accounts.get(account_id)
     assert account is not None, "a login's account cannot be removed before it"
     return account
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from master.model import LoginStatus, change
+from master.decisions.account_state import enter_state
+from master.model import LoginStatus
 from master.operations.assignments import SHOWN
 from master.store.accounts import find_unreadable_accounts, judge_account_secrets
 from master.store.proxies import find_unreadable_proxies
@@ -59,7 +60,8 @@ def mark_unreadable(event: set[str], turn: Turn) -> int:
         else:
             after = status
         if after is not status:
-            turn.draft.accounts.put(change(account, login_status=after, updated_at=turn.at))
+            why = str(UNREADABLE) if after is UNREADABLE else "credentials_readable"
+            turn.draft.accounts.put(enter_state(account, turn.at, why, login_status=after))
     if broken:
         log.error("credentials_unreadable", count=len(broken), accounts=broken[:SHOWN])
     return len(broken)

@@ -8,7 +8,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from master.model import Account, Login, Notification, Proxy, Scope, Worker, WorkerConfig
-from master.protocol.answers import ShownAccount, ShownConfig, ShownLogin, ShownProxy, ShownWorker
+from master.protocol.answers import (
+    ShownAccount,
+    ShownConfig,
+    ShownLogin,
+    ShownProxy,
+    ShownWorker,
+)
 from master.protocol.shown import show_arguments, show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
 
@@ -21,11 +27,16 @@ class Auth(Payload):
 
 
 class StartLogin(Payload):
-    """Start a QR login; without `worker_id` Master chooses the worker."""
+    """Start a QR login; without `worker_id` Master chooses the worker.
+
+    A login of another person than the account's ends as `identity_mismatch`, unless
+    `accept_identity` is true.
+    """
 
     account_id: Id
     worker_id: Id | None = None
     session_id: Annotated[str, Field(max_length=4_096)] | None = None
+    accept_identity: bool = False
 
 
 class CancelLogin(Payload):
@@ -240,6 +251,7 @@ class AccountChanged(Outbound):
     epoch: int
     created_at: int
     updated_at: int
+    state: dict[str, Any]
 
     @property
     def state_key(self) -> str | None:
@@ -277,6 +289,11 @@ def show_account(account: Account) -> ShownAccount:
         "epoch": account.epoch,
         "created_at": account.created_at,
         "updated_at": account.updated_at,
+        "state": {
+            "since": account.state_since,
+            "reason": account.state_reason,
+            "detail": account.state_detail,
+        },
     }
 
 

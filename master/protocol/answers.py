@@ -21,7 +21,11 @@ class Listing(Generic[T_co]):
 
 
 class ShownAccount(TypedDict):
-    """An account, without its secrets."""
+    """An account, without its secrets.
+
+    `state` is since when (Unix seconds) and why `status` and `login_status` are as they are, with
+    the worker's `detail`; a login under way changes nothing there.
+    """
 
     id: str
     platform: str
@@ -40,6 +44,7 @@ class ShownAccount(TypedDict):
     epoch: int
     created_at: int
     updated_at: int
+    state: dict[str, Any]
 
 
 class ShownWorker(TypedDict):

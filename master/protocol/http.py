@@ -144,6 +144,7 @@ class AccountChange(ById):
         {
             "id", "login_status", "user_info", "last_login_time", "cookies_valid_until",
             "has_credentials", "platform_user_id", "created_at", "runtime_stats", "worker",
+            "state", "placement",
         }
     )  # fmt: skip
     platform: Platform | None = None

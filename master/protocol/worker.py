@@ -281,7 +281,7 @@ class LoginCancel(Outbound):
     event: ClassVar[str] = "master:login:cancel"
     session_id: str
     account_id: str
-    reason: Literal["superseded", "cancelled", "expired", "account_deleted"]
+    reason: Literal["superseded", "cancelled", "expired", "account_deleted", "identity_mismatch"]
 
 
 def show_account_to_worker(

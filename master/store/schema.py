@@ -121,6 +121,8 @@ login_sessions = Table(
     Column("created_at", Integer, nullable=False),
     # whether an administrator takes another person than the account's
     Column("accept_identity", Boolean, nullable=False, server_default="0"),
+    # the account's login status before this login
+    Column("status_before", Text),
     Index("idx_login_sessions_status", "status"),
     Index("idx_login_sessions_account", "account_id"),
     Index("idx_login_sessions_worker", "worker_id"),

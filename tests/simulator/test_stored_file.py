@@ -126,8 +126,9 @@ BROKEN = [
     ),
     (
         "DROP INDEX uq_comments_platform;"
-        "INSERT INTO comments (id, account_id, platform_comment_id, created_at) SELECT 'comment-3', "
-        "account_id, platform_comment_id, created_at FROM comments WHERE id = 'comment-1'",
+        "INSERT INTO comments (id, account_id, platform_comment_id, created_at) "
+        "SELECT 'comment-3', account_id, platform_comment_id, created_at FROM comments "
+        "WHERE id = 'comment-1'",
         "stored_twice",
     ),
     (

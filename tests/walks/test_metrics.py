@@ -49,7 +49,8 @@ async def scrape(bench: Bench) -> str:
 KNOWN = {
     "master_workers": {"connected", "disconnected", "offline"},
     "master_accounts": {
-        "not_logged_in", "logging_in", "logged_in", "login_failed", "credentials_unreadable"
+        "not_logged_in", "logging_in", "logged_in", "login_failed", "credentials_unreadable",
+        "expired", "logged_out", "needs_verification",
     },
     "master_sockets": {"worker", "admin", "client"},
     "master_messages_total": {"stored", "duplicate"},

@@ -18,6 +18,7 @@ ALTER TABLE accounts ADD COLUMN state_reason TEXT;
 ALTER TABLE accounts ADD COLUMN state_detail TEXT;
 ALTER TABLE accounts ADD COLUMN cookies_told INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE login_sessions ADD COLUMN accept_identity BOOLEAN NOT NULL DEFAULT 0;
+ALTER TABLE login_sessions ADD COLUMN status_before TEXT;
 
 ALTER TABLE comments ADD COLUMN variant TEXT NOT NULL DEFAULT '';
 ALTER TABLE comments ADD COLUMN content_type TEXT;
