@@ -40,7 +40,7 @@ class Refusal(Exception):
         super().__init__(self.message)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the error object of protocol.md section 0."""
+        """Return the error object that docs/protocol.md describes."""
         wire: dict[str, Any] = {
             "code": self.code,
             "message": self.message,

@@ -23,7 +23,7 @@ KEY_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}")
 MAX_KEYS = 100
 MAX_FILE_BYTES = 128 * 1024
 MOST_READ = 900
-"""Keys accepted from an existing file, whatever wrote it; so many fit into its bytes."""
+"""Limit of keys read from an existing file, which another program may have written."""
 
 DRAFT = "new"
 HEADING = (

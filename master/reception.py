@@ -55,7 +55,7 @@ EARLY_BYTES = 4 * 1024
 
 
 class Reception:
-    """Decodes events, runs each in its turn, and acknowledges the results."""
+    """Decodes events, runs those of a socket in order, and acknowledges the results."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class Reception:
     ) -> Any:
         """Apply an event to memory on arrival; return the reply, or None if memory has none.
 
-        Faults of the event are answered when its turn in the lane comes.
+        Faults of the event are answered later, when it is at the head of its lane.
         """
         if route is None or route.live is None or caller.scope < route.scope:
             return None

@@ -55,7 +55,7 @@ def note(info: ValidationInfo, message: str) -> None:
 
 
 def note_of(info: ValidationInfo, field: str | None, message: str) -> None:
-    """Note what was forgiven of a field, if the decoding collects notes."""
+    """Note a tolerated fault of the field being decoded, if the decoding collects notes."""
     notes = info.context["notes"] if info.context else None
     if notes is not None and len(notes) < MOST_NOTES:
         notes.append({"field": field, "message": message})

@@ -1,4 +1,4 @@
-"""Rules about load: the least loaded worker gets an account; Master evens loads if set to."""
+"""Rules about load: the least loaded worker gets an account; settings may require even loads."""
 
 from __future__ import annotations
 
