@@ -1,4 +1,5 @@
-"""The tidy test: how long functions, files and lines are, and how often one thing is said.
+"""The tidy test: how long functions, files and lines are, and in how many places one thing is
+written.
 
 `python -m tools.tidy` prints the same figures.
 """

@@ -1,4 +1,5 @@
-"""The generator processes of one measurement, kept in step; their outcomes added up."""
+"""The generator processes of one measurement: they begin each step together; sums of their
+outcomes."""
 
 from __future__ import annotations
 

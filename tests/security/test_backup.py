@@ -216,7 +216,7 @@ def test_a_copy_by_hand_while_nothing_runs_can_be_restored_as_well(path, tmp_pat
     assert read_all(path).total() == 5
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can act for somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
 def test_what_an_administrator_does_leaves_every_file_to_whom_it_belongs(path, tmp_path):
     for file in (path, tmp_path / "master.db.keys"):
         os.chown(file, 12_345, 12_346)

@@ -253,9 +253,9 @@ def test_copies_and_keys_that_a_killed_command_left_are_removed_at_the_next_star
         file.write_text("k-1:key")
     prepare_database(path, Vault(), None)
     assert [file for file in left if file.exists()] == []
-    assert kept.exists(), "a draft of something else is left alone"
+    assert kept.exists(), "a draft file of another target stays"
     back_up(path, tmp_path / "master.db.old")
-    assert not kept.exists(), "whoever makes the same file removes what was left of it"
+    assert not kept.exists(), "making the same file removes its leftover draft file"
 
 
 def test_no_draft_is_removed_that_somebody_is_making(path, tmp_path):
