@@ -124,7 +124,7 @@ def test_one_socket_speaks_for_one_worker_and_one_worker_has_one_socket():
     assert sessions.bind("v", "1") is None
     assert sessions.bind("v", "2") == "1"
     assert sessions.find_seat("1") is None
-    assert sessions.bind("w", "2") is None, "a socket that spoke for another worker now speaks for this one"
+    assert sessions.bind("w", "2") is None, "the socket of another worker now speaks for this one"
     assert (sessions.seats["v"].sid, sessions.seats["w"].sid) == (None, "2")
     assert sessions.leave("1") is None
     assert sessions.leave("2") == "w"

@@ -1,5 +1,4 @@
-"""The generator processes of one measurement: they begin each step together; sums of their
-outcomes."""
+"""The generator processes of one measurement, which begin each step together, and their sums."""
 
 from __future__ import annotations
 
