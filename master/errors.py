@@ -280,7 +280,7 @@ class UnknownStatus(Invalid):
 
 
 class NoCookies(Invalid):
-    """A success without cookies, for an account that has none: nothing could be watched with it."""
+    """The success has no cookies and the account has none stored, so it could not be watched."""
 
     code = "no_cookies"
 

@@ -109,7 +109,7 @@ class KeyFile:
         except OSError as fault:
             raise KeyFault(f"The key file {self.path} cannot be read: {fault.strerror}.") from None
         except UnicodeDecodeError:
-            raise KeyFault(f"The key file {self.path} is not one: it is not UTF-8.") from None
+            raise KeyFault(f"{self.path} is not a key file: it is not UTF-8.") from None
         if os.name == "posix" and mode & 0o077:
             raise KeyFault(
                 f"The key file {self.path} has mode {mode:04o}, others may read it; "

@@ -105,7 +105,7 @@ def clamp(least: int, most: int) -> Budget:
             return value
         kept = max(least, min(number, most))
         if kept != number:
-            note(info, f"{kept:,} instead: it is {least:,} to {most:,}")
+            note(info, f"stored as {kept:,}: the range is {least:,} to {most:,}")
         return kept
 
     return Budget(fit, f"clamped to {least:,} to {most:,}")

@@ -51,7 +51,7 @@ def test_a_backup_is_private_whole_and_contains_no_key(path, tmp_path):
 def test_a_backup_overwrites_nothing_and_needs_a_database(path, tmp_path):
     target = tmp_path / "backup.db"
     target.write_text("mine")
-    with pytest.raises(DatabaseFault, match="is there already"):
+    with pytest.raises(DatabaseFault, match="exists already"):
         back_up(path, target)
     assert target.read_text() == "mine"
     with pytest.raises(DatabaseFault, match="There is no database"):
@@ -122,7 +122,7 @@ def harm_away(file: Path) -> None:
         (harm_page, "damaged|malformed"),
         (harm_version, "newer than this program"),
         (harm_all, "cannot be used as a database"),
-        (harm_tables, "no database of Master's"),
+        (harm_tables, "not a database of Master"),
         (harm_log, "a database in use"),
         (harm_away, "There is no file"),
     ],

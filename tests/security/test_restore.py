@@ -186,7 +186,7 @@ def test_a_backup_that_contains_anything_but_masters_tables_is_named_and_refused
     said = (
         "Its table accounts is not as Master makes it"
         if name == "column"
-        else rf"It has a {name} \w+, which is none of Master's"
+        else rf"It has a {name} \w+, which Master does not make"
     )
     assert len(check(tmp_path / "backup.db")) == 1
     with pytest.raises(DatabaseFault, match=f"was not restored.*{said}"):
@@ -206,7 +206,7 @@ def test_a_trigger_that_hides_behind_sqlites_own_names_is_found(path):
             "INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_stat1', 'comments', 0, ?)",
             (hidden,),
         )
-    assert check(path) == ["It has a trigger sqlite_stat1, which is none of Master's."]
+    assert check(path) == ["It has a trigger sqlite_stat1, which Master does not make."]
 
 
 def test_statistics_that_sqlite_keeps_are_no_difference(path):

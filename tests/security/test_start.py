@@ -101,7 +101,7 @@ TROUBLES = [
         lose_keys,
         r"^The key file .*master.db.keys is gone, and 5 values in .* cannot be opened without",
     ),
-    (change_key, r"^Key k-\w+ is not the one of that name that sealed 5 values in"),
+    (change_key, r"^Key k-\w+ differs from the key of that name that sealed 5 values in"),
     (exchange_keys, r"^Key k-\w+ is missing, needed by 5 values in .*: put it back"),
     (open_to_all, r"^The key file .* has mode 0644, others may read it; run: chmod 600 "),
 ]

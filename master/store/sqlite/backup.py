@@ -65,7 +65,7 @@ def back_up(path: Path, target: Path) -> str:
     if not path.exists():
         raise DatabaseFault(f"There is no database at {path}.")
     if target.exists():
-        raise DatabaseFault(f"{target} is there already; a backup overwrites nothing.")
+        raise DatabaseFault(f"{target} exists already; a backup overwrites nothing.")
     with _draft(target) as draft:
         with open_file(path) as connection:
             connection.execute("VACUUM INTO ?", (str(draft),))
