@@ -1,4 +1,4 @@
-"""Composition root: settings, clock and ids in, a running Master out. It alone wires components."""
+"""Composition root: it alone wires components, and makes a Master of settings, clock and ids."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ class Reception:
     ) -> None:
         """Accept one event of `size` bytes; call `acknowledge` once, in the order of the lane.
 
-        The socket may be read on at once, unless its flow has no room: a sign of life must not wait
-        until another event of the same socket has passed the disk or its rate limit.
+        The next event of the socket may be read at once, unless the flow has no room. Otherwise a
+        sign of life would wait for the disk, or for the rate limit, behind an earlier event.
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         route = NAMESPACES[lane.caller.kind].get(event) if isinstance(event, str) else None
