@@ -18,7 +18,7 @@ class Taker:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """One account that changed hands. `chosen`: by Master; `kept`: the worker with a reservation."""
+    """An account that changed hands. `chosen`: by Master; `kept`: the worker with a reservation."""
 
     worker_id: str
     platform: str
