@@ -88,7 +88,7 @@ A worker's report is accepted whatever the form of its fields, except those that
 about: the ids, a report's `type`, a login's `status`, a registration's `capabilities`. Any other
 field that is too large is cut, one that cannot be read is left out, and some are read in other
 forms: objects in place of texts and names, words for a direction, cookies as an object, a text or a
-browser's state. NaN and infinities are read as null. The acknowledgement reports each such fault in
+browser's state. NaN and infinities are read as null. The acknowledgement says what was forgiven in
 `notes`, a list of `{"field", "message"}` (for messages also `index`). A message's time after
 Master's present becomes that present. A request of an administrator or device with such a field is
 refused, and the refusal names the field. Of the keys that workers invent (in `metadata`,
