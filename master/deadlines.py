@@ -29,7 +29,7 @@ class Deadlines:
         """
         self._handovers_end: list[tuple[float, str]] = []
         self.unsure_until = float("-inf")
-        """Until when workers may act on accounts that an earlier Master or a doubt revoked."""
+        """Until when workers may own accounts revoked by an earlier Master or a commit in doubt."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 
