@@ -1,4 +1,4 @@
-"""Sessions of this repository; `nox` without arguments is exactly what CI runs.
+"""Sessions of this repository; `nox` without arguments runs what CI runs, without its restart.
 
     nox -s demo -- --seed 7     Master with 50 simulated workers, until Ctrl-C
     nox -s test -- -k login     all tests, or those that you select
@@ -6,7 +6,7 @@
     nox -s crash                Master is killed twelve times under load; `-- --kills 1000` for more
     nox -s simulate             200 seeds of the virtual laboratory; `-- --seeds 0..9999` for more
     nox -s browser              the page of a run, checked in a real browser
-    nox -s restart              Master is restarted under 2,000 workers; not part of CI
+    nox -s restart              Master is restarted under 2,000 workers; CI has 200
     nox -s load -- --workers 500    a minute of load on a Master of its own; not part of CI
     nox -s bench -- --peer auto     Master's costs beside a small Node server; not part of CI
 

@@ -1,4 +1,4 @@
-"""One load test from start to verdict: Master up, users in, numbers out, Master down."""
+"""One load test: start a Master, run the users, check and print the figures, stop the Master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composition root: settings, clock and ids in, a running Master out. It alone wires components."""
+"""Composition root: it alone wires components, and makes a Master of settings, clock and ids."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ListenFault(Exception):
 
 
 SWITCH_S = 0.0002
-"""How long a Python thread may keep another waiting; the database's needs the GIL per row."""
+"""How long one thread may keep Python's GIL from others; the database's needs it per row."""
 
 
 def rest_collector() -> None:
@@ -268,9 +268,9 @@ class Master:
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
 
     def begin_grace(self) -> None:
-        """Count all silence from now on; until a timeout is over, assume unknown owners.
+        """Measure silence from now on; for a timeout, assume that every account has a former owner.
 
-        Workers may still own accounts that the Master before revoked, which cannot be queried.
+        The file does not tell which accounts the former process revoked: their workers may act.
         """
         now = self.clock.monotonic()
         self.memory.sessions.begin_grace(now, grace_s=self.settings.restart_grace_s)
@@ -299,7 +299,7 @@ class Master:
         self.supervisor.master_port = self.port
 
     def make_http_protocol(self) -> asyncio.Protocol:
-        """Return the server side of a new HTTP connection, for a caller that brings the bytes."""
+        """Return the server side of a new HTTP connection, for a caller that supplies the bytes."""
         server = self._runner.server if self._runner is not None else None
         assert server is not None, "start first"
         return server()

@@ -19,7 +19,7 @@ BURST = 4
 """Requests or events of this many seconds may come at once."""
 
 STRANGERS_PER_ADDRESS = 256
-"""Lines of strangers per address, except young ones (strangers.py), and as many flows."""
+"""Limit of strangers' lines per address, without young ones (strangers.py); the same of flows."""
 
 STRANGE_LINES = 4_096
 STRANGE_FLOWS = 1_280
@@ -29,8 +29,8 @@ YOUNG_LINE_S = 10.0
 YOUNG_FLOW_S = 4.0
 """Seconds that a line or a flow counts as young.
 
-A program that starts thousands of workers needs time to authenticate on each. The flows of one
-address are paced (openings.py), so that at most STRANGE_FLOWS of them can be young.
+A program that starts thousands of workers needs time to authenticate on each. Each address has a
+rate limit of new flows (openings.py), so that at most STRANGE_FLOWS of them can be young.
 """
 
 OPENING_WAIT_S = 10
@@ -46,7 +46,7 @@ STRANGER_BYTES = 16 * 1024
 """Largest packet or body accepted from a stranger: authentication needs no more."""
 
 LOOSE_PER_S = 50
-"""Packets per second of one flow that are no event of a socket in its namespace; also the burst."""
+"""Packets per second of one flow that are not events of a joined socket; also the burst."""
 
 STRANGERS_PER_S = 500
 """Packets per second of all strangers together, and half as many of one address.

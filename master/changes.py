@@ -1,4 +1,4 @@
-"""The changes to one table of the farm, copy on write: what a draft is made of."""
+"""The changes of a draft to one table of the farm, copy on write."""
 
 from __future__ import annotations
 

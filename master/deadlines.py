@@ -92,7 +92,8 @@ class Deadlines:
     def part(self, account_ids: Iterable[str], worker_id: str, *, now: float, until: float) -> None:
         """Record that a worker loses accounts and may act on them until `until` at the latest.
 
-        This comes before the commit, because too much caution does no harm. Earlier former owners
+        This precedes the commit: if the commit fails, a worker waits without need, which does no
+        harm. Earlier former owners
         stay: an account may change hands more than once within a timeout.
         """
         self._drop_past_handovers(now)

@@ -181,7 +181,7 @@ class Draft:
         return seat.sid if seat is not None else None
 
     def speaker_of(self, sid: str | None) -> str | None:
-        """Return the worker that a socket speaks for, or None; newer sockets mute older ones."""
+        """Return the worker that a socket speaks for, or None; a replaced one speaks for none."""
         draft: Draft | None = self
         seen: set[str] = set()
         while draft is not None:

@@ -40,7 +40,7 @@ class Refusal(Exception):
         super().__init__(self.message)
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the error object of protocol.md section 0."""
+        """Return the error object that docs/protocol.md describes."""
         wire: dict[str, Any] = {
             "code": self.code,
             "message": self.message,
@@ -280,7 +280,7 @@ class UnknownStatus(Invalid):
 
 
 class NoCookies(Invalid):
-    """A success without cookies, for an account that has none: nothing could be watched with it."""
+    """The success has no cookies and the account has none stored, so it could not be watched."""
 
     code = "no_cookies"
 

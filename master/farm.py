@@ -315,7 +315,7 @@ class Farm:
         return self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices
 
     def replace(self, other: Farm) -> None:
-        """Copy the content of another farm, after a start or a doubt."""
+        """Copy the content of another farm, after a start or a commit in doubt."""
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
         self.last_seq = other.last_seq

@@ -1,8 +1,9 @@
-"""Private files that are complete before they get their names; leftover drafts are removed.
+"""Private files that are complete before they get their names; leftover draft files are removed.
 
-A draft stands beside its target file as `<name>.<process>.<kind>`. Its maker owns a shared lock on
-the folder, so that an exclusive lock proves that every draft there is left over: the kernel ends a
-lock with its process.
+A draft file is an unfinished file beside its target, called `<name>.<process>.<kind>`. (A turn's
+draft is something else: draft.py.) The process that makes it has a shared lock on the folder, and
+the kernel ends a lock with its process, so that an exclusive lock proves that every draft file
+there is left over.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SIDE_FILES = ("-journal", "-wal", "-shm")
 def make_draft(target: Path, kind: str) -> Iterator[Path]:
     """Yield an empty private file beside `target`; remove the file of its name at the end.
 
-    Leftover drafts of the same target are removed first. Errors: OSError.
+    Leftover draft files of the same target are removed first. Errors: OSError.
     """
     draft = target.with_name(f"{target.name}.{os.getpid()}.{kind}")
     with _lock_folder(target.parent) as alone:
@@ -38,7 +39,7 @@ def make_draft(target: Path, kind: str) -> Iterator[Path]:
 
 
 def sweep_drafts(target: Path, kind: str) -> None:
-    """Remove leftover drafts of `target`, unless a process is making one in that folder."""
+    """Remove leftover draft files of `target`, unless a process is making one in that folder."""
     with _lock_folder(target.parent) as alone:
         if alone is not None:
             _remove_drafts(target, kind)
@@ -48,7 +49,7 @@ def sweep_drafts(target: Path, kind: str) -> None:
 def _lock_folder(folder: Path) -> Iterator[int | None]:
     """Lock a folder; yield its handle if the lock is exclusive.
 
-    Yield None if other processes make drafts there, or if the system has no such locks.
+    Yield None if other processes make draft files there, or if the system has no such locks.
     """
     try:
         import fcntl
@@ -144,7 +145,7 @@ def tighten(*paths: Path) -> None:
 
 
 def name_file(draft: Path, path: Path) -> None:
-    """Rename a complete draft to `path`, which must be free. Errors: OSError."""
+    """Rename a complete draft file to `path`, which must be free. Errors: OSError."""
     try:
         os.link(draft, path)
     except FileExistsError:

@@ -23,7 +23,7 @@ KEY_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}")
 MAX_KEYS = 100
 MAX_FILE_BYTES = 128 * 1024
 MOST_READ = 900
-"""Keys accepted from an existing file, whatever wrote it; so many fit into its bytes."""
+"""Limit of keys read from an existing file, which another program may have written."""
 
 DRAFT = "new"
 HEADING = (
@@ -109,7 +109,7 @@ class KeyFile:
         except OSError as fault:
             raise KeyFault(f"The key file {self.path} cannot be read: {fault.strerror}.") from None
         except UnicodeDecodeError:
-            raise KeyFault(f"The key file {self.path} is not one: it is not UTF-8.") from None
+            raise KeyFault(f"{self.path} is not a key file: it is not UTF-8.") from None
         if os.name == "posix" and mode & 0o077:
             raise KeyFault(
                 f"The key file {self.path} has mode {mode:04o}, others may read it; "

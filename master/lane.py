@@ -102,7 +102,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """An arrival whose turn in the lane has come, and its caller."""
+    """The arrival at the head of the lane, and its caller."""
 
     arrival: Arrival
     caller: Caller

@@ -33,7 +33,7 @@ FILE_BYTES = 10 * 1024 * 1024
 FILES_KEPT = 5
 CONSOLE, FILE, AUDIT_FILE = "master-console", "master-file", "master-audit-file"
 AUDIT = "master.audit"
-"""The logger of callers' actions and attempts. Only its lines stand in audit.log as well."""
+"""The logger of callers' actions and attempts. Only its lines are in audit.log as well."""
 AUDIT_FILES_KEPT = 10
 LOUD = ("master", "__main__")
 """Loggers that LOG_LEVEL applies to; libraries log from WARNING on, as some print payloads."""
@@ -74,8 +74,8 @@ def configure_logs(
     """Send log lines to the console, and as JSON to `log_dir`/master.log; no call waits for either.
 
     This replaces an earlier set-up. In development the console output is for people, otherwise it
-    is JSON too. `for_good` makes every line cheaper, also those that LOG_LEVEL drops, because
-    modules keep their loggers. Errors: LogFault.
+    is JSON too. With `for_good`, modules keep their loggers, which makes every line cheaper, also
+    those that LOG_LEVEL drops. Errors: LogFault.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -312,7 +312,7 @@ def _redact(record: logging.LogRecord) -> None:
 def escape_controls(
     logger: Any, name: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Write control characters as text, so that no value can steer the terminal or forge a line."""
+    """Write control characters as text, so that none controls the terminal or forges a line."""
     for key, value in line.items():
         if isinstance(value, str):
             line[key] = value.translate(

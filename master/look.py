@@ -55,8 +55,8 @@ class Looks:
     async def look_shared(self, operation: Operation) -> Any:
         """Run a counting operation without a payload once for all concurrent callers.
 
-        A caller within COUNTED_S of another gets the same reply. A caller that disconnects does not
-        cancel it for the others. Errors: as `look`.
+        A caller within COUNTED_S of another gets the same reply. If a caller disconnects, the count
+        continues for the others. Errors: as `look`.
         """
         task, began = self._counted.get(operation, (None, 0.0))
         now = self._clock.monotonic()

@@ -30,7 +30,7 @@ BURST_BYTES = 4 * BYTES_PER_S
 TAIL_BYTES = 1024 * 1024
 BLOCK_BYTES = 64 * 1024
 LAST_WORDS_S = 1.0
-"""Seconds of reading after a process has ended: its children may keep the pipe open for ever."""
+"""Seconds of reading after a process has ended: its children may keep the pipe open forever."""
 
 
 class Log:

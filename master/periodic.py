@@ -1,4 +1,4 @@
-"""Runs each sweep in its turn; a sweep that fails is logged and runs again."""
+"""Runs each sweep at its interval; a sweep that fails is logged and runs again."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ EARLY_BYTES = 4 * 1024
 
 
 class Reception:
-    """Decodes events, runs each in its turn, and acknowledges the results."""
+    """Decodes events, runs those of a socket in order, and acknowledges the results."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class Reception:
     ) -> None:
         """Accept one event of `size` bytes; call `acknowledge` once, in the order of the lane.
 
-        The socket may be read on at once, unless its flow has no room: a sign of life must not wait
-        until another event of the same socket has passed the disk or its rate limit.
+        The next event of the socket may be read at once, unless the flow has no room. Otherwise a
+        sign of life would wait for the disk, or for the rate limit, behind an earlier event.
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         route = NAMESPACES[lane.caller.kind].get(event) if isinstance(event, str) else None
@@ -246,7 +246,7 @@ class Reception:
     ) -> Any:
         """Apply an event to memory on arrival; return the reply, or None if memory has none.
 
-        Faults of the event are answered when its turn in the lane comes.
+        Faults of the event are answered later, when it is at the head of its lane.
         """
         if route is None or route.live is None or caller.scope < route.scope:
             return None

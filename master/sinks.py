@@ -45,7 +45,7 @@ class Target(Protocol):
 
 
 class Console:
-    """A standard stream, written without its lock, which a blocked write would hold at the end."""
+    """A standard stream, written without its lock: a blocked write would keep it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.encoding = stream.encoding or "utf-8"
@@ -127,7 +127,7 @@ class Sink(logging.Handler):
     """Queues formatted lines for a thread of its own, which writes them to a target.
 
     Filters and the formatter run at the call, so that the queue contains no secret. When a sink
-    goes on after a loss, one line in the place of the lost ones tells their number.
+    goes on after a loss, one line in the place of the lost ones reports their number.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class Sink(logging.Handler):
             self._changed.notify_all()
 
     def join(self, patience_s: float) -> bool:
-        """Wait for the end of the thread; return False if that takes longer."""
+        """Wait for the end of the thread; return False if it does not end in time."""
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 

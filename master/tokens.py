@@ -3,8 +3,8 @@
 WORKER_TOKENS   worker id:secret              "*" for every worker id without its own token
 ADMIN_TOKENS    name:secret[:scope]           read, operate or admin, which is the default
 CLIENT_TOKENS   name:secret[:account,...]     all accounts, or those named; an entry without a colon
-                                              is one more account of the entry before it, and a +
-                                              between accounts does as well as a comma
+                                              adds an account to the entry before it, and + may
+                                              stand for the comma between accounts
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Vault:
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise SealBroken(
-                f"{column} of {row_id} was sealed with key {key_id}, which is not here."
+                f"{column} of {row_id} was sealed with key {key_id}, which Master does not have."
             )
         assert isinstance(stored, bytes)
         start = len(head_of(key_id))
@@ -117,7 +117,7 @@ class Vault:
             return cipher.decrypt(nonce, stored[start + NONCE_BYTES :], _describe(column, row_id))
         except (InvalidTag, ValueError):
             raise SealBroken(
-                f"{column} of {row_id} does not open: it was changed, moved or sealed otherwise."
+                f"{column} of {row_id} does not open: it was changed or moved."
             ) from None
 
 

@@ -56,7 +56,7 @@ def test_after_a_start_whoever_has_no_socket_is_silent_from_the_end_of_the_grace
     }
     sessions.hear("away", monotonic=110, at=117)
     assert sessions.seats["away"].heard == 110, (
-        "from here on it is heard: the grace was for who cannot be yet"
+        "its silence counts from here on: the grace was for workers without a socket"
     )
     assert sessions.unwritten == {"away": 117}
 
@@ -124,7 +124,7 @@ def test_one_socket_speaks_for_one_worker_and_one_worker_has_one_socket():
     assert sessions.bind("v", "1") is None
     assert sessions.bind("v", "2") == "1"
     assert sessions.find_seat("1") is None
-    assert sessions.bind("w", "2") is None, "whoever spoke for another now speaks for this one"
+    assert sessions.bind("w", "2") is None, "the socket of another worker now speaks for this one"
     assert (sessions.seats["v"].sid, sessions.seats["w"].sid) == (None, "2")
     assert sessions.leave("1") is None
     assert sessions.leave("2") == "w"

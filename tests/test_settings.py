@@ -176,7 +176,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path):
     )
     settings = load_settings({"PORT": "2222", "HOST": ""}, file)
     assert (settings.port, settings.host, settings.log_level) == (2222, "h", "info")
-    assert settings.log_dir == Path("${HOME}/logs"), "values are used as they stand"
+    assert settings.log_dir == Path("${HOME}/logs"), "values are used literally"
 
 
 def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path):

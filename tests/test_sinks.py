@@ -1,4 +1,4 @@
-"""Sinks: what queues, what is lost, and what the destination reads once it goes on."""
+"""Sinks: which lines are queued, which are lost, and what the destination reads afterwards."""
 
 from __future__ import annotations
 

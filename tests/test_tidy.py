@@ -1,4 +1,4 @@
-"""The tidy test: how long functions, files and lines are, and how often one thing is said.
+"""The tidy test: lengths of functions, files and lines, and places in which one thing is written.
 
 `python -m tools.tidy` prints the same figures.
 """

@@ -1,4 +1,4 @@
-"""A process that asks Master again and again, over one standing connection and over new ones.
+"""A process that sends requests all the time, over one standing connection and over new ones.
 
 The longest wait over the standing connection is how long Master's loop was blocked; a new one also
 waits behind those that came before it. `python -m loadtest.attack.probe PORT PID TOKEN` prints a

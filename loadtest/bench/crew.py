@@ -1,4 +1,4 @@
-"""The generator processes of one measurement, kept in step; their outcomes added up."""
+"""The generator processes of one measurement, which begin each step together, and their sums."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def obey(load: Load, order: str) -> dict[str, Any]:
 
 
 async def serve(job: Job) -> None:
-    """Obey until the orders end."""
+    """Carry out orders until there are no more."""
     load = LOADS[job.load](job)
     try:
         while order := (await asyncio.to_thread(sys.stdin.readline)).strip():

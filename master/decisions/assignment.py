@@ -1,6 +1,6 @@
 """Assigns accounts to workers by capability, free slots and load, ties by worker id.
 
-Source: protocol.md section 5.
+The source document requires these rules.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ FORGOTTEN_S = 900.0
 class Attempts:
     """The wrong tokens of one address; times are monotonic seconds.
 
-    `wrong` is their number, `last` the time of the last one; no new token is checked before
-    `until`.
+    `wrong` is their number, `last` the time of the last one; before `until`, a further wrong token
+    is refused as `too_many_attempts`, and neither counted nor logged.
     """
 
     wrong: int
@@ -34,5 +34,5 @@ def note_wrong(before: Attempts | None, now: float) -> Attempts:
 
 
 def find_wait(attempts: Attempts | None, now: float) -> float:
-    """Return the seconds until a new token of this address is checked again; 0 for no wait."""
+    """Return the seconds until a wrong token of this address counts again; 0 for no wait."""
     return 0.0 if attempts is None else max(0.0, attempts.until - now)

@@ -80,6 +80,6 @@ def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Messa
 def believe_time(reported: int | None, now: int) -> int:
     """Return a peer's time bounded to [EARLIEST, now]; `now` for None (Unix seconds).
 
-    A message of the future would stand on top of every list until then.
+    A message dated in the future would be the first of every list until that time.
     """
     return now if reported is None else max(EARLIEST, min(reported, now))

@@ -25,7 +25,7 @@ TRANSITIONS: Mapping[tuple[WorkerStatus, str], WorkerStatus] = {
     (WorkerStatus.OFFLINE, SILENCE): WorkerStatus.OFFLINE,
     (WorkerStatus.OFFLINE, GOODBYE): WorkerStatus.OFFLINE,
 }
-"""protocol.md section 5: any event is legal in any state; only a sign of life ends `offline`."""
+"""Any event is allowed in any state; only a sign of life ends `offline`."""
 
 
 def follow(status: WorkerStatus, event: str) -> WorkerStatus:

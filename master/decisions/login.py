@@ -1,4 +1,4 @@
-"""The states of a login session (protocol.md section 4).
+"""The states of a login session.
 
     pending --qrcode--> scanning --success--> success
        |                   |----failed------> failed

@@ -16,7 +16,7 @@ OWED_FOR = 2
 """Factor on the retention of rows still owed to a device, which may never confirm them."""
 
 UNSENT_FOR = 12
-"""Factor on the retention of notifications that were sent to nobody: a last bound."""
+"""Factor on the retention of notifications that were never sent: a last bound."""
 
 STEADY_S = DAY_S
 """Seconds that a distrusted clock must run evenly before rows are removed by it.
@@ -40,18 +40,18 @@ class Trust:
 
     @property
     def is_trusted(self) -> bool:
-        """Tell whether the wall clock may decide what cannot be undone."""
+        """Tell whether rows may be removed by this clock, which cannot be undone."""
         return self.monotonic >= self.trusted_from
 
 
 def look_at_clocks(
     before: Trust | None, last_look: int | None, now: float, monotonic: float
 ) -> Trust:
-    """Judge the wall clock by the monotonic one, the first time by the stored last look.
+    """Judge the wall clock by the monotonic one, the first time by the stored last check.
 
     `last_look` is that stored time (Unix seconds): a new process cannot know how long none ran
-    before it. A gap of up to a day does not matter; after a longer one, or if the last look lies in
-    the future, the clock may be wrong.
+    before it. A gap of up to a day does not matter; after a longer one, or if the last check lies
+    in the future, the clock may be wrong.
     """
     if before is None:
         away_s = 0.0 if last_look is None else now - last_look

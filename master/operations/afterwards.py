@@ -1,4 +1,4 @@
-"""After a commit: memory applies the draft, administrators are told; and recovery from doubt."""
+"""After a commit memory applies the draft; after a commit in doubt memory is reloaded."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 async def audit_workers(event: None, turn: Turn) -> int:
     """Compare farm and file; find silent workers and waiting accounts that fit; return how many.
 
-    This is the source document's check: it is the outer bound and should find nothing. If the file
+    The source document requires this check. Other sweeps act earlier, so it should find nothing. If
+    the file
     differs from memory, another process wrote it, and the farm is reloaded.
     """
     difference = await find_difference(turn.connection, turn.draft.memory.farm)

@@ -119,7 +119,8 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
             passwords = await read_all_proxy_secrets(connection, locked)
     for proxy_id, password in passwords.items():
         for reason in password.broken.values():
-            # the proxy refuses the worker then; without it, accounts would have a foreign address
+            # without the password the proxy refuses the worker; without the proxy, the platform
+            # would see accounts at another address
             log.error("proxy_password_unreadable", proxy=proxy_id, reason=reason)
     shown = {
         worker_id: None

@@ -1,4 +1,4 @@
-"""QR logins between administrators and workers (protocol.md section 4)."""
+"""QR logins between administrators and workers; decisions/login.py has their states."""
 
 from __future__ import annotations
 

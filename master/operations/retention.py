@@ -45,8 +45,8 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
 
     Turns after it remove former owners of long ago, and workers and devices unseen for long. Beyond
     a portion, the next turns continue; `event` is what earlier ones have removed. Notifications
-    still owed to an active device are kept for twice as long, those that were sent to nobody for
-    twelve times as long. Nothing is removed by a distrusted clock.
+    still owed to an active device are kept for twice as long, those that were never sent for twelve
+    times as long. Nothing is removed by a distrusted clock.
     """
     removed = event or {"login_sessions": 0, "notifications": 0}
     if not (await _look_at_clocks(turn)).is_trusted:

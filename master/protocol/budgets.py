@@ -55,7 +55,7 @@ def note(info: ValidationInfo, message: str) -> None:
 
 
 def note_of(info: ValidationInfo, field: str | None, message: str) -> None:
-    """Note what was forgiven of a field, if the decoding collects notes."""
+    """Note a tolerated fault of the field being decoded, if the decoding collects notes."""
     notes = info.context["notes"] if info.context else None
     if notes is not None and len(notes) < MOST_NOTES:
         notes.append({"field": field, "message": message})
@@ -105,7 +105,7 @@ def clamp(least: int, most: int) -> Budget:
             return value
         kept = max(least, min(number, most))
         if kept != number:
-            note(info, f"{kept:,} instead: it is {least:,} to {most:,}")
+            note(info, f"stored as {kept:,}: the range is {least:,} to {most:,}")
         return kept
 
     return Budget(fit, f"clamped to {least:,} to {most:,}")

@@ -19,7 +19,7 @@ MOST_ROUNDS = 4
 
 
 def decode(kind: type[P], data: Any) -> P:
-    """Return `data` decoded as `kind`; a fact lists in `notes` what was forgiven.
+    """Return `data` decoded as `kind`; a fact lists its tolerated faults in `notes`.
 
     Errors: Unreadable if `data` is no object or nested too deeply, Invalid with one detail per
     wrong field.
@@ -65,9 +65,9 @@ def _leave_out(
     *,
     whole: bool,
 ) -> dict[str, Any]:
-    """Return the object without its faulty parts, or raise the fault if it is not to be forgiven.
+    """Return the object without its faulty parts, or raise the fault if it is not tolerable.
 
-    Of a list only the faulty elements go, unless the list shall go `whole`.
+    Of a list only the faulty elements are left out, unless the list is to be left out `whole`.
     """
     names, elements = set[str](), dict[str, set[int]]()
     for error in fault.errors(include_url=False, include_input=False, include_context=False):

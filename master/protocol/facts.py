@@ -162,14 +162,14 @@ def _read_profile(value: Any, info: ValidationInfo) -> Any:
         note(info, "read as a nickname")
         return {"nickname": value.strip()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        note(info, "the first of a list")
+        note(info, "read from the first element of a list")
         return value[0]
     return value
 
 
 def _read_raw(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str) and value:
-        note(info, "kept as the member raw")
+        note(info, "kept in a member called raw")
         return {"raw": value}
     return value
 

@@ -1,4 +1,4 @@
-"""HTTP request types, one per operation (`/api/v1`, protocol.md section 7)."""
+"""HTTP request types, one per operation (`/api/v1`; docs/protocol.md, "HTTP")."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ from master.protocol.wire import (
 from master.secret import Secret
 
 ASSIGN_LIMIT = 100
-"""Accounts per `master:task:assign` event (protocol.md section 1)."""
+"""Most accounts in one `master:task:assign` event."""
 
 
 def _drop_repeats(value: Any) -> Any:

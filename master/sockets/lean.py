@@ -1,4 +1,4 @@
-"""A lean path under python-engineio: no task, timer or log line per frame, at the sender's pace.
+"""Frames under python-engineio: no task, timer or log line for each, and a rate limit per sender.
 
 The library waits for each frame in a task of its own under a timer, and for each packet to send
 under another. Here one coroutine reads and one writes. The library's own pings go on as before and

@@ -20,7 +20,8 @@ YIELD_BYTES = 32 * 1024
 """After this many queued bytes the writers of the sockets run, so that a burst does not look
 like a slow reader.
 
-Bytes are counted because the queues are bounded in bytes; the number is below any sane bound.
+Bytes are counted because the queues are bounded in bytes; the number is smaller than the bound of
+any queue in use.
 """
 
 

@@ -187,7 +187,7 @@ class SocketServer(socketio.AsyncServer):
         connection, flow = self.eio.sockets.get(eio_sid), self.flows.get(eio_sid)
         if flow is not None and connection is not None and connection.upgraded:
             for line in list(flow.lines):
-                # the writer waits for a peer that does not read; a polite close would wait as well
+                # the writer waits for a peer that does not read; a regular close would too
                 line.hang_up()
         self._end(eio_sid, "slow consumer", abort=True)
 

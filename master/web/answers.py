@@ -1,4 +1,4 @@
-"""The envelopes of HTTP answers (protocol.md section 7)."""
+"""The envelopes of HTTP answers (docs/protocol.md, "HTTP")."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Noun:
         edge: Callable[[Any, P], Awaitable[Any]],
         payload: type[P],
     ) -> tuple[Endpoint, ...]:
-        """Return an endpoint that the web edge answers: with a process, the network or an image."""
+        """Return an endpoint of the web edge, for answers that need a process, network or image."""
         return (Endpoint(self, method, path, scope, payload, edge=edge),)
 
 

@@ -75,7 +75,7 @@ class Health:
         self._check: asyncio.Task[Finding] | None = None
 
     async def show_live(self, request: web.Request) -> web.Response:
-        """Return that the process answers, without a query of the database."""
+        """Answer that the process is alive, without a query of the database."""
         return answer_json({"success": True, "status": "ok"})
 
     async def show_ready(self, request: web.Request) -> web.Response:

@@ -53,7 +53,8 @@ class Processes(Protocol):
 class Lifecycle:
     """Answers `workers/{id}/lifecycle/...`.
 
-    A start needs a configuration; a process that runs is known without one.
+    A start needs a configuration; the other actions also work for a process that was started
+    before its configuration was removed.
     """
 
     def __init__(self, turns: Turns, processes: Processes, vitals: Vitals) -> None:

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 def make_request_ids(new_id: Callable[[], str]) -> Middleware:
     """Return a middleware that assigns an id to every request, in the log and in the answer.
 
-    A caller's own id is kept if it is sane.
+    A caller's own id is kept if it is well-formed.
     """
 
     @web.middleware

@@ -111,7 +111,7 @@ async def _reach(proxy: Proxy, password: Password, target: str) -> None:
     try:
         await handshake(proxy, password, target, reader, writer)
     finally:
-        # a polite close could wait for ever
+        # a regular close could wait forever
         writer.transport.abort()
 
 

@@ -1,4 +1,4 @@
-"""All actors of a run, over any transport: created, started, calmed down and checked."""
+"""All actors of a run, over any transport: their creation, start, end of activity, and checks."""
 
 from __future__ import annotations
 

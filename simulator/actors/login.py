@@ -15,7 +15,7 @@ from simulator.chance import draw_backoff
 from simulator.truth.platform import LoginView
 
 LONGEST_S = 660.0
-"""A worker's own limit: Master's hard end is 600 s after creation (protocol.md section 4)."""
+"""A worker's own limit: Master ends a login 600 s after its creation (LOGIN_MAX_S)."""
 
 TRIES = 8
 

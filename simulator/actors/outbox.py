@@ -109,7 +109,7 @@ class Outbox:
         return wait_s
 
     def hurry(self, now: float) -> None:
-        """Make every report due now, except while Master asks to wait; our own backoff is over."""
+        """Make every report due now, except while Master asks to wait; end the backoff."""
         self._heap = [
             (min(due, max(now, report.not_before)), number, report)
             for due, number, report in self._heap

@@ -1,4 +1,4 @@
-"""An actor's surroundings: clock, connections to Master, platform, ledger and tally."""
+"""The surroundings of a run's actors: clock, connections to Master, platform, ledger and tally."""
 
 from __future__ import annotations
 

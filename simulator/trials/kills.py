@@ -49,7 +49,7 @@ AIMS = (*(Aim.START,) * 4, *(Aim.TIME,) * 3, *(Aim.STORING,) * 7, *(Aim.TELLING,
 LATE_EVERY = 20
 LATE_FIRST = 7
 PATIENCE_S = 2.0
-"""Seconds that a kill waits for its event once Master is ready; then it strikes anyway."""
+"""Seconds that a kill waits for its event once Master is ready; then it happens in any case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from master.model import JsonObject
 from simulator.truth.ledger import Ledger
 
 PAGE = 500
-"""Rows per page: the API's maximum (protocol.md section 7)."""
+"""Rows per page: the API's maximum (docs/operating.md, "Limits")."""
 
 TRIES = 4
 

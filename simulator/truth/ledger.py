@@ -75,7 +75,7 @@ class Ledger:
         self.logins: dict[str, ToldLogin] = {}
         self.confirmations: set[tuple[str, str]] = set()
         self.on_complaint: Callable[[], object] = lambda: None
-        """Called after each complaint, so that a run may end at the first."""
+        """Called after each violation, so that a run may end at the first."""
         self._closings: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def complain(self, rule: str, detail: str) -> None:

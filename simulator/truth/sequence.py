@@ -1,6 +1,7 @@
 """One device's view of the notification sequence, and checks of Master's promise.
 
-The promise (protocol.md section 6): `after_seq` returns every notification once, in order, without
+The promise (docs/protocol.md, `client:sync:request`): `after_seq` returns every notification once,
+in order, without
 a gap.
 """
 

@@ -23,7 +23,7 @@ SETTLE_S = 5.0
 """Virtual seconds in which actors receive Master's events: an ended login frees its slot."""
 
 EVEN_S = 60.0
-"""Virtual seconds in which Master evens loads, if set to; a new owner may have to wait."""
+"""Virtual seconds in which Master evens loads, if its settings say so; new owners may wait."""
 
 SWEEP_S = 1.0
 MEMORY_S = 5.0

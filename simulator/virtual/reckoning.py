@@ -1,4 +1,4 @@
-"""The final checks of a run (simulation.md, invariants 11 to 19): in time, and when calm."""
+"""The final checks of a run (docs/simulation.md, "What must hold"): in time, and when calm."""
 
 from __future__ import annotations
 

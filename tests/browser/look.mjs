@@ -1,4 +1,4 @@
-// Opens a page in Chromium without a network and prints, as one object, what a person would find on it.
+// Opens a page in Chromium without a network and prints, as one object, the texts and sizes that a person would see.
 // usage: node look.mjs <file> <width>
 import { pathToFileURL } from "node:url";
 

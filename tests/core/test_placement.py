@@ -79,7 +79,7 @@ def test_nothing_is_assigned_to_a_worker_that_the_same_sweep_evicts():
     assert told_to_stop(turn) == {"w1": ["a1", "a2", "a3"], "w2": ["b1"]}
     assert turn.draft.logins.get("login of scanned").status is SessionStatus.FAILED
     assert core.memory.deadlines.handovers == {}, (
-        "who was silent for the timeout may not act any more: nobody waits"
+        "a worker silent for the timeout may not act any more: the new owner need not wait"
     )
     core.commit(turn)
     core.check_loads()

@@ -172,7 +172,7 @@ def test_a_stall_protects_nobody_for_longer_than_three_timeouts_of_silence_howev
             core.run(look_over)
             assert find_offline(core) == []
     sweep(core)
-    assert find_offline(core) == ["w1"], "and that at once, though the brake is on"
+    assert find_offline(core) == ["w1"], "at once, though the brake is on"
     assert core.owner_of("account of w1") in ("w2", "w3")
     assert len(core.memory.sessions.stalls) <= 3 * TIMEOUT_S / every_s + 1
 

@@ -292,7 +292,7 @@ async def test_what_workers_hold_is_counted_whatever_somebody_else_wrote(filled)
         0,
         1,
     ]
-    assert await filled.difference() is None, "or the farm would be loaded anew for ever"
+    assert await filled.difference() is None, "or the farm would be reloaded forever"
     draft = Draft(filled.memory)
     draft.assign(draft.accounts.get("waits"), "w1", 0)
     await filled.commit(draft)

@@ -58,7 +58,7 @@ async def test_who_was_told_of_nothing_is_told_when_he_comes_or_asks(scene: Scen
     assert name not in heard_of(scene.admin) + heard_of(scene.device)
     late: Peer = await scene.bench.connect("admin")
     await late.ask("admin:status:request", {})
-    assert name in heard_of(late), "it has reached nobody yet"
+    assert name in heard_of(late), "it has reached no person yet"
     seen = max(
         one["seq"]
         for one in scene.device.all("notification:new")
@@ -121,7 +121,7 @@ async def test_an_account_that_may_have_moved_is_with_whom_the_file_says_and_bot
     assert (await scene.call("PATCH", path, json=wish))[0] == 200
     [assigned] = (await other.hear("master:task:assign"))["accounts"]
     assert (assigned["id"], assigned["epoch"]) == (scene.account_id, 2)
-    assert 0 < assigned["start_after_ms"] <= WAIT_MS, "whoever held it may not have heard of it yet"
+    assert 0 < assigned["start_after_ms"] <= WAIT_MS, "its former owner may not know of it yet"
     assert (await other.ask("worker:heartbeat", {"workerId": "other"}))["accountIds"] == [
         scene.account_id
     ]

@@ -232,7 +232,7 @@ async def test_the_audit_finds_what_somebody_else_has_written_and_memory_becomes
     await scene.bench.run(do_nothing)
     scene.check_memory()
     [(owner, epoch)] = broom.ask_file("SELECT assigned_worker_id, epoch FROM accounts")
-    assert (owner, epoch) == ("worker-1", 8), "it waited, and is placed by the look that follows"
+    assert (owner, epoch) == ("worker-1", 8), "it waited, and the audit assigns it"
 
 
 async def test_the_schedule_asks_nothing_of_the_disk(scene: Scene, broom: Broom) -> None:

@@ -1,4 +1,4 @@
-"""Master as a process whose standard error is a pipe that nobody reads."""
+"""Master as a process whose standard error is a pipe that is not read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AT_ONCE = 16
 
 @dataclass(slots=True)
 class Unread:
-    """A Master in a process of its own; nobody reads its stderr after the line of its start."""
+    """A Master in a process of its own; its stderr is not read after the line of its start."""
 
     process: asyncio.subprocess.Process
     web: aiohttp.ClientSession

@@ -1,4 +1,4 @@
-// Usage: node drive.mjs URL TRANSPORTS - walks through the protocol and prints what it saw as one line of JSON.
+// Usage: node drive.mjs URL TRANSPORTS - uses the protocol and prints what it received as one line of JSON.
 import { Peer } from "./peer.mjs";
 
 const [url, transportList] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Usage: node guarded.mjs URL TRANSPORTS - says who it is in every way, and prints what came of it as one line of JSON.
+// Usage: node guarded.mjs URL TRANSPORTS - authenticates in every way, and prints the results as one line of JSON.
 import { io } from "socket.io-client";
 
 const [url, transportList] = process.argv.slice(2);

@@ -51,7 +51,7 @@ def test_a_backup_is_private_whole_and_contains_no_key(path, tmp_path):
 def test_a_backup_overwrites_nothing_and_needs_a_database(path, tmp_path):
     target = tmp_path / "backup.db"
     target.write_text("mine")
-    with pytest.raises(DatabaseFault, match="is there already"):
+    with pytest.raises(DatabaseFault, match="exists already"):
         back_up(path, target)
     assert target.read_text() == "mine"
     with pytest.raises(DatabaseFault, match="There is no database"):
@@ -122,7 +122,7 @@ def harm_away(file: Path) -> None:
         (harm_page, "damaged|malformed"),
         (harm_version, "newer than this program"),
         (harm_all, "cannot be used as a database"),
-        (harm_tables, "no database of Master's"),
+        (harm_tables, "not a database of Master"),
         (harm_log, "a database in use"),
         (harm_away, "There is no file"),
     ],
@@ -216,7 +216,7 @@ def test_a_copy_by_hand_while_nothing_runs_can_be_restored_as_well(path, tmp_pat
     assert read_all(path).total() == 5
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can act for somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
 def test_what_an_administrator_does_leaves_every_file_to_whom_it_belongs(path, tmp_path):
     for file in (path, tmp_path / "master.db.keys"):
         os.chown(file, 12_345, 12_346)

@@ -131,7 +131,7 @@ async def test_a_configuration_that_somebody_else_wrote_runs_nothing_and_an_alar
             assert (status, answer["error"]["code"]) == (409, "config_unverified")
         status, answer = await house.call("PUT", f"worker-configs/{name}", auto_start=True)
         assert (status, answer["error"]["code"]) == (409, "config_unverified"), (
-            "a part that is changed would vouch for the rest"
+            "changing a part would authenticate the rest"
         )
         assert (await house.call("GET", f"worker-configs/{name}"))[1]["worker_config"][
             "verified"
@@ -184,7 +184,7 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
         assert house.master.supervisor.statuses() == []
         assert len(await house.alarms()) == 1
     async with running(path) as house:
-        assert house.master.supervisor.statuses() == [], "a further start trusts nothing either"
+        assert house.master.supervisor.statuses() == [], "a further start accepts nothing either"
 
 
 BACK = (

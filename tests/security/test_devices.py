@@ -89,4 +89,4 @@ async def test_a_device_from_before_its_token_had_a_name_goes_on_from_what_it_ha
     kept = guarded.rows(
         "SELECT seen_seq, last_seen_at FROM client_devices WHERE device_id = char(31) || 'phone'"
     )
-    assert kept == [(2, 1)], "it is nobody's, so nobody changes it"
+    assert kept == [(2, 1)], "it belongs to no token, so no token changes it"

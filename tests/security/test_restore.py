@@ -186,7 +186,7 @@ def test_a_backup_that_contains_anything_but_masters_tables_is_named_and_refused
     said = (
         "Its table accounts is not as Master makes it"
         if name == "column"
-        else rf"It has a {name} \w+, which is none of Master's"
+        else rf"It has a {name} \w+, which Master does not make"
     )
     assert len(check(tmp_path / "backup.db")) == 1
     with pytest.raises(DatabaseFault, match=f"was not restored.*{said}"):
@@ -206,7 +206,7 @@ def test_a_trigger_that_hides_behind_sqlites_own_names_is_found(path):
             "INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_stat1', 'comments', 0, ?)",
             (hidden,),
         )
-    assert check(path) == ["It has a trigger sqlite_stat1, which is none of Master's."]
+    assert check(path) == ["It has a trigger sqlite_stat1, which Master does not make."]
 
 
 def test_statistics_that_sqlite_keeps_are_no_difference(path):
@@ -253,9 +253,9 @@ def test_copies_and_keys_that_a_killed_command_left_are_removed_at_the_next_star
         file.write_text("k-1:key")
     prepare_database(path, Vault(), None)
     assert [file for file in left if file.exists()] == []
-    assert kept.exists(), "a draft of something else is left alone"
+    assert kept.exists(), "a draft file of another target stays"
     back_up(path, tmp_path / "master.db.old")
-    assert not kept.exists(), "whoever makes the same file removes what was left of it"
+    assert not kept.exists(), "making the same file removes its leftover draft file"
 
 
 def test_no_draft_is_removed_that_somebody_is_making(path, tmp_path):

@@ -32,7 +32,7 @@ async def test_every_route_asks_for_its_scope(guarded, endpoint: Endpoint):
         status, code = await guarded.code(endpoint.method, path, token, **body)
         assert (code == "forbidden") is (scope < endpoint.scope), (scope, status, code)
         assert status not in (401, 500)
-    assert guarded.dump() == before, "nobody is there, so nothing can have changed"
+    assert guarded.dump() == before, "no row has this id, so nothing can have changed"
 
 
 async def test_head_is_asked_for_like_get(guarded):
@@ -48,7 +48,7 @@ def test_what_changes_something_or_shows_a_secret_needs_more_than_read():
     by_path = {(one.method, one.path): one.scope for one in ENDPOINTS}
     assert by_path["GET", "/login-sessions/{id}/qr.png"] is Scope.OPERATE
     assert by_path["POST", "/worker-configs"] is Scope.ADMIN, (
-        "whoever may set a command runs programs here"
+        "setting a command means running programs here"
     )
     assert all(
         route.scope > Scope.NONE

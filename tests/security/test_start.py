@@ -101,7 +101,7 @@ TROUBLES = [
         lose_keys,
         r"^The key file .*master.db.keys is gone, and 5 values in .* cannot be opened without",
     ),
-    (change_key, r"^Key k-\w+ is not the one of that name that sealed 5 values in"),
+    (change_key, r"^Key k-\w+ differs from the key of that name that sealed 5 values in"),
     (exchange_keys, r"^Key k-\w+ is missing, needed by 5 values in .*: put it back"),
     (open_to_all, r"^The key file .* has mode 0644, others may read it; run: chmod 600 "),
 ]
@@ -239,13 +239,11 @@ async def test_an_unreadable_account_is_shown_is_handed_out_without_and_is_repai
     failed = await log_in(bench, worker, account["id"], status="failed")
     assert failed["status"] == "failed"
     shown = await read_account(bench, account["id"])
-    assert shown["login_status"] == "credentials_unreadable", "a login that fails repairs nothing"
+    assert shown["login_status"] == "credentials_unreadable", "a failed login repairs nothing"
 
     assert (await log_in(bench, worker, account["id"], cookies=None))["status"] == "success"
     shown = await read_account(bench, account["id"])
-    assert shown["login_status"] == "credentials_unreadable", (
-        "nor does a success that brings no cookies"
-    )
+    assert shown["login_status"] == "credentials_unreadable", "nor does a success without cookies"
     assert (await log_in(bench, worker, account["id"]))["status"] == "success"
     assert (await read_account(bench, account["id"]))["login_status"] == "logged_in"
     handed = (await worker.hear("master:task:assign", heard + 3))["accounts"][0]

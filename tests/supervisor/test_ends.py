@@ -42,7 +42,7 @@ async def test_a_process_that_ends_again_and_again_is_given_up(bench: Bench) -> 
     assert (status.exit_code, status.restarts) == (9, TINY.limit)
     fresh = await supervisor.start(config(auto_restart=True))
     assert (fresh.state, fresh.restarts) == (ProcessState.RUNNING, 0), (
-        "a person's start forgets what was"
+        "a requested start resets the counts"
     )
 
 

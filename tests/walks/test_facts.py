@@ -54,9 +54,7 @@ async def test_a_worker_that_never_held_the_account_reports_nothing_of_it(bench)
     refused = await report(other, account, *(comment(number) for number in range(50)))
     assert (refused["error"]["code"], refused["error"]["retryable"]) == ("not_yours", False)
     assert await list_all(bench) == []
-    assert (await report(owner, account, comment(1)))["inserted"] == 1, (
-        "nobody has used its id before"
-    )
+    assert (await report(owner, account, comment(1)))["inserted"] == 1, "its id is unused"
     await device.hear("notification:new")
     assert len(device.all("notification:new")) == 1
 

@@ -249,5 +249,5 @@ class TestPace:
         beats = [worker.ask("worker:heartbeat", {"workerId": "worker-1"}) for _ in range(402)]
         assert all(answer["success"] for answer in await asyncio.gather(*beats))
         (lane,) = bench.master.sockets.lanes.values()
-        # the clock stands still, so no budget has come back
+        # the clock does not move, so no budget is refilled
         assert lane.flow._events._tokens == 400 - 1 - 402

@@ -59,7 +59,7 @@ async def test_a_sync_that_passes_nothing_needs_no_turn(bench):
     turns = watch_turns(bench)
     for after in (0, 0, 2, 2, 1):
         assert (await sync(device, after_seq=after, limit=1))["success"]
-    assert turns == ["finish_sync"], "the first time that it said that it has two of them"
+    assert turns == ["finish_sync"], "its first request that confirms two of them"
 
 
 async def test_a_device_is_told_when_more_is_owed_than_is_pushed(bench, monkeypatch):

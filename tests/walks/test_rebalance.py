@@ -38,7 +38,7 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
         await bench.advance(10)
         await beat(bench, first=first, second=second)
     assert first.all("master:task:revoke") == [], (
-        "after a start nobody may act yet who did not before"
+        "after a start no worker may act on an account that it did not own before"
     )
     for _ in range(3):
         await bench.advance(10)

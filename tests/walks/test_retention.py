@@ -140,7 +140,7 @@ async def test_many_old_rows_go_in_portions_and_others_have_their_turns_in_betwe
     lefts = [4 * ROWS + 500, *(left for left, _ in groups)]
     assert max(before - after for before, after in pairwise(lefts)) == ROWS
     assert any("do_nothing" in names and left for left, names in groups), (
-        "others come while there is more to be done"
+        "other turns run between the portions"
     )
     assert await count(bench, "notifications") == 0
 

@@ -115,7 +115,7 @@ async def test_two_that_contend_for_one_id_raise_one_alarm_a_minute(bench):
     for number in range(5):
         await come(bench, host=f"host-{number % 2}")
     await bench.run(_nothing)
-    assert len(admin.all("notification:new")) == 1, "five within a minute may be a bad line"
+    assert len(admin.all("notification:new")) == 1, "five within a minute may be a bad connection"
 
 
 async def scrape(bench: Bench) -> str:

@@ -185,7 +185,7 @@ async def test_an_account_is_pinned_where_it_is_and_let_go_again(site):
         1,
     )
     again = (await site.call("PUT", path, json=pinned))["account"]
-    assert again == pinned, "a whole row sent back is no wish"
+    assert again == pinned, "a whole row sent back requests no change"
     error = await site.refused("PUT", path, 422, json={"pinned_worker_id": "nobody"})
     assert [detail["field"] for detail in error["details"]] == ["pinned_worker_id"]
     let_go = (await site.call("PATCH", path, json={"pinned_worker_id": None}))["account"]

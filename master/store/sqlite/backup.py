@@ -65,7 +65,7 @@ def back_up(path: Path, target: Path) -> str:
     if not path.exists():
         raise DatabaseFault(f"There is no database at {path}.")
     if target.exists():
-        raise DatabaseFault(f"{target} is there already; a backup overwrites nothing.")
+        raise DatabaseFault(f"{target} exists already; a backup overwrites nothing.")
     with _draft(target) as draft:
         with open_file(path) as connection:
             connection.execute("VACUUM INTO ?", (str(draft),))
@@ -112,7 +112,7 @@ def restore(path: Path, source: Path, keys: Sequence[Key] | None, now: float) ->
 
 
 def _replace(path: Path, draft: Path, version: str, now: float) -> Restored:
-    """Replace the present database by the draft, and keep the old one."""
+    """Replace the present database by the draft file, and keep the old one."""
     log = _locate_log(path)
     with _draft(path, COPY_OF_LOG) as kept_log:
         if log.exists():  # SQLite removes a log whose database it does not recognise
@@ -181,7 +181,7 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
             # configurations were not authenticated yet, and the upgrade must not trust this file's
             connection.execute("INSERT OR REPLACE INTO counters VALUES ('configs_unproven', 1)")
         connection.execute("COMMIT")
-        # only the draft is used from now on, not a log beside it
+        # only the draft file is used from now on, not a log beside it
         connection.execute("PRAGMA journal_mode=DELETE")
     sync_file(draft)
 
@@ -261,7 +261,7 @@ def _make_patience(path: Path) -> Callable[[int, int, int], None]:
 
 
 def _install(path: Path, draft: Path) -> None:
-    """Rename the draft to the database, where no usable one exists.
+    """Rename the draft file to the database, where no usable one exists.
 
     So nothing can be lost between these steps.
     """

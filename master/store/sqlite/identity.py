@@ -50,7 +50,7 @@ class Identity:
 
 
 class _Connection(sqlite3.Connection):
-    """Checks the file around each commit: a commit to a file without a name is none."""
+    """Checks the file around each commit: without a name, its data would be lost."""
 
     def __init__(self, identity: Identity, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

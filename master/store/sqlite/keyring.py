@@ -132,7 +132,8 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
                 proven.add(key_id)
         elif used[key_id] and not _opens_any(connection, vault, key_id):
             raise KeyFault(
-                f"Key {key_id} is not the one of that name that sealed {needed}: put that one back."
+                f"Key {key_id} differs from the key of that name that sealed {needed}: "
+                "restore that key."
             )
     for key_id in vault.key_ids:
         if key_id not in proven:
@@ -249,7 +250,7 @@ def _refuse_lost_keys(path: Path, file: KeyFile) -> None:
     if used:
         raise KeyFault(
             f"The key file {file.path} is gone, and {count_values(used.total())} in {path} "
-            "cannot be opened without: put it back, or set MASTER_KEYS."
+            "cannot be opened without it: put it back, or set MASTER_KEYS."
         )
 
 

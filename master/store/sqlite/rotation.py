@@ -155,7 +155,7 @@ def describe_rotation(done: Rotation, *, key_file: Path | None) -> list[str]:
         )
     if key_file and not done.is_new:
         lines.append(
-            f"No new key was made, as there were {MAX_KEYS} or more. Rotate again for one."
+            f"No new key was made: there were {MAX_KEYS} or more. Rotate again to get one."
         )
     if done.broken:
         lines.append(

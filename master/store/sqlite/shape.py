@@ -80,7 +80,7 @@ def find_differences(connection: Connection, version: str) -> list[str]:
     found, wanted = read_shape(connection), _make_shape(version)
     return [
         *(
-            f"It has a {name}, which is none of Master's."
+            f"It has a {name}, which Master does not make."
             for name in sorted(found.keys() - wanted.keys())
         ),
         *(f"Its {name} is missing." for name in sorted(wanted.keys() - found.keys())),

@@ -98,7 +98,7 @@ def require_current(path: Path) -> None:
         _refuse_newer(connection, path)
         if (present := _present(connection)) != (newest := read_versions()[-1]):
             raise DatabaseFault(
-                f"{path} is at version {present or 'none'}, this program wants {newest}; "
+                f"{path} is at version {present or 'none'}, this program needs {newest}; "
                 "run `python -m master db upgrade`."
             )
 
@@ -155,7 +155,7 @@ def check(path: Path) -> list[str]:
         faults = []
         if present != newest:
             faults.append(
-                f"It is at version {present or 'none'}, this program wants {newest}; upgrade it."
+                f"It is at version {present or 'none'}, this program needs {newest}; upgrade it."
             )
         else:
             faults += find_differences(connection, newest)
@@ -173,7 +173,7 @@ def inspect(path: Path) -> str:
         if damage:
             raise DatabaseFault(f"{path} is damaged. {damage[0]}")
         if present is None:
-            raise DatabaseFault(f"{path} is no database of Master's.")
+            raise DatabaseFault(f"{path} is not a database of Master.")
         if differences := find_differences(connection, present):
             raise DatabaseFault(
                 f"{path} is not as Master makes it. {' '.join(differences[:SHOWN])}"

@@ -48,7 +48,7 @@ async def lost_ack(scene: Scene, rng: Random) -> None:
         scene.note("lost_ack", line.owner)
         line.link.go_dark(up=False)
         await asyncio.sleep(rng.uniform(0.05, 3.0))
-        line.transport.cut()  # a dark link would not deliver even its own end
+        line.transport.cut()  # a link that drops all frames would drop the news of its end as well
 
 
 async def slow_link(scene: Scene, rng: Random) -> None:

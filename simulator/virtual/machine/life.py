@@ -51,8 +51,8 @@ class Life:
 def bury(life: Life, *belongings: object) -> None:
     """Keep a dead life forever, so that none of its code runs again.
 
-    Python ends a dropped coroutine by running it on. A simulation that kills thousands must
-    therefore run in processes that end now and then (seeds.py).
+    Python resumes a dropped coroutine once, to close it. A simulation that kills thousands must
+    therefore run in processes that end from time to time (seeds.py).
     """
     bury_tasks(life.tasks, life, *belongings)
 

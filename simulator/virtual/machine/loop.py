@@ -194,8 +194,8 @@ def run_virtually(
     """Run `main` to its end in a loop of its own; `note` receives each unhandled exception as it
     occurs.
 
-    Errors: Deadlock; Interrupted; those of `main`. Tasks still running after an error are buried
-    (life.py): they are not reported as left over.
+    Errors: Deadlock; Interrupted; those of `main`. Tasks still running after an error are kept
+    forever (life.py, `bury`), not reported as left over.
     """
     loop = VirtualLoop()
     loop.set_exception_handler(lambda _, context: note(context))

@@ -109,7 +109,7 @@ class Link:
         """Whether Master's end knows that the link has ended."""
 
     def sever(self, *, late_s: float = 0.0) -> None:
-        """End the connection as a crash does: both ends learn of it, Master's `late_s` later."""
+        """End the link as a crash does: both ends learn of it, Master's end `late_s` later."""
         if self.ended:
             return
         self.ended = True

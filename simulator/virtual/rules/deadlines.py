@@ -1,7 +1,7 @@
 """Rules about time: when a silent worker is evicted, and until when a login's reports are accepted.
 
 The rules use the workers' acknowledgements, arrivals at Master and the laboratory's faults, never
-Master's own memory (simulation.md, invariants 7 to 10).
+Master's own memory (docs/simulation.md, "What must hold").
 """
 
 from __future__ import annotations

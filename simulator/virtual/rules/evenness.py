@@ -1,4 +1,4 @@
-"""Rules about load: the least loaded worker gets an account; Master evens loads if set to."""
+"""Rules about load: the least loaded worker gets an account; settings may require even loads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Taker:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """One account that changed hands. `chosen`: freely; `kept`: the worker with a reservation."""
+    """An account that changed hands. `chosen`: by Master; `kept`: the worker with a reservation."""
 
     worker_id: str
     platform: str

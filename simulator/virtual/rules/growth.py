@@ -1,4 +1,4 @@
-"""Bounds on Master's memory: no structure may grow with uptime (simulation.md, 14)."""
+"""Bounds on Master's memory: no structure may grow with uptime (docs/simulation.md)."""
 
 from __future__ import annotations
 

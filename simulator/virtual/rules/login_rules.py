@@ -19,7 +19,7 @@ ARROWS = {
     },
     SessionStatus.SCANNING: {SessionStatus.SUCCESS, SessionStatus.FAILED, SessionStatus.EXPIRED},
 }
-"""The allowed changes of a login's status (protocol.md section 4); none from an ended one."""
+"""The allowed changes of a login's status; none from an ended one."""
 
 
 def check_logins(memory: Memory, now: View, complain: Complain) -> None:

@@ -2,7 +2,7 @@
 second.
 
 The overseer compares Master's rows with Master's memory, with the rows before, and with the events
-that workers received (simulation.md, invariants 1 to 10, and 15).
+that workers received (docs/simulation.md, "What must hold").
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Overseer:
         before = self._view
         self._look_unseen()
         self._silence.check_evictions(before.workers, self._view.workers, None)
-        # its memory is checked after its next turn: now it may be amid one
+        # its memory is checked after its next turn, because a turn may be under way now
         self._house.disk.dirty |= LOOKED_AT
 
     def _look_unseen(self) -> None:

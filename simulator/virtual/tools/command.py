@@ -99,7 +99,7 @@ def run_many(parsed: argparse.Namespace) -> int:
     for outcome in sums.failed[:SHOWN]:
         show_failure(console, outcome, *name_swarm(parsed, outcome.seed))
     if unseen:
-        say(console, f"never seen: {', '.join(unseen)}: such a swarm proves nothing about it")
+        say(console, f"never seen: {', '.join(unseen)}: this swarm does not test that")
     if sums.stopped:
         say(console, "stopped before the end")
     if parsed.json:
@@ -154,7 +154,7 @@ def tell_replay(again: Replay) -> str:
         why = "" if written == here else f"; the record is of {written}, this is {here}"
         return again.difference + why
     return "the same, line by line" + (
-        ", as far as it goes: its run was stopped" if again.stopped else ""
+        ", up to its end: its run was stopped" if again.stopped else ""
     )
 
 

@@ -1,4 +1,4 @@
-"""A run on file: its plan and its trace, line by line, to be replayed and compared."""
+"""A run in a file: its plan and its trace, line by line, to be replayed and compared."""
 
 from __future__ import annotations
 

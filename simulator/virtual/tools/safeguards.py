@@ -82,7 +82,7 @@ def without_dedup(stack: ExitStack) -> None:
 
 
 def without_lease(stack: ExitStack) -> None:
-    """Let workers act on, however long they receive nothing."""
+    """Let workers continue, however long they receive nothing."""
     stack.enter_context(patch.object(simulator.actors.worker, "LEASE_SHARE", 1_000.0))
 
 

@@ -28,7 +28,7 @@ SEED_LIMIT_S = 600
 """Real seconds within which one of the seeds must end; the slowest take a few."""
 
 SOMETIMES_FROM = 200
-"""Seeds from which on everything in the table must have occurred."""
+"""Number of seeds from which on everything in the table must have occurred."""
 
 REFUSALS = (
     "already_exists",

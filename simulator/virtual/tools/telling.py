@@ -31,7 +31,7 @@ def tell_outcome(outcome: Outcome) -> list[str]:
     )
     return [
         f"seed {outcome.seed}: {outcome.simulated_s:,.0f} virtual s in {outcome.wall_s:,.1f} s, "
-        f"{speed:,.0f} times",
+        f"{speed:,.0f} times real time",
         f"{counts.get('heartbeats', 0):,} heartbeats, "
         f"{counts.get('logins_succeeded', 0):,} logins, "
         f"{counts.get('messages_stored', 0):,} messages stored, "
@@ -62,7 +62,7 @@ def show_failure(console: Console, outcome: Outcome, again: str, smaller: str = 
     ]
     if outcome.last_events:
         lines += [
-            "before the first one, as far as it and its actors go:",
+            "before the first violation, events of the actors that it names:",
             *(f"  {e}" for e in outcome.last_events),
         ]
     lines.append(f"again: {again}")
