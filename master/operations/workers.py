@@ -125,8 +125,6 @@ def _answer_registration(
         **event.show_notes(),
     )
     turn.answer(reply)
-    if event.notes:
-        log.warning("registration_cut", worker=worker_id, notes=event.notes)
     return reply
 
 

@@ -59,9 +59,11 @@ class DirectMessageItem(Fact):
     created_at: Seconds | None = None
 
 
-class MessagesDetected(Payload):
+class MessagesDetected(Fact):
     """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"type", "account_id", "messages"})
+    parts: ClassVar[tuple[type[Payload], ...]] = (CommentItem, DirectMessageItem)
     largest: ClassVar[int] = 7 * 1024 * 1024
     type: Annotated[MessageKind, AnyKind]
     account_id: Id

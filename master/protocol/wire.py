@@ -126,10 +126,12 @@ class Fact(Payload):
     """A peer's report of something that happened; it is kept whatever the form of its fields.
 
     `identity` names the fields that say what the fact is about: only a fault in one of them refuses
-    it. `notes` lists what was cut or left out elsewhere, as `{field, message}`.
+    it. `notes` lists what was cut or left out elsewhere, as `{field, message}`. `parts` are the types
+    of a report's items, which are facts themselves.
     """
 
     identity: ClassVar[frozenset[str]] = frozenset()
+    parts: ClassVar[tuple[type[Payload], ...]] = ()
     _notes: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     @property

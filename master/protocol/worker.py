@@ -103,8 +103,10 @@ def find_worker_id(sent: dict[str, Any]) -> Any:
     return sent.get("worker_id") if name is None else name
 
 
-class Heartbeat(Payload):
+class Heartbeat(Fact):
     """A worker's heartbeat; its `timestamp` is ignored, because Master's clock decides."""
+
+    identity: ClassVar[frozenset[str]] = frozenset({"worker_id"})
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     stats: Annotated[
