@@ -88,6 +88,4 @@ class Forgiven:
 def _find_fields(kind: type[Payload]) -> dict[str, str]:
     """Return every name by which a field of a type or of its parts may be sent -> its name."""
     parts = kind.parts if issubclass(kind, Fact) else ()
-    return {
-        name: field for one in (*parts, kind) for name, field in find_names(one).items()
-    }
+    return {name: field for one in (*parts, kind) for name, field in find_names(one).items()}

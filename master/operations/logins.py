@@ -67,6 +67,7 @@ from master.protocol.worker import (
     ProxyForWorker,
     UserInput,
     UserInputTyped,
+    find_code,
 )
 from master.store import logins as login_rows
 from master.store.proxies import read_proxy_secrets
@@ -270,13 +271,9 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     happened = read_status(event.status)
     if happened is LoginEvent.SUCCESS and not (event.cookies or account.has_credentials):
         raise NoCookies
-    if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
-        relay_qr_code(
-            LoginQrCode(
-                session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url
-            ),
-            turn,
-        )
+    code = find_code(event) if happened is LoginEvent.QRCODE else None
+    if code is not None:
+        relay_qr_code(code, turn)
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):
         turn.draft.logins.put(
             change(

@@ -40,6 +40,17 @@ KINDS: Mapping[str, MessageKind] = {
 CALLED = ("nickname", "name", "nick_name", "display_name", "username", "text", "title")
 """Members of an object that hold its name, the best first."""
 
+CODE_NAMES = ("qr_code_data", "qrcode_data", "qr_code", "qrcode", "image")
+"""Names of a report's code, the usual one first."""
+
+LINK_NAMES = ("qr_code_url", "qrcode_url", "qr_url", "login_url")
+"""Names of the link that a code contains."""
+
+CODE_IN = ("data", "base64", "image", "url", "text", "content", "value")
+"""Members of an object that hold its code."""
+
+MAX_IMAGE = 2_000_000
+
 KNOWN_AS = ("id", "uid", "user_id", "sec_uid", "open_id")
 """Members of an object that hold its id, the best first."""
 
@@ -154,6 +165,29 @@ def _read_profile(value: Any, info: ValidationInfo) -> Any:
         note(info, "the first of a list")
         return value[0]
     return value
+
+
+def gather_code(data: Any) -> Any:
+    """Return a report of a code in which `qr_code_data` is the first code that it contains.
+
+    Pages expect a text there, so a report with a link alone gets the link.
+    """
+    if not isinstance(data, dict):
+        return data
+    found = [
+        one
+        for name in (*CODE_NAMES, *LINK_NAMES)
+        if isinstance(one := _take_text(data.get(name)), str) and 0 < len(one.strip()) <= MAX_IMAGE
+    ]
+    link = next((one for name in LINK_NAMES if (one := data.get(name)) is not None), None)
+    given = {"qr_code_data": found[0] if found else None, "qr_code_url": link}
+    return data | {name: one for name, one in given.items() if one is not None}
+
+
+def _take_text(value: Any) -> Any:
+    """Return the first text in an object or a list that contains a code."""
+    value = value[0] if isinstance(value, list) and value else value
+    return pick(value, CODE_IN) if isinstance(value, dict) else value
 
 
 def _read_raw(value: Any, info: ValidationInfo) -> Any:

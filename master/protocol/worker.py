@@ -30,12 +30,16 @@ from master.protocol.budgets import (
     drop_text,
     thin_out,
 )
-from master.protocol.decoding import find_names
+from master.protocol.decoding import decode, find_names
 from master.protocol.facts import (
+    CODE_NAMES,
+    LINK_NAMES,
+    MAX_IMAGE,
     AnyCookies,
     AnyObject,
     AnyProfile,
     AnyText,
+    gather_code,
     leave_out_unkeepable,
     spread_state,
 )
@@ -69,7 +73,6 @@ def _drop_repeats(value: Any) -> Any:
     )
 
 
-MAX_IMAGE = 2_000_000
 MAX_URL = 4_096
 
 CutShort = Annotated[ShortText, cut_text(SHORT), AnyText]
@@ -129,7 +132,11 @@ class Goodbye(Fact):
 
 
 class LoginQrCode(Fact):
-    """A QR code is ready to be scanned; it replaces an earlier code."""
+    """A QR code is ready to be scanned; it replaces an earlier code.
+
+    `qr_code_data` is an image (a data URL, Base64 or SVG) or the text to encode; a report with a
+    link alone has the link there.
+    """
 
     identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id"})
     largest: ClassVar[int] = 3 * 1024 * 1024
@@ -139,6 +146,11 @@ class LoginQrCode(Fact):
     account_id: Id | None = None
     qr_code_url: Url = None
     expires_at: Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_code(cls, data: Any) -> Any:
+        return gather_code(data)
 
 
 class LoginReport(Fact):
@@ -183,6 +195,14 @@ class LoginReport(Fact):
     @classmethod
     def _leave_out_unkeepable(cls, data: Any, info: ValidationInfo) -> Any:
         return leave_out_unkeepable(spread_state(data), find_names(cls), info)
+
+
+def find_code(report: LoginReport) -> LoginQrCode | None:
+    """Return the code that a login's report contains, under whatever name; None without one."""
+    names = (*CODE_NAMES, *LINK_NAMES)
+    sent = {name: one for name in names if (one := getattr(report, name, None)) is not None}
+    found = gather_code({"session_id": report.session_id, **sent})
+    return decode(LoginQrCode, found) if "qr_code_data" in found else None
 
 
 class UserInput(Payload):
