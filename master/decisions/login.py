@@ -113,7 +113,7 @@ def require_open(login: Login, now: float) -> None:
 
 
 def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
-    """Return the new `expires_at` after a sign of progress: `ttl_s` from now, up to `max_s` in all."""
+    """Return `expires_at` after a sign of progress: `ttl_s` from now, up to `max_s` in all."""
     return min(int(now) + limits.ttl_s, login.created_at + limits.max_s)
 
 

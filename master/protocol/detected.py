@@ -11,7 +11,15 @@ from master.errors import Refusal
 from master.model import Direction, MessageKind
 from master.protocol.budgets import cut_text, drop_text
 from master.protocol.decoding import decode
-from master.protocol.facts import AnyDirection, AnyId, AnyKind, AnyName, AnyText, spread_person
+from master.protocol.facts import (
+    AnyDirection,
+    AnyId,
+    AnyItems,
+    AnyKind,
+    AnyName,
+    AnyText,
+    spread_person,
+)
 from master.protocol.wire import (
     MAX_ITEMS,
     MAX_TEXT,
@@ -44,6 +52,11 @@ class CommentItem(Fact):
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an item in which an object `author` is a name and an id."""
+        return spread_person(data, "author", "author_name", "author_id")
+
 
 class DirectMessageItem(Fact):
     """One detected direct message."""
@@ -58,6 +71,11 @@ class DirectMessageItem(Fact):
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an item in which an object `sender` is a name and an id."""
+        return spread_person(data, "sender", "sender_name", "sender_id")
+
 
 class MessagesDetected(Fact):
     """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
@@ -67,7 +85,7 @@ class MessagesDetected(Fact):
     largest: ClassVar[int] = 7 * 1024 * 1024
     type: Annotated[MessageKind, AnyKind]
     account_id: Id
-    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
+    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS), AnyItems]
     """Each item is raw, decoded, or replaced by its refusal."""
 
     def unpack(self) -> Iterator[None]:
@@ -87,16 +105,10 @@ def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem |
     if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
         return item
     try:
-        return decode(ITEMS[kind], spread_person(item, *PEOPLE[kind]))
+        return decode(ITEMS[kind], item)
     except Refusal as refusal:
         return refusal
 
-
-PEOPLE: Mapping[MessageKind, tuple[str, str, str]] = {
-    MessageKind.COMMENT: ("author", "author_name", "author_id"),
-    MessageKind.DIRECT_MESSAGE: ("sender", "sender_name", "sender_id"),
-}
-"""The object that some workers send for a person -> the fields of its name and its id."""
 
 ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
     MessageKind.COMMENT: CommentItem,

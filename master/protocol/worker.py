@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from master.errors import Refusal
 from master.model import Account, JsonObject
 from master.protocol.budgets import (
     COOKIES_BYTES,
@@ -35,8 +36,10 @@ from master.protocol.facts import (
     CODE_NAMES,
     LINK_NAMES,
     MAX_IMAGE,
+    MOST_PLATFORMS,
     AnyCookies,
     AnyObject,
+    AnyPlatforms,
     AnyProfile,
     AnyText,
     gather_code,
@@ -87,8 +90,8 @@ class Register(Fact):
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     capabilities: Annotated[
         list[Platform],
-        BeforeValidator(_drop_repeats),
-        Field(max_length=64),
+        AnyPlatforms,
+        Field(max_length=MOST_PLATFORMS),
         AfterValidator(_drop_repeats),
     ]
     max_accounts: Annotated[int, Field(ge=0, le=10_000), clamp(0, 10_000)] = Field(
@@ -97,13 +100,24 @@ class Register(Fact):
     host: Annotated[str, Field(min_length=1, max_length=255), cut_text(255)] = "unknown"
     port: Port = 0
     version: CutShort | None = None
-    metadata: Annotated[Json, thin_out(METADATA_BYTES)] = Field(default_factory=dict)
+    metadata: Annotated[Json, thin_out(METADATA_BYTES), AnyObject] = Field(default_factory=dict)
 
 
 def find_worker_id(sent: dict[str, Any]) -> Any:
     """Return the worker id that an event contains, under either spelling of the field."""
     name = sent.get("workerId")
     return sent.get("worker_id") if name is None else name
+
+
+def read_heartbeat(sent: Any, worker_id: str) -> dict[str, Any] | None:
+    """Return a heartbeat that names this worker, however it is written; else None."""
+    if isinstance(sent, dict) and find_worker_id(sent) == worker_id:
+        return sent  # the usual form
+    try:
+        beat = decode(Heartbeat, sent)
+    except Refusal:
+        return None
+    return {"stats": beat.stats} if beat.worker_id == worker_id else None
 
 
 class Heartbeat(Fact):
@@ -147,9 +161,9 @@ class LoginQrCode(Fact):
     qr_code_url: Url = None
     expires_at: Seconds | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _gather_code(cls, data: Any) -> Any:
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a report whose code is where pages look for it."""
         return gather_code(data)
 
 
@@ -191,10 +205,15 @@ class LoginReport(Fact):
         """Render only the login's id and status: any other key may contain a secret."""
         return iter([("session_id", self.session_id), ("status", self.status)])
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a report in which a browser's state is cookies and origins."""
+        return spread_state(data)
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_unkeepable(cls, data: Any, info: ValidationInfo) -> Any:
-        return leave_out_unkeepable(spread_state(data), find_names(cls), info)
+        return leave_out_unkeepable(data, find_names(cls), info)
 
 
 def find_code(report: LoginReport) -> LoginQrCode | None:

@@ -18,7 +18,7 @@ RASTERS = {
     "image/webp": "image/webp",
     "image/gif": "image/gif",
 }
-"""Declared type -> the type with which the image is served. A browser draws these and runs nothing."""
+"""Declared type -> the type with which the image is served; a browser draws these, no more."""
 
 _BEGINNINGS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
