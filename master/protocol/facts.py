@@ -262,9 +262,8 @@ def _read_platforms(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, list):
         return value
     named = [one if isinstance(one, str) else pick(one, ("platform", *CALLED)) for one in value]
-    good = [
-        one for one in named if isinstance(one, str) and PLATFORM.fullmatch(one.strip().lower())
-    ]
+    words = [one.strip().lower() for one in named if isinstance(one, str)]
+    good = [one for one in words if PLATFORM.fullmatch(one)]
     kept = list(dict.fromkeys(good))[:MOST_PLATFORMS] or value
     if len(good) < len(value) and good:
         note(info, f"{len(value) - len(good)} of {len(value)} elements name no platform")
