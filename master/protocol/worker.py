@@ -152,7 +152,7 @@ class LoginQrCode(Fact):
     link alone has the link there.
     """
 
-    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id"})
+    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "qr_code_data", "account_id"})
     largest: ClassVar[int] = 3 * 1024 * 1024
 
     session_id: Id
