@@ -332,6 +332,13 @@ class Reception:
         self._count(errand, error["code"])
         self._forgiven.note_refused(errand.route, errand.caller, error)
 
+    def note_unparsed(self, caller: Caller, event: str, refusal: Refusal) -> None:
+        """Count a packet that its edge has refused before it became an event."""
+        route = NAMESPACES[caller.kind].get(event)
+        name = route.event if route is not None else "(unknown)"
+        self._metrics.count_event(caller.kind, name, refusal.code, 0.0)
+        self._forgiven.note_refused(route, caller, refusal.to_wire())
+
     def _count(self, errand: Errand, result: str) -> None:
         event = errand.route.event if errand.route is not None else "(unknown)"
         self._metrics.count_event(

@@ -10,6 +10,8 @@ import structlog
 
 from master import forgiven
 from tests.conftest import Bench, registration
+from tests.hostile.peers import join
+from tests.hostile.zoo import Shape
 from tests.walks.test_facts import report
 from tests.walks.test_logins import start
 from tests.walks.test_metrics import scrape
@@ -92,6 +94,26 @@ async def test_a_name_that_a_peer_invented_is_no_label_and_in_no_line(bench):
     assert answer["notes"][0]["field"] == SECRET  # it goes back to its sender
     assert await count(bench, "forgiven") == {("worker:login:status", "other"): 1}
     assert SECRET not in repr(logs)
+
+
+UNPARSED = {
+    "too large": ('{"workerId":"w","x":"' + "x" * 65_536 + '"}', "too_large"),
+    "broken": ('{"workerId":"w"', "unreadable"),
+    "too deep": ("[" * 100_000, "unreadable"),
+}
+
+
+@pytest.mark.parametrize(("text", "code"), UNPARSED.values(), ids=UNPARSED)
+async def test_a_fact_whose_packet_is_not_parsed_is_counted_too(bench, text, code):
+    if code == "unreadable":
+        text = text[:60_000]
+    with structlog.testing.capture_logs() as logs:
+        async with join(bench.master.port, "/worker") as peer:
+            answer = await peer.ask("worker:heartbeat", Shape((text,)))
+            assert answer["error"]["code"] == code
+            assert await count(bench, "refused") == {("worker:heartbeat", code): 1}
+    [line] = lines(logs, "fact_refused")
+    assert (line["fact"], line["code"]) == ("worker:heartbeat", code)
 
 
 async def test_a_refusal_that_asks_for_a_repetition_is_not_one_for_good(bench):
