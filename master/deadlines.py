@@ -19,7 +19,7 @@ class Deadlines:
         self.ends: dict[str, float] = {}
         """Open login -> the moment at which it ends, even if the wall clock is set back."""
         self.last_ends: dict[str, float] = {}
-        """Open login -> the moment after which a new QR code no longer extends it."""
+        """Open login -> the moment after which no sign of progress extends it."""
         self._by_wall: list[tuple[float, str]] = []
         self._by_clock: list[tuple[float, str]] = []
         self.handovers: dict[str, dict[str, float]] = {}

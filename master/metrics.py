@@ -155,6 +155,18 @@ class Metrics:
         )
         for result in ("stored", "duplicate"):
             self.messages.labels(result)  # it is 0, not missing, until there is one
+        self.facts_forgiven = Counter(
+            "master_facts_forgiven",
+            "Fields of workers' reports that were cut, left out or read in another form.",
+            ["event", "field"],
+            registry=self.registry,
+        )
+        self.facts_refused = Counter(
+            "master_facts_refused",
+            "Workers' reports, and single messages of reports, that were refused for good.",
+            ["event", "code"],
+            registry=self.registry,
+        )
         self.sweep_findings = Counter(
             "master_sweep_findings",
             "Overdue items that sweeps found.",

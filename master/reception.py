@@ -21,6 +21,7 @@ from master.errors import (
     Unauthorized,
     UnknownEvent,
 )
+from master.forgiven import Forgiven
 from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
 from master.memory import Memory
 from master.metrics import Metrics
@@ -76,6 +77,7 @@ class Reception:
         self._clock = clock
         self._publisher = publisher
         self._metrics = metrics
+        self._forgiven = Forgiven(memory, metrics)
 
     async def receive(
         self, event: Any, args: Sequence[Any], lane: Lane, acknowledge: Acknowledge, size: int
@@ -304,9 +306,12 @@ class Reception:
         else:
             errand.arrival.acknowledge(accept(done))
             self._count(errand, "ok")
-            if isinstance(done, dict) and "inserted" in done:
-                self._metrics.messages.labels("stored").inc(done["inserted"])
-                self._metrics.messages.labels("duplicate").inc(done["duplicates"])
+            if isinstance(done, dict):
+                if "inserted" in done:
+                    self._metrics.messages.labels("stored").inc(done["inserted"])
+                    self._metrics.messages.labels("duplicate").inc(done["duplicates"])
+                if "notes" in done or "details" in done:
+                    self._forgiven.note_kept(errand.route, errand.caller, done)
 
     async def _refuse(self, errand: Errand, refusal: Refusal | None) -> None:
         """Acknowledge a refusal (None: a bug of Master); send the route's refusal event, if any."""
@@ -325,6 +330,14 @@ class Reception:
             await self._send(errand.caller, named(error))
         errand.arrival.acknowledge(wire)
         self._count(errand, error["code"])
+        self._forgiven.note_refused(errand.route, errand.caller, error)
+
+    def note_unparsed(self, caller: Caller, event: str, refusal: Refusal) -> None:
+        """Count a packet that its edge has refused before it became an event."""
+        route = NAMESPACES[caller.kind].get(event)
+        name = route.event if route is not None else "(unknown)"
+        self._metrics.count_event(caller.kind, name, refusal.code, 0.0)
+        self._forgiven.note_refused(route, caller, refusal.to_wire())
 
     def _count(self, errand: Errand, result: str) -> None:
         event = errand.route.event if errand.route is not None else "(unknown)"

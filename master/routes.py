@@ -99,7 +99,7 @@ FROM_WORKER = _table(
 
 FROM_ADMIN = _table(
     Route("master:login:start", admin.StartLogin, logins.start_login, OPERATE),
-    Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE, writes=False),
+    Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE),
     Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, OPERATE),
     Route("admin:request:login-sessions", Empty, login_views.request_logins, READ, writes=False),
     Route("admin:login_sessions:list", Empty, login_views.request_logins, READ, writes=False),

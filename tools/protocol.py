@@ -24,6 +24,7 @@ from master.protocol.wire import Outbound
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
 from master.turn import Bulk
+from tools.words import render_words
 
 ROOT_FOLDER = Path(__file__).parents[1]
 EXAMPLES = ROOT_FOLDER / "fixtures" / "protocol"
@@ -85,14 +86,13 @@ Send ids as text. A number with a fraction or beyond 2^53 - 1 is refused as an i
 JavaScript may have rounded it: two ids would become one.
 
 A worker's report is accepted whatever the form of its fields, except those that say what it is
-about: the ids, a report's `type`, a login's `status`, a registration's `capabilities`. Any other
-field that is too large is cut, one that cannot be read is left out, and some are read in other
-forms: objects in place of texts and names, words for a direction, cookies as an object, a text or a
-browser's state. NaN and infinities are read as null. The acknowledgement says what was forgiven in
-`notes`, a list of `{"field", "message"}` (for messages also `index`). A message's time after
-Master's present becomes that present. A request of an administrator or device with such a field is
-refused, and the refusal names the field. Of the keys that workers invent (in `metadata`,
-`user_info` and login reports), people receive only those that docs/security.md names.
+about ("What is forgiven", below). Any other field that is too large is cut, one that cannot be read
+is left out, and some are read in other forms. NaN and infinities are read as null. The
+acknowledgement says what was forgiven in `notes`, a list of `{"field", "message"}` (for messages
+also `index`). A message's time after Master's present becomes that present. A request of an
+administrator or device with such a field is refused, and the refusal names the field. Of the keys
+that workers invent (in `metadata`, `user_info` and login reports), people receive only those that
+docs/security.md names.
 
 If tokens are configured (docs/security.md), Socket.IO accepts `{"token": "..."}` as the `auth`
 object of the CONNECT, or a header `Authorization: Bearer`; HTTP accepts only the header. A refused
@@ -143,6 +143,8 @@ def _render_events(examples: Path) -> Iterator[str]:
         for event in dict.fromkeys([*routes, *TOLD[name]]):
             yield f"{event} {_read_example(examples / name / f'{event}.json')}"
         yield "```\n"
+        if name == "worker":
+            yield render_words()
 
 
 def _read_example(path: Path) -> str:

@@ -79,7 +79,10 @@ SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """How many seconds a login may stay open: `ttl_s` after each QR code, `max_s` in all."""
+    """How many seconds a login may stay open: `ttl_s` after each sign of progress, `max_s` in all.
+
+    Each code, each report of progress and each input of a person is such a sign.
+    """
 
     ttl_s: int = 300
     max_s: int = 600
@@ -110,7 +113,7 @@ def require_open(login: Login, now: float) -> None:
 
 
 def extend_deadline(login: Login, now: float, limits: LoginLimits) -> int:
-    """Return the new `expires_at` after a QR code: `ttl_s` from now, up to `max_s` in all."""
+    """Return `expires_at` after a sign of progress: `ttl_s` from now, up to `max_s` in all."""
     return min(int(now) + limits.ttl_s, login.created_at + limits.max_s)
 
 

@@ -67,6 +67,7 @@ from master.protocol.worker import (
     ProxyForWorker,
     UserInput,
     UserInputTyped,
+    find_code,
 )
 from master.store import logins as login_rows
 from master.store.proxies import read_proxy_secrets
@@ -211,12 +212,16 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
-    """Relay a person's input to the login's worker; it is neither stored nor logged."""
+    """Relay a person's input to the login's worker; it is neither stored nor logged.
+
+    Like a worker's sign of progress, it starts the login's time to live anew.
+    """
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     worker = turn.draft.workers.get(login.worker_id or "")
     if worker is None or _judge_live(turn, worker).status is not WorkerStatus.CONNECTED:
         raise WorkerNotConnected
+    turn.draft.logins.put(change(login, expires_at=_extend(turn, login)))
     turn.tell(worker_address(worker.id), UserInputTyped(login.id, event.input_type, event.value))
     reply = UserInputRelayed(login.id, turn.milliseconds)
     turn.answer(reply)
@@ -224,6 +229,7 @@ def relay_input(event: UserInput, turn: Turn) -> JsonObject:
 
 
 def _extend(turn: Turn, login: Login) -> int:
+    """Return when a login ends that somebody works on now; the hard end stays."""
     limits = LoginLimits(int(turn.settings.login_ttl_s), int(turn.settings.login_max_s))
     return extend_deadline(login, turn.now, limits)
 
@@ -258,12 +264,15 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         "session_id": login.id,
         "status": shown.status,
         "expires_at": shown.expires_at,
-        **note_cut(event, login.id),
+        **event.show_notes(),
     }
 
 
 def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
-    """Apply a worker's report on its login; administrators receive its text without secrets."""
+    """Apply a worker's report on its login; administrators receive its text without secrets.
+
+    A sign of progress starts the login's time to live anew, up to the hard end.
+    """
     login = _find_own(turn, event.session_id, event.account_id)
     account = _find_account(turn, login.account_id)
     if event.epoch is not None and event.epoch < account.epoch:
@@ -271,21 +280,18 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     happened = read_status(event.status)
     if happened is LoginEvent.SUCCESS and not (event.cookies or account.has_credentials):
         raise NoCookies
-    if happened is LoginEvent.QRCODE and event.qr_code_data is not None:
-        relay_qr_code(
-            LoginQrCode(
-                session_id=login.id, qr_code_data=event.qr_code_data, qr_code_url=event.qr_code_url
-            ),
-            turn,
-        )
+    code = find_code(event) if happened is LoginEvent.QRCODE else None
+    if code is not None:
+        relay_qr_code(code, turn)
     elif happened in (LoginEvent.QRCODE, LoginEvent.PROGRESS):
         turn.draft.logins.put(
             change(
                 login,
                 status=follow(login.status, LoginEvent.PROGRESS),
+                expires_at=_extend(turn, login),
             )
         )
-    _relay(turn, login, event)
+    _relay(turn, _find(turn, login.id), event)
     if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
         stop_worker(turn, login, MISMATCH)
         fail(turn, login, mismatch, MISMATCH)
@@ -294,7 +300,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             "status": SessionStatus.FAILED,
             "error_type": MISMATCH,
             "message": mismatch,
-            **note_cut(event, login.id),
+            **event.show_notes(),
         }
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)
@@ -302,18 +308,13 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
         fail(turn, login, event.error_message or "The login failed.", event.error_type or "failed")
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
+    left = _find(turn, login.id)
     return {
         "session_id": login.id,
-        "status": _find(turn, login.id).status,
-        **note_cut(event, login.id),
+        "status": left.status,
+        "expires_at": left.expires_at,
+        **event.show_notes(),
     }
-
-
-def note_cut(event: LoginReport | LoginQrCode, session_id: str) -> JsonObject:
-    """Log what was cut from a report; return the notes for its acknowledgement."""
-    if event.notes:
-        log.warning("report_cut", session=session_id, notes=event.notes)
-    return event.show_notes()
 
 
 def expire_logins(event: None, turn: Turn) -> int:
@@ -368,7 +369,12 @@ def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     told = event.model_dump(
         mode="json", exclude={"cookies", "origins", "fingerprint", "user_info"}, exclude_none=True
     )
-    words = {**told, "account_id": login.account_id, "worker_id": login.worker_id}
+    words = {
+        **told,
+        "account_id": login.account_id,
+        "worker_id": login.worker_id,
+        "expires_at": login.expires_at,  # Master's, as in every event about a login
+    }
     profile = {"user_info": show_profile(event.user_info)} if event.user_info is not None else {}
     hidden = show_words(words, codes=False) | profile
     shown = show_words(words, codes=True) | profile

@@ -44,7 +44,7 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     for (event, _), worker_id in zip(batch, reporters, strict=True):
         messages: list[Message] = []
         details: list[JsonObject] = []
-        notes: list[JsonObject] = []
+        notes: list[JsonObject] = list(event.notes)
         try:
             reporter = require_holder(event, worker_id, former, turn)
         except Refusal as refusal:

@@ -35,7 +35,7 @@ from master.protocol.worker import (
     Register,
     Registered,
     TaskRevoke,
-    find_worker_id,
+    read_heartbeat,
 )
 from master.turn import Caller, HandOut, Turn, worker_address
 
@@ -125,8 +125,6 @@ def _answer_registration(
         **event.show_notes(),
     )
     turn.answer(reply)
-    if event.notes:
-        log.warning("registration_cut", worker=worker_id, notes=event.notes)
     return reply
 
 
@@ -166,14 +164,14 @@ def _tell_losses(turn: Turn, worker_id: str) -> None:
 def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:
     """Record a worker's sign of life; the answer's `accountIds` are the accounts that it owns.
 
-    The farm supplies the answer. The payload is not decoded: naming the worker that the socket
-    speaks for is enough.
+    The farm supplies the answer. The payload is decoded only if it is in an odd form: naming
+    the worker that the socket speaks for is enough.
     Returns None if a turn must readmit the worker first, and while a batch under way changes the
     worker or its accounts: the committed state may be outdated then, and the answer follows the
     commit.
     """
     seat = memory.sessions.find_seat(caller.sid)
-    if seat is None or not isinstance(sent, dict) or find_worker_id(sent) != seat.worker_id:
+    if seat is None or (beat := read_heartbeat(sent, seat.worker_id)) is None:
         return None
     worker = memory.farm.workers.get(seat.worker_id)
     if worker is None or worker.status is not WorkerStatus.CONNECTED:
@@ -185,7 +183,7 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
     if monotonic >= seat.heard:
         seat.heard, seat.heard_at = monotonic, int(now)
         memory.sessions.unwritten[seat.worker_id] = seat.heard_at
-        if (stats := sent.get("stats")) is not None:
+        if (stats := beat.get("stats")) is not None:
             seat.stats = keep_figures(stats) or {}
     if pending:
         return None

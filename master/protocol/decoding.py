@@ -9,10 +9,13 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from master.errors import Invalid, Unreadable
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload
+from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload, open_text
 
 P = TypeVar("P", bound=BaseModel)
 F = TypeVar("F", bound=Fact)
+
+WHOLE = "(whole)"
+"""What notes and details name if no field is at fault."""
 
 MOST_ROUNDS = 4
 """How often a fact is validated: a field without its faulty elements may have another fault."""
@@ -26,25 +29,43 @@ def decode(kind: type[P], data: Any) -> P:
     """
     if issubclass(kind, Empty):
         return kind()
+    notes: list[dict[str, Any]] = []
+    if issubclass(kind, Fact) and not isinstance(data, dict):
+        data = _open_whole(data, notes)
     if not isinstance(data, dict):
         raise Unreadable(f"Expected an object, got {name_kind(data)}.")
     if not issubclass(kind, HttpPayload):
         # peers send null for unknown values; null has a meaning only in an HTTP body
         data = {name: value for name, value in data.items() if value is not None}
     try:
-        return _decode_fact(kind, data) if issubclass(kind, Fact) else kind.model_validate(data)
+        if issubclass(kind, Fact):
+            return _decode_fact(kind, data, notes)
+        return kind.model_validate(data)
     except ValidationError as fault:
         raise Invalid(details=explain_faults(fault)) from None
     except RecursionError:
         raise Unreadable("Nested too deeply.") from None
 
 
-def _decode_fact(kind: type[F], data: dict[str, Any]) -> F:
+def _open_whole(data: Any, notes: list[dict[str, Any]]) -> Any:
+    """Return the object of a JSON text, or of a list that contains it alone."""
+    opened = open_text(data)
+    if isinstance(opened, list) and len(opened) == 1:
+        opened = opened[0]
+    if isinstance(opened, dict):
+        notes.append({"field": WHOLE, "message": f"read from {name_kind(data)}"})
+        return opened
+    return data
+
+
+def _decode_fact(kind: type[F], data: dict[str, Any], left_out: list[dict[str, Any]]) -> F:
     """Return a fact without the fields that cannot be read. Errors: ValidationError.
 
-    A fault in a field of `kind.identity` refuses the fact.
+    A fault in a field of `kind.identity` refuses the fact. `left_out` has the notes so far.
     """
-    left_out: list[dict[str, Any]] = []
+    if not find_names(kind).keys() >= data.keys():
+        data = _respell(kind, data, left_out)
+    data = kind.prepare(data)
     for rounds_left in reversed(range(MOST_ROUNDS)):
         notes: list[dict[str, Any]] = []
         try:
@@ -92,6 +113,38 @@ def _leave_out(
     }
 
 
+def _respell(kind: type[Fact], data: dict[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an object whose fields have the names that are known: `authorName` is `author_name`.
+
+    A field that identifies the fact and may be absent is not guessed: a peer may mean another one.
+    """
+    names, folded = find_names(kind), _fold_names(kind)
+    sent, respelt = {names[name] for name in data if name in names}, dict[str, Any]()
+    for name, value in data.items():
+        known = folded.get(_fold_name(name)) if name not in names else None
+        if known is None or names[known] in sent:
+            respelt.setdefault(name, value)
+            continue
+        sent.add(names[known])
+        respelt[known] = value
+        notes.append({"field": names[known], "message": "read from another spelling of its name"})
+    return respelt
+
+
+def _fold_name(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+@cache
+def _fold_names(kind: type[Fact]) -> dict[str, str]:
+    """Return names without case and marks -> the name, of fields that may be guessed."""
+    return {
+        _fold_name(name): name
+        for name, field in find_names(kind).items()
+        if field not in kind.identity or kind.model_fields[field].is_required()
+    }
+
+
 @cache
 def find_names(kind: type[BaseModel]) -> dict[str, str]:
     """Return every name by which a field may be sent -> the field's own name."""
@@ -109,7 +162,7 @@ def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
     """Return one `{field, message}` per fault, without the wrong value: it may be a secret."""
     return [
         {
-            "field": ".".join(str(part) for part in error["loc"]) or "(whole)",
+            "field": ".".join(str(part) for part in error["loc"]) or WHOLE,
             "message": error["msg"].removeprefix("Value error, "),
         }
         for error in fault.errors(include_url=False, include_input=False, include_context=False)[

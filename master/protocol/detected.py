@@ -14,6 +14,7 @@ from master.protocol.decoding import decode
 from master.protocol.facts import (
     AnyDirection,
     AnyId,
+    AnyItems,
     AnyKind,
     AnyName,
     AnyText,
@@ -53,6 +54,11 @@ class CommentItem(Fact):
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an item in which an object `author` is a name and an id."""
+        return spread_person(name_content(data), "author", "author_name", "author_id")
+
 
 class DirectMessageItem(Fact):
     """One detected direct message."""
@@ -68,14 +74,21 @@ class DirectMessageItem(Fact):
     detected_at: Seconds | None = None
     created_at: Seconds | None = None
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an item in which an object `sender` is a name and an id."""
+        return spread_person(name_content(data), "sender", "sender_name", "sender_id")
 
-class MessagesDetected(Payload):
+
+class MessagesDetected(Fact):
     """Messages that a worker detected; each is decoded alone, so that a bad one loses no other."""
 
+    identity: ClassVar[frozenset[str]] = frozenset({"type", "account_id", "messages"})
+    parts: ClassVar[tuple[type[Payload], ...]] = (CommentItem, DirectMessageItem)
     largest: ClassVar[int] = 7 * 1024 * 1024
     type: Annotated[MessageKind, AnyKind]
     account_id: Id
-    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS)]
+    messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_ITEMS), AnyItems]
     """Each item is raw, decoded, or replaced by its refusal."""
 
     def unpack(self) -> Iterator[None]:
@@ -95,16 +108,10 @@ def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem |
     if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
         return item
     try:
-        return decode(ITEMS[kind], spread_person(name_content(item), *PEOPLE[kind]))
+        return decode(ITEMS[kind], item)
     except Refusal as refusal:
         return refusal
 
-
-PEOPLE: Mapping[MessageKind, tuple[str, str, str]] = {
-    MessageKind.COMMENT: ("author", "author_name", "author_id"),
-    MessageKind.DIRECT_MESSAGE: ("sender", "sender_name", "sender_id"),
-}
-"""The object that some workers send for a person -> the fields of its name and its id."""
 
 ITEMS: Mapping[MessageKind, type[CommentItem | DirectMessageItem]] = {
     MessageKind.COMMENT: CommentItem,

@@ -6,6 +6,7 @@ type refuses it, and the decoding leaves the field out with a note.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -18,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from master.model import Direction, MessageKind
 from master.protocol.budgets import note, note_of
-from master.protocol.wire import bound_json, refuse_inexact
+from master.protocol.wire import PLATFORM, bound_json, open_text, refuse_inexact
 
 DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(
@@ -39,6 +40,22 @@ KINDS: Mapping[str, MessageKind] = {
 
 CALLED = ("nickname", "name", "nick_name", "display_name", "username", "text", "title")
 """Members of an object that hold its name, the best first."""
+
+CODE_NAMES = ("qr_code_data", "qrcode_data", "qr_code", "qrcode", "image")
+"""Names of a report's code, the usual one first."""
+
+LINK_NAMES = ("qr_code_url", "qrcode_url", "qr_url", "login_url")
+"""Names of the link that a code contains."""
+
+CODE_IN = ("data", "base64", "image", "url", "text", "content", "value")
+"""Members of an object that hold its code."""
+
+ITEM_IDS = frozenset({"platform_comment_id", "platform_message_id", "id"})
+"""Names of an item's id."""
+
+MOST_PLATFORMS = 64
+
+MAX_IMAGE = 2_000_000
 
 KNOWN_AS = ("id", "uid", "user_id", "sec_uid", "open_id")
 """Members of an object that hold its id, the best first."""
@@ -108,9 +125,9 @@ def _pick_id(value: Any, info: ValidationInfo) -> Any:
     return str(exact) if isinstance(exact, int) else exact
 
 
-def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
+def spread_person(data: dict[str, Any], member: str, name: str, ident: str) -> dict[str, Any]:
     """Return an item in which an object `member` (`author`, say) has become a name and an id."""
-    person = data.get(member) if isinstance(data, dict) else None
+    person = data.get(member)
     if person is None:
         return data
     found = {
@@ -120,20 +137,21 @@ def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
     return {key: one for key, one in found.items() if one is not None} | data
 
 
-def name_content(data: Any) -> Any:
+def name_content(data: dict[str, Any]) -> dict[str, Any]:
     """Return an item whose content is an object or a list with its `content_type`.
 
     That is the object's own `type`, else json.
     """
-    if not isinstance(data, dict) or not isinstance(data.get("content"), (dict, list)):
+    content = data.get("content")
+    if not isinstance(content, (dict, list)):
         return data
-    own = data["content"].get("type") if isinstance(data["content"], dict) else None
+    own = content.get("type") if isinstance(content, dict) else None
     return {"content_type": own if isinstance(own, str) and own else "json"} | data
 
 
-def spread_state(data: Any) -> Any:
+def spread_state(data: dict[str, Any]) -> dict[str, Any]:
     """Return a report in which a browser's state as `cookies` is `cookies` and `origins`."""
-    state = data.get("cookies") if isinstance(data, dict) else None
+    state = open_text(data.get("cookies"))
     if not isinstance(state, dict) or not isinstance(state.get("cookies"), list):
         return data
     spread = {**data, "cookies": state["cookies"]}
@@ -141,23 +159,53 @@ def spread_state(data: Any) -> Any:
 
 
 def _read_cookies(value: Any, info: ValidationInfo) -> Any:
-    """Return a list of cookies from an object of values or a header's text."""
-    if isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
-        note(info, "read from an object of names and values")
-        return [{"name": name, "value": one} for name, one in value.items()]
+    """Return a list of cookies from an object, a JSON text or a header's text.
+
+    An object is one cookie, or has a value or a cookie under each name.
+    """
+    value = _open(value, info)
+    if isinstance(value, dict) and all(isinstance(o, (str, int, dict)) for o in value.values()):
+        note(info, "read from an object")
+        if "name" in value and "value" in value:
+            return [value]
+        return [{"name": name, **_name_value(one)} for name, one in value.items()]
     if isinstance(value, str):
-        try:
-            jar = SimpleCookie(value)
-        except CookieError:
-            return value
-        if jar:
-            note(info, "read from a text")
-            return [{"name": name, "value": one.value} for name, one in jar.items()]
+        return _read_header(value, info) or value
+    if isinstance(value, list) and any(isinstance(one, str) for one in value):
+        return [
+            cookie
+            for one in value
+            for cookie in (_read_header(one, info) if isinstance(one, str) else ()) or [one]
+        ]
     return value
 
 
+def _name_value(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _read_header(text: str, info: ValidationInfo) -> list[dict[str, Any]]:
+    """Return the cookies of a `Cookie` header's text; none if it is something else."""
+    try:
+        jar = SimpleCookie(text)
+    except CookieError:
+        return []
+    if jar:
+        note(info, "read from a text")
+    return [{"name": name, "value": one.value} for name, one in jar.items()]
+
+
+def _open(value: Any, info: ValidationInfo) -> Any:
+    """Return the object or list of a JSON text."""
+    opened = open_text(value)
+    if opened is not value:
+        note(info, "read from JSON text")
+    return opened
+
+
 def _read_profile(value: Any, info: ValidationInfo) -> Any:
-    """Return an object from a bare nickname, or the first object of a list."""
+    """Return an object from JSON text or a bare nickname, or the first object of a list."""
+    value = _open(value, info)
     if isinstance(value, str) and value.strip():
         note(info, "read as a nickname")
         return {"nickname": value.strip()}
@@ -167,11 +215,71 @@ def _read_profile(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def gather_code(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a report of a code in which `qr_code_data` is the first code that it contains.
+
+    Pages expect a text there, so a report with a link alone gets the link.
+    """
+    found = [
+        one
+        for name in (*CODE_NAMES, *LINK_NAMES)
+        if isinstance(one := _take_text(data.get(name)), str) and 0 < len(one.strip()) <= MAX_IMAGE
+    ]
+    link = next((one for name in LINK_NAMES if (one := data.get(name)) is not None), None)
+    given = {"qr_code_data": found[0] if found else None, "qr_code_url": link}
+    return data | {name: one for name, one in given.items() if one is not None}
+
+
+def _take_text(value: Any) -> Any:
+    """Return the first text in an object or a list that contains a code."""
+    value = value[0] if isinstance(value, list) and value else value
+    return pick(value, CODE_IN) if isinstance(value, dict) else value
+
+
 def _read_raw(value: Any, info: ValidationInfo) -> Any:
+    """Return an object from JSON text, or one whose member `raw` is a text."""
+    value = _open(value, info)
     if isinstance(value, str) and value:
         note(info, "kept in a member called raw")
         return {"raw": value}
     return value
+
+
+def _read_items(value: Any, info: ValidationInfo) -> Any:
+    """Return a report's items from JSON text, from a single item, or from an object by id."""
+    value = _open(value, info)
+    if not isinstance(value, dict) or not value:
+        return value
+    note(info, "read from an object")
+    if not all(isinstance(one, dict) for one in value.values()) or not ITEM_IDS.isdisjoint(value):
+        return [value]
+    return [
+        one if not ITEM_IDS.isdisjoint(one) else {"id": ident, **one}
+        for ident, one in value.items()
+    ]
+
+
+def _read_platforms(value: Any, info: ValidationInfo) -> Any:
+    """Return a list of platforms from a text, from the true members of an object, or from a list.
+
+    Elements that name no platform are left out of a list unless it has no other.
+    """
+    value = _open(value, info)
+    if isinstance(value, dict):
+        note(info, "read from an object")
+        value = [name for name, one in value.items() if one not in (False, None, 0)]
+    elif isinstance(value, str) and value.strip():
+        note(info, "read from a text")
+        value = re.split(r"[\s,;|]+", value.strip())
+    if not isinstance(value, list):
+        return value
+    named = [one if isinstance(one, str) else pick(one, ("platform", *CALLED)) for one in value]
+    words = [one.strip().lower() for one in named if isinstance(one, str)]
+    good = [one for one in words if PLATFORM.fullmatch(one)]
+    kept = list(dict.fromkeys(good))[:MOST_PLATFORMS] or value
+    if len(good) < len(value) and good:
+        note(info, f"{len(value) - len(good)} of {len(value)} elements name no platform")
+    return kept
 
 
 def leave_out_unkeepable(data: Any, known: Mapping[str, str], info: ValidationInfo) -> Any:
@@ -223,5 +331,7 @@ AnyName = Otherwise(_pick_name)
 AnyId = Otherwise(_pick_id)
 # of a login, which is rare: so that a fault is known by its element
 AnyCookies = BeforeValidator(_read_cookies)
+AnyItems = BeforeValidator(_read_items)
+AnyPlatforms = BeforeValidator(_read_platforms)
 AnyProfile = BeforeValidator(_read_profile)
 AnyObject = BeforeValidator(_read_raw)

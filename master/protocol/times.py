@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,10 +37,32 @@ def _read_text(text: str) -> float:
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(_write_iso(text))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(WORDS) from None
+
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+DATE = re.compile(
+    r"(?:[a-z]{3,9},? )?(?:([a-z]{3})[a-z]* (\d\d?),?|(\d\d?) ([a-z]{3})[a-z]*) (\d{4})"
+    r"(?: (\d\d:\d\d(?::\d\d)?) ?(?:gmt|utc|z)?([+-]\d\d:?\d\d)?)?(?: \([^)]*\))?"
+)
+"""A date in words: of JavaScript (`Tue Nov 18 2025 12:00:00 GMT+0800 (...)`) or of e-mail."""
+
+LONGEST = 100
+
+
+def _write_iso(text: str) -> str:
+    """Return a date in ISO 8601 from one in words or with slashes, the year first."""
+    if len(text) > LONGEST:
+        raise ValueError(WORDS)
+    if not (found := DATE.fullmatch(text.lower())):
+        return text.replace("/", "-")
+    month, day, other_day, other_month, year, time, zone = found.groups()
+    number = MONTHS.index(month or other_month) + 1
+    return f"{year}-{number:02}-{int(day or other_day):02}T{time or '00:00'}{zone or '+00:00'}"
 
 
 def _read_object(parts: dict[str, Any]) -> Any:

@@ -56,9 +56,11 @@ def refuse_inexact(value: Any) -> Any:
     return value
 
 
-def _refuse_control(value: str) -> str:
+def _refuse_damaged(value: str) -> str:
     if CONTROL.search(value):
         raise ValueError("control characters are not allowed here")
+    if "\ufffd" in value:
+        raise ValueError("a character of it was lost on its way, so it may be another one's")
     return value
 
 
@@ -87,15 +89,16 @@ Id = Annotated[
     str,
     BeforeValidator(refuse_inexact),
     StringConstraints(min_length=1, max_length=MAX_ID, strip_whitespace=True),
-    AfterValidator(_refuse_control),
+    AfterValidator(_refuse_damaged),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip_whitespace=True)]
 ShortText = Annotated[str, StringConstraints(max_length=SHORT)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
+PLATFORM = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 Platform = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", strip_whitespace=True, to_lower=True),
+    StringConstraints(pattern=PLATFORM.pattern, strip_whitespace=True, to_lower=True),
 ]
 Seconds = Annotated[int, BeforeValidator(read_seconds), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]
@@ -126,16 +129,23 @@ class Fact(Payload):
     """A peer's report of something that happened; it is kept whatever the form of its fields.
 
     `identity` names the fields that say what the fact is about: only a fault in one of them refuses
-    it. `notes` lists what was cut or left out elsewhere, as `{field, message}`.
+    it. `notes` lists what was cut or left out elsewhere, as `{field, message}`. `parts` are the
+    types of a report's items, which are facts themselves.
     """
 
     identity: ClassVar[frozenset[str]] = frozenset()
+    parts: ClassVar[tuple[type[Payload], ...]] = ()
     _notes: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     @property
     def notes(self) -> list[dict[str, Any]]:
         """Return a note for each field that was cut or left out."""
         return self._notes
+
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what was sent in the form in which the fields are read."""
+        return data
 
     def show_notes(self) -> dict[str, Any]:
         """Return the acknowledgement's part about cuts: an object with `notes`, or an empty one."""
@@ -287,6 +297,17 @@ ODD_CHARACTERS = 1024 * 1024
 
 A larger text is tried with `json` only if it has lone surrogates.
 """
+
+
+def open_text(value: Any) -> Any:
+    """Return the object or list of a JSON text; any other value is returned unchanged."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        require_few_values(value)
+        return FastJson.loads(value)
+    except (ValueError, TooLarge):
+        return value
 
 
 class FastJson:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from master.errors import Refusal
 from master.model import Account, JsonObject
 from master.protocol.budgets import (
     COOKIES_BYTES,
@@ -30,12 +31,18 @@ from master.protocol.budgets import (
     drop_text,
     thin_out,
 )
-from master.protocol.decoding import find_names
+from master.protocol.decoding import decode, find_names
 from master.protocol.facts import (
+    CODE_NAMES,
+    LINK_NAMES,
+    MAX_IMAGE,
+    MOST_PLATFORMS,
     AnyCookies,
     AnyObject,
+    AnyPlatforms,
     AnyProfile,
     AnyText,
+    gather_code,
     leave_out_unkeepable,
     spread_state,
 )
@@ -69,7 +76,6 @@ def _drop_repeats(value: Any) -> Any:
     )
 
 
-MAX_IMAGE = 2_000_000
 MAX_URL = 4_096
 
 CutShort = Annotated[ShortText, cut_text(SHORT), AnyText]
@@ -84,8 +90,8 @@ class Register(Fact):
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     capabilities: Annotated[
         list[Platform],
-        BeforeValidator(_drop_repeats),
-        Field(max_length=64),
+        AnyPlatforms,
+        Field(max_length=MOST_PLATFORMS),
         AfterValidator(_drop_repeats),
     ]
     max_accounts: Annotated[int, Field(ge=0, le=10_000), clamp(0, 10_000)] = Field(
@@ -94,7 +100,7 @@ class Register(Fact):
     host: Annotated[str, Field(min_length=1, max_length=255), cut_text(255)] = "unknown"
     port: Port = 0
     version: CutShort | None = None
-    metadata: Annotated[Json, thin_out(METADATA_BYTES)] = Field(default_factory=dict)
+    metadata: Annotated[Json, thin_out(METADATA_BYTES), AnyObject] = Field(default_factory=dict)
 
 
 def find_worker_id(sent: dict[str, Any]) -> Any:
@@ -103,8 +109,21 @@ def find_worker_id(sent: dict[str, Any]) -> Any:
     return sent.get("worker_id") if name is None else name
 
 
-class Heartbeat(Payload):
+def read_heartbeat(sent: Any, worker_id: str) -> dict[str, Any] | None:
+    """Return a heartbeat that names this worker, however it is written; else None."""
+    if isinstance(sent, dict) and find_worker_id(sent) == worker_id:
+        return sent  # the usual form
+    try:
+        beat = decode(Heartbeat, sent)
+    except Refusal:
+        return None
+    return {"stats": beat.stats} if beat.worker_id == worker_id else None
+
+
+class Heartbeat(Fact):
     """A worker's heartbeat; its `timestamp` is ignored, because Master's clock decides."""
+
+    identity: ClassVar[frozenset[str]] = frozenset({"worker_id"})
 
     worker_id: Id = Field(validation_alias=AliasChoices("workerId", "worker_id"))
     stats: Annotated[
@@ -127,9 +146,13 @@ class Goodbye(Fact):
 
 
 class LoginQrCode(Fact):
-    """A QR code is ready to be scanned; it replaces an earlier code."""
+    """A QR code is ready to be scanned; it replaces an earlier code.
 
-    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "account_id"})
+    `qr_code_data` is an image (a data URL, Base64 or SVG) or the text to encode; a report with a
+    link alone has the link there.
+    """
+
+    identity: ClassVar[frozenset[str]] = frozenset({"session_id", "qr_code_data", "account_id"})
     largest: ClassVar[int] = 3 * 1024 * 1024
 
     session_id: Id
@@ -137,6 +160,11 @@ class LoginQrCode(Fact):
     account_id: Id | None = None
     qr_code_url: Url = None
     expires_at: Seconds | None = None
+
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a report whose code is where pages look for it."""
+        return gather_code(data)
 
 
 class LoginReport(Fact):
@@ -177,10 +205,23 @@ class LoginReport(Fact):
         """Render only the login's id and status: any other key may contain a secret."""
         return iter([("session_id", self.session_id), ("status", self.status)])
 
+    @classmethod
+    def prepare(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a report in which a browser's state is cookies and origins."""
+        return spread_state(data)
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_unkeepable(cls, data: Any, info: ValidationInfo) -> Any:
-        return leave_out_unkeepable(spread_state(data), find_names(cls), info)
+        return leave_out_unkeepable(data, find_names(cls), info)
+
+
+def find_code(report: LoginReport) -> LoginQrCode | None:
+    """Return the code that a login's report contains, under whatever name; None without one."""
+    names = (*CODE_NAMES, *LINK_NAMES)
+    sent = {name: one for name in names if (one := getattr(report, name, None)) is not None}
+    found = gather_code({"session_id": report.session_id, **sent})
+    return decode(LoginQrCode, found) if "qr_code_data" in found else None
 
 
 class UserInput(Payload):

@@ -255,8 +255,8 @@ class SocketServer(socketio.AsyncServer):
                 data = data[:PREFIX]  # a large packet is kept in memory once, also while it waits
                 await passing
             elif kind == "5":
-                namespace, id = _read_prefix(data)
-                self._answer(eio_sid, namespace, id, Unreadable("No event here has binary parts."))
+                binary = Unreadable("No event here has binary parts.")
+                self._refuse_packet(eio_sid, data, binary)
             elif kind == "0" and len(data) > STRANGER_BYTES:
                 await self._refuse_connect(eio_sid, _read_prefix(data)[0], TooLarge())
             elif kind in ("0", "1"):
@@ -268,7 +268,7 @@ class SocketServer(socketio.AsyncServer):
             refusal = (
                 fault if isinstance(fault, Refusal) else Unreadable("This packet cannot be read.")
             )
-            self._answer(eio_sid, *_read_prefix(data), refusal)
+            self._refuse_packet(eio_sid, data, refusal)
             await self._slow_down(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
@@ -320,6 +320,15 @@ class SocketServer(socketio.AsyncServer):
 
         if not self.reception.answer_live(data, lane, reply):
             await self.reception.receive(data[0], data[1:], lane, reply, size)
+
+    def _refuse_packet(self, eio_sid: str, data: str | bytes, refusal: Refusal) -> None:
+        """Answer a packet that is not parsed; it counts as a refusal of the event that it names."""
+        namespace, id = _read_prefix(data)
+        self._answer(eio_sid, namespace, id, refusal)
+        lane = self._lane_at.get((eio_sid, namespace or "/"))
+        if lane is not None and self.reception is not None and isinstance(data, str):
+            name = EVENT_NAME.search(data[:PREFIX])
+            self.reception.note_unparsed(lane.caller, name[1] if name else "", refusal)
 
     async def _slow_down(self, eio_sid: str) -> None:
         """Delay an authenticated connection after a refused packet: no socket paces those."""

@@ -7,7 +7,6 @@ the laboratory) is replaced by its version before the fix; there are no switches
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +28,6 @@ from master.operations import (
     workers,
 )
 from master.sessions import Sessions
-from master.turn import Turn
 from simulator.virtual.lab import Lab
 from simulator.virtual.rules.deadlines import Silence
 
@@ -136,27 +134,8 @@ def _no_brake_begins_anew(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Silence, "_may_have_been_braked", lambda *_: False))
 
 
-def _a_past_stall_restarts_the_brake(stack: ExitStack) -> None:
-    """An expired brake restarts for a stall that ended more than a timeout ago."""
-    judge = silence.judge_silence
-
-    def judge_as_before(turn: Turn, silent: list[str]) -> silence.Judgement:
-        judged, watch = judge(turn, silent), turn.draft.watch
-        stalls, seats = turn.sessions.list_stalls(turn.monotonic), turn.sessions.seats
-        if judged.protected or watch.brake_until is None or silence.find_unprotected(turn, silent):
-            return judged
-        owning = [name for name in silent if silence.holds_something(turn.draft, name)]
-        ended = stalls[-1].ended if stalls else -math.inf
-        if ended > watch.put_on_at and any(seats[name].heard < ended for name in owning):
-            return replace(judged, protected=True, begins=True, stalled=True)
-        return judged
-
-    stack.enter_context(patch.object(silence, "judge_silence", judge_as_before))
-
-
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "brake-anew-after-a-stall": _no_brake_begins_anew,
-    "brake-after-a-past-stall": _a_past_stall_restarts_the_brake,
     "brake-and-audit": _audit_knows_no_brake,
     "grace-on-a-slow-disk": _grace_begins_early,
     "kept-place-of-an-assigned": _assigned_keeps_slot,

@@ -83,7 +83,7 @@ async def test_a_code_in_bare_base64_is_an_image_too(site):
 
 
 @pytest.mark.parametrize(
-    "data", ["opaque", "data:image/svg+xml;base64,PHN2Zz4=", "data:image/png;base64,A"]
+    "data", ["data:image/bmp;base64,Qk0=", "<p>", "data:,", "data:image/png;base64,A", "x" * 1_025]
 )
 async def test_a_code_that_is_no_image_is_drawn_from_its_url(site, data):
     worker, _, started = await start_login(site)
