@@ -62,7 +62,7 @@ async def test_a_page_is_the_same_in_every_coding(site, accounts, coding):
     is_large = len(plain) > LEAST_BYTES
     assert is_large == (accounts > 0)
     assert (len(plain) > IN_LOOP_BYTES) == (accounts == 60), "one of them is compressed in a thread"
-    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["Vary"] == "Accept-Encoding, Origin"
     assert answer.headers.get("Content-Encoding") == (coding if is_large else None)
     assert READ[coding if is_large else None](body) == plain
     assert int(answer.headers["Content-Length"]) == len(body)

@@ -85,6 +85,6 @@ async def test_an_unknown_name_is_refused_and_the_known_ones_are_named(site, nou
 
 async def test_figures_of_an_accounts_status_may_be_sent_back(site):
     path, row = await add(site, "accounts")
-    [shown] = (await site.call("GET", "/accounts/status"))["data"]
+    [shown] = (await site.call("GET", "/accounts/status/all"))["data"]
     changed = await site.call("PATCH", path, json={**shown, "runtime_stats": {"age": 1}})
     assert changed["data"]["id"] == row["id"]
