@@ -200,10 +200,6 @@ async def run_demo(scenario: Scenario, options: Options) -> int:
     Errors: StartTrouble.
     """
     stop = asyncio.Event()
-    if not options.quiet:
-        choose_console(options.json).print(
-            f"Waiting for Master, then creating {scenario.account_count:,} accounts."
-        )
     with stop_on_signals(stop):
         async with open_http_session() as session:
             async with find_master(scenario, options, session) as master:
