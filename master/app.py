@@ -26,7 +26,7 @@ from master.memory import Memory
 from master.meter import Meter
 from master.metrics import Metrics
 from master.model import WorkerConfig
-from master.operations.afterwards import restore
+from master.operations.afterwards import expect_unknown_owners, restore
 from master.operations.assignments import tell_more
 from master.operations.notifications import mark_sent
 from master.operations.processes import find_auto_start
@@ -274,7 +274,7 @@ class Master:
         """
         now = self.clock.monotonic()
         self.memory.sessions.begin_grace(now, grace_s=self.settings.restart_grace_s)
-        self.memory.deadlines.unsure_until = now + self.settings.heartbeat_timeout_s
+        expect_unknown_owners(self.memory, self.clock, self.settings)
 
     async def check_secrets(self) -> None:
         """Check once whether every sealed value opens, and mark the accounts where one does not."""

@@ -9,6 +9,11 @@ import heapq
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+SOMEBODY = ""
+"""Stands for workers that memory does not know; it is no worker's id."""
+ANY_NAME = " "
+"""Stands for every account of an unknown name; it is no row's id."""
+
 
 class Deadlines:
     """Facts of this process: a start rebuilds the ends of logins, but not the former owners."""
@@ -26,11 +31,10 @@ class Deadlines:
         """Account -> former worker that may not have heard of its loss -> until when.
 
         A removed account is stored under its name on its platform, because it may be added again
-        under another id.
+        under another id. SOMEBODY may own accounts that an earlier Master or a commit in doubt has
+        revoked.
         """
         self._handovers_end: list[tuple[float, str]] = []
-        self.unsure_until = float("-inf")
-        """Until when workers may own accounts revoked by an earlier Master or a commit in doubt."""
         self._warnings: list[tuple[int, str]] = []
         """(Unix second, account) at which people must be told that its cookies end."""
         self._warned: dict[str, None] = {}
@@ -102,17 +106,18 @@ class Deadlines:
 
     def pass_handovers(self, name: str, heir: str) -> None:
         """Copy the former owners of `name` to `heir`, another key of the same account."""
-        for former, until in self.handovers.get(name, {}).items():
-            known = self.handovers.get(heir, {})
-            self._note_handover(heir, former, max(until, known.get(former, until)))
+        for source in (name, ANY_NAME):
+            for former, until in self.handovers.get(source, {}).items():
+                known = self.handovers.get(heir, {})
+                self._note_handover(heir, former, max(until, known.get(former, until)))
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
         """Return the seconds until a worker that did not own an account may act on it."""
-        until = self.unsure_until
+        until = now
         for former, at in self.handovers.get(account_id, {}).items():
             if former != worker_id and at > until:
                 until = at
-        return max(0.0, until - now)
+        return until - now
 
     def _note_handover(self, account_id: str, worker_id: str, until: float) -> None:
         self.handovers.setdefault(account_id, {})[worker_id] = until

@@ -31,12 +31,13 @@ class Draft:
     value. `notes` are notifications to store. `bound` is worker -> the socket that will speak for
     it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
-    sent to it; `told_bytes` is their total in this draft and those below.
+    sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
+    account was removed (Unix seconds); a start needs it.
     """
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory",
-        "notes", "owed", "proxies", "signs", "told", "told_bytes", "watch", "workers",
+        "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -57,6 +58,7 @@ class Draft:
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
         self.told: dict[str, int] = {}
+        self.removed_at: int | None = None
         self.told_bytes: int = over.told_bytes if over is not None else 0
 
     @property
@@ -79,6 +81,7 @@ class Draft:
         self.bound.update(other.bound)
         self.signs.update(other.signs)
         self.owed.update(other.owed)
+        self.removed_at = other.removed_at or self.removed_at
         for worker_id, size in other.told.items():
             self.count_told(worker_id, size)
 

@@ -115,6 +115,11 @@ class Settings(BaseModel):
     log_dir: Path = Field(
         Path("./logs"), description="Folder of master.log and of the workers' logs; it is created."
     )
+    list_keys: Annotated[Literal["data", "both"], BeforeValidator(_lower)] = Field(
+        "both",
+        description="`data`: rows of lists are only in `data`. `both`: those of /accounts are also "
+        "in `accounts`, which pages in use read.",
+    )
     allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split)] = Field(
         ("http://localhost:3001", "http://localhost:3000"),
         min_length=1,  # Socket.IO reads an empty list as "do not check"

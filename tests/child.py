@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.conftest import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 
 class Child:

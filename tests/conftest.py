@@ -15,9 +15,8 @@ from pydantic import TypeAdapter
 from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
+from tests.waiting import PATIENCE_S
 from tools.protocol import TOLD
-
-PATIENCE_S = 10
 
 
 class Peer:
@@ -40,7 +39,7 @@ class Peer:
         options = {"transports": ["websocket"], **options}
         # the library waits for one second only, too short for a busy machine
         options = {
-            "wait_timeout": 10,
+            "wait_timeout": PATIENCE_S,
             **options,
         }
         await self.client.connect(

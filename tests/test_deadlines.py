@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from master.deadlines import Deadlines
+from master.deadlines import ANY_NAME, SOMEBODY, Deadlines
 from master.sessions import Sessions
 
 
@@ -33,15 +33,19 @@ def test_what_is_over_is_forgotten_and_one_account_does_not_delay_another():
     assert deadlines.find_wait("a", "y", 31) == 0
 
 
-def test_as_long_as_memory_is_unsure_everybody_waits():
+def test_whoever_gets_what_somebody_unknown_may_own_waits():
     deadlines = Deadlines()
     assert deadlines.find_wait("a", "x", 0) == 0
-    deadlines.unsure_until = 130
+    deadlines.part(["a"], SOMEBODY, now=100, until=130)
     assert deadlines.find_wait("a", "x", 110) == 20
     deadlines.part(["a"], "y", now=110, until=140)
     assert deadlines.find_wait("a", "x", 110) == 30
     assert deadlines.find_wait("a", "y", 110) == 20
-    assert deadlines.find_wait("b", "x", 131) == 0
+    assert deadlines.find_wait("b", "x", 110) == 0, "nobody ever owned this one"
+    deadlines.part([ANY_NAME], SOMEBODY, now=110, until=140)
+    deadlines.pass_handovers("a name on a platform", "b")
+    assert deadlines.find_wait("b", "x", 110) == 30, "somebody may own it under another id"
+    assert deadlines.find_wait("b", "x", 141) == 0
 
 
 def test_after_a_start_whoever_has_no_socket_is_silent_from_the_end_of_the_grace_on():

@@ -11,8 +11,7 @@ import pytest
 from master import output
 from master.clock import ManualClock
 from master.output import Log, Output, read_tail
-
-PATIENCE_S = 20
+from tests.waiting import PATIENCE_S
 
 
 def measure(folder: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ import pytest
 
 from master import sinks
 from master.sinks import Console, RotatedFile, Sink, Target, close_sinks
-from tests.conftest import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 Make = Callable[..., Sink]
 

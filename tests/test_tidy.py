@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from tests.waiting import find_sleeps
 from tools import tidy
 
 LONG_FUNCTIONS = {
@@ -24,6 +25,14 @@ LONG_FILES = {
     "tests/test_logs.py": "everything that a log line may not contain",
 }
 """Files past the limit, with the reason."""
+
+VIRTUAL_TIME = (
+    "tests/virtual/",
+    "tests/simulator/test_worker.py",
+    "tests/simulator/test_logins.py",
+    "tests/simulator/test_pace.py",
+)
+"""Tests whose sleeps take no time."""
 
 BODY_LINES = {"master": 9_900, "simulator": 6_500, "loadtest": 2_300, "tools": 250}
 """Lines in function bodies: a change that needs more says so here."""
@@ -52,6 +61,10 @@ def test_files_are_short() -> None:
 
 def test_lines_are_short() -> None:
     assert tidy.find_long_lines(*tidy.PACKAGES, "tests") == []
+
+
+def test_no_test_sleeps_in_real_time() -> None:
+    assert [where for where in find_sleeps() if not where.startswith(VIRTUAL_TIME)] == []
 
 
 def test_each_event_and_each_route_is_written_once() -> None:

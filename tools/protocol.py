@@ -109,8 +109,11 @@ HTTP_OPENING = f"""## HTTP
 Under `{ROOT}`, which answers with links to the routes that need no id. A list answers with `total`,
 `limit`, `offset`, `has_more` and `next_offset`. A page ends by its size in bytes as well as by
 `limit`; the next page begins at `next_offset`, which is null at the end. Each answer has `success`,
-and its content both under the name in the column `answer` and as `data`. A query parameter or a
-body field that the route does not have is refused; the message lists the known ones.
+and its content as `data`: an object also under the name in the column `answer`, the rows of a list
+also under the name in parentheses, unless LIST_KEYS is `data`. Answers of more than 1 KiB are
+compressed with gzip or deflate for clients that accept it, except images and logs of processes. A
+query parameter or a body field that the route does not have is refused; the message lists the known
+ones.
 
 | route | scope | query | body | answer | |
 |---|---|---|---|---|---|"""
@@ -190,7 +193,8 @@ def _answer(endpoint: Endpoint) -> str:
     """Return the name and type of an endpoint's content, in one cell."""
     kind = _read_return(endpoint)
     if get_origin(kind) is Listing:
-        return f"`{endpoint.noun.plural}`: list of {_word(get_args(kind)[0])}"
+        also = f" (and `{name}`)" if (name := endpoint.noun.deployed_as) else ""
+        return f"`data`{also}: list of {_word(get_args(kind)[0])}"
     return (
         "an image"
         if endpoint.path.endswith(".png")

@@ -85,6 +85,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     A row is outdated if the account has changed owners since it was read.
     """
     account = _find(turn, event.id)
+    event.require_unchanged(show_row(account))
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
@@ -129,6 +130,7 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
         # includes logins that ended in this batch: their rows are removed with the account
         turn.draft.logins.remove(login.id)
     turn.draft.accounts.remove(account.id)
+    turn.draft.removed_at = turn.at
     place_what_waits(turn)  # another account may wait for the freed slot
     log.info("account_removed", account=account.id)
     return show_row(account)

@@ -10,6 +10,7 @@ import structlog
 
 from master.changes import changes_of
 from master.clock import Clock
+from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
 from master.draft import Draft
@@ -144,6 +145,22 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
 # -- after a doubt --------------------------------------------------------------------------------
 
 
+def expect_unknown_owners(memory: Memory, clock: Clock, settings: Settings) -> None:
+    """Let accounts wait for one timeout if a worker may own them that this Master does not know.
+
+    These are the accounts that were ever assigned. If an account was removed within the last
+    timeout, its worker may still act on it, and it may have been added again under another id, or
+    will be: then every account waits.
+    """
+    now, timeout_s = clock.monotonic(), settings.heartbeat_timeout_s
+    farm = memory.farm
+    # a clock that was set back says nothing; the row has whole seconds
+    is_over = farm.removed_at is None or clock.now() - farm.removed_at > timeout_s + 1
+    owned = [account.id for account in farm.accounts.all() if account.epoch or not is_over]
+    names = owned if is_over else [*owned, ANY_NAME]
+    memory.deadlines.part(names, SOMEBODY, now=now, until=now + timeout_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """The content of memory before the farm was reloaded."""
@@ -186,8 +203,8 @@ def resume(
 ) -> Follow | None:
     """Continue with a reloaded farm; return the operation that informs workers, or None.
 
-    A worker may act on accounts that the other version of the farm assigned elsewhere: all owners
-    wait for a timeout.
+    A worker may act on an account that the other version of the farm assigned elsewhere: its new
+    owner waits for a timeout.
     `doubtful` is the draft of the commit in doubt. If its alarm is stored, its brake applies too.
     Otherwise the workers that are offline only in the file count for the brake, because that commit
     evicted them.
@@ -209,7 +226,9 @@ def resume(
             moved[account.id] = None
     if not moved:
         return None
-    memory.deadlines.unsure_until = clock.monotonic() + settings.heartbeat_timeout_s
+    monotonic = clock.monotonic()
+    until = monotonic + settings.heartbeat_timeout_s
+    memory.deadlines.part(moved, SOMEBODY, now=monotonic, until=until)
     log.warning("farm_differed", accounts=len(moved))
     return tell_moved, moved
 

@@ -89,6 +89,7 @@ def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
     """Change a worker's configuration; a running process keeps the old one until its next start."""
     config = _find(turn, event.id)
     _require_verified(config)
+    event.require_unchanged(show_worker_config(config, turn.caller.scope))
     values = event.list_named()
     _require_proxy(turn, values.get("proxy_id"))
     if "args" in values:

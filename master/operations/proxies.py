@@ -70,6 +70,7 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     """Change a proxy; workers receive it with their next login or assignment."""
     proxy = _find(turn, event.id)
+    event.require_unchanged(show_row(proxy, password_unreadable=_is_unreadable(turn, proxy)))
     values = event.list_named()
     if "name" in values:
         _require_free_name(turn, values["name"], own_id=proxy.id)
@@ -78,12 +79,20 @@ def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
         password = values.pop("password")
         turn.draft.keep("proxies", proxy.id, {"password": password})
         proxy = change(proxy, has_password=password is not None, updated_at=turn.at)
-    elif proxy.has_password and not turn.draft.has_kept("proxies", proxy.id):
-        unreadable = bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
+    else:
+        unreadable = _is_unreadable(turn, proxy)
     if values:
         proxy = change(proxy, **values, updated_at=turn.at)
     turn.draft.proxies.put(proxy)
     return show_row(proxy, password_unreadable=unreadable)
+
+
+def _is_unreadable(turn: Turn, proxy: Proxy) -> bool:
+    return (
+        proxy.has_password
+        and not turn.draft.has_kept("proxies", proxy.id)
+        and bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
+    )
 
 
 def remove_proxy(event: ById, turn: Turn) -> ShownProxy:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from master.errors import Invalid
 from master.model import (
     AccountStatus,
     Direction,
@@ -17,11 +19,14 @@ from master.model import (
     WorkerStatus,
 )
 from master.protocol.admin import CancelLogin, StartLogin
+from master.protocol.answers import ShownAccount, ShownConfig, ShownProxy
 from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds
 from master.secret import Secret
 
 PAGE_LIMIT = 500
 
+AS_READ = "{as_read}"
+"""The key of the fields that a body only sends back; no body can contain it."""
 ROW_AS_READ = frozenset({"epoch", "updated_at"})
 """Fields of a row that a client sends back; they tell when it read the row."""
 
@@ -34,6 +39,41 @@ class ById(HttpPayload):
     """One object, named by its id in the path."""
 
     id: PathId
+
+
+class Change(ById):
+    """Changes to a row; absent fields keep their values.
+
+    A page sends back the row that it read: fields that cannot be changed are accepted with the
+    values that they have. Another value is a wish that cannot be fulfilled, and is refused by name,
+    except in an older row: there it is only what the page read.
+    """
+
+    shown: ClassVar[type]
+    """The type of the row in answers."""
+    figures: ClassVar[frozenset[str]] = frozenset()
+    """What further answers add to the row; it changes without anybody's wish."""
+    own: ClassVar[frozenset[str]] = frozenset({"id"})
+    """Names of the row itself, the same in every age of it."""
+    as_read: Annotated[SkipJsonSchema[dict[str, Any]], Field(alias=AS_READ)] = Field(default={})
+    """The body's fields of the row, as sent: those that cannot be changed, and ROW_AS_READ."""
+
+    @classmethod
+    def list_read_only(cls) -> frozenset[str]:
+        """Return the fields of a row that cannot be changed."""
+        return frozenset(cls.shown.__annotations__) - cls.list_fields().keys()
+
+    def require_unchanged(self, row: Mapping[str, Any]) -> None:
+        """Refuse another value of a field that cannot be changed. Errors: Invalid."""
+        is_old = any(self.as_read.get(name, row.get(name)) != row.get(name) for name in ROW_AS_READ)
+        names = self.own if is_old else self.list_read_only()
+        wrong = sorted(
+            name for name in names & self.as_read.keys() if self.as_read[name] != row.get(name)
+        )
+        if wrong:
+            known = ", ".join(self.list_fields())
+            message = f"cannot be changed, and differs from the row; what can be is: {known}"
+            raise Invalid(details=[{"field": name, "message": message} for name in wrong])
 
 
 class Page(HttpPayload):
@@ -131,7 +171,7 @@ class NewAccount(HttpPayload):
     assigned_worker_id: Id | None = None
 
 
-class AccountChange(ById):
+class AccountChange(Change):
     """Changes to an account; absent fields keep their values.
 
     `assigned_worker_id: null` lets Master choose the worker again. `pinned_worker_id` pins the
@@ -140,13 +180,8 @@ class AccountChange(ById):
     an `assigned_worker_id` that would change the pin is refused.
     """
 
-    read_only: ClassVar[frozenset[str]] = frozenset(
-        {
-            "id", "login_status", "user_info", "last_login_time", "cookies_valid_until",
-            "has_credentials", "platform_user_id", "created_at", "runtime_stats", "worker",
-            "state", "placement",
-        }
-    )  # fmt: skip
+    shown = ShownAccount
+    figures: ClassVar[frozenset[str]] = frozenset({"runtime_stats", "worker", "state", "placement"})
     platform: Platform | None = None
     account_name: Name | None = None
     account_id: Id | None = None
@@ -225,12 +260,10 @@ class NewProxy(HttpPayload):
     status: Literal["active", "inactive"] = "active"
 
 
-class ProxyChange(ById):
+class ProxyChange(Change):
     """Changes to a proxy; absent fields keep their values."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset(
-        {"id", "has_password", "password_unreadable", "created_at", "updated_at"}
-    )
+    shown = ShownProxy
     name: Name = ""
     server: ProxyServer = ""
     protocol: ProxyProtocol = "http"
@@ -268,7 +301,8 @@ class NewWorkerConfig(ConfigFields):
     worker_id: Id
 
 
-class WorkerConfigChange(ConfigFields, ById):
+class WorkerConfigChange(ConfigFields, Change):
     """Changes to a worker's configuration; absent fields keep their values."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"id", "worker_id", "created_at", "updated_at"})
+    shown = ShownConfig
+    own: ClassVar[frozenset[str]] = frozenset({"id", "worker_id"})

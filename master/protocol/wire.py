@@ -157,11 +157,9 @@ class HttpPayload(Payload):
 
     An unknown field is refused, so that no misspelt value is lost. A path parameter is a field of
     the type `PathId` or a similar one: its alias is the parameter's name in braces, as in the path,
-    so that a body cannot set it by the field's name. `read_only` names fields that answers include
-    and a body may send back; they are ignored, not refused.
+    so that a body cannot set it by the field's name.
     """
 
-    read_only: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, **READING
     )

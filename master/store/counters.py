@@ -8,6 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.store.schema import counters
 
+REMOVED_AT = "account_removed_at"
+"""When the last account was removed (Unix seconds).
+
+A removed account leaves no row, but its worker may act on it for one more timeout.
+"""
+
 
 async def read_counter(connection: AsyncConnection, name: str) -> int | None:
     """Return a counter's value, or None if there is no counter of this name."""

@@ -20,6 +20,7 @@ from master.draft import Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import DETECTED, count_holdings
+from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
 from master.store.many import execute_many
@@ -79,6 +80,7 @@ async def load(connection: AsyncConnection) -> Farm:
             farm.configs.put(change(config, verified=False))
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
+    farm.removed_at = await read_counter(connection, REMOVED_AT)
     return farm
 
 
@@ -113,6 +115,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
     await keep_former_holders(connection, farm, draft)
     for rows, committed, changes in reversed(tables):
         await _remove(connection, rows, committed, changes)
+    if draft.removed_at is not None:
+        await write_counter(connection, REMOVED_AT, draft.removed_at)
     await _write_kept(connection, draft)
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:

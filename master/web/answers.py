@@ -11,6 +11,7 @@ from aiohttp import web
 from master.errors import INTERNAL, Refusal
 from master.protocol.answers import Listing
 from master.protocol.wire import refuse
+from master.web.compression import IN_LOOP_BYTES
 
 PAGE_BYTES = 1024 * 1024
 """A page of a list ends at this size, whatever its `limit`; it has at least one row."""
@@ -23,11 +24,14 @@ def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Respons
         status=status,
         content_type="application/json",
         charset="utf-8",
+        zlib_executor_size=IN_LOOP_BYTES,
     )
 
 
-def answer_list(plural: str, listing: Listing[Any], *, limit: int, offset: int) -> web.Response:
-    """Return a page of rows, under the noun's own name and as `data`.
+def answer_list(
+    listing: Listing[Any], *, limit: int, offset: int, also_as: str | None = None
+) -> web.Response:
+    """Return a page of rows as `data`, and under the name that pages in use read, if any.
 
     PAGE_BYTES ends it as well as `limit`: `has_more` says whether there are further rows, and
     `next_offset` where they begin.
@@ -44,7 +48,7 @@ def answer_list(plural: str, listing: Listing[Any], *, limit: int, offset: int) 
     return answer_json(
         {
             "success": True,
-            plural: rows,
+            **({} if also_as is None else {also_as: rows}),
             "data": rows,
             "total": listing.total,
             "limit": limit,

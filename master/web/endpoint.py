@@ -23,10 +23,13 @@ Edge = Callable[[Any, Any], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """The noun of a route: `singular` names one object of an answer, `plural` a list's rows."""
+    """The noun of a route: `singular` names one object of an answer.
+
+    A list's rows are `data`. Pages in use read them by the name `deployed_as`.
+    """
 
     singular: str
-    plural: str = ""
+    deployed_as: str | None = None
 
     def route(
         self,

@@ -10,6 +10,7 @@ from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
 from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
+from master.web.compression import IN_LOOP_BYTES, compress
 from master.writer import Turns
 
 ENDED = [status for status in SessionStatus if status not in OPEN_SESSION]
@@ -54,4 +55,9 @@ class Figures:
         }
         live = {name: len(found) for name, found in sockets.items()}
         metrics.set_all(metrics.sockets, live, sockets)
-        return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        answer = web.Response(
+            body=metrics.render(),
+            headers={"Content-Type": CONTENT_TYPE},
+            zlib_executor_size=IN_LOOP_BYTES,
+        )
+        return compress(request, answer)

@@ -47,7 +47,7 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
             answer = answer_refusal(ForeignOrigin())
         else:
             answer = await handler(request)
-        answer.headers.add("Vary", "Origin")
+        answer.headers["Vary"] = ", ".join((*answer.headers.getall("Vary", ()), "Origin"))
         if known and origin:
             answer.headers["Access-Control-Allow-Origin"] = origin
             answer.headers["Access-Control-Allow-Credentials"] = "true"

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
 from master.protocol.decoding import decode, name_kind
+from master.protocol.http import AS_READ, ROW_AS_READ, Change
 from master.protocol.wire import MAX_ID, FastJson, HttpPayload
 from master.web.connections import LINES
 from master.web.endpoint import Endpoint
@@ -103,7 +104,18 @@ async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]
             read_object(raw)
         return {}
     fields = {} if not raw and endpoint.body_optional else read_object(raw)
-    return {name: value for name, value in fields.items() if name not in endpoint.body.read_only}
+    if not issubclass(endpoint.body, Change):
+        return fields
+    kept = endpoint.body.list_read_only()
+    changes = {
+        name: value
+        for name, value in fields.items()
+        if name not in kept and name not in endpoint.body.figures
+    }
+    if AS_READ in changes:  # no row has a field of this name
+        raise Invalid(details=_name_known([{"field": AS_READ, "message": EXTRA}], endpoint.body))
+    sent_back = {name: fields[name] for name in fields if name in kept or name in ROW_AS_READ}
+    return {**changes, AS_READ: sent_back}
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

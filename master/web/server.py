@@ -20,6 +20,7 @@ from master.settings import Settings
 from master.turn import Caller, Operation
 from master.web.access import SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
+from master.web.compression import compress
 from master.web.connections import LINES
 from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
@@ -93,7 +94,7 @@ def build_web(
         else:
             assert endpoint.edge is not None, "an operation or the edge answers"
             ask = _ask_edge(methods[endpoint.edge])
-        handler = _make_handler(ask, endpoint)
+        handler = _make_handler(ask, endpoint, settings.list_keys)
         app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
         if endpoint.method == "GET":
             app.router.add_route("HEAD", ROOT + endpoint.path, handler)
@@ -118,8 +119,13 @@ def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
     return ask
 
 
-def _make_handler(ask: Ask, endpoint: Endpoint) -> Handler:
-    """Return the handler of an endpoint's requests."""
+def _make_handler(ask: Ask, endpoint: Endpoint, list_keys: str) -> Handler:
+    """Return the handler of an endpoint's requests.
+
+    Answers of operations have no secrets and are compressed; those of the edge (an image, a
+    process's log) are not.
+    """
+    also_as = endpoint.noun.deployed_as if list_keys == "both" else None
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
@@ -128,10 +134,11 @@ def _make_handler(ask: Ask, endpoint: Endpoint) -> Handler:
             return reply
         if isinstance(reply, Listing):
             assert isinstance(event, Page), "a list's payload is a page"
-            return answer_list(endpoint.noun.plural, reply, limit=event.limit, offset=event.offset)
+            page = answer_list(reply, limit=event.limit, offset=event.offset, also_as=also_as)
+            return compress(request, page)
         answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
         if endpoint.status == 201:
             answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
-        return answer
+        return answer if endpoint.edge else compress(request, answer)
 
     return handle

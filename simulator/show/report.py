@@ -83,7 +83,7 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
             "workers",
             f"{result['workers']:,}",
             f"{counts['reconnects']} reconnects, {counts['crashes']} crashes, "
-            f"{counts['lapses']} lapses",
+            f"{counts['lapses']} stopped by themselves",
         ),
         ("heartbeats", f"{result['heartbeats']:,}", f"{counts['heartbeats_lost']} lost"),
         ("accounts", f"{sum(accounts.values()):,}", f"{accounts['logged_in']} logged in"),
@@ -100,7 +100,7 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
         (
             "notifications",
             f"{result['notifications']:,}",
-            f"{counts['admin_notifications']:,} to admins, "
+            f"delivered {counts['admin_notifications']:,} times to admins, "
             f"{counts['client_notifications']:,} to devices",
         ),
     ]

@@ -95,7 +95,7 @@ class View:
             f"{self._tally.count_accounts()['logged_in']}/{self._scenario.account_count} "
             "accounts logged in, "
             f"{counts.heartbeats} heartbeats, {counts.messages_stored} messages, "
-            f"{counts.admin_notifications + counts.client_notifications} notifications, "
+            f"{counts.admin_notifications + counts.client_notifications} deliveries, "
             f"p99 {_show_ms(p99)}, {self._ledger.violation_count} violations"
         )
 
@@ -141,9 +141,9 @@ class View:
         states = self._tally.count_workers()
         for state in (WorkerState.CONNECTED, WorkerState.CONNECTING, WorkerState.CRASHED):
             table.add_row(Text(state.value, WORKER_STYLES[state]), f"{states[state.value]:,}")
-        table.add_row(Text("away, gone", "dim"), f"{states['away'] + states['gone']:,}")
+        table.add_row(Text("not started, left", "dim"), f"{states['away'] + states['gone']:,}")
         counts = self._tally.counts
-        table.add_row("crashes, returns", f"{counts.crashes}, {counts.reconnects}")
+        table.add_row("crashes, reconnects", f"{counts.crashes}, {counts.reconnects}")
         return f"workers {self._scenario.workers:,}", table
 
     def _draw_accounts(self) -> tuple[str, Table]:
@@ -166,17 +166,17 @@ class View:
         table, counts = _open_table(), self._tally.counts
         table.add_row("stored", f"{counts.messages_stored:,}")
         table.add_row("duplicates", f"{counts.duplicates:,}")
-        table.add_row("sent again", f"{counts.resends:,}")
-        table.add_row("reports waiting", f"{self._tally.waiting_reports:,}")
+        table.add_row("reports repeated", f"{counts.resends:,}")
+        table.add_row("unacknowledged", f"{self._tally.waiting_reports:,}")
         return f"messages {rate:.0f}/s", table
 
     def _draw_people(self, rate: float) -> tuple[str, Table]:
         table, counts = _open_table(), self._tally.counts
         table.add_row(f"to {self._scenario.admins} admins", f"{counts.admin_notifications:,}")
         table.add_row(f"to {self._scenario.clients} devices", f"{counts.client_notifications:,}")
-        table.add_row("seen told", f"{counts.confirmations:,}")
+        table.add_row("confirmed", f"{counts.confirmations:,}")
         table.add_row("syncs", f"{counts.syncs:,}")
-        return f"notifications {rate:.0f}/s", table
+        return f"deliveries {rate:.0f}/s", table
 
     def _draw_latency(self, rate: float) -> tuple[str, Table]:
         table, latency = _open_table(), self._tally.latency["all"]

@@ -303,5 +303,5 @@ def _describe(memory: Memory) -> _Known:
             for name, seat in sorted(memory.sessions.seats.items())
             if seat.heard_at is not None
         },
-        max(deadlines.unsure_until, *until, float("-inf")),
+        max(until, default=float("-inf")),
     )

@@ -11,9 +11,10 @@ import pytest
 from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.disk.disk import Disk
 from tests.disk.scene import Scene
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiosqlite
 
-from tests.conftest import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)

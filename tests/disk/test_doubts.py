@@ -17,6 +17,7 @@ from tests.conftest import Peer, registration
 from tests.disk.disk import Step
 from tests.disk.scene import Scene, check_refused, heard_of
 from tests.disk.troubles import IO_ERROR
+from tests.waiting import PATIENCE_S
 from tests.walks.test_workers import make_account
 
 WAIT_MS = 30_000
@@ -247,7 +248,7 @@ async def test_a_doubt_is_resolved_even_if_nobody_asks_for_anything(scene: Scene
     with losing_the_answer(scene):
         status, _, _ = await scene.add_account("new")
         assert status == 503
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
     scene.check_memory()
@@ -279,10 +280,10 @@ async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_
     with unreadable(scene) as tried:
         with losing_the_answer(scene):
             assert (await scene.add_account("new"))[0] == 503
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(tried) < 3:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(scene.bench.master.memory.farm.accounts) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
     await scene.settle()
@@ -301,7 +302,7 @@ async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_
         tried.clear()
         scene.disk.hang()
         first = asyncio.ensure_future(scene.send(scene.make_report("first")))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while scene.disk.steps[-1].writer:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
         others = [
@@ -324,7 +325,7 @@ async def test_a_master_that_cannot_load_its_farm_can_be_closed(scene: Scene) ->
             assert (await scene.add_account("new"))[0] == 503
         with pytest.raises(StorageTrouble):
             await scene.bench.run(do_nothing)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await scene.bench.master.turns.close()
         assert scene.bench.master.turns._again is None, "nothing comes after the end"
 

@@ -12,10 +12,11 @@ import pytest
 from master.operations.audit import audit_workers
 from master.operations.silence import evict_silent
 from master.sockets import namespace
-from tests.conftest import PATIENCE_S, Peer, registration
+from tests.conftest import Peer, registration
 from tests.disk.disk import Step
 from tests.disk.scene import Scene, check_refused, heard_of
 from tests.disk.troubles import FULL, IO_ERROR, LOCKED
+from tests.waiting import PATIENCE_S
 
 
 class Jam:

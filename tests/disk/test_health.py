@@ -11,10 +11,11 @@ import pytest
 
 from master.store.sqlite import database
 from master.web import health
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.disk.disk import Disk
 from tests.disk.scene import Scene, check_refused
 from tests.disk.troubles import IO_ERROR, LOCKED
+from tests.waiting import PATIENCE_S
 
 
 async def test_being_alive_is_no_question_for_the_database(scene: Scene) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from master.endpoints import ROOT
-from tests.conftest import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 fcntl = pytest.importorskip("fcntl", reason="only Unix sets a pipe's size")
 

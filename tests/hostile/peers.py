@@ -12,8 +12,8 @@ import aiohttp
 import orjson
 
 from master.errors import every_refusal
-from tests.conftest import PATIENCE_S
 from tests.hostile.zoo import Shape
+from tests.waiting import PATIENCE_S
 
 CODES = frozenset(refusal.code for refusal in every_refusal())
 RETRYABLE = {refusal.code: refusal.retryable for refusal in every_refusal()}

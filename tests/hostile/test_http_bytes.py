@@ -7,9 +7,10 @@ import gzip
 
 import pytest
 
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.hostile.conftest import Errors
 from tests.hostile.world import Bystanders, count_kept, wait_until_gone
+from tests.waiting import PATIENCE_S
 
 POST = b"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 POLL = b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"

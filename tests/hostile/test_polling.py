@@ -12,10 +12,11 @@ import orjson
 import pytest
 from yarl import URL
 
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.hostile.conftest import Errors
 from tests.hostile.test_http_bytes import send
 from tests.hostile.world import Bystanders, count_kept, wait_until_gone
+from tests.waiting import PATIENCE_S
 
 QUESTION = '42/worker,77["worker:heartbeat",[]]'
 SEPARATOR = "\x1e"

@@ -12,9 +12,10 @@ from yarl import URL
 
 from master.endpoints import ENDPOINTS, ROOT, Endpoint
 from master.errors import every_refusal
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.hostile.world import WORKER, Bystanders, Stage, watch
 from tests.hostile.zoo import WRONG, plan_shapes
+from tests.waiting import PATIENCE_S
 
 STATUSES = {refusal.code: refusal.status for refusal in every_refusal()}
 NOUNS = sorted({endpoint.path.split("/")[1] for endpoint in ENDPOINTS})

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from master.endpoints import ENDPOINTS, ROOT
 from master.protocol.detected import CommentItem, DirectMessageItem
 from master.routes import NAMESPACES
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
 from tests.hostile.peers import join
 from tests.hostile.strategies import Values, almost, almost_query
 from tests.hostile.test_events import introduce
 from tests.hostile.test_routes import Caller
 from tests.hostile.world import DEVICE, WORKER, Bystanders, Stage, watch
 from tests.hostile.zoo import Shape
+from tests.waiting import PATIENCE_S
 
 BOUNDED = settings(
     max_examples=30,

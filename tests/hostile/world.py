@@ -18,7 +18,8 @@ from master.operations.accounts import change_account
 from master.operations.logins import start_login
 from master.protocol.admin import StartLogin
 from master.protocol.http import AccountChange
-from tests.conftest import PATIENCE_S, Bench, Peer, registration
+from tests.conftest import Bench, Peer, registration
+from tests.waiting import PATIENCE_S
 from tests.walks.test_workers import make_account
 
 EXAMPLES = Path(__file__).parents[2] / "fixtures" / "protocol"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.security.conftest import Guarded
@@ -54,14 +54,6 @@ async def open_line() -> AsyncIterator[Opener]:
         line.writer.close()
         with suppress(ConnectionError):
             await line.writer.wait_closed()
-
-
-async def until(met: Callable[[], bool]) -> None:
-    """Yield to the loop until the condition is true."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not met():  # noqa: ASYNC110 - there is no event to wait for
-            # a spinning loop starves the threads that read the database
-            await asyncio.sleep(0.002)
 
 
 async def settle(guarded: Guarded) -> None:

@@ -19,6 +19,7 @@ import aiohttp
 from simulator.actors.transport import open_http_session
 from simulator.trials.master_process import MasterProcess, choose_port
 from tests.conftest import Peer, registration
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 MARK = "planted\u2009secret/+"
@@ -148,7 +149,7 @@ def start_command(*arguments: str, environ: dict[str, str]) -> subprocess.Popen[
 
 def run_master(*arguments: str, environ: dict[str, str]) -> tuple[int, str]:
     with start_command(*arguments, environ=environ) as process:
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
         return process.returncode, printed
 
 
@@ -168,7 +169,7 @@ async def run_child(folder: Path, **environ: str) -> AsyncIterator[tuple[Child, 
 
 
 def ask_file(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)) as connection:
         return connection.execute(query, values).fetchall()
 
 

@@ -21,6 +21,7 @@ from master.store.sqlite.upgrade import DatabaseFault, check, lock_database
 from master.vault import Vault
 from tests.security.crew import MARK, ask_file, find_planted, run_child
 from tests.security.test_rotation import fill, read_all
+from tests.waiting import until
 
 NEWEST = read_versions()[-1]
 NOW = 1_790_000_000.0
@@ -179,16 +180,16 @@ async def test_a_backup_of_a_master_that_writes_is_consistent_and_can_be_restore
                 await crew.log_in(accounts[sent // 20 % 5], f"login-{sent}")
 
         writing = asyncio.create_task(keep_writing())
-        await asyncio.sleep(0.3)
+        await until(lambda: sent)
         before = sent
         code, printed = await child.run("db", "backup", str(tmp_path / "backup.db"))
         assert (code, before > 0) == (0, True), printed
         after = sent
         code, printed = await child.run("db", "restore", str(tmp_path / "backup.db"))
         assert (code, "Another Master is running" in printed) == (2, True)
+        await until(lambda: sent > after)
         stop.set()
         await writing
-        assert sent > after
     with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
         [(stored, notified)] = backup.execute(
             "SELECT (SELECT count(*) FROM comments), (SELECT count(*) FROM notifications WHERE "

@@ -29,6 +29,7 @@ from tests.security.conftest import (
     Guarded,
     settle,
 )
+from tests.waiting import PATIENCE_S
 
 DOORS = {"worker": WORKER_1, "admin": ROOT, "client": DEVICE}
 
@@ -181,8 +182,9 @@ async def test_who_does_not_say_who_they_are_is_dropped_after_thirty_seconds(gua
         # two connections, and the namespace of one
         assert await guarded.master.sockets.drop_strangers() == 3
         for socket in (silent, stranger):
-            while (await asyncio.wait_for(socket.receive(), 5)).type != aiohttp.WSMsgType.CLOSE:
-                pass
+            async with asyncio.timeout(PATIENCE_S):
+                while (await socket.receive()).type != aiohttp.WSMsgType.CLOSE:
+                    pass
     await settle(admin, late)
     assert (admin.client.connected, late.client.connected) == (True, True)
     assert not guarded.master.sockets.expected
@@ -198,8 +200,9 @@ async def test_a_stranger_sends_no_large_packets(guarded, packet):
         await stranger.receive_str()
         await stranger.send_str(packet % ("x" * 16_000))
         await stranger.send_str(packet % ("x" * 17_000))
-        while (end := await asyncio.wait_for(stranger.receive(), 5)).type == aiohttp.WSMsgType.TEXT:
-            pass
+        async with asyncio.timeout(PATIENCE_S):
+            while (end := await stranger.receive()).type == aiohttp.WSMsgType.TEXT:
+                pass
         assert (end.type, end.data) == (
             aiohttp.WSMsgType.CLOSE,
             aiohttp.WSCloseCode.MESSAGE_TOO_BIG,

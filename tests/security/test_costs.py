@@ -14,9 +14,10 @@ from master.budgets import FAREWELL_S, PATIENCE_S, STRANGER_S, STRANGERS_PER_ADD
 from master.metrics import Metrics
 from master.web.connections import HEAD_BYTES
 from master.web.descriptors import Descriptors
-from tests.conftest import PATIENCE_S as TEST_PATIENCE_S
-from tests.security.by_hand import settle, until
+from tests.security.by_hand import settle
 from tests.security.conftest import MINE, READER, ROOT, WORKER_1
+from tests.waiting import PATIENCE_S as TEST_PATIENCE_S
+from tests.waiting import until
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n" + KEY

@@ -23,6 +23,7 @@ from master.store.sqlite.upgrade import SAFE, DatabaseFault, lock_database, open
 from master.vault import Vault
 from tests.security.crew import run_child, side_files
 from tests.security.test_rotation import fill, names, read_all
+from tests.waiting import PATIENCE_S
 from tests.walks.test_logins import start
 
 ROOT = Path(__file__).parents[2]
@@ -195,7 +196,13 @@ def test_a_master_whose_disk_accepts_no_byte_ends_with_that_code(tmp_path):
     }
     command = ["/bin/sh", "-c", f"ulimit -f 0; exec {sys.executable} -m master"]
     done = subprocess.run(
-        command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env=environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 3, done.stderr
     assert "cannot be used as a database" in done.stderr

@@ -23,6 +23,7 @@ from master.sockets.intake import KEPT, _WholeBody
 from master.sockets.lean import BREATH
 from tests.hostile.peers import RawPeer
 from tests.security.conftest import DEVICE, MINE, READER, TOKENS, WORKER_1, WORKER_2, Guarded
+from tests.waiting import PATIENCE_S as TEST_PATIENCE_S
 from tests.walks.gates import stopped_in_a_turn
 from tests.walks.test_backlog import wait_until
 from tests.walks.test_messages import comment
@@ -98,7 +99,7 @@ async def test_somebody_known_posts_many_packets_that_are_all_dealt_with(guarded
     sid = await open_polling(guarded, WORKER_1)
     events = [f'42/worker,{number}["worker:heartbeat",[]]' for number in range(300)]
     assert await post(guarded, sid, *events) == 200
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TEST_PATIENCE_S):
         said = ""
         while said.count('"unreadable"') < 300:
             async with guarded.http.get(url(guarded, "polling", sid)) as answer:
@@ -237,7 +238,7 @@ async def test_a_connection_on_which_nobody_is_known_is_ended_whatever_it_has_be
     guarded.clock.advance(STRANGER_S + FAREWELL_S + 0.5)
     await guarded.master.sockets.drop_strangers()
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TEST_PATIENCE_S):
             await reader.readexactly(1_000_000)
     writer.close()
     assert (await known.ask("worker:heartbeat", {"workerId": "worker-2"}))["success"]
@@ -294,7 +295,7 @@ async def test_a_body_of_somebody_known_that_never_ends_has_a_deadline(guarded):
     guarded.clock.advance(1)
     assert await guarded.master.sockets.drop_strangers() >= 1
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TEST_PATIENCE_S):
             await reader.readexactly(1)
     writer.close()
     await wait_until(lambda: sid not in guarded.master.sockets.flows)
@@ -379,7 +380,7 @@ async def test_a_message_larger_than_its_senders_largest_event_ends_the_connecti
         await socket.send_str(f'40/client,{{"token":"{DEVICE}"}}')
         await socket.receive_str()
         await socket.send_str('42/client,1["client:heartbeat",{"junk":"' + "x" * 2_000_000 + '"}]')
-        end = await asyncio.wait_for(socket.receive(), 10)
+        end = await asyncio.wait_for(socket.receive(), TEST_PATIENCE_S)
         assert (end.type, end.data) == (
             aiohttp.WSMsgType.CLOSE,
             aiohttp.WSCloseCode.MESSAGE_TOO_BIG,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import Any
@@ -26,6 +25,7 @@ from tests.security.conftest import (
     Guarded,
     settle,
 )
+from tests.waiting import until
 
 EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     "worker:register": (registration("worker-1"), "forbidden"),
@@ -157,9 +157,7 @@ async def test_a_worker_process_gets_a_token_of_its_own_and_nobody_elses(
     config = WorkerConfig("worker-of-ours", None, (), by_hand, None, None, False, False, 0, 0)
     await supervisor.start(config)
     try:
-        async with asyncio.timeout(10):
-            while not shown.exists():  # noqa: ASYNC110 - another process makes it
-                await asyncio.sleep(0.01)
+        await until(shown.exists)
         environment = json.loads(shown.read_text())
         assert not {"ADMIN_TOKENS", "worker_tokens"} & set(environment)
         await guarded.register("worker-of-ours", environment["MASTER_WORKER_TOKEN"])

@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import sqlite3
-import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.security.crew import (
     side_files,
     start_command,
 )
+from tests.waiting import block_until, until
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = 120
@@ -63,6 +63,25 @@ def read_all(path: Path) -> Counter[str]:
         )
         keys[str(read_key_id(text))] += 1
     return keys
+
+
+def rotate_and_kill(path: Path, environ: dict[str, str], *, sealed: int) -> None:
+    """Kill a rotation once it has sealed this many accounts anew, unless it ends before."""
+    file = KeyFile(path.with_name("master.db.keys"))
+    before = file.stamp()
+    with start_command("keys", "rotate", environ=environ) as process:
+        block_until(lambda: file.stamp() != before or process.poll() is not None)
+        block_until(lambda: count_newest(path) >= sealed or process.poll() is not None)
+        process.kill()
+
+
+def count_newest(path: Path) -> int:
+    """Return how many accounts are sealed with the newest key."""
+    newest = names(path)[0]
+    return sum(
+        read_key_id(text) == newest
+        for (text,) in ask_file(path, "SELECT credentials FROM accounts")
+    )
 
 
 def names(path: Path) -> list[str]:
@@ -154,7 +173,7 @@ async def test_a_rotation_beside_a_master_under_logins_loses_nothing(tmp_path):
                 number += 1
 
         logins = asyncio.create_task(keep_logging_in())
-        await asyncio.sleep(0.2)
+        await until(lambda: logged_in)
         for _ in range(3):
             code, printed = await child.run("keys", "rotate")
             assert code == 0, printed
@@ -215,14 +234,9 @@ def test_a_rotation_that_is_killed_anywhere_can_simply_be_run_again(tmp_path):
         "LOG_DIR": str(tmp_path / "logs"),
         "PYTHONPATH": str(ROOT),
     }
-    file, rng, met = KeyFile(path.with_name("master.db.keys")), random.Random(7), set[int]()
+    rng, met = random.Random(7), set[int]()
     for _ in range(8):
-        before = file.stamp()
-        with start_command("keys", "rotate", environ=environ) as process:
-            while file.stamp() == before and process.poll() is None:
-                time.sleep(0.001)
-            time.sleep(rng.uniform(0, 0.15))
-            process.kill()
+        rotate_and_kill(path, environ, sealed=rng.randrange(count))
         keys = read_all(path)
         assert keys.total() == count
         met.add(len(keys))

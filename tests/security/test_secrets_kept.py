@@ -28,6 +28,7 @@ from tests.security.conftest import (
     WRONG,
     Guarded,
 )
+from tests.waiting import PATIENCE_S
 
 GOOD = "x" * 16
 
@@ -202,7 +203,7 @@ async def test_a_right_token_in_a_malformed_request_is_neither_logged_nor_sent_b
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", guarded.master.port)
         writer.write(request_line % ROOT.encode())
-        answer = await asyncio.wait_for(reader.read(65_536), 10)
+        answer = await asyncio.wait_for(reader.read(65_536), PATIENCE_S)
         writer.close()
         await writer.wait_closed()
     finally:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -16,8 +15,7 @@ import pytest
 from loadtest.target import ROOT as REPOSITORY
 from loadtest.target import Target
 from tests.security.conftest import ANY_WORKER, DEVICE, ROOT, TOKENS
-
-PATIENCE_S = 60
+from tests.waiting import PATIENCE_S, block_until
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def ask(target: Target, method: str, path: str, body: Any = None) -> Any:
         {"Authorization": f"Bearer {ROOT}", "Content-Type": "application/json"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
         return json.load(answer)["data"]
 
 
@@ -74,10 +72,7 @@ def test_without_tokens_it_cannot_even_start(target):
 def test_a_worker_that_master_starts_comes_with_a_token(target):
     ask(target, "POST", "/worker-configs", {"worker_id": "started-by-master", "max_accounts": 1})
     ask(target, "POST", "/workers/started-by-master/lifecycle/start")
-    until = time.monotonic() + PATIENCE_S
-    while "started-by-master" not in [worker["id"] for worker in ask(target, "GET", "/workers")]:
-        assert time.monotonic() < until, ask(
-            target, "GET", "/workers/started-by-master/lifecycle/logs"
-        )
-        time.sleep(0.05)  # another process starts at its own pace
+    block_until(
+        lambda: "started-by-master" in [worker["id"] for worker in ask(target, "GET", "/workers")]
+    )
     assert ask(target, "POST", "/workers/started-by-master/lifecycle/stop")["state"] == "stopped"

@@ -10,8 +10,8 @@ from master import access
 from master.budgets import OPENING_WAIT_S, STRANGERS_PER_ADDRESS
 from master.decisions.attempts import FORGOTTEN_S, MOST_S, find_wait, note_wrong
 from tests.conftest import Peer
-from tests.security.by_hand import until
 from tests.security.conftest import DEVICE, OPERATOR, READER, ROOT, TOKENS, WORKER_1, WRONG, Guarded
+from tests.waiting import until
 
 PATH = "/api/v1/accounts"
 

@@ -18,8 +18,8 @@ from master.settings import load_settings
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.upgrade import DatabaseFault, check
 from master.vault import Vault, open_vault
-from tests.conftest import PATIENCE_S
 from tests.security.crew import ask_file, cookies, find_planted, plant, run_master, side_files
+from tests.waiting import PATIENCE_S
 from tests.walks.test_logins import start
 from tests.walks.test_workers import make_account, read_account
 

@@ -12,6 +12,7 @@ from master.budgets import STRANGER_BYTES
 from master.errors import TooLarge
 from master.protocol.wire import MOST_VALUES, FastJson, require_few_values
 from master.web.health import Finding, Health
+from tests.security.by_hand import settle
 from tests.security.conftest import TOKENS, WORKER_1, Guarded
 from tests.security.test_metering import open_polling, post, url
 from tests.walks.test_backlog import wait_until
@@ -88,7 +89,7 @@ async def test_pings_between_the_parts_of_a_message_do_not_make_it_a_new_one(gua
             transport.write(_frame(0x89, b""))
             transport.write(_frame(0x00, part))
             sent += len(part)
-            await asyncio.sleep(0.005)
+            await settle(guarded)
         assert transport.is_closing()
         assert sent < 4 * STRANGER_BYTES
 
@@ -110,7 +111,7 @@ async def test_many_pings_of_somebody_patient_are_no_large_message(guarded: Guar
             for _ in range(10):
                 await line.ping(b"x" * 125)
             guarded.clock.advance(1)
-            await asyncio.sleep(0.002)
+            await settle(guarded)
         await line.send_str('40/worker,{"token":"' + WORKER_1 + '"}')
         while not (said := await line.receive()).data.startswith("40/worker"):
             assert said.type is WSMsgType.TEXT

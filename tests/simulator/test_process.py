@@ -19,8 +19,8 @@ from loadtest.target import Target, find_free_port
 from simulator.actors.transport import open_http_session
 from simulator.pace import end_tasks
 from simulator.trials.master_process import run_master
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]
 CHILDREN = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
 

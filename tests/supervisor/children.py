@@ -15,8 +15,8 @@ from typing import Any
 from master.clock import ManualClock
 from master.model import WorkerConfig
 from master.supervisor import Backoff, ProcessState, ProcessStatus, Supervisor
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 20
 NEVER_S = 3_600.0
 TINY = Backoff(first_s=0.001, most_s=0.002, limit=3)
 SLOW = Backoff(first_s=NEVER_S, most_s=NEVER_S)

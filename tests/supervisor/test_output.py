@@ -10,15 +10,15 @@ import pytest
 
 from master.output import LOG_BYTES
 from master.supervisor import Supervisor
-from tests.conftest import PATIENCE_S
 from tests.supervisor.children import Bench, config
+from tests.waiting import PATIENCE_S
 
 
 async def wait_for_lines(supervisor: Supervisor, lines: list[str]) -> None:
     """Wait until the log has these lines: Master reads the pipe after the process has written."""
     async with asyncio.timeout(PATIENCE_S):
         while await supervisor.tail_log("worker-1", 100) != lines:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
 
 async def test_what_processes_write_is_kept_across_restarts(bench: Bench) -> None:

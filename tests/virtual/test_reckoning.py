@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 import simulator.actors.connection
+from master.deadlines import SOMEBODY
 from master.memory import Memory
 from master.model import WorkerStatus
 from master.operations import reports
@@ -24,7 +25,13 @@ from tests.records import make_account, make_worker
 FARM = replace(
     DAY, seed=5, workers=2, accounts=4, rate_per_s=0.3, client_drop_rate_per_min=0.0, ramp_s=0.0
 )
-FARM = replace(FARM, scan_delay_s=(1.0, 5.0), never_scan_rate=0.0, login_failure_rate=0.0)
+FARM = replace(
+    FARM,
+    scan_delay_s=(1.0, 5.0),
+    never_scan_rate=0.0,
+    login_failure_rate=0.0,
+    monitor_interval_s=20,
+)
 CALM = Plan(5, FARM, 60.0)
 STORMS = replace(CALM, gaps_s={"storm": 12.0})
 
@@ -130,7 +137,7 @@ def test_a_sign_of_life_of_the_last_batch_may_be_lost_with_master():
 def test_a_master_started_anew_must_wait_for_former_owners_as_long_as_the_one_before():
     before, after = show_memory(), show_memory(status=WorkerStatus.DISCONNECTED)
     before.deadlines.part(["a"], "v", now=0.0, until=30.0)
-    after.deadlines.unsure_until = 20.0
+    after.deadlines.part(["a"], SOMEBODY, now=0.0, until=20.0)
     assert "until" in "".join(find_differences(_describe(before), _describe(after), 1_000.0))
-    after.deadlines.unsure_until = 30.0
+    after.deadlines.part(["a"], SOMEBODY, now=0.0, until=30.0)
     assert list(find_differences(_describe(before), _describe(after), 1_000.0)) == []

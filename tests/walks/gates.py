@@ -11,7 +11,8 @@ import pytest
 
 from master import writer
 from master.turn import Turn
-from tests.conftest import PATIENCE_S, Bench
+from tests.conftest import Bench
+from tests.waiting import PATIENCE_S
 
 
 class Gate:

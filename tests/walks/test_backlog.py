@@ -13,7 +13,8 @@ from master import writer
 from master.operations.silence import find_silent_workers
 from master.store.sqlite.database import READERS
 from master.turn import Turn
-from tests.conftest import PATIENCE_S, Bench, Peer, registration
+from tests.conftest import Bench, Peer, registration
+from tests.waiting import PATIENCE_S
 from tests.walks.gates import stopped_in_a_turn
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account

@@ -12,7 +12,8 @@ import pytest
 from master.app import Master
 from master.clock import ManualClock
 from master.store.sqlite.upgrade import DatabaseFault
-from tests.conftest import PATIENCE_S, registration
+from tests.conftest import registration
+from tests.waiting import PATIENCE_S
 from tests.walks.test_logins import start
 from tests.walks.test_messages import comment
 from tests.walks.test_workers import make_account, read_account, read_worker

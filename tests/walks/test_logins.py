@@ -15,7 +15,8 @@ from master.operations.workers import register_worker
 from master.protocol.admin import StartLogin
 from master.protocol.worker import Register, UserInput
 from master.turn import Caller, Operation, Turn
-from tests.conftest import PATIENCE_S, registration
+from tests.conftest import registration
+from tests.waiting import PATIENCE_S
 from tests.walks.test_workers import make_account, read_account
 
 CODE = "data:image/png;base64,aGVsbG8="

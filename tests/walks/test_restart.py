@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from master.app import Master
+from master.operations.accounts import remove_account
 from master.operations.workers import write_heartbeats
+from master.protocol.http import ById
 from tests.conftest import Bench, registration
 from tests.walks.test_logins import start
 from tests.walks.test_workers import make_account, read_account, read_worker
@@ -100,3 +102,46 @@ async def test_a_heartbeat_reaches_the_file_with_the_next_batch(bench):
     shown = await read_worker(bench, "worker-1")
     assert shown["last_heartbeat"] == int(bench.clock.now())
     assert shown["stats"]["memory_usage"] == 256
+
+
+async def watch(bench: Bench, account: dict[str, object], worker_id: str = "worker-1") -> object:
+    """Register a worker; return the milliseconds that it waits before it watches an account."""
+    peer = await bench.connect("worker")
+    answer = await peer.ask("worker:register", registration(worker_id))
+    [shown] = [one for one in answer["accounts"] if one["id"] == account["id"]]
+    return shown.get("start_after_ms", 0)
+
+
+async def test_only_accounts_that_somebody_may_own_wait_after_a_start(bench, again):
+    old = await make_account(bench, "old")
+    assert await watch(bench, old) == 0, "nobody ever owned it: the file is new"
+    idle = await make_account(bench, "idle", platform="weibo", account_id="w-1")
+    async with again() as after:
+        assert await watch(after, old) == 30_000, "worker-1 may own it still"
+        new = await make_account(after, "new", account_id="d-1")
+        told = await after.peers[-1].hear("master:task:assign")
+        assert ([one["id"] for one in told["accounts"]], "start_after_ms" in str(told)) == (
+            [new["id"]],
+            False,
+        )
+        assert after.master.memory.deadlines.find_wait(idle["id"], "worker-1", 0) == 0
+        await after.advance(30)
+        assert await watch(after, old) == 0
+
+
+async def test_what_was_removed_just_before_a_start_may_still_be_owned_under_its_name(bench, again):
+    removed = await make_account(bench, "removed", account_id="d-1")
+    await bench.worker()
+    await bench.run(remove_account, ById(id=removed["id"]))
+    readded = await make_account(bench, "idle", platform="weibo", account_id="w-1")
+    async with again() as after:
+        same = await make_account(after, "same", account_id="d-1")
+        assert await watch(after, same) == 30_000
+        now = after.clock.monotonic()
+        assert after.master.memory.deadlines.find_wait(readded["id"], "x", now) == 30
+    bench.clock.advance(32)
+    async with again() as after:
+        another = await make_account(after, "another", account_id="d-2")
+        await watch(after, another)
+        now = after.clock.monotonic()
+        assert after.master.memory.deadlines.find_wait(another["id"], "worker-1", now) == 0

@@ -138,7 +138,7 @@ async def test_workers_are_listed_and_shown_with_their_accounts(site):
     await site.register_worker("worker-2", max_accounts=0)
     account = await site.add_account()
     listed = await site.call("GET", "/workers?status=connected")
-    assert [row["id"] for row in listed["workers"]] == ["worker-1", "worker-2"]
+    assert [row["id"] for row in listed["data"]] == ["worker-1", "worker-2"]
     assert (await site.call("GET", "/workers?status=offline"))["total"] == 0
     shown = (await site.call("GET", "/workers/worker-1"))["worker"]
     assert [row["id"] for row in shown["accounts"]] == [account["id"]]

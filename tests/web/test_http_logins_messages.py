@@ -27,7 +27,7 @@ async def test_a_login_is_started_listed_shown_and_cancelled(site):
     _, account, started = await start_login(site)
     assert (started["worker_id"], started["status"]) == ("worker-1", "sent")
     listed = await site.call("GET", f"/login-sessions?status=pending&account_id={account['id']}")
-    assert [row["id"] for row in listed["login_sessions"]] == [started["session_id"]]
+    assert [row["id"] for row in listed["data"]] == [started["session_id"]]
     path = f"/login-sessions/{started['session_id']}"
     assert (await site.call("GET", path))["login_session"]["status"] == "pending"
     cancelled = (await site.call("POST", path + "/cancel"))["login_session"]
@@ -130,7 +130,7 @@ async def test_a_page_ends_by_its_bytes_and_says_where_the_next_begins(site):
         page = await answer.json()
         assert (page["total"], page["limit"], page["offset"]) == (60, 500, offset)
         assert page["has_more"] is (page["next_offset"] is not None)
-        seen += [row["platform_comment_id"] for row in page["comments"]]
+        seen += [row["platform_comment_id"] for row in page["data"]]
         offset = page["next_offset"]
     assert len(seen) == len(set(seen)) == 60
     assert max(sizes) < 2 * (PAGE_BYTES + 200_000)
@@ -146,7 +146,7 @@ async def test_a_row_that_is_larger_than_a_page_is_a_page(site):
         patch.setattr(answers, "PAGE_BYTES", 1)
         for offset in range(3):
             page = await site.call("GET", f"/comments?offset={offset}")
-            pages.append((len(page["comments"]), page["has_more"], page["next_offset"]))
+            pages.append((len(page["data"]), page["has_more"], page["next_offset"]))
     assert pages == [(1, True, 1), (1, True, 2), (1, False, None)]
 
 
@@ -170,23 +170,22 @@ async def test_messages_are_listed_and_marked_read(site):
     message = {"platform_message_id": "m", "content": "hi", "direction": "inbound"}
     await site.detect(worker, account["id"], "direct_message", message)
     listed = await site.call("GET", f"/comments?limit=2&offset=0&account_id={account['id']}")
-    assert (len(listed["comments"]), listed["total"], listed["limit"]) == (2, 3, 2)
+    assert (len(listed["data"]), listed["total"], listed["limit"]) == (2, 3, 2)
     direct = await site.call("GET", "/direct-messages?limit=20&offset=0&direction=inbound")
-    assert direct["direct_messages"] == direct["data"]
     assert direct["total"] == 1
     assert (await site.call("GET", "/direct-messages?direction=outbound"))["total"] == 0
     assert (await site.call("GET", f"/comments?since={int(site.clock.now())}"))["total"] == 0
     assert (await site.call("GET", f"/comments?since={int((site.clock.now() - 10) * 1000)}"))[
         "total"
     ] == 3
-    for kind, row in (("comments", listed["comments"][0]), ("direct-messages", direct["data"][0])):
+    for kind, row in (("comments", listed["data"][0]), ("direct-messages", direct["data"][0])):
         read = await site.call("POST", f"/messages/{kind}/{row['id']}/read")
         assert read["message"]["is_read"] is True
         assert (await site.call("POST", f"/messages/{kind}/{row['id']}/read"))["data"][
             "is_read"
         ] is True
     assert (await site.call("GET", "/comments?is_read=false"))["total"] == 2
-    await site.refused("POST", f"/messages/letters/{listed['comments'][0]['id']}/read", 404)
+    await site.refused("POST", f"/messages/letters/{listed['data'][0]['id']}/read", 404)
     await site.refused("POST", "/messages/comments/nobody/read", 404)
 
 
@@ -197,7 +196,7 @@ async def test_notifications_are_listed_by_type_account_and_priority(site):
         worker, account["id"], "comment", {"platform_comment_id": "c", "content": "hi"}
     )
     listed = await site.call("GET", "/notifications?limit=50&type=comment")
-    assert [row["title"] for row in listed["notifications"]] == ["新评论"]
+    assert [row["title"] for row in listed["data"]] == ["新评论"]
     assert (await site.call("GET", f"/notifications?account_id={account['id']}&is_sent=false"))[
         "total"
     ] == 1

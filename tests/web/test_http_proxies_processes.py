@@ -33,7 +33,7 @@ async def test_a_proxy_is_kept_and_its_password_never_shown(site):
         "has_password"
     ] is False
     listed = await site.call("GET", "/proxies")
-    assert ([row["id"] for row in listed["proxies"]], listed["total"]) == ([proxy["id"]], 1)
+    assert ([row["id"] for row in listed["data"]], listed["total"]) == ([proxy["id"]], 1)
     assert (await site.call("DELETE", path))["proxy"]["id"] == proxy["id"]
     await site.refused("GET", path, 404)
     await site.refused("PUT", path, 404, json={})

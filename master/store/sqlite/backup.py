@@ -15,6 +15,7 @@ from pathlib import Path
 
 from master.files import copy_owner, make_draft, name_file, sync_file, sync_folder, tighten
 from master.keys import Key, KeyFault
+from master.store.counters import REMOVED_AT
 from master.store.holders import ANYBODY
 from master.store.sqlite.keyring import (
     COPY,
@@ -171,6 +172,8 @@ def _prepare(draft: Path, known: Sequence[int], now: float) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE counters SET value = ? WHERE name = 'notification_seq'", (seq,))
         connection.execute("UPDATE accounts SET epoch = ?", (epoch,))
+        # workers may own accounts that were added since the backup
+        connection.execute("INSERT OR REPLACE INTO counters VALUES (?, ?)", (REMOVED_AT, int(now)))
         if connection.execute(
             "SELECT 1 FROM sqlite_master WHERE name = 'account_holders'"
         ).fetchone():

@@ -57,10 +57,10 @@ def _measure(
         "expiries": (len(deadlines.expiries), accounts),
         "ends": (len(deadlines.ends), accounts),
         "last_ends": (len(deadlines.last_ends), accounts),
-        "handovers": (len(deadlines.handovers), accounts),
+        "handovers": (len(deadlines.handovers), accounts + 1),
         "former owners": (
             sum(len(former) for former in deadlines.handovers.values()),
-            accounts * workers,
+            (accounts + 1) * (workers + 1),
         ),
         "owed": (sum(len(seat.owed) for seat in sessions.seats.values()), accounts * workers),
         "worker_of_socket": (len(sessions.worker_of_socket), len(sessions.worker_sockets)),
