@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from pydantic import TypeAdapter
 from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
-from tools.protocol import TOLD
+from master.routes import NAMESPACES
+from tools.protocol import TOLD, list_fields
 
 PATIENCE_S = 10
 
@@ -49,8 +49,14 @@ class Peer:
         return self
 
     async def ask(self, event: str, payload: Any) -> Any:
-        """Emit and return the acknowledgement."""
-        return await self.client.call(event, payload, namespace=self.namespace, timeout=PATIENCE_S)
+        """Emit and return the acknowledgement, whose shape must be the documented one."""
+        answer = await self.client.call(
+            event, payload, namespace=self.namespace, timeout=PATIENCE_S
+        )
+        route = NAMESPACES[self.namespace[1:]].get(event)
+        if route is not None and answer["success"]:
+            check_shape(route.reply, {name: answer[name] for name in answer if name != "success"})
+        return answer
 
     async def hear(self, event: str, count: int = 1) -> Any:
         """Wait until `event` was received `count` times; return the last payload."""
@@ -68,14 +74,18 @@ class Peer:
     def check_what_was_heard(self) -> None:
         """Check that the event is documented and its payload has the documented shape."""
         for event, payload in self.heard:
-            kind = TOLD[self.namespace[1:]][event]
-            TypeAdapter(kind).validate_python(payload)
-            names = {field.name for field in fields(kind)} - {kind.beside}
-            assert kind.beside or set(payload) <= names, event
-            assert set(payload) >= names - kind.may_lack, event
+            check_shape(TOLD[self.namespace[1:]][event], payload)
 
     async def close(self) -> None:
         await self.client.disconnect()
+
+
+def check_shape(kind: Any, content: dict[str, Any]) -> None:
+    """Check that content has the fields that documents name for its type, and no other."""
+    names = {field.name: field for field in list_fields(kind)}
+    TypeAdapter(kind).validate_python(content | {"success": True})
+    assert getattr(kind, "beside", "") or set(content) <= set(names), kind
+    assert set(content) >= {name for name, field in names.items() if field.needed}, kind
 
 
 class Bench:

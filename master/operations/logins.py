@@ -60,6 +60,7 @@ from master.protocol.admin import (
 from master.protocol.admin import show_login as show_row
 from master.protocol.answers import ShownLogin, StartedLogin
 from master.protocol.shown import show_profile, show_words
+from master.protocol.words import CancelReason, LoginErrorType
 from master.protocol.worker import (
     LoginQrCode,
     LoginReport,
@@ -80,7 +81,9 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     account = turn.draft.accounts.get(event.account_id)
     if account is None:
         raise UnknownAccount
-    close_open_login(turn, account, "A newer login of this account was started.", "superseded")
+    close_open_login(
+        turn, account, "A newer login of this account was started.", CancelReason.SUPERSEDED
+    )
     chosen = _choose_worker(turn, account, event.worker_id)
     proxy = _open_proxy(turn, chosen.id)
     login = Login(
@@ -197,8 +200,8 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
     """End an open login and tell its worker to stop."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
-    stop_worker(turn, login, "cancelled")
-    return show_row(fail(turn, login, "The login was cancelled.", "cancelled"))
+    stop_worker(turn, login, CancelReason.CANCELLED)
+    return show_row(fail(turn, login, "The login was cancelled.", LoginErrorType.CANCELLED))
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
@@ -280,7 +283,12 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)
     elif happened is LoginEvent.FAILED:
-        fail(turn, login, event.error_message or "The login failed.", event.error_type or "failed")
+        fail(
+            turn,
+            login,
+            event.error_message or "The login failed.",
+            event.error_type or LoginErrorType.FAILED,
+        )
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
     return {
@@ -307,7 +315,7 @@ def expire_logins(event: None, turn: Turn) -> int:
     ]
     overdue.sort(key=lambda login: (login.created_at, login.id))
     for login in overdue:
-        stop_worker(turn, login, "expired")
+        stop_worker(turn, login, CancelReason.EXPIRED)
     expire(turn, overdue)
     return len(overdue)
 

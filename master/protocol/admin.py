@@ -7,8 +7,21 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from master.model import Account, Login, Notification, Proxy, Scope, Worker, WorkerConfig
-from master.protocol.answers import ShownAccount, ShownConfig, ShownLogin, ShownProxy, ShownWorker
+from master.model import (
+    Account,
+    AccountStatus,
+    Login,
+    LoginStatus,
+    Notification,
+    NotificationType,
+    Priority,
+    Proxy,
+    Scope,
+    Worker,
+    WorkerConfig,
+    WorkerStatus,
+)
+from master.protocol.answers import ListedLogin, ShownAccount, ShownConfig, ShownLogin, ShownProxy, ShownWorker
 from master.protocol.shown import show_arguments, show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
 
@@ -99,7 +112,7 @@ class LoginList(Outbound):
     """Login sessions, the newest first."""
 
     event: ClassVar[str] = "admin:login_sessions:list:response"
-    sessions: list[dict[str, Any]]
+    sessions: list[ListedLogin]
     timestamp: int
 
 
@@ -177,13 +190,13 @@ class NewNotification(Outbound):
     id: str
     notification_id: str
     seq: int
-    type: str
+    type: NotificationType
     account_id: str | None
     related_id: str | None
     title: str
     content: str
     data: dict[str, Any]
-    priority: str
+    priority: Priority
     created_at: int
     timestamp: int
 
@@ -201,7 +214,7 @@ class WorkerChanged(Outbound):
     id: str
     host: str
     port: int
-    status: str
+    status: WorkerStatus
     capabilities: list[str]
     max_accounts: int
     assigned_accounts: int
@@ -229,8 +242,8 @@ class AccountChanged(Outbound):
     account_id: str | None
     platform_user_id: str | None
     user_info: dict[str, Any] | None
-    status: str
-    login_status: str
+    status: AccountStatus
+    login_status: LoginStatus
     monitor_interval: int
     last_login_time: int | None
     cookies_valid_until: int | None
