@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from master.app import Master
 from master.clock import ManualClock
-from master.settings import load_settings
 from master.routes import NAMESPACES
+from master.settings import load_settings
 from tools.protocol import TOLD, list_fields
 
 PATIENCE_S = 10

@@ -25,8 +25,11 @@ LONG_FILES = {
 }
 """Files past the limit, with the reason."""
 
-BODY_LINES = {"master": 9_300, "simulator": 6_500, "loadtest": 2_300, "tools": 250}
-"""Lines in function bodies: a change that needs more says so here."""
+BODY_LINES = {"master": 9_300, "simulator": 6_500, "loadtest": 2_300, "tools": 420}
+"""Lines in function bodies: a change that needs more says so here.
+
+Of tools/, three quarters render docs/protocol.md: each field, acknowledgement, word and example.
+"""
 
 COLUMN_FILES = {"monitor_interval": 9, "fingerprint": 11, "account_name": 9}
 """Files of master/ that name a column that only stores a value."""

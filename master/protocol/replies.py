@@ -6,7 +6,9 @@ names that event's type instead. Nothing is checked at run time; the tests compa
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from master.model import SessionStatus
 

@@ -32,7 +32,7 @@ class RevokeReason(StrEnum):
     _ignore_ = "word"
     for word in AccountStatus:
         if word is not AccountStatus.ACTIVE:
-            vars()[f"ACCOUNT_{word.name}"] = f"account_{word}"
+            vars()[f"ACCOUNT_{word.name}"] = f"account_{word}"  # the account's new status
 
     @classmethod
     def of_status(cls, status: AccountStatus) -> RevokeReason:

@@ -33,23 +33,24 @@ def render_arriving(name: str, examples: Path) -> Iterator[str]:
             yield from render_fields(list_fields(item))
         yield ""
         yield from render_json(read_example(examples / name / f"{route.event}.json"))
-        yield from _render_reply(route, examples)
+        yield from _render_reply(name, route, examples)
 
 
-def _render_reply(route: Route, examples: Path) -> Iterator[str]:
+def _render_reply(name: str, route: Route, examples: Path) -> Iterator[str]:
     reply: Any = route.reply
     if reply is None:
         yield "\nAcknowledgement: `success` alone.\n"
         return
-    named = reply.event if issubclass(reply, Outbound) else None
-    also = f"the fields of the event `{named}`, which is sent as well" if named else read_text(reply)
-    yield f"\nAcknowledgement: {also}\n" if named is None else f"\nAcknowledgement: {also}.\n"
-    if named is None:
-        yield from render_fields(list_fields(reply))
-        yield ""
-        yield from render_json(
-            {"success": True, **read_example(examples / REPLIES / f"{route.event}.json")}
-        )
+    if issubclass(reply, Outbound):
+        is_told = reply.event in TOLD[name]
+        whom = "is sent as well, before it" if is_told else "administrators get"
+        yield f"\nAcknowledgement: the fields of the event `{reply.event}`, which {whom}.\n"
+        return
+    yield f"\nAcknowledgement: {read_text(reply)}\n"
+    yield from render_fields(list_fields(reply))
+    yield ""
+    example = read_example(examples / REPLIES / f"{route.event}.json")
+    yield from render_json({"success": True, **example})
     yield ""
 
 

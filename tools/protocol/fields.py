@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -19,10 +18,10 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 from pydantic import BaseModel
+from typing_extensions import get_original_bases, is_typeddict
 
 from master.protocol.decoding import find_names
 from master.protocol.wire import HttpPayload
@@ -101,7 +100,7 @@ def word_type(kind: Any) -> str:
     """Return a type in words; a described type is named by its link."""
     if is_typeddict(kind) or is_dataclass(kind):
         name = name_type(kind)
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#object-{name.lower()})"
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
         return " or ".join(dict.fromkeys(word_type(one) for one in get_args(kind)))
     if get_origin(kind) is list:
@@ -202,8 +201,18 @@ def _read_meanings() -> Mapping[str, Mapping[str, str]]:
 def find_meaning(kind: Any, name: str) -> str:
     """Return what a field means: in its type, in a type above, or everywhere; "" if unknown."""
     meanings = _read_meanings()
-    for one in (*getattr(kind, "__mro__", ()), None):
-        found = meanings.get(one.__name__ if one else "any", {}).get(name)
-        if found:
-            return re.sub(r"\s+", " ", found).strip()
+    for one in (*_list_bases(kind), "any"):
+        if found := meanings.get(one, {}).get(name):
+            return found
     return ""
+
+
+def _list_bases(kind: Any) -> Iterator[str]:
+    """Yield the names of a type and of those above it; a TypedDict's are not in its MRO."""
+    if not is_typeddict(kind):
+        yield from (one.__name__ for one in kind.__mro__)
+        return
+    yield kind.__name__
+    for one in get_original_bases(kind):
+        if is_typeddict(one):
+            yield from _list_bases(one)

@@ -81,10 +81,8 @@ def _word_answer(endpoint: Endpoint) -> str:
         return f"a page; `{endpoint.noun.plural}` is a list of {word_type(get_args(kind)[0])}"
     if endpoint.path.endswith(".png"):
         return "an image"
-    kinds = [one for one in get_args(kind) or (kind,) if one is not Any]
-    shown = (
-        word_type(kind) if get_origin(kind) is list else " or ".join(word_type(one) for one in kinds)
-    )
+    kinds = (kind,) if get_origin(kind) is list else get_args(kind) or (kind,)
+    shown = " or ".join(word_type(one) for one in kinds if one is not Any)
     return f"`{endpoint.noun.singular}` is {shown}"
 
 

@@ -13,10 +13,10 @@ from typing import Any
 @cache
 def read_member_notes(kind: Any) -> dict[str, str]:
     """Return member -> its note, for those members that have one."""
-    [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef), "only classes have members"
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    members = [one for node in tree.body if isinstance(node, ast.ClassDef) for one in node.body]
     found = {}
-    for member, note in pairwise(body.body):
+    for member, note in pairwise(members):
         if (
             isinstance(member, ast.Assign)
             and isinstance(member.targets[0], ast.Name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tools.protocol.fields import Field, list_fields, name_type
+from tools.protocol.fields import Field, find_meaning, list_fields, name_type
 from tools.protocol.source import read_member_notes
 
 WIDTH = 96
@@ -36,18 +36,23 @@ def _mark(row: Field) -> str:
 
 def render_object(kind: Any) -> Iterator[str]:
     """Yield the section of a type that others refer to."""
-    yield f"#### {name_type(kind)}\n"
+    yield f"#### Object {name_type(kind)}\n"
     yield f"{read_text(kind)}\n"
     yield from render_fields(list_fields(kind))
     yield ""
 
 
 def render_enum(kind: type[StrEnum]) -> Iterator[str]:
-    """Yield the table of a type's words; a word without a note of its own has none."""
-    notes = read_member_notes(kind)
+    """Yield the table of a type's words."""
     yield "| word | meaning |\n|---|---|"
-    for one in kind:
-        yield f"| `{one.value}` | {notes.get(one.name, '')} |"
+    for word, meaning in list_words(kind):
+        yield f"| `{word}` | {meaning} |"
+
+
+def list_words(kind: type[StrEnum]) -> list[tuple[str, str]]:
+    """Return each word of a type with its meaning, "" if it has none."""
+    notes = read_member_notes(kind)
+    return [(one.value, notes.get(one.name) or find_meaning(kind, one.value)) for one in kind]
 
 
 def read_text(thing: Any) -> str:
@@ -78,22 +83,31 @@ def shorten(value: Any) -> Any:
 
 
 def render_json(value: Any, title: str = "") -> Iterator[str]:
-    """Yield a JSON block: objects and lists that fit in a line are one line."""
+    """Yield a JSON block: what fits in a line is one line, and short members share lines."""
     yield f"```text\n{title}" if title else "```json"
-    yield _write(value, 0, WIDTH - len(title))
+    yield _write(value, "")
     yield "```"
 
 
-def _write(value: Any, depth: int, room: int) -> str:
+def _write(value: Any, pad: str) -> str:
     plain = json.dumps(value, ensure_ascii=False)
-    if len(plain) + 2 * depth <= room or not isinstance(value, (dict, list)):
+    if len(pad) + len(plain) <= WIDTH or not value or not isinstance(value, (dict, list)):
         return plain
-    pad = "  " * (depth + 1)
-    if isinstance(value, Mapping):
-        parts = [
-            f"{pad}{json.dumps(key, ensure_ascii=False)}: {_write(one, depth + 1, room)}"
-            for key, one in value.items()
-        ]
-        return "{\n" + ",\n".join(parts) + "\n" + "  " * depth + "}"
-    inner = [pad + _write(one, depth + 1, room) for one in value]
-    return "[\n" + ",\n".join(inner) + "\n" + "  " * depth + "]"
+    inner = pad + "  "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(name)}: {_write(one, inner)}" for name, one in value.items()]
+        return "{\n" + _flow(parts, inner) + f"\n{pad}}}"
+    return "[\n" + _flow([_write(one, inner) for one in value], inner) + f"\n{pad}]"
+
+
+def _flow(parts: Sequence[str], pad: str) -> str:
+    """Return parts separated by commas; those of one line share lines as far as they fit."""
+    lines: list[str] = []
+    for number, part in enumerate(parts):
+        text = part + ("," if number + 1 < len(parts) else "")
+        fits = lines and "\n" not in lines[-1] + text and len(lines[-1] + text) < WIDTH
+        if fits:
+            lines[-1] += f" {text}"
+        else:
+            lines.append(pad + text)
+    return "\n".join(lines)
