@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Peer:
         )
         route = NAMESPACES[self.namespace[1:]].get(event)
         if route is not None and answer["success"]:
-            check_shape(route.reply, {name: answer[name] for name in answer if name != "success"})
+            check_shape(route.reply, answer)
         return answer
 
     async def hear(self, event: str, count: int = 1) -> Any:
@@ -80,12 +81,18 @@ class Peer:
         await self.client.disconnect()
 
 
+@cache
+def describe(kind: Any) -> tuple[TypeAdapter[Any], dict[str, bool]]:
+    """Return a type's validator, and its documented fields: whether each must be there."""
+    return TypeAdapter(kind), {field.name: field.needed for field in list_fields(kind)}
+
+
 def check_shape(kind: Any, content: dict[str, Any]) -> None:
     """Check that content has the fields that documents name for its type, and no other."""
-    names = {field.name: field for field in list_fields(kind)}
-    TypeAdapter(kind).validate_python(content | {"success": True})
-    assert getattr(kind, "beside", "") or set(content) <= set(names), kind
-    assert set(content) >= {name for name, field in names.items() if field.needed}, kind
+    validator, names = describe(kind)
+    validator.validate_python(content)
+    assert getattr(kind, "beside", "") or set(content) <= {"success", *names}, kind
+    assert set(content) >= {name for name, needed in names.items() if needed}, kind
 
 
 class Bench:

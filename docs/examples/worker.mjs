@@ -26,7 +26,10 @@ socket.on("worker:registered", (answer) => {
   take(answer.accounts);
 });
 socket.on("master:task:assign", (event) => take(event.accounts));
-socket.on("master:task:revoke", (event) => event.accountIds.forEach((id) => accounts.delete(id)));
+socket.on("master:task:revoke", ({ accountIds, reason }) => {
+  accountIds.forEach((id) => accounts.delete(id));
+  if (reason === "registered_elsewhere") process.exit(1); // another process has our id: do not fight
+});
 socket.on("master:login:start", async ({ session_id, account_id, platform, proxy }) => {
   if (logins.has(session_id)) return; // sent again, because Master has seen no code yet
   logins.add(session_id);

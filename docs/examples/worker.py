@@ -12,7 +12,8 @@ URL, TOKEN = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
 WORKER = os.environ.get("WORKER_ID", "my-python-worker")
 ABOUT = {"workerId": WORKER, "capabilities": ["douyin"], "host": "my-machine", "port": 1}
 
-io = socketio.AsyncClient()
+io = socketio.AsyncClient(reconnection=False)  # main connects again, also if we are refused
+stop = asyncio.Event()
 accounts: dict = {}  # id -> account with `taken_at` and `acts_at`: those that are ours
 logins: set = set()  # the session ids of the logins that we work on
 state = {"interval": 10.0, "timeout": 30.0, "asked": 0.0, "heard": float("-inf")}
@@ -82,6 +83,8 @@ async def assigned(event):
 async def revoked(event):
     for account_id in event["accountIds"]:
         accounts.pop(account_id, None)
+    if event["reason"] == "registered_elsewhere":  # another process has our id: do not fight
+        stop.set()
 
 
 @io.on("master:login:start", namespace="/worker")
@@ -147,22 +150,26 @@ async def log_in(login):
 
 async def main():
     """Connect, and work until the process is told to end."""
-    stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     auth = {"token": TOKEN} if TOKEN else None
-    await io.connect(URL, namespaces=["/worker"], auth=auth, retry=True)
     beat_at = monotonic()
     while not stop.is_set():
         await asyncio.sleep(1)
-        if io.connected and monotonic() >= beat_at + state["interval"]:
+        if not io.connected:
+            try:
+                await io.connect(URL, namespaces=["/worker"], auth=auth)
+            except socketio.exceptions.ConnectionError as fault:
+                print("not connected:", fault)
+        elif monotonic() >= beat_at + state["interval"]:
             beat_at = monotonic()
             await beat()
         if not may_act():  # nobody has heard us: act no more
             accounts.clear()
             logins.clear()
         await watch()
-    await io.call("worker:goodbye", {"workerId": WORKER}, "/worker", timeout=2)
-    await io.disconnect()
+    if io.connected:
+        await io.call("worker:goodbye", {"workerId": WORKER}, "/worker", timeout=2)
+        await io.disconnect()
 
 
 asyncio.run(main())
