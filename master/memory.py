@@ -54,10 +54,10 @@ class Memory:
     """The clocks at the last check; None before the first."""
     login_outcomes: Counter[str] = field(default_factory=Counter)
     altered_duplicates: int = 0
-    """How many reports differed from the stored message."""
+    """How many reported messages with a stored id were edits or other messages."""
 
     def count_altered(self, number: int) -> None:
-        """Count reports that differ from the stored message."""
+        """Count messages with a stored id that are edits or other messages."""
         self.altered_duplicates += number
 
     def find_heard(self) -> Iterator[tuple[str, float]]:

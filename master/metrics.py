@@ -66,7 +66,7 @@ class Events(Collector):
 TOTALS = {
     "master_brakes": "Times the eviction brake was put on.",
     "master_takeovers": "Live sockets of workers replaced by another of the same worker.",
-    "master_altered_duplicates": "Reports that differed from the stored message, which was kept.",
+    "master_altered_duplicates": "Messages with a stored one's id that were edits, or others.",
     "master_hung_up": "Connections closed past their deadline.",
     "master_logins": "Ended logins by outcome.",
 }

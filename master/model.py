@@ -49,6 +49,10 @@ class AccountStatus(StrEnum):
     PAUSED = "paused"
     ERROR = "error"
     EXPIRED = "expired"
+    BANNED = "banned"
+    """The platform has closed the account, as its worker reports."""
+    RESTRICTED = "restricted"
+    """The platform limits the account, as its worker reports."""
 
 
 class LoginStatus(StrEnum):
@@ -60,6 +64,12 @@ class LoginStatus(StrEnum):
     LOGIN_FAILED = "login_failed"
     CREDENTIALS_UNREADABLE = "credentials_unreadable"
     """Cookies are stored, but the vault cannot open them; a new login repairs this."""
+    EXPIRED = "expired"
+    """The cookies' time is up."""
+    LOGGED_OUT = "logged_out"
+    """The platform has ended the login, as the account's worker reports."""
+    NEEDS_VERIFICATION = "needs_verification"
+    """The platform wants a person to prove who they are, as the account's worker reports."""
 
 
 class SessionStatus(StrEnum):
@@ -202,6 +212,13 @@ class Account:
     epoch: int
     created_at: int
     updated_at: int
+    state_since: int | None = None
+    """When `status` or `login_status` last changed; None if an older version wrote the row."""
+    state_reason: str | None = None
+    """Why they changed: a word of Master's or the worker's."""
+    state_detail: str | None = None
+    cookies_told: int = 0
+    """How many warnings of its cookies' end people have got (decisions/account_state.py)."""
     has_profile: bool = False
     """Whether the profile has more than `user_info`; that is sealed, for workers only."""
     stored_bytes: int = field(default=0, repr=False, compare=False)
@@ -226,6 +243,8 @@ class Login:
     expires_at: int
     logged_in_at: int | None
     created_at: int
+    accept_identity: bool = False
+    """Whether an administrator takes another person than the account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +339,13 @@ class Message:
     detected_at: int
     created_at: int
     reported_by: str | None = None
+    variant: str = ""
+    """Empty, except in a message of another conversation with the id of a stored one."""
+    content_type: str | None = None
+    """The kind of a content that was sent as an object or a list, and is stored as JSON text."""
+    edited_at: int | None = None
+    earlier_content: str | None = None
+    """The text before the first edit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from operator import attrgetter
 
-from master.model import Message, MessageKind
+from master.model import Message, MessageKind, change
 
-SAID = ("content", "author_id", "post_id", "direction")
-"""Fields compared between two messages with the same id; a difference counts as an alteration."""
+SAID = ("content", "author_id", "post_id")
+"""Fields compared between two messages with the same id; a difference is examined further."""
 
 EARLIEST = 946_684_800
 """The beginning of 2000 (Unix seconds): no watched message is older; earlier times are raised."""
@@ -16,22 +17,64 @@ EARLIEST = 946_684_800
 _read_said = attrgetter(*SAID)
 
 
-def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], int]:
-    """Return the messages without later repeats, and how many repeats differ from the first.
+class Relation(StrEnum):
+    """The relation of a reported message to a stored one with the same id."""
+
+    SAME = "same"
+    EDITED = "edited"
+    """The same message with another text."""
+    OTHER = "other"
+    """A message of another conversation: some platforms number each conversation on its own."""
+
+
+def compare(stored: Message, reported: Message) -> Relation:
+    """Return what a reported message is to a stored one with its account, kind and platform id.
+
+    Another author or another post is another conversation; an unknown one proves nothing. A text
+    from before an edit is a late repeat.
+    """
+    for known, new in (
+        (stored.author_id, reported.author_id),
+        (stored.post_id, reported.post_id),
+    ):
+        if known is not None and new is not None and known != new:
+            return Relation.OTHER
+    if reported.content in (None, stored.content, stored.earlier_content):
+        return Relation.SAME
+    return Relation.EDITED
+
+
+def edit(stored: Message, reported: Message, now: int) -> Message:
+    """Return a stored message with the text of its edit; the first text stays beside it."""
+    return change(
+        stored,
+        content=reported.content,
+        content_type=reported.content_type,
+        edited_at=now,
+        earlier_content=stored.content if stored.edited_at is None else stored.earlier_content,
+    )
+
+
+def name_variant(message: Message) -> str:
+    """Return the `variant` of a message whose id a message of another conversation has."""
+    return f"{message.author_id or ''} {message.post_id or ''}"
+
+
+def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
+    """Return the messages without later repeats, and the repeats that differ from the first.
 
     A repeat has the same (account, kind, platform id); its text and time do not matter. It differs
     from the first if any field of `SAID` does.
     """
     seen: dict[tuple[str, MessageKind, str], Message] = {}
-    kept, altered = [], 0
+    kept, differing = [], []
     for message in messages:
-        key = (message.account_id, message.kind, message.platform_id)
-        first = seen.setdefault(key, message)
+        first = seen.setdefault((message.account_id, message.kind, message.platform_id), message)
         if first is message:
             kept.append(message)
         elif _read_said(first) != _read_said(message):
-            altered += 1
-    return kept, altered
+            differing.append(message)
+    return kept, differing
 
 
 def believe_time(reported: int | None, now: int) -> int:

@@ -12,7 +12,7 @@ CONTENT_LIMIT = 500
 
 
 def announce_message(message: Message, notification_id: str, seq: int, now: float) -> Notification:
-    """Return the notification of a newly stored message.
+    """Return the notification of a newly stored message, or of an edit (`edited_at` in `data`).
 
     `content` is the message's text, cut to 500 characters. `post_title` in `data` is cut as well,
     because every reader receives it.
@@ -25,6 +25,8 @@ def announce_message(message: Message, notification_id: str, seq: int, now: floa
         "author_id": message.author_id,
         "detected_at": message.detected_at,
     }
+    if message.edited_at is not None:
+        data["edited_at"] = message.edited_at
     if message.kind is MessageKind.COMMENT:
         data |= {"post_id": message.post_id, "post_title": _cut(message.post_title)}
     else:

@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import structlog
-
 from master.decisions.intake import believe_time, drop_repeats
 from master.decisions.notification import announce_message
 from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
 from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
-from master.model import JsonObject, Message, MessageKind
+from master.model import Direction, JsonObject, Message, MessageKind
+from master.operations.edits import Settled, settle
 from master.operations.notifications import notify
-from master.protocol.answers import Listing, ShownComment, ShownDirectMessage
+from master.protocol.answers import Listing, ShownComment, ShownDirectMessage, ShownTold
 from master.protocol.budgets import MOST_NOTES
 from master.protocol.detected import CommentItem, MessagesDetected, read_item
 from master.protocol.facts import find_kind
@@ -25,14 +24,6 @@ from master.protocol.wire import Fact
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.turn import Bulk, Caller, Turn
-
-log = structlog.get_logger(__name__)
-
-"""Kinds accepted in the path `messages/:kind/:id/read`."""
-
-
-SHOWN = 20
-"""Most ids that one log line names."""
 
 AT_ONCE = 500
 """Messages processed in one stretch; heartbeats must not wait for the largest report."""
@@ -64,45 +55,32 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
                 _refuse_whole(details) if not messages else {"details": details, "notes": notes}
             )
         found.append(messages)
-    new = await _store(found, turn)
-    new_ids = {message.id for message in new}
+    settled = await _store(found, turn)
+    new_ids = {message.id for message in settled.new}
     for position, messages in enumerate(found):
         if messages:
             inserted = sum(message.id in new_ids for message in messages)
             counts: JsonObject = {"inserted": inserted, "duplicates": len(messages) - inserted}
+            if edited := sum(message.id in settled.edited for message in messages):
+                counts["edited"] = edited
             details, notes = replies[position]["details"], replies[position]["notes"]
             counts |= {"refused": len(details), "details": details} if details else {}
             replies[position] = counts | ({"notes": notes} if notes else {})
-    _tell_people(new, turn)
+    _tell_people(settled, turn)
     return replies
 
 
-async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> list[Message]:
-    """Store new messages and return them.
-
-    A report that differs from the stored message is counted and logged; the stored message stays.
-    """
-    kept, altered = drop_repeats(message for some in found for message in some)
+async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> Settled:
+    """Store new messages and edits; return them."""
+    kept, differing = drop_repeats(message for some in found for message in some)
     new: list[Message] = []
     for part in portion(kept, AT_ONCE):
-        more, differing = await message_rows.keep_messages(turn.connection, part)
+        more, others = await message_rows.keep_messages(turn.connection, part)
         new += more
-        altered += len(differing)
-        if differing:
-            log.warning(
-                "duplicates_differ",
-                stored=differing[:SHOWN],
-                reported_by=_name_reporters(part, more),
-            )
-    if altered:
-        turn.after_commit(lambda: turn.draft.memory.count_altered(altered))
-    return new
-
-
-def _name_reporters(part: Sequence[Message], new: Sequence[Message]) -> list[str]:
-    """Return the reporters of those messages in `part` that were stored before."""
-    known = {message.id for message in new}
-    return sorted({str(message.reported_by) for message in part if message.id not in known})[:SHOWN]
+        differing += others
+    settled = await settle(differing, turn)
+    settled.new[:0] = new
+    return settled
 
 
 def _identify(caller: Caller, turn: Turn) -> str | None:
@@ -200,6 +178,7 @@ def _read_item(
             kind=event.type,
             platform_id=comment.platform_comment_id,
             content=comment.content,
+            content_type=comment.content_type,
             author_name=comment.author_name,
             author_id=comment.author_id,
             post_id=comment.post_id,
@@ -217,12 +196,13 @@ def _read_item(
         kind=event.type,
         platform_id=direct.platform_message_id,
         content=direct.content,
+        content_type=direct.content_type,
         author_name=direct.sender_name,
         author_id=direct.sender_id,
         post_id=None,
         post_title=None,
         direction=direct.direction,
-        is_read=False,
+        is_read=direct.direction is Direction.OUTBOUND,
         detected_at=believe_time(direct.detected_at, turn.at),
         created_at=believe_time(direct.created_at, turn.at),
         reported_by=reporter,
@@ -233,15 +213,24 @@ def _refuse_whole(details: list[JsonObject]) -> Invalid:
     return Invalid("None of these messages can be stored.", details=details)
 
 
-def _tell_people(new: Sequence[Message], turn: Turn) -> None:
-    """Create one notification per new message, each with its sequence number."""
-    if new:
-        first = turn.draft.allocate_seqs(len(new))
+def _tell_people(settled: Settled, turn: Turn) -> None:
+    """Create one notification per new message and per edit of an unread one.
+
+    Our own answers ring for no person.
+    """
+    messages = {one.id: one for one in (*settled.new, *settled.edited.values())}
+    told = [
+        message
+        for message in messages.values()
+        if not message.is_read and message.direction is not Direction.OUTBOUND
+    ]
+    if told:
+        first = turn.draft.allocate_seqs(len(told))
         notify(
             turn,
             [
                 announce_message(message, turn.new_id(), first + step, turn.now)
-                for step, message in enumerate(new)
+                for step, message in enumerate(told)
             ],
         )
 
@@ -276,6 +265,15 @@ async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirec
     return show_message(message)
 
 
+def _show_told(message: Message) -> ShownTold:
+    return {
+        "content_type": message.content_type,
+        "edited_at": message.edited_at,
+        "earlier_content": message.earlier_content,
+        "is_read": message.is_read,
+    }
+
+
 def show_message(message: Message) -> ShownComment | ShownDirectMessage:
     """Return a message under the column names of its table."""
     if message.kind is MessageKind.COMMENT:
@@ -288,7 +286,7 @@ def show_message(message: Message) -> ShownComment | ShownDirectMessage:
             "author_id": message.author_id,
             "post_id": message.post_id,
             "post_title": message.post_title,
-            "is_read": message.is_read,
+            **_show_told(message),
             "reported_by": message.reported_by,
             "detected_at": message.detected_at,
             "created_at": message.created_at,
@@ -301,7 +299,7 @@ def show_message(message: Message) -> ShownComment | ShownDirectMessage:
         "sender_name": message.author_name,
         "sender_id": message.author_id,
         "direction": message.direction,
-        "is_read": message.is_read,
+        **_show_told(message),
         "reported_by": message.reported_by,
         "detected_at": message.detected_at,
         "created_at": message.created_at,

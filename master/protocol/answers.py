@@ -146,7 +146,16 @@ class ShownConfig(TypedDict):
     updated_at: int
 
 
-class ShownComment(TypedDict):
+class ShownTold(TypedDict):
+    """What is known of a message's text: its kind if it is JSON text, and its first form."""
+
+    content_type: str | None
+    edited_at: int | None
+    earlier_content: str | None
+    is_read: bool
+
+
+class ShownComment(ShownTold):
     """A detected comment; `reported_by` is the worker that reported it first."""
 
     id: str
@@ -157,13 +166,12 @@ class ShownComment(TypedDict):
     author_id: str | None
     post_id: str | None
     post_title: str | None
-    is_read: bool
     reported_by: str | None
     detected_at: int
     created_at: int
 
 
-class ShownDirectMessage(TypedDict):
+class ShownDirectMessage(ShownTold):
     """A detected direct message; `reported_by` is the worker that reported it first."""
 
     id: str
@@ -173,7 +181,6 @@ class ShownDirectMessage(TypedDict):
     sender_name: str | None
     sender_id: str | None
     direction: Direction | None
-    is_read: bool
     reported_by: str | None
     detected_at: int
     created_at: int

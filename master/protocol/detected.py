@@ -11,7 +11,15 @@ from master.errors import Refusal
 from master.model import Direction, MessageKind
 from master.protocol.budgets import cut_text, drop_text
 from master.protocol.decoding import decode
-from master.protocol.facts import AnyDirection, AnyId, AnyKind, AnyName, AnyText, spread_person
+from master.protocol.facts import (
+    AnyDirection,
+    AnyId,
+    AnyKind,
+    AnyName,
+    AnyText,
+    name_content,
+    spread_person,
+)
 from master.protocol.wire import (
     MAX_ITEMS,
     MAX_TEXT,
@@ -37,6 +45,7 @@ class CommentItem(Fact):
 
     platform_comment_id: Id = Field(validation_alias=AliasChoices("platform_comment_id", "id"))
     content: LongText | None = None
+    content_type: Called | None = None
     author_name: Called | None = None
     author_id: KnownId = None
     post_id: KnownId = None
@@ -52,6 +61,7 @@ class DirectMessageItem(Fact):
 
     platform_message_id: Id = Field(validation_alias=AliasChoices("platform_message_id", "id"))
     content: LongText | None = None
+    content_type: Called | None = None
     sender_name: Called | None = None
     sender_id: KnownId = None
     direction: Annotated[Direction, AnyDirection] = Direction.INBOUND
@@ -85,7 +95,7 @@ def read_item(kind: MessageKind, item: Any) -> CommentItem | DirectMessageItem |
     if isinstance(item, (CommentItem, DirectMessageItem, Refusal)):
         return item
     try:
-        return decode(ITEMS[kind], spread_person(item, *PEOPLE[kind]))
+        return decode(ITEMS[kind], spread_person(name_content(item), *PEOPLE[kind]))
     except Refusal as refusal:
         return refusal
 

@@ -120,6 +120,17 @@ def spread_person(data: Any, member: str, name: str, ident: str) -> Any:
     return {key: one for key, one in found.items() if one is not None} | data
 
 
+def name_content(data: Any) -> Any:
+    """Return an item whose content is an object or a list with its `content_type`.
+
+    That is the object's own `type`, else json.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("content"), (dict, list)):
+        return data
+    own = data["content"].get("type") if isinstance(data["content"], dict) else None
+    return {"content_type": own if isinstance(own, str) and own else "json"} | data
+
+
 def spread_state(data: Any) -> Any:
     """Return a report in which a browser's state as `cookies` is `cookies` and `origins`."""
     state = data.get("cookies") if isinstance(data, dict) else None

@@ -68,6 +68,7 @@ class MessagesReply(TypedDict):
 
     inserted: int
     duplicates: int
+    edited: NotRequired[int]
     refused: NotRequired[int]
     details: NotRequired[list[Fault]]
     notes: NotRequired[list[Note]]

@@ -1,6 +1,6 @@
 """Rows of comments and direct messages: two tables of one shape.
 
-Each message is stored once per (account, platform id).
+Each message is stored once per (account, platform id, conversation).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,24 +21,30 @@ from master.store.rows import PAGE_BYTES, find_page, find_record
 
 async def keep_messages(
     connection: AsyncConnection, messages: Sequence[Message]
-) -> tuple[list[Message], list[str]]:
-    """Store the messages that are not stored yet, with one statement per kind.
+) -> tuple[list[Message], list[Message]]:
+    """Store the messages whose ids are not stored yet, with one statement per kind.
 
-    Return the new ones in the order passed, and the ids of stored ones that are now reported with
-    other content; these stay unchanged.
+    Return the new ones, and those that differ from the stored one with their id; both in the order
+    passed. The stored ones stay unchanged.
     """
-    found: set[str] = set()
+    new, differing = set[str](), set[tuple[MessageKind, str, str]]()
+    own = {message.id for message in messages}
     for kind, rows in MESSAGES.items():
         values = [rows.to_row(message) for message in messages if message.kind is kind]
         if values:
-            found.update((await connection.execute(_keep_in(kind), values)).scalars())
-    new = [message for message in messages if message.id in found]
-    return new, sorted(found.difference(message.id for message in new))
+            for key, account_id, platform_id in await connection.execute(_keep_in(kind), values):
+                if key in own:
+                    new.add(key)
+                else:
+                    differing.add((kind, account_id, platform_id))
+    return [one for one in messages if one.id in new], [
+        one for one in messages if (one.kind, one.account_id, one.platform_id) in differing
+    ]
 
 
 @cache
 def _keep_in(kind: MessageKind) -> Any:
-    """Return the statement that stores a message, or returns the id of a stored one that differs.
+    """Return the statement that stores a message, or returns a stored one that differs.
 
     RETURNING returns only rows that were written, so a stored row's column is set to its own value.
     """
@@ -49,10 +55,42 @@ def _keep_in(kind: MessageKind) -> Any:
         *(table.c[name].is_distinct_from(new.excluded[name]) for name in rows.name_columns(SAID))
     )
     return new.on_conflict_do_update(
-        index_elements=[table.c.account_id, platform_id],
+        index_elements=[table.c.account_id, platform_id, table.c.variant],
         set_={"is_read": table.c.is_read},
         where=differs,
-    ).returning(table.c.id)
+    ).returning(table.c.id, table.c.account_id, platform_id)
+
+
+async def find_with_ids(
+    connection: AsyncConnection, kind: MessageKind, reported: Sequence[Message]
+) -> list[Message]:
+    """Return the stored messages with the account and the platform id of one that is reported.
+
+    `reported` are few: each text may be large.
+    """
+    rows = MESSAGES[kind]
+    names = tuple_(rows.table.c.account_id, rows.table.c[rows.renamed["platform_id"]])
+    wanted = {(one.account_id, one.platform_id) for one in reported}
+    query = rows.query.where(names.in_(sorted(wanted))).order_by(rows.table.c.variant)
+    return rows.to_records((await connection.execute(query)).all())
+
+
+async def store_edits(connection: AsyncConnection, edited: Sequence[Message]) -> None:
+    """Store the present and the first text of edited messages."""
+    for kind, rows in MESSAGES.items():
+        values = [
+            {"key": one.id, **{f"new_{name}": getattr(one, name) for name in EDITED}}
+            for one in edited
+            if one.kind is kind
+        ]
+        if values:
+            statement = update(rows.table).where(rows.table.c.id == bindparam("key"))
+            texts: dict[str, Any] = {name: bindparam(f"new_{name}") for name in EDITED}
+            await connection.execute(statement.values(texts), values)
+
+
+EDITED = ("content", "content_type", "edited_at", "earlier_content")
+"""The columns that an edit changes."""
 
 
 async def list_messages(

@@ -136,6 +136,11 @@ accounts = Table(
     Column("platform_user_id", Text),
     # the whole profile that its worker reported, where that is more than user_info has
     Column("profile", SealedBytes),
+    # since when and why the account is in its state; how often people were told of its cookies' end
+    Column("state_since", Integer),
+    Column("state_reason", Text),
+    Column("state_detail", Text),
+    Column("cookies_told", Integer, nullable=False, server_default="0"),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
     # includes the epoch, which lies behind cookies in its row: the audit sums it over all accounts
@@ -187,6 +192,8 @@ login_sessions = Table(
     Column("expires_at", Integer),
     Column("logged_in_at", Integer),
     Column("created_at", Integer, nullable=False),
+    # whether an administrator takes another person than the account's
+    Column("accept_identity", Boolean, nullable=False, server_default="0"),
     Index("idx_login_sessions_status", "status"),
     Index("idx_login_sessions_account", "account_id"),
     Index("idx_login_sessions_worker", "worker_id"),
@@ -199,6 +206,20 @@ login_sessions = Table(
         **_where("status IN ('pending', 'scanning')"),
     ),
 )
+
+
+def _list_told_columns() -> list[Column[Any]]:
+    """Return the columns of edits, and of messages with the id of another one.
+
+    `variant` is empty, except in a message of another conversation with the id of a stored one.
+    """
+    return [
+        Column("variant", Text, nullable=False, server_default=""),
+        Column("content_type", Text),
+        Column("edited_at", Integer),
+        Column("earlier_content", Text),
+    ]
+
 
 comments = Table(
     "comments",
@@ -215,9 +236,9 @@ comments = Table(
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
     Column("reported_by", Text),
-    Index("idx_comments_account", "account_id"),
+    *_list_told_columns(),
     Index("idx_comments_detected", text("detected_at DESC")),
-    Index("uq_comments_platform", "account_id", "platform_comment_id", unique=True),
+    Index("uq_comments_platform", "account_id", "platform_comment_id", "variant", unique=True),
     # no new message is in this index, so that storing one does not write it
     Index("idx_comments_read", "account_id", **_where("is_read = 1", "is_read")),
 )
@@ -236,12 +257,24 @@ direct_messages = Table(
     Column("detected_at", Integer),
     Column("created_at", Integer, nullable=False),
     Column("reported_by", Text),
-    Index("idx_direct_messages_account", "account_id"),
+    *_list_told_columns(),
     Index("idx_direct_messages_detected", text("detected_at DESC")),
-    Index("uq_direct_messages_platform", "account_id", "platform_message_id", unique=True),
+    Index(
+        "uq_direct_messages_platform", "account_id", "platform_message_id", "variant", unique=True
+    ),
     # no new message is in this index, so that storing one does not write it
     Index("idx_direct_messages_read", "account_id", **_where("is_read = 1", "is_read")),
 )
+
+for _messages in (comments, direct_messages):
+    # serves an account's messages in the order of lists
+    Index(
+        f"idx_{_messages.name}_page",
+        _messages.c.account_id,
+        _messages.c.detected_at.desc(),
+        _messages.c.created_at.desc(),
+        _messages.c.id,
+    )
 
 notifications = Table(
     "notifications",
@@ -343,4 +376,27 @@ worker_configs = Table(
     # cannot make Master run programs
     Column("seal", SealedBytes),
     Index("idx_worker_configs_proxy", "proxy_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # the history of accounts and workers, appended with the transaction; it outlives both, so it
+    # refers to no other table
+    Column("seq", BigInteger, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Text),
+    Column("worker_id", Text),
+    Column("target", Text),
+    Column("epoch", BigInteger),
+    Column("reason", Text),
+    Column("by_kind", Text, nullable=False),
+    Column("by_name", Text),
+    Column("request_id", Text),
+    Column("params", JsonText),
+    Index("idx_events_account", "account_id", "seq", **_where("account_id IS NOT NULL")),
+    Index("idx_events_worker", "worker_id", "seq", **_where("worker_id IS NOT NULL")),
+    # the audit: what people did
+    Index("idx_events_person", "seq", **_where("by_kind IN ('admin', 'http')")),
 )

@@ -6,6 +6,7 @@ no sequence number is missing, and acknowledged logins and confirmations are sto
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -86,16 +87,23 @@ def find_secrets(path: Path) -> list[str]:
 def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
     for kind, table in TABLES.items():
         column = LISTS[kind][1]
-        for row_id, account_id, name in connection.execute(
-            f"SELECT id, account_id, {column} FROM {table}"  # noqa: S608 - our own names
+        direction = "NULL" if kind is MessageKind.COMMENT else "direction"
+        for row_id, account_id, name, turned in connection.execute(
+            f"SELECT id, account_id, {column}, {direction} FROM {table}"  # noqa: S608 - our own names
         ):
             found.lists.messages.setdefault((account_id, kind), []).append(
-                {"id": row_id, column: name}
+                {"id": row_id, column: name, "direction": turned}
             )
-    query = "SELECT id, type, related_id, seq FROM notifications ORDER BY seq"
+    query = "SELECT id, type, related_id, seq, data FROM notifications ORDER BY seq"
     found.lists.notifications = [
-        {"id": row_id, "type": kind, "related_id": related_id, "seq": seq}
-        for row_id, kind, related_id, seq in connection.execute(query)
+        {
+            "id": row_id,
+            "type": kind,
+            "related_id": related_id,
+            "seq": seq,
+            "data": json.loads(data or "{}"),
+        }
+        for row_id, kind, related_id, seq, data in connection.execute(query)
     ]
     query = "SELECT value FROM counters WHERE name = 'notification_seq'"
     found.last_seq = connection.execute(query).fetchone()[0]

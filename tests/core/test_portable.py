@@ -206,12 +206,19 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
     assert await messages.keep_messages(connection, new) == (new, [])
     again = [change(one, id=one.id + "-again", author_name="renamed") for one in new]
     assert await messages.keep_messages(connection, again) == ([], [])
-    assert await messages.keep_messages(
-        connection, [change(one, content=None) for one in again]
-    ) == ([], ["m1", "m2"])
+    differing = [change(one, content="new") for one in again]
+    assert await messages.keep_messages(connection, differing) == ([], differing)
+    for kind, message in zip(MessageKind, new, strict=True):
+        assert await messages.find_with_ids(connection, kind, differing) == [message]
+    edited = [change(one, content="new", edited_at=5, earlier_content="c") for one in new]
+    await messages.store_edits(connection, edited)
+    for kind, message in zip(MessageKind, edited, strict=True):
+        assert await messages.find_with_ids(connection, kind, differing) == [message]
+    others = [change(one, id=f"{one.id}-other", variant="j ") for one in new]
+    assert await messages.keep_messages(connection, others) == (others, [])
     await messages.summarise_messages(connection, ["a1"])
     for kind in MessageKind:
-        assert (await messages.count_messages(connection, kind))["total"] == 1
+        assert (await messages.count_messages(connection, kind))["total"] == 2
         await messages.list_messages(
             connection,
             kind,
@@ -223,7 +230,7 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
             offset=0,
         )
     assert (await messages.mark_message_read(connection, MessageKind.COMMENT, "m1")) == change(
-        new[0], is_read=True
+        edited[0], is_read=True
     )
 
 

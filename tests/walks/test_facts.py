@@ -11,8 +11,14 @@ import structlog
 from master.decisions.retention import DAY_S
 from master.operations import messages
 from master.operations.accounts import change_account, remove_account
-from master.operations.messages import list_comments, list_direct_messages
-from master.protocol.http import AccountChange, ById, CommentsQuery, DirectMessagesQuery
+from master.operations.messages import list_comments, list_direct_messages, mark_read
+from master.protocol.http import (
+    AccountChange,
+    ById,
+    CommentsQuery,
+    DirectMessagesQuery,
+    MessageById,
+)
 from tests.conftest import Bench, Peer
 from tests.walks.test_devices import ask_file
 from tests.walks.test_messages import comment
@@ -122,36 +128,129 @@ async def test_what_is_reported_of_a_removed_account_is_of_an_unknown_one(bench)
     assert (await report(worker, account, comment(1)))["error"]["code"] == "unknown_account"
 
 
-async def test_a_repetition_with_other_words_is_counted_and_never_stored(bench):
-    account = await make_account(bench)
+def direct(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "platform_message_id": f"m{number}", "content": "c", "sender_id": "s",
+        "direction": "inbound",
+    } | changes  # fmt: skip
+
+
+WHOLE = comment(1) | {"post_id": "a post", "author_id": "an author"}
+
+
+async def list_direct(bench: Bench) -> list[dict[str, Any]]:
+    listing = await bench.master.turns.look(list_direct_messages, DirectMessagesQuery())
+    return list(listing.rows)
+
+
+async def test_another_text_of_the_same_message_is_an_edit(bench):
+    account, device = await make_account(bench), await bench.device()
     worker = await bench.worker()
-    await report(worker, account, comment(1), comment(1) | {"content": "in the same report"})
+    await report(worker, account, comment(1))
     assert (await report(worker, account, comment(1)))["duplicates"] == 1
     renamed = comment(1) | {"author_name": "a new nickname"}
     assert (await report(worker, account, renamed))["duplicates"] == 1
-    assert "master_altered_duplicates 1.0" in await scrape(bench)
     with structlog.testing.capture_logs() as lines:
-        other = await report(worker, account, comment(1) | {"content": "something else"})
-    assert (other["inserted"], other["duplicates"]) == (0, 1)
-    assert "master_altered_duplicates 2.0" in await scrape(bench)
+        edited = await report(worker, account, comment(1) | {"content": "something else"})
+    assert (edited["inserted"], edited["duplicates"], edited["edited"]) == (0, 1, 1)
     [stored] = await list_all(bench)
-    assert stored["content"] == comment(1)["content"]
+    first = comment(1)["content"]
+    assert (stored["content"], stored["earlier_content"]) == ("something else", first)
+    assert stored["edited_at"] is not None
     line = next(line for line in lines if line["event"] == "duplicates_differ")
-    assert (line["stored"], line["reported_by"]) == ([stored["id"]], ["worker-1"])
+    assert (line["edited"], line["reported_by"]) == ([stored["id"]], ["worker-1"])
     assert "something else" not in repr(line)
+    assert "master_altered_duplicates_total 1.0" in await scrape(bench)
+    # the first text once more is a late repeat; a third one is a further edit
+    assert "edited" not in await report(worker, account, comment(1))
+    assert (await report(worker, account, comment(1) | {"content": "third"}))["edited"] == 1
+    [stored] = await list_all(bench)
+    assert (stored["content"], stored["earlier_content"]) == ("third", first)
+    await device.hear("notification:new")
+    texts = [one["content"] for one in device.all("notification:new")]
+    assert texts == [first, "something else", "third"], "nobody has read any of them"
 
 
-async def test_a_direct_message_that_turns_its_direction_is_another_story(bench):
-    account = await make_account(bench)
-    worker = await bench.worker()
-    message = {"platform_message_id": "m", "content": "c", "sender_id": "s", "direction": "inbound"}
-    await report(worker, account, message, kind="direct_message")
-    await report(worker, account, message | {"direction": "outbound"}, kind="direct_message")
-    assert "master_altered_duplicates 1.0" in await scrape(bench)
-    listing = await bench.master.turns.look(list_direct_messages, DirectMessagesQuery())
-    assert [(one["direction"], one["reported_by"]) for one in listing.rows] == [
-        ("inbound", "worker-1")
-    ]
+async def test_an_edit_of_a_read_message_rings_for_nobody(bench):
+    account, worker = await make_account(bench), await bench.worker()
+    await report(worker, account, comment(1))
+    [stored] = await list_all(bench)
+    await bench.run(mark_read, MessageById(kind="comments", id=stored["id"]))
+    device = await bench.device()
+    await device.hear("notification:new")
+    assert (await report(worker, account, comment(1) | {"content": "edited"}))["edited"] == 1
+    await report(worker, account, comment(2))
+    await device.hear("notification:new")
+    texts = [one["content"] for one in device.all("notification:new")]
+    assert texts == [comment(1)["content"], comment(2)["content"]]
+
+
+async def test_an_edit_within_a_report_is_told_once(bench):
+    account, worker, device = await make_account(bench), await bench.worker(), await bench.device()
+    both = await report(worker, account, comment(1), comment(1) | {"content": "at once"})
+    assert (both["inserted"], both["duplicates"], both["edited"]) == (1, 1, 1)
+    await device.hear("notification:new")
+    assert [one["content"] for one in device.all("notification:new")] == ["at once"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("comment", WHOLE, WHOLE | {"post_id": "another post"}),
+        ("comment", WHOLE, WHOLE | {"author_id": "another author"}),
+        ("direct_message", direct(1), direct(1, sender_id="another sender")),
+        ("direct_message", direct(1), direct(1, sender_id="another sender", content="d")),
+    ],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_the_same_id_in_another_conversation_is_another_message(
+    bench, kind: str, first: dict[str, Any], second: dict[str, Any], at_once: bool
+):
+    account, worker, device = await make_account(bench), await bench.worker(), await bench.device()
+    if at_once:
+        assert (await report(worker, account, first, second, kind=kind))["inserted"] == 2
+    else:
+        assert (await report(worker, account, first, kind=kind))["inserted"] == 1
+        assert (await report(worker, account, second, kind=kind))["inserted"] == 1
+    for one in (first, second):
+        again = await report(worker, account, one, kind=kind)
+        assert (again["inserted"], again["duplicates"]) == (0, 1)
+        assert "edited" not in again
+    rows = await (list_all(bench) if kind == "comment" else list_direct(bench))
+    assert len(rows) == 2
+    await device.hear("notification:new")
+    assert len(device.all("notification:new")) == 2
+
+
+@pytest.mark.parametrize("lacking", ["sender_id", "content"])
+async def test_an_unknown_sender_or_text_makes_no_other_message(bench, lacking: str):
+    account, worker = await make_account(bench), await bench.worker()
+    less = {name: value for name, value in direct(1).items() if name != lacking}
+    for one in (less, direct(1), less):
+        await report(worker, account, one, kind="direct_message")
+    [stored] = await list_direct(bench)
+    assert stored["content"] == "c"
+
+
+async def test_our_own_answers_are_read_and_ring_for_nobody(bench):
+    account, worker, device = await make_account(bench), await bench.worker(), await bench.device()
+    await report(worker, account, direct(1, direction="outbound"), kind="direct_message")
+    await report(worker, account, direct(2), kind="direct_message")
+    assert {one["platform_message_id"]: one["is_read"] for one in await list_direct(bench)} == {
+        "m1": True, "m2": False,
+    }  # fmt: skip
+    await device.hear("notification:new")
+    assert [one["data"]["platform_id"] for one in device.all("notification:new")] == ["m2"]
+
+
+async def test_an_object_as_content_keeps_its_kind(bench):
+    account, worker = await make_account(bench), await bench.worker()
+    picture = direct(1, content={"type": "image", "url": "https://p.example/1.png"})
+    await report(worker, account, picture, kind="direct_message")
+    await report(worker, account, direct(2, content=["a", "b"]), kind="direct_message")
+    await report(worker, account, direct(3, content_type="sticker"), kind="direct_message")
+    kinds = {one["platform_message_id"]: one["content_type"] for one in await list_direct(bench)}
+    assert kinds == {"m1": "image", "m2": "json", "m3": "sticker"}
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,12 @@ def without_epochs(stack: ExitStack) -> None:
 def without_dedup(stack: ExitStack) -> None:
     """Drop the uniqueness of message ids."""
     _drop_indexes(stack, "uq_comments_platform", "uq_direct_messages_platform")
-    tables = {kind: rows.table for kind, rows in MESSAGES.items()}
-    keep_any = {kind: table.insert().returning(table.c.id) for kind, table in tables.items()}
+    keep_any = {
+        kind: rows.table.insert().returning(
+            rows.table.c.id, rows.table.c.account_id, rows.table.c[rows.renamed["platform_id"]]
+        )
+        for kind, rows in MESSAGES.items()
+    }
     stack.enter_context(patch.object(message_rows, "_keep_in", keep_any.get))
 
 

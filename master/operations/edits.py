@@ -1,0 +1,87 @@
+"""Reports with the id of a stored message and other content: edits, or other conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from master.decisions.intake import Relation, compare, edit, name_variant
+from master.decisions.schedule import portion
+from master.model import Message, MessageKind, change
+from master.store.messages import find_with_ids, keep_messages, store_edits
+from master.turn import Turn
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 50
+"""Stored messages read at once: each may have 100,000 characters."""
+
+SHOWN = 20
+"""Most ids that one log line names."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """The outcome for messages that differ from stored ones.
+
+    `new` are stored now, `edited` is the id of a report's message -> the stored one as it is now.
+    """
+
+    new: list[Message] = field(default_factory=list)
+    edited: dict[str, Message] = field(default_factory=dict)
+
+
+async def settle(differing: Sequence[Message], turn: Turn) -> Settled:
+    """Store edits of stored messages, and messages of other conversations with the same ids."""
+    settled = Settled()
+    for kind in MessageKind:
+        of_kind = [one for one in differing if one.kind is kind]
+        for some in portion(of_kind, AT_ONCE):
+            stored = await find_with_ids(turn.connection, kind, some)
+            part = _judge(some, stored, turn.at)
+            # several edits of one message: the last text counts
+            last = {one.id: one for one in part.edited.values()}
+            await store_edits(turn.connection, list(last.values()))
+            new, _ = await keep_messages(turn.connection, part.new)
+            settled.new += new
+            settled.edited |= part.edited
+    _note(settled, differing, turn)
+    return settled
+
+
+def _note(settled: Settled, differing: Sequence[Message], turn: Turn) -> None:
+    """Count and log the messages that were not mere repeats."""
+    others = {one.id for one in settled.new}
+    told = [one for one in differing if one.id in settled.edited or one.id in others]
+    if told:
+        log.warning(
+            "duplicates_differ",
+            edited=sorted({one.id for one in settled.edited.values()})[:SHOWN],
+            other=sorted(others)[:SHOWN],
+            count=len(told),
+            reported_by=sorted({str(one.reported_by) for one in told})[:SHOWN],
+        )
+        turn.after_commit(lambda: turn.draft.memory.count_altered(len(told)))
+
+
+def _judge(reported: Iterable[Message], stored: Iterable[Message], now: int) -> Settled:
+    """Return which reported messages are edits and which are new, in the order reported."""
+    known: dict[tuple[str, str], list[Message]] = {}
+    for message in stored:
+        known.setdefault((message.account_id, message.platform_id), []).append(message)
+    settled = Settled()
+    for message in reported:
+        alike = known.setdefault((message.account_id, message.platform_id), [])
+        relations = [compare(one, message) for one in alike]
+        if Relation.SAME in relations:
+            continue
+        if Relation.EDITED in relations:
+            index = relations.index(Relation.EDITED)
+            alike[index] = settled.edited[message.id] = edit(alike[index], message, now)
+        else:
+            other = change(message, variant=name_variant(message) if alike else "")
+            alike.append(other)
+            settled.new.append(other)
+    return settled
