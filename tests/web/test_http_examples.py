@@ -173,4 +173,4 @@ async def test_every_route_has_an_example_and_real_answers_have_its_shape(site, 
     assert set(examples) == wanted
     assert {name: find_differences(examples[name], seen.get(name)) for name in wanted} == {
         name: [] for name in wanted
-    }
+    }, "WRITE_EXAMPLES=1 writes the examples anew"
