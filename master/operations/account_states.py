@@ -23,6 +23,7 @@ from master.model import LOST, Account, AccountStatus, JsonObject, LoginStatus, 
 from master.operations.assignments import place_what_waits, revoke_accounts
 from master.operations.notifications import notify
 from master.protocol.account_states import AccountStatusReport
+from master.protocol.words import RevokeReason
 from master.settings import Settings
 from master.turn import PORTION, Turn
 
@@ -112,7 +113,7 @@ def _apply(turn: Turn, before: Account, account: Account) -> None:
     )
     holder = account.assigned_worker_id
     if holder is not None and not account.is_served:
-        revoke_accounts(turn, [account], holder, f"account_{account.status}")
+        revoke_accounts(turn, [account], holder, RevokeReason.of_status(account.status))
         place_what_waits(turn)  # another account may wait for the freed slot
 
 

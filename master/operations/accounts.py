@@ -26,6 +26,7 @@ from master.operations.login_ends import close_open_login
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
+from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
 from master.turn import AGAIN, Turn
 
@@ -120,10 +121,12 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     if turn.fetch(account_rows.has_much, account.id):
         turn.go_on(remove_messages, account.id)
         return AGAIN
-    close_open_login(turn, account, "The account was removed.", "account_deleted")
+    close_open_login(turn, account, "The account was removed.", CancelReason.ACCOUNT_DELETED)
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
-        [account] = revoke_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+        [account] = revoke_accounts(
+            turn, [account], account.assigned_worker_id, RevokeReason.ACCOUNT_DELETED
+        )
     if account.account_id is not None:
         turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
     for login in [one for one in turn.draft.logins.all() if one.account_id == account.id]:
@@ -201,15 +204,15 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
     return event.epoch < account.epoch or read_at < account.updated_at
 
 
-def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> str | None:
+def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> RevokeReason | None:
     """Return why the present worker may not keep the changed account, or None if it may."""
     if not wanted.is_served:
-        return f"account_{wanted.status}"
+        return RevokeReason.of_status(wanted.status)
     if wanted.pinned_worker_id not in (None, holder):
-        return "pinned_elsewhere"
+        return RevokeReason.PINNED_ELSEWHERE
     worker = turn.draft.workers.get(holder)
     if worker is None or not worker.supports(wanted.platform):
-        return "platform_not_supported"
+        return RevokeReason.PLATFORM_NOT_SUPPORTED
     return None
 
 

@@ -21,6 +21,7 @@ from master.operations.assignments import hand_out, tell_to_stop
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.protocol.words import RevokeReason
 from master.settings import Settings
 from master.turn import ADMINS, Parcel, Turn
 
@@ -264,7 +265,7 @@ def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
         if account is not None and owner is not None:
             gained.setdefault(owner, []).append(account)
     for worker_id, account_ids in lost.items():
-        tell_to_stop(turn, worker_id, account_ids, "reassigned", reachable=True)
+        tell_to_stop(turn, worker_id, account_ids, RevokeReason.REASSIGNED, reachable=True)
     hand_out(turn, gained)
     return len(event)
 

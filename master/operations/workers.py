@@ -29,6 +29,7 @@ from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
 from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
 from master.protocol.stats import keep_figures, read_stats
+from master.protocol.words import RevokeReason
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -81,7 +82,10 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         draft.signs[worker.id] = turn.at
     was_bound = draft.speaker_of(turn.caller.sid) == worker.id
     misplaced = revoke_accounts(
-        turn, find_misplaced(worker, draft.held_by(worker.id)), worker.id, "platform_not_supported"
+        turn,
+        find_misplaced(worker, draft.held_by(worker.id)),
+        worker.id,
+        RevokeReason.PLATFORM_NOT_SUPPORTED,
     )
     assigned = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
@@ -157,7 +161,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
 def _tell_losses(turn: Turn, worker_id: str) -> None:
     """Tell a worker of accounts lost while unreachable, except those this turn assigns again."""
     if lost := turn.draft.owed_to(worker_id):
-        turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), "reassigned"))
+        turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), RevokeReason.REASSIGNED))
         turn.draft.owed[worker_id] = set()
 
 
@@ -279,7 +283,12 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
     for worker in lost:
         held = draft.held_by(worker.id)
         freed += revoke_accounts(
-            turn, held, worker.id, f"worker_{why}", reachable=reachable, gone=True
+            turn,
+            held,
+            worker.id,
+            RevokeReason(f"worker_{why}"),
+            reachable=reachable,
+            gone=True,
         )
         log.info("worker_offline", worker=worker.id, reason=why, accounts=len(held))
     place_what_waits(turn)

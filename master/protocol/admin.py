@@ -7,15 +7,24 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from master.model import Account, Login, Notification, Proxy, Scope, Worker, WorkerConfig
+from master.model import (
+    Account,
+    AccountStatus,
+    Login,
+    LoginStatus,
+    Notification,
+    NotificationType,
+    Priority,
+    Worker,
+    WorkerStatus,
+)
 from master.protocol.answers import (
+    ListedLogin,
     ShownAccount,
-    ShownConfig,
     ShownLogin,
-    ShownProxy,
     ShownWorker,
 )
-from master.protocol.shown import show_arguments, show_machine, show_profile
+from master.protocol.shown import show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
 
 
@@ -110,7 +119,7 @@ class LoginList(Outbound):
     """Login sessions, the newest first."""
 
     event: ClassVar[str] = "admin:login_sessions:list:response"
-    sessions: list[dict[str, Any]]
+    sessions: list[ListedLogin]
     timestamp: int
 
 
@@ -188,13 +197,13 @@ class NewNotification(Outbound):
     id: str
     notification_id: str
     seq: int
-    type: str
+    type: NotificationType
     account_id: str | None
     related_id: str | None
     title: str
     content: str
     data: dict[str, Any]
-    priority: str
+    priority: Priority
     created_at: int
     timestamp: int
 
@@ -212,7 +221,7 @@ class WorkerChanged(Outbound):
     id: str
     host: str
     port: int
-    status: str
+    status: WorkerStatus
     capabilities: list[str]
     max_accounts: int
     assigned_accounts: int
@@ -240,8 +249,8 @@ class AccountChanged(Outbound):
     account_id: str | None
     platform_user_id: str | None
     user_info: dict[str, Any] | None
-    status: str
-    login_status: str
+    status: AccountStatus
+    login_status: LoginStatus
     monitor_interval: int
     last_login_time: int | None
     cookies_valid_until: int | None
@@ -352,42 +361,3 @@ def show_notification(notification: Notification) -> NewNotification:
         created_at=notification.created_at,
         timestamp=notification.created_at * 1000,
     )
-
-
-def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
-    """Return a proxy without its password."""
-    return {
-        "id": proxy.id,
-        "name": proxy.name,
-        "server": proxy.server,
-        "protocol": proxy.protocol,
-        "username": proxy.username,
-        "has_password": proxy.has_password,
-        "password_unreadable": password_unreadable,
-        "status": proxy.status,
-        "created_at": proxy.created_at,
-        "updated_at": proxy.updated_at,
-    }
-
-
-def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
-    """Return a worker's process configuration as a caller with this scope may read it.
-
-    Values of environment variables may be secrets, so only their names are included. Arguments
-    may be secrets too: below scope `admin`, which alone may set them, only option names are
-    included.
-    """
-    return {
-        "id": config.worker_id,
-        "worker_id": config.worker_id,
-        "command": config.command,
-        "args": show_arguments(config.args, scope),
-        "env": sorted(config.env),
-        "proxy_id": config.proxy_id,
-        "max_accounts": config.max_accounts,
-        "auto_start": config.auto_start,
-        "auto_restart": config.auto_restart,
-        "verified": config.verified,
-        "created_at": config.created_at,
-        "updated_at": config.updated_at,
-    }
