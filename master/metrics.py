@@ -208,6 +208,10 @@ class Metrics:
         self.accounts = Gauge(
             "master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry
         )
+        self.unplaced = Gauge(
+            "master_accounts_unplaced", "Accounts that wait for a worker, by reason.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
 
     def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
         """Count one acknowledged event; its labels come from the tables of routes and refusals."""

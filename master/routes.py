@@ -16,6 +16,7 @@ from master.operations import (
     logins,
     messages,
     notifications,
+    placement,
     rebalance,
     reports,
     retention,
@@ -196,6 +197,7 @@ SWEEPS = (
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
     ),
     Sweep("cookies", account_states.warn_of_cookies, lambda s: 1, account_states.is_warning_due),
+    Sweep("unplaced", placement.tell_unplaced, lambda s: 5, placement.is_somebody_unplaced),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),

@@ -23,6 +23,7 @@ from master.operations.assignments import (
     revoke_accounts,
 )
 from master.operations.login_ends import close_open_login
+from master.operations.placement import Placements
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
@@ -38,12 +39,18 @@ async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccoun
     accounts, total = await account_rows.list_accounts(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
-    return Listing([show_row(account) for account in accounts], total)
+    placements = Placements(turn.draft)
+    return Listing([show_row(one, placements.judge(one)) for one in accounts], total)
+
+
+def show(turn: Turn, account: Account) -> ShownAccount:
+    """Return an account as people may read it, with its placement."""
+    return show_row(account, Placements(turn.draft).judge(account))
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
     """Return one account."""
-    return show_row(_find(turn, event.id))
+    return show(turn, _find(turn, event.id))
 
 
 def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
@@ -77,7 +84,7 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     _inherit_handovers(turn, account)
     place_what_waits(turn, only=account.id)
     log.info("account_added", account=account.id, platform=account.platform)
-    return show_row(_find(turn, account.id))
+    return show(turn, _find(turn, account.id))
 
 
 def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
@@ -86,7 +93,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     A row is outdated if the account has changed owners since it was read.
     """
     account = _find(turn, event.id)
-    event.require_unchanged(show_row(account))
+    event.require_unchanged(show(turn, account))
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
@@ -108,7 +115,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
         place_what_waits(turn)  # another account may wait for the freed slot
     else:
         hand_out(turn, {holder: [wanted]})
-    return show_row(_find(turn, account.id))
+    return show(turn, _find(turn, account.id))
 
 
 def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
@@ -136,7 +143,7 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     turn.draft.removed_at = turn.at
     place_what_waits(turn)  # another account may wait for the freed slot
     log.info("account_removed", account=account.id)
-    return show_row(account)
+    return show(turn, account)
 
 
 async def remove_messages(event: str, turn: Turn) -> None:

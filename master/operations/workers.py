@@ -22,6 +22,7 @@ from master.operations.assignments import (
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
+from master.operations.placement import Placements
 from master.operations.takeovers import change_hands, is_elsewhere, note_takeover
 from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
@@ -326,7 +327,9 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
     if worker is None:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
-    return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
+    placements = Placements(turn.draft)
+    shown = [show_account(account, placements.judge(account)) for account in accounts]
+    return {**show_live(turn, worker), "accounts": shown}
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:

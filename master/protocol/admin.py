@@ -20,6 +20,7 @@ from master.model import (
 )
 from master.protocol.answers import (
     ListedLogin,
+    Placement,
     ShownAccount,
     ShownLogin,
     ShownWorker,
@@ -261,6 +262,7 @@ class AccountChanged(Outbound):
     created_at: int
     updated_at: int
     state: dict[str, Any]
+    placement: Placement
 
     @property
     def state_key(self) -> str | None:
@@ -278,7 +280,7 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def show_account(account: Account) -> ShownAccount:
+def show_account(account: Account, placement: Placement) -> ShownAccount:
     """Return an account as people may read it."""
     return {
         "id": account.id,
@@ -303,6 +305,7 @@ def show_account(account: Account) -> ShownAccount:
             "reason": account.state_reason,
             "detail": account.state_detail,
         },
+        "placement": placement,
     }
 
 

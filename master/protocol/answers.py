@@ -32,6 +32,17 @@ class Listing(Generic[T_co]):
     total: int
 
 
+class Placement(TypedDict):
+    """Where an account is: `placed`, `waiting` for a worker, or `not_wanted` by its status.
+
+    A waiting one has the reason (Accounts) and since when it waits (Unix seconds).
+    """
+
+    state: str
+    reason: str | None
+    since: int | None
+
+
 class ShownAccount(TypedDict):
     """An account, without its secrets.
 
@@ -57,6 +68,7 @@ class ShownAccount(TypedDict):
     created_at: int
     updated_at: int
     state: dict[str, Any]
+    placement: Placement
 
 
 class ShownWorker(TypedDict):

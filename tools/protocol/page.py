@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from master import model
+from master.decisions import placement
 from master.decisions.account_state import ACCOUNT_WORDS, LOGIN_WORDS
 from master.decisions.login import REPORTED, TRANSITIONS, LoginEvent
 from master.errors import INTERNAL, every_refusal
@@ -42,7 +43,7 @@ def render_protocol(examples: Path) -> str:
         "leaving": lambda name: render_leaving(name, examples),
         "routes": lambda _: render_endpoints(examples),
         "objects": _render_objects,
-        "words": lambda name: render_enum(getattr(words, name, None) or getattr(model, name)),
+        "words": lambda name: render_enum(_find_words(name)),
         "statuses": _render_statuses,
         "forgiven": render_forgiven,
         "states": _render_states,
@@ -56,6 +57,10 @@ def render_protocol(examples: Path) -> str:
         return "\n".join(parts[found[1]](found[2])).rstrip()
 
     return MARK.sub(fill, TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _find_words(name: str) -> Any:
+    return next(getattr(one, name) for one in (words, model, placement) if hasattr(one, name))
 
 
 def _render_objects(_: str) -> Iterator[str]:
