@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -26,10 +25,11 @@ from pydantic import (
     model_validator,
 )
 
+from master.described import NOTHING, SettingDoc, describe_allowed, show_default
 from master.keys import Key, parse_keys
 from master.model import Token
 from master.secret import Secret
-from master.tokens import NOTHING, parse_tokens
+from master.tokens import parse_tokens
 
 ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
@@ -291,16 +291,6 @@ class Settings(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class SettingDoc:
-    """One setting as the documentation renders it."""
-
-    name: str
-    default: str
-    allowed: str
-    description: str
-
-
 def load_settings(
     environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
 ) -> Settings:
@@ -323,7 +313,7 @@ def describe_settings() -> list[SettingDoc]:
     return [
         SettingDoc(
             name.upper(),
-            _show_default(field.default),
+            show_default(field.default),
             _describe_allowed(name),
             field.description or "",
         )
@@ -363,30 +353,4 @@ def _explain(error: Any, values: Mapping[str, str]) -> str:
 
 def _describe_allowed(name: str) -> str:
     field = "app_env" if name == "node_env" else name
-    schema = Settings.model_json_schema(by_alias=False)["properties"][field]
-    if "allowed" in schema:
-        return str(schema["allowed"])
-    if "enum" in schema:
-        *others, last = schema["enum"]
-        return f"{', '.join(others)} or {last}"
-    if schema["type"] == "string":
-        return (
-            "a path"
-            if schema.get("format") == "path"
-            else f"a text of at most {schema['maxLength']} characters"
-        )
-    kind = "a whole number" if schema["type"] == "integer" else "a number"
-    most = f"{schema['maximum']:.0f}"
-    return (
-        f"{kind} from {schema['minimum']:.0f} to {most}"
-        if "minimum" in schema
-        else f"{kind} above {schema['exclusiveMinimum']:.0f}, up to {most}"
-    )
-
-
-def _show_default(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default) or NOTHING
-    if default is None:
-        return "(none)"
-    return f"./{default}" if isinstance(default, Path) else str(default)
+    return describe_allowed(Settings.model_json_schema(by_alias=False)["properties"][field])
