@@ -70,6 +70,15 @@ def _require_keys(keys: Secret[str]) -> Secret[str]:
     return keys
 
 
+def _require_some_else(
+    networks: tuple[IPv4Network | IPv6Network, ...],
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Refuse a network of all addresses: then any client could write its own address."""
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("a network has every address")
+    return networks
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Origin = Annotated[str, Field(pattern=ORIGIN, max_length=255)]
@@ -119,8 +128,8 @@ class Settings(BaseModel):
         ("http://localhost:3001", "http://localhost:3000"),
         min_length=1,  # Socket.IO reads an empty list as "do not check"
         max_length=100,
-        description="Web origins whose pages may connect from a browser. The default applies to "
-        "Socket.IO only; over HTTP the default is Master's own origin.",
+        description="Web origins whose pages may use Socket.IO and HTTP from a browser, beside the "
+        "pages that Master itself serves.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
     worker_tokens: WorkerTokens = Field(
@@ -152,6 +161,16 @@ class Settings(BaseModel):
         description="Addresses and networks from which workers need no token.",
         json_schema_extra={
             "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"
+        },
+    )
+    trusted_proxies: Annotated[Networks, AfterValidator(_require_some_else)] = Field(
+        (),
+        max_length=MOST_NETWORKS,
+        description="Proxies in front of Master. Their X-Forwarded-For or Forwarded is believed: "
+        "limits, logs and TRUSTED_WORKERS then apply to the client's address.",
+        json_schema_extra={
+            "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas, "
+            "but not every address"
         },
     )
     http_requests_per_s: float = Field(
@@ -256,11 +275,6 @@ class Settings(BaseModel):
         description="How many writes may be queued per kind of caller: workers, administrators, "
         "devices, HTTP; further ones are refused as overloaded. 0 is no limit.",
     )
-
-    @property
-    def http_origins(self) -> tuple[str, ...]:
-        """Return the origins whose pages may use HTTP; the default is for Socket.IO."""
-        return self.allowed_origins if "allowed_origins" in self.model_fields_set else ()
 
     def read_keys(self) -> tuple[Key, ...] | None:
         """Return the keys of MASTER_KEYS, or None if a key file is used."""

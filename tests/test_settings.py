@@ -23,6 +23,7 @@ DEFAULTS = {
     "admin_tokens": (),
     "client_tokens": (),
     "trusted_workers": (),
+    "trusted_proxies": (),
     "http_requests_per_s": 200,
     "heartbeat_interval_s": 10,
     "heartbeat_timeout_s": 30,

@@ -115,12 +115,9 @@ class SocketServer(socketio.AsyncServer):
 
     def adopt(self, eio_sid: str, request: Any) -> None:
         """Note the request whose TCP connection carries this connection from now on."""
-        line, flow = (
-            self._lines.find(request) if request is not None else None,
-            self.flows.get(eio_sid),
-        )
-        if line is not None and flow is not None:
-            self._lines.meter.attach(line, flow)
+        flow = self.flows.get(eio_sid)
+        if request is not None and flow is not None:
+            self._lines.carry(request, flow)
 
     def find_flow(self, sid: str, kind: str) -> Flow:
         """Return the flow of a new socket's connection."""
@@ -149,6 +146,12 @@ class SocketServer(socketio.AsyncServer):
         """Note that a socket is authenticated, and with it its connection."""
         self.expected.pop(sid, None)
         self._lines.meter.greet(self.find_flow(sid, kind), Kind(kind))
+
+    def call_on_progress(self, sid: str, callback: Callable[[float, int], object]) -> None:
+        """Call back with the time whenever a part of a worker's unfinished message arrives."""
+        self.find_flow(sid, "worker").when_progressing = lambda: callback(
+            self._clock.monotonic(), int(self._clock.now())
+        )
 
     async def drop_strangers(self) -> int:
         """Close connections and sockets that did not authenticate in time; return how many."""
