@@ -49,7 +49,7 @@ from master.turn import SWEEP
 from master.vault import Vault
 from master.web.access import guard_sockets
 from master.web.connections import OPTIONS, convert_server
-from master.web.descriptors import Descriptors
+from master.web.descriptors import SPARE, Descriptors, TooFewFiles, count_connections
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.origins import Origins
@@ -289,7 +289,13 @@ class Master:
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+            self.lines.most = count_connections()
+        except TooFewFiles as fault:
+            raise ListenFault(str(fault)) from None
+        # in one pass, the loop accepts as many as are queued
+        backlog = BACKLOG if self.lines.most > BACKLOG else SPARE // 2
+        try:
+            await web.TCPSite(runner, host, port, backlog=backlog).start()
         except OSError as fault:
             raise ListenFault(
                 f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}."

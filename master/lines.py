@@ -5,6 +5,7 @@ A limit on a library's object would leave the connection open; this one is on th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ class Lines:
         self._is_relay = is_relay
         """Tells whether an address is a trusted proxy's."""
         self._lines: dict[Any, Line] = {}
+        self.most = sys.maxsize
+        """Connections for which there are file descriptors."""
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -39,9 +42,12 @@ class Lines:
             made(protocol, transport)
             peer = transport.get_extra_info("peername")
             remote = str(peer[0]) if peer else ""
-            self._lines[protocol] = self.meter.connect(
+            line = self._lines[protocol] = self.meter.connect(
                 name_address(remote), transport.abort, is_relay=self._is_relay(remote)
             )
+            line.measure_unsent = transport.get_write_buffer_size
+            if len(self._lines) > self.most:
+                self.meter.make_room()
 
         def note_lost(protocol: Any, fault: BaseException | None = None) -> None:
             lost(protocol, fault)

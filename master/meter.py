@@ -51,6 +51,7 @@ class Line:
         "has_ended",
         "is_known",
         "is_relay",
+        "measure_unsent",
         "received",
         "sender",
         "when_ended",
@@ -65,6 +66,8 @@ class Line:
         self.is_relay = is_relay
         """Whether a trusted proxy is at the other end: its line carries requests of many peers."""
         self.has_ended = False
+        self.measure_unsent: Callable[[], int] = lambda: 0
+        """Returns the bytes that were written to it and have not been sent yet."""
         self.flow: Flow | None = None
         self.sender: Flow | None = None
         """The flow whose packets are in the body under way, if any."""
@@ -182,6 +185,10 @@ class Flow:
         """Call back once, when there is room for `ahead` bytes."""
         self._when_free += ((ahead, go_on),)
 
+    def measure_unsent(self) -> int:
+        """Return the bytes that were written to its lines and have not been sent yet."""
+        return sum(line.measure_unsent() for line in self.lines)
+
     def drop(self, line: Line) -> None:
         """Remove a TCP connection that carried packets."""
         self.lines = tuple(one for one in self.lines if one is not line)
@@ -236,6 +243,10 @@ class Meter:
             return line
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
+
+    def make_room(self) -> None:
+        """Close one TCP connection of a stranger, if there are several: none may be left else."""
+        self._end(self._lines.pop_oldest())
 
     def leave(self, line: Line) -> None:
         """Remove a TCP connection that has ended."""

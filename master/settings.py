@@ -251,8 +251,9 @@ class Settings(BaseModel):
         1024 * 1024,
         ge=0,
         le=1024**3,
-        description="Bytes that may be queued for one connection that does not read; past it the "
-        "connection is closed. 0 is no limit.",
+        description="Bytes that may be queued for one connection. Past a quarter of it, many new "
+        "notifications become one client:sync, and the connection is closed if nothing is read "
+        "for 10 s; past 16 times it, at once. 0 is no limit.",
     )
     worker_names_per_token: int = Field(
         5_000,

@@ -72,7 +72,7 @@ class SocketServer(socketio.AsyncServer):
             "websocket": PlainWebSocket,
         }
         self.eio.generate_id = make_connection_id
-        self.eio.create_queue = lambda: OutboundQueue(outbound_bytes)
+        self.eio.create_queue = lambda: OutboundQueue(outbound_bytes, clock)
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self._clock = clock
@@ -102,6 +102,7 @@ class SocketServer(socketio.AsyncServer):
         )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
+        connection.queue.measure_unsent = flow.measure_unsent
         LeanSocket.convert(connection, self._clock, flow, self)
         self.adopt(eio_sid, environ.get("aiohttp.request"))
 
@@ -229,15 +230,21 @@ class SocketServer(socketio.AsyncServer):
         for connection in list(self.eio.sockets.values()):
             await connection.close()
 
-    def tell(self, frame: Frame, namespace: str, room: str) -> bool:
+    def tell(self, frame: Frame, namespace: str, room: str, hint: Frame | None = None) -> bool:
         """Queue one encoded event for every socket in a room; return whether there was any.
 
-        A socket's own id is a room.
+        A socket's own id is a room. Crowded queues get the `hint` instead, if there is one; their
+        sockets do not count.
         """
         reached = False
         for _, eio_sid in self.manager.get_participants(namespace, room):
             connection = self.eio.sockets.get(eio_sid)
-            if connection is not None and not connection.closed:
+            if connection is None or connection.closed:
+                continue
+            if hint is not None and connection.queue.is_crowded:
+                self._metrics.hints.inc()
+                connection.queue.put_nowait(hint)
+            else:
                 connection.queue.put_nowait(frame)
                 reached = True
         return reached
