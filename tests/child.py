@@ -14,7 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.conftest import PATIENCE_S
+PATIENCE_S = 60
+"""Seconds that a process may take to start, or to do what is waited for, on a busy machine."""
 
 
 class Child:

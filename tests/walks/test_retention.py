@@ -67,6 +67,24 @@ async def test_what_was_sent_to_nobody_is_kept_for_twelve_times_as_long(bench):
     } in [*lines]
 
 
+async def test_what_a_wrong_clock_dated_and_nobody_was_told_of_stays(bench):
+    """A machine that boots in 1970 and is set right later cannot know how old these rows are."""
+    now = bench.clock.now()
+    bench.clock.step(60 - now)
+    account = (await make_account(bench))["id"]
+    worker = await bench.worker()
+    report = {"type": "comment", "account_id": account, "messages": [comment(1)]}
+    await worker.ask("worker:message:detected", report)
+    assert (await bench.run(remove_old_rows))["notifications"] == 0
+    bench.clock.step(now - bench.clock.now())
+    for _ in range(3):
+        assert (await bench.run(remove_old_rows))["notifications"] == 0
+        bench.clock.advance(DAY_S)
+    async with bench.master.database.read() as connection:
+        query = "SELECT count(*) FROM notifications WHERE type = 'comment'"
+        assert (await connection.exec_driver_sql(query)).scalar_one() == 1
+
+
 async def test_many_unsent_rows_go_in_portions_too(bench):
     account = (await make_account(bench))["id"]
     await fill(bench, account, 2 * ROWS + 1)
