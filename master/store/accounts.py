@@ -23,14 +23,11 @@ Only this module and the farm's loading and storing read it: for everything else
 gone.
 """
 
-KEPT = frozenset({"id", "platform", "account_name", "epoch", "created_at", "updated_at"})
-"""Columns that a hidden row keeps; the others are emptied, secrets and unique names at once."""
-
 HIDING: dict[str, str | None] = {
-    **{one.name: None for one in accounts.c if one.name not in KEPT},
+    **{one.name: None for one in accounts.c if one.nullable},
     "status": HIDDEN,
 }
-"""Column -> its value in a hidden row, for all that the row does not keep."""
+"""Column -> its value in a hidden row: all that can be emptied is, secrets and names at once."""
 
 
 def is_listed() -> ColumnElement[bool]:

@@ -17,9 +17,9 @@ from master.operations.accounts import (
 from master.operations.afterwards import do_nothing
 from master.operations.retention import remove_old_rows
 from master.protocol.http import AccountChange, AccountsQuery, ById
-from master.store.accounts import KEPT
 from master.store.farm import find_difference
 from master.store.rows import ROWS
+from master.store.schema import accounts
 from tests.walks.test_messages import comment
 from tests.walks.test_retention import count, fill, watch_groups
 from tests.walks.test_workers import make_account
@@ -84,7 +84,7 @@ async def test_a_hidden_account_holds_no_name_no_secret_and_no_worker(bench):
         query = "SELECT * FROM accounts WHERE id = ?"
         row = (await connection.exec_driver_sql(query, (account,))).mappings().one()
     kept = {name for name, value in row.items() if value is not None}
-    assert kept == {*KEPT, "status"}
+    assert kept == {one.name for one in accounts.c if not one.nullable} | {"status"}
     report = {"type": "comment", "account_id": account, "messages": [comment(1)]}
     answer = await worker.ask("worker:message:detected", report)
     assert answer["error"]["code"] == "unknown_account"
