@@ -178,6 +178,11 @@ class Metrics:
             "Connections closed because their reader had stopped.",
             registry=self.registry,
         )
+        self.hints = Counter(
+            "master_sync_hints",
+            "Notifications for one connection that a client:sync stands for.",
+            registry=self.registry,
+        )
         self.outbound_bytes = Gauge(
             "master_outbound_bytes",
             "The most bytes queued for one connection.",

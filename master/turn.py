@@ -21,10 +21,6 @@ PORTION = 250
 """Accounts that one turn moves; the loop is yielded before the next portion, in the next turn."""
 
 
-AGAIN = object()
-"""The reply of an operation that needs another turn before its caller is answered."""
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The caller: `kind` is worker, admin, client, http or sweep; `sid` is its socket, if any.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 
 from master.errors import (
@@ -29,7 +27,7 @@ from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
 from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
-from master.turn import AGAIN, Turn
+from master.turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -118,16 +116,12 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     return show(turn, _find(turn, account.id))
 
 
-def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
+def remove_account(event: ById, turn: Turn) -> ShownAccount:
     """Remove an account with all that belongs to it; its worker is told to stop.
 
-    An account with many messages loses these first, one portion per turn; the reply follows when
-    all is done.
+    The account is gone at once; many messages of it go in portions, one per turn.
     """
     account = _find(turn, event.id)
-    if turn.fetch(account_rows.has_much, account.id):
-        turn.go_on(remove_messages, account.id)
-        return AGAIN
     close_open_login(turn, account, "The account was removed.", CancelReason.ACCOUNT_DELETED)
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
@@ -142,13 +136,15 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     turn.draft.accounts.remove(account.id)
     turn.draft.removed_at = turn.at
     place_what_waits(turn)  # another account may wait for the freed slot
+    turn.go_on(remove_hidden)
     log.info("account_removed", account=account.id)
     return show(turn, account)
 
 
-async def remove_messages(event: str, turn: Turn) -> None:
-    """Remove a portion of an account's messages and of their notifications."""
-    await account_rows.remove_some(turn.connection, event)
+async def remove_hidden(event: None, turn: Turn) -> None:
+    """Remove a portion of the messages and notifications of accounts that were removed."""
+    if await account_rows.remove_some(turn.connection):
+        turn.go_on(remove_hidden)
 
 
 def _name_on_platform(account: Account) -> str:

@@ -35,10 +35,12 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.NotificationConfirmed,
             admin.WorkerChanged,
             admin.AccountChanged,
+            client.SyncHint,
         ),
         "client": (
             client.DeviceRegistered,
             client.DeviceRefused,
+            client.SyncHint,
             client.SyncResponse,
             admin.NewNotification,
         ),
