@@ -89,7 +89,7 @@ ROWS = (
     RESULT.edge("POST", "/proxies/{id}/test", ADMIN, ProxyTrials.run, http.ProxyTrial),
     LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, http.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
-    LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
+    LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.CodeById),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
     ),

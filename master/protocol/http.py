@@ -143,6 +143,15 @@ class NotificationsQuery(Page):
     priority: Priority | None = None
 
 
+class CodeById(ById):
+    """The code of the login that the path names.
+
+    `seq` changes nothing: a page counts it up so that its browser fetches a newer code.
+    """
+
+    seq: Annotated[int, Field(ge=0, le=2**53)] | None = None
+
+
 class LogsQuery(ById):
     """How many lines of a log to return."""
 

@@ -102,8 +102,11 @@ class Health:
         return answer_json(content, status=200 if well else 503)
 
     async def show_root(self, request: web.Request) -> web.Response:
-        """Return name, version and links."""
+        """Return name, version and links; send a browser to the console."""
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(status=302, headers={"Location": "console/", "Vary": "Accept"})
         links = {
+            "console": "/console/",
             "api": ROOT,
             "status": f"{ROOT}/status",
             "health": "/health",

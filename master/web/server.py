@@ -22,6 +22,7 @@ from master.web.access import SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
+from master.web.console import Console
 from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
@@ -78,6 +79,7 @@ def build_web(
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
     app.on_cleanup.append(health.close)
+    Console(access, origins, lines, settings, vitals).add_to(app)
     edges = (
         health,
         Lifecycle(turns, supervisor, vitals),
