@@ -144,7 +144,7 @@ export function Empty({ children }) {
  */
 export function Table({ label, columns, children }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
-    <table><thead><tr>${columns.map((name) => html`<th key=${name} scope="col">${name}</th>`)}</tr></thead>
+    <table><thead><tr>${columns.map((name) => html`<th key=${name} scope="col" class=${name === t("col.actions") ? "end" : ""}>${name}</th>`)}</tr></thead>
     <tbody>${children}</tbody></table></div>`;
 }
 

@@ -17,8 +17,8 @@ function State({ row }) {
   const { state, reason, since } = row.placement;
   const nick = row.user_info?.nickname ?? row.user_info?.nick_name;
   return html`<section class="card"><h2>${t("account.state")}</h2><dl class="facts">
-    <dt>${t("col.status")}</dt><dd><${Badge} kind="account" word=${row.status} /></dd>
-    <dt>${t("col.login")}</dt><dd><${Badge} kind="login" word=${row.login_status} />
+    <dt>${t("col.status")}</dt><dd><${Badge} kind="accountIs" word=${row.status} /></dd>
+    <dt>${t("col.login")}</dt><dd><${Badge} kind="loginIs" word=${row.login_status} />
       ${row.state.since && html` <span class="soft small"><${Ago} at=${row.state.since} /></span>`}
       ${(row.state.reason || row.state.detail) && html`<div class="small"><bdi>${row.state.reason}</bdi> <bdi>${row.state.detail}</bdi></div>`}</dd>
     <dt>${t("col.place")}</dt><dd>${state === "placed" ? html`<${WorkerLink} id=${row.assigned_worker_id} />`

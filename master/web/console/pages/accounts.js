@@ -43,8 +43,8 @@ const Row = memo(
     return html`<tr>
       <th scope="row"><a href=${link(["accounts", row.id])}><bdi>${row.account_name}</bdi></a></th>
       <td class="wide"><bdi>${row.platform}</bdi></td>
-      <td><${Badge} kind="account" word=${row.status} /></td>
-      <td><${Badge} kind="login" word=${row.login_status} /></td>
+      <td><${Badge} kind="accountIs" word=${row.status} /></td>
+      <td><${Badge} kind="loginIs" word=${row.login_status} /></td>
       <td>${state === "placed" ? html`<${WorkerLink} id=${row.assigned_worker_id} />`
         : html`<span class=${state === "waiting" ? "" : "soft"}>${state === "waiting" ? wordOf("reason", reason) : t("place.not_wanted")}</span>`}</td>
       <td class="end">${operate && html`<span class="row">
@@ -88,8 +88,8 @@ function Filters({ query }) {
   const type = (event) => filter({ q: event.currentTarget.value || undefined });
   return html`<div class="filters">
     <label><span>${t("filter.text")}</span><input type="search" value=${query.q ?? ""} onInput=${type} /></label>
-    <${Choice} label=${t("filter.status")} value=${query.status} change=${set("status")} choices=${STATUSES.map((one) => [one, wordOf("account", one)])} />
-    <${Choice} label=${t("filter.login")} value=${query.login} change=${set("login")} choices=${LOGINS.map((one) => [one, wordOf("login", one)])} />
+    <${Choice} label=${t("filter.status")} value=${query.status} change=${set("status")} choices=${STATUSES.map((one) => [one, wordOf("accountIs", one)])} />
+    <${Choice} label=${t("filter.login")} value=${query.login} change=${set("login")} choices=${LOGINS.map((one) => [one, wordOf("loginIs", one)])} />
     <${Choice} label=${t("filter.place")} value=${query.place} change=${set("place")}
       choices=${[...PLACES.map((one) => [one, wordOf("place", one)]), ...REASONS.map((one) => [one, wordOf("reason", one)])]} />
     <${Choice} label=${t("filter.platform")} value=${query.platform} change=${set("platform")} choices=${platforms.map((one) => [one, one])} />

@@ -58,22 +58,22 @@ function unplaced(all) {
 function sick(all) {
   /** @param {import("../types.js").Account} one @returns {Need} */
   const show = (one) => {
-    const kind = SICK_LOGINS.includes(one.login_status) ? "login" : "account";
-    const word = kind === "login" ? one.login_status : one.status;
+    const kind = SICK_LOGINS.includes(one.login_status) ? "loginIs" : "accountIs";
+    const word = kind === "loginIs" ? one.login_status : one.status;
     const why = one.state.detail || one.state.reason;
     const text = html`<bdi>${one.account_name}</bdi>${why && html` <span class="soft small"><bdi>${why}</bdi></span>`}`;
-    const act = kind === "login" && may("operate")
+    const act = kind === "loginIs" && may("operate")
       ? html`<button type="button" onClick=${() => startLogin(one.id)} aria-label=${`${t("do.login")}: ${one.account_name}`}>${t("do.login")}</button>`
       : open(link(["accounts", one.id]));
     return { key: one.id, kind, word, text, act };
   };
   const groups = [
-    ...SICK_STATUS.map((word) => ["account", word, all.filter((one) => one.status === word)]),
-    ...SICK_LOGINS.map((word) => ["login", word, all.filter((one) => one.login_status === word && !SICK_STATUS.includes(one.status))]),
+    ...SICK_STATUS.map((word) => ["accountIs", word, all.filter((one) => one.status === word)]),
+    ...SICK_LOGINS.map((word) => ["loginIs", word, all.filter((one) => one.login_status === word && !SICK_STATUS.includes(one.status))]),
   ];
   return groups.flatMap((group) => {
     const [kind, word, found] = /** @type {[string, string, import("../types.js").Account[]]} */ (group);
-    const query = kind === "login" ? { login: word } : { status: word };
+    const query = kind === "loginIs" ? { login: word } : { status: word };
     return [...found.slice(0, SHOWN).map(show), ...rest(kind, word, found.length - SHOWN, link(["accounts"], query))];
   });
 }
@@ -89,7 +89,7 @@ function rest(kind, word, number, href) {
 function lostWorkers() {
   return [...workers.value.values()].filter((one) => one.status === "disconnected").map((one) => ({
     key: `worker ${one.id}`,
-    kind: "worker",
+    kind: "workerIs",
     word: one.status,
     text: t("need.silent", { name: one.id }),
     act: open(link(["workers", one.id])),
@@ -160,8 +160,8 @@ export function Overview() {
     </ul>
     <div class="columns">
     ${farm.length > 0 && html`<section class="card"><h2>${t("over.strip")}</h2><ul class="strip">${farm.map(
-      (one) => html`<li key=${one.id}><a class=${toneOf(one.status)} href=${link(["workers", one.id])} title=${`${one.id}: ${wordOf("worker", one.status)}`}>
-        <bdi>${one.id}</bdi><br /><span class="num">${one.assigned_accounts}/${one.max_accounts}</span> <span class="soft">${wordOf("worker", one.status)}</span></a></li>`,
+      (one) => html`<li key=${one.id}><a class=${toneOf(one.status)} href=${link(["workers", one.id])} title=${`${one.id}: ${wordOf("workerIs", one.status)}`}>
+        <bdi>${one.id}</bdi><br /><span class="num">${one.assigned_accounts}/${one.max_accounts}</span> ${one.status !== "connected" && html`<span class="soft">${wordOf("workerIs", one.status)}</span>`}</a></li>`,
     )}</ul></section>`}
     <section class="card"><h2>${t("over.latest")}</h2>
       ${notifications.value.length === 0 ? html`<p class="soft">${t("notices.none")}</p>` : html`<ul class="needs">${notifications.value.slice(0, 8).map(

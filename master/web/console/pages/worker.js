@@ -70,7 +70,7 @@ export function Worker({ id }) {
   }
   const own = [...accounts.value.values()].filter((one) => one.assigned_worker_id === id);
   const stats = more?.stats ?? {};
-  return html`<div class="head"><h1><bdi>${id}</bdi></h1><${Badge} kind="worker" word=${row.status} /></div>
+  return html`<div class="head"><h1><bdi>${id}</bdi></h1><${Badge} kind="workerIs" word=${row.status} /></div>
     <div class="columns"><div>
       <section class="card"><h2>${t("worker.figures")}</h2><dl class="facts">
         <dt>${t("col.load")}</dt><dd class="num">${row.assigned_accounts}/${row.max_accounts}</dd>
@@ -87,6 +87,6 @@ export function Worker({ id }) {
       ${own.length === 0 ? html`<${Empty}><p>${t("worker.noaccounts")}</p><//>`
         : html`<${Table} label=${t("worker.accounts")} columns=${["name", "status", "login"].map((one) => t(`col.${one}`))}>${own.map(
           (one) => html`<tr key=${one.id}><th scope="row"><${AccountLink} id=${one.id} name=${one.account_name} /></th>
-            <td><${Badge} kind="account" word=${one.status} /></td><td><${Badge} kind="login" word=${one.login_status} /></td></tr>`,
+            <td><${Badge} kind="accountIs" word=${one.status} /></td><td><${Badge} kind="loginIs" word=${one.login_status} /></td></tr>`,
         )}<//>`}</section></div>`;
 }
