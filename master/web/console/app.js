@@ -86,7 +86,7 @@ function Page() {
   const [name = "overview", id] = place.value.path;
   const known = PAGES.find((one) => one[0] === name);
   const draw = id === undefined ? known?.[1] : known?.[2];
-  if (!draw) return html`<p>${t("page.missing")}</p>`;
+  if (!draw) return html`<h1>${t("page.missing")}</h1>`;
   if (!isFilled.value) return html`<h1>${t(`nav.${name}`)}</h1><p class="soft">${t("list.loading")}</p>`;
   return html`<${draw} key=${`${name}/${id ?? ""}`} id=${id} query=${place.value.query} />`;
 }

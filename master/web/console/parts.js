@@ -140,11 +140,12 @@ export function Empty({ children }) {
 
 /**
  * A table that scrolls by itself on narrow screens.
- * @param {{label: string, columns: string[], children?: any}} props
+ * @param {{label: string, columns: string[], wide?: string[], children?: any}} props
+ *   Columns of \`wide\` are left out on narrow screens.
  */
-export function Table({ label, columns, children }) {
+export function Table({ label, columns, wide = [], children }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
-    <table><thead><tr>${columns.map((name) => html`<th key=${name} scope="col" class=${name === t("col.actions") ? "end" : ""}>${name}</th>`)}</tr></thead>
+    <table><thead><tr>${columns.map((name) => html`<th key=${name} scope="col" class=${`${name === t("col.actions") ? "end" : ""} ${wide.includes(name) ? "wide" : ""}`}>${name}</th>`)}</tr></thead>
     <tbody>${children}</tbody></table></div>`;
 }
 

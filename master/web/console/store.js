@@ -100,8 +100,12 @@ export function fillLogins(rows) {
   logins.value = byId(rows.map(remember));
 }
 
+/** Accounts that this page has deleted: an event that was on its way does not bring one back. */
+const dropped = new Set();
+
 /** @param {string} id */
 export function dropAccount(id) {
+  dropped.add(id);
   const next = new Map(accounts.value);
   if (next.delete(id)) accountsTotal.value -= 1;
   accounts.value = next;
@@ -129,6 +133,7 @@ export class Changes {
       this.workers.set(row.id, { ...this.workers.get(row.id), ...row });
       this.touched.add("workers");
     } else if (event === "account:status") {
+      if (dropped.has(row.id)) return;
       this.accounts.set(row.id, row);
       this.touched.add("accounts");
       const known = [...this.logins.values()].some((one) => one.account_id === row.id);

@@ -117,6 +117,6 @@ export function Accounts({ query }) {
 /** @param {{columns: string[], rows: Account[], operate: boolean}} props */
 function AccountTable({ columns, rows, operate }) {
   const language = t("filter.any"); // rows draw again in another language
-  return html`<${Table} label=${t("accounts.title")} columns=${columns}>
+  return html`<${Table} label=${t("accounts.title")} columns=${columns} wide=${[t("col.platform")]}>
     ${rows.map((row) => html`<${Row} key=${row.id} row=${row} operate=${operate} language=${language} />`)}<//>`;
 }

@@ -117,7 +117,7 @@ export function Login({ id }) {
   return html`<div class="head"><h1><bdi>${t("login.title", { name: nameOf(row.account_id) })}</bdi></h1>
       <div role="status"><${Badge} kind="step" word=${step} /></div></div>
     <div class="login"><section class="card stage" aria-label=${wordOf("step", step)}><${Stage} row=${row} /></section>
-      <div><${Steps} row=${row} /><section class="card"><dl class="facts">
+      <div>${step !== "failed" && step !== "expired" && html`<${Steps} row=${row} />`}<section class="card"><dl class="facts">
         <dt>${t("col.account")}</dt><dd><${AccountLink} id=${row.account_id} name=${nameOf(row.account_id)} /></dd>
         <dt>${t("col.worker")}</dt><dd><${WorkerLink} id=${row.worker_id} /></dd></dl></section>
         ${open && may("operate") && html`<${Other} row=${row} />`}</div></div>`;
