@@ -99,7 +99,8 @@ class TestGuarded:
         page = await looker.open("accounts")
         await page.get_by_label("Token", exact=True).fill(READER)
         await page.keyboard.press("Enter")
-        for place in ("overview", "inbox", "accounts", f"accounts/{account_id}", "workers/worker-1"):
+        of_one = f"accounts/{account_id}"
+        for place in ("overview", "inbox", "accounts", of_one, "workers/worker-1"):
             await page.goto(f"{farm.url}/console/#/{place}")
             await expect(page.locator("main h1")).to_be_visible()
             changes = re.compile("Log in|Add|Pause|Delete|Mark as read|Restart|Stop|Start")
@@ -173,9 +174,7 @@ async def test_another_person_is_told_and_not_kept(farm: Farm, looker: Looker):
     assert (await worker.hear("master:login:start", 3))["account_id"] == account_id
 
 
-async def test_a_code_is_replaced_by_a_newer_one_and_removed_at_the_end(
-    farm: Farm, looker: Looker
-):
+async def test_a_code_is_replaced_by_a_newer_one_and_removed_at_the_end(farm: Farm, looker: Looker):
     worker = await farm.worker()
     account_id = await add_account(farm)
     page, other = await looker.open(f"accounts/{account_id}"), await looker.open("logins")
@@ -299,7 +298,8 @@ async def test_no_text_becomes_markup(farm: Farm, looker: Looker):
     page = await looker.open("overview")
     await expect(page.locator(".top .badge")).to_contain_text("live")
     thrown = await page.evaluate(
-        "(() => { try { document.body.innerHTML = '<b>x</b>' } catch (fault) { return fault.name } })()"
+        "(() => { try { document.body.innerHTML = '<b>x</b>'; }"
+        " catch (fault) { return fault.name; } })()"
     )
     assert thrown == "TypeError"
     await until(lambda: any("policy: require-trusted-types" in one for one in looker.complaints))

@@ -16,11 +16,13 @@ pytestmark = pytest.mark.browser
 
 RUN = """
 () => axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
-  "best-practice"]}).then((found) => found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))
+  "best-practice"]}).then((found) =>
+  found.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))
 """
 CUT = """
 () => [...document.querySelectorAll("button, .button, .badge, h1")]
-  .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+  .filter((one) => getComputedStyle(one).display !== "inline")
+  .filter((one) => one.scrollWidth > one.clientWidth + 1)
   .map((one) => one.textContent)
 """
 LOOKS = list(itertools.product(("en", "zh"), ("light", "dark"), (1280, 390)))

@@ -20,7 +20,7 @@ function State({ row }) {
     <dt>${t("col.status")}</dt><dd><${Badge} kind="accountIs" word=${row.status} /></dd>
     <dt>${t("col.login")}</dt><dd><${Badge} kind="loginIs" word=${row.login_status} />
       ${row.state.since && html` <span class="soft small"><${Ago} at=${row.state.since} /></span>`}
-      ${(row.state.reason || row.state.detail) && html`<div class="small"><bdi>${row.state.reason}</bdi> <bdi>${row.state.detail}</bdi></div>`}</dd>
+      ${(row.state.reason || row.state.detail) && html`<div class="small"><bdi>${wordOf("reason", row.state.reason)}</bdi> <bdi>${row.state.detail}</bdi></div>`}</dd>
     <dt>${t("col.place")}</dt><dd>${state === "placed" ? html`<${WorkerLink} id=${row.assigned_worker_id} />`
       : t(state === "waiting" ? "account.waiting" : "account.notwanted", { reason: wordOf("reason", reason) })}
       ${since && html` <span class="soft small"><${Ago} at=${since} /></span>`}
