@@ -205,9 +205,8 @@ async def run_demo(scenario: Scenario, options: Options) -> int:
     with stop_on_signals(stop):
         async with open_http_session() as session:
             async with find_master(scenario, options, session) as master:
-                # on the error stream with --json, whose last line of output is for programs
-                said = sys.stderr if options.json else sys.stdout
-                print(f"Console: {master.url}/console/", file=said, flush=True)
+                if not options.json:  # its only line of output is for programs
+                    print(f"Console: {master.url}/console/", flush=True)
                 demo = Demo(scenario, options, session, master.url, master.ended)
                 await demo.play(stop)
             for rule, detail in master.findings:
