@@ -12,9 +12,11 @@ from typing import Any
 from master.changes import Changes
 from master.memory import Memory, Watch
 from master.model import (
+    ACTIVE_PROXY,
     Account,
     Device,
     Login,
+    MessageKind,
     Notification,
     Proxy,
     Worker,
@@ -22,6 +24,7 @@ from master.model import (
     WorkerStatus,
     change,
 )
+from master.tallies import NONE, Key, Numbers, add
 
 
 class Draft:
@@ -32,12 +35,14 @@ class Draft:
     it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
-    account was removed (Unix seconds); a start needs it.
+    account was removed (Unix seconds); a start needs it. `tallied` is what to add to the numbers of
+    messages. `is_told` notes that an event or an answer has the revision of this draft.
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory",
-        "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch", "workers",
+        "_over", "accounts", "bound", "configs", "devices", "is_told", "kept", "last_seq", "logins",
+        "memory", "notes", "owed", "proxies", "removed_at", "signs", "tallied", "told",
+        "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -59,6 +64,8 @@ class Draft:
         self.owed: dict[str, set[str]] = {}
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
+        self.tallied: dict[Key, Numbers] = {}
+        self.is_told = False
         self.told_bytes: int = over.told_bytes if over is not None else 0
 
     @property
@@ -82,6 +89,9 @@ class Draft:
         self.signs.update(other.signs)
         self.owed.update(other.owed)
         self.removed_at = other.removed_at or self.removed_at
+        for key, numbers in other.tallied.items():
+            self.tally(key, numbers)
+        self.is_told = self.is_told or other.is_told
         for worker_id, size in other.told.items():
             self.count_told(worker_id, size)
 
@@ -92,9 +102,44 @@ class Draft:
         return not any(table.changed for table in self.tables)
 
     @property
+    def is_seen(self) -> bool:
+        """Tell whether this draft changes rows that people see, so that it gets a revision."""
+        return bool(
+            self.is_told
+            or self.notes
+            or self.tallied
+            or any(table.changed for table in self.tables if table is not self.devices)
+        )
+
+    @property
+    def rev(self) -> int:
+        """Return the revision of what this draft shows: the committed one, or that of its batch."""
+        if self._over is None:
+            return self.memory.revision.value
+        self.is_told = True
+        return self.memory.revision.value + 1
+
+    @property
     def weight(self) -> int:
         """Return the approximate number of rows that this draft writes."""
         return sum(len(table.changed) for table in self.tables) + len(self.notes) + len(self.kept)
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def tally(self, key: Key, numbers: Numbers) -> None:
+        """Add to the numbers of an account's messages of one kind."""
+        self.tallied[key] = add(self.tallied.get(key, NONE), numbers)
+
+    def count_messages(self, key: Key) -> Numbers:
+        """Return the numbers of an account's messages of one kind, as this draft leaves them."""
+        below = self.memory.farm.messages.get(key)
+        if self._over is not None:
+            below = self._over.count_messages(key)
+        return add(below, self.tallied[key]) if key in self.tallied else below
+
+    def count_unread(self, account_id: str) -> int:
+        """Return how many messages of an account nobody has read."""
+        return sum(self.count_messages((account_id, kind))[1] for kind in MessageKind)
 
     # -- assignments ------------------------------------------------------------------------------
 
@@ -160,15 +205,18 @@ class Draft:
             return list(self.workers.find("platform", platform))
         return [worker for worker in self.workers.all() if worker.status is WorkerStatus.CONNECTED]
 
-    def proxy_of(self, worker_id: str) -> Proxy | None:
-        """Return the active proxy of a worker's configuration, or None."""
+    def proxy_of(self, account: Account, worker_id: str) -> Proxy | None:
+        """Return the proxy of an account on a worker, or None.
+
+        It is the account's own, else that of the worker's configuration; an inactive one does not
+        count.
+        """
         config = self.configs.get(worker_id)
-        proxy = (
-            self.proxies.get(config.proxy_id)
-            if config is not None and config.proxy_id is not None
-            else None
-        )
-        return proxy if proxy is not None and proxy.status == "active" else None
+        for proxy_id in (account.proxy_id, config.proxy_id if config is not None else None):
+            proxy = self.proxies.get(proxy_id) if proxy_id is not None else None
+            if proxy is not None and proxy.status == ACTIVE_PROXY:
+                return proxy
+        return None
 
     # -- sockets and sequence numbers -------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    inbox,
     login_views,
     logins,
-    messages,
     names,
     notifications,
     processes,
@@ -21,7 +21,7 @@ from master.operations import (
     reports,
     workers,
 )
-from master.protocol import http
+from master.protocol import http, lists
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
 from master.web.lifecycle import Lifecycle
@@ -41,6 +41,7 @@ PROXY = Noun("proxy")
 RESULT = Noun("result")
 LOGIN = Noun("login_session")
 MESSAGE = Noun("message")
+MARKED = Noun("marked")
 COMMENT = Noun("comment")
 DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
@@ -48,10 +49,10 @@ STATISTICS = Noun("statistics")
 STATUS = Noun("status")
 
 ROWS = (
-    ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
+    ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
     ACCOUNT.route("POST", "/accounts", OPERATE, accounts.add_account, http.NewAccount),
     ACCOUNT.route(
-        "GET", "/accounts/status/all", READ, reports.show_accounts_status, http.AccountsQuery
+        "GET", "/accounts/status/all", READ, reports.show_accounts_status, lists.AccountsQuery
     ),
     ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
     ACCOUNT.route(
@@ -66,7 +67,7 @@ ROWS = (
         http.NewLogin,
         body_optional=True,
     ),
-    WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
+    WORKER.route("GET", "/workers", READ, workers.list_workers, lists.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
@@ -74,34 +75,39 @@ ROWS = (
     PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
     PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
     LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
-    CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, http.Page),
+    CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, lists.Page),
     CONFIG.route("POST", "/worker-configs", ADMIN, processes.add_config, http.NewWorkerConfig),
     CONFIG.route("GET", "/worker-configs/{id}", OPERATE, processes.show_config, http.ById),
     CONFIG.route(
         "PUT PATCH", "/worker-configs/{id}", ADMIN, processes.change_config, http.WorkerConfigChange
     ),
     CONFIG.route("DELETE", "/worker-configs/{id}", ADMIN, processes.remove_config, http.ById),
-    PROXY.route("GET", "/proxies", READ, proxies.list_proxies, http.Page),
+    PROXY.route("GET", "/proxies", READ, proxies.list_proxies, lists.Page),
     PROXY.route("POST", "/proxies", ADMIN, proxies.add_proxy, http.NewProxy),
     PROXY.route("GET", "/proxies/{id}", READ, proxies.show_proxy, http.ById),
     PROXY.route("PUT PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, http.ProxyChange),
     PROXY.route("DELETE", "/proxies/{id}", ADMIN, proxies.remove_proxy, http.ById),
     RESULT.edge("POST", "/proxies/{id}/test", ADMIN, ProxyTrials.run, http.ProxyTrial),
-    LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, http.LoginsQuery),
+    LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, lists.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
     LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
     ),
-    COMMENT.route("GET", "/comments", READ, messages.list_comments, http.CommentsQuery),
+    COMMENT.route("GET", "/comments", READ, inbox.list_comments, lists.CommentsQuery),
     DIRECT_MESSAGE.route(
-        "GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery
+        "GET", "/direct-messages", READ, inbox.list_direct_messages, lists.DirectMessagesQuery
     ),
+    MESSAGE.route("POST", "/messages/{kind}/{id}/read", OPERATE, inbox.mark_read, http.MessageById),
     MESSAGE.route(
-        "POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById
+        "POST", "/messages/{kind}/{id}/unread", OPERATE, inbox.mark_unread, http.MessageById
+    ),
+    MARKED.route("POST", "/messages/read", OPERATE, inbox.mark_messages_read, http.MarkMessages),
+    MARKED.route(
+        "POST", "/messages/unread", OPERATE, inbox.mark_messages_unread, http.MarkMessages
     ),
     NOTIFICATION.route(
-        "GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery
+        "GET", "/notifications", READ, notifications.list_notifications, lists.NotificationsQuery
     ),
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True

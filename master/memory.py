@@ -11,6 +11,7 @@ from master.deadlines import Deadlines
 from master.decisions.retention import Trust
 from master.farm import Farm
 from master.model import WorkerStatus
+from master.revision import Revision
 from master.sessions import Sessions
 
 
@@ -49,6 +50,7 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    revision: Revision = field(default_factory=Revision)
     pending: Pending | None = None
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""

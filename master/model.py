@@ -230,6 +230,10 @@ class Account:
     state_detail: str | None = None
     cookies_told: int = 0
     """How many warnings of its cookies' end people have got (decisions/account_state.py)."""
+    proxy_id: str | None = None
+    """Its own proxy, which goes before its worker's."""
+    tags: tuple[str, ...] = ()
+    note: str | None = None
     has_profile: bool = False
     """Whether the profile has more than `user_info`; that is sealed, for workers only."""
     stored_bytes: int = field(default=0, repr=False, compare=False)

@@ -24,7 +24,8 @@ from master.operations.login_ends import close_open_login
 from master.operations.placement import Placements
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
-from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
+from master.protocol.http import AccountChange, ById, NewAccount
+from master.protocol.lists import AccountsQuery
 from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
 from master.turn import Turn
@@ -34,16 +35,15 @@ log = structlog.get_logger(__name__)
 
 async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccount]:
     """List accounts, the oldest first."""
-    accounts, total = await account_rows.list_accounts(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    placements = Placements(turn.draft)
-    return Listing([show_row(one, placements.judge(one)) for one in accounts], total)
+    placements, unread = Placements(turn.draft), turn.draft.count_unread
+    found = await account_rows.list_accounts(turn.connection, event)
+    return found.show(lambda one: show_row(one, placements.judge(one), unread(one.id)))
 
 
 def show(turn: Turn, account: Account) -> ShownAccount:
     """Return an account as people may read it, with its placement."""
-    return show_row(account, Placements(turn.draft).judge(account))
+    placement = Placements(turn.draft).judge(account)
+    return show_row(account, placement, turn.draft.count_unread(account.id))
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
@@ -74,8 +74,12 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
         updated_at=turn.at,
         state_since=turn.at,
         state_reason="added",
+        proxy_id=event.proxy_id,
+        tags=tuple(event.tags),
+        note=event.note,
     )
     _require_unique(turn, account)
+    _require_proxy(turn, account)
     if account.pinned_worker_id is not None:
         _require_fit(turn, account, account.pinned_worker_id)
     turn.draft.accounts.put(account)
@@ -96,6 +100,8 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
     _require_unique(turn, wanted)
+    if wanted.proxy_id != account.proxy_id:
+        _require_proxy(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
         by = (
             "assigned_worker_id"
@@ -190,6 +196,9 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
         monitor_interval=event.monitor_interval or account.monitor_interval,
         status=event.status or account.status,
         pinned_worker_id=pinned,
+        proxy_id=event.proxy_id if "proxy_id" in named else account.proxy_id,
+        tags=account.tags if event.tags is None else tuple(event.tags),
+        note=event.note if "note" in named else account.note,
     )
 
 
@@ -228,6 +237,11 @@ def _require_unique(turn: Turn, account: Account) -> None:
                 "There is an account with this platform and account_id already.",
                 details=[{"id": twin.id}],
             )
+
+
+def _require_proxy(turn: Turn, account: Account) -> None:
+    if account.proxy_id is not None and turn.draft.proxies.get(account.proxy_id) is None:
+        raise Invalid(details=[{"field": "proxy_id", "message": "there is no such proxy"}])
 
 
 def _require_fit(

@@ -47,14 +47,24 @@ def announce(draft: Draft) -> list[Parcel]:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
             told.append(
-                Parcel(ADMINS, AccountChanged(**show_account(account, placements.judge(account))))
+                Parcel(
+                    ADMINS,
+                    AccountChanged(
+                        **show_account(
+                            account, placements.judge(account), draft.count_unread(account.id)
+                        ),
+                        rev=draft.rev,
+                    ),
+                )
             )
     for _, worker in changes_of(farm.workers, draft.workers):
         if worker is not None:
             told.append(
                 Parcel(
                     ADMINS,
-                    WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id))),
+                    WorkerChanged(
+                        **show_worker(worker, find_last_heartbeat(draft, worker.id)), rev=draft.rev
+                    ),
                 )
             )
     return told
@@ -79,6 +89,12 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
                 table.remove(key)
             else:
                 table.put(record)
+    for account_id, account in draft.accounts.changed.items():
+        if account is None:
+            memory.farm.messages.forget(account_id)
+    for tallied, numbers in draft.tallied.items():
+        if memory.farm.accounts.get(tallied[0]) is not None:
+            memory.farm.messages.add(tallied, numbers)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
     follow = _apply_sessions(draft, last)
     for turn in turns:

@@ -28,7 +28,8 @@ from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
-from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
+from master.protocol.http import ById
+from master.protocol.lists import PAGE_LIMIT, WorkersQuery
 from master.protocol.stats import keep_figures, read_stats
 from master.protocol.words import RevokeReason
 from master.protocol.worker import (
@@ -314,9 +315,29 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
 
 
 def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
-    """List workers by id."""
-    found = [one for one in turn.draft.workers.all() if event.status in (None, one.status)]
-    found.sort(key=lambda worker: worker.id)
+    """List workers, by id unless `sort` names another order."""
+    sought = (event.q or "").casefold()
+    found = [
+        one
+        for one in turn.draft.workers.all()
+        if (not event.status or one.status in event.status)
+        and (sought in one.id.casefold() or sought in one.host.casefold())
+    ]
+    seats = turn.sessions.seats
+
+    def rank(worker: Worker) -> Any:
+        seat = seats.get(worker.id)
+        return {
+            "id": worker.id,
+            "host": worker.host,
+            "status": worker.status,
+            "accounts": worker.assigned_accounts,
+            "room": worker.room,
+            "heartbeat": (seat.heard_at if seat is not None else None) or 0,
+            "started": worker.started_at,
+        }[event.sort.removeprefix("-")]
+
+    found.sort(key=lambda worker: (rank(worker), worker.id), reverse=event.sort.startswith("-"))
     page = found[event.offset : event.offset + event.limit]
     return Listing([show_live(turn, worker) for worker in page], len(found))
 
@@ -328,7 +349,8 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     placements = Placements(turn.draft)
-    shown = [show_account(account, placements.judge(account)) for account in accounts]
+    unread = turn.draft.count_unread
+    shown = [show_account(one, placements.judge(one), unread(one.id)) for one in accounts]
     return {**show_live(turn, worker), "accounts": shown}
 
 

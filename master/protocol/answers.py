@@ -26,10 +26,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T_co]):
-    """A page of rows, and the total number of rows."""
+    """A page of rows, and the total number of rows.
+
+    `has_more` tells whether rows follow; None: the total tells it. With `total_is_more` the list
+    has more rows than the total says. `cursors` are the places behind each row.
+    """
 
     rows: Sequence[T_co]
     total: int
+    has_more: bool | None = None
+    total_is_more: bool = False
+    cursors: Sequence[str] = ()
 
 
 class Placement(TypedDict):
@@ -69,6 +76,10 @@ class ShownAccount(TypedDict):
     updated_at: int
     state: dict[str, Any]
     placement: Placement
+    proxy_id: str | None
+    tags: list[str]
+    note: str | None
+    unread: int
 
 
 class ShownWorker(TypedDict):
@@ -201,6 +212,19 @@ class ShownDirectMessage(ShownTold):
     reported_by: str | None
     detected_at: int
     created_at: int
+
+
+class ShownMarks(TypedDict):
+    """How many messages have changed, and how many unread ones each account has left.
+
+    `missing` are messages that there are not. With `continues`, the account's further messages are
+    marked after this answer.
+    """
+
+    changed: int
+    unread: dict[str, int]
+    missing: list[dict[str, str]]
+    continues: bool
 
 
 class ShownReach(TypedDict):

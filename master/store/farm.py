@@ -25,6 +25,7 @@ from master.store.holders import keep_former_holders
 from master.store.logins import find_open
 from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
+from master.store.messages import tally_messages
 from master.store.rows import chunk_ids
 from master.store.schema import (
     account_holders,
@@ -36,6 +37,7 @@ from master.store.schema import (
     workers,
 )
 from master.store.sealing import find_unverified, seal_config, seal_values
+from master.tallies import Tallies
 
 SEQUENCE = "notification_seq"
 CHUNK = 5_000
@@ -81,6 +83,12 @@ async def load(connection: AsyncConnection) -> Farm:
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     farm.removed_at = await read_counter(connection, REMOVED_AT)
+    known = farm.accounts.get
+    farm.messages = Tallies(
+        (key, numbers)
+        for key, numbers in (await tally_messages(connection)).items()
+        if known(key[0]) is not None
+    )
     return farm
 
 

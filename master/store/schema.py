@@ -68,6 +68,10 @@ accounts = Table(
     Column("state_reason", Text),
     Column("state_detail", Text),
     Column("cookies_told", Integer, nullable=False, server_default="0"),
+    # what people add: the account's own proxy, words to find it by, and a text
+    Column("proxy_id", Text, ForeignKey("proxies.id")),
+    Column("tags", JsonText),
+    Column("note", Text),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
     # includes the epoch, which lies behind cookies in its row: the audit sums it over all accounts
@@ -75,6 +79,7 @@ accounts = Table(
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # the removal of a worker must not scan every account and login
     Index("idx_accounts_pinned", "pinned_worker_id", **_where("pinned_worker_id IS NOT NULL")),
+    Index("idx_accounts_proxy", "proxy_id", **_where("proxy_id IS NOT NULL")),
 )
 
 account_holders = Table(

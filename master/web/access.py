@@ -26,6 +26,7 @@ BAD_REQUEST = 400
 audit = structlog.get_logger(AUDIT)
 
 SCOPE = web.RequestKey("scope", Scope)
+NAME = web.RequestKey("name", str)
 """Key of a request's scope."""
 
 Scopes = Mapping[tuple[str, str], Scope]
@@ -48,7 +49,7 @@ def guard_requests(access: Access, scopes: Scopes, lines: Lines, origins: Origin
                 answer.force_close()
             return answer
         grant = _identify(access, lines, request)
-        request[SCOPE] = grant.scope
+        request[SCOPE], request[NAME] = grant.scope, grant.name
         _require_direct(access, origins, request)
         if grant.scope < _find_scope(scopes, request):
             raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -69,7 +70,7 @@ class Noun:
         return (Endpoint(self, method, path, scope, payload, edge=edge),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """One method of one path. `scope` is the least scope of a caller.
 
@@ -94,8 +95,8 @@ class Endpoint:
 
     @property
     def status(self) -> int:
-        """Return the status of success: 201 if a POST to a path without names adds a row."""
-        return 201 if self.method == "POST" and "{" not in self.path else 200
+        """Return the status of success: 201 if a POST to a list adds a row."""
+        return 201 if self.method == "POST" and self.path.count("/") == 1 else 200
 
     @property
     def query(self) -> type[HttpPayload]:
@@ -106,6 +107,12 @@ class Endpoint:
     def parameters(self) -> dict[str, FieldInfo]:
         """Return the parameters of the query, by name."""
         return self.query.list_fields()
+
+    @cached_property
+    def repeatable(self) -> frozenset[str]:
+        """Return the parameters of the query that may be given more than once."""
+        fields = self.parameters.items()
+        return frozenset(name for name, one in fields if get_origin(one.annotation) is list)
 
     @property
     def body(self) -> type[HttpPayload] | None:

@@ -129,7 +129,7 @@ class Health:
 
     async def show_status(self, event: Nothing) -> ShownStatus:
         """Return version, uptime and the counts of everything, at most a second old."""
-        counts: ShownCounts = await self._turns.look_shared(show_status)
+        counts: ShownCounts = (await self._turns.look_shared(show_status))[0]
         return {**self._vitals.show(), **counts}
 
     async def close(self, app: web.Application) -> None:

@@ -15,10 +15,10 @@ from master.access import Access
 from master.lines import Lines
 from master.model import Scope
 from master.protocol.answers import Listing
-from master.protocol.http import Page
+from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
-from master.web.access import SCOPE, guard_requests
+from master.web.access import NAME, SCOPE, guard_requests
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
@@ -35,8 +35,8 @@ from master.writer import Turns
 
 HTTP = Caller("http")
 
-Ask = Callable[[Any, Caller], Awaitable[Any]]
-"""Answers one endpoint: (payload, caller) -> reply."""
+Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
+"""Answers one endpoint: (payload, caller) -> reply and its revision, if it has one."""
 
 
 def build_web(
@@ -103,19 +103,20 @@ def build_web(
 
 
 def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
         if endpoint.writes:
-            return await turns.run(operation, event, caller)
+            return await turns.run_with_rev(operation, event, caller)
         if endpoint.shared:
             return await turns.look_shared(operation)
-        return await turns.look(operation, event, caller)
+        rev = turns.rev  # before the look: rows may be newer than it, and never older
+        return await turns.look(operation, event, caller), rev
 
     return ask
 
 
 def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
-        return await method(event)
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
+        return await method(event), None
 
     return ask
 
@@ -130,14 +131,17 @@ def _make_handler(ask: Ask, endpoint: Endpoint, list_keys: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
-        reply = await ask(event, replace(HTTP, scope=request.get(SCOPE, Scope.NONE)))
+        caller = replace(HTTP, scope=request.get(SCOPE, Scope.NONE), name=request.get(NAME, ""))
+        reply, rev = await ask(event, caller)
         if isinstance(reply, web.StreamResponse):
             return reply
         if isinstance(reply, Listing):
             assert isinstance(event, Page), "a list's payload is a page"
-            page = answer_list(reply, limit=event.limit, offset=event.offset, also_as=also_as)
+            page = answer_list(
+                reply, limit=event.limit, offset=event.offset, also_as=also_as, rev=rev
+            )
             return compress(request, page)
-        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
+        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status, rev=rev)
         if endpoint.status == 201:
             answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
         return answer if endpoint.edge else compress(request, answer)
