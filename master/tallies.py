@@ -56,10 +56,10 @@ class Tallies:
             total, unread = self.get((account_id, kind))
             self.add((account_id, kind), (-total, -unread))
 
-    def find_most_unread(self, limit: int) -> dict[str, int]:
-        """Return account -> how many unread messages it has, for those with most."""
+    def find_most_unread(self, limit: int) -> list[tuple[str, int]]:
+        """Return the accounts with most unread messages, each with their number."""
         unread: Counter[str] = Counter()
         for (account_id, _), numbers in self._known.items():
             if numbers[1]:
                 unread[account_id] += numbers[1]
-        return dict(unread.most_common(limit))
+        return unread.most_common(limit)

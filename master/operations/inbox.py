@@ -15,6 +15,7 @@ from master.protocol.answers import (
     ShownDirectMessage,
     ShownMarks,
     ShownTold,
+    UnreadOf,
 )
 from master.protocol.facts import find_kind
 from master.protocol.http import MarkMessages, MessageById
@@ -209,8 +210,9 @@ async def _mark(
     return len(differing)
 
 
-def _count_unread(turn: Turn, account_ids: Iterable[str]) -> dict[str, int]:
-    return {account_id: turn.draft.count_unread(account_id) for account_id in sorted(account_ids)}
+def _count_unread(turn: Turn, account_ids: Iterable[str]) -> list[UnreadOf]:
+    count = turn.draft.count_unread
+    return [{"account_id": name, "unread": count(name)} for name in sorted(account_ids)]
 
 
 def _name_caller(turn: Turn) -> str:

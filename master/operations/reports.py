@@ -59,6 +59,7 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
 async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
     """Count everything by state, kind and type; counts are at most a second old."""
     connection, accounts = turn.connection, turn.draft.accounts
+    messages = turn.draft.memory.farm.messages
     logins = _fill(SessionStatus, await login_rows.count_logins(connection))
     notifications = _fill(NotificationType, await notification_rows.count_notifications(connection))
     return {
@@ -73,7 +74,10 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
         "messages": {
             "comments": _count_messages(turn, MessageKind.COMMENT),
             "direct_messages": _count_messages(turn, MessageKind.DIRECT_MESSAGE),
-            "unread_by_account": turn.draft.memory.farm.messages.find_most_unread(PAGE_LIMIT),
+            "unread_by_account": [
+                {"account_id": account_id, "unread": unread}
+                for account_id, unread in messages.find_most_unread(PAGE_LIMIT)
+            ],
         },
         "notifications": {"total": sum(notifications.values()), "by_type": notifications},
         "proxies": {"total": len(turn.draft.proxies)},

@@ -214,6 +214,13 @@ class ShownDirectMessage(ShownTold):
     created_at: int
 
 
+class UnreadOf(TypedDict):
+    """How many messages of an account nobody has read."""
+
+    account_id: str
+    unread: int
+
+
 class ShownMarks(TypedDict):
     """How many messages have changed, and how many unread ones each account has left.
 
@@ -222,7 +229,7 @@ class ShownMarks(TypedDict):
     """
 
     changed: int
-    unread: dict[str, int]
+    unread: list[UnreadOf]
     missing: list[dict[str, str]]
     continues: bool
 

@@ -52,7 +52,7 @@ class Change(ById):
     @classmethod
     def list_read_only(cls) -> frozenset[str]:
         """Return the fields of a row that cannot be changed."""
-        return frozenset(cls.shown.__annotations__) - cls.list_fields().keys()
+        return frozenset(cls.shown.__annotations__) - cls.list_fields().keys() - cls.figures
 
     def require_unchanged(self, row: Mapping[str, Any]) -> None:
         """Refuse another value of a field that cannot be changed. Errors: Invalid."""

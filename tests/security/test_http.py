@@ -11,7 +11,7 @@ import pytest
 
 from master.endpoints import ENDPOINTS
 from master.endpoints import ROOT as API
-from master.protocol.http import Page
+from master.protocol.lists import Page
 from tests.security.conftest import CODE, MINE, OPERATOR, READER, ROOT, WORKER_1, Guarded
 
 HEADERS = {

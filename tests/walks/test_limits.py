@@ -43,7 +43,8 @@ def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Fr
 
 def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
     """Return the frame with the whole state of one worker."""
-    changed = WorkerChanged(**show_worker(make_worker(worker_id, number, status=status), None))
+    shown = show_worker(make_worker(worker_id, number, status=status), None)
+    changed = WorkerChanged(**shown, rev=number)
     return say("worker:status", changed.show(), changed.state_key)
 
 
@@ -125,8 +126,9 @@ async def test_of_a_things_state_only_the_newest_waits():
 
 
 def test_a_workers_state_is_not_an_accounts_even_if_they_have_one_id():
-    worker = WorkerChanged(**show_worker(make_worker("same"), None))
-    account = AccountChanged(**show_account(records.make_account("same")))
+    worker = WorkerChanged(**show_worker(make_worker("same"), None), rev=1)
+    placed = {"state": "placed", "reason": None, "since": None}
+    account = AccountChanged(**show_account(records.make_account("same"), placed, 0), rev=1)
     assert None not in (worker.state_key, account.state_key)
     assert worker.state_key != account.state_key
 

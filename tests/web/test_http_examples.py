@@ -103,6 +103,10 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/direct-messages", query="?direction=inbound")
     listed = (await (await site.ask("GET", "/api/v1/comments")).json())["data"]
     await walk.ask("POST", "/messages/{kind}/{id}/read", kind="comments", id=listed[0]["id"])
+    await walk.ask("POST", "/messages/{kind}/{id}/unread", kind="comments", id=listed[0]["id"])
+    ids = [{"kind": "comment", "id": listed[0]["id"]}]
+    await walk.ask("POST", "/messages/read", {"ids": ids})
+    await walk.ask("POST", "/messages/unread", {"account_id": account, "kind": "direct_message"})
     await walk.ask("GET", "/notifications", query="?type=comment&limit=50")
     await walk.ask("GET", "/statistics")
     await walk.ask("GET", "/status")

@@ -33,6 +33,7 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.LoginStatusUpdate,
             admin.NewNotification,
             admin.NotificationConfirmed,
+            admin.MessagesRead,
             admin.WorkerChanged,
             admin.AccountChanged,
             client.SyncHint,
