@@ -14,8 +14,8 @@ from master.model import Device
 from master.operations.accounts import remove_account
 from master.operations.audit import audit_workers
 from master.operations.reports import show_accounts_status, show_statistics
-from master.protocol.lists import AccountsQuery
 from master.protocol.http import ById
+from master.protocol.lists import AccountsQuery
 from master.store.notifications import find_first_owed, find_owed, list_unsent, mark_passed
 from tests.conftest import registration
 from tests.walks.test_messages import comment
