@@ -21,11 +21,14 @@ from master.protocol.facts import find_kind
 from master.protocol.http import MarkMessages, MessageById
 from master.protocol.lists import CommentsQuery, DirectMessagesQuery
 from master.store import messages as rows
-from master.store.messages import Mark
+from master.store.messages import Mark, Portion
 from master.turn import ADMINS, Turn
 
-AT_ONCE = 1_000
-"""Messages of an account that one turn looks at; the next turn goes on."""
+AT_ONCE = 500
+"""Messages of an account that one turn marks; the next turn goes on."""
+
+LOOKED_AT = 5_000
+"""Messages of an account that one turn looks at."""
 
 
 async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownComment]:
@@ -131,7 +134,7 @@ class AccountsMarks:
     detected_before: int
     is_read: bool
     by: str
-    behind: tuple[int, int, str] | None = None
+    behind: list[Any] | None = None
 
 
 async def _begin_account(
@@ -161,30 +164,24 @@ async def go_on_marking(event: AccountsMarks, turn: Turn) -> int:
 
 async def _mark_portion(event: AccountsMarks, turn: Turn) -> tuple[int, AccountsMarks | None]:
     """Mark a portion; return how many have changed, and what the next turn goes on with."""
-    changed, left, behind, kinds = 0, AT_ONCE, event.behind, list(event.kinds)
-    while kinds and left:
+    changed, behind, kinds = 0, event.behind, event.kinds
+    while kinds and not changed:
         kind = kinds[0]
         if event.is_read and not turn.draft.count_messages((event.account_id, kind))[1]:
             kinds, behind = kinds[1:], None
             continue
-        marks = await rows.find_marks_of(
-            turn.connection,
-            kind,
-            event.account_id,
-            detected_before=event.detected_before,
-            behind=behind,
-            limit=left,
+        portion = Portion(event.account_id, event.detected_before, behind, LOOKED_AT, AT_ONCE)
+        marks, behind = await rows.find_marks_of(
+            turn.connection, kind, portion, is_read=not event.is_read
         )
-        changed += await _mark(turn, kind, marks, is_read=event.is_read, by=event.by)
-        if len(marks) < left:
-            kinds, behind = kinds[1:], None
-        else:
-            behind = marks[-1].place
-        left -= len(marks)
+        changed = await _mark(turn, kind, marks, is_read=event.is_read, by=event.by)
+        if behind is not None:
+            break
+        kinds = kinds[1:]
     if not kinds:
         return changed, None
     rest = AccountsMarks(
-        event.account_id, tuple(kinds), event.detected_before, event.is_read, event.by, behind
+        event.account_id, kinds, event.detected_before, event.is_read, event.by, behind
     )
     turn.go_on(go_on_marking, rest)
     return changed, rest

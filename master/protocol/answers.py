@@ -29,7 +29,8 @@ class Listing(Generic[T_co]):
     """A page of rows, and the total number of rows.
 
     `has_more` tells whether rows follow; None: the total tells it. With `total_is_more` the list
-    has more rows than the total says. `cursors` are the places behind each row.
+    has more rows than the total says. `cursors` are the places behind each row, `end` is the place
+    behind the rows that were looked at, if further ones were not.
     """
 
     rows: Sequence[T_co]
@@ -37,6 +38,7 @@ class Listing(Generic[T_co]):
     has_more: bool | None = None
     total_is_more: bool = False
     cursors: Sequence[str] = ()
+    end: str | None = None
 
 
 class Placement(TypedDict):

@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
+    Row,
+    Select,
     bindparam,
     case,
     func,
@@ -28,7 +29,7 @@ from master.decisions.intake import SAID
 from master.model import Direction, Message, MessageKind
 from master.protocol.lists import CommentsQuery
 from master.store.mapping import MESSAGES
-from master.store.pages import Found, Order, find_page, make_orders
+from master.store.pages import Found, find_bound, find_page, make_orders, search_page
 from master.store.rows import chunk_ids, contains, equals, find_record
 from master.tallies import Key, Numbers
 
@@ -137,7 +138,8 @@ async def list_messages(
         conditions.append(table.c.detected_at >= asked.since)
     if asked.q is not None:
         author = table.c[rows.renamed.get("author_name", "author_name")]
-        conditions.append(contains([table.c.content, author], asked.q))
+        sought = contains([table.c.content, author], asked.q)
+        return await search_page(connection, rows, conditions, sought, ORDERS[kind], asked)
     return await find_page(
         connection,
         rows,
@@ -165,7 +167,7 @@ class Mark:
     account_id: str
     is_read: bool
     is_outbound: bool
-    place: tuple[int, int, str]
+    place: list[Any]
     """Its place in the order of an account's messages."""
 
 
@@ -173,48 +175,52 @@ async def find_marks(
     connection: AsyncConnection, kind: MessageKind, message_ids: Sequence[str]
 ) -> list[Mark]:
     """Return these messages, as far as they are stored."""
-    return await _read_marks(connection, kind, [MESSAGES[kind].table.c.id.in_(message_ids)])
+    query = _select_marks(kind).where(MESSAGES[kind].table.c.id.in_(message_ids))
+    return [_make_mark(row) for row in await connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Where to look for messages of an account: detected before a time, behind a place."""
+
+    account_id: str
+    detected_before: int
+    behind: list[Any] | None
+    looked_at: int
+    limit: int
 
 
 async def find_marks_of(
-    connection: AsyncConnection,
-    kind: MessageKind,
-    account_id: str,
-    *,
-    detected_before: int,
-    behind: tuple[int, int, str] | None,
-    limit: int,
-) -> list[Mark]:
-    """Return an account's messages detected before a time, the newest first, `limit` at most.
+    connection: AsyncConnection, kind: MessageKind, portion: Portion, *, is_read: bool
+) -> tuple[list[Mark], list[Any] | None]:
+    """Return an account's messages that are read, or that are not, the newest first.
 
-    `behind` is the place of the message that the earlier ones follow.
+    Also return the place behind which the next portion begins, or None at the end.
     """
-    table = MESSAGES[kind].table
-    order = ORDERS[kind]["-detected"]
-    conditions = [table.c.account_id == account_id, table.c.detected_at < detected_before]
-    if behind is not None:
-        conditions.append(order.follow(behind))
-    return await _read_marks(connection, kind, conditions, order=order, limit=limit)
+    rows, order = MESSAGES[kind], ORDERS[kind]["-detected"]
+    c = rows.table.c
+    where = [c.account_id == portion.account_id, c.detected_at < portion.detected_before]
+    if portion.behind is not None:
+        where.append(order.follow(portion.behind))
+    last = await find_bound(connection, rows, where, order, portion.looked_at)
+    if last is not None:
+        where.append(order.end_at(last))
+    query = _select_marks(kind).where(*where, c.is_read == is_read)
+    found = await connection.execute(query.order_by(*order.clauses).limit(portion.limit))
+    marks = [_make_mark(row) for row in found]
+    return marks, marks[-1].place if len(marks) == portion.limit else last
 
 
-async def _read_marks(
-    connection: AsyncConnection,
-    kind: MessageKind,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    order: Order | None = None,
-    limit: int | None = None,
-) -> list[Mark]:
+def _select_marks(kind: MessageKind) -> Select[Any]:
     c = MESSAGES[kind].table.c
     direction = c.direction if "direction" in c else literal(None)
-    query = select(c.id, c.account_id, c.is_read, direction, c.detected_at, c.created_at)
-    query = query.where(*conditions).limit(limit)
-    if order is not None:
-        query = query.order_by(*order.clauses)
-    return [
-        Mark(name, owner, bool(is_read), way == Direction.OUTBOUND, (detected, created, name))
-        for name, owner, is_read, way, detected, created in await connection.execute(query)
-    ]
+    return select(c.id, c.account_id, c.is_read, direction, c.detected_at, c.created_at)
+
+
+def _make_mark(row: Row[Any]) -> Mark:
+    name, account_id, is_read, way, detected_at, created_at = tuple(row)
+    place = [detected_at, created_at, name]
+    return Mark(name, account_id, bool(is_read), way == Direction.OUTBOUND, place)
 
 
 async def mark_messages(

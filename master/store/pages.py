@@ -20,6 +20,9 @@ T = TypeVar("T")
 MOST_COUNTED = 10_000
 """Rows that a total counts; more are only said to be more."""
 
+MOST_SEARCHED = 50_000
+"""Rows of one page in which a text is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -33,6 +36,11 @@ class Order:
     def reverse(self) -> Order:
         """Return the opposite order."""
         return Order(tuple((column, not falls) for column, falls in self.columns))
+
+    def end_at(self, values: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the condition of the rows up to the row with these values."""
+        same = and_(*(one == value for (one, _), value in zip(self.columns, values, strict=True)))
+        return or_(same, self.reverse().follow(values))
 
     @property
     def clauses(self) -> list[ColumnElement[Any]]:
@@ -80,11 +88,13 @@ class Found(Generic[R]):
     total: int
     total_is_more: bool
     cursors: list[str]
+    end: str | None = None
+    """The place behind the rows that were looked at, if further ones were not."""
 
     def show(self, show: Callable[[R], T]) -> Listing[T]:
         """Return the page as an answer, each record as `show` returns it."""
         shown = [show(record) for record in self.records]
-        return Listing(shown, self.total, self.has_more, self.total_is_more, self.cursors)
+        return Listing(shown, self.total, self.has_more, self.total_is_more, self.cursors, self.end)
 
 
 async def find_page(
@@ -110,19 +120,9 @@ async def find_page(
     limit = asked.limit + 1
     if total is not None and ends_search and behind is None:
         limit = min(limit, max(0, total - asked.offset))
-    key = rows.table.c[rows.key]
-    keys = select(key).where(*conditions)
-    if behind is not None:
-        keys = keys.where(order.follow(behind))
-    keys = keys.order_by(*order.clauses).limit(limit).offset(asked.offset)
-    names = (await connection.execute(keys)).scalars().all() if limit else []
-    wanted = names[: asked.limit]
-    # keys first: to sort whole rows, a database would keep all of them in memory
-    read = await read_until(connection, rows, wanted, PAGE_BYTES)
-    records, cursors = rows.to_records(read), list[str]()
-    if asked.has_cursor:
-        cursors = [write_cursor(sort, order.read(record)) for record in records]
-    has_more = len(records) < len(names)
+    start = [] if behind is None else [order.follow(behind)]
+    records, has_more = await _read(connection, rows, [*conditions, *start], order, asked, limit)
+    cursors = [write_cursor(sort, order.read(one)) for one in records] if asked.has_cursor else []
     is_more = False
     if total is None:
         reached = asked.offset + len(records)
@@ -133,6 +133,68 @@ async def find_page(
     elif ends_search and behind is None:
         has_more = asked.offset + len(records) < total
     return Found(records, has_more, total, is_more, cursors)
+
+
+async def search_page(
+    connection: AsyncConnection,
+    rows: Rows[R],
+    conditions: Sequence[ColumnElement[bool]],
+    sought: ColumnElement[bool],
+    orders: Mapping[str, Order],
+    asked: SortedPage,
+) -> Found[R]:
+    """Return one page of the records that also meet `sought`, which no index serves.
+
+    Only MOST_SEARCHED rows are looked at, from where the page begins; `end` is the place behind
+    them. The total is that of these rows.
+    """
+    order = orders[asked.sort]
+    behind = read_cursor(asked.cursor, asked.sort, order.kinds)
+    conditions = [*conditions] if behind is None else [*conditions, order.follow(behind)]
+    last = await find_bound(connection, rows, conditions, order, MOST_SEARCHED)
+    conditions = (
+        [*conditions, sought] if last is None else [*conditions, order.end_at(last), sought]
+    )
+    limit = asked.limit + 1
+    records, has_more = await _read(connection, rows, conditions, order, asked, limit)
+    total, is_more = asked.offset + len(records), False
+    if has_more or not records:
+        total, is_more = await _count(connection, rows, conditions, is_exact=False)
+    cursors = [write_cursor(asked.sort, order.read(one)) for one in records]
+    end = None if last is None or has_more else write_cursor(asked.sort, last)
+    is_bound = last is not None
+    return Found(records, has_more or is_bound, total, is_more or is_bound, cursors, end)
+
+
+async def find_bound(
+    connection: AsyncConnection,
+    rows: Rows[Any],
+    conditions: Sequence[ColumnElement[bool]],
+    order: Order,
+    number: int,
+) -> list[Any] | None:
+    """Return the place of the row with this number in an order; None if there are fewer."""
+    columns = select(*(column for column, _ in order.columns)).where(*conditions)
+    query = columns.order_by(*order.clauses).limit(1).offset(number - 1)
+    row = (await connection.execute(query)).first()
+    return None if row is None else list(row)
+
+
+async def _read(
+    connection: AsyncConnection,
+    rows: Rows[R],
+    conditions: Sequence[ColumnElement[bool]],
+    order: Order,
+    asked: SortedPage,
+    limit: int,
+) -> tuple[list[R], bool]:
+    """Return the records of a page, and whether more of at most `limit` follow."""
+    keys = select(rows.table.c[rows.key]).where(*conditions).order_by(*order.clauses)
+    keys = keys.limit(limit).offset(asked.offset)
+    names = (await connection.execute(keys)).scalars().all() if limit else []
+    # keys first: to sort whole rows, a database would keep all of them in memory
+    read = await read_until(connection, rows, names[: asked.limit], PAGE_BYTES)
+    return rows.to_records(read), len(read) < len(names)
 
 
 async def _count(

@@ -50,7 +50,11 @@ def answer_list(
     rows = orjson.Fragment(b"[" + b",".join(shown) + b"]")  # written once, sent under two names
     after = offset + len(shown)
     follow = after < listing.total if listing.has_more is None else listing.has_more
-    has_more = bool(shown) and (follow or len(shown) < len(listing.rows))
+    is_cut = len(shown) < len(listing.rows)
+    has_more = is_cut or (follow and (bool(shown) or listing.end is not None))
+    behind = listing.end if listing.end is not None and not is_cut else None
+    if behind is None and has_more and listing.cursors:
+        behind = listing.cursors[len(shown) - 1]
     return answer_json(
         {
             "success": True,
@@ -61,10 +65,8 @@ def answer_list(
             "limit": limit,
             "offset": offset,
             "has_more": has_more,
-            "next_offset": after if has_more else None,
-            "next_before": listing.cursors[len(shown) - 1]
-            if has_more and listing.cursors
-            else None,
+            "next_offset": after if has_more and listing.end is None else None,
+            "next_before": behind,
             "rev": rev,
         }
     )

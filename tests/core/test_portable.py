@@ -237,10 +237,9 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
         asked = asked.model_copy(update={"before": cursor})
         found = await messages.list_messages(connection, kind, asked)
         assert (found.records, found.total) == ([], 0)
-        marks = await messages.find_marks_of(
-            connection, kind, "a1", detected_before=2, behind=(1, 1, "m"), limit=5
-        )
-        assert len(marks) == 2
+        portion = messages.Portion("a1", 2, [1, 1, "m"], 2, 5)
+        marks, rest = await messages.find_marks_of(connection, kind, portion, is_read=False)
+        assert ([one.place for one in marks][-1], len(marks)) == (rest, 2)
         assert (await messages.tally_messages(connection))["a1", kind] == (2, 2)
     comment = MessageKind.COMMENT
     await messages.mark_messages(connection, comment, ["m1"], is_read=True)

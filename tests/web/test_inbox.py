@@ -101,6 +101,7 @@ async def test_many_messages_are_marked_by_their_ids(site):
 )
 async def test_an_accounts_messages_are_marked_in_portions(site, monkeypatch, body, left, at_once):
     monkeypatch.setattr(inbox, "AT_ONCE", at_once)
+    monkeypatch.setattr(inbox, "LOOKED_AT", 2 * at_once)
     account = await add_messages(site)
     body = {"account_id": account, **body}
     answer = (await site.call("POST", "/messages/read", json=body))["data"]

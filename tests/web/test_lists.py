@@ -9,8 +9,8 @@ from master.protocol.lists import write_cursor
 from master.protocol.worker import LoginReport
 from master.store import pages
 
-BASE = 1_760_774_400
-"""18 October 2025, 8 o'clock."""
+BASE = 1_755_000_000
+"""12 August 2025, noon."""
 
 
 async def ids(site, path):
@@ -155,6 +155,7 @@ async def test_pages_by_cursor_have_each_row_once_although_rows_arrive(site, pat
     account = (await site.add_account())["id"]
 
     async def arrive(number):
+        site.clock.advance(1)
         await site.detect(worker, account, "comment", comment(number))
         await site.call("POST", f"/accounts/{account}/login")
 
@@ -194,7 +195,7 @@ async def test_notifications_are_read_on_by_their_sequence(site):
         ("/comments?q=%25", []),
         ("/direct-messages?q=wu&sort=detected", ["word 0", "word 1"]),
         ("/direct-messages?direction=outbound", ["word 1"]),
-        ("/comments?since=2025-10-18T08:00:02Z", ["text 5", "text 4"]),
+        ("/comments?since=2025-08-12T12:00:02Z", ["text 5", "text 4"]),
         (f"/comments?since={BASE + 2}", ["text 5", "text 4"]),
         ("/comments?is_read=true", []),
         ("/comments?account_id=nobody", []),
@@ -207,6 +208,22 @@ async def test_messages_are_found(site, path, contents):
     await site.detect(worker, account, "direct_message", direct(0), direct(1, direction="outbound"))
     answer = await site.call("GET", path)
     assert {row["content"] for row in answer["data"]} == set(contents)
+
+
+async def test_a_search_goes_on_where_it_ended(site, monkeypatch):
+    monkeypatch.setattr(pages, "MOST_SEARCHED", 3)
+    worker = await site.register_worker()
+    account = (await site.add_account())["id"]
+    await site.detect(worker, account, "comment", *[comment(number) for number in range(10)])
+    seen, path = [], "/comments?q=text 1&limit=2"
+    for _ in range(4):
+        answer = await site.call("GET", path)
+        seen.append([row["content"] for row in answer["data"]])
+        if not answer["has_more"]:
+            break
+        assert answer["total_is_more"]
+        path = f"/comments?q=text 1&limit=2&before={answer['next_before']}"
+    assert seen == [[], [], [], ["text 1"]]
 
 
 @pytest.mark.parametrize(
