@@ -57,7 +57,7 @@ async def test_a_login_uses_the_accounts_proxy(bench: Bench) -> None:
 
 
 async def test_an_unknown_proxy_is_refused_by_name(bench: Bench) -> None:
+    body = NewAccount(platform="douyin", account_name="n", proxy_id="nobody")
     with pytest.raises(Invalid) as refused:
-        body = NewAccount(platform="douyin", account_name="n", proxy_id="nobody")
         await bench.run(accounts.add_account, body)
     assert (refused.value.details or [])[0]["field"] == "proxy_id"
