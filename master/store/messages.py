@@ -199,9 +199,13 @@ async def find_marks_of(
     """
     rows, order = MESSAGES[kind], ORDERS[kind]["-detected"]
     c = rows.table.c
-    where = [c.account_id == portion.account_id, c.detected_at < portion.detected_before]
-    if portion.behind is not None:
-        where.append(order.follow(portion.behind))
+    # one bound alone: of two, a database may use the wider one
+    where = [
+        c.account_id == portion.account_id,
+        c.detected_at < portion.detected_before
+        if portion.behind is None
+        else order.follow(portion.behind),
+    ]
     last = await find_bound(connection, rows, where, order, portion.looked_at)
     if last is not None:
         where.append(order.end_at(last))

@@ -48,18 +48,32 @@ class Order:
         return [column.desc() if falls else column.asc() for column, falls in self.columns]
 
     def follow(self, values: Sequence[Any]) -> ColumnElement[bool]:
-        """Return the condition of the rows that follow the row with these values.
+        """Return the condition of the rows that follow the row with these values."""
+        return and_(self._bound(values), or_(*self._list_later(values)))
 
-        The first column's bound stands alone, because a database uses an index for it.
-        """
+    def end_at(self, values: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the condition of the rows up to the row with these values, and of that row."""
+        same = and_(*(one == value for (one, _), value in zip(self.columns, values, strict=True)))
+        back = self.reverse()
+        return and_(back._bound(values), or_(same, *back._list_later(values)))
+
+    def _bound(self, values: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the first column's bound; it stands alone, for a database's use of an index."""
         first, falls = self.columns[0]
-        bound = first <= values[0] if falls else first >= values[0]
+        return first <= values[0] if falls else first >= values[0]
+
+    def _list_later(self, values: Sequence[Any]) -> list[ColumnElement[bool]]:
         later = []
         for number, (column, falls) in enumerate(self.columns):
             same = [self.columns[one][0] == values[one] for one in range(number)]
             past = column < values[number] if falls else column > values[number]
             later.append(and_(*same, past))
-        return and_(bound, or_(*later))
+        return later
+
+    @property
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """Return what follows ORDER BY."""
+        return [column.desc() if falls else column.asc() for column, falls in self.columns]
 
     def read(self, record: Any) -> list[Any]:
         """Return a record's values of the columns."""
