@@ -37,16 +37,6 @@ class Order:
         """Return the opposite order."""
         return Order(tuple((column, not falls) for column, falls in self.columns))
 
-    def end_at(self, values: Sequence[Any]) -> ColumnElement[bool]:
-        """Return the condition of the rows up to the row with these values."""
-        same = and_(*(one == value for (one, _), value in zip(self.columns, values, strict=True)))
-        return or_(same, self.reverse().follow(values))
-
-    @property
-    def clauses(self) -> list[ColumnElement[Any]]:
-        """Return what follows ORDER BY."""
-        return [column.desc() if falls else column.asc() for column, falls in self.columns]
-
     def follow(self, values: Sequence[Any]) -> ColumnElement[bool]:
         """Return the condition of the rows that follow the row with these values."""
         return and_(self._bound(values), or_(*self._list_later(values)))
