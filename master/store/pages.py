@@ -50,7 +50,8 @@ class Order:
     def _bound(self, values: Sequence[Any]) -> ColumnElement[bool]:
         """Return the first column's bound; it stands alone, for a database's use of an index."""
         first, falls = self.columns[0]
-        return first <= values[0] if falls else first >= values[0]
+        bound: ColumnElement[bool] = first <= values[0] if falls else first >= values[0]
+        return bound
 
     def _list_later(self, values: Sequence[Any]) -> list[ColumnElement[bool]]:
         later = []
