@@ -5,12 +5,13 @@ from __future__ import annotations
 import structlog
 
 from master.decisions.assignment import wants_worker
-from master.decisions.placement import Unplaced, explain_waiting
+from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.memory import Memory
 from master.model import Account, Notification, NotificationType, Priority, Worker, change
 from master.operations.notifications import notify
 from master.protocol.answers import Placement
+from master.reasons import Unplaced
 from master.settings import Settings
 from master.turn import PORTION, Turn
 

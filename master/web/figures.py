@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from master.decisions.placement import Unplaced
 from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
 from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
 from master.operations.placement import count_unplaced
+from master.reasons import Unplaced
 from master.web.compression import IN_LOOP_BYTES, compress
 from master.writer import Turns
 
