@@ -41,7 +41,8 @@ class Placements:
             return {"state": "not_wanted", "reason": f"account_{account.status}", "since": None}
         if account.assigned_worker_id is not None:
             return {"state": "placed", "reason": None, "since": None}
-        since = self._draft.memory.deadlines.waiting.get(account.id)
+        # one that has waited only since this turn is not noted yet
+        since = self._draft.memory.deadlines.waiting.get(account.id, account.updated_at)
         return {"state": "waiting", "reason": self.explain(account), "since": since}
 
     def explain(self, account: Account) -> Unplaced:
