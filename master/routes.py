@@ -20,6 +20,7 @@ from master.operations import (
     reports,
     retention,
     schedules,
+    sickness,
     silence,
     workers,
 )
@@ -176,6 +177,12 @@ SWEEPS = (
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
     ),
     Sweep("cookies", account_states.warn_of_cookies, lambda s: 1, account_states.is_warning_due),
+    Sweep(
+        "health",
+        sickness.tell_findings,
+        lambda s: sickness.INTERVAL_S if s.sick_after_intervals else 0,
+        sickness.look_around,
+    ),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),

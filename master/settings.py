@@ -180,6 +180,13 @@ class Settings(BaseModel):
         "fewer. 0 is never.",
     )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
+    sick_after_intervals: int = Field(
+        30,
+        ge=0,
+        le=1_000_000,
+        description="A worker without a success for so many of its accounts' longest "
+        "monitor_interval, and 10 minutes, is reported. 0 is never.",
+    )
     login_ttl_s: float = Field(
         300, ge=1, le=86_400, description="How long a QR code may wait for its scan."
     )

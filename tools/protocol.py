@@ -92,7 +92,7 @@ browser's state. NaN and infinities are read as null. The acknowledgement says w
 `notes`, a list of `{"field", "message"}` (for messages also `index`). A message's time after
 Master's present becomes that present. A request of an administrator or device with such a field is
 refused, and the refusal names the field. Of the keys that workers invent (in `metadata`,
-`user_info` and login reports), people receive only those that docs/security.md names.
+`user_info`, `stats` and login reports), people receive only those that docs/security.md names.
 
 If tokens are configured (docs/security.md), Socket.IO accepts `{"token": "..."}` as the `auth`
 object of the CONNECT, or a header `Authorization: Bearer`; HTTP accepts only the header. A refused
