@@ -184,8 +184,8 @@ class Settings(BaseModel):
         30,
         ge=0,
         le=1_000_000,
-        description="A worker without a success for so many of its accounts' longest "
-        "monitor_interval, and 10 minutes, is reported. 0 is never.",
+        description="How many intervals of its slowest account a worker may be without a success, "
+        "at least 10 minutes, until it is reported. 0 is never.",
     )
     login_ttl_s: float = Field(
         300, ge=1, le=86_400, description="How long a QR code may wait for its scan."

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from master.memory import Memory
 from master.operations.schedules import hand_out_due
-from master.protocol.stats import read_signs
+from master.operations.sickness import look_around
+from master.protocol.stats import read_signs, read_stats
+from master.settings import load_settings
 from tests.conftest import Bench, Peer
+from tests.records import make_worker
 from tests.walks.test_account_states import begin, log_in
 from tests.walks.test_takeovers import scrape
 from tests.walks.test_workers import make_account, read_account, read_worker
@@ -55,6 +59,12 @@ async def test_people_see_the_numbers_of_a_heartbeat_and_no_unlisted_text(
     await beat(bench, worker, **stats)
     standard = dict.fromkeys(("active_accounts", "memory_usage", "cpu_usage"))
     assert (await read_worker(bench, "worker-1"))["stats"] == standard | shown
+
+
+def test_a_figure_that_is_no_number_is_shown_as_null():
+    figures = {"odd": float("nan"), "far": float("inf"), "cpuUsage": float("nan"), "n": 1.5}
+    shown = read_stats(figures)
+    assert (shown["odd"], shown["far"], shown["cpu_usage"], shown["n"]) == (None, None, None, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +173,25 @@ async def test_many_that_fall_sick_at_once_share_a_notification(bench):
     assert sorted(told["data"]["workers"]) == names
     await bench.run(hand_out_due)
     assert len(admin.all("notification:new")) == 1
+
+
+def test_a_sweep_looks_at_a_portion_and_forgets_workers_that_are_gone():
+    memory, settings = Memory(), load_settings({}, None)
+    for number in range(1_200):
+        worker = make_worker(f"w{number}")
+        memory.farm.workers.put(worker)
+        memory.sessions.seat(worker.id, heard=0, heard_at=0).stats = {"successes": 5}
+    looked_at = []
+    for _ in range(3):
+        assert not look_around(memory, settings, 0, 0)
+        looked_at.append(len(memory.wards.tracks))
+    assert looked_at == [500, 1_000, 1_200]
+    for worker in list(memory.farm.workers.all())[10:]:
+        memory.farm.workers.remove(worker.id)
+        memory.sessions.forget(worker.id)
+    for _ in range(3):
+        look_around(memory, settings, 0, 0)
+    assert len(memory.wards.tracks) == 10
 
 
 class TestNever:
