@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from master.changes import Changes
+from master.decisions.sickness import Health
 from master.memory import Memory, Watch
 from master.model import (
     Account,
@@ -32,12 +33,14 @@ class Draft:
     it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
-    account was removed (Unix seconds); a start needs it.
+    account was removed (Unix seconds); a start needs it. `health` is worker -> how it does its work
+    from now on, None if well.
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory",
-        "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch", "workers",
+        "_over", "accounts", "bound", "configs", "devices", "health", "kept", "last_seq", "logins",
+        "memory", "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -57,6 +60,7 @@ class Draft:
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
+        self.health: dict[str, Health | None] = {}
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
         self.told_bytes: int = over.told_bytes if over is not None else 0
@@ -82,6 +86,7 @@ class Draft:
         self.signs.update(other.signs)
         self.owed.update(other.owed)
         self.removed_at = other.removed_at or self.removed_at
+        self.health.update(other.health)
         for worker_id, size in other.told.items():
             self.count_told(worker_id, size)
 
@@ -225,6 +230,15 @@ class Draft:
     def owe(self, worker_id: str, account_ids: Iterable[str]) -> None:
         """Record losses that a worker is told of when it returns."""
         self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
+
+    def health_of(self, worker_id: str) -> Health | None:
+        """Return how a worker does its work; None if well."""
+        draft: Draft | None = self
+        while draft is not None:
+            if worker_id in draft.health:
+                return draft.health[worker_id]
+            draft = draft._over
+        return self.memory.wards.health.get(worker_id)
 
     def count_told(self, worker_id: str, size: int) -> None:
         """Add to the approximate bytes of accounts sent to a worker."""

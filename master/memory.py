@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from master.deadlines import Deadlines
 from master.decisions.retention import Trust
+from master.decisions.sickness import Health, Track
 from master.farm import Farm
 from master.model import WorkerStatus
 from master.sessions import Sessions
@@ -42,6 +43,29 @@ class Watch:
 
 
 @dataclass(slots=True)
+class Wards:
+    """How the workers do their work, since this process started."""
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    """Of the workers whose figures say something of it."""
+    health: dict[str, Health] = field(default_factory=dict)
+    """Of the workers that are not `ok`, as people were told."""
+    found: dict[str, Health | None] = field(default_factory=dict)
+    """Newer findings, to be told; None is `ok`."""
+    waiting: deque[str] = field(default_factory=deque)
+    """Workers still to be looked at in this round."""
+
+    def apply(self, worker_id: str, health: Health | None) -> None:
+        """Record a state that people have been told of."""
+        if health is not None:
+            self.health[worker_id] = health
+        else:
+            self.health.pop(worker_id, None)
+        if worker_id in self.found and self.found[worker_id] == health:
+            del self.found[worker_id]
+
+
+@dataclass(slots=True)
 class Memory:
     """The complete state. `pending` is the draft of the batch under way, or None."""
 
@@ -49,6 +73,7 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    wards: Wards = field(default_factory=Wards)
     pending: Pending | None = None
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""

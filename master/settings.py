@@ -204,6 +204,13 @@ class Settings(BaseModel):
         "fewer. 0 is never.",
     )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
+    sick_after_intervals: int = Field(
+        30,
+        ge=0,
+        le=1_000_000,
+        description="How many intervals of its slowest account a worker may be without a success, "
+        "at least 10 minutes, until it is reported. 0 is never.",
+    )
     login_ttl_s: float = Field(
         300, ge=1, le=86_400, description="How long a QR code may wait for its scan."
     )

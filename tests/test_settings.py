@@ -31,6 +31,7 @@ DEFAULTS = {
     "heartbeat_check_s": 15,
     "rebalance_interval_s": 0,
     "schedule_interval_s": 30,
+    "sick_after_intervals": 30,
     "login_ttl_s": 300,
     "login_max_s": 600,
     "retention_login_sessions_days": 7,

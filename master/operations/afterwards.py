@@ -14,6 +14,7 @@ from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
 from master.decisions.assignment import wants_worker
+from master.decisions.sickness import show_health
 from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
@@ -46,17 +47,14 @@ def announce(draft: Draft) -> list[Parcel]:
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
-            told.append(
-                Parcel(ADMINS, AccountChanged(**show_account(account, placements.judge(account))))
-            )
-    for _, worker in changes_of(farm.workers, draft.workers):
-        if worker is not None:
-            told.append(
-                Parcel(
-                    ADMINS,
-                    WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id))),
-                )
-            )
+            row = show_account(account, placements.judge(account))
+            told.append(Parcel(ADMINS, AccountChanged(**row)))
+    changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
+    for worker_id in dict.fromkeys((*changed, *draft.health)):
+        if (worker := draft.workers.get(worker_id)) is not None:
+            shown = show_worker(worker, find_last_heartbeat(draft, worker_id))
+            health = show_health(draft.health_of(worker_id))
+            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health)))
     return told
 
 
@@ -148,6 +146,8 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
         elif worker_id not in sessions.seats:
             assert turn is not None, "a turn has added it"
             sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
+    for worker_id, health in draft.health.items():
+        draft.memory.wards.apply(worker_id, health)
     for worker_id, owed in draft.owed.items():
         if worker_id in sessions.seats:
             sessions.seats[worker_id].owed = set(owed)

@@ -50,13 +50,15 @@ NO_SECRETS = Secrets({}, {})
 
 def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store the reported credentials and profile, and make the worker the account's owner."""
-    assert login.worker_id is not None
+    worker_id = login.worker_id
+    assert worker_id is not None
     changed, kept = _apply_success(turn, account, event)
+    turn.after_commit(lambda: turn.sessions.note_success([worker_id], turn.monotonic))
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
     turn.draft.accounts.put(changed)
-    after = _move_to_login_worker(turn, changed, login.worker_id)
+    after = _move_to_login_worker(turn, changed, worker_id)
     if after.assigned_worker_id is not None:
         hand_out(turn, {after.assigned_worker_id: [after]})
     turn.tell(
