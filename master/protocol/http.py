@@ -52,7 +52,7 @@ class Change(ById):
     shown: ClassVar[type]
     """The type of the row in answers."""
     figures: ClassVar[frozenset[str]] = frozenset()
-    """What further answers add to the row; it changes without anybody's wish."""
+    """What answers add to the row; it changes without a wish, and may be sent back as it was."""
     own: ClassVar[frozenset[str]] = frozenset({"id"})
     """Names of the row itself, the same in every age of it."""
     as_read: Annotated[SkipJsonSchema[dict[str, Any]], Field(alias=AS_READ)] = Field(default={})
@@ -61,7 +61,7 @@ class Change(ById):
     @classmethod
     def list_read_only(cls) -> frozenset[str]:
         """Return the fields of a row that cannot be changed."""
-        return frozenset(cls.shown.__annotations__) - cls.list_fields().keys()
+        return frozenset(cls.shown.__annotations__) - cls.list_fields().keys() - cls.figures
 
     def require_unchanged(self, row: Mapping[str, Any]) -> None:
         """Refuse another value of a field that cannot be changed. Errors: Invalid."""

@@ -177,7 +177,9 @@ async def test_the_audit_reads_no_row_of_an_account(bench):
     with watch_plans(bench) as plans:
         await bench.run(audit_workers)
     assert [plan for plan in plans if "accounts" in plan] == [
-        "SCAN accounts USING COVERING INDEX idx_accounts_worker"
+        "SCAN accounts USING COVERING INDEX idx_accounts_worker",
+        # the removed ones whose messages are not gone yet, of which there are few
+        "SEARCH accounts USING INDEX idx_accounts_status (status=?)",
     ]
 
 
