@@ -61,6 +61,8 @@ class Counts:
     client_notifications: int = 0
     confirmations: int = 0
     syncs: int = 0
+    states_told: int = 0
+    mismatches: int = 0
 
 
 class Tally:

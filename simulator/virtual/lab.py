@@ -12,6 +12,7 @@ from simulator.actors.worker import draw_profiles
 from simulator.chance import draw_gap, open_stream
 from simulator.show.samples import Samples
 from simulator.virtual.faults import FAULTS
+from simulator.virtual.faults.field import heal_field
 from simulator.virtual.plan import Plan
 from simulator.virtual.reckoning import check_in_time, reckon
 from simulator.virtual.rules.growth import Memory
@@ -117,6 +118,7 @@ class Lab:
         disk = self.scene.house.disk
         disk.trouble = disk.slow = None
         self.scene.platform.scan_at_the_edge(None, 0.0)
+        heal_field(self.scene)
         self.scene.house.resume()
         for worker_id, life in self.scene.lives.items():
             if life.stopped:
