@@ -45,6 +45,8 @@ class Logins:
         self._spawn = spawn
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._accounts: dict[str, str] = {}
+        self._persons: dict[str, str] = {}
+        """Whose success each session is reporting."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -59,8 +61,15 @@ class Logins:
         self._accounts[session_id] = account_id
         self._tasks[session_id] = self._spawn(self._log_in(session_id, account_id))
 
-    def cancel(self, session_id: str) -> None:
-        """Close the login page of a session, if it is open."""
+    def cancel(self, session_id: str, reason: str = "") -> None:
+        """Close the login page of a session, if it is open.
+
+        Master may say so before it answers the report of a success.
+        """
+        person = self._persons.get(session_id)
+        if reason == MISMATCH and person is not None:
+            self._world.tally.counts.mismatches += 1
+            self._world.ledger.persons.note_mismatch(self._accounts[session_id], person)
         task = self._tasks.pop(session_id, None)
         if task is not None:
             task.cancel()
@@ -119,7 +128,7 @@ class Logins:
         """Report a success; Master may find that it is of another person than the account's."""
         platform, ledger = self._world.platform, self._world.ledger
         profile = platform.read_profile(session_id)
-        person = str(profile["user_info"]["uid"])
+        person = self._persons[session_id] = str(profile["user_info"]["uid"])
         told, cookies = platform.mischief.spoil_login({"status": "success", **profile})
         if "cookies_valid_until" in profile:
             ledger.states.short_lived.add(account_id)
@@ -127,8 +136,7 @@ class Logins:
         try:
             ack = await self._report(session_id, told)
             if ack.get("error_type") == MISMATCH:
-                self._world.tally.counts.mismatches += 1
-                ledger.persons.note_mismatch(account_id, person)
+                self.cancel(session_id, MISMATCH)
                 return
             ledger.note_login_acknowledged(session_id)
             if told["user_info"] == profile["user_info"]:
@@ -190,4 +198,5 @@ class Logins:
 
     def _forget(self, session_id: str) -> None:
         self._accounts.pop(session_id, None)
+        self._persons.pop(session_id, None)
         self._world.platform.end_login(session_id)

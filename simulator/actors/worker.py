@@ -333,7 +333,7 @@ class Worker:
         self._logins.start(data)
 
     def _on_cancellation(self, data: JsonObject) -> None:
-        self._logins.cancel(str(data["session_id"]))
+        self._logins.cancel(str(data["session_id"]), str(data.get("reason")))
 
     def _on_input(self, data: JsonObject) -> None:
         self._logins.type_input(data)

@@ -19,7 +19,7 @@ HISTORY = (100, 400)
 COOKIES_LAST_S = (40, 400)
 """Shortest and longest life of short cookies."""
 
-SHARE = 0.5
+SHARE = 0.6
 """Share of logins that are made by the wrong phone, bring history, or get short cookies."""
 
 NUMBERED_FROM = 7_000_000_000

@@ -49,10 +49,16 @@ def _judges(name: str, status: AccountStatus) -> Fault:
 
 
 def _mood(name: str, begin: Callable[[Scene, Random], None], end: Callable[[Scene], None]) -> Fault:
-    """Return a fault that changes the platform's mood for a while."""
+    """Return a fault that changes the platform's mood for a while.
+
+    Some accounts are logged out as it begins: their next logins come under it.
+    """
 
     async def be_so(scene: Scene, rng: Random) -> None:
-        scene.note(name)
+        accounts = pick_some(rng, sorted(scene.ledger.accounts))
+        scene.note(name, " ".join(accounts))
+        for account_id in accounts:
+            scene.platform.standings.end_session(account_id, LoginStatus.LOGGED_OUT)
         begin(scene, rng)
         await asyncio.sleep(rng.uniform(*SPELL_S))
         end(scene)
