@@ -11,8 +11,9 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
 import structlog
@@ -158,11 +159,12 @@ class Access:
     def _seal(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, "sha256")
 
+    def needs_token(self, address: str) -> bool:
+        """Tell whether every peer at an address needs a token, whatever it wants."""
+        return self.guarded and not self._is_trusted(address)
+
     def _is_trusted(self, address: str) -> bool:
-        peer = _read_address(address)
-        return peer is not None and any(
-            peer.version == net.version and peer in net for net in self._trusted
-        )
+        return is_within(address, self._trusted)
 
 
 def read_bearer(header: str | None) -> str | None:
@@ -171,23 +173,31 @@ def read_bearer(header: str | None) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+def is_within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether an address is in one of the networks; False for invalid addresses."""
+    peer = read_address(address)
+    return peer is not None and any(
+        peer.version == network.version and peer in network for network in networks
+    )
+
+
 def is_loopback(address: str) -> bool:
     """Return whether an address is this machine's own; False for invalid addresses."""
-    peer = _read_address(address)
+    peer = read_address(address)
     return peer is not None and peer.is_loopback
 
 
 @lru_cache(maxsize=MOST_ADDRESSES)
 def name_address(remote: str) -> str:
     """Return a peer's address as it is counted: itself, or the /64 that an IPv6 customer owns."""
-    peer = _read_address(remote)
+    peer = read_address(remote)
     if peer is None or peer.version == 4 or peer.is_loopback:
         return str(peer or remote)
     return str(ipaddress.ip_network((peer, 64), strict=False))
 
 
 @lru_cache(maxsize=MOST_ADDRESSES)
-def _read_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def read_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return an address, or None if invalid; an IPv6 form `::ffff:a.b.c.d` becomes IPv4."""
     try:
         peer = ipaddress.ip_address(address.partition("%")[0])

@@ -49,10 +49,11 @@ from master.turn import SWEEP
 from master.vault import Vault
 from master.web.access import guard_sockets
 from master.web.connections import OPTIONS, convert_server
-from master.web.descriptors import Descriptors
+from master.web.descriptors import SPARE, Descriptors, TooFewFiles, count_connections
 from master.web.figures import Figures
 from master.web.health import Vitals
-from master.web.origins import is_allowed
+from master.web.origins import Origins
+from master.web.relayed import Relays, name_clients
 from master.web.server import build_web
 from master.writer import Turns
 
@@ -127,10 +128,7 @@ def hide_keys(settings: Settings) -> None:
 def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics, lines: Lines) -> SocketServer:
     return SocketServer(
         async_mode="aiohttp",
-        cors_allowed_origins=lambda origin, environ: (
-            origin is not None
-            and is_allowed(origin, environ.get("HTTP_HOST", ""), settings.allowed_origins)
-        ),
+        cors_allowed_origins=lambda origin, environ: True,  # `guard_sockets` refuses foreign ones
         cors_credentials=True,
         max_http_buffer_size=LARGEST_EVENT,
         outbound_bytes=settings.outbound_queue_bytes,
@@ -167,7 +165,8 @@ class Master:
             make_budgets(settings.socket_events_per_s, LARGEST_EVENT),
             requests_per_s=settings.http_requests_per_s,
         )
-        self.lines = Lines(self.meter)
+        self.relays = Relays(settings.trusted_proxies)
+        self.lines = Lines(self.meter, self.relays.is_trusted)
         self.sockets = _make_sockets(settings, self.clock, self.metrics, self.lines)
         self.vault = Vault(random_bytes)
         self.database = Database(settings.db_path, self.vault, connect=connect)
@@ -230,6 +229,7 @@ class Master:
         except StorageTrouble:
             fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
             raise DatabaseFault(fault) from None
+        origins = Origins(self.settings.allowed_origins, self.access.needs_token)
         application = build_web(
             ENDPOINTS,
             turns=self.turns,
@@ -242,13 +242,12 @@ class Master:
             new_id=self.new_id,
             access=self.access,
             lines=self.lines,
+            origins=origins,
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        sockets = guard_sockets(
-            self.access, self.settings.allowed_origins, self.sockets.intake.handle
-        )
-        convert_server(self._runner.server, self.lines, sockets)
+        sockets = guard_sockets(self.access, origins, self.sockets.intake.handle)
+        convert_server(self._runner.server, self.lines, sockets, name_clients(self.relays))
         self.begin_grace()
         if listen:
             await self._listen(self._runner)
@@ -290,7 +289,13 @@ class Master:
     async def _listen(self, runner: web.AppRunner) -> None:
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+            self.lines.most = count_connections()
+        except TooFewFiles as fault:
+            raise ListenFault(str(fault)) from None
+        # in one pass, the loop accepts as many as are queued
+        backlog = BACKLOG if self.lines.most > BACKLOG else SPARE // 2
+        try:
+            await web.TCPSite(runner, host, port, backlog=backlog).start()
         except OSError as fault:
             raise ListenFault(
                 f"Cannot listen on {host}:{port}: {os.strerror(fault.errno or 0)}."

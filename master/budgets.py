@@ -15,6 +15,12 @@ FAREWELL_S = 1.0
 PATIENCE_S = 120.0
 """Seconds that an authenticated peer may take to finish sending a body or reading an answer."""
 
+PROGRESS_BYTES = 1_024
+"""Bytes of one unfinished message or body that count as progress of its authenticated sender.
+
+Answers to pings are smaller: they prove that a connection stands, and not that its program runs.
+"""
+
 BURST = 4
 """Requests or events of this many seconds may come at once."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from itertools import islice
+
+from master.due import Due
 
 SOMEBODY = ""
 """Stands for workers that memory does not know; it is no worker's id."""
@@ -35,10 +36,12 @@ class Deadlines:
         revoked.
         """
         self._handovers_end: list[tuple[float, str]] = []
-        self._warnings: list[tuple[int, str]] = []
-        """(Unix second, account) at which people must be told that its cookies end."""
-        self._warned: dict[str, None] = {}
-        """The accounts whose warning is due."""
+        self.warnings = Due()
+        """Accounts whose people must be told that its cookies end (Unix seconds)."""
+        self.unplaced = Due()
+        """Accounts whose people must be told that it waits for a worker (monotonic seconds)."""
+        self.waiting: dict[str, int] = {}
+        """Account that waits for a worker -> since when (Unix seconds)."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 
@@ -70,26 +73,6 @@ class Deadlines:
         """Return the open logins that are overdue by either clock."""
         by_wall = _find_past(self._by_wall, self.expiries, now)
         return sorted(by_wall | _find_past(self._by_clock, self.ends, monotonic))
-
-    # -- cookies ----------------------------------------------------------------------------------
-
-    def note_warning(self, at: int, account_id: str) -> None:
-        """Record when people must be told that an account's cookies end (Unix seconds)."""
-        heapq.heappush(self._warnings, (at, account_id))
-
-    def find_warnings(self, now: float, most: int) -> list[str]:
-        """Return accounts whose warning is due, at most `most`; some may have new cookies by now.
-
-        They stay due until `forget_warnings`: the disk may refuse the turn.
-        """
-        while self._warnings and self._warnings[0][0] <= now:
-            self._warned[heapq.heappop(self._warnings)[1]] = None
-        return list(islice(self._warned, most))
-
-    def forget_warnings(self, account_ids: Iterable[str]) -> None:
-        """Remove accounts whose due warning has been dealt with."""
-        for account_id in account_ids:
-            self._warned.pop(account_id, None)
 
     # -- handovers --------------------------------------------------------------------------------
 

@@ -11,11 +11,13 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    explain,
     login_views,
     logins,
     messages,
     names,
     notifications,
+    plans,
     processes,
     proxies,
     reports,
@@ -46,6 +48,8 @@ DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
 STATISTICS = Noun("statistics")
 STATUS = Noun("status")
+EXPLANATION = Noun("explanation")
+PLAN = Noun("plan")
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
@@ -57,6 +61,7 @@ ROWS = (
     ACCOUNT.route(
         "PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange
     ),
+    EXPLANATION.route("GET", "/accounts/{id}/explain", READ, explain.explain_account, http.ById),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
     LOGIN.route(
         "POST",
@@ -66,8 +71,10 @@ ROWS = (
         http.NewLogin,
         body_optional=True,
     ),
+    PLAN.route("POST", "/placement/plan", READ, plans.plan_placement, http.PlanWishes, asks=True),
     WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
+    EXPLANATION.route("GET", "/workers/{id}/explain", READ, explain.explain_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),

@@ -120,7 +120,7 @@ class Forbidden(Refusal):
 
 
 class ForeignOrigin(Refusal):
-    """Pages of this origin may not change anything; allow the origin with ALLOWED_ORIGINS."""
+    """Pages of this origin may not connect or change anything; allow it with ALLOWED_ORIGINS."""
 
     code = "foreign_origin"
     status = 403

@@ -187,6 +187,14 @@ class Committed(Generic[R]):
             self._groups.get(index) or self._unique.get(index) or self._ordered.get(index, {})
         ).keys()
 
+    def first(self, index: str, key: Hashable) -> R | None:
+        """Return the first record under a key of an index, or None."""
+        return next(iter(self.find(index, key)), None)
+
+    def measure(self, index: str, key: Hashable) -> int:
+        """Return the number of records under a key of an ordered index."""
+        return len(self._ordered[index].get(key, ()))
+
     def all(self) -> Iterator[R]:
         """Yield every record."""
         return iter(self._records.values())

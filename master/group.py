@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from master.draft import Draft
-from master.turn import AGAIN, Bulk, Caller, Operation, Parcel, Turn
+from master.turn import Bulk, Caller, Operation, Parcel, Turn
 
 
 @dataclass(slots=True)
@@ -43,13 +43,6 @@ class Group:
     began: float
     done: list[Done] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
-
-    def list_again(self) -> list[Item]:
-        """Return the items that need another turn before they are answered."""
-        answered = [
-            pair for done in self.done for pair in zip(done.items, done.replies, strict=True)
-        ]
-        return [item for item, reply in answered if reply is AGAIN]
 
     def leave_out(self, items: Sequence[Item]) -> None:
         """Remove items that this batch does not decide."""
@@ -126,8 +119,8 @@ def is_on_rows(operation: Any) -> bool:
 
 
 def resolve(answer: asyncio.Future[Any], reply: Any) -> None:
-    """Resolve a pending answer with a reply, unless the item needs another turn."""
-    if answer.done() or reply is AGAIN:
+    """Resolve a pending answer with a reply."""
+    if answer.done():
         return
     if isinstance(reply, Exception):
         answer.set_exception(reply)

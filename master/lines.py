@@ -5,12 +5,13 @@ A limit on a library's object would leave the connection open; this one is on th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from master.access import name_address
-from master.meter import Line, Meter
+from master.meter import Flow, Line, Meter
 
 
 class Lines:
@@ -19,9 +20,15 @@ class Lines:
     Servers, protocols and requests are aiohttp's; neither edge is imported here for their types.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(
+        self, meter: Meter, is_relay: Callable[[str], bool] = lambda address: False
+    ) -> None:
         self.meter = meter
+        self._is_relay = is_relay
+        """Tells whether an address is a trusted proxy's."""
         self._lines: dict[Any, Line] = {}
+        self.most = sys.maxsize
+        """Connections for which there are file descriptors."""
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -34,8 +41,13 @@ class Lines:
         def note_made(protocol: Any, transport: Any) -> None:
             made(protocol, transport)
             peer = transport.get_extra_info("peername")
-            address = name_address(str(peer[0])) if peer else ""
-            self._lines[protocol] = self.meter.connect(address, transport.abort)
+            remote = str(peer[0]) if peer else ""
+            line = self._lines[protocol] = self.meter.connect(
+                name_address(remote), transport.abort, is_relay=self._is_relay(remote)
+            )
+            line.measure_unsent = transport.get_write_buffer_size
+            if len(self._lines) > self.most:
+                self.meter.make_room()
 
         def note_lost(protocol: Any, fault: BaseException | None = None) -> None:
             lost(protocol, fault)
@@ -58,6 +70,15 @@ class Lines:
         line = self.find(request)
         return line is None or line.is_known
 
+    def carry(self, request: Any, flow: Flow) -> None:
+        """Note that a request's line carries a flow's packets.
+
+        A trusted proxy's line carries requests of many peers, unless it became one's WebSocket.
+        """
+        line = self.find(request)
+        if line is not None and not (line.is_relay and "Upgrade" not in request.headers):
+            self.meter.attach(line, flow)
+
     def welcome(self, request: Any) -> None:
         """Note that an authenticated peer sent a request: its line has no deadline."""
         line = self.find(request)
@@ -65,13 +86,16 @@ class Lines:
             self.meter.welcome(line)
 
     @contextmanager
-    def patience(self, request: Any) -> Iterator[None]:
-        """Close the line if the block (reading a body, sending an answer) exceeds PATIENCE_S."""
+    def patience(self, request: Any, sender: Flow | None = None) -> Iterator[None]:
+        """Close the line if the block (reading a body, sending an answer) exceeds PATIENCE_S.
+
+        A body whose bytes go on to arrive may take longer; `sender` is its flow, if it has one.
+        """
         line = self.find(request)
         if line is None:
             yield
             return
-        self.meter.begin(line)
+        self.meter.begin(line, sender)
         try:
             yield
         finally:

@@ -20,6 +20,7 @@ from master.budgets import (
     FAREWELL_S,
     MOST_ADDRESSES,
     PATIENCE_S,
+    PROGRESS_BYTES,
     STRANGE_FLOWS,
     STRANGE_LINES,
     STRANGER_S,
@@ -43,14 +44,35 @@ RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 class Line:
     """One TCP connection; `hang_up` ends it at once."""
 
-    __slots__ = ("address", "flow", "hang_up", "has_ended", "is_known", "when_ended")
+    __slots__ = (
+        "address",
+        "flow",
+        "hang_up",
+        "has_ended",
+        "is_known",
+        "is_relay",
+        "measure_unsent",
+        "received",
+        "sender",
+        "when_ended",
+    )
 
-    def __init__(self, address: str, hang_up: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, hang_up: Callable[[], None], *, is_relay: bool = False
+    ) -> None:
         self.address = address
         self.hang_up = hang_up
-        self.is_known = False
+        self.is_known = is_relay
+        self.is_relay = is_relay
+        """Whether a trusted proxy is at the other end: its line carries requests of many peers."""
         self.has_ended = False
+        self.measure_unsent: Callable[[], int] = lambda: 0
+        """Returns the bytes that were written to it and have not been sent yet."""
         self.flow: Flow | None = None
+        self.sender: Flow | None = None
+        """The flow whose packets are in the body under way, if any."""
+        self.received = 0
+        """Bytes of the body under way since the last progress."""
         self.when_ended: Callable[[], None] | None = None
         """Called once this line has ended."""
 
@@ -73,6 +95,8 @@ class Flow:
         "kind",
         "lines",
         "pending",
+        "progressed_at",
+        "when_progressing",
     )
 
     def __init__(
@@ -89,6 +113,10 @@ class Flow:
         self.lines: tuple[Line, ...] = ()
         """TCP connections that carry its packets."""
         self.pending = 0
+        self.progressed_at = float("-inf")
+        """Monotonic second at which PROGRESS_BYTES of an unfinished message had arrived."""
+        self.when_progressing: Callable[[], object] = lambda: None
+        """Called whenever PROGRESS_BYTES of an unfinished message have arrived."""
         self._strange = 0
         self._loose, self._events, self._bytes = Pace(), Pace(), Pace()
         self._when_free: tuple[tuple[int, Callable[[], None]], ...] = ()
@@ -107,6 +135,12 @@ class Flow:
             return wait_s
         self._strange += 1
         return max(wait_s, self._meter.charge_strange(self.address))
+
+    def note_progress(self) -> None:
+        """Note that a part of an unfinished message arrived: its sender is alive, but slow."""
+        if self.is_known:
+            self.progressed_at = self._clock.monotonic()
+            self.when_progressing()
 
     def pop_strange(self) -> int:
         """Return the number of packets before the authentication, once."""
@@ -150,6 +184,10 @@ class Flow:
     def call_when_free(self, go_on: Callable[[], None], ahead: int = 0) -> None:
         """Call back once, when there is room for `ahead` bytes."""
         self._when_free += ((ahead, go_on),)
+
+    def measure_unsent(self) -> int:
+        """Return the bytes that were written to its lines and have not been sent yet."""
+        return sum(line.measure_unsent() for line in self.lines)
 
     def drop(self, line: Line) -> None:
         """Remove a TCP connection that carried packets."""
@@ -195,11 +233,20 @@ class Meter:
         """Return the number of TCP connections of strangers."""
         return len(self._lines)
 
-    def connect(self, address: str, hang_up: Callable[[], None]) -> Line:
-        """Add a new TCP connection, a stranger's; another stranger's may be closed for it."""
-        line = Line(address, hang_up)
+    def connect(self, address: str, hang_up: Callable[[], None], *, is_relay: bool = False) -> Line:
+        """Add a new TCP connection, a stranger's; another stranger's may be closed for it.
+
+        That of a trusted proxy is never a stranger's: it has no deadline and no limit.
+        """
+        line = Line(address, hang_up, is_relay=is_relay)
+        if is_relay:
+            return line
         self._end(self._lines.add(line, self._clock.monotonic()))
         return line
+
+    def make_room(self) -> None:
+        """Close one TCP connection of a stranger, if there are several: none may be left else."""
+        self._end(self._lines.pop_oldest())
 
     def leave(self, line: Line) -> None:
         """Remove a TCP connection that has ended."""
@@ -222,18 +269,33 @@ class Meter:
 
     def suspect(self, line: Line) -> None:
         """Return a line to the strangers, with the deadline of a new one."""
+        if line.is_relay:
+            return
         line.is_known = False
         if not line.has_ended:
             self._end(self._lines.add(line, self._clock.monotonic()))
 
-    def begin(self, line: Line) -> None:
-        """Start the deadline PATIENCE_S for a transfer on a line; `end` cancels it."""
+    def begin(self, line: Line, sender: Flow | None = None) -> None:
+        """Start the deadline PATIENCE_S for a transfer on a line; `end` cancels it.
+
+        `sender` is the flow whose packets are sent, if it is one.
+        """
+        line.sender, line.received = sender, 0
         self._waiting.pop(line, None)
         if not line.has_ended:
             self._waiting[line] = self._clock.monotonic()
 
+    def note_body(self, line: Line, size: int) -> None:
+        """Note received bytes of a body; every PROGRESS_BYTES of them start its deadline anew."""
+        line.received += size
+        if line.received >= PROGRESS_BYTES and line in self._waiting:
+            if line.sender is not None:
+                line.sender.note_progress()
+            self.begin(line, line.sender)
+
     def end(self, line: Line) -> None:
         """Note that the transfer on a line has ended."""
+        line.sender = None
         self._waiting.pop(line, None)
 
     # -- flows: Engine.IO connections

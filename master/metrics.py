@@ -178,6 +178,11 @@ class Metrics:
             "Connections closed because their reader had stopped.",
             registry=self.registry,
         )
+        self.hints = Counter(
+            "master_sync_hints",
+            "Notifications for one connection that a client:sync stands for.",
+            registry=self.registry,
+        )
         self.outbound_bytes = Gauge(
             "master_outbound_bytes",
             "The most bytes queued for one connection.",
@@ -208,6 +213,10 @@ class Metrics:
         self.accounts = Gauge(
             "master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry
         )
+        self.unplaced = Gauge(
+            "master_accounts_unplaced", "Accounts that wait for a worker, by reason.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
 
     def count_event(self, namespace: str, event: str, result: str, seconds: float) -> None:
         """Count one acknowledged event; its labels come from the tables of routes and refusals."""

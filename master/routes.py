@@ -16,6 +16,7 @@ from master.operations import (
     logins,
     messages,
     notifications,
+    placement,
     rebalance,
     reports,
     retention,
@@ -23,8 +24,9 @@ from master.operations import (
     silence,
     workers,
 )
-from master.protocol import admin, client, detected, worker
+from master.protocol import admin, client, detected, replies, worker
 from master.protocol.account_states import AccountStatusReport
+from master.protocol.answers import ShownLogin
 from master.protocol.wire import Empty, Outbound, Payload
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
@@ -56,6 +58,7 @@ def _refuse_device(error: dict[str, Any]) -> Outbound:
 class Route:
     """One row of the table. `scope` is the caller's minimum; READ is every authenticated caller.
 
+    `reply` describes the acknowledgement of success, for docs/protocol.md and the tests.
     `live` answers first, if present. `writes` selects a turn; otherwise it is a look, which may go
     `Onward` to a turn. `refused` makes the event that is sent for a refusal besides the
     acknowledgement. `admission` limits the calls per second. `speaks_for` marks an event whose
@@ -68,6 +71,7 @@ class Route:
     payload: type[Payload]
     operation: Operation | Bulk | None
     scope: Scope
+    reply: type | None = field(default=None, kw_only=True)
     writes: bool = field(default=True, kw_only=True)
     live: Live | None = field(default=None, kw_only=True)
     refused: Refused | None = field(default=None, kw_only=True)
@@ -86,35 +90,52 @@ NONE, READ, OPERATE = Scope.NONE, Scope.READ, Scope.OPERATE
 # fmt: off
 FROM_WORKER = _table(
     Route("worker:register", worker.Register, workers.register_worker, READ,
-          refused=_refuse_registration, admission=True, speaks_for=True),
+          refused=_refuse_registration, admission=True, speaks_for=True,
+          reply=worker.Registered),
     Route("worker:heartbeat", worker.Heartbeat, workers.return_worker, READ,
-          live=workers.hear_heartbeat, speaks_for=True),
-    Route("worker:login:qrcode", worker.LoginQrCode, logins.relay_qr_code, READ),
-    Route("worker:login:status", worker.LoginReport, logins.apply_report, READ),
-    Route("worker:message:detected", detected.MessagesDetected, messages.keep_detected, READ),
-    Route("worker:account:status", AccountStatusReport,
-          account_states.take_account_status, READ),
-    Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True),
+          live=workers.hear_heartbeat, speaks_for=True,
+          reply=replies.HeartbeatReply),
+    Route("worker:login:qrcode", worker.LoginQrCode, logins.relay_qr_code, READ,
+          reply=replies.QrCodeReply),
+    Route("worker:login:status", worker.LoginReport, logins.apply_report, READ,
+          reply=replies.LoginReportReply),
+    Route("worker:message:detected", detected.MessagesDetected, messages.keep_detected, READ,
+          reply=replies.MessagesReply),
+    Route("worker:account:status", AccountStatusReport, account_states.take_account_status, READ,
+          reply=replies.AccountStatusReply),
+    Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True,
+          reply=replies.GoodbyeReply),
 )
 
 FROM_ADMIN = _table(
-    Route("master:login:start", admin.StartLogin, logins.start_login, OPERATE),
-    Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE),
-    Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, OPERATE),
-    Route("admin:request:login-sessions", Empty, login_views.request_logins, READ, writes=False),
-    Route("admin:login_sessions:list", Empty, login_views.request_logins, READ, writes=False),
-    Route("admin:status:request", Empty, reports.request_status, READ, writes=False),
-    Route("admin:auth", admin.Auth, None, NONE, authenticates=True, refused=_refuse_token),
+    Route("master:login:start", admin.StartLogin, logins.start_login, OPERATE,
+          reply=admin.LoginStarted),
+    Route("master:login:user_input", worker.UserInput, logins.relay_input, OPERATE,
+          reply=admin.UserInputRelayed),
+    Route("master:login:cancel", admin.CancelLogin, logins.cancel_login, OPERATE,
+          reply=ShownLogin),
+    Route("admin:request:login-sessions", Empty, login_views.request_logins, READ, writes=False,
+          reply=admin.LoginList),
+    Route("admin:login_sessions:list", Empty, login_views.request_logins, READ, writes=False,
+          reply=admin.LoginList),
+    Route("admin:status:request", Empty, reports.request_status, READ, writes=False,
+          reply=admin.StatusResponse),
+    Route("admin:auth", admin.Auth, None, NONE, authenticates=True, refused=_refuse_token,
+          reply=admin.AuthSuccess),
     refused=_refuse_administrator,
 )
 
 FROM_CLIENT = _table(
     Route("client:register", client.RegisterDevice, notifications.look_up_device, READ,
-          writes=False, refused=_refuse_device),
-    Route("client:heartbeat", client.DeviceHeartbeat, None, READ, live=notifications.hear_device),
+          writes=False, refused=_refuse_device,
+          reply=client.DeviceRegistered),
+    Route("client:heartbeat", client.DeviceHeartbeat, None, READ, live=notifications.hear_device,
+          reply=replies.DeviceHeartbeatReply),
     Route("client:notification:ack", client.ConfirmNotification,
-          notifications.confirm_notification, READ),
-    Route("client:sync:request", client.SyncRequest, notifications.sync_device, READ, writes=False),
+          notifications.confirm_notification, READ,
+          reply=admin.NotificationConfirmed),
+    Route("client:sync:request", client.SyncRequest, notifications.sync_device, READ, writes=False,
+          reply=client.SyncResponse),
 )
 # fmt: on
 
@@ -176,6 +197,7 @@ SWEEPS = (
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
     ),
     Sweep("cookies", account_states.warn_of_cookies, lambda s: 1, account_states.is_warning_due),
+    Sweep("unplaced", placement.tell_unplaced, lambda s: 5, placement.is_somebody_unplaced),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),

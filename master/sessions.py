@@ -190,6 +190,12 @@ class Sessions:
             seat.heard, seat.heard_at = monotonic, at
             self.unwritten[worker_id] = at
 
+    def hear_socket(self, sid: str, *, monotonic: float, at: int) -> None:
+        """Record a sign of life of the worker that a socket speaks for, if any."""
+        worker_id = self.worker_of_socket.get(sid)
+        if worker_id is not None:
+            self.hear(worker_id, monotonic=monotonic, at=at)
+
     def note_takeover(self, worker_id: str, now: float) -> None:
         """Record that another socket has replaced a worker's live socket."""
         self.takeovers.append((now, worker_id))

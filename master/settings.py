@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -26,10 +25,11 @@ from pydantic import (
     model_validator,
 )
 
+from master.described import NOTHING, SettingDoc, describe_allowed, show_default
 from master.keys import Key, parse_keys
 from master.model import Token
 from master.secret import Secret
-from master.tokens import NOTHING, parse_tokens
+from master.tokens import parse_tokens
 
 ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/?#\s]+)$"
 ORIGINS_ALLOWED = "origins such as https://admin.example.org, separated by commas, or * for all"
@@ -68,6 +68,15 @@ def _split_networks(value: Any) -> Any:
 def _require_keys(keys: Secret[str]) -> Secret[str]:
     parse_keys(keys.reveal())
     return keys
+
+
+def _require_some_else(
+    networks: tuple[IPv4Network | IPv6Network, ...],
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Refuse a network of all addresses: then any client could write its own address."""
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("a network has every address")
+    return networks
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -124,8 +133,8 @@ class Settings(BaseModel):
         ("http://localhost:3001", "http://localhost:3000"),
         min_length=1,  # Socket.IO reads an empty list as "do not check"
         max_length=100,
-        description="Web origins whose pages may connect from a browser. The default applies to "
-        "Socket.IO only; over HTTP the default is Master's own origin.",
+        description="Web origins whose pages may use Socket.IO and HTTP from a browser, beside the "
+        "pages that Master itself serves.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
     worker_tokens: WorkerTokens = Field(
@@ -157,6 +166,16 @@ class Settings(BaseModel):
         description="Addresses and networks from which workers need no token.",
         json_schema_extra={
             "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas"
+        },
+    )
+    trusted_proxies: Annotated[Networks, AfterValidator(_require_some_else)] = Field(
+        (),
+        max_length=MOST_NETWORKS,
+        description="Proxies in front of Master. Their X-Forwarded-For or Forwarded is believed: "
+        "limits, logs and TRUSTED_WORKERS then apply to the client's address.",
+        json_schema_extra={
+            "allowed": "addresses and networks such as 10.0.0.7,10.1.0.0/16, separated by commas, "
+            "but not every address"
         },
     )
     http_requests_per_s: float = Field(
@@ -237,8 +256,9 @@ class Settings(BaseModel):
         1024 * 1024,
         ge=0,
         le=1024**3,
-        description="Bytes that may be queued for one connection that does not read; past it the "
-        "connection is closed. 0 is no limit.",
+        description="Bytes that may be queued for one connection. Past a quarter of it, many new "
+        "notifications become one client:sync, and the connection is closed if nothing is read "
+        "for 10 s; past 16 times it, at once. 0 is no limit.",
     )
     worker_names_per_token: int = Field(
         5_000,
@@ -261,11 +281,6 @@ class Settings(BaseModel):
         description="How many writes may be queued per kind of caller: workers, administrators, "
         "devices, HTTP; further ones are refused as overloaded. 0 is no limit.",
     )
-
-    @property
-    def http_origins(self) -> tuple[str, ...]:
-        """Return the origins whose pages may use HTTP; the default is for Socket.IO."""
-        return self.allowed_origins if "allowed_origins" in self.model_fields_set else ()
 
     def read_keys(self) -> tuple[Key, ...] | None:
         """Return the keys of MASTER_KEYS, or None if a key file is used."""
@@ -296,16 +311,6 @@ class Settings(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class SettingDoc:
-    """One setting as the documentation renders it."""
-
-    name: str
-    default: str
-    allowed: str
-    description: str
-
-
 def load_settings(
     environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
 ) -> Settings:
@@ -328,7 +333,7 @@ def describe_settings() -> list[SettingDoc]:
     return [
         SettingDoc(
             name.upper(),
-            _show_default(field.default),
+            show_default(field.default),
             _describe_allowed(name),
             field.description or "",
         )
@@ -368,30 +373,4 @@ def _explain(error: Any, values: Mapping[str, str]) -> str:
 
 def _describe_allowed(name: str) -> str:
     field = "app_env" if name == "node_env" else name
-    schema = Settings.model_json_schema(by_alias=False)["properties"][field]
-    if "allowed" in schema:
-        return str(schema["allowed"])
-    if "enum" in schema:
-        *others, last = schema["enum"]
-        return f"{', '.join(others)} or {last}"
-    if schema["type"] == "string":
-        return (
-            "a path"
-            if schema.get("format") == "path"
-            else f"a text of at most {schema['maxLength']} characters"
-        )
-    kind = "a whole number" if schema["type"] == "integer" else "a number"
-    most = f"{schema['maximum']:.0f}"
-    return (
-        f"{kind} from {schema['minimum']:.0f} to {most}"
-        if "minimum" in schema
-        else f"{kind} above {schema['exclusiveMinimum']:.0f}, up to {most}"
-    )
-
-
-def _show_default(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(default) or NOTHING
-    if default is None:
-        return "(none)"
-    return f"./{default}" if isinstance(default, Path) else str(default)
+    return describe_allowed(Settings.model_json_schema(by_alias=False)["properties"][field])

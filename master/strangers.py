@@ -55,6 +55,18 @@ class Strangers(Generic[H]):
         self.drop(oldest)
         return oldest
 
+    def pop_oldest(self) -> H | None:
+        """Remove and return the oldest of the address with the most, or None if there are few.
+
+        The newest of all stays, so that a request is answered however many others are idle.
+        """
+        if len(self._since) <= 1:
+            return None
+        crowd = max(self._by_address.values(), key=len)
+        oldest = next(iter(crowd if len(crowd) > 1 else self._since))
+        self.drop(oldest)
+        return oldest
+
     def drop(self, connection: H) -> None:
         """Remove a connection, if it is present."""
         if self._since.pop(connection, None) is None:

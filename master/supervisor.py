@@ -40,7 +40,7 @@ from master.settings import SECRET_SETTINGS
 log = structlog.get_logger(__name__)
 
 DEFAULT_COMMAND = (sys.executable, "-m", "simulator", "worker")
-EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+REACHED_AT = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 MAX_NAME = 200
 
 
@@ -139,7 +139,7 @@ class Supervisor:
         tokens: WorkerTokens | None = None,
     ) -> None:
         self.master_port = master_port  # set again once port 0 is resolved
-        self._master_host = "127.0.0.1" if master_host in EVERY_ADDRESS else master_host
+        self._master_host = REACHED_AT.get(master_host, master_host)
         self._folder = log_dir / "workers"
         self._clock = clock
         self._stop_limit_s = stop_limit_s

@@ -13,6 +13,7 @@ import hashlib
 import re
 from typing import Any
 
+from master.described import NOTHING
 from master.model import Grant, Scope, Token
 
 SHORTEST_SECRET = 16
@@ -21,7 +22,6 @@ MOST_ACCOUNTS = 200
 PARTS_WITH_ACCOUNTS = 2
 """Colons in the entry of a device token that is limited to accounts."""
 ANY_WORKER = "*"
-NOTHING = "none"
 
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,128}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # RFC 6750 allows these after "Bearer"

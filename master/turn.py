@@ -10,18 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.deadlines import Deadlines
 from master.draft import Draft
-from master.model import JsonObject, Scope
+from master.model import Scope
 from master.protocol.wire import Outbound
+from master.protocol.worker import AccountForWorker
 from master.sessions import Sessions
 from master.settings import Settings
 from master.tokens import ANY_WORKER
 
 PORTION = 250
 """Accounts that one turn moves; the loop is yielded before the next portion, in the next turn."""
-
-
-AGAIN = object()
-"""The reply of an operation that needs another turn before its caller is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class HandOut:
     epochs: dict[str, int]
     is_task: bool = False
     """Whether the worker is to watch them from now on; otherwise they are part of an answer."""
-    shown: list[JsonObject] = field(default_factory=list, repr=False)
+    shown: list[AccountForWorker] = field(default_factory=list, repr=False)
 
 
 Read = Callable[[AsyncConnection, Any], Awaitable[Any]]

@@ -188,13 +188,11 @@ class Turns(Deciding):
             await self._database.fold_log()
 
     def _continue(self, group: Group) -> None:
-        """Queue the next portions first and the items that need another turn last."""
+        """Queue the next portions first."""
         for operation, event in reversed(
             [one for done in group.done for one in done.turn.next_turns]
         ):
             self._queue(operation, event, first=True)
-        for item in group.list_again():
-            self._waiting.put(item)
 
     def _put_first(self, items: Sequence[Item]) -> None:
         if items:

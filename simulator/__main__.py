@@ -113,6 +113,7 @@ def build_worker_parser(environment: Mapping[str, str]) -> argparse.ArgumentPars
         environment.get("MASTER_HOST") or "127.0.0.1",
         environment.get("MASTER_PORT") or "3000",
     )
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     parser = Parser(
         prog="python -m simulator worker",
         description="One simulated worker; SIGTERM ends it with a goodbye.",

@@ -92,8 +92,11 @@ class Child:
 
 
 @asynccontextmanager
-async def run_child(folder: Path) -> AsyncIterator[Child]:
-    """Run a Master as in production, with database and logs in this folder."""
+async def run_child(folder: Path, *, files: int | None = None) -> AsyncIterator[Child]:
+    """Run a Master as in production, with database and logs in this folder.
+
+    It may have at most `files` files open.
+    """
     environment = {
         **os.environ,
         "PORT": "0",
@@ -101,8 +104,10 @@ async def run_child(folder: Path) -> AsyncIterator[Child]:
         "DB_PATH": str(folder / "master.db"),
         "LOG_DIR": str(folder / "logs"),
     }
+    limit = f"ulimit -n {files}; " if files is not None else ""
+    command = ("/bin/sh", "-c", f'{limit}exec "$0" -m master', sys.executable)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "master", env=environment, stderr=asyncio.subprocess.PIPE
+        *command, env=environment, stderr=asyncio.subprocess.PIPE
     )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_S)) as web:
         child = Child(process, web)

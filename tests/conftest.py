@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 
 from master.app import Master
 from master.clock import ManualClock
+from master.routes import NAMESPACES
 from master.settings import load_settings
 from tests.waiting import PATIENCE_S
-from tools.protocol import TOLD
+from tools.protocol import TOLD, list_fields
 
 
 class Peer:
@@ -48,8 +49,14 @@ class Peer:
         return self
 
     async def ask(self, event: str, payload: Any) -> Any:
-        """Emit and return the acknowledgement."""
-        return await self.client.call(event, payload, namespace=self.namespace, timeout=PATIENCE_S)
+        """Emit and return the acknowledgement, whose shape must be the documented one."""
+        answer = await self.client.call(
+            event, payload, namespace=self.namespace, timeout=PATIENCE_S
+        )
+        route = NAMESPACES[self.namespace[1:]].get(event)
+        if route is not None and answer["success"]:
+            check_shape(route.reply, answer)
+        return answer
 
     async def hear(self, event: str, count: int = 1) -> Any:
         """Wait until `event` was received `count` times; return the last payload."""
@@ -67,14 +74,24 @@ class Peer:
     def check_what_was_heard(self) -> None:
         """Check that the event is documented and its payload has the documented shape."""
         for event, payload in self.heard:
-            kind = TOLD[self.namespace[1:]][event]
-            TypeAdapter(kind).validate_python(payload)
-            names = {field.name for field in fields(kind)} - {kind.beside}
-            assert kind.beside or set(payload) <= names, event
-            assert set(payload) >= names - kind.may_lack, event
+            check_shape(TOLD[self.namespace[1:]][event], payload)
 
     async def close(self) -> None:
         await self.client.disconnect()
+
+
+@cache
+def describe(kind: Any) -> tuple[TypeAdapter[Any], dict[str, bool]]:
+    """Return a type's validator, and its documented fields: whether each must be there."""
+    return TypeAdapter(kind), {field.name: field.needed for field in list_fields(kind)}
+
+
+def check_shape(kind: Any, content: dict[str, Any]) -> None:
+    """Check that content has the fields that documents name for its type, and no other."""
+    validator, names = describe(kind)
+    validator.validate_python(content)
+    assert getattr(kind, "beside", "") or set(content) <= {"success", *names}, kind
+    assert set(content) >= {name for name, needed in names.items() if needed}, kind
 
 
 class Bench:

@@ -13,11 +13,17 @@ from pydantic import TypeAdapter
 
 from master.endpoints import ENDPOINTS
 from master.errors import INTERNAL, every_refusal
+from master.model import AccountStatus, LoginStatus, WorkerStatus
 from master.protocol.decoding import decode
 from master.protocol.wire import FastJson
+from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
+from tests.conftest import check_shape
 from tools.protocol import TOLD, render_protocol
+from tools.protocol.complete import list_shown
+from tools.protocol.events import list_named_replies
+from tools.protocol.tables import list_words
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "fixtures" / "protocol"
@@ -75,8 +81,33 @@ def test_there_is_no_example_of_an_event_that_does_not_exist():
     known = {(name, route.event) for name, route in ARRIVING} | {
         (name, event) for name, event, _ in LEAVING
     }
+    known |= {("replies", event) for event in list_named_replies()}
     present = {(path.parent.name, path.stem) for path in EXAMPLES.glob("*/*.json")}
-    assert present == known
+    assert {one for one in present if one[0] != "http"} == known
+
+
+@pytest.mark.parametrize("event", list_named_replies())
+def test_every_acknowledgements_example_has_its_shape(event):
+    check_shape(list_named_replies()[event].reply, read_example("replies", event))
+
+
+def test_every_event_says_how_it_is_acknowledged():
+    assert [route.event for _, route in ARRIVING if route.reply is None] == []
+
+
+def test_every_field_and_every_word_on_the_protocol_page_has_a_meaning():
+    fields = [f"{kind.__name__}.{field.name}" for kind, field in list_shown() if not field.meaning]
+    assert fields == [], "add them to tools/protocol/meanings.toml"
+    kinds = (RevokeReason, CancelReason, LoginErrorType, AccountStatus, LoginStatus, WorkerStatus)
+    words = [(kind, word) for kind in kinds for word, meaning in list_words(kind) if not meaning]
+    assert words == [], "add them to tools/protocol/meanings.toml, or below the word in its class"
+
+
+def test_every_link_within_the_protocol_page_leads_somewhere():
+    page = PAGE.read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.M | re.S), re.M)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", page)) - anchors == set()
 
 
 def test_every_event_route_refusal_and_setting_is_documented():

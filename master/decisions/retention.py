@@ -44,6 +44,10 @@ class Trust:
         return self.monotonic >= self.trusted_from
 
 
+BUILT_AT = 1_735_689_600
+"""2025-01-01 (Unix seconds): a clock that reads less is wrong, because this program is younger."""
+
+
 def look_at_clocks(
     before: Trust | None, last_look: int | None, now: float, monotonic: float
 ) -> Trust:
@@ -51,8 +55,12 @@ def look_at_clocks(
 
     `last_look` is that stored time (Unix seconds): a new process cannot know how long none ran
     before it. A gap of up to a day does not matter; after a longer one, or if the last check lies
-    in the future, the clock may be wrong.
+    in the future, the clock may be wrong. A clock before BUILT_AT is wrong, whatever
+    was before.
     """
+    if now < BUILT_AT:
+        is_news = before is None or before.now >= BUILT_AT
+        return Trust(now, monotonic, monotonic + STEADY_S, int(now - BUILT_AT) if is_news else 0)
     if before is None:
         away_s = 0.0 if last_look is None else now - last_look
         if -STEP_S <= away_s <= STEADY_S:

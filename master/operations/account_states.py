@@ -23,6 +23,7 @@ from master.model import LOST, Account, AccountStatus, JsonObject, LoginStatus, 
 from master.operations.assignments import place_what_waits, revoke_accounts
 from master.operations.notifications import notify
 from master.protocol.account_states import AccountStatusReport
+from master.protocol.words import RevokeReason
 from master.settings import Settings
 from master.turn import PORTION, Turn
 
@@ -112,7 +113,7 @@ def _apply(turn: Turn, before: Account, account: Account) -> None:
     )
     holder = account.assigned_worker_id
     if holder is not None and not account.is_served:
-        revoke_accounts(turn, [account], holder, f"account_{account.status}")
+        revoke_accounts(turn, [account], holder, RevokeReason.of_status(account.status))
         place_what_waits(turn)  # another account may wait for the freed slot
 
 
@@ -130,7 +131,7 @@ def is_warning_due(memory: Memory, settings: Settings, now: float, monotonic: fl
     """Tell whether people must be told that an account's cookies end."""
     if memory.trust is not None and not memory.trust.is_trusted:
         return False
-    return bool(memory.deadlines.find_warnings(now, 1))
+    return bool(memory.deadlines.warnings.find(now, 1))
 
 
 def warn_of_cookies(event: None, turn: Turn) -> int:
@@ -138,7 +139,7 @@ def warn_of_cookies(event: None, turn: Turn) -> int:
 
     The account is `expired` then. Nothing happens while the wall clock is distrusted.
     """
-    due = turn.deadlines.find_warnings(turn.now, PORTION)
+    due = turn.deadlines.warnings.find(turn.now, PORTION)
     told = 0
     for account_id in due:
         account = turn.draft.accounts.get(account_id)
@@ -159,5 +160,5 @@ def warn_of_cookies(event: None, turn: Turn) -> int:
         told += 1
     if len(due) == PORTION:
         turn.go_on(warn_of_cookies)
-    turn.after_commit(lambda: turn.deadlines.forget_warnings(due))
+    turn.after_commit(lambda: turn.deadlines.warnings.forget(due))
     return told

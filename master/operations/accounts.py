@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 
 from master.errors import (
@@ -23,11 +21,13 @@ from master.operations.assignments import (
     revoke_accounts,
 )
 from master.operations.login_ends import close_open_login
+from master.operations.placement import Placements
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
+from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
-from master.turn import AGAIN, Turn
+from master.turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -37,12 +37,18 @@ async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccoun
     accounts, total = await account_rows.list_accounts(
         turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
     )
-    return Listing([show_row(account) for account in accounts], total)
+    placements = Placements(turn.draft)
+    return Listing([show_row(one, placements.judge(one)) for one in accounts], total)
+
+
+def show(turn: Turn, account: Account) -> ShownAccount:
+    """Return an account as people may read it, with its placement."""
+    return show_row(account, Placements(turn.draft).judge(account))
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
     """Return one account."""
-    return show_row(_find(turn, event.id))
+    return show(turn, _find(turn, event.id))
 
 
 def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
@@ -76,7 +82,7 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     _inherit_handovers(turn, account)
     place_what_waits(turn, only=account.id)
     log.info("account_added", account=account.id, platform=account.platform)
-    return show_row(_find(turn, account.id))
+    return show(turn, _find(turn, account.id))
 
 
 def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
@@ -85,7 +91,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     A row is outdated if the account has changed owners since it was read.
     """
     account = _find(turn, event.id)
-    event.require_unchanged(show_row(account))
+    event.require_unchanged(show(turn, account))
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
@@ -107,23 +113,21 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
         place_what_waits(turn)  # another account may wait for the freed slot
     else:
         hand_out(turn, {holder: [wanted]})
-    return show_row(_find(turn, account.id))
+    return show(turn, _find(turn, account.id))
 
 
-def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
+def remove_account(event: ById, turn: Turn) -> ShownAccount:
     """Remove an account with all that belongs to it; its worker is told to stop.
 
-    An account with many messages loses these first, one portion per turn; the reply follows when
-    all is done.
+    The account is gone at once; many messages of it go in portions, one per turn.
     """
     account = _find(turn, event.id)
-    if turn.fetch(account_rows.has_much, account.id):
-        turn.go_on(remove_messages, account.id)
-        return AGAIN
-    close_open_login(turn, account, "The account was removed.", "account_deleted")
+    close_open_login(turn, account, "The account was removed.", CancelReason.ACCOUNT_DELETED)
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
-        [account] = revoke_accounts(turn, [account], account.assigned_worker_id, "account_deleted")
+        [account] = revoke_accounts(
+            turn, [account], account.assigned_worker_id, RevokeReason.ACCOUNT_DELETED
+        )
     if account.account_id is not None:
         turn.deadlines.pass_handovers(account.id, _name_on_platform(account))
     for login in [one for one in turn.draft.logins.all() if one.account_id == account.id]:
@@ -132,13 +136,15 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount | Any:
     turn.draft.accounts.remove(account.id)
     turn.draft.removed_at = turn.at
     place_what_waits(turn)  # another account may wait for the freed slot
+    turn.go_on(remove_hidden)
     log.info("account_removed", account=account.id)
-    return show_row(account)
+    return show(turn, account)
 
 
-async def remove_messages(event: str, turn: Turn) -> None:
-    """Remove a portion of an account's messages and of their notifications."""
-    await account_rows.remove_some(turn.connection, event)
+async def remove_hidden(event: None, turn: Turn) -> None:
+    """Remove a portion of the messages and notifications of accounts that were removed."""
+    if await account_rows.remove_some(turn.connection):
+        turn.go_on(remove_hidden)
 
 
 def _name_on_platform(account: Account) -> str:
@@ -201,15 +207,15 @@ def _is_outdated(event: AccountChange, account: Account) -> bool:
     return event.epoch < account.epoch or read_at < account.updated_at
 
 
-def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> str | None:
+def _find_reason_to_revoke(turn: Turn, wanted: Account, holder: str) -> RevokeReason | None:
     """Return why the present worker may not keep the changed account, or None if it may."""
     if not wanted.is_served:
-        return f"account_{wanted.status}"
+        return RevokeReason.of_status(wanted.status)
     if wanted.pinned_worker_id not in (None, holder):
-        return "pinned_elsewhere"
+        return RevokeReason.PINNED_ELSEWHERE
     worker = turn.draft.workers.get(holder)
     if worker is None or not worker.supports(wanted.platform):
-        return "platform_not_supported"
+        return RevokeReason.PLATFORM_NOT_SUPPORTED
     return None
 
 

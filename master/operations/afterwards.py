@@ -13,14 +13,17 @@ from master.clock import Clock
 from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
+from master.decisions.assignment import wants_worker
 from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, tell_to_stop
+from master.operations.placement import TOLD_AFTER_S, Placements
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.protocol.words import RevokeReason
 from master.settings import Settings
 from master.turn import ADMINS, Parcel, Turn
 
@@ -37,13 +40,15 @@ def announce(draft: Draft) -> list[Parcel]:
     """
     if not draft.memory.sessions.admins:
         return []
-    farm = draft.memory.farm
+    farm, placements = draft.memory.farm, Placements(draft)
     told = []
     for before, account in changes_of(farm.accounts, draft.accounts):
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
-            told.append(Parcel(ADMINS, AccountChanged(**show_account(account))))
+            told.append(
+                Parcel(ADMINS, AccountChanged(**show_account(account, placements.judge(account))))
+            )
     for _, worker in changes_of(farm.workers, draft.workers):
         if worker is not None:
             told.append(
@@ -67,14 +72,7 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
     """Apply the stored draft of a batch to memory; return the operations to run next."""
     memory, last = draft.memory, turns[-1] if turns else None
     _apply_logins(draft, last)
-    for before, account in changes_of(memory.farm.accounts, draft.accounts):
-        if account is not None:
-            if account.assigned_worker_id is None:
-                memory.deadlines.handed_out.pop(account.id, None)
-            _note_warning(memory, account, before)
-    for account_id, changed in draft.accounts.changed.items():
-        if changed is None:
-            memory.deadlines.handed_out.pop(account_id, None)
+    _apply_accounts(draft, last)
     for table, changes in zip(memory.farm.tables, draft.tables, strict=True):
         for key, record in changes.changed.items():
             if record is None or not table.kind.is_kept(record):
@@ -105,10 +103,31 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
 
+def _apply_accounts(draft: Draft, turn: Turn | None) -> None:
+    """Note when people must be told of the accounts that changed."""
+    memory, deadlines = draft.memory, draft.memory.deadlines
+    for before, account in changes_of(memory.farm.accounts, draft.accounts):
+        if account is not None:
+            _note_warning(memory, account, before)
+            if wants_worker(account) and account.id not in deadlines.waiting:
+                assert turn is not None, "a turn has released it"
+                _note_waiting(memory, account, turn.at, turn.monotonic)
+    for account_id, account in draft.accounts.changed.items():
+        if account is None or account.assigned_worker_id is None:
+            deadlines.handed_out.pop(account_id, None)
+        if account is None or not wants_worker(account):
+            deadlines.waiting.pop(account_id, None)
+
+
 def _note_warning(memory: Memory, account: Account, before: Account | None) -> None:
     at = find_next_warning(account)
     if at is not None and (before is None or at != find_next_warning(before)):
-        memory.deadlines.note_warning(at, account.id)
+        memory.deadlines.warnings.note(at, account.id)
+
+
+def _note_waiting(memory: Memory, account: Account, since: int, monotonic: float) -> None:
+    memory.deadlines.waiting[account.id] = since
+    memory.deadlines.unplaced.note(monotonic + TOLD_AFTER_S, account.id)
 
 
 def _note_login(
@@ -192,6 +211,12 @@ def restore(
         _note_login(memory, login, now, monotonic, settings)
     for account in memory.farm.accounts.all():
         _note_warning(memory, account, None)
+        if wants_worker(account) and account.id not in memory.deadlines.waiting:
+            _note_waiting(memory, account, account.updated_at, monotonic)
+    for account_id in [*memory.deadlines.waiting]:
+        known = memory.farm.accounts.get(account_id)
+        if known is None or not wants_worker(known):
+            del memory.deadlines.waiting[account_id]
     for login_id in [
         known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
     ]:
@@ -264,7 +289,7 @@ def tell_moved(event: Mapping[str, str | None], turn: Turn) -> int:
         if account is not None and owner is not None:
             gained.setdefault(owner, []).append(account)
     for worker_id, account_ids in lost.items():
-        tell_to_stop(turn, worker_id, account_ids, "reassigned", reachable=True)
+        tell_to_stop(turn, worker_id, account_ids, RevokeReason.REASSIGNED, reachable=True)
     hand_out(turn, gained)
     return len(event)
 

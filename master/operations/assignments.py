@@ -10,6 +10,7 @@ from master.decisions.assignment import place_accounts, wants_worker
 from master.decisions.schedule import portion
 from master.model import Account, Worker, change
 from master.operations.telling import choose_told, find_ahead, measure_accounts
+from master.protocol.words import RevokeReason
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
 from master.sessions import CAUGHT_UP_BYTES, Sessions
 from master.turn import PORTION, HandOut, Turn, worker_address
@@ -32,7 +33,7 @@ def revoke_accounts(
     turn: Turn,
     accounts: Sequence[Account],
     worker_id: str,
-    reason: str,
+    reason: RevokeReason,
     *,
     reachable: bool = True,
     gone: bool = False,
@@ -58,7 +59,7 @@ def revoke_accounts(
 
 
 def tell_to_stop(
-    turn: Turn, worker_id: str, account_ids: Sequence[str], reason: str, *, reachable: bool
+    turn: Turn, worker_id: str, account_ids: Sequence[str], reason: RevokeReason, *, reachable: bool
 ) -> None:
     """Tell a worker to stop watching accounts; if it may miss this, again when it returns."""
     for some in portion(account_ids, ASSIGN_LIMIT):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from master.decisions.identity import find_ids, is_other_person, name_person
 from master.decisions.login import find_platform_user_id
 from master.model import Account, Login
 from master.protocol.worker import LoginReport
 from master.turn import Turn
-
-MISMATCH: Final = "identity_mismatch"
-"""The error type of such a login, and the reason of its end."""
 
 
 def find_mismatch(turn: Turn, login: Login, account: Account, event: LoginReport) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -34,6 +34,7 @@ from master.operations.assignments import (
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
 from master.protocol.shown import show_profile
+from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.protocol.worker import LoginCancel, LoginReport
 from master.secret import Secret
 from master.store.accounts import judge_account_secrets
@@ -42,8 +43,8 @@ from master.turn import ADMINS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
 
-CancelReason = Literal["superseded", "cancelled", "expired", "account_deleted", "identity_mismatch"]
-BY_US = ("superseded", "cancelled", "worker_lost", "account_deleted", "identity_mismatch")
+BY_US = frozenset(LoginErrorType) - {LoginErrorType.FAILED}
+"""Reasons of Master; any other `error_type` is the worker's own."""
 NO_SECRETS = Secrets({}, {})
 
 
@@ -151,7 +152,7 @@ def _move_to_login_worker(turn: Turn, account: Account, worker_id: str) -> Accou
         return account
     before = account.assigned_worker_id
     if before is not None:
-        [account] = revoke_accounts(turn, [account], before, "logged_in_elsewhere")
+        [account] = revoke_accounts(turn, [account], before, RevokeReason.LOGGED_IN_ELSEWHERE)
     return assign_account(turn, account, worker_id)
 
 
@@ -243,7 +244,7 @@ def end_logins_of(turn: Turn, worker_ids: Iterable[str]) -> None:
     ]
     if logins:
         logins.sort(key=lambda login: (login.created_at, login.id))
-        close_failed(turn, logins, "The worker was lost.", "worker_lost")
+        close_failed(turn, logins, "The worker was lost.", LoginErrorType.WORKER_LOST)
 
 
 def close_open_login(turn: Turn, account: Account, message: str, why: CancelReason) -> Login | None:

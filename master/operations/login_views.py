@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from master.decisions.login import require_open
 from master.errors import LoginClosed, Missing, UnknownSession
 from master.model import JsonObject, Login, Scope, SessionStatus
 from master.protocol.admin import LoginList
 from master.protocol.admin import show_login as show_row
-from master.protocol.answers import Listing, ShownLogin
+from master.protocol.answers import ListedLogin, Listing, ShownLogin
 from master.protocol.http import ById, LoginsQuery
 from master.protocol.wire import Empty
 from master.store import logins as login_rows
@@ -26,7 +28,8 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
     reply = LoginList(
-        [{**show_row(login), **codes.get(login.id, {})} for login in logins], turn.milliseconds
+        [cast(ListedLogin, {**show_row(login), **codes.get(login.id, {})}) for login in logins],
+        turn.milliseconds,
     )
     turn.answer(reply)
     return reply.show()

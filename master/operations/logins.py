@@ -41,7 +41,7 @@ from master.model import (
     change,
 )
 from master.operations.assignments import count_reserved, place_what_waits
-from master.operations.identity import MISMATCH, find_mismatch
+from master.operations.identity import find_mismatch
 from master.operations.login_ends import (
     close_open_login,
     expire,
@@ -60,6 +60,7 @@ from master.protocol.admin import (
 from master.protocol.admin import show_login as show_row
 from master.protocol.answers import ShownLogin, StartedLogin
 from master.protocol.shown import show_profile, show_words
+from master.protocol.words import CancelReason, LoginErrorType
 from master.protocol.worker import (
     LoginQrCode,
     LoginReport,
@@ -81,7 +82,9 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     account = turn.draft.accounts.get(event.account_id)
     if account is None:
         raise UnknownAccount
-    close_open_login(turn, account, "A newer login of this account was started.", "superseded")
+    close_open_login(
+        turn, account, "A newer login of this account was started.", CancelReason.SUPERSEDED
+    )
     chosen = _choose_worker(turn, account, event.worker_id)
     proxy = _open_proxy(turn, chosen.id)
     login = Login(
@@ -207,8 +210,8 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
     """End an open login and tell its worker to stop."""
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
-    stop_worker(turn, login, "cancelled")
-    return show_row(fail(turn, login, "The login was cancelled.", "cancelled"))
+    stop_worker(turn, login, CancelReason.CANCELLED)
+    return show_row(fail(turn, login, "The login was cancelled.", LoginErrorType.CANCELLED))
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
@@ -293,19 +296,24 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
         )
     _relay(turn, _find(turn, login.id), event)
     if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
-        stop_worker(turn, login, MISMATCH)
-        fail(turn, login, mismatch, MISMATCH)
+        stop_worker(turn, login, CancelReason.IDENTITY_MISMATCH)
+        fail(turn, login, mismatch, LoginErrorType.IDENTITY_MISMATCH)
         return {
             "session_id": login.id,
             "status": SessionStatus.FAILED,
-            "error_type": MISMATCH,
+            "error_type": LoginErrorType.IDENTITY_MISMATCH,
             "message": mismatch,
             **event.show_notes(),
         }
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)
     elif happened is LoginEvent.FAILED:
-        fail(turn, login, event.error_message or "The login failed.", event.error_type or "failed")
+        fail(
+            turn,
+            login,
+            event.error_message or "The login failed.",
+            event.error_type or LoginErrorType.FAILED,
+        )
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
     left = _find(turn, login.id)
@@ -327,7 +335,7 @@ def expire_logins(event: None, turn: Turn) -> int:
     ]
     overdue.sort(key=lambda login: (login.created_at, login.id))
     for login in overdue:
-        stop_worker(turn, login, "expired")
+        stop_worker(turn, login, CancelReason.EXPIRED)
     expire(turn, overdue)
     return len(overdue)
 

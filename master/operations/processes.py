@@ -7,8 +7,8 @@ import structlog
 from master.errors import AlreadyExists, Invalid, Missing, Unverified
 from master.model import WorkerConfig, change
 from master.operations.notifications import raise_alarm
-from master.protocol.admin import show_worker_config
 from master.protocol.answers import Listing, ShownConfig
+from master.protocol.equipment import show_worker_config
 from master.protocol.http import ById, NewWorkerConfig, Page, WorkerConfigChange
 from master.turn import Turn
 

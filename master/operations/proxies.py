@@ -6,8 +6,8 @@ import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing
 from master.model import Proxy, change
-from master.protocol.admin import show_proxy as show_row
 from master.protocol.answers import Listing, ShownProxy
+from master.protocol.equipment import show_proxy as show_row
 from master.protocol.http import ById, NewProxy, Page, ProxyChange
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets

@@ -8,6 +8,7 @@ from master.decisions.assignment import find_moves
 from master.model import Account
 from master.operations.assignments import assign_account, count_reserved, hand_out, revoke_accounts
 from master.operations.silence import find_heard, find_silent
+from master.protocol.words import RevokeReason
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ def rebalance(event: None, turn: Turn) -> int:
     for account, worker_id in moves:
         owner = account.assigned_worker_id
         assert owner is not None, "only an account with an owner is moved"
-        [revoked] = revoke_accounts(turn, [account], owner, "rebalanced")
+        [revoked] = revoke_accounts(turn, [account], owner, RevokeReason.REBALANCED)
         assigned.setdefault(worker_id, []).append(assign_account(turn, revoked, worker_id))
     hand_out(turn, assigned)
     if moves:

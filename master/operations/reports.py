@@ -14,6 +14,7 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.operations.placement import Placements
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
 from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
@@ -38,6 +39,7 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
         turn.connection, [account.id for account in found]
     )
     shown: list[ShownAccountStatus] = []
+    placements = Placements(turn.draft)
     for account in found:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
@@ -47,7 +49,8 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
             "last_detected_at": summary["last_detected_at"] or None,
             "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        shown.append({**show_account(account), "worker": live, "runtime_stats": stats})
+        row = show_account(account, placements.judge(account))
+        shown.append({**row, "worker": live, "runtime_stats": stats})
     return Listing(shown, total)
 
 

@@ -15,6 +15,7 @@ from master.decisions.retention import (
     look_at_clocks,
 )
 from master.model import JsonObject
+from master.operations.accounts import remove_hidden
 from master.operations.messages import forget_former
 from master.operations.names import forget_unused
 from master.operations.notifications import raise_alarm
@@ -49,6 +50,8 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
     times as long. Nothing is removed by a distrusted clock.
     """
     removed = event or {"login_sessions": 0, "notifications": 0}
+    if event is None:
+        turn.go_on(remove_hidden)  # a stop or a full disk may have interrupted it
     if not (await _look_at_clocks(turn)).is_trusted:
         return removed
     if event is None:

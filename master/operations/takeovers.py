@@ -10,6 +10,7 @@ import structlog
 
 from master.model import Worker, WorkerStatus
 from master.operations.notifications import raise_alarm
+from master.protocol.words import RevokeReason
 from master.protocol.worker import TaskRevoke
 from master.turn import Address, Turn
 
@@ -61,7 +62,10 @@ def change_hands(turn: Turn, worker: Worker) -> None:
     turn.deadlines.part(account_ids, f"{worker.id}{ELSEWHERE}", now=turn.monotonic, until=until)
     draft.assign_all(draft.release_all(held, worker.id, turn.at), worker.id, turn.at)
     if older is not None:
-        turn.tell(Address("worker_socket", older), TaskRevoke(account_ids, "registered_elsewhere"))
+        turn.tell(
+            Address("worker_socket", older),
+            TaskRevoke(account_ids, RevokeReason.REGISTERED_ELSEWHERE),
+        )
 
 
 def note_takeover(turn: Turn, worker_id: str) -> None:

@@ -22,6 +22,7 @@ from master.operations.assignments import (
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
+from master.operations.placement import Placements
 from master.operations.takeovers import change_hands, is_elsewhere, note_takeover
 from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
@@ -29,6 +30,7 @@ from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
 from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
 from master.protocol.stats import keep_figures, read_stats
+from master.protocol.words import RevokeReason
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -81,7 +83,10 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         draft.signs[worker.id] = turn.at
     was_bound = draft.speaker_of(turn.caller.sid) == worker.id
     misplaced = revoke_accounts(
-        turn, find_misplaced(worker, draft.held_by(worker.id)), worker.id, "platform_not_supported"
+        turn,
+        find_misplaced(worker, draft.held_by(worker.id)),
+        worker.id,
+        RevokeReason.PLATFORM_NOT_SUPPORTED,
     )
     assigned = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
@@ -157,7 +162,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
 def _tell_losses(turn: Turn, worker_id: str) -> None:
     """Tell a worker of accounts lost while unreachable, except those this turn assigns again."""
     if lost := turn.draft.owed_to(worker_id):
-        turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), "reassigned"))
+        turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), RevokeReason.REASSIGNED))
         turn.draft.owed[worker_id] = set()
 
 
@@ -279,7 +284,12 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
     for worker in lost:
         held = draft.held_by(worker.id)
         freed += revoke_accounts(
-            turn, held, worker.id, f"worker_{why}", reachable=reachable, gone=True
+            turn,
+            held,
+            worker.id,
+            RevokeReason(f"worker_{why}"),
+            reachable=reachable,
+            gone=True,
         )
         log.info("worker_offline", worker=worker.id, reason=why, accounts=len(held))
     place_what_waits(turn)
@@ -317,7 +327,9 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
     if worker is None:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
-    return {**show_live(turn, worker), "accounts": [show_account(account) for account in accounts]}
+    placements = Placements(turn.draft)
+    shown = [show_account(account, placements.judge(account)) for account in accounts]
+    return {**show_live(turn, worker), "accounts": shown}
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:

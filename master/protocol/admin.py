@@ -7,15 +7,25 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from master.model import Account, Login, Notification, Proxy, Scope, Worker, WorkerConfig
+from master.model import (
+    Account,
+    AccountStatus,
+    Login,
+    LoginStatus,
+    Notification,
+    NotificationType,
+    Priority,
+    Worker,
+    WorkerStatus,
+)
 from master.protocol.answers import (
+    ListedLogin,
+    Placement,
     ShownAccount,
-    ShownConfig,
     ShownLogin,
-    ShownProxy,
     ShownWorker,
 )
-from master.protocol.shown import show_arguments, show_machine, show_profile
+from master.protocol.shown import show_machine, show_profile
 from master.protocol.wire import Id, Outbound, Payload
 
 
@@ -110,7 +120,7 @@ class LoginList(Outbound):
     """Login sessions, the newest first."""
 
     event: ClassVar[str] = "admin:login_sessions:list:response"
-    sessions: list[dict[str, Any]]
+    sessions: list[ListedLogin]
     timestamp: int
 
 
@@ -188,13 +198,13 @@ class NewNotification(Outbound):
     id: str
     notification_id: str
     seq: int
-    type: str
+    type: NotificationType
     account_id: str | None
     related_id: str | None
     title: str
     content: str
     data: dict[str, Any]
-    priority: str
+    priority: Priority
     created_at: int
     timestamp: int
 
@@ -212,7 +222,7 @@ class WorkerChanged(Outbound):
     id: str
     host: str
     port: int
-    status: str
+    status: WorkerStatus
     capabilities: list[str]
     max_accounts: int
     assigned_accounts: int
@@ -240,8 +250,8 @@ class AccountChanged(Outbound):
     account_id: str | None
     platform_user_id: str | None
     user_info: dict[str, Any] | None
-    status: str
-    login_status: str
+    status: AccountStatus
+    login_status: LoginStatus
     monitor_interval: int
     last_login_time: int | None
     cookies_valid_until: int | None
@@ -252,6 +262,7 @@ class AccountChanged(Outbound):
     created_at: int
     updated_at: int
     state: dict[str, Any]
+    placement: Placement
 
     @property
     def state_key(self) -> str | None:
@@ -269,7 +280,7 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def show_account(account: Account) -> ShownAccount:
+def show_account(account: Account, placement: Placement) -> ShownAccount:
     """Return an account as people may read it."""
     return {
         "id": account.id,
@@ -294,6 +305,7 @@ def show_account(account: Account) -> ShownAccount:
             "reason": account.state_reason,
             "detail": account.state_detail,
         },
+        "placement": placement,
     }
 
 
@@ -352,42 +364,3 @@ def show_notification(notification: Notification) -> NewNotification:
         created_at=notification.created_at,
         timestamp=notification.created_at * 1000,
     )
-
-
-def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
-    """Return a proxy without its password."""
-    return {
-        "id": proxy.id,
-        "name": proxy.name,
-        "server": proxy.server,
-        "protocol": proxy.protocol,
-        "username": proxy.username,
-        "has_password": proxy.has_password,
-        "password_unreadable": password_unreadable,
-        "status": proxy.status,
-        "created_at": proxy.created_at,
-        "updated_at": proxy.updated_at,
-    }
-
-
-def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
-    """Return a worker's process configuration as a caller with this scope may read it.
-
-    Values of environment variables may be secrets, so only their names are included. Arguments
-    may be secrets too: below scope `admin`, which alone may set them, only option names are
-    included.
-    """
-    return {
-        "id": config.worker_id,
-        "worker_id": config.worker_id,
-        "command": config.command,
-        "args": show_arguments(config.args, scope),
-        "env": sorted(config.env),
-        "proxy_id": config.proxy_id,
-        "max_accounts": config.max_accounts,
-        "auto_start": config.auto_start,
-        "auto_restart": config.auto_restart,
-        "verified": config.verified,
-        "created_at": config.created_at,
-        "updated_at": config.updated_at,
-    }

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+from master.model import (
+    AccountStatus,
+    Direction,
+    LoginStatus,
+    NotificationType,
+    Priority,
+    SessionStatus,
+    WorkerStatus,
+)
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -18,6 +30,17 @@ class Listing(Generic[T_co]):
 
     rows: Sequence[T_co]
     total: int
+
+
+class Placement(TypedDict):
+    """Where an account is: `placed`, `waiting` for a worker, or `not_wanted` by its status.
+
+    A waiting one has the reason (Accounts) and since when it waits (Unix seconds).
+    """
+
+    state: str
+    reason: str | None
+    since: int | None
 
 
 class ShownAccount(TypedDict):
@@ -33,8 +56,8 @@ class ShownAccount(TypedDict):
     account_id: str | None
     platform_user_id: str | None
     user_info: dict[str, Any] | None
-    status: str
-    login_status: str
+    status: AccountStatus
+    login_status: LoginStatus
     monitor_interval: int
     last_login_time: int | None
     cookies_valid_until: int | None
@@ -45,6 +68,7 @@ class ShownAccount(TypedDict):
     created_at: int
     updated_at: int
     state: dict[str, Any]
+    placement: Placement
 
 
 class ShownWorker(TypedDict):
@@ -53,7 +77,7 @@ class ShownWorker(TypedDict):
     id: str
     host: str
     port: int
-    status: str
+    status: WorkerStatus
     capabilities: list[str]
     max_accounts: int
     assigned_accounts: int
@@ -91,13 +115,20 @@ class ShownLogin(TypedDict):
     session_id: str
     account_id: str
     worker_id: str | None
-    status: str
+    status: SessionStatus
     login_method: str
     has_qr_code: bool
     error_message: str | None
     expires_at: int
     logged_in_at: int | None
     created_at: int
+
+
+class ListedLogin(ShownLogin):
+    """A login session; while it is `scanning`, its code too, for a caller with scope `operate`."""
+
+    qr_code_data: NotRequired[str | None]
+    qr_code_url: NotRequired[str | None]
 
 
 class ShownProxy(TypedDict):
@@ -166,7 +197,7 @@ class ShownDirectMessage(ShownTold):
     content: str | None
     sender_name: str | None
     sender_id: str | None
-    direction: str | None
+    direction: Direction | None
     reported_by: str | None
     detected_at: int
     created_at: int
@@ -192,13 +223,13 @@ class ShownNotification(TypedDict):
     id: str
     notification_id: str
     seq: int
-    type: str
+    type: NotificationType
     account_id: str | None
     related_id: str | None
     title: str
     content: str
     data: dict[str, Any]
-    priority: str
+    priority: Priority
     created_at: int
     timestamp: int
     is_sent: bool

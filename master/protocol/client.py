@@ -76,6 +76,22 @@ class DeviceRefused(Outbound):
 
 
 @dataclass(frozen=True, slots=True)
+class SyncHint(Outbound):
+    """Stands for notifications up to `last_seq` that were too many to push; fetch them.
+
+    A device sends `client:sync:request`, an administrator reads `GET /api/v1/notifications`.
+    """
+
+    event: ClassVar[str] = "client:sync"
+    last_seq: int
+
+    @property
+    def state_key(self) -> str | None:
+        """Return the key by which the newest hint replaces older ones."""
+        return "sync"
+
+
+@dataclass(frozen=True, slots=True)
 class SyncResponse(Outbound):
     """Notifications in order of `seq`; request the next page with `after_seq: last_seq`.
 

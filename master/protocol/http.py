@@ -149,6 +149,7 @@ class LogsQuery(ById):
     lines: Annotated[int, Field(ge=1, le=5_000)] = 200
 
 
+MOST_WISHES = Field(max_length=500)
 Epoch = Annotated[int, Field(ge=0, le=2**53)]
 ReadAt = Annotated[
     int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)
@@ -203,6 +204,18 @@ class AccountChange(Change):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self
+
+
+class PlanWishes(HttpPayload):
+    """What if: workers with another `max_accounts`, accounts pinned to a worker or unpinned (null).
+
+    Nothing is changed.
+    """
+
+    max_accounts: Annotated[dict[Id, Annotated[int, Field(ge=0, le=10_000)]], MOST_WISHES] = Field(
+        default_factory=dict
+    )
+    pin: Annotated[dict[Id, Id | None], MOST_WISHES] = Field(default_factory=dict)
 
 
 class NewLogin(StartLogin, HttpPayload):

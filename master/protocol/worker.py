@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, NotRequired
 
 from pydantic import (
     AfterValidator,
@@ -17,9 +17,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from typing_extensions import TypedDict
 
 from master.errors import Refusal
-from master.model import Account, JsonObject
+from master.model import Account, AccountStatus, LoginStatus
 from master.protocol.budgets import (
     COOKIES_BYTES,
     FINGERPRINT_BYTES,
@@ -62,6 +63,7 @@ from master.protocol.wire import (
     Seconds,
     ShortText,
 )
+from master.protocol.words import CancelReason, RevokeReason
 from master.secret import Secret
 
 ASSIGN_LIMIT = 100
@@ -233,6 +235,36 @@ class UserInput(Payload):
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyForWorker:
+    """The proxy that a worker's browsers must use."""
+
+    server: str
+    protocol: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class AccountForWorker(TypedDict):
+    """An account as its worker receives it, with all that watching it needs."""
+
+    id: str
+    platform: str
+    account_name: str
+    account_id: str | None
+    platform_user_id: str | None
+    monitor_interval: int
+    status: AccountStatus
+    login_status: LoginStatus
+    credentials: dict[str, Any]
+    fingerprint: dict[str, Any] | None
+    user_info: dict[str, Any] | None
+    cookies_valid_until: int | None
+    proxy: ProxyForWorker | None
+    epoch: int
+    start_after_ms: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True)
 class UserInputTyped(Outbound):
     """A person's input for a login (an SMS code, say)."""
 
@@ -261,7 +293,7 @@ class Registered(Outbound):
     workerId: str | None = None  # noqa: N815 - the source document's spelling
     heartbeatInterval: float | None = None  # noqa: N815
     heartbeatTimeout: float | None = None  # noqa: N815
-    accounts: list[dict[str, Any]] | None = field(default=None, repr=False)
+    accounts: list[AccountForWorker] | None = field(default=None, repr=False)
     accountsTotal: int | None = None  # noqa: N815
     timestamp: int | None = None
     notes: list[dict[str, Any]] | None = None
@@ -277,7 +309,7 @@ class TaskAssign(Outbound):
     """
 
     event: ClassVar[str] = "master:task:assign"
-    accounts: list[dict[str, Any]] = field(repr=False)
+    accounts: list[AccountForWorker] = field(repr=False)
 
     @property
     def is_void(self) -> bool:
@@ -291,17 +323,7 @@ class TaskRevoke(Outbound):
 
     event: ClassVar[str] = "master:task:revoke"
     accountIds: list[str]  # noqa: N815 - the source document's spelling
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyForWorker:
-    """The proxy that a worker's browsers must use."""
-
-    server: str
-    protocol: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    reason: RevokeReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,19 +344,19 @@ class LoginCancel(Outbound):
     event: ClassVar[str] = "master:login:cancel"
     session_id: str
     account_id: str
-    reason: Literal["superseded", "cancelled", "expired", "account_deleted", "identity_mismatch"]
+    reason: CancelReason
 
 
 def show_account_to_worker(
     account: Account, secrets: Mapping[str, Any], proxy: ProxyForWorker | None, wait_s: float
-) -> JsonObject:
+) -> AccountForWorker:
     """Return an account with all that its worker needs; it has secrets and goes to its owner alone.
 
     `secrets` are its credentials, fingerprint and profile in wire form, if it has any. With a
     `wait_s` above 0, the result has `start_after_ms`, because another worker may still act on the
     account: a worker that did not own it in this epoch waits that long.
     """
-    shown: JsonObject = {
+    shown: AccountForWorker = {
         "id": account.id,
         "platform": account.platform,
         "account_name": account.account_name,

@@ -71,7 +71,7 @@ def translate(request: Request) -> dict[str, Any]:
     """Return a request as Engine.IO's environ, with only the fields that Engine.IO reads."""
     environ: dict[str, Any] = {
         "wsgi.input": _WholeBody(request.content),
-        "wsgi.url_scheme": request.headers.get("X-Forwarded-Proto", "http"),
+        "wsgi.url_scheme": "http",
         "REMOTE_ADDR": str(request.remote or ""),
         "REQUEST_METHOD": request.method,
         "QUERY_STRING": request.query_string,
@@ -106,10 +106,10 @@ class Intake:
         if flow is None or line is None or "Upgrade" in request.headers:
             # an upgrade gets its line after its handshake (`LeanSocket` calls `adopt`)
             return await self._answer(request)
-        self._lines.meter.attach(line, flow)
+        self._lines.carry(request, flow)
         if request.method != "POST":
             return await self._answer(request)
-        with self._lines.patience(request):
+        with self._lines.patience(request, flow):
             return await self._answer(request)
 
     async def _let_open(self, address: str, line: Line | None) -> None:

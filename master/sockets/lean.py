@@ -99,15 +99,17 @@ class LeanSocket(AsyncSocket):
     async def check_ping_timeout(self) -> bool:
         """Close the connection if a ping was not answered in time; return whether it stays open.
 
-        The answer arrives behind frames sent earlier, so the time in which Master does not read
-        those is not counted. Errors: SocketIsClosedError.
+        The answer arrives behind frames sent earlier, so neither the time in which Master does not
+        read those nor that in which a large one still arrives is counted. Errors:
+        SocketIsClosedError.
         """
         if self.closed:
             raise SocketIsClosedError
         if self.pinged_at is None or self.processing:
             return True
         if (
-            self._clock.monotonic() - max(self.pinged_at, self.processed_at)
+            self._clock.monotonic()
+            - max(self.pinged_at, self.processed_at, self.flow.progressed_at)
             <= self.server.ping_timeout
         ):
             return True

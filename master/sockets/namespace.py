@@ -83,6 +83,11 @@ class Namespace(socketio.AsyncNamespace):
         self._sockets.welcome(sid, self._kind)
         if self._kind == "worker":
             self._sessions.worker_sockets.add(sid)
+            # a large report may take longer to arrive than a worker may be silent, and its
+            # heartbeats wait behind it
+            self._sockets.call_on_progress(
+                sid, lambda now, at: self._sessions.hear_socket(sid, monotonic=now, at=at)
+            )
         elif self._kind == "admin":
             self._sessions.admins[sid] = caller.name or "admin"
             self._greet(sid)
@@ -159,7 +164,7 @@ class Namespace(socketio.AsyncNamespace):
 
 
 def find_remote(environ: dict[str, Any]) -> str:
-    """Return the raw address of a connection's peer; headers that the peer sends do not count."""
+    """Return the address of a connection's peer as the HTTP edge named it."""
     return str(environ.get("REMOTE_ADDR", ""))
 
 

@@ -1,6 +1,7 @@
 """The outbound queue of one connection: bounded in bytes, with only the newest of each state.
 
-Engine.IO's own queue has no bound: one peer that stops reading could fill Master's memory.
+Engine.IO's own queue has no bound: one peer that stops reading could fill Master's memory. A long
+queue alone is a burst. Its reader is slow once nothing of it was read for a while.
 """
 
 from __future__ import annotations
@@ -13,11 +14,19 @@ from typing import Any
 
 from engineio.packet import MESSAGE, Packet
 
+from master.clock import Clock
+
 PACKET_BYTES = 200
 """Approximate bytes of memory that a queued packet costs beside its text."""
 
+CROWDED_PART = 4
+"""A queue is crowded past its limit divided by this: notifications then become one hint."""
+
+SLOW_READER_S = 10.0
+"""A crowded queue of which nothing was read for this many seconds overflows."""
+
 FEW = 32
-"""A queue of at most this many packets may exceed the limit: a few large packets are no sign of a
+"""A queue of at most this many packets is never crowded: a few large packets are no sign of a
 stalled reader.
 
 An account with a whole browser state is one large packet; a worker is sent the next account once it
@@ -25,7 +34,7 @@ has read that packet.
 """
 
 HARD_FACTOR = 16
-"""Past this many times the limit, even a few packets overflow the queue."""
+"""Past this many times the limit a queue overflows at once."""
 
 
 class Frame(Packet):
@@ -47,25 +56,39 @@ class Frame(Packet):
 
 
 class OutboundQueue:
-    """A connection's outbound packets, for one reader; `overflow` is called once, past the limit.
+    """A connection's outbound packets, for one reader; `overflow` is called once, when it is slow.
 
-    It has the methods of a queue that Engine.IO calls, and a fraction of the memory of asyncio's.
+    `measure_unsent` returns the bytes that were taken from the queue and are not sent yet. It has
+    the methods of a queue that Engine.IO calls, and a fraction of the memory of asyncio's.
     """
 
     __slots__ = (
+        "_clock",
         "_items",
         "_limit_bytes",
         "_newest",
+        "_progress",
+        "_progressed_at",
+        "_taken",
         "_unfinished",
         "_waiter",
         "_when_caught_up",
+        "measure_unsent",
         "overflow",
         "overflowed",
         "waiting_bytes",
     )
 
-    def __init__(self, limit_bytes: int, overflow: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, limit_bytes: int, clock: Clock, overflow: Callable[[], None] = lambda: None
+    ) -> None:
         self.overflow = overflow
+        self.measure_unsent: Callable[[], int] = lambda: 0
+        self._clock = clock
+        self._taken = 0
+        self._progress: tuple[int, int] = (-1, -1)
+        """Packets taken and bytes unsent at the latest look at a crowded queue."""
+        self._progressed_at = 0.0
         self.overflowed = False
         self.waiting_bytes = 0
         self._limit_bytes = limit_bytes
@@ -73,6 +96,11 @@ class OutboundQueue:
         self._newest: dict[str, Packet] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._when_caught_up: tuple[int, Callable[[], object]] | None = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Tell whether so much waits that notifications should become one hint."""
+        return 0 < self._limit_bytes < self.waiting_bytes * CROWDED_PART and len(self._items) > FEW
 
     def call_when_caught_up(self, most: int, callback: Callable[[], object]) -> None:
         """Call back once, as soon as no more than `most` bytes wait, which may be at once.
@@ -90,7 +118,7 @@ class OutboundQueue:
             if self.overflowed:
                 return
             key = item.state_key if isinstance(item, Frame) else None
-            if key is not None and self._newest and key in self._newest:
+            if key is not None and self._newest and key in self._newest and not self._is_too_much():
                 self.waiting_bytes += _weigh(item) - _weigh(self._newest[key])
                 self._newest[key] = item
                 return
@@ -118,6 +146,7 @@ class OutboundQueue:
         if not self._items:
             raise asyncio.QueueEmpty
         item = self._items.popleft()
+        self._taken += 1
         if isinstance(item, str) and self._newest is not None:
             item = self._newest.pop(item)
         if item is not None:
@@ -159,10 +188,16 @@ class OutboundQueue:
             self._waiter.set_result(None)
 
     def _is_too_much(self) -> bool:
-        limit = self._limit_bytes
-        return limit > 0 and self.waiting_bytes > (
-            limit if len(self._items) > FEW else limit * HARD_FACTOR
-        )
+        if 0 < self._limit_bytes * HARD_FACTOR < self.waiting_bytes:
+            return True
+        return self.is_crowded and self._is_stuck()
+
+    def _is_stuck(self) -> bool:
+        """Tell whether nothing was read for SLOW_READER_S, by the looks at the crowded queue."""
+        now, progress = self._clock.monotonic(), (self._taken, self.measure_unsent())
+        if progress != self._progress:
+            self._progress, self._progressed_at = progress, now
+        return now - self._progressed_at > SLOW_READER_S
 
     def _forget_all(self) -> None:
         while self._items:

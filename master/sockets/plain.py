@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web import BaseRequest, Response, StreamResponse, WebSocketResponse
 from engineio.async_drivers.aiohttp import WebSocket
 
+from master.budgets import PROGRESS_BYTES
 from master.meter import Flow
 
 DRAIN_BYTES = 64 * 1024
@@ -69,7 +70,7 @@ class Gate:
     reads only the beginning of the next message.
     """
 
-    __slots__ = ("_parser", "_protocol", "_refuse", "_sender", "fed")
+    __slots__ = ("_noted", "_parser", "_protocol", "_refuse", "_sender", "fed")
 
     def __init__(
         self, parser: Any, protocol: Any, sender: Sender, refuse: Callable[[], None]
@@ -79,11 +80,17 @@ class Gate:
         self._sender = sender
         self._refuse = refuse
         self.fed = 0
+        self._noted = 0
+        """How many of these bytes have been noted as progress."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Pass bytes to the parser; past the limit drop them and stop reading."""
         self.fed += len(data)
         sender = self._sender
+        self._noted = min(self._noted, self.fed)
+        if self.fed - self._noted >= PROGRESS_BYTES:
+            self._noted = self.fed
+            sender.flow.note_progress()
         if self.fed > sender.largest_message + (AHEAD_BYTES if sender.is_known else 0):
             self._refuse()
             return True, b""

@@ -8,7 +8,9 @@ from typing import Any
 
 import structlog
 
-from master.protocol.wire import FastJson
+from master.protocol.admin import NewNotification
+from master.protocol.client import SyncHint
+from master.protocol.wire import FastJson, Outbound
 from master.sessions import Sessions
 from master.sockets.outbound import PACKET_BYTES, Frame
 from master.sockets.server import SocketServer
@@ -52,11 +54,12 @@ class Rooms:
                     continue
                 if content is not before:  # one content goes to administrators and devices
                     before, text = content, FastJson.dumps(content.to_wire())
-                frame = Frame(f'42{namespace},["{content.event}",{text}]', content.state_key)
-                reached = self._sockets.tell(frame, namespace, room)
+                frame = _make_frame(content, namespace, text)
+                hint = _make_hint(content, namespace)
+                reached = self._sockets.tell(frame, namespace, room, hint)
                 if room == "clients" and parcel.address.id:
                     limited = name_account_room(parcel.address.id)
-                    reached = self._sockets.tell(frame, namespace, limited) or reached
+                    reached = self._sockets.tell(frame, namespace, limited, hint) or reached
                 if reached:
                     queued += PACKET_BYTES + len(frame.text)
                     if content.delivery is not None:
@@ -83,3 +86,16 @@ class Rooms:
         else:
             for name in content.rooms:
                 await self._sockets.enter_room(sid, name, namespace=namespace)
+
+
+def _make_frame(content: Outbound, namespace: str, text: str) -> Frame:
+    key = content.state_key
+    return Frame(f'42{namespace},["{content.event}",{text}]', key and f"{namespace} {key}")
+
+
+def _make_hint(content: Outbound, namespace: str) -> Frame | None:
+    """Return the hint that stands for a notification where too many wait; None for others."""
+    if not isinstance(content, NewNotification):
+        return None
+    hint = SyncHint(content.seq)
+    return _make_frame(hint, namespace, FastJson.dumps(hint.to_wire()))

@@ -72,7 +72,7 @@ class SocketServer(socketio.AsyncServer):
             "websocket": PlainWebSocket,
         }
         self.eio.generate_id = make_connection_id
-        self.eio.create_queue = lambda: OutboundQueue(outbound_bytes)
+        self.eio.create_queue = lambda: OutboundQueue(outbound_bytes, clock)
         self._outbound_bytes = outbound_bytes
         self._metrics = metrics
         self._clock = clock
@@ -102,6 +102,7 @@ class SocketServer(socketio.AsyncServer):
         )
         connection = self.eio.sockets[eio_sid]
         connection.queue.overflow = lambda: self._drop_slow(eio_sid)
+        connection.queue.measure_unsent = flow.measure_unsent
         LeanSocket.convert(connection, self._clock, flow, self)
         self.adopt(eio_sid, environ.get("aiohttp.request"))
 
@@ -115,12 +116,9 @@ class SocketServer(socketio.AsyncServer):
 
     def adopt(self, eio_sid: str, request: Any) -> None:
         """Note the request whose TCP connection carries this connection from now on."""
-        line, flow = (
-            self._lines.find(request) if request is not None else None,
-            self.flows.get(eio_sid),
-        )
-        if line is not None and flow is not None:
-            self._lines.meter.attach(line, flow)
+        flow = self.flows.get(eio_sid)
+        if request is not None and flow is not None:
+            self._lines.carry(request, flow)
 
     def find_flow(self, sid: str, kind: str) -> Flow:
         """Return the flow of a new socket's connection."""
@@ -149,6 +147,12 @@ class SocketServer(socketio.AsyncServer):
         """Note that a socket is authenticated, and with it its connection."""
         self.expected.pop(sid, None)
         self._lines.meter.greet(self.find_flow(sid, kind), Kind(kind))
+
+    def call_on_progress(self, sid: str, callback: Callable[[float, int], object]) -> None:
+        """Call back with the time whenever a part of a worker's unfinished message arrives."""
+        self.find_flow(sid, "worker").when_progressing = lambda: callback(
+            self._clock.monotonic(), int(self._clock.now())
+        )
 
     async def drop_strangers(self) -> int:
         """Close connections and sockets that did not authenticate in time; return how many."""
@@ -226,15 +230,21 @@ class SocketServer(socketio.AsyncServer):
         for connection in list(self.eio.sockets.values()):
             await connection.close()
 
-    def tell(self, frame: Frame, namespace: str, room: str) -> bool:
+    def tell(self, frame: Frame, namespace: str, room: str, hint: Frame | None = None) -> bool:
         """Queue one encoded event for every socket in a room; return whether there was any.
 
-        A socket's own id is a room.
+        A socket's own id is a room. Crowded queues get the `hint` instead, if there is one; their
+        sockets do not count.
         """
         reached = False
         for _, eio_sid in self.manager.get_participants(namespace, room):
             connection = self.eio.sockets.get(eio_sid)
-            if connection is not None and not connection.closed:
+            if connection is None or connection.closed:
+                continue
+            if hint is not None and connection.queue.is_crowded:
+                self._metrics.hints.inc()
+                connection.queue.put_nowait(hint)
+            else:
                 connection.queue.put_nowait(frame)
                 reached = True
         return reached

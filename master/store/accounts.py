@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account
@@ -16,6 +16,24 @@ from master.store.sealing import Secrets, find_broken, judge_secrets, read_secre
 DETECTED = (notifications, comments, direct_messages)
 """The tables that may have many rows per account."""
 
+HIDDEN = "deleting"
+"""Status of the row of a removed account whose messages are still being removed.
+
+Only this module and the farm's loading and storing read it: for everything else the account is
+gone.
+"""
+
+HIDING: dict[str, str | None] = {
+    **{one.name: None for one in accounts.c if one.nullable},
+    "status": HIDDEN,
+}
+"""Column -> its value in a hidden row: all that can be emptied is, secrets and names at once."""
+
+
+def is_listed() -> ColumnElement[bool]:
+    """Return the condition of accounts that are not removed."""
+    return accounts.c.status.is_distinct_from(HIDDEN)
+
 
 async def list_accounts(
     connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
@@ -25,9 +43,8 @@ async def list_accounts(
     `filters` are column = value.
     """
     order = [accounts.c.created_at, accounts.c.id]
-    return await find_page(
-        connection, ACCOUNTS, equals(ACCOUNTS, filters), order, limit, offset, PAGE_BYTES
-    )
+    conditions = [is_listed(), *equals(ACCOUNTS, filters)]
+    return await find_page(connection, ACCOUNTS, conditions, order, limit, offset, PAGE_BYTES)
 
 
 async def read_account_secrets(
@@ -61,11 +78,17 @@ async def count_holdings(connection: AsyncConnection) -> dict[str | None, tuple[
     The owner None stands for accounts without a worker.
     """
     owner = accounts.c.assigned_worker_id
-    query = select(owner, func.count(), func.sum(accounts.c.epoch)).group_by(owner)
-    return {
-        worker_id: (int(count), int(epochs))
-        for worker_id, count, epochs in await connection.execute(query)
-    }
+    sums = func.count(), func.coalesce(func.sum(accounts.c.epoch), 0)
+    rows = await connection.execute(select(owner, *sums).group_by(owner))
+    found = {worker_id: (int(count), int(epochs)) for worker_id, count, epochs in rows}
+    # hidden accounts have no owner; by a condition above, the index on owners would not suffice
+    query = select(*sums).where(accounts.c.status == HIDDEN)
+    hidden, epochs = (await connection.execute(query)).one()
+    if hidden:
+        count, all_epochs = found.pop(None)
+        if count > hidden:
+            found[None] = count - int(hidden), all_epochs - int(epochs)
+    return found
 
 
 async def has_much(connection: AsyncConnection, account_id: str) -> bool:
@@ -82,11 +105,18 @@ async def has_much(connection: AsyncConnection, account_id: str) -> bool:
     return False
 
 
-async def remove_some(connection: AsyncConnection, account_id: str) -> None:
-    """Remove as many messages and notifications of an account as one turn may remove."""
+async def remove_some(connection: AsyncConnection) -> bool:
+    """Remove as much of one hidden account as one turn may remove; return whether there was one."""
+    account_id = await connection.scalar(
+        select(accounts.c.id).where(accounts.c.status == HIDDEN).limit(1)
+    )
+    if account_id is None:
+        return False
     left = ROWS
     for table in DETECTED:
         some = select(table.c.id).where(table.c.account_id == account_id).limit(left)
         left -= (await connection.execute(delete(table).where(table.c.id.in_(some)))).rowcount
         if left <= 0:
-            return
+            return True
+    await connection.execute(delete(accounts).where(accounts.c.id == account_id))
+    return True

@@ -19,7 +19,7 @@ from master.decisions.retention import STEP_S
 from master.draft import Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
-from master.store.accounts import DETECTED, count_holdings
+from master.store.accounts import DETECTED, HIDING, count_holdings, has_much, is_listed
 from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
@@ -87,6 +87,8 @@ async def load(connection: AsyncConnection) -> Farm:
 async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Committed[Any]) -> None:
     key = rows.table.c[rows.key]
     query = rows.query.order_by(key).limit(CHUNK)
+    if rows is ACCOUNTS:
+        query = query.where(is_listed())
     if rows is LOGINS:
         query = query.where(login_sessions.c.status.in_(sorted(OPEN_SESSION)))
     last = ""
@@ -190,6 +192,8 @@ async def _remove(
         for key, new in changes.changed.items()
         if new is None and (old := committed.get(key)) is not None
     ]
+    if gone and rows is ACCOUNTS:
+        gone = await _hide_large(connection, gone)
     if gone:
         if rows is WORKERS:
             for some in chunk_ids([one.id for one in gone]):
@@ -202,6 +206,22 @@ async def _remove(
         await _execute_all(
             connection, _remove_from(rows.table, rows.key), [_expected(rows, old) for old in gone]
         )
+
+
+async def _hide_large(connection: AsyncConnection, gone: Sequence[Any]) -> list[Any]:
+    """Hide the accounts with too many messages for one batch; return the others.
+
+    Later turns remove the messages in portions, and the rows at last (`remove_some`).
+    """
+    hidden = [one for one in gone if await has_much(connection, one.id)]
+    if hidden:
+        for some in chunk_ids([one.id for one in hidden]):
+            for table in (login_sessions, account_holders):
+                await connection.execute(delete(table).where(table.c.account_id.in_(some)))
+        hide = _update_of(accounts, "id", tuple(HIDING))
+        await _execute_all(connection, hide, [HIDING | _expected(ACCOUNTS, one) for one in hidden])
+    names = {one.id for one in hidden}
+    return [one for one in gone if one.id not in names]
 
 
 async def _change(

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, literal, select, upd
 from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.decisions.retention import BUILT_AT
 from master.model import Device, Notification
 from master.store.mapping import NOTIFICATIONS
 from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
@@ -154,9 +155,11 @@ async def remove_old_notifications(
     """Remove the oldest notifications, at most `limit`, created before `before`; return how many.
 
     `before` is a Unix second; `sent` tells whether to remove those that reached a person, or those
-    that did not.
+    that did not. Of the latter, those dated by a wrong clock stay: their age is unknown.
     """
     old = _find_old(before, sent=sent)
+    if not sent:
+        old = old.where(notifications.c.created_at >= BUILT_AT)
     return await _remove(connection, old.order_by(notifications.c.created_at).limit(limit))
 
 

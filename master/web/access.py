@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
@@ -15,13 +15,11 @@ from master.logs import AUDIT
 from master.model import Grant, Scope
 from master.web.answers import answer_refusal
 from master.web.connections import Answer, end_with_caller, require_small_head
-from master.web.origins import SAFE, is_allowed, may_be_rebound
+from master.web.origins import SAFE, Origins, may_be_rebound
+from master.web.relayed import is_relayed
 
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 """Paths for load balancers and supervisors, which have no token."""
-
-RELAYED = ("forwarded", "via", "x-forwarded-", "x-real-ip")
-"""Prefixes of headers that proxies add: a peer behind a proxy may be on another machine."""
 
 BAD_REQUEST = 400
 
@@ -34,12 +32,10 @@ Scopes = Mapping[tuple[str, str], Scope]
 """(method, path as the route writes it) -> the scope that a caller must have."""
 
 
-def guard_requests(
-    access: Access, scopes: Scopes, lines: Lines, allowed_origins: Collection[str]
-) -> Middleware:
+def guard_requests(access: Access, scopes: Scopes, lines: Lines, origins: Origins) -> Middleware:
     """Return the middleware that authenticates, authorises and rate-limits requests.
 
-    `allowed_origins` are those of Socket.IO; an earlier middleware checks the origins of HTTP.
+    An earlier middleware answers preflights and refuses changes from foreign pages.
     """
 
     @web.middleware
@@ -53,7 +49,7 @@ def guard_requests(
             return answer
         grant = _identify(access, lines, request)
         request[SCOPE] = grant.scope
-        _require_direct(access, allowed_origins, request)
+        _require_direct(access, origins, request)
         if grant.scope < _find_scope(scopes, request):
             raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")
         if request.method in SAFE:
@@ -102,7 +98,7 @@ def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
     return grant
 
 
-def _require_direct(access: Access, allowed_origins: Collection[str], request: web.Request) -> None:
+def _require_direct(access: Access, origins: Origins, request: web.Request) -> None:
     """Without tokens, refuse requests that are not from a program or page of this machine.
 
     Errors: Forbidden, ForeignOrigin.
@@ -113,39 +109,40 @@ def _require_direct(access: Access, allowed_origins: Collection[str], request: w
         raise Forbidden(
             "Without tokens Master accepts no domain as Host; use localhost or an IP address."
         )
-    if any(name.lower().startswith(RELAYED) for name in request.headers):
+    if is_relayed(request.headers):
         raise Forbidden("Without tokens Master accepts no request through a proxy; set tokens.")
-    _refuse_cross_site(allowed_origins, request)
+    _refuse_cross_site(origins, request)
 
 
-def _refuse_cross_site(allowed_origins: Collection[str], request: web.Request) -> None:
+def _refuse_cross_site(origins: Origins, request: web.Request) -> None:
     """Refuse a browser's cross-site request unless its Origin is allowed. Errors: ForeignOrigin.
 
     Browsers send no Origin with some of them, but mark them in Sec-Fetch-Site.
     """
-    if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
-        origin = request.headers.get("Origin")
-        if origin is None or not is_allowed(origin, request.host, allowed_origins):
-            raise ForeignOrigin(
-                "Pages of other sites may not send requests here; allow them with ALLOWED_ORIGINS."
-            )
+    if request.headers.get("Sec-Fetch-Site", "").lower() != "cross-site":
+        return
+    if "Origin" not in request.headers or not origins.allows(request):
+        raise ForeignOrigin(
+            "Pages of other sites may not send requests here; allow them with ALLOWED_ORIGINS."
+        )
 
 
-def guard_sockets(
-    access: Access, allowed_origins: Collection[str], answer_sockets: Answer
-) -> Answer:
+def guard_sockets(access: Access, origins: Origins, answer_sockets: Answer) -> Answer:
     """Return `answer_sockets` behind the checks that HTTP requests pass.
 
-    Socket.IO checks tokens and meters connections itself.
+    Socket.IO checks tokens and meters connections itself. A foreign page may not even read here: a
+    browser lets every page use a WebSocket.
     """
 
     async def check(request: web.Request) -> web.StreamResponse:
         try:
             access.require_near(request.remote or "")
             _require_plain(request)
-            _require_direct(access, allowed_origins, request)
+            _require_direct(access, origins, request)
             if access.guarded:  # else `_require_direct` has checked it
-                _refuse_cross_site(allowed_origins, request)
+                _refuse_cross_site(origins, request)
+            if not origins.allows(request):
+                raise ForeignOrigin
             if "j" in request.query:
                 raise Unreadable("JSONP is not supported: any page could read its answers.")
         except Refusal as refusal:

@@ -107,7 +107,10 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._request_count != before:
             self._head, self._body = 0, self._messages[-1][1] if self._messages else None
-        elif not self._upgraded and not is_body:
+        elif is_body and not self._upgraded:
+            if self._line is not None:
+                self._lines.meter.note_body(self._line, len(data))
+        elif not self._upgraded:
             self._head += len(data)
             if self._head > HEAD_BYTES and self.transport is not None:
                 self.transport.abort()
@@ -174,11 +177,16 @@ class Server(web.Server):
         return Connection(self, self.lines, self.strangers, loop=self._loop, **self._kwargs)
 
 
-def convert_server(server: web.Server | None, lines: Lines, sockets: Answer) -> None:
+def convert_server(
+    server: web.Server | None,
+    lines: Lines,
+    sockets: Answer,
+    name_client: Callable[[web.Request], None],
+) -> None:
     """Make a server use Connection: aiohttp's runner always makes its own server class.
 
     `sockets` answers requests for SOCKETS, without the API's middlewares: each would keep a frame
-    for as long as the connection stands.
+    for as long as the connection stands. `name_client` is called first, for each request.
     """
     assert server is not None, "set the runner up first"
     server.__class__ = Server
@@ -188,6 +196,7 @@ def convert_server(server: web.Server | None, lines: Lines, sockets: Answer) -> 
     application = server.request_handler
 
     def answer(request: web.Request) -> Awaitable[web.StreamResponse]:
+        name_client(request)
         return sockets(request) if request.path == SOCKETS else application(request)
 
     # `answer` gets the web.Request that the application's server makes

@@ -1,4 +1,8 @@
-"""Detects when no file descriptor is left: the loop then drops new connections silently."""
+"""File descriptors: how many connections they suffice for, and whether any is left.
+
+Without one the loop drops new connections silently, those for /health too. So connections of
+strangers are closed before that, the oldest first.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import errno
 import os
 import resource
+import sys
 
 import structlog
 
@@ -14,6 +19,43 @@ from master.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
+
+SPARE = 32
+"""Descriptors kept for files, worker processes, and connections that are accepted in one pass."""
+
+FEWEST = 16
+"""Connections without room for which Master does not start."""
+
+FEW = 512
+"""Below this many connections, a start logs a warning."""
+
+
+class TooFewFiles(Exception):
+    """The process may open too few files to serve anybody; the message is one readable line."""
+
+
+def count_connections() -> int:
+    """Return for how many connections there are descriptors, when everything else is open.
+
+    Errors: TooFewFiles.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    most = limit - len(os.listdir("/dev/fd")) - SPARE
+    if most < FEWEST:
+        raise TooFewFiles(
+            f"Only {limit} files may be open (ulimit -n, or LimitNOFILE of systemd), and Master "
+            f"needs at least {limit - most + FEWEST}."
+        )
+    if most < FEW:
+        log.warning(
+            "few_descriptors",
+            limit=limit,
+            connections=most,
+            meaning="strangers' connections are closed past this number; raise LimitNOFILE",
+        )
+    return most
 
 
 class Descriptors:

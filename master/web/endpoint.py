@@ -41,6 +41,7 @@ class Noun:
         *,
         shared: bool = False,
         body_optional: bool = False,
+        asks: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return one endpoint per method, answered by an operation."""
         return tuple(
@@ -53,6 +54,7 @@ class Noun:
                 operation,
                 shared=shared,
                 body_optional=body_optional,
+                asks=asks,
             )
             for method in methods.split()
         )
@@ -74,7 +76,8 @@ class Endpoint:
     """One method of one path. `scope` is the least scope of a caller.
 
     A `shared` endpoint returns the same counts to every caller: requests within a second get one
-    reply. With `body_optional`, an empty body is read as an empty object.
+    reply. With `body_optional`, an empty body is read as an empty object. One that `asks` changes
+    nothing, although its question is in a body.
     """
 
     noun: Noun
@@ -86,16 +89,17 @@ class Endpoint:
     edge: Edge | None = None
     shared: bool = False
     body_optional: bool = False
+    asks: bool = False
 
     @property
     def writes(self) -> bool:
         """Tell whether the operation runs in a turn of the writer; that of a GET runs in a look."""
-        return self.method != "GET"
+        return self.method != "GET" and not self.asks
 
     @property
     def status(self) -> int:
         """Return the status of success: 201 if a POST to a path without names adds a row."""
-        return 201 if self.method == "POST" and "{" not in self.path else 200
+        return 201 if self.writes and self.method == "POST" and "{" not in self.path else 200
 
     @property
     def query(self) -> type[HttpPayload]:

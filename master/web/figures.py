@@ -10,6 +10,8 @@ from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
 from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
+from master.operations.placement import count_unplaced
+from master.reasons import Unplaced
 from master.web.compression import IN_LOOP_BYTES, compress
 from master.writer import Turns
 
@@ -48,6 +50,7 @@ class Figures:
         totals.set_all("master_logins", memory.login_outcomes, ENDED)
         metrics.set_all(metrics.workers, farm.workers.count("status"), WorkerStatus)
         metrics.set_all(metrics.accounts, farm.accounts.count("login_status"), LoginStatus)
+        metrics.set_all(metrics.unplaced, count_unplaced(memory), Unplaced)
         sockets = {
             "worker": sessions.worker_sockets,
             "admin": sessions.admins,

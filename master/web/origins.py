@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from aiohttp import web
@@ -17,11 +17,45 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = "Authorization, Content-Type, X-Request-Id"
 EXPOSED = "Location, Retry-After, X-Request-Id"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d+)?")
+PORTS = {"http": "80", "https": "443"}
+"""Schemes of pages, each with the port that browsers leave out."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@/?#\s]+)(?::(\d{1,5}))?")
 
 
-def allow_origins(allowed: Collection[str]) -> Middleware:
-    """Return a middleware that allows pages of `allowed` origins ("*" for all), with credentials.
+class Origins:
+    """The one rule of which pages may use Master, over HTTP and Socket.IO alike.
+
+    A page may if its origin is one of `listed` ("*" is all), or if Master itself served it.
+    """
+
+    def __init__(self, listed: Collection[str], needs_token: Callable[[str], bool]) -> None:
+        self._listed = listed
+        self._needs_token = needs_token
+
+    def is_listed(self, origin: str) -> bool:
+        """Tell whether an origin is in the settings."""
+        return origin in self._listed or "*" in self._listed
+
+    def allows(self, request: web.Request) -> bool:
+        """Tell whether a request comes from a page that may use Master, or from no web page.
+
+        A name proves a page to be Master's own only where tokens guard: it may be rebound to this
+        machine, but the page behind it then has no token.
+        """
+        origin = request.headers.get("Origin")
+        return (
+            origin is None
+            or self.is_listed(origin)
+            or is_own_page(
+                origin,
+                request.headers.get("Host", ""),
+                guarded=self._needs_token(request.remote or ""),
+            )
+        )
+
+
+def allow_origins(origins: Origins) -> Middleware:
+    """Return a middleware that allows pages of the listed origins, with credentials.
 
     A request without an Origin does not come from a web page, and passes.
     """
@@ -29,7 +63,7 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
     @web.middleware
     async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
-        known = origin is not None and (origin in allowed or "*" in allowed)
+        known = origin is not None and origins.is_listed(origin)
         if (
             request.method == "OPTIONS"
             and origin
@@ -40,9 +74,7 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
                 answer.headers["Access-Control-Allow-Methods"] = METHODS
                 answer.headers["Access-Control-Allow-Headers"] = HEADERS
                 answer.headers["Access-Control-Max-Age"] = "600"
-        elif (
-            origin and request.method not in SAFE and not is_allowed(origin, request.host, allowed)
-        ):
+        elif origin and request.method not in SAFE and not origins.allows(request):
             # browsers send a request that looks like a form without a preflight
             answer = answer_refusal(ForeignOrigin())
         else:
@@ -57,11 +89,6 @@ def allow_origins(allowed: Collection[str]) -> Middleware:
     return check_origin
 
 
-def is_allowed(origin: str, host: str, allowed: Collection[str]) -> bool:
-    """Tell whether an origin is in `allowed`, or is that of Master's own pages at `host`."""
-    return origin in allowed or "*" in allowed or is_own_page(origin, host)
-
-
 @lru_cache(maxsize=64)
 def may_be_rebound(host: str) -> bool:
     """Tell whether a foreign page could point this Host's domain at this machine (DNS rebinding).
@@ -72,17 +99,22 @@ def may_be_rebound(host: str) -> bool:
     return "." in name and not name.endswith(".localhost") and not _is_address(name)
 
 
-def is_own_page(origin: str, host: str) -> bool:
-    """Tell whether Master itself served the page.
+def is_own_page(origin: str, host: str, *, guarded: bool) -> bool:
+    """Tell whether Master itself served the page: its origin is the Host of the request.
 
-    A name other than localhost proves nothing: it may be rebound.
+    A port that is missing in either is the scheme's: behind a proxy that speaks TLS, the scheme is
+    the page's and not Master's. If not `guarded`, only localhost or an address counts as own.
     """
     scheme, _, authority = origin.partition("://")
-    parts = _HOST.fullmatch(host.lower())
-    if scheme not in ("http", "https") or authority.lower() != host.lower() or parts is None:
+    of_page, of_host = _HOST.fullmatch(authority.lower()), _HOST.fullmatch(host.lower())
+    if scheme not in PORTS or of_page is None or of_host is None:
         return False
-    name = parts.group(1).strip("[]")
-    return name == "localhost" or _is_address(name)
+    usual, name = PORTS[scheme], of_host[1].strip("[]")
+    return (
+        of_page[1] == of_host[1]
+        and (of_page[2] or usual) == (of_host[2] or usual)
+        and (guarded or name == "localhost" or _is_address(name))
+    )
 
 
 def _is_address(name: str) -> bool:

@@ -26,7 +26,7 @@ from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
-from master.web.origins import allow_origins
+from master.web.origins import Origins, allow_origins
 from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
@@ -50,19 +50,20 @@ def build_web(
     new_id: Callable[[], str],
     access: Access,
     lines: Lines,
+    origins: Origins,
 ) -> web.Application:
     """Return the application that answers every path but Socket.IO's."""
     app = web.Application(
         client_max_size=settings.max_body_bytes,
         middlewares=[
             make_request_ids(new_id),
-            allow_origins(settings.http_origins),
+            allow_origins(origins),
             translate_problems,
             guard_requests(
                 access,
                 {(one.method, ROOT + one.path): one.scope for one in endpoints},
                 lines,
-                settings.allowed_origins,
+                origins,
             ),
         ],
     )

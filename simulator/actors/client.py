@@ -38,6 +38,7 @@ class Client:
         self.seen = SeenSequence(self.device_id, world.ledger.complain)
         listeners = {
             "client:register:success": self._on_registration,
+            "client:sync": self._on_hint,
             "client:sync:response": self._on_answer,
             "notification:new": self._on_notification,
         }
@@ -163,6 +164,10 @@ class Client:
     def _on_registration(self, data: JsonObject) -> None:
         self.seen.begin(int(data.get("last_seq") or 0))
         self._registered.set()
+
+    def _on_hint(self, data: JsonObject) -> None:
+        """Fetch the notifications that Master did not push, because too many waited."""
+        self._sync_wanted.set()
 
     def _on_answer(self, data: JsonObject) -> None:
         self._answer = data

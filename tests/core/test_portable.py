@@ -175,7 +175,7 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
         assert await logins.find_login(connection, "s1") is None
         await logins.remove_old_logins(connection, 5, 10)
         await accounts.has_much(connection, "a1")
-        await accounts.remove_some(connection, "a1")
+        await accounts.remove_some(connection)
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
         await farm.touch(connection)

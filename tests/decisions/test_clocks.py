@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from master.decisions.retention import DAY_S, STEADY_S, STEP_S, Trust, find_passed, look_at_clocks
+from master.decisions.retention import (
+    BUILT_AT,
+    DAY_S,
+    STEADY_S,
+    STEP_S,
+    Trust,
+    find_passed,
+    look_at_clocks,
+)
 from master.model import Device
 
 NOW, MONOTONIC = 1_760_000_000.0, 1_000.0
@@ -25,6 +33,21 @@ NOW, MONOTONIC = 1_760_000_000.0, 1_000.0
 def test_a_start_believes_a_clock_that_stands_near_the_last_look(last_look, trusted, stepped_s):
     trust = look_at_clocks(None, last_look, NOW, MONOTONIC)
     assert (trust.is_trusted, trust.stepped_s) == (trusted, stepped_s)
+
+
+@pytest.mark.parametrize("last_look", [None, 60, int(NOW)])
+@pytest.mark.parametrize("now", [0.0, 120.0, BUILT_AT - 1.0])
+def test_a_clock_before_the_program_was_written_is_never_believed(now, last_look):
+    trust = look_at_clocks(None, last_look, now, MONOTONIC)
+    assert (trust.is_trusted, trust.stepped_s) == (False, int(now - BUILT_AT))
+    for _ in range(50):
+        trust = look_at_clocks(trust, None, min(now, BUILT_AT - 3_600.0), trust.monotonic + 3_600)
+        assert not trust.is_trusted
+        assert trust.stepped_s == 0, "it is told once"
+    set_right = look_at_clocks(trust, None, NOW, trust.monotonic + 3_600)
+    assert not set_right.is_trusted
+    assert set_right.stepped_s > 0
+    assert look_at_clocks(set_right, None, NOW + DAY_S, set_right.monotonic + DAY_S).is_trusted
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from master.operations.notifications import raise_alarm
 from master.routes import FROM_CLIENT
+from master.sockets.outbound import OutboundQueue
 from tests.conftest import Peer
 from tests.security.conftest import (
     DEVICE,
@@ -26,6 +27,7 @@ from tools.protocol import TOLD
 HEARD_BY_DEVICES = {
     "client:register:success",
     "client:register:error",
+    "client:sync",
     "client:sync:response",
     "notification:new",
 }
@@ -63,6 +65,17 @@ def ids(notifications: list[dict[str, Any]]) -> list[str]:
 
 def assert_nothing_foreign(*things: Any) -> None:
     assert FOREIGN not in json.dumps(things), things
+
+
+async def test_a_hint_is_of_the_own_accounts_alone(guarded, monkeypatch):
+    monkeypatch.setattr(OutboundQueue, "is_crowded", True)
+    limited = await guarded.register_device(LIMITED)
+    await prepare(guarded)
+    await settle(limited)
+    hints = limited.all("client:sync")
+    assert hints
+    assert {hint["last_seq"] for hint in hints} <= {2, 4}, "those of the own account"
+    assert limited.all("notification:new") == []
 
 
 async def test_pushed_notifications_are_of_the_own_accounts_alone(guarded):

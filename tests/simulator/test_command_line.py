@@ -133,6 +133,20 @@ def test_the_demo_leaves_nothing_behind_unless_told_where():
     assert describe_environment({"DB_PATH": "mine.db"}, 3456, folder, {})["DB_PATH"] == "mine.db"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost", "http://localhost:3100"),
+        ("10.0.0.1", "http://10.0.0.1:3100"),
+        ("::1", "http://[::1]:3100"),
+        ("[::1]", "http://[::1]:3100"),
+        ("fe80::1%eth0", "http://[fe80::1%eth0]:3100"),
+    ],
+)
+def test_a_worker_connects_to_any_form_of_host(host, url):
+    assert read_worker([], {"MASTER_HOST": host, "MASTER_PORT": "3100"})[1] == url
+
+
 def test_a_worker_reads_what_its_supervisor_passes_it():
     environment = {
         "WORKER_ID": "w-7",

@@ -34,7 +34,8 @@ async def test_a_started_process_is_told_who_it_is_and_where_master_is(bench: Be
     ("host", "told"),
     [
         ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - an example
-        ("::", "127.0.0.1"),
+        ("::", "::1"),  # a socket for every IPv6 address accepts no IPv4
+        ("::1", "::1"),
         ("10.1.2.3", "10.1.2.3"),
     ],
 )

@@ -7,13 +7,15 @@ import json
 import struct
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
+from master.clock import ManualClock
 from master.decisions.pace import Pace
 from master.model import WorkerStatus
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
-from master.sockets.outbound import FEW, Frame, OutboundQueue
+from master.sockets.outbound import FEW, HARD_FACTOR, SLOW_READER_S, Frame, OutboundQueue
 from tests import records
 from tests.conftest import registration
 from tests.records import make_worker
@@ -45,11 +47,49 @@ def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
     return say("worker:status", changed.show(), changed.state_key)
 
 
-async def test_many_small_packets_past_the_limit_overflow_once_and_are_forgotten():
+def read_one(queue: OutboundQueue) -> None:
+    queue.get_nowait()
+
+
+def read_bytes(queue: OutboundQueue) -> None:
+    unsent = queue.measure_unsent()
+    queue.measure_unsent = lambda: unsent - 1
+
+
+@pytest.mark.parametrize(
+    ("read", "state_key", "overflowed"),
+    [
+        (lambda queue: None, None, True),
+        (lambda queue: None, "sync", True),  # also where only hints are queued
+        (read_one, None, False),
+        (read_one, "sync", False),
+        (read_bytes, None, False),
+    ],
+)
+async def test_a_crowded_queue_overflows_once_nothing_of_it_is_read(read, state_key, overflowed):
     overflows: list[int] = []
-    queue = OutboundQueue(10_000, lambda: overflows.append(1))
+    clock = ManualClock()
+    queue = OutboundQueue(10_000, clock, lambda: overflows.append(1))
+    queue.measure_unsent = lambda: 1_000
+    for number in range(60):
+        queue.put_nowait(say("notification:new", {"n": number}))
+    queue.put_nowait(say("client:sync", {}, state_key))
+    assert queue.is_crowded
+    for _ in range(3):
+        clock.advance(SLOW_READER_S - 1)
+        read(queue)
+        queue.put_nowait(say("client:sync", {}, state_key))
+    assert bool(overflows) is overflowed
+    assert queue.empty() is overflowed
+    assert len(overflows) <= 1
+
+
+async def test_many_small_packets_far_past_the_limit_overflow_once_and_are_forgotten():
+    overflows: list[int] = []
+    queue = OutboundQueue(10_000, ManualClock(), lambda: overflows.append(1))
     for number in range(1_000):
         queue.put_nowait(say("notification:new", {"n": number}))
+        assert queue.waiting_bytes <= 10_000 * HARD_FACTOR + 1_000
     assert overflows == [1]
     assert queue.empty()
     assert queue.waiting_bytes == 0
@@ -57,7 +97,7 @@ async def test_many_small_packets_past_the_limit_overflow_once_and_are_forgotten
 
 async def test_a_few_large_packets_may_pass_the_limit():
     overflows: list[int] = []
-    queue = OutboundQueue(10_000, lambda: overflows.append(1))
+    queue = OutboundQueue(10_000, ManualClock(), lambda: overflows.append(1))
     for _ in range(FEW):
         queue.put_nowait(say("login:qrcode:ready", {"qr_code_data": "x" * 4_000}))
     assert overflows == []
@@ -65,14 +105,14 @@ async def test_a_few_large_packets_may_pass_the_limit():
 
 async def test_what_a_worker_is_told_that_takes_a_thousand_accounts_may_wait():
     overflows: list[int] = []
-    queue = OutboundQueue(1024 * 1024, lambda: overflows.append(1))
+    queue = OutboundQueue(1024 * 1024, ManualClock(), lambda: overflows.append(1))
     for size in (5_000_000, *[500_000] * 10, 5_000_000):
         queue.put_nowait(say("master:task:assign", {"cookies": "x" * size}))
     assert overflows == []
 
 
 async def test_of_a_things_state_only_the_newest_waits():
-    queue = OutboundQueue(10_000, lambda: None)
+    queue = OutboundQueue(10_000, ManualClock())
     queue.put_nowait(say_status("a", WorkerStatus.CONNECTED))
     queue.put_nowait(say_status("b", WorkerStatus.CONNECTED))
     queue.put_nowait(say("notification:new", {"id": "a"}))
@@ -96,7 +136,7 @@ class TestStalledReader:
 
     @pytest.fixture
     def environ(self) -> dict[str, str]:
-        return {"OUTBOUND_QUEUE_BYTES": "200000"}
+        return {"OUTBOUND_QUEUE_BYTES": "400000"}
 
     async def test_it_is_dropped_and_counted(self, bench):
         account = await make_account(bench)
@@ -120,14 +160,57 @@ class TestStalledReader:
             report = {"type": "comment", "account_id": account["id"], "messages": batch}
             assert (await worker.ask("worker:message:detected", report))["inserted"] == 100
             assert all(
-                getattr(connection.queue, "waiting_bytes", 0) <= 210_000
+                getattr(connection.queue, "waiting_bytes", 0) <= 110_000
                 for connection in bench.master.sockets.eio.sockets.values()
             )
+            bench.clock.advance(2)
             number += 1
         assert dropped._value.get() == 1
         await admin.hear("notification:new", number * 100)
         assert len(bench.master.memory.sessions.admins) == 1
         writer.close()
+
+
+class TestBurstForAPollingReader:
+    """A burst between two polls becomes one hint, and the reader fetches what it stands for."""
+
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"OUTBOUND_QUEUE_BYTES": "200000"}
+
+    @pytest.mark.parametrize("namespace", ["client", "admin"])
+    async def test_it_stays_and_hears_of_all(self, bench, namespace):
+        account, worker = await make_account(bench), await bench.worker()
+        url = f"http://127.0.0.1:{bench.master.port}/socket.io/?EIO=4&transport=polling"
+        async with aiohttp.ClientSession() as http:
+
+            async def poll() -> list[Any]:
+                async with http.get(url) as answer:
+                    texts = (await answer.text()).split("\x1e")
+                start = f"42/{namespace},"
+                return [json.loads(one[len(start) :]) for one in texts if one.startswith(start)]
+
+            async with http.get(url) as opened:
+                url += "&sid=" + json.loads((await opened.text())[1:])["sid"]
+            await http.post(url, data=f"40/{namespace},")
+            if namespace == "client":
+                device = {"device_id": "device-1", "device_type": "phone"}
+                register = json.dumps(["client:register", device])
+                await http.post(url, data=f"42/{namespace},1{register}")
+            for part in range(3):
+                batch = [comment(part * 500 + number) for number in range(500)]
+                report = {"type": "comment", "account_id": account["id"], "messages": batch}
+                assert (await worker.ask("worker:message:detected", report))["inserted"] == 500
+                bench.clock.advance(SLOW_READER_S / 3)
+            heard = await poll()
+        pushed = [data["seq"] for name, data in heard if name == "notification:new"]
+        assert pushed == list(range(1, len(pushed) + 1))
+        assert FEW <= len(pushed) < 500
+        assert [data for name, data in heard if name == "client:sync"] == [{"last_seq": 1_500}]
+        assert bench.master.metrics.slow_consumers._value.get() == 0
+        assert bench.master.metrics.hints._value.get() == 1_500 - len(pushed)
+        delivered = bench.master.memory.sessions.delivered
+        assert len(delivered) == len(pushed), "a hint delivers nothing"
 
 
 class TestBurst:

@@ -37,6 +37,7 @@ from master.turn import Caller, Parcel
 from master.vault import Vault
 from master.web.figures import Figures
 from master.web.health import Vitals
+from master.web.origins import Origins
 from master.web.server import build_web
 from master.writer import Turns
 
@@ -80,6 +81,7 @@ class Site:
             self.parcels,
         )
         meter = Meter(self.clock, make_budgets(0, settings.max_body_bytes))
+        access = Access(settings, self.clock, os.urandom)
         self.app = build_web(
             ENDPOINTS,
             turns=self.turns,
@@ -88,8 +90,9 @@ class Site:
             vitals=self.vitals,
             figures=Figures(self.turns, self.memory, Metrics(), lambda: 0, meter),
             new_id=lambda: f"request-{next(numbers)}",
-            access=Access(settings, self.clock, os.urandom),
+            access=access,
             lines=Lines(meter),
+            origins=Origins(settings.allowed_origins, access.needs_token),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

@@ -1,4 +1,4 @@
-"""What docs/protocol.md says of forgiven facts and of known words, from the tables of Master."""
+"""The forms in which facts are read besides the usual one, from the tables of Master."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from master.decisions.login import REPORTED, LoginEvent
 from master.protocol.facts import (
     CALLED,
     CODE_NAMES,
@@ -19,71 +18,19 @@ from master.protocol.facts import (
 from master.protocol.wire import Fact
 from master.routes import NAMESPACES
 
-MEANINGS: Mapping[LoginEvent, str] = {
-    LoginEvent.QRCODE: "a code is ready; one in the report counts as a `worker:login:qrcode`",
-    LoginEvent.PROGRESS: "somebody works on the login: its time (`LOGIN_TTL_S`) starts anew",
-    LoginEvent.SUCCESS: "the account is logged in; the report has its `cookies`",
-    LoginEvent.FAILED: "the login has ended; `error_message` and `error_type` say why",
-    LoginEvent.TIME: "the login has expired",
-}
 
+def render_forgiven(_: str) -> Iterator[str]:
+    """Yield which fields can refuse a report, and how all others are read."""
+    yield "Only these fields can refuse a report, because they say what it is about:\n"
+    yield "| event | fields |\n|---|---|"
+    for route in NAMESPACES["worker"].values():
+        if issubclass(route.payload, Fact):
+            yield f"| `{route.event}` | {_list(_name_identity(route.payload))} |"
+    yield "| an item of `messages` | `platform_comment_id`, `platform_message_id` |\n"
+    for one in FORMS:
+        yield "- " + _fill(one).replace("\n", "\n  ")
+    yield "\n" + _fill(COUNTED)
 
-def render_words() -> str:
-    """Return the section about worker's words: statuses of logins, and what is forgiven."""
-    statuses = "\n".join(
-        f"| {_list(word for word, event in REPORTED.items() if event is meant)} | {meaning} |"
-        for meant, meaning in MEANINGS.items()
-    )
-    facts = {
-        route.event: route.payload
-        for route in NAMESPACES["worker"].values()
-        if issubclass(route.payload, Fact)
-    }
-    identities = "\n".join(
-        f"| `{event}` | {_list(_name_identity(kind))} |" for event, kind in facts.items()
-    )
-    forms = "\n".join("- " + _fill(one).replace("\n", "\n  ") for one in FORMS)
-    return PAGE.format(
-        known=_fill(STATUSES),
-        statuses=statuses,
-        identities=identities,
-        forms=forms,
-        counted=_fill(COUNTED),
-    )
-
-
-PAGE = """### Statuses of a login
-
-{known}
-
-| status | meaning |
-|---|---|
-{statuses}
-
-### What is forgiven
-
-Only these fields can refuse a report, because they say what it is about:
-
-| event | fields |
-|---|---|
-{identities}
-| an item of `messages` | `platform_comment_id`, `platform_message_id` |
-
-Everything else is kept, read in another form, cut, clamped or left out, and `notes` says so:
-
-{forms}
-
-{counted}
-"""
-
-
-STATUSES = """
-Case, blanks, hyphens and underscores of a `status` do not matter. Any other word is refused as
-`unknown_status` with this list, and a success without cookies as `no_cookies` if the account has
-none stored; the login goes on after both. Each sign of progress, each code and each input of a
-person starts the login's time anew, up to `LOGIN_MAX_S` after its start; `expires_at` in the
-acknowledgement is its end.
-"""
 
 COUNTED = """
 What was forgiven and what was refused for good is counted in `/metrics` and logged once per worker

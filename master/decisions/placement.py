@@ -1,0 +1,40 @@
+"""Why an account that is to be watched has no worker: a pure reading of the placement's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from master.model import Worker, WorkerStatus
+from master.reasons import Unplaced
+
+
+def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Worker]) -> Unplaced:
+    """Return why accounts of a platform with this pin wait.
+
+    The loads of `workers` include reservations, as for a placement.
+    """
+    if pinned is not None:
+        return _explain_pinned(platform, workers.get(pinned))
+    able = [worker for worker in workers.values() if worker.supports(platform)]
+    if not able:
+        return Unplaced.NO_WORKER_SERVES
+    connected = list(_list_connected(able))
+    if not connected:
+        return Unplaced.NO_WORKER_CONNECTED
+    if all(worker.room <= 0 for worker in connected):
+        return Unplaced.NO_ROOM
+    return Unplaced.BEING_PLACED
+
+
+def _list_connected(workers: Iterable[Worker]) -> Iterable[Worker]:
+    return (worker for worker in workers if worker.status is WorkerStatus.CONNECTED)
+
+
+def _explain_pinned(platform: str, worker: Worker | None) -> Unplaced:
+    if worker is None or worker.status is WorkerStatus.OFFLINE:
+        return Unplaced.PINNED_WORKER_GONE
+    if not worker.supports(platform):
+        return Unplaced.PINNED_WORKER_UNFIT
+    if worker.status is WorkerStatus.DISCONNECTED:
+        return Unplaced.PINNED_WORKER_DISCONNECTED
+    return Unplaced.PINNED_WORKER_FULL if worker.room <= 0 else Unplaced.BEING_PLACED
