@@ -14,7 +14,7 @@ from simulator.show.samples import Samples
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.faults.field import heal_field
 from simulator.virtual.plan import Plan
-from simulator.virtual.reckoning import check_in_time, reckon
+from simulator.virtual.reckoning import check_in_time, find_unseen, reckon
 from simulator.virtual.rules.growth import Memory
 from simulator.virtual.scene import Scene
 
@@ -143,6 +143,8 @@ class Lab:
             self.scene.ledger.complain(
                 "outbox_not_drained", f"{left} reports were not acknowledged"
             )
+        seen_s = 2 * self.scene.scenario.monitor_interval_s + HEAL_GRACE_S
+        await self._wait_while(lambda: len(find_unseen(self.scene)), seen_s)
         await asyncio.sleep(
             SETTLE_S + (EVEN_S if self.scene.settings.rebalance_interval_s else 0.0)
         )

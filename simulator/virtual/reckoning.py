@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from master.memory import Memory
 from master.model import OPEN_SESSION, WorkerStatus
+from simulator.actors.watch import LOOKED_AT
 from simulator.truth.api import ApiTrouble
 from simulator.truth.invariants import check_all, read_everything
 from simulator.truth.stored_file import StoredFile, check_file, compare_owners, read_file
@@ -65,6 +66,8 @@ async def reckon(scene: Scene, account_ids: list[str]) -> None:
     _check_reporters(scene)
     _check_liveness(scene, found)
     _check_answers(scene)
+    for detail in find_unseen(scene):
+        scene.ledger.complain("status_lost", detail)
     await _check_rebuilt(scene)
 
 
@@ -157,6 +160,28 @@ def _check_reporters(scene: Scene) -> None:
         scene.ledger.complain(
             "foreign_fact", f"{worker_id} reported of {account_id}, which it never owned"
         )
+
+
+def find_unseen(scene: Scene) -> list[str]:
+    """Return a line for each watched account whose session is another at its platform than here.
+
+    Its worker sees that at its next look and tells Master. Short cookies are not judged: they end
+    by the clock.
+    """
+    master, lines = scene.house.master, []
+    for worker in scene.workers if master is not None else ():
+        for account_id in sorted(scene.ledger.accounts - scene.ledger.states.short_lived):
+            held = worker.show_account(account_id)
+            known = master.memory.farm.accounts.get(account_id) if master is not None else None
+            if held is None or known is None or held.get("login_status") not in LOOKED_AT:
+                continue
+            login, _ = scene.platform.standings.look(account_id)
+            if known.login_status in LOOKED_AT and known.login_status is not login:
+                lines.append(
+                    f"{account_id} of {worker.profile.id} is {known.login_status}, "
+                    f"at its platform {login}"
+                )
+    return lines
 
 
 def _read_view(scene: Scene) -> View:
