@@ -60,7 +60,7 @@ class StateEye:
         known = self._answered.get(account_id)
         if known is not None and known[0] is account:
             return known[1], known[2]
-        return str(account.get("login_status")), str(account.get("status"))
+        return str(account.get("login_status")), str(account.get("status", AccountStatus.ACTIVE))
 
     def _put(self, account_id: str, told: JsonObject) -> None:
         now = self._world.clock.now()
