@@ -31,6 +31,11 @@ SOON = (
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
     ("holders", ("silent_crowd",), "brake_held"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
+    ("states_stored", ("logged_out",), "status_lost"),
+    ("forgiveness", ("odd_fields",), "fact_lost"),
+    ("edits", ("edited",), "fact_lost"),
+    ("conversations", ("same_id",), "fact_lost"),
+    ("identity_check", ("wrong_phones",), "identity_taken"),
 )
 """Safeguards, faults under which their removal is soon noticed, and the rule that notices."""
 

@@ -29,6 +29,7 @@ from simulator.virtual.rules.parcels import (
     find_turned_away,
     list_closed,
 )
+from simulator.virtual.rules.untold import Untold
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
 """The tables that the rules cover."""
@@ -46,6 +47,7 @@ class Overseer:
         self._ledger = ledger
         self._clock = clock
         self._reader = Reader(house.path)
+        self._untold = Untold(self._reader)
         self._view = View()
         self._silence = Silence(house, settings, clock, ledger.complain)
         self._began: Moment | None = None
@@ -351,6 +353,9 @@ class Overseer:
         )
         self._silence.check_protection(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
+        now = self._clock.monotonic()
+        for detail in self._untold.check(self._view.accounts, now, undisturbed_s):
+            self._complain("unplaced_untold", detail)
 
     def check_even(self) -> None:
         """Check that no move would make loads more even; call it only while no login is open."""
