@@ -19,6 +19,7 @@ from master.operations import (
     processes,
     proxies,
     reports,
+    timelines,
     workers,
 )
 from master.protocol import http
@@ -46,6 +47,8 @@ DIRECT_MESSAGE = Noun("direct_message", "direct_messages")
 NOTIFICATION = Noun("notification", "notifications")
 STATISTICS = Noun("statistics")
 STATUS = Noun("status")
+TIMELINE = Noun("timeline")
+AUDIT = Noun("audit")
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
@@ -58,6 +61,9 @@ ROWS = (
         "PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange
     ),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
+    TIMELINE.route(
+        "GET", "/accounts/{id}/timeline", READ, timelines.show_account, http.TimelineQuery
+    ),
     LOGIN.route(
         "POST",
         "/accounts/{id}/login",
@@ -69,6 +75,9 @@ ROWS = (
     WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
+    TIMELINE.route(
+        "GET", "/workers/{id}/timeline", READ, timelines.show_worker, http.TimelineQuery
+    ),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
@@ -98,11 +107,17 @@ ROWS = (
         "GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery
     ),
     MESSAGE.route(
-        "POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById
+        "POST",
+        "/messages/{kind}/{id}/read",
+        OPERATE,
+        messages.mark_read,
+        http.MessageById,
+        audited=False,
     ),
     NOTIFICATION.route(
         "GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery
     ),
+    AUDIT.route("GET", "/audit", ADMIN, timelines.show_audit, http.AuditQuery),
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),

@@ -299,7 +299,10 @@ def _rerank(
 
 @dataclass(slots=True)
 class Farm:
-    """All committed state that decisions read. `last_seq` is the newest sequence number."""
+    """All committed state that decisions read. `last_seq` is the newest sequence number.
+
+    `last_event` is the number of the newest event of the history.
+    """
 
     workers: Committed[Worker] = field(default_factory=lambda: Committed(WORKERS))
     accounts: Committed[Account] = field(default_factory=lambda: Committed(ACCOUNTS))
@@ -308,6 +311,7 @@ class Farm:
     configs: Committed[WorkerConfig] = field(default_factory=lambda: Committed(CONFIGS))
     devices: Committed[Device] = field(default_factory=lambda: Committed(DEVICES))
     last_seq: int = 0
+    last_event: int = 0
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
@@ -318,7 +322,7 @@ class Farm:
         """Copy the content of another farm, after a start or a commit in doubt."""
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
-        self.last_seq = other.last_seq
+        self.last_seq, self.last_event = other.last_seq, other.last_event
 
 
 def share(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ import structlog
 
 from master.access import Access
 from master.clock import Clock
+from master.decisions.history import describe_event
 from master.decisions.pace import Pace
 from master.errors import (
     INTERNAL,
@@ -22,6 +23,7 @@ from master.errors import (
     UnknownEvent,
 )
 from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
+from master.logs import AUDIT
 from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
@@ -34,6 +36,7 @@ from master.turn import Bulk, Caller, Onward, Operation, Parcel, Publisher, sock
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
+audit = structlog.get_logger(AUDIT)
 
 IN_FLIGHT_LIMIT = 64
 """Uncommitted reports per socket; past it the writer gets no more until some are stored."""
@@ -161,6 +164,9 @@ class Reception:
         errand = Errand(arrival, caller)
         try:
             route, payload = self._read(errand)
+            if route.is_command:
+                deed = describe_event(route.event, payload)
+                errand = replace(errand, caller=replace(caller, deed=deed))
             if isinstance(route.operation, Bulk):
                 # the bytes of a report are released once it is answered, not here
                 arrival = replace(arrival, size=0)
@@ -290,8 +296,13 @@ class Reception:
         return (
             await self._turns.run(found.operation, found.event, caller)
             if isinstance(found, Onward)
-            else found
+            else self._note(caller, found)
         )
+
+    def _note(self, caller: Caller, found: Any) -> Any:
+        """Record a command that needed no turn; return its reply."""
+        self._turns.note(caller)
+        return found
 
     async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:
@@ -303,6 +314,7 @@ class Reception:
             await self._refuse(errand, None)
         else:
             errand.arrival.acknowledge(accept(done))
+            self._log_change(errand, "ok")
             self._count(errand, "ok")
             if isinstance(done, dict) and "inserted" in done:
                 self._metrics.messages.labels("stored").inc(done["inserted"])
@@ -324,7 +336,22 @@ class Reception:
         if named is not None:
             await self._send(errand.caller, named(error))
         errand.arrival.acknowledge(wire)
+        self._note_refused(errand, error["code"])
         self._count(errand, error["code"])
+
+    def _note_refused(self, errand: Errand, code: str) -> None:
+        """Record a refused command of an authenticated administrator."""
+        caller, route = errand.caller, errand.route
+        self._log_change(errand, code)
+        if route is not None and route.is_command and caller.scope:
+            deed = caller.deed or describe_event(route.event, None)
+            self._turns.note(replace(caller, deed=replace(deed, refused=code)))
+
+    def _log_change(self, errand: Errand, result: str) -> None:
+        """Log who asked for a change, as the HTTP edge does."""
+        if errand.route is not None and errand.route.is_command and errand.caller.scope:
+            command = errand.route.event
+            audit.info("change_asked", by=errand.caller.name, command=command, result=result)
 
     def _count(self, errand: Errand, result: str) -> None:
         event = errand.route.event if errand.route is not None else "(unknown)"

@@ -49,6 +49,7 @@ from master.operations.login_ends import (
     stop_worker,
     succeed,
 )
+from master.operations.login_steps import note_step
 from master.protocol.admin import (
     CancelLogin,
     LoginStarted,
@@ -285,6 +286,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
                 status=follow(login.status, LoginEvent.PROGRESS),
             )
         )
+        note_step(turn, login, event.status)
     _relay(turn, login, event)
     if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
         stop_worker(turn, login, MISMATCH)

@@ -38,6 +38,7 @@ class Noun:
         *,
         shared: bool = False,
         body_optional: bool = False,
+        audited: bool = True,
     ) -> tuple[Endpoint, ...]:
         """Return one endpoint per method, answered by an operation."""
         return tuple(
@@ -50,6 +51,7 @@ class Noun:
                 operation,
                 shared=shared,
                 body_optional=body_optional,
+                audited=audited,
             )
             for method in methods.split()
         )
@@ -71,7 +73,8 @@ class Endpoint:
     """One method of one path. `scope` is the least scope of a caller.
 
     A `shared` endpoint returns the same counts to every caller: requests within a second get one
-    reply. With `body_optional`, an empty body is read as an empty object.
+    reply. With `body_optional`, an empty body is read as an empty object. A command that is not
+    `audited` would fill the audit and changes nothing that anybody asks about.
     """
 
     noun: Noun
@@ -83,6 +86,12 @@ class Endpoint:
     edge: Edge | None = None
     shared: bool = False
     body_optional: bool = False
+    audited: bool = True
+
+    @property
+    def is_command(self) -> bool:
+        """Tell whether the audit records who asked for it."""
+        return self.audited and self.method != "GET" and self.scope >= Scope.OPERATE
 
     @property
     def writes(self) -> bool:
