@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from master.model import (
@@ -27,9 +28,12 @@ PEOPLE = ("admin", "http")
 TARGET_CHARACTERS = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """One event. `worker_id` is the worker that it concerns, `target` any other object's id."""
+    """One event. `worker_id` is the worker that it concerns, `target` any other object's id.
+
+    When it was and who caused it is filled in once: thousands may be told in one turn.
+    """
 
     kind: str
     account_id: str | None = None
@@ -116,46 +120,42 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
 # -- accounts -------------------------------------------------------------------------------------
 
 ACCOUNT_FIELDS = ("platform", "account_name", "account_id", "monitor_interval")
+_read_hands = attrgetter("assigned_worker_id", "epoch")
+_read_rest = attrgetter(*ACCOUNT_FIELDS, "status", "login_status", "pinned_worker_id")
 
 
-def tell_account(before: Account | None, after: Account | None, why: Reason) -> Iterator[Event]:
-    """Yield the events of one account, in the order in which they happened."""
-    known = after or before
-    assert known is not None, "a changed account has a record before or after"
-    name = known.id
-    if before is None:
-        shown = {"platform": known.platform, "name": known.account_name, "status": known.status}
-        yield Event("account_added", name, reason=known.state_reason, params=shown)
-    else:
-        yield from _tell_revoked(before, after, why)
-        if after is None:
-            shown = {"platform": before.platform, "name": before.account_name}
-            yield Event("account_removed", name, epoch=before.epoch, params=shown)
-    if after is not None:
+def tell_account(before: Account | None, after: Account | None, why: Reason) -> list[Event]:
+    """Return the events of one account, in the order in which they happened.
+
+    A registration may move thousands of accounts: those that only change hands are told at once.
+    """
+    told: list[Event] = []
+    moves = before is None or after is None or _read_hands(before) != _read_hands(after)
+    if before is not None and moves and before.assigned_worker_id is not None:
+        name, reason = before.id, why.get(("accounts", before.id))
+        told.append(Event("revoked", name, before.assigned_worker_id, None, before.epoch, reason))
+    if before is None or after is None:
+        told += _tell_presence(before, after)
+    elif _read_rest(before) != _read_rest(after):
+        edited = Event("account_edited", after.id)
+        told += _tell_edits(edited, before, after, ACCOUNT_FIELDS)
+        told += _tell_states(before, after)
+        told += _tell_pin(before.pinned_worker_id, after)
+    if after is not None and moves and after.assigned_worker_id is not None:
+        told.append(Event("assigned", after.id, after.assigned_worker_id, None, after.epoch))
+    return told
+
+
+def _tell_presence(before: Account | None, after: Account | None) -> Iterator[Event]:
+    """Yield that an account was added or removed."""
+    if after is None:
         if before is not None:
-            edited = Event("account_edited", name)
-            yield from _tell_edits(edited, before, after, ACCOUNT_FIELDS)
-            yield from _tell_states(before, after)
-        yield from _tell_pin(before, after)
-        if after.assigned_worker_id is not None and (
-            before is None or _changes_hands(before, after)
-        ):
-            yield Event("assigned", name, after.assigned_worker_id, epoch=after.epoch)
-
-
-def _changes_hands(before: Account, after: Account | None) -> bool:
-    """Tell whether an account gets another owner, or its owner in a new epoch."""
-    return after is None or (before.assigned_worker_id, before.epoch) != (
-        after.assigned_worker_id,
-        after.epoch,
-    )
-
-
-def _tell_revoked(before: Account, after: Account | None, why: Reason) -> Iterator[Event]:
-    owner = before.assigned_worker_id
-    if owner is not None and _changes_hands(before, after):
-        reason = why.get(("accounts", before.id))
-        yield Event("revoked", before.id, owner, epoch=before.epoch, reason=reason)
+            shown = {"platform": before.platform, "name": before.account_name}
+            yield Event("account_removed", before.id, epoch=before.epoch, params=shown)
+        return
+    shown = {"platform": after.platform, "name": after.account_name, "status": after.status}
+    yield Event("account_added", after.id, reason=after.state_reason, params=shown)
+    yield from _tell_pin(None, after)
 
 
 def _tell_states(before: Account, after: Account) -> Iterator[Event]:
@@ -168,14 +168,10 @@ def _tell_states(before: Account, after: Account) -> Iterator[Event]:
             yield Event(field, after.id, reason=reason, params={"from": old, "to": new})
 
 
-def _tell_pin(before: Account | None, after: Account) -> Iterator[Event]:
-    old = before.pinned_worker_id if before is not None else None
-    if after.pinned_worker_id == old:
-        return
-    if after.pinned_worker_id is not None:
-        yield Event("pinned", after.id, after.pinned_worker_id)
-    else:
-        yield Event("unpinned", after.id, old)
+def _tell_pin(before: str | None, after: Account) -> Iterator[Event]:
+    pinned = after.pinned_worker_id
+    if pinned != before:
+        yield Event("unpinned" if pinned is None else "pinned", after.id, pinned or before)
 
 
 # -- logins ---------------------------------------------------------------------------------------

@@ -86,24 +86,18 @@ def _list_changes(draft: Draft, below: Draft) -> Iterator[Event]:
 
 
 def _sign(turn: Turn, told: list[Event]) -> list[Event]:
-    """Return the events with when they happened and who caused them: never a token."""
+    """Fill in when the events happened and who caused them: never a token. Return them."""
     caller = turn.caller
-    name = caller.name
-    if caller.kind == "worker":
+    kind, name, at_ms, request_id = caller.kind, caller.name, turn.milliseconds, caller.request_id
+    if kind == "worker":
         name = turn.draft.speaker_of(caller.sid) or name
-    signed = []
     for event in told:
-        params = event.params
-        if caller.kind in PEOPLE:
-            params = {**(params or {}), "scope": caller.scope.name.lower()}
-        signed.append(
-            replace(
-                event,
-                params=params,
-                at_ms=turn.milliseconds,
-                by_kind=caller.kind,
-                by_name=name or None,
-                request_id=caller.request_id,
-            )
+        event.at_ms, event.by_kind, event.by_name, event.request_id = (
+            at_ms,
+            kind,
+            name or None,
+            request_id,
         )
-    return signed
+        if kind in PEOPLE:
+            event.params = {**(event.params or {}), "scope": caller.scope.name.lower()}
+    return told

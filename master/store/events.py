@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, not_, or_, select, text
@@ -20,6 +21,8 @@ BY_PEOPLE = text(f"by_kind IN ({', '.join(repr(kind) for kind in PEOPLE)})")
 """Written as in the index of the audit, which SQLite uses for this text alone."""
 
 _ADD = insert(events)
+_NAMES = tuple(EVENTS.columns)
+_read = attrgetter(*_NAMES)
 
 
 async def read_last_event(connection: AsyncConnection) -> int:
@@ -31,11 +34,9 @@ async def add_events(connection: AsyncConnection, new: Sequence[Event], last: in
     """Append events behind the event `last`; return False if one of their numbers is taken."""
     if not new:
         return True
-    rows = []
-    for seq, event in enumerate(new, last + 1):
-        row = EVENTS.to_row(event)
+    rows = [dict(zip(_NAMES, _read(event), strict=True)) for event in new]
+    for seq, row in enumerate(rows, last + 1):
         row["seq"] = seq
-        rows.append(row)
     try:
         await execute_many(connection, _ADD, rows)
     except IntegrityError:
