@@ -97,9 +97,12 @@ class Draft:
 
     @property
     def weight(self) -> int:
-        """Return the approximate number of rows that this draft writes."""
+        """Return the approximate number of rows that this draft writes.
+
+        Four events count as one row: they are only appended.
+        """
         rows = sum(len(table.changed) for table in self.tables)
-        return rows + len(self.notes) + len(self.events) + len(self.kept)
+        return rows + len(self.notes) + len(self.events) // 4 + len(self.kept)
 
     # -- assignments ------------------------------------------------------------------------------
 
