@@ -62,7 +62,7 @@ ROWS = (
     ),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
     TIMELINE.route(
-        "GET", "/accounts/{id}/timeline", READ, timelines.show_account, http.TimelineQuery
+        "GET", "/accounts/{id}/timeline", READ, timelines.show_account_timeline, http.TimelineQuery
     ),
     LOGIN.route(
         "POST",
@@ -76,7 +76,7 @@ ROWS = (
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
     TIMELINE.route(
-        "GET", "/workers/{id}/timeline", READ, timelines.show_worker, http.TimelineQuery
+        "GET", "/workers/{id}/timeline", READ, timelines.show_worker_timeline, http.TimelineQuery
     ),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),

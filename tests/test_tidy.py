@@ -28,7 +28,7 @@ LONG_FILES = {
 BODY_LINES = {"master": 9_900, "simulator": 6_500, "loadtest": 2_300, "tools": 250}
 """Lines in function bodies: a change that needs more says so here."""
 
-COLUMN_FILES = {"monitor_interval": 9, "fingerprint": 11, "account_name": 11}
+COLUMN_FILES = {"monitor_interval": 10, "fingerprint": 11, "account_name": 12}
 """Files of master/ that name a column that only stores a value."""
 
 

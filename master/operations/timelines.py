@@ -12,7 +12,7 @@ from master.store.rows import ROWS
 from master.turn import Turn
 
 
-async def show_account(event: TimelineQuery, turn: Turn) -> ShownTimeline:
+async def show_account_timeline(event: TimelineQuery, turn: Turn) -> ShownTimeline:
     """Return what happened to an account, also a removed one, and when nobody watched it."""
     if turn.caller.accounts is not None and event.id not in turn.caller.accounts:
         raise UnknownAccount
@@ -20,7 +20,7 @@ async def show_account(event: TimelineQuery, turn: Turn) -> ShownTimeline:
     return await _show(event, turn, "account_id", UNWATCHED, None if is_known else UnknownAccount())
 
 
-async def show_worker(event: TimelineQuery, turn: Turn) -> ShownTimeline:
+async def show_worker_timeline(event: TimelineQuery, turn: Turn) -> ShownTimeline:
     """Return what happened to a worker, also a removed one, and when it was not connected."""
     is_known = turn.draft.workers.get(event.id) is not None
     return await _show(event, turn, "worker_id", ABSENT, None if is_known else UnknownWorker())

@@ -18,7 +18,12 @@ from master.operations.names import remove_worker
 from master.operations.processes import add_config, change_config, remove_config
 from master.operations.proxies import add_proxy, change_proxy, remove_proxy
 from master.operations.retention import remove_old_rows
-from master.operations.timelines import forget_events, show_account, show_audit, show_worker
+from master.operations.timelines import (
+    forget_events,
+    show_account_timeline,
+    show_audit,
+    show_worker_timeline,
+)
 from master.protocol.http import (
     AccountChange,
     AuditQuery,
@@ -44,12 +49,14 @@ COOKIES = [{"name": "sid", "value": "planted-cookie"}]
 
 async def read(bench: Bench, account_id: str, **query: Any) -> Any:
     await bench.run(do_nothing)  # after what the edges have noted without waiting
-    return await bench.master.turns.look(show_account, TimelineQuery(id=account_id, **query))
+    return await bench.master.turns.look(
+        show_account_timeline, TimelineQuery(id=account_id, **query)
+    )
 
 
 async def read_of_worker(bench: Bench, worker_id: str = "worker-1") -> Any:
     await bench.run(do_nothing)
-    return await bench.master.turns.look(show_worker, TimelineQuery(id=worker_id))
+    return await bench.master.turns.look(show_worker_timeline, TimelineQuery(id=worker_id))
 
 
 async def read_audit(bench: Bench, **query: Any) -> Any:
@@ -302,9 +309,9 @@ async def test_a_limited_caller_reads_its_own_accounts_only(bench):
     mine, other = await make_account(bench, "a"), await make_account(bench, "b")
     caller = Caller("http", scope=Scope.READ, accounts=frozenset({mine["id"]}))
     look = bench.master.turns.look
-    assert (await look(show_account, TimelineQuery(id=mine["id"]), caller))["items"]
+    assert (await look(show_account_timeline, TimelineQuery(id=mine["id"]), caller))["items"]
     with pytest.raises(UnknownAccount):
-        await look(show_account, TimelineQuery(id=other["id"]), caller)
+        await look(show_account_timeline, TimelineQuery(id=other["id"]), caller)
 
 
 # -- the audit ------------------------------------------------------------------------------------
