@@ -15,6 +15,7 @@ from master.decisions.history import describe_event
 from master.decisions.pace import Pace
 from master.errors import (
     INTERNAL,
+    NOT_NOW,
     Forbidden,
     NotRegistered,
     Overloaded,
@@ -336,14 +337,19 @@ class Reception:
         if named is not None:
             await self._send(errand.caller, named(error))
         errand.arrival.acknowledge(wire)
-        self._note_refused(errand, error["code"])
+        is_judged = refusal is not None and not isinstance(refusal, NOT_NOW)
+        self._note_refused(errand, error["code"], is_judged=is_judged)
         self._count(errand, error["code"])
 
-    def _note_refused(self, errand: Errand, code: str) -> None:
-        """Record a refused command of an authenticated administrator."""
+    def _note_refused(self, errand: Errand, code: str, *, is_judged: bool) -> None:
+        """Record a refused command of an authenticated administrator.
+
+        One that Master could not judge now, because it is too busy or its disk fails, is logged
+        only: its record would be one more write.
+        """
         caller, route = errand.caller, errand.route
         self._log_change(errand, code)
-        if route is not None and route.is_command and caller.scope:
+        if route is not None and route.is_command and caller.scope and is_judged:
             deed = caller.deed or describe_event(route.event, None)
             self._turns.note(replace(caller, deed=replace(deed, refused=code)))
 

@@ -11,7 +11,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from master.access import Access, name_address, read_bearer
 from master.decisions.history import describe_request
-from master.errors import Forbidden, ForeignOrigin, Refusal, Unreadable, UnsupportedEncoding
+from master.errors import (
+    NOT_NOW,
+    Forbidden,
+    ForeignOrigin,
+    Refusal,
+    Unreadable,
+    UnsupportedEncoding,
+)
 from master.lines import Lines
 from master.logs import AUDIT
 from master.model import Grant, Scope
@@ -77,7 +84,8 @@ def guard_requests(
             answer = await handler(request)
         except Refusal as refusal:
             _log_change(grant, request, refusal.status, code=refusal.code)
-            if endpoint is not None and endpoint.is_command:
+            is_judged = not isinstance(refusal, NOT_NOW)
+            if endpoint is not None and endpoint.is_command and is_judged:
                 caller = name_caller(request, endpoint)
                 assert caller.deed is not None, "a command has a deed"
                 note(replace(caller, deed=replace(caller.deed, refused=refusal.code)))
