@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from master.changes import Changes
+from master.decisions.history import Event
 from master.decisions.sickness import Health
 from master.memory import Memory, Watch
 from master.model import (
@@ -38,8 +39,9 @@ class Draft:
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "health", "kept", "last_seq", "logins",
-        "memory", "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch",
+        "_over", "accounts", "bound", "configs", "devices", "events", "health", "kept", "last_seq",
+        "logins", "memory", "notes", "owed", "proxies", "reasons", "removed_at", "signs", "told",
+        "told_bytes", "watch",
         "workers",
     )  # fmt: skip
 
@@ -57,6 +59,8 @@ class Draft:
         self.watch: Watch = memory.watch if over is None else over.watch
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.notes: list[Notification] = []
+        self.events: list[Event] = []
+        self.reasons: dict[tuple[str, str], str] = {}
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
@@ -82,6 +86,7 @@ class Draft:
         for row, values in other.kept.items():
             self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
+        self.events += other.events
         self.bound.update(other.bound)
         self.signs.update(other.signs)
         self.owed.update(other.owed)
@@ -92,14 +97,20 @@ class Draft:
 
     def is_empty(self) -> bool:
         """Return whether there is nothing to store."""
-        if self.kept or self.notes or self.signs or self.last_seq != self.memory.farm.last_seq:
+        if self.kept or self.notes or self.events or self.signs:
+            return False
+        if self.last_seq != self.memory.farm.last_seq:
             return False
         return not any(table.changed for table in self.tables)
 
     @property
     def weight(self) -> int:
-        """Return the approximate number of rows that this draft writes."""
-        return sum(len(table.changed) for table in self.tables) + len(self.notes) + len(self.kept)
+        """Return the approximate number of rows that this draft writes.
+
+        Four events count as one row: they are only appended.
+        """
+        rows = sum(len(table.changed) for table in self.tables)
+        return rows + len(self.notes) + len(self.events) // 4 + len(self.kept)
 
     # -- assignments ------------------------------------------------------------------------------
 
@@ -206,6 +217,10 @@ class Draft:
         first = self.last_seq + 1
         self.last_seq += count
         return first
+
+    def explain(self, table: str, keys: Iterable[str], reason: str) -> None:
+        """Say why this draft changes rows, for the history."""
+        self.reasons.update({(table, key): reason for key in keys})
 
     def keep(self, table: str, key: str, values: dict[str, Any]) -> None:
         """Store values that memory does not keep; secrets among them are sealed when written."""

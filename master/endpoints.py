@@ -21,6 +21,7 @@ from master.operations import (
     processes,
     proxies,
     reports,
+    timelines,
     workers,
 )
 from master.protocol import http
@@ -50,6 +51,8 @@ STATISTICS = Noun("statistics")
 STATUS = Noun("status")
 EXPLANATION = Noun("explanation")
 PLAN = Noun("plan")
+TIMELINE = Noun("timeline")
+AUDIT = Noun("audit")
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
@@ -63,6 +66,9 @@ ROWS = (
     ),
     EXPLANATION.route("GET", "/accounts/{id}/explain", READ, explain.explain_account, http.ById),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
+    TIMELINE.route(
+        "GET", "/accounts/{id}/timeline", READ, timelines.show_account_timeline, http.TimelineQuery
+    ),
     LOGIN.route(
         "POST",
         "/accounts/{id}/login",
@@ -76,6 +82,9 @@ ROWS = (
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     EXPLANATION.route("GET", "/workers/{id}/explain", READ, explain.explain_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
+    TIMELINE.route(
+        "GET", "/workers/{id}/timeline", READ, timelines.show_worker_timeline, http.TimelineQuery
+    ),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
@@ -105,11 +114,17 @@ ROWS = (
         "GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery
     ),
     MESSAGE.route(
-        "POST", "/messages/{kind}/{id}/read", OPERATE, messages.mark_read, http.MessageById
+        "POST",
+        "/messages/{kind}/{id}/read",
+        OPERATE,
+        messages.mark_read,
+        http.MessageById,
+        audited=False,
     ),
     NOTIFICATION.route(
         "GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery
     ),
+    AUDIT.route("GET", "/audit", ADMIN, timelines.show_audit, http.AuditQuery),
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),

@@ -78,12 +78,19 @@ class Memory:
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""
     login_outcomes: Counter[str] = field(default_factory=Counter)
+    login_steps: dict[str, str] = field(default_factory=dict)
+    """Open login -> the step that its worker reported last."""
     altered_duplicates: int = 0
     """How many reported messages with a stored id were edits or other messages."""
 
     def count_altered(self, number: int) -> None:
         """Count messages with a stored id that are edits or other messages."""
         self.altered_duplicates += number
+
+    def forget_login(self, login_id: str) -> None:
+        """Forget the deadline and the last step of a login that has ended."""
+        self.deadlines.forget_login(login_id)
+        self.login_steps.pop(login_id, None)
 
     def find_heard(self) -> Iterator[tuple[str, float]]:
         """Yield (worker id, monotonic second last heard) of workers not committed as offline."""

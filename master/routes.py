@@ -80,6 +80,11 @@ class Route:
     speaks_for: bool = field(default=False, kw_only=True)
     authenticates: bool = field(default=False, kw_only=True)
 
+    @property
+    def is_command(self) -> bool:
+        """Tell whether the audit records who asked for it."""
+        return self.scope >= Scope.OPERATE
+
 
 def _table(*routes: Route, refused: Refused | None = None) -> Mapping[str, Route]:
     """Return routes by event; `refused` applies to routes without their own."""

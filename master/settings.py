@@ -222,6 +222,8 @@ class Settings(BaseModel):
     )
     retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
     retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
+    retention_events_days: Days = Field(90, description="How long timelines are kept.")
+    retention_audit_days: Days = Field(365, description="How long the audit of people is kept.")
     late_reports_days: Days = Field(
         7,
         description="How long an account's messages are accepted from a worker that has lost it.",

@@ -36,6 +36,8 @@ DEFAULTS = {
     "login_max_s": 600,
     "retention_login_sessions_days": 7,
     "retention_notifications_days": 30,
+    "retention_events_days": 90,
+    "retention_audit_days": 365,
     "late_reports_days": 7,
     "retention_workers_days": 1,
     "restart_grace_s": 30,

@@ -78,6 +78,7 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
             else:
                 table.put(record)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
+    memory.farm.last_event += len(draft.events)
     follow = _apply_sessions(draft, last)
     for turn in turns:
         for effect in turn.effects:
@@ -97,7 +98,7 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
             continue
         ended = login or before
         assert ended is not None, "a changed login has a record before or after"
-        memory.deadlines.forget_login(ended.id)
+        memory.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
 
@@ -220,7 +221,7 @@ def restore(
     for login_id in [
         known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
     ]:
-        memory.deadlines.forget_login(login_id)
+        memory.forget_login(login_id)
 
 
 def resume(

@@ -174,6 +174,7 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
     logins = list(logins)
     secrets = _read_secrets(turn, [_account_of(turn, login) for login in logins])
     by_us = error_type in BY_US
+    turn.draft.explain("login_sessions", (login.id for login in logins), error_type)
     closed = []
     for login in logins:
         closed.append(_end(turn, login, SessionStatus.FAILED, error_message=message))

@@ -281,6 +281,7 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
     for worker in lost:
         if worker.status is not WorkerStatus.OFFLINE:
             draft.workers.put(change(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
+    draft.explain("workers", (worker.id for worker in lost), why)
     end_logins_of(turn, [worker.id for worker in lost])
     freed: list[Account] = []
     for worker in lost:

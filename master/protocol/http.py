@@ -143,6 +143,30 @@ class NotificationsQuery(Page):
     priority: Priority | None = None
 
 
+Before = Annotated[int | None, Field(ge=1, le=2**53)]
+"""The `before` of the page before: only older events are listed."""
+
+
+class TimelineQuery(ById):
+    """Which events of the history to list, the newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
+    before: Before = None
+
+
+class AuditQuery(HttpPayload):
+    """Which events of people to list, the newest first.
+
+    `by` is a token's name, `action` a kind of event, `target` the id of any object.
+    """
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
+    before: Before = None
+    by: Name | None = None
+    action: Name | None = None
+    target: Id | None = None
+
+
 class LogsQuery(ById):
     """How many lines of a log to return."""
 

@@ -42,6 +42,7 @@ class Noun:
         shared: bool = False,
         body_optional: bool = False,
         asks: bool = False,
+        audited: bool = True,
     ) -> tuple[Endpoint, ...]:
         """Return one endpoint per method, answered by an operation."""
         return tuple(
@@ -55,6 +56,7 @@ class Noun:
                 shared=shared,
                 body_optional=body_optional,
                 asks=asks,
+                audited=audited,
             )
             for method in methods.split()
         )
@@ -77,7 +79,8 @@ class Endpoint:
 
     A `shared` endpoint returns the same counts to every caller: requests within a second get one
     reply. With `body_optional`, an empty body is read as an empty object. One that `asks` changes
-    nothing, although its question is in a body.
+    nothing, although its question is in a body. A command that is not
+    `audited` would fill the audit and changes nothing that anybody asks about.
     """
 
     noun: Noun
@@ -90,6 +93,12 @@ class Endpoint:
     shared: bool = False
     body_optional: bool = False
     asks: bool = False
+    audited: bool = True
+
+    @property
+    def is_command(self) -> bool:
+        """Tell whether the audit records who asked for it."""
+        return self.audited and self.writes and self.scope >= Scope.OPERATE
 
     @property
     def writes(self) -> bool:

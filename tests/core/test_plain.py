@@ -198,8 +198,9 @@ ON_ROWS = {
     "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
     "list_direct_messages",
     "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_read", "mark_sent",
-    "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login",
-    "show_proxy", "show_statistics", "sync_device",
+    "remove_old_rows", "request_logins", "request_status", "show_account_timeline",
+    "show_accounts_status", "show_audit", "show_login", "show_proxy", "show_statistics",
+    "show_worker_timeline", "sync_device",
 }  # fmt: skip
 
 

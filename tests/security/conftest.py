@@ -134,9 +134,15 @@ class Guarded(Bench):
             return connection.execute(query, values).fetchall()
 
     def dump(self) -> list[str]:
-        """Return the contents of the database, row by row."""
+        """Return the contents of the database, row by row; the history tells of refusals too."""
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
-            return list(connection.iterdump())
+            rows = list(connection.iterdump())
+        return [row for row in rows if not row.startswith('INSERT INTO "events"')]
+
+    def dump_events(self) -> list[Any]:
+        """Return the rows of the history."""
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute("SELECT * FROM events ORDER BY seq").fetchall()
 
 
 async def settle(*peers: Peer) -> None:

@@ -13,6 +13,7 @@ NEEDED_EVERY_DAY = {
     "dedup_key": "workers offer some messages twice, whatever happens",
     "restart_grace": "every run ends with a restart of Master",
     "handover_wait": "accounts change hands because workers come, and for the sake of even loads",
+    "timeline": "accounts get their first workers",
     "may_move": "accounts are moved for the sake of even loads while others are being logged in",
 }
 """Safeguards whose removal breaks a rule even without faults, and why."""

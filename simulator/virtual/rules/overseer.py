@@ -29,6 +29,7 @@ from simulator.virtual.rules.parcels import (
     find_turned_away,
     list_closed,
 )
+from simulator.virtual.rules.retelling import Retelling
 from simulator.virtual.rules.untold import Untold
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
@@ -49,6 +50,7 @@ class Overseer:
         self._reader = Reader(house.path)
         self._untold = Untold(self._reader)
         self._view = View()
+        self._retelling = Retelling(self._reader, ledger.complain)
         self._silence = Silence(house, settings, clock, ledger.complain)
         self._began: Moment | None = None
         """When the batch under way began, which a slow disk prolongs; None if unknown."""
@@ -177,6 +179,7 @@ class Overseer:
 
     def _check_hands(self, before: View, now: View) -> None:
         gained = set()
+        self._retelling.check(now.accounts)
         self.held |= {
             (name, account.owner)
             for name, account in now.accounts.items()

@@ -31,6 +31,7 @@ from simulator.virtual.tools.safeguards import (
     without_forgiveness,
     without_grace,
     without_handover,
+    without_history,
     without_holders,
     without_lease,
     without_loading,
@@ -116,6 +117,7 @@ ABLATIONS: dict[str, Ablation] = {
     "one_plan": Ablation(
         "no account is assigned to a worker that the same turn evicts", plan_one_by_one
     ),
+    "timeline": Ablation("a timeline tells each change of hands", without_history),
     "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
     "states_stored": Ablation(
         "an acknowledged state of an account is stored",

@@ -25,7 +25,7 @@ from master.errors import NotRegistered
 from master.group import resolve
 from master.memory import Memory
 from master.model import Login, Worker
-from master.operations import afterwards, edits, logins, messages, silence, workers
+from master.operations import afterwards, edits, history, logins, messages, silence, workers
 from master.protocol import decoding
 from master.protocol.admin import NewNotification
 from master.sessions import Sessions
@@ -307,6 +307,11 @@ def without_loading(stack: ExitStack) -> None:
         self._in_doubt = False
 
     stack.enter_context(patch.object(Turns, "_load_anew", forget_doubt))
+
+
+def without_history(stack: ExitStack) -> None:
+    """Derive no events from changed accounts."""
+    stack.enter_context(patch.object(history, "tell_account", lambda *_: iter(())))
 
 
 def without_balance(stack: ExitStack) -> None:
