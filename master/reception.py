@@ -12,13 +12,12 @@ import structlog
 from master.access import Access
 from master.clock import Clock
 from master.decisions.history import describe_event
-from master.decisions.pace import Pace
+from master.decisions.pace import Admission
 from master.errors import (
     INTERNAL,
     NOT_NOW,
     Forbidden,
     NotRegistered,
-    Overloaded,
     Refusal,
     Unauthorized,
     UnknownEvent,
@@ -74,9 +73,7 @@ class Reception:
     ) -> None:
         self._turns = turns
         self._access = access
-        self._registration_rate = settings.registration_rate
-        self._registrations = Pace()
-        self._turned_away = 0
+        self._registrations = Admission(settings.registration_rate)
         self._memory = memory
         self._clock = clock
         self._publisher = publisher
@@ -247,7 +244,7 @@ class Reception:
         if payload is None:
             payload = decode(route.payload, first_object(errand.arrival.args))
         if route.admission:
-            self._admit()
+            self._registrations.admit(self._clock.monotonic())
         return route, payload
 
     def _look_live(
@@ -263,21 +260,6 @@ class Reception:
             return route.live(args[0] if args else {}, caller, self._memory, now, monotonic)
         except Exception:
             return None
-
-    def _admit(self) -> None:
-        """Admit registrations up to the rate; the others must retry. Errors: Overloaded."""
-        rate = self._registration_rate
-        if not rate:
-            return
-        wait_s = self._registrations.ask(self._clock.monotonic(), rate, rate)
-        if wait_s:
-            # each refused worker gets a later moment, so that they do not all retry at once
-            self._turned_away += 1
-            wait_s += self._turned_away / rate
-            raise Overloaded(
-                "Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1
-            )
-        self._turned_away = 0
 
     async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
         caller, arrival = errand.caller, errand.arrival

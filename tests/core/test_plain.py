@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_config": {"args": ["-v"]},
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
     "change_proxy": {"name": "other"},
+    "plan_placement": {"max_accounts": {"w1": 1}, "pin": {"a": None}},
 }
 """A body for each HTTP operation that reads one."""
 
