@@ -102,11 +102,11 @@ def _registration_is_no_sign(stack: ExitStack) -> None:
     """A registering worker counts as heard after the commit only."""
     bind = workers._bind_socket
 
-    def bind_unheard(turn: Any, worker_id: str) -> None:
+    def bind_unheard(turn: Any, worker: Any, before: Any) -> None:
         with patch.object(Sessions, "hear", lambda *_, **__: None):
-            bind(turn, worker_id)
+            bind(turn, worker, before)
         turn.after_commit(
-            lambda: turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
+            lambda: turn.sessions.hear(worker.id, monotonic=turn.monotonic, at=turn.at)
         )
 
     stack.enter_context(patch.object(workers, "_bind_socket", bind_unheard))
