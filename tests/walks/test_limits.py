@@ -14,8 +14,8 @@ import pytest
 from master.clock import ManualClock
 from master.decisions.pace import Pace
 from master.model import WorkerStatus
-from master.protocol.answers import Placement
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.protocol.answers import Placement
 from master.sockets.outbound import FEW, HARD_FACTOR, SLOW_READER_S, Frame, OutboundQueue
 from tests import records
 from tests.conftest import registration
