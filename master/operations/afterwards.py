@@ -125,8 +125,9 @@ def _note_warning(memory: Memory, account: Account, before: Account | None) -> N
 
 
 def _note_waiting(memory: Memory, account: Account, since: int, monotonic: float) -> None:
-    memory.deadlines.waiting[account.id] = since
-    memory.deadlines.unplaced.note(monotonic + TOLD_AFTER_S, account.id)
+    told_at = monotonic + TOLD_AFTER_S
+    memory.deadlines.waiting[account.id] = since, told_at
+    memory.deadlines.unplaced.note(told_at, account.id)
 
 
 def _note_login(
