@@ -101,6 +101,10 @@ def describe_event(name: str, payload: object) -> Deed:
     )
 
 
+REFUSED = "refused"
+"""The kind of the event of a refused command."""
+
+
 def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
     """Return the event of a command that no changed row tells of."""
     login = logins.get(deed.target or "")
@@ -108,7 +112,7 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
     if deed.left_out:
         params["left_out"] = deed.left_out
     return Event(
-        "command" if deed.refused is None else "refused",
+        "command" if deed.refused is None else REFUSED,
         account_id=deed.account_id or (login.account_id if login is not None else None),
         worker_id=deed.worker_id or (login.worker_id if login is not None else None),
         target=deed.target,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from master.decisions.history import ABSENT, UNWATCHED, Event, Span, find_gaps
+from master.decisions.history import ABSENT, REFUSED, UNWATCHED, Event, Span, find_gaps
 from master.decisions.retention import find_cutoff
 from master.errors import Refusal, UnknownAccount, UnknownWorker
 from master.protocol.history import ShownAudit, ShownEvent, ShownGap, ShownTimeline
@@ -32,8 +32,8 @@ async def _show(
     found = await list_history(
         turn.connection, column, event.id, before=event.before, limit=event.limit + 1
     )
-    if not found and unknown is not None:
-        raise unknown
+    if unknown is not None and all(one.kind == REFUSED for one in found):
+        raise unknown  # nothing of that name ever was
     page, before = _cut(found, event.limit)
     after = None
     if event.before is not None and page:
