@@ -193,13 +193,17 @@ class Silence:
         A stall that began before its deadline, or up to `slack_s` later, grants it one timeout from
         the stall's end.
         """
-        timeout_s, stalls = self._timeout_s, self._house.stalls
+        longest = heard + PROTECTED_TIMEOUTS * self._timeout_s
+        return max(longest, self._find_end_after_stalls(heard, slack_s=slack_s))
+
+    def _find_end_after_stalls(self, heard: float, *, slack_s: float = 0.0) -> float:
+        """Return until when stalls protect a worker last heard at `heard`; -inf: none does."""
         ends = [
             one.ended
-            for one in stalls
-            if heard < one.ended and one.began <= heard + timeout_s + slack_s
+            for one in self._house.stalls
+            if heard < one.ended and one.began <= heard + self._timeout_s + slack_s
         ]
-        return max(heard + PROTECTED_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
+        return max(ends, default=-math.inf) + self._timeout_s
 
     def _check_brake(
         self,
@@ -266,6 +270,8 @@ class Silence:
             silent_s = at - signs.arrived
             if braked:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
+                # a stall before that kept the worker, and the brake may have come meanwhile
+                due = max(due, self._find_end_after_stalls(signs.arrived))
                 protected_since = max(due, at - undisturbed_s)
                 brakes = 2 if self._may_have_been_braked(worker_id, protected_since) else 1
                 late = at - protected_since > brakes * once_s + DETECTION_S
