@@ -17,6 +17,7 @@ from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
 from tests.conftest import Bench, Peer, registration
+from tests.fresh import FreshFiles
 from tests.security.by_hand import open_line
 
 __all__ = ["open_line"]
@@ -158,8 +159,10 @@ def given() -> dict[str, str]:
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path, given: dict[str, str]) -> AsyncIterator[Guarded]:
-    clock, path = ManualClock(), tmp_path / "master.db"
+async def guarded(
+    tmp_path: Path, given: dict[str, str], fresh_files: FreshFiles
+) -> AsyncIterator[Guarded]:
+    clock, path = ManualClock(), fresh_files.lay_started(tmp_path / "master.db")
     paths = {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs")}
     numbers = iter(range(10**9))
     async with aiohttp.ClientSession() as http:
