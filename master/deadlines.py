@@ -40,8 +40,8 @@ class Deadlines:
         """Accounts whose people must be told that its cookies end (Unix seconds)."""
         self.unplaced = Due()
         """Accounts whose people must be told that it waits for a worker (monotonic seconds)."""
-        self.waiting: dict[str, int] = {}
-        """Account that waits for a worker -> since when (Unix seconds)."""
+        self.waiting: dict[str, tuple[int, float]] = {}
+        """Account that waits for a worker -> since when (Unix seconds), and when to tell people."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from master.changes import Changes
+from master.decisions.history import Event
+from master.decisions.sickness import Health
 from master.memory import Memory, Watch
 from master.model import (
     ACTIVE_PROXY,
@@ -35,14 +37,15 @@ class Draft:
     it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
-    account was removed (Unix seconds); a start needs it. `tallied` is what to add to the numbers of
-    messages. `is_told` notes that an event or an answer has the revision of this draft.
+    account was removed (Unix seconds); a start needs it. `health` is worker -> how it does its work
+    from now on, None if well. `tallied` is what to add to the numbers of messages. `is_told` notes
+    that an event or an answer has the revision of this draft.
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "is_told", "kept", "last_seq", "logins",
-        "memory", "notes", "owed", "proxies", "removed_at", "signs", "tallied", "told",
-        "told_bytes", "watch", "workers",
+        "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
+        "last_seq", "logins", "memory", "notes", "owed", "proxies", "reasons", "removed_at",
+        "signs", "tallied", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -59,9 +62,12 @@ class Draft:
         self.watch: Watch = memory.watch if over is None else over.watch
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.notes: list[Notification] = []
+        self.events: list[Event] = []
+        self.reasons: dict[tuple[str, str], str] = {}
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
         self.owed: dict[str, set[str]] = {}
+        self.health: dict[str, Health | None] = {}
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
         self.tallied: dict[Key, Numbers] = {}
@@ -85,10 +91,12 @@ class Draft:
         for row, values in other.kept.items():
             self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
+        self.events += other.events
         self.bound.update(other.bound)
         self.signs.update(other.signs)
         self.owed.update(other.owed)
         self.removed_at = other.removed_at or self.removed_at
+        self.health.update(other.health)
         for key, numbers in other.tallied.items():
             self.tally(key, numbers)
         self.is_told = self.is_told or other.is_told
@@ -97,7 +105,9 @@ class Draft:
 
     def is_empty(self) -> bool:
         """Return whether there is nothing to store."""
-        if self.kept or self.notes or self.signs or self.last_seq != self.memory.farm.last_seq:
+        if self.kept or self.notes or self.events or self.signs:
+            return False
+        if self.last_seq != self.memory.farm.last_seq:
             return False
         return not any(table.changed for table in self.tables)
 
@@ -121,8 +131,12 @@ class Draft:
 
     @property
     def weight(self) -> int:
-        """Return the approximate number of rows that this draft writes."""
-        return sum(len(table.changed) for table in self.tables) + len(self.notes) + len(self.kept)
+        """Return the approximate number of rows that this draft writes.
+
+        Four events count as one row: they are only appended.
+        """
+        rows = sum(len(table.changed) for table in self.tables)
+        return rows + len(self.notes) + len(self.events) // 4 + len(self.kept)
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -250,6 +264,10 @@ class Draft:
         self.last_seq += count
         return first
 
+    def explain(self, table: str, keys: Iterable[str], reason: str) -> None:
+        """Say why this draft changes rows, for the history."""
+        self.reasons.update({(table, key): reason for key in keys})
+
     def keep(self, table: str, key: str, values: dict[str, Any]) -> None:
         """Store values that memory does not keep; secrets among them are sealed when written."""
         self.kept.setdefault((table, key), {}).update(values)
@@ -273,6 +291,15 @@ class Draft:
     def owe(self, worker_id: str, account_ids: Iterable[str]) -> None:
         """Record losses that a worker is told of when it returns."""
         self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
+
+    def health_of(self, worker_id: str) -> Health | None:
+        """Return how a worker does its work; None if well."""
+        draft: Draft | None = self
+        while draft is not None:
+            if worker_id in draft.health:
+                return draft.health[worker_id]
+            draft = draft._over
+        return self.memory.wards.health.get(worker_id)
 
     def count_told(self, worker_id: str, size: int) -> None:
         """Add to the approximate bytes of accounts sent to a worker."""

@@ -11,14 +11,17 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    explain,
     inbox,
     login_views,
     logins,
     names,
     notifications,
+    plans,
     processes,
     proxies,
     reports,
+    timelines,
     workers,
 )
 from master.protocol import http, lists
@@ -47,6 +50,10 @@ DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
 STATISTICS = Noun("statistics")
 STATUS = Noun("status")
+EXPLANATION = Noun("explanation")
+PLAN = Noun("plan")
+TIMELINE = Noun("timeline")
+AUDIT = Noun("audit")
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
@@ -58,7 +65,11 @@ ROWS = (
     ACCOUNT.route(
         "PUT PATCH", "/accounts/{id}", OPERATE, accounts.change_account, http.AccountChange
     ),
+    EXPLANATION.route("GET", "/accounts/{id}/explain", READ, explain.explain_account, http.ById),
     ACCOUNT.route("DELETE", "/accounts/{id}", ADMIN, accounts.remove_account, http.ById),
+    TIMELINE.route(
+        "GET", "/accounts/{id}/timeline", READ, timelines.show_account_timeline, http.TimelineQuery
+    ),
     LOGIN.route(
         "POST",
         "/accounts/{id}/login",
@@ -67,9 +78,14 @@ ROWS = (
         http.NewLogin,
         body_optional=True,
     ),
+    PLAN.route("POST", "/placement/plan", READ, plans.plan_placement, http.PlanWishes, asks=True),
     WORKER.route("GET", "/workers", READ, workers.list_workers, lists.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
+    EXPLANATION.route("GET", "/workers/{id}/explain", READ, explain.explain_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
+    TIMELINE.route(
+        "GET", "/workers/{id}/timeline", READ, timelines.show_worker_timeline, http.TimelineQuery
+    ),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
@@ -98,17 +114,42 @@ ROWS = (
     DIRECT_MESSAGE.route(
         "GET", "/direct-messages", READ, inbox.list_direct_messages, lists.DirectMessagesQuery
     ),
-    MESSAGE.route("POST", "/messages/{kind}/{id}/read", OPERATE, inbox.mark_read, http.MessageById),
     MESSAGE.route(
-        "POST", "/messages/{kind}/{id}/unread", OPERATE, inbox.mark_unread, http.MessageById
+        "POST",
+        "/messages/{kind}/{id}/read",
+        OPERATE,
+        inbox.mark_read,
+        http.MessageById,
+        audited=False,
     ),
-    MARKED.route("POST", "/messages/read", OPERATE, inbox.mark_messages_read, http.MarkMessages),
+    MESSAGE.route(
+        "POST",
+        "/messages/{kind}/{id}/unread",
+        OPERATE,
+        inbox.mark_unread,
+        http.MessageById,
+        audited=False,
+    ),
     MARKED.route(
-        "POST", "/messages/unread", OPERATE, inbox.mark_messages_unread, http.MarkMessages
+        "POST",
+        "/messages/read",
+        OPERATE,
+        inbox.mark_messages_read,
+        http.MarkMessages,
+        audited=False,
+    ),
+    MARKED.route(
+        "POST",
+        "/messages/unread",
+        OPERATE,
+        inbox.mark_messages_unread,
+        http.MarkMessages,
+        audited=False,
     ),
     NOTIFICATION.route(
         "GET", "/notifications", READ, notifications.list_notifications, lists.NotificationsQuery
     ),
+    AUDIT.route("GET", "/audit", ADMIN, timelines.show_audit, http.AuditQuery),
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),

@@ -338,6 +338,10 @@ INTERNAL: dict[str, Any] = {
 }
 
 
+NOT_NOW = (Throttled, Unavailable)
+"""Refusals that say nothing of the request: it came too often, or Master cannot work now."""
+
+
 def every_refusal() -> Iterator[type[Refusal]]:
     """Yield every refusal class, parents first; the documentation and the tests iterate over it."""
     waiting: list[type[Refusal]] = [Refusal]

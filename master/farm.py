@@ -318,6 +318,7 @@ class Farm:
 
     `removed_at` is when the last account was removed (Unix seconds), as it was when the farm was
     loaded; None: never.
+    `last_event` is the number of the newest event of the history.
     """
 
     workers: Committed[Worker] = field(default_factory=lambda: Committed(WORKERS))
@@ -329,6 +330,7 @@ class Farm:
     messages: Tallies = field(default_factory=Tallies)
     last_seq: int = 0
     removed_at: int | None = None
+    last_event: int = 0
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
@@ -341,6 +343,7 @@ class Farm:
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
         self.messages = other.messages
         self.last_seq, self.removed_at = other.last_seq, other.removed_at
+        self.last_event = other.last_event
 
 
 def share(text: str | None) -> str | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from master.memory import Memory
 from master.metrics import Metrics
 from master.operations.afterwards import Before, announce, apply, do_nothing, resume
 from master.operations.handouts import fill_handouts
+from master.operations.history import RefusedDeeds
 from master.settings import Settings
 from master.store.counters import REV, read_counter, write_counter
 from master.store.farm import MemoryOutdated, load, read_last_heartbeats, write
@@ -73,6 +75,7 @@ class Turns(Deciding):
         self._in_doubt = False
         self._doubtful: Draft | None = None
         """The draft of a commit that may or may not have happened."""
+        self._refused = RefusedDeeds()
         self._again: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self.on_commit: Callable[[Group], None] = lambda group: None
@@ -148,6 +151,17 @@ class Turns(Deciding):
         """Run an operation in a turn; return its reply and the revision, both after the commit."""
         item = self._submit(operation, event, caller)
         return await item.answer, item.rev
+
+    def note(self, caller: Caller) -> None:
+        """Record the caller's command, which changes no row or was refused, without waiting.
+
+        Of many refused ones only some are recorded: nobody fills the disk with them.
+        """
+        deed = caller.deed
+        if deed is not None and deed.refused is not None:
+            deed = self._refused.admit(caller, self._clock.monotonic())
+        if deed is not None:
+            self.submit(do_nothing, None, replace(caller, deed=deed))
 
     # -- the writer -------------------------------------------------------------------------------
 

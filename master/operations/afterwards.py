@@ -14,6 +14,7 @@ from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
 from master.decisions.assignment import wants_worker
+from master.decisions.sickness import show_health
 from master.draft import Draft
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
@@ -46,26 +47,15 @@ def announce(draft: Draft) -> list[Parcel]:
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
+            row = show_account(account, placements.judge(account), draft.count_unread(account.id))
+            told.append(Parcel(ADMINS, AccountChanged(**row, rev=draft.rev)))
+    changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
+    for worker_id in dict.fromkeys((*changed, *draft.health)):
+        if (worker := draft.workers.get(worker_id)) is not None:
+            shown = show_worker(worker, find_last_heartbeat(draft, worker_id))
+            health = show_health(draft.health_of(worker_id))
             told.append(
-                Parcel(
-                    ADMINS,
-                    AccountChanged(
-                        **show_account(
-                            account, placements.judge(account), draft.count_unread(account.id)
-                        ),
-                        rev=draft.rev,
-                    ),
-                )
-            )
-    for _, worker in changes_of(farm.workers, draft.workers):
-        if worker is not None:
-            told.append(
-                Parcel(
-                    ADMINS,
-                    WorkerChanged(
-                        **show_worker(worker, find_last_heartbeat(draft, worker.id)), rev=draft.rev
-                    ),
-                )
+                Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev))
             )
     return told
 
@@ -96,6 +86,7 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
         if memory.farm.accounts.get(tallied[0]) is not None:
             memory.farm.messages.add(tallied, numbers)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
+    memory.farm.last_event += len(draft.events)
     follow = _apply_sessions(draft, last)
     for turn in turns:
         for effect in turn.effects:
@@ -115,7 +106,7 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
             continue
         ended = login or before
         assert ended is not None, "a changed login has a record before or after"
-        memory.deadlines.forget_login(ended.id)
+        memory.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
 
@@ -142,8 +133,9 @@ def _note_warning(memory: Memory, account: Account, before: Account | None) -> N
 
 
 def _note_waiting(memory: Memory, account: Account, since: int, monotonic: float) -> None:
-    memory.deadlines.waiting[account.id] = since
-    memory.deadlines.unplaced.note(monotonic + TOLD_AFTER_S, account.id)
+    told_at = monotonic + TOLD_AFTER_S
+    memory.deadlines.waiting[account.id] = since, told_at
+    memory.deadlines.unplaced.note(told_at, account.id)
 
 
 def _note_login(
@@ -164,6 +156,8 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
         elif worker_id not in sessions.seats:
             assert turn is not None, "a turn has added it"
             sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
+    for worker_id, health in draft.health.items():
+        draft.memory.wards.apply(worker_id, health)
     for worker_id, owed in draft.owed.items():
         if worker_id in sessions.seats:
             sessions.seats[worker_id].owed = set(owed)
@@ -236,7 +230,7 @@ def restore(
     for login_id in [
         known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
     ]:
-        memory.deadlines.forget_login(login_id)
+        memory.forget_login(login_id)
 
 
 def resume(

@@ -49,6 +49,7 @@ def revoke_accounts(
     if not accounts:
         return []
     revoked = turn.draft.release_all(accounts, worker_id, turn.at)
+    turn.draft.explain("accounts", (account.id for account in revoked), reason)
     account_ids = [account.id for account in revoked]
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s

@@ -49,6 +49,7 @@ from master.operations.login_ends import (
     stop_worker,
     succeed,
 )
+from master.operations.login_steps import note_step
 from master.protocol.admin import (
     CancelLogin,
     LoginStarted,
@@ -294,6 +295,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
                 expires_at=_extend(turn, login),
             )
         )
+        note_step(turn, login, event.status)
     _relay(turn, _find(turn, login.id), event)
     if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
         stop_worker(turn, login, CancelReason.IDENTITY_MISMATCH)

@@ -67,6 +67,8 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
             counts |= {"refused": len(details), "details": details} if details else {}
             replies[position] = counts | ({"notes": notes} if notes else {})
     _tell_people(settled, turn)
+    successful = {name for name, some in zip(reporters, found, strict=True) if name and some}
+    turn.after_commit(lambda: turn.sessions.note_success(successful, turn.monotonic))
     return replies
 
 

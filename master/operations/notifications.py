@@ -310,8 +310,10 @@ def _answer_sync(synced: Synced, turn: Turn) -> JsonObject:
     return synced.reply.show()
 
 
-def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
-    """Send an urgent notification to everyone: Master itself may be in trouble."""
+def raise_alarm(
+    turn: Turn, content: str, data: JsonObject, priority: Priority = Priority.URGENT
+) -> None:
+    """Send a notification of the system to everyone; an urgent one may mean that Master fails."""
     alarm = Notification(
         id=turn.new_id(),
         seq=turn.draft.allocate_seqs(1),
@@ -321,7 +323,7 @@ def raise_alarm(turn: Turn, content: str, data: JsonObject) -> None:
         title=ALARM_TITLE,
         content=content,
         data=data,
-        priority=Priority.URGENT,
+        priority=priority,
         is_sent=False,
         sent_at=None,
         created_at=turn.at,

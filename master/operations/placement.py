@@ -5,12 +5,13 @@ from __future__ import annotations
 import structlog
 
 from master.decisions.assignment import wants_worker
-from master.decisions.placement import Unplaced, explain_waiting
+from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.memory import Memory
 from master.model import Account, Notification, NotificationType, Priority, Worker, change
 from master.operations.notifications import notify
 from master.protocol.answers import Placement
+from master.reasons import Unplaced
 from master.settings import Settings
 from master.turn import PORTION, Turn
 
@@ -40,7 +41,9 @@ class Placements:
             return {"state": "not_wanted", "reason": f"account_{account.status}", "since": None}
         if account.assigned_worker_id is not None:
             return {"state": "placed", "reason": None, "since": None}
-        since = self._draft.memory.deadlines.waiting.get(account.id)
+        # one that has waited only since this turn is not noted yet
+        noted = self._draft.memory.deadlines.waiting.get(account.id)
+        since = account.updated_at if noted is None else noted[0]
         return {"state": "waiting", "reason": self.explain(account), "since": since}
 
     def explain(self, account: Account) -> Unplaced:
@@ -81,10 +84,13 @@ def tell_unplaced(event: None, turn: Turn) -> int:
     """Tell people of accounts that have waited for a minute, once each; one line per reason."""
     due = turn.deadlines.unplaced.find(turn.monotonic, PORTION)
     placements, waiting = Placements(turn.draft), dict[Unplaced, list[Account]]()
+    noted, told = turn.deadlines.waiting, set[str]()
     for account_id in due:
         account = turn.draft.accounts.get(account_id)
-        if account is not None and wants_worker(account):
+        is_over = account_id in noted and noted[account_id][1] <= turn.monotonic
+        if account is not None and is_over and wants_worker(account):
             waiting.setdefault(placements.explain(account), []).append(account)
+            told.add(account_id)
     for reason, accounts in waiting.items():
         notify(turn, [_announce(turn, reason, accounts)])
         log.warning(
@@ -95,7 +101,14 @@ def tell_unplaced(event: None, turn: Turn) -> int:
         )
     if len(due) == PORTION:
         turn.go_on(tell_unplaced)
-    turn.after_commit(lambda: turn.deadlines.unplaced.forget(due))
+
+    def forget() -> None:
+        # one that found a worker in this batch may have lost it again in the same batch
+        now = turn.monotonic
+        left = [one for one in due if one in noted and noted[one][1] <= now and one not in told]
+        turn.deadlines.unplaced.forget(set(due) - set(left))
+
+    turn.after_commit(forget)
     return sum(map(len, waiting.values()))
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from master.decisions import liveness
 from master.decisions.assignment import find_misplaced
+from master.decisions.sickness import show_health
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
 from master.model import Account, JsonObject, Worker, WorkerStatus, change
@@ -91,7 +92,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     )
     assigned = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
-    _bind_socket(turn, worker.id)
+    _bind_socket(turn, worker, before)
     reply = _answer_registration(turn, event, held, assigned)
     if assigned:
         hand_out(turn, {worker.id: assigned})
@@ -140,13 +141,14 @@ def _require_live_socket(turn: Turn) -> None:
         raise NotRegistered("This socket has closed.")
 
 
-def _bind_socket(turn: Turn, worker_id: str) -> None:
+def _bind_socket(turn: Turn, worker: Worker, before: Worker | None) -> None:
     """Let the caller's socket speak for a worker and close the worker's older socket.
 
-    Another worker for which this socket spoke before has no socket then. The binding counts as a
-    sign of life at once: a sweep of the same batch must not evict the worker.
+    `before` is the worker's row of the older socket. Another worker for which this socket spoke
+    before has no socket then. The binding counts as a sign of life at once: a sweep of the same
+    batch must not evict the worker.
     """
-    sid, draft = turn.caller.sid, turn.draft
+    sid, draft, worker_id = turn.caller.sid, turn.draft, worker.id
     assert sid is not None, "only a live socket is bound"
     former = draft.speaker_of(sid)
     if former is not None and former != worker_id:
@@ -154,7 +156,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
         note_disconnect(former, turn)
     older = draft.socket_of(worker_id)
     if older is not None and older != sid:
-        note_takeover(turn, worker_id)
+        note_takeover(turn, older, before or worker, worker)
         turn.hang_up("worker", older)
     draft.bound[worker_id] = sid
     turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
@@ -230,7 +232,7 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         draft.workers.put(change(worker, status=status, updated_at=turn.at))
         fill_worker(turn, worker.id)
     if not was_bound or returns:
-        _bind_socket(turn, worker.id)
+        _bind_socket(turn, worker, worker)
         _tell_losses(turn, worker.id)
     held = draft.held_by(worker.id)
     if returns and held:  # hand-outs and changes during its absence did not reach it
@@ -280,6 +282,7 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
     for worker in lost:
         if worker.status is not WorkerStatus.OFFLINE:
             draft.workers.put(change(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
+    draft.explain("workers", (worker.id for worker in lost), why)
     end_logins_of(turn, [worker.id for worker in lost])
     freed: list[Account] = []
     for worker in lost:
@@ -355,7 +358,11 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
-    """Return a worker with its last sign of life and the `stats` it reported."""
+    """Return a worker with its last sign of life, the `stats` it reported, and its `health`."""
     seat = turn.sessions.seats.get(worker.id)
     shown = show_row(worker, seat.heard_at if seat is not None else None)
-    return {**shown, "stats": read_stats(seat.stats) if seat is not None else {}}
+    return {
+        **shown,
+        "stats": read_stats(seat.stats) if seat is not None else {},
+        "health": show_health(turn.draft.health_of(worker.id)),
+    }

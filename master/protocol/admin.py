@@ -224,9 +224,10 @@ class NewNotification(Outbound):
 
 @dataclass(frozen=True, slots=True)
 class WorkerChanged(Outbound):
-    """A worker's row after it changed."""
+    """A worker's row after it or its `health` changed."""
 
     event: ClassVar[str] = "worker:status"
+    may_lack: ClassVar[frozenset[str]] = frozenset({"health"})
     id: str
     host: str
     port: int
@@ -241,6 +242,7 @@ class WorkerChanged(Outbound):
     created_at: int
     updated_at: int
     rev: int
+    health: dict[str, Any] | None = None
 
     @property
     def state_key(self) -> str | None:

@@ -103,9 +103,14 @@ class ShownWorker(TypedDict):
 
 
 class ShownLiveWorker(ShownWorker):
-    """A worker, with the figures of its last heartbeat as `stats`."""
+    """A worker, `stats` of its last heartbeat, and `health` with `state`, `reason` and `since`.
+
+    The state is ok, quiet or failing; the reason is errors or no_success. Reason and since (Unix
+    seconds) are null if it is ok.
+    """
 
     stats: dict[str, Any]
+    health: dict[str, Any]
 
 
 class ShownWorkerWithAccounts(ShownLiveWorker):

@@ -43,7 +43,7 @@ class Change(ById):
     shown: ClassVar[type]
     """The type of the row in answers."""
     figures: ClassVar[frozenset[str]] = frozenset()
-    """What further answers add to the row; it changes without anybody's wish."""
+    """What answers add to the row; it changes without a wish, and may be sent back as it was."""
     own: ClassVar[frozenset[str]] = frozenset({"id"})
     """Names of the row itself, the same in every age of it."""
     as_read: Annotated[SkipJsonSchema[dict[str, Any]], Field(alias=AS_READ)] = Field(default={})
@@ -67,12 +67,37 @@ class Change(ById):
             raise Invalid(details=[{"field": name, "message": message} for name in wrong])
 
 
+Before = Annotated[int | None, Field(ge=1, le=2**53)]
+"""The `before` of the page before: only older events are listed."""
+
+
+class TimelineQuery(ById):
+    """Which events of the history to list, the newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
+    before: Before = None
+
+
+class AuditQuery(HttpPayload):
+    """Which events of people to list, the newest first.
+
+    `by` is a token's name, `action` a kind of event, `target` the id of any object.
+    """
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
+    before: Before = None
+    by: Name | None = None
+    action: Name | None = None
+    target: Id | None = None
+
+
 class LogsQuery(ById):
     """How many lines of a log to return."""
 
     lines: Annotated[int, Field(ge=1, le=5_000)] = 200
 
 
+MOST_WISHES = Field(max_length=500)
 Epoch = Annotated[int, Field(ge=0, le=2**53)]
 ReadAt = Annotated[
     int | None, BeforeValidator(lambda value: value if isinstance(value, int) else None)
@@ -143,6 +168,18 @@ class AccountChange(Change):
             if getattr(self, name) is None:
                 raise ValueError(f"{name} may not be null")
         return self
+
+
+class PlanWishes(HttpPayload):
+    """What if: workers with another `max_accounts`, accounts pinned to a worker or unpinned (null).
+
+    Nothing is changed.
+    """
+
+    max_accounts: Annotated[dict[Id, Annotated[int, Field(ge=0, le=10_000)]], MOST_WISHES] = Field(
+        default_factory=dict
+    )
+    pin: Annotated[dict[Id, Id | None], MOST_WISHES] = Field(default_factory=dict)
 
 
 class NewLogin(StartLogin, HttpPayload):

@@ -21,6 +21,7 @@ from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import DETECTED, HIDING, count_holdings, has_much, is_listed
 from master.store.counters import REMOVED_AT, read_counter, write_counter
+from master.store.events import add_events, read_last_event
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
 from master.store.many import execute_many
@@ -83,6 +84,7 @@ async def load(connection: AsyncConnection) -> Farm:
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     farm.removed_at = await read_counter(connection, REMOVED_AT)
+    farm.last_event = await read_last_event(connection)
     known = farm.accounts.get
     farm.messages = Tallies(
         (key, numbers)
@@ -133,6 +135,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         heard = [{"key": worker_id, "at": draft.signs[worker_id]} for worker_id in known]
         await execute_many(connection, _SIGNS, heard)
     await add_notifications(connection, draft.notes)
+    if not await add_events(connection, draft.events, farm.last_event):
+        raise MemoryOutdated("an event of this number is stored already")
     if draft.last_seq != farm.last_seq:
         moved = await execute_many(
             connection, _LAST_SEQ, [{"known": farm.last_seq, "reached": draft.last_seq}]

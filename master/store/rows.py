@@ -30,7 +30,7 @@ Other turns run in between.
 
 async def find_record(connection: AsyncConnection, rows: Rows[R], key: str) -> R | None:
     """Return the record with this key, or None."""
-    row = (await connection.execute(rows.query.where(rows.table.c[rows.key] == key))).first()
+    row = (await connection.execute(rows.by_key, {"key": key})).first()
     return rows.to_record(row) if row is not None else None
 
 

@@ -42,6 +42,8 @@ class Noun:
         *,
         shared: bool = False,
         body_optional: bool = False,
+        asks: bool = False,
+        audited: bool = True,
     ) -> tuple[Endpoint, ...]:
         """Return one endpoint per method, answered by an operation."""
         return tuple(
@@ -54,6 +56,8 @@ class Noun:
                 operation,
                 shared=shared,
                 body_optional=body_optional,
+                asks=asks,
+                audited=audited,
             )
             for method in methods.split()
         )
@@ -75,7 +79,9 @@ class Endpoint:
     """One method of one path. `scope` is the least scope of a caller.
 
     A `shared` endpoint returns the same counts to every caller: requests within a second get one
-    reply. With `body_optional`, an empty body is read as an empty object.
+    reply. With `body_optional`, an empty body is read as an empty object. One that `asks` changes
+    nothing, although its question is in a body. A command that is not
+    `audited` would fill the audit and changes nothing that anybody asks about.
     """
 
     noun: Noun
@@ -87,16 +93,24 @@ class Endpoint:
     edge: Edge | None = None
     shared: bool = False
     body_optional: bool = False
+    asks: bool = False
+    audited: bool = True
+
+    @property
+    def is_command(self) -> bool:
+        """Tell whether the audit records who asked for it."""
+        return self.audited and self.writes and self.scope >= Scope.OPERATE
 
     @property
     def writes(self) -> bool:
         """Tell whether the operation runs in a turn of the writer; that of a GET runs in a look."""
-        return self.method != "GET"
+        return self.method != "GET" and not self.asks
 
     @property
     def status(self) -> int:
         """Return the status of success: 201 if a POST to a list adds a row."""
-        return 201 if self.method == "POST" and self.path.count("/") == 1 else 200
+        is_added = self.writes and self.method == "POST" and self.path.count("/") == 1
+        return 201 if is_added else 200
 
     @property
     def query(self) -> type[HttpPayload]:

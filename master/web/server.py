@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,12 +12,11 @@ from aiohttp.typedefs import Handler
 
 from master.access import Access
 from master.lines import Lines
-from master.model import Scope
 from master.protocol.answers import Listing
 from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
-from master.web.access import NAME, SCOPE, guard_requests
+from master.web.access import guard_requests, name_caller
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
@@ -32,8 +30,6 @@ from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
 from master.writer import Turns
-
-HTTP = Caller("http")
 
 Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
 """Answers one endpoint: (payload, caller) -> reply and its revision, if it has one."""
@@ -61,8 +57,9 @@ def build_web(
             translate_problems,
             guard_requests(
                 access,
-                {(one.method, ROOT + one.path): one.scope for one in endpoints},
+                {(one.method, ROOT + one.path): one for one in endpoints},
                 lines,
+                turns.note,
                 origins,
             ),
         ],
@@ -94,7 +91,7 @@ def build_web(
             ask = _ask_operation(turns, endpoint.operation, endpoint)
         else:
             assert endpoint.edge is not None, "an operation or the edge answers"
-            ask = _ask_edge(methods[endpoint.edge])
+            ask = _ask_edge(turns, methods[endpoint.edge])
         handler = _make_handler(ask, endpoint, settings.list_keys)
         app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
         if endpoint.method == "GET":
@@ -114,9 +111,11 @@ def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> As
     return ask
 
 
-def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
+def _ask_edge(turns: Turns, method: Callable[[Any], Awaitable[Any]]) -> Ask:
     async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
-        return await method(event), None
+        reply = await method(event)
+        turns.note(caller)
+        return reply, None
 
     return ask
 
@@ -131,8 +130,7 @@ def _make_handler(ask: Ask, endpoint: Endpoint, list_keys: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
-        caller = replace(HTTP, scope=request.get(SCOPE, Scope.NONE), name=request.get(NAME, ""))
-        reply, rev = await ask(event, caller)
+        reply, rev = await ask(event, name_caller(request, endpoint))
         if isinstance(reply, web.StreamResponse):
             return reply
         if isinstance(reply, Listing):

@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_config": {"args": ["-v"]},
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
     "change_proxy": {"name": "other"},
+    "plan_placement": {"max_accounts": {"w1": 1}, "pin": {"a": None}},
 }
 """A body for each HTTP operation that reads one."""
 
@@ -198,9 +199,10 @@ ON_ROWS = {
     "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
     "list_direct_messages",
     "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_messages_read",
-    "mark_messages_unread", "mark_read", "mark_sent", "mark_unread",
-    "remove_old_rows", "request_logins", "request_status", "show_accounts_status", "show_login",
-    "show_proxy", "show_statistics", "sync_device",
+    "mark_messages_unread", "mark_read", "mark_sent", "mark_unread", "remove_old_rows",
+    "request_logins", "request_status", "show_account_timeline", "show_accounts_status",
+    "show_audit", "show_login", "show_proxy", "show_statistics", "show_worker_timeline",
+    "sync_device",
 }  # fmt: skip
 
 

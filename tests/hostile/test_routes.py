@@ -50,6 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "NewLogin": {"worker_id": WORKER},
+    "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}},
     "NewProxy": {
         "name": "n",
         "server": "127.0.0.1:1",

@@ -11,6 +11,7 @@ SHOWN = {
     "id", "platform", "account_name", "account_id", "platform_user_id", "user_info", "status",
     "login_status", "monitor_interval", "last_login_time", "cookies_valid_until", "has_credentials",
     "assigned_worker_id", "pinned_worker_id", "epoch", "created_at", "updated_at",
+    "state", "placement",
 }  # fmt: skip
 
 

@@ -95,6 +95,13 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/accounts/{id}", id=account)
     for method in ("PUT", "PATCH"):
         await walk.ask(method, "/accounts/{id}", {"monitor_interval": 60}, id=account)
+    await walk.ask("GET", "/accounts/{id}/explain", id=account)
+    await walk.ask("GET", "/workers/{id}/explain", id="worker-1")
+    wishes = {"max_accounts": {"worker-1": 5}}
+    await walk.ask("POST", "/placement/plan", wishes)
+    await walk.ask("GET", "/accounts/{id}/timeline", id=account)
+    await walk.ask("GET", "/workers/{id}/timeline", id="worker-1")
+    await walk.ask("GET", "/audit", query="?limit=5")
     await walk.ask("GET", "/workers")
     await walk.ask("GET", "/workers/{id}", id="worker-1")
     await walk.ask("GET", "/login-sessions", query="?status=success")

@@ -24,7 +24,7 @@ ENDS = frozenset({"commit", "read"})
 """The steps that end a transaction: a slow disk delays these."""
 
 LOOKED_AT = {
-    "accounts": ("assigned_worker_id", "epoch", "platform"),
+    "accounts": ("assigned_worker_id", "epoch", "platform", "pinned_worker_id", "status"),
     "workers": ("status", "assigned_accounts", "metadata"),
 }
 """Table -> the columns that the overseer checks; an UPDATE of other columns needs no check."""

@@ -19,12 +19,13 @@ from simulator.virtual.rules.evenness import Taker
 
 @dataclass(slots=True)
 class AccountRow:
-    """One account: the columns about its ownership."""
+    """One account: the columns about its ownership, and whether it is to be watched."""
 
     owner: str | None
     epoch: int
     platform: str
     pinned: str | None
+    status: str
 
 
 @dataclass(slots=True)
@@ -108,7 +109,8 @@ class Reader:
         if "accounts" in dirty:
             rows = list(
                 self.ask(
-                    "SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id FROM accounts"
+                    "SELECT id, assigned_worker_id, epoch, platform, pinned_worker_id, status "
+                    "FROM accounts"
                 )
             )
             if rows != self._account_rows:  # most writes change none of these columns

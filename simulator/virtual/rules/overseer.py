@@ -29,6 +29,8 @@ from simulator.virtual.rules.parcels import (
     find_turned_away,
     list_closed,
 )
+from simulator.virtual.rules.retelling import Retelling
+from simulator.virtual.rules.untold import Untold
 
 LOOKED_AT = frozenset({"accounts", "workers", "login_sessions"})
 """The tables that the rules cover."""
@@ -46,7 +48,9 @@ class Overseer:
         self._ledger = ledger
         self._clock = clock
         self._reader = Reader(house.path)
+        self._untold = Untold(self._reader)
         self._view = View()
+        self._retelling = Retelling(self._reader, ledger.complain)
         self._silence = Silence(house, settings, clock, ledger.complain)
         self._began: Moment | None = None
         """When the batch under way began, which a slow disk prolongs; None if unknown."""
@@ -175,6 +179,7 @@ class Overseer:
 
     def _check_hands(self, before: View, now: View) -> None:
         gained = set()
+        self._retelling.check(now.accounts)
         self.held |= {
             (name, account.owner)
             for name, account in now.accounts.items()
@@ -351,6 +356,9 @@ class Overseer:
         )
         self._silence.check_protection(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
+        now = self._clock.monotonic()
+        for detail in self._untold.check(self._view.accounts, now, undisturbed_s):
+            self._complain("unplaced_untold", detail)
 
     def check_even(self) -> None:
         """Check that no move would make loads more even; call it only while no login is open."""

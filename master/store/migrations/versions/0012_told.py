@@ -1,4 +1,4 @@
-"""Edits and other conversations of messages, more about accounts, and who did what.
+"""Edits and other conversations of messages, reasons of account states, and who did what.
 
 One index serves the first page of an account's messages.
 """
@@ -17,10 +17,6 @@ ALTER TABLE accounts ADD COLUMN state_since INTEGER;
 ALTER TABLE accounts ADD COLUMN state_reason TEXT;
 ALTER TABLE accounts ADD COLUMN state_detail TEXT;
 ALTER TABLE accounts ADD COLUMN cookies_told INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE accounts ADD COLUMN proxy_id TEXT REFERENCES proxies(id);
-ALTER TABLE accounts ADD COLUMN tags TEXT;
-ALTER TABLE accounts ADD COLUMN note TEXT;
-CREATE INDEX idx_accounts_proxy ON accounts(proxy_id) WHERE proxy_id IS NOT NULL;
 ALTER TABLE login_sessions ADD COLUMN accept_identity BOOLEAN NOT NULL DEFAULT 0;
 ALTER TABLE login_sessions ADD COLUMN status_before TEXT;
 
