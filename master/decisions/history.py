@@ -123,7 +123,15 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
 
 # -- accounts -------------------------------------------------------------------------------------
 
-ACCOUNT_FIELDS = ("platform", "account_name", "account_id", "monitor_interval")
+ACCOUNT_FIELDS = (
+    "platform",
+    "account_name",
+    "account_id",
+    "monitor_interval",
+    "proxy_id",
+    "tags",
+    "note",
+)
 _read_hands = attrgetter("assigned_worker_id", "epoch")
 _read_rest = attrgetter(*ACCOUNT_FIELDS, "status", "login_status", "pinned_worker_id")
 

@@ -113,17 +113,16 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
 def _apply_accounts(draft: Draft, turn: Turn | None) -> None:
     """Note when people must be told of the accounts that changed."""
     memory, deadlines = draft.memory, draft.memory.deadlines
-    for before, account in changes_of(memory.farm.accounts, draft.accounts):
+    for key, account in draft.accounts.changed.items():
         if account is not None:
-            _note_warning(memory, account, before)
-            if wants_worker(account) and account.id not in deadlines.waiting:
-                assert turn is not None, "a turn has released it"
-                _note_waiting(memory, account, turn.at, turn.monotonic)
-    for account_id, account in draft.accounts.changed.items():
+            _note_warning(memory, account, memory.farm.accounts.get(key))
         if account is None or account.assigned_worker_id is None:
-            deadlines.handed_out.pop(account_id, None)
+            deadlines.handed_out.pop(key, None)
         if account is None or not wants_worker(account):
-            deadlines.waiting.pop(account_id, None)
+            deadlines.waiting.pop(key, None)
+        elif key not in deadlines.waiting:
+            assert turn is not None, "a turn has released it"
+            _note_waiting(memory, account, turn.at, turn.monotonic)
 
 
 def _note_warning(memory: Memory, account: Account, before: Account | None) -> None:

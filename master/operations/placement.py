@@ -47,7 +47,22 @@ class Placements:
         return {"state": "waiting", "reason": self.explain(account), "since": since}
 
     def explain(self, account: Account) -> Unplaced:
-        """Return why an account waits."""
+        """Return why an account waits.
+
+        A pinned account may use the place that its own login keeps there, as in `place_accounts`.
+        """
+        keeper = self._draft.keeper_of(account.id)
+        workers = self._list_workers()
+        if keeper is None or keeper != account.pinned_worker_id or keeper not in workers:
+            return self.explain_alike(account)
+        worker = workers[keeper]
+        its_own = change(worker, assigned_accounts=worker.assigned_accounts - 1)
+        return explain_waiting(
+            account.platform, account.pinned_worker_id, {**workers, keeper: its_own}
+        )
+
+    def explain_alike(self, account: Account) -> Unplaced:
+        """Return why accounts of its platform and its pin wait, if no login keeps a place."""
         key = account.platform, account.pinned_worker_id
         known = self._reasons.get(key)
         if known is None:
@@ -71,7 +86,7 @@ def count_unplaced(memory: Memory) -> dict[str, int]:
     for key in memory.farm.accounts.list_groups("waiting"):
         first = memory.farm.accounts.first("waiting", key)
         if first is not None:
-            counts[placements.explain(first)] += memory.farm.accounts.measure("waiting", key)
+            counts[placements.explain_alike(first)] += memory.farm.accounts.measure("waiting", key)
     return counts
 
 

@@ -21,8 +21,6 @@ BY_PEOPLE = text(f"by_kind IN ({', '.join(repr(kind) for kind in PEOPLE)})")
 """Written as in the index of the audit, which SQLite uses for this text alone."""
 
 _ADD = insert(events)
-_NAMES = tuple(EVENTS.columns)
-_read = attrgetter(*_NAMES)
 
 
 async def read_last_event(connection: AsyncConnection) -> int:
@@ -34,11 +32,10 @@ async def add_events(connection: AsyncConnection, new: Sequence[Event], last: in
     """Append events behind the event `last`; return False if one of their numbers is taken."""
     if not new:
         return True
-    rows = [dict(zip(_NAMES, _read(event), strict=True)) for event in new]
-    for seq, row in enumerate(rows, last + 1):
-        row["seq"] = seq
+    for seq, event in enumerate(new, last + 1):
+        event.seq = seq
     try:
-        await execute_many(connection, _ADD, rows)
+        await execute_many(connection, _ADD, new, getter=attrgetter)
     except IntegrityError:
         return False  # another program has written into the table
     return True

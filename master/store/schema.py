@@ -317,7 +317,10 @@ events = Table(
     metadata,
     # the history of accounts and workers, appended with the transaction; it outlives both, so it
     # refers to no other table
-    Column("seq", BigInteger, primary_key=True),
+    # SQLite keeps an INTEGER PRIMARY KEY as the row's number, without an index of its own
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
     Column("at_ms", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("account_id", Text),

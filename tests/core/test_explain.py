@@ -71,6 +71,17 @@ def test_the_verdict_on_an_account_is_what_placement_does_with_it(core: Core):
             assert said["would_help"] or said["verdict"] == "logging_in"
 
 
+def test_a_pinned_account_may_use_the_place_that_its_own_login_keeps():
+    core = Core()
+    core.add_worker("w0", status=WorkerStatus.CONNECTED, max_accounts=1)
+    core.add_account("mine", pinned_worker_id="w0")
+    core.add_account("other", pinned_worker_id="w0")
+    core.add_login("mine", "w0")
+    said = {name: explain(core, name)["rule"] for name in ("mine", "other")}
+    assert said == {"mine": Unplaced.BEING_PLACED, "other": Unplaced.PINNED_WORKER_FULL}
+    assert [one.id for one in place_what_waits(core.begin())] == ["mine"]
+
+
 def explain_placement(core: Core, account: Account) -> str | None:
     from master.operations.placement import Placements
 
