@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from master.changes import Changes
+from master.farm import Maintenance
 from master.memory import Memory, Watch
 from master.model import (
     Account,
@@ -36,8 +37,9 @@ class Draft:
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins", "memory",
-        "notes", "owed", "proxies", "removed_at", "signs", "told", "told_bytes", "watch", "workers",
+        "_over", "accounts", "bound", "configs", "devices", "kept", "last_seq", "logins",
+        "maintenance", "memory", "notes", "owed", "proxies", "removed_at", "signs", "told",
+        "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -51,6 +53,7 @@ class Draft:
         self.configs: Changes[WorkerConfig] = Changes(below.configs)
         self.devices: Changes[Device] = Changes(below.devices)
         self.last_seq: int = below.last_seq
+        self.maintenance: Maintenance | None = below.maintenance
         self.watch: Watch = memory.watch if over is None else over.watch
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.notes: list[Notification] = []
@@ -75,6 +78,7 @@ class Draft:
         for table, changes in zip(self.tables, other.tables, strict=True):
             table.absorb(changes)
         self.last_seq, self.watch = other.last_seq, other.watch
+        self.maintenance = other.maintenance
         for row, values in other.kept.items():
             self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
@@ -88,6 +92,8 @@ class Draft:
     def is_empty(self) -> bool:
         """Return whether there is nothing to store."""
         if self.kept or self.notes or self.signs or self.last_seq != self.memory.farm.last_seq:
+            return False
+        if self.maintenance != self.memory.farm.maintenance:
             return False
         return not any(table.changed for table in self.tables)
 

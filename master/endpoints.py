@@ -11,8 +11,10 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    drains,
     login_views,
     logins,
+    maintenance,
     messages,
     names,
     notifications,
@@ -21,6 +23,7 @@ from master.operations import (
     reports,
     workers,
 )
+from master.protocol import drains as drain_payloads
 from master.protocol import http
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
@@ -46,6 +49,7 @@ DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
 STATISTICS = Noun("statistics")
 STATUS = Noun("status")
+MAINTENANCE = Noun("maintenance", has_rows=False)
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
@@ -69,9 +73,20 @@ ROWS = (
     WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
+    WORKER.route(
+        "POST", "/workers/{id}/drain", OPERATE, drains.begin_drain, drain_payloads.DrainWorker
+    ),
+    WORKER.route("DELETE", "/workers/{id}/drain", OPERATE, drains.cancel_drain, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
-    PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
+    PROCESS.edge(
+        "POST",
+        "/workers/{id}/lifecycle/restart",
+        OPERATE,
+        Lifecycle.restart,
+        drain_payloads.RestartWorker,
+        body_optional=True,
+    ),
     PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
     LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
     CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, http.Page),
@@ -106,6 +121,15 @@ ROWS = (
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),
+    MAINTENANCE.route("GET", "/maintenance", READ, maintenance.show_maintenance, http.Nothing),
+    MAINTENANCE.route(
+        "POST",
+        "/maintenance",
+        OPERATE,
+        maintenance.begin_maintenance,
+        drain_payloads.BeginMaintenance,
+    ),
+    MAINTENANCE.route("DELETE", "/maintenance", OPERATE, maintenance.end_maintenance, http.Nothing),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

@@ -305,6 +305,16 @@ def _rerank(
         ranked[rank(after[1])] = key
 
 
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """A maintenance of the whole farm. Times are Unix seconds."""
+
+    since: int
+    deadline_at: int
+    reason: str | None
+    by: str
+
+
 @dataclass(slots=True)
 class Farm:
     """All committed state that decisions read. `last_seq` is the newest sequence number.
@@ -321,6 +331,7 @@ class Farm:
     devices: Committed[Device] = field(default_factory=lambda: Committed(DEVICES))
     last_seq: int = 0
     removed_at: int | None = None
+    maintenance: Maintenance | None = None
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
@@ -332,6 +343,7 @@ class Farm:
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
         self.last_seq, self.removed_at = other.last_seq, other.removed_at
+        self.maintenance = other.maintenance
 
 
 def share(text: str | None) -> str | None:

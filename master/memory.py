@@ -9,6 +9,7 @@ from typing import Protocol
 
 from master.deadlines import Deadlines
 from master.decisions.retention import Trust
+from master.drains import Drains
 from master.farm import Farm
 from master.model import WorkerStatus
 from master.sessions import Sessions
@@ -49,6 +50,7 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    drains: Drains = field(default_factory=Drains)
     pending: Pending | None = None
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""

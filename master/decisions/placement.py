@@ -25,6 +25,12 @@ class Unplaced(StrEnum):
     """The account is pinned to a worker that does not have its platform."""
     PINNED_WORKER_FULL = "pinned_worker_full"
     """The account is pinned to a worker that is full."""
+    DRAINING = "draining"
+    """The connected workers that have the platform are taken out of service, or full."""
+    PINNED_WORKER_DRAINING = "pinned_worker_draining"
+    """The account is pinned to a worker that is taken out of service."""
+    MAINTENANCE = "maintenance"
+    """The farm is under maintenance: nothing is placed until its end."""
     BEING_PLACED = "being_placed"
     """A worker fits; the account is next."""
 
@@ -44,6 +50,8 @@ def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Wor
         return Unplaced.NO_WORKER_CONNECTED
     if all(worker.room <= 0 for worker in connected):
         return Unplaced.NO_ROOM
+    if all(worker.room <= 0 or not worker.takes_accounts for worker in connected):
+        return Unplaced.DRAINING
     return Unplaced.BEING_PLACED
 
 
@@ -58,4 +66,6 @@ def _explain_pinned(platform: str, worker: Worker | None) -> Unplaced:
         return Unplaced.PINNED_WORKER_UNFIT
     if worker.status is WorkerStatus.DISCONNECTED:
         return Unplaced.PINNED_WORKER_DISCONNECTED
+    if not worker.takes_accounts:
+        return Unplaced.PINNED_WORKER_DRAINING
     return Unplaced.PINNED_WORKER_FULL if worker.room <= 0 else Unplaced.BEING_PLACED

@@ -45,6 +45,8 @@ class Placements:
 
     def explain(self, account: Account) -> Unplaced:
         """Return why an account waits."""
+        if self._draft.maintenance is not None:
+            return Unplaced.MAINTENANCE
         key = account.platform, account.pinned_worker_id
         known = self._reasons.get(key)
         if known is None:
@@ -73,8 +75,8 @@ def count_unplaced(memory: Memory) -> dict[str, int]:
 
 
 def is_somebody_unplaced(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
-    """Tell whether an account has waited for a worker for a minute."""
-    return bool(memory.deadlines.unplaced.find(monotonic, 1))
+    """Tell whether an account has waited for a worker for a minute, and people are to be told."""
+    return memory.farm.maintenance is None and bool(memory.deadlines.unplaced.find(monotonic, 1))
 
 
 def tell_unplaced(event: None, turn: Turn) -> int:

@@ -14,10 +14,17 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.operations.maintenance import show_maintenance
 from master.operations.placement import Placements
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
+from master.protocol.answers import (
+    Listing,
+    ShownAccountStatus,
+    ShownCounts,
+    ShownFarm,
+    ShownStatistics,
+)
 from master.protocol.http import AccountsQuery, Nothing
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
@@ -80,9 +87,10 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
     }
 
 
-async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
+async def show_status(event: Nothing, turn: Turn) -> ShownFarm:
     """Return the counts that administrators get; the HTTP edge adds figures of the process."""
-    return await _count_everything(turn)
+    counts = await _count_everything(turn)
+    return {**counts, "maintenance": show_maintenance(event, turn)}
 
 
 async def _count_everything(turn: Turn) -> ShownCounts:

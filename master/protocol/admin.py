@@ -22,6 +22,7 @@ from master.protocol.answers import (
     ListedLogin,
     Placement,
     ShownAccount,
+    ShownDrain,
     ShownLogin,
     ShownWorker,
 )
@@ -232,6 +233,7 @@ class WorkerChanged(Outbound):
     metadata: dict[str, Any]
     created_at: int
     updated_at: int
+    draining: ShownDrain | None
 
     @property
     def state_key(self) -> str | None:
@@ -309,7 +311,9 @@ def show_account(account: Account, placement: Placement) -> ShownAccount:
     }
 
 
-def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
+def show_worker(
+    worker: Worker, last_heartbeat: int | None, draining: ShownDrain | None = None
+) -> ShownWorker:
     """Return a worker as people may read it.
 
     `last_heartbeat` is when the worker was last heard (Unix seconds).
@@ -328,6 +332,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
         "metadata": show_machine(worker.metadata),
         "created_at": worker.created_at,
         "updated_at": worker.updated_at,
+        "draining": draining,
     }
 
 

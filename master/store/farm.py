@@ -23,6 +23,7 @@ from master.store.accounts import DETECTED, HIDING, count_holdings, has_much, is
 from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
+from master.store.maintenance import read_maintenance, write_maintenance
 from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.rows import chunk_ids
@@ -81,6 +82,7 @@ async def load(connection: AsyncConnection) -> Farm:
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     farm.removed_at = await read_counter(connection, REMOVED_AT)
+    farm.maintenance = await read_maintenance(connection)
     return farm
 
 
@@ -119,6 +121,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await _remove(connection, rows, committed, changes)
     if draft.removed_at is not None:
         await write_counter(connection, REMOVED_AT, draft.removed_at)
+    if draft.maintenance != farm.maintenance:
+        await write_maintenance(connection, draft.maintenance)
     await _write_kept(connection, draft)
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:

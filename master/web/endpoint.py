@@ -25,11 +25,13 @@ Edge = Callable[[Any, Any], Awaitable[Any]]
 class Noun:
     """The noun of a route: `singular` names one object of an answer.
 
-    A list's rows are `data`. Pages in use read them by the name `deployed_as`.
+    A list's rows are `data`. Pages in use read them by the name `deployed_as`. Without `has_rows`
+    there is one object only, without an id: nothing is added.
     """
 
     singular: str
     deployed_as: str | None = None
+    has_rows: bool = True
 
     def route(
         self,
@@ -64,9 +66,13 @@ class Noun:
         scope: Scope,
         edge: Callable[[Any, P], Awaitable[Any]],
         payload: type[P],
+        *,
+        body_optional: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint of the web edge, for answers that need a process, network or image."""
-        return (Endpoint(self, method, path, scope, payload, edge=edge),)
+        return (
+            Endpoint(self, method, path, scope, payload, edge=edge, body_optional=body_optional),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class Endpoint:
     @property
     def status(self) -> int:
         """Return the status of success: 201 if a POST to a path without names adds a row."""
-        return 201 if self.method == "POST" and "{" not in self.path else 200
+        adds = self.method == "POST" and "{" not in self.path and self.noun.has_rows
+        return 201 if adds else 200
 
     @property
     def query(self) -> type[HttpPayload]:

@@ -1,4 +1,4 @@
-"""Edits and other conversations of messages, reasons of account states, and who did what.
+"""Edits and other conversations of messages, reasons of account states, drains, and who did what.
 
 One index serves the first page of an account's messages.
 """
@@ -19,6 +19,20 @@ ALTER TABLE accounts ADD COLUMN state_detail TEXT;
 ALTER TABLE accounts ADD COLUMN cookies_told INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE login_sessions ADD COLUMN accept_identity BOOLEAN NOT NULL DEFAULT 0;
 ALTER TABLE login_sessions ADD COLUMN status_before TEXT;
+
+ALTER TABLE workers ADD COLUMN drain_since INTEGER;
+ALTER TABLE workers ADD COLUMN drain_deadline INTEGER;
+ALTER TABLE workers ADD COLUMN drain_reason TEXT;
+ALTER TABLE workers ADD COLUMN drain_by TEXT;
+ALTER TABLE workers ADD COLUMN drain_moved INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN drain_done BOOLEAN NOT NULL DEFAULT 0;
+CREATE TABLE maintenance (
+  id INTEGER PRIMARY KEY NOT NULL,
+  since INTEGER NOT NULL,
+  deadline_at INTEGER NOT NULL,
+  reason TEXT,
+  begun_by TEXT
+);
 
 ALTER TABLE comments ADD COLUMN variant TEXT NOT NULL DEFAULT '';
 ALTER TABLE comments ADD COLUMN content_type TEXT;
