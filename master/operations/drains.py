@@ -99,8 +99,20 @@ def go_on_draining(event: None, turn: Turn) -> int:
     Nothing moves during a maintenance, while the brake is on, nor while a sweep of the same batch
     may put it on or evict a worker.
     """
-    moved, ends, portions = 0, False, dict[str, list[Account]]()
-    takers = _list_heard(turn)
+    draining, ended = _end_some(turn)  # first: a worker whose time is up takes accounts of others
+    moved, portions, heard = 0, dict[str, list[Account]](), _list_heard(turn)
+    for worker in draining:
+        if worker.id in heard and moved < PORTION:
+            moved += _move_some(turn, worker, heard, portions)
+    hand_out(turn, portions)
+    if ended:
+        place_what_waits(turn)
+    return moved
+
+
+def _end_some(turn: Turn) -> tuple[list[Worker], bool]:
+    """End the drains that are done or out of time; return the others, and if any ran out."""
+    draining, ended = list[Worker](), False
     for worker_id in turn.draft.memory.drains.list_draining():
         worker = turn.draft.workers.get(worker_id)
         if worker is None or not worker.is_draining:
@@ -109,13 +121,10 @@ def go_on_draining(event: None, turn: Turn) -> int:
             end_drain(turn, worker, DrainState.DONE)
         elif is_over(turn, worker):
             end_drain(turn, worker, DrainState.DEADLINE)
-            ends = True
-        elif worker_id in takers and moved < PORTION:
-            moved += _move_some(turn, worker, takers, portions)
-    hand_out(turn, portions)
-    if ends:
-        place_what_waits(turn)
-    return moved
+            ended = True
+        else:
+            draining.append(worker)
+    return draining, ended
 
 
 def is_over(turn: Turn, worker: Worker) -> bool:

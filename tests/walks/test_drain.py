@@ -29,12 +29,12 @@ async def drain(bench: Bench, worker_id: str = "first", deadline_s: int = 600) -
     return await bench.run(begin_drain, event)
 
 
-async def pass_seconds(bench: Bench, seconds: int, *peers: Any) -> None:
-    """Let seconds pass, with a heartbeat of each worker in each of them."""
-    for _ in range(seconds):
+async def pass_seconds(bench: Bench, seconds: int, *peers: Any, step: int = 1) -> None:
+    """Let seconds pass, with a heartbeat of each worker in each step."""
+    for _ in range(0, seconds, step):
         for peer, name in zip(peers, ("first", "second", "third"), strict=False):
             await peer.ask("worker:heartbeat", {"workerId": name})
-        await bench.advance(1)
+        await bench.advance(step)
 
 
 async def fill(bench: Bench, count: int) -> list[str]:
@@ -92,7 +92,7 @@ async def test_after_it_is_done_the_worker_stays_out_of_service_until_it_is_canc
     await pass_seconds(bench, 3, first, second)
     await first.ask("worker:register", {**REGISTER, "workerId": "first"})
     await make_account(bench, "later")
-    await pass_seconds(bench, 700, first, second)
+    await pass_seconds(bench, 700, first, second, step=20)
     shown = await read_worker(bench, "first")
     assert (shown["assigned_accounts"], shown["draining"]["state"]) == (0, "done")
     back = await bench.run(cancel_drain, ById(id="first"))
@@ -123,7 +123,7 @@ async def test_what_cannot_move_stays_says_why_and_the_deadline_ends_the_drain(b
     stays = {one["account_id"]: one["rule"] for one in row["unplaceable"]}
     assert (stays[names[0]], stays[weibo]) == ("pinned", "no_worker_serves")
     assert sorted(stays.values()) == ["no_room", "no_worker_serves", "pinned"]
-    await pass_seconds(bench, 60, first, second)
+    await pass_seconds(bench, 60, first, second, step=10)
     shown = await read_worker(bench, "first")
     assert (shown["draining"], shown["assigned_accounts"]) == (None, 3)
     assert list_states(admin)[-1] == ("deadline", 3, 1)
@@ -182,7 +182,7 @@ async def test_during_a_maintenance_nothing_is_placed_and_nobody_is_woken(bench)
     await bench.run(begin_maintenance, BeginMaintenance(deadline_s=600, reason="new switch"))
     account = await make_account(bench)
     worker = await bench.worker("first")
-    await pass_seconds(bench, 100, worker)
+    await pass_seconds(bench, 100, worker, step=10)
     row = await read_account(bench, account["id"])
     assert (row["assigned_worker_id"], row["placement"]["reason"]) == (None, "maintenance")
     assert admin.all("notification:new") == []
