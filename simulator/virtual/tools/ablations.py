@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from master.deadlines import Deadlines
 from master.decisions import liveness
-from master.model import Worker
 from master.operations import drains, silence
 from master.sessions import Sessions
 from simulator.virtual.tools.safeguards import (
@@ -115,10 +114,6 @@ ABLATIONS: dict[str, Ablation] = {
     ),
     "drain_end": Ablation(
         "a drain ends when its time is up", replaced(drains, "is_over", lambda *_: False)
-    ),
-    "drain_takes_none": Ablation(
-        "a worker that is taken out of service is assigned no accounts",
-        replaced(Worker, "takes_accounts", property(lambda self: self.status == "connected")),
     ),
     "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
 }
