@@ -30,7 +30,7 @@ SOON = (
     ("restart_grace", ("master_kill",), "grace_missed"),
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
     ("holders", ("silent_crowd",), "brake_held"),
-    ("drain_end", ("drained_by_hand",), "drain_never_ended"),
+    ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
 )
 """Safeguards, faults under which their removal is soon noticed, and the rule that notices."""

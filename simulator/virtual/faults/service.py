@@ -10,7 +10,7 @@ from simulator.virtual.scene import Scene
 
 
 async def drained_by_hand(scene: Scene, rng: Random) -> None:
-    """A person takes a worker out of service, some change their mind, and puts it back."""
+    """A person takes a worker out of service, and some put it back."""
     worker = pick(rng, scene.workers)
     if worker is None:
         return
@@ -18,7 +18,8 @@ async def drained_by_hand(scene: Scene, rng: Random) -> None:
     scene.note("drained_by_hand", f"{worker.profile.id} {deadline_s}")
     await scene.ask_http("POST", path, {"deadline_s": deadline_s, "reason": "maintenance"})
     await asyncio.sleep(rng.uniform(1.0, 1.5 * deadline_s))
-    await scene.ask_http("DELETE", path)
+    if rng.random() < 0.5:  # the others leave the end to the deadline
+        await scene.ask_http("DELETE", path)
 
 
 SERVICE_FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (drained_by_hand,)}
