@@ -12,6 +12,7 @@ from typing import Any
 from master.changes import Changes
 from master.decisions.history import Event
 from master.decisions.sickness import Health
+from master.farm import Maintenance
 from master.memory import Memory, Watch
 from master.model import (
     ACTIVE_PROXY,
@@ -44,8 +45,8 @@ class Draft:
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
-        "last_seq", "logins", "memory", "notes", "owed", "proxies", "reasons", "removed_at",
-        "signs", "tallied", "told", "told_bytes", "watch", "workers",
+        "last_seq", "logins", "maintenance", "memory", "notes", "owed", "proxies", "reasons",
+        "removed_at", "signs", "tallied", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -59,6 +60,7 @@ class Draft:
         self.configs: Changes[WorkerConfig] = Changes(below.configs)
         self.devices: Changes[Device] = Changes(below.devices)
         self.last_seq: int = below.last_seq
+        self.maintenance: Maintenance | None = below.maintenance
         self.watch: Watch = memory.watch if over is None else over.watch
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.notes: list[Notification] = []
@@ -88,6 +90,7 @@ class Draft:
         for table, changes in zip(self.tables, other.tables, strict=True):
             table.absorb(changes)
         self.last_seq, self.watch = other.last_seq, other.watch
+        self.maintenance = other.maintenance
         for row, values in other.kept.items():
             self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
@@ -108,6 +111,8 @@ class Draft:
         if self.kept or self.notes or self.events or self.signs:
             return False
         if self.last_seq != self.memory.farm.last_seq:
+            return False
+        if self.maintenance != self.memory.farm.maintenance:
             return False
         return not any(table.changed for table in self.tables)
 

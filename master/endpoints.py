@@ -11,10 +11,12 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    drains,
     explain,
     inbox,
     login_views,
     logins,
+    maintenance,
     names,
     notifications,
     plans,
@@ -24,6 +26,7 @@ from master.operations import (
     timelines,
     workers,
 )
+from master.protocol import drains as drain_payloads
 from master.protocol import http, lists
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
@@ -54,6 +57,7 @@ EXPLANATION = Noun("explanation")
 PLAN = Noun("plan")
 TIMELINE = Noun("timeline")
 AUDIT = Noun("audit")
+MAINTENANCE = Noun("maintenance", has_rows=False)
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
@@ -86,9 +90,20 @@ ROWS = (
     TIMELINE.route(
         "GET", "/workers/{id}/timeline", READ, timelines.show_worker_timeline, http.TimelineQuery
     ),
+    WORKER.route(
+        "POST", "/workers/{id}/drain", OPERATE, drains.begin_drain, drain_payloads.DrainWorker
+    ),
+    WORKER.route("DELETE", "/workers/{id}/drain", OPERATE, drains.cancel_drain, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
-    PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
+    PROCESS.edge(
+        "POST",
+        "/workers/{id}/lifecycle/restart",
+        OPERATE,
+        Lifecycle.restart,
+        drain_payloads.RestartWorker,
+        body_optional=True,
+    ),
     PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
     LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
     CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, lists.Page),
@@ -153,6 +168,15 @@ ROWS = (
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),
+    MAINTENANCE.route("GET", "/maintenance", READ, maintenance.show_maintenance, http.Nothing),
+    MAINTENANCE.route(
+        "POST",
+        "/maintenance",
+        OPERATE,
+        maintenance.begin_maintenance,
+        drain_payloads.BeginMaintenance,
+    ),
+    MAINTENANCE.route("DELETE", "/maintenance", OPERATE, maintenance.end_maintenance, http.Nothing),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

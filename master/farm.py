@@ -310,6 +310,16 @@ def _rerank(
         ranked[rank(after[1])] = key
 
 
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """A maintenance of the whole farm. Times are Unix seconds."""
+
+    since: int
+    deadline_at: int
+    reason: str | None
+    by: str
+
+
 @dataclass(slots=True)
 class Farm:
     """All committed state that decisions read. `last_seq` is the newest sequence number.
@@ -331,6 +341,7 @@ class Farm:
     last_seq: int = 0
     removed_at: int | None = None
     last_event: int = 0
+    maintenance: Maintenance | None = None
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
@@ -344,6 +355,7 @@ class Farm:
         self.messages = other.messages
         self.last_seq, self.removed_at = other.last_seq, other.removed_at
         self.last_event = other.last_event
+        self.maintenance = other.maintenance
 
 
 def share(text: str | None) -> str | None:

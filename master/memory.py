@@ -10,6 +10,7 @@ from typing import Protocol
 from master.deadlines import Deadlines
 from master.decisions.retention import Trust
 from master.decisions.sickness import Health, Track
+from master.drains import Drains
 from master.farm import Farm
 from master.model import WorkerStatus
 from master.revision import Revision
@@ -74,6 +75,7 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    drains: Drains = field(default_factory=Drains)
     revision: Revision = field(default_factory=Revision)
     wards: Wards = field(default_factory=Wards)
     pending: Pending | None = None

@@ -22,6 +22,12 @@ class Unplaced(StrEnum):
     """The account is pinned to a worker that does not have its platform."""
     PINNED_WORKER_FULL = "pinned_worker_full"
     """The account is pinned to a worker that is full."""
+    DRAINING = "draining"
+    """The connected workers that have the platform are taken out of service, or full."""
+    PINNED_WORKER_DRAINING = "pinned_worker_draining"
+    """The account is pinned to a worker that is taken out of service."""
+    MAINTENANCE = "maintenance"
+    """The farm is under maintenance: nothing is placed until its end."""
     BEING_PLACED = "being_placed"
     """A worker fits; the account is next."""
 

@@ -9,6 +9,7 @@ from master.errors import (
     Invalid,
     StaleEpoch,
     UnknownAccount,
+    WorkerDraining,
     WorkerFull,
     WorkerUnfit,
 )
@@ -247,12 +248,14 @@ def _require_proxy(turn: Turn, account: Account) -> None:
 def _require_fit(
     turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id"
 ) -> None:
-    """Refuse a pin to a worker that is unknown, does not support the platform, or is full."""
+    """Refuse a pin to a worker that is unknown, unfit, full or out of service."""
     worker = turn.draft.workers.get(worker_id)
     if worker is None:
         raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
     if not worker.supports(account.platform):
         raise WorkerUnfit
+    if worker.drain_since is not None and account.assigned_worker_id != worker_id:
+        raise WorkerDraining
     if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
         login = turn.draft.logins.first("account", account.id)
         # the account may use the reservation of its own login

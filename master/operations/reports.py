@@ -15,10 +15,17 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.operations.maintenance import show_maintenance
 from master.operations.placement import Placements
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
+from master.protocol.answers import (
+    Listing,
+    ShownAccountStatus,
+    ShownCounts,
+    ShownFarm,
+    ShownStatistics,
+)
 from master.protocol.http import Nothing
 from master.protocol.lists import PAGE_LIMIT, AccountsQuery
 from master.protocol.wire import Empty
@@ -90,9 +97,10 @@ def _count_messages(turn: Turn, kind: MessageKind) -> dict[str, int]:
     return {"total": total, "unread": unread}
 
 
-async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
+async def show_status(event: Nothing, turn: Turn) -> ShownFarm:
     """Return the counts that administrators get; the HTTP edge adds figures of the process."""
-    return await _count_everything(turn)
+    counts = await _count_everything(turn)
+    return {**counts, "maintenance": show_maintenance(event, turn)}
 
 
 async def _count_everything(turn: Turn) -> ShownCounts:

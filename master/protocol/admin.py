@@ -23,6 +23,7 @@ from master.protocol.answers import (
     ListedLogin,
     Placement,
     ShownAccount,
+    ShownDrain,
     ShownLogin,
     ShownWorker,
 )
@@ -242,6 +243,7 @@ class WorkerChanged(Outbound):
     created_at: int
     updated_at: int
     rev: int
+    draining: ShownDrain | None
     health: dict[str, Any] | None = None
 
     @property
@@ -343,7 +345,9 @@ def show_account(account: Account, placement: Placement, unread: int) -> ShownAc
     }
 
 
-def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
+def show_worker(
+    worker: Worker, last_heartbeat: int | None, draining: ShownDrain | None = None
+) -> ShownWorker:
     """Return a worker as people may read it.
 
     `last_heartbeat` is when the worker was last heard (Unix seconds).
@@ -362,6 +366,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
         "metadata": show_machine(worker.metadata),
         "created_at": worker.created_at,
         "updated_at": worker.updated_at,
+        "draining": draining,
     }
 
 

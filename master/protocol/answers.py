@@ -84,6 +84,40 @@ class ShownAccount(TypedDict):
     unread: int
 
 
+class ShownStay(TypedDict):
+    """An account that cannot leave its worker; `rule` is why, as a reason to wait or `pinned`."""
+
+    account_id: str
+    rule: str
+
+
+class ShownDrain(TypedDict):
+    """How far a worker is taken out of service; `state` is `draining` or `done`.
+
+    `unplaceable` has the first 100 of the accounts that no other worker can take now.
+    """
+
+    state: str
+    since: int
+    by: str | None
+    deadline_at: int
+    reason: str | None
+    left: int
+    moved: int
+    waiting_login: int
+    unplaceable: list[ShownStay]
+
+
+class ShownMaintenance(TypedDict):
+    """Whether the farm is under maintenance, and until when."""
+
+    active: bool
+    since: int | None
+    deadline_at: int | None
+    reason: str | None
+    by: str | None
+
+
 class ShownWorker(TypedDict):
     """A worker; `last_heartbeat` is when it was last heard."""
 
@@ -100,6 +134,7 @@ class ShownWorker(TypedDict):
     metadata: dict[str, Any]
     created_at: int
     updated_at: int
+    draining: ShownDrain | None
 
 
 class ShownLiveWorker(ShownWorker):
@@ -297,6 +332,12 @@ class ShownProcess(TypedDict):
     log_path: str | None
 
 
+class ShownRestart(ShownProcess, total=False):
+    """A worker's process; `draining` if its accounts leave it first."""
+
+    draining: ShownDrain | None
+
+
 class ShownStatistics(TypedDict):
     """Counts of everything, by state, kind and type."""
 
@@ -318,6 +359,12 @@ class ShownCounts(TypedDict):
     platforms: dict[str, int]
 
 
+class ShownFarm(ShownCounts):
+    """Counts of everything, and the maintenance of the farm."""
+
+    maintenance: ShownMaintenance
+
+
 class ShownVitals(TypedDict):
     """Version, start and uptime of Master."""
 
@@ -326,5 +373,5 @@ class ShownVitals(TypedDict):
     uptime_s: float
 
 
-class ShownStatus(ShownVitals, ShownCounts):
-    """Version, start and uptime of Master, and counts of everything."""
+class ShownStatus(ShownVitals, ShownFarm):
+    """Version, start and uptime of Master, counts of everything, and the farm's maintenance."""

@@ -24,6 +24,7 @@ from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.events import add_events, read_last_event
 from master.store.holders import keep_former_holders
 from master.store.logins import find_open
+from master.store.maintenance import read_maintenance, write_maintenance
 from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
 from master.store.messages import tally_messages
@@ -84,6 +85,7 @@ async def load(connection: AsyncConnection) -> Farm:
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     farm.removed_at = await read_counter(connection, REMOVED_AT)
+    farm.maintenance = await read_maintenance(connection)
     farm.last_event = await read_last_event(connection)
     known = farm.accounts.get
     farm.messages = Tallies(
@@ -129,6 +131,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await _remove(connection, rows, committed, changes)
     if draft.removed_at is not None:
         await write_counter(connection, REMOVED_AT, draft.removed_at)
+    if draft.maintenance != farm.maintenance:
+        await write_maintenance(connection, draft.maintenance)
     await _write_kept(connection, draft)
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:

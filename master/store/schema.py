@@ -107,7 +107,25 @@ workers = Table(
     Column("metadata", JsonText),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
+    # since when and until when, why and by whom the worker is taken out of service
+    Column("drain_since", Integer),
+    Column("drain_deadline", Integer),
+    Column("drain_reason", Text),
+    Column("drain_by", Text),
+    Column("drain_moved", Integer, nullable=False, server_default="0"),
+    Column("drain_done", Boolean, nullable=False, server_default="0"),
     Index("idx_workers_status", "status"),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    # one row at most: the whole farm is under maintenance
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("since", Integer, nullable=False),
+    Column("deadline_at", Integer, nullable=False),
+    Column("reason", Text),
+    Column("begun_by", Text),
 )
 
 login_sessions = Table(

@@ -26,11 +26,13 @@ Edge = Callable[[Any, Any], Awaitable[Any]]
 class Noun:
     """The noun of a route: `singular` names one object of an answer.
 
-    A list's rows are `data`. Pages in use read them by the name `deployed_as`.
+    A list's rows are `data`. Pages in use read them by the name `deployed_as`. Without `has_rows`
+    there is one object only, without an id: nothing is added.
     """
 
     singular: str
     deployed_as: str | None = None
+    has_rows: bool = True
 
     def route(
         self,
@@ -69,9 +71,13 @@ class Noun:
         scope: Scope,
         edge: Callable[[Any, P], Awaitable[Any]],
         payload: type[P],
+        *,
+        body_optional: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint of the web edge, for answers that need a process, network or image."""
-        return (Endpoint(self, method, path, scope, payload, edge=edge),)
+        return (
+            Endpoint(self, method, path, scope, payload, edge=edge, body_optional=body_optional),
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Endpoint:
     def status(self) -> int:
         """Return the status of success: 201 if a POST to a list adds a row."""
         is_added = self.writes and self.method == "POST" and self.path.count("/") == 1
-        return 201 if is_added else 200
+        return 201 if is_added and self.noun.has_rows else 200
 
     @property
     def query(self) -> type[HttpPayload]:

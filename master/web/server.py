@@ -75,9 +75,11 @@ def build_web(
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
     app.on_cleanup.append(health.close)
+    lifecycle = Lifecycle(turns, supervisor, vitals)
+    app.on_cleanup.append(lifecycle.close)
     edges = (
         health,
-        Lifecycle(turns, supervisor, vitals),
+        lifecycle,
         ProxyTrials(turns, vitals.clock),
         QrCodes(turns),
     )

@@ -59,6 +59,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "password": "p",
     },
     "ProxyChange": {"name": "p", "server": "127.0.0.1:1"},
+    "DrainWorker": {"deadline_s": 60, "reason": "r"},
+    "RestartWorker": {"reason": "r"},
+    "BeginMaintenance": {"deadline_s": 60, "reason": "r"},
     "ProxyTrial": {"target": "127.0.0.1:1", "timeout_s": 1},
     "NewWorkerConfig": {
         "worker_id": "w",

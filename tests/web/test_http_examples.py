@@ -104,6 +104,13 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/audit", query="?limit=5")
     await walk.ask("GET", "/workers")
     await walk.ask("GET", "/workers/{id}", id="worker-1")
+    await walk.ask("GET", "/maintenance")
+    body = {"deadline_s": 600, "reason": "new switch"}
+    await walk.ask("POST", "/maintenance", body)
+    await walk.ask("DELETE", "/maintenance")
+    body = {"deadline_s": 600, "reason": "new disk"}
+    await walk.ask("POST", "/workers/{id}/drain", body, id="worker-1")
+    await walk.ask("DELETE", "/workers/{id}/drain", id="worker-1")
     await walk.ask("GET", "/login-sessions", query="?status=success")
     await walk.ask("GET", "/login-sessions/{id}", id=login)
     await walk.ask("GET", "/comments", query="?limit=20&offset=0")

@@ -8,6 +8,7 @@ from simulator.virtual.faults.links import LINK_FAULTS
 from simulator.virtual.faults.nuisances import NUISANCE_FAULTS
 from simulator.virtual.faults.people import PEOPLE_FAULTS
 from simulator.virtual.faults.processes import PROCESS_FAULTS
+from simulator.virtual.faults.service import SERVICE_FAULTS
 
 FAULTS: dict[str, Fault] = {
     **PROCESS_FAULTS,
@@ -15,6 +16,7 @@ FAULTS: dict[str, Fault] = {
     **PEOPLE_FAULTS,
     **NUISANCE_FAULTS,
     **FIELD_FAULTS,
+    **SERVICE_FAULTS,
 }
 """Name -> fault; one call plays the fault once, from beginning to end."""
 
