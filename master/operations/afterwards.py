@@ -57,9 +57,7 @@ def announce(draft: Draft) -> list[Parcel]:
             heard_at = find_last_heartbeat(draft, worker_id)
             shown = show_worker(worker, heard_at, show_draining(draft, worker))
             health = show_health(draft.health_of(worker_id))
-            told.append(
-                Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev))
-            )
+            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev)))
     return told
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from master.decisions.placement import Unplaced, explain_waiting
+from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.model import (
     Account,
@@ -21,6 +21,7 @@ from master.operations.notifications import notify
 from master.protocol.answers import ShownDrain, ShownStay
 from master.protocol.drains import DrainChanged
 from master.protocol.words import DrainState, StayReason
+from master.reasons import Unplaced
 from master.turn import ADMINS, Turn
 
 log = structlog.get_logger(__name__)

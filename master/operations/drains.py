@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 import structlog
 
@@ -170,6 +171,24 @@ def _move_some(
         draft.workers.put(now)
         tell_drain(turn, now, DrainState.MOVED)
     return len(moves)
+
+
+def move_drained(event: Sequence[str], turn: Turn) -> int:
+    """Move at once all that can leave these draining workers; return how much. Only plans do this.
+
+    A drain moves the same accounts in the same order, little by little.
+    """
+    moved = 0
+    if turn.draft.maintenance is not None:
+        return moved
+    for worker_id in sorted(set(event)):
+        ready = find_left(turn.draft, _find(turn, worker_id)).movable
+        takers = count_reserved(turn, turn.draft.list_connected())
+        for account, taker in find_leaving(ready, takers, len(ready)):
+            [revoked] = revoke_accounts(turn, [account], worker_id, RevokeReason.DRAINED)
+            assign_account(turn, revoked, taker)
+            moved += 1
+    return moved
 
 
 def _find(turn: Turn, worker_id: str) -> Worker:

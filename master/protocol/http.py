@@ -171,10 +171,12 @@ class AccountChange(Change):
 
 
 class PlanWishes(HttpPayload):
-    """What if: workers with another `max_accounts`, accounts pinned to a worker or unpinned (null).
+    """What if: workers out of service or with another `max_accounts`, accounts pinned or unpinned.
 
     Nothing is changed.
     """
+
+    drain: Annotated[list[Id], MOST_WISHES] = Field(default_factory=list)
 
     max_accounts: Annotated[dict[Id, Annotated[int, Field(ge=0, le=10_000)]], MOST_WISHES] = Field(
         default_factory=dict

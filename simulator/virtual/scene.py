@@ -170,7 +170,9 @@ class Scene:
     async def ask_http(self, method: str, path: str, body: JsonObject | None = None) -> None:
         """Send Master an HTTP request; it may answer or refuse, but must not fail."""
         try:
-            with self._touching(path.removeprefix("accounts/") if "status" in body else None):
+            with self._touching(
+                path.removeprefix("accounts/") if body and "status" in body else None
+            ):
                 status, answer = await self.api.ask(method, path, body=body)
         except ApiTrouble:
             return
