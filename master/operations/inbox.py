@@ -8,7 +8,6 @@ from typing import Any
 
 from master.errors import Conflict, Missing, UnknownAccount
 from master.model import Message, MessageKind
-from master.protocol.admin import MessagesRead
 from master.protocol.answers import (
     Listing,
     ShownComment,
@@ -19,6 +18,7 @@ from master.protocol.answers import (
 )
 from master.protocol.facts import find_kind
 from master.protocol.http import MarkMessages, MessageById
+from master.protocol.inbox import MessagesRead
 from master.protocol.lists import CommentsQuery, DirectMessagesQuery
 from master.store import messages as rows
 from master.store.messages import Mark, Portion

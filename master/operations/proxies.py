@@ -8,13 +8,14 @@ from operator import attrgetter
 
 import structlog
 
-from master.errors import AlreadyExists, Conflict, Missing
+from master.errors import AlreadyExists, Conflict, Missing, ProxyUnreadable
 from master.model import Account, Proxy, change
 from master.operations.assignments import hand_out
 from master.protocol.answers import Listing, ShownProxy
 from master.protocol.equipment import show_proxy as show_row
 from master.protocol.http import ById, NewProxy, ProxyChange
 from master.protocol.lists import Page
+from master.protocol.worker import ProxyForWorker
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
 from master.turn import PORTION, Turn
@@ -159,3 +160,20 @@ def _require_free_name(turn: Turn, name: str, *, own_id: str | None) -> None:
     twin = turn.draft.proxies.first("name", name)
     if twin is not None and twin.id != own_id:
         raise AlreadyExists("There is a proxy with this name already.", details=[{"id": twin.id}])
+
+
+def open_login_proxy(turn: Turn, account: Account, worker_id: str) -> ProxyForWorker | None:
+    """Return the proxy that a login must use, or None. Errors: ProxyUnreadable.
+
+    There is no fallback: a login from another address looks like a theft.
+    """
+    proxy = turn.draft.proxy_of(account, worker_id)
+    if proxy is None:
+        return None
+    password = None
+    if proxy.has_password:
+        secrets = turn.fetch(read_proxy_secrets, proxy.id)
+        if secrets.broken:
+            raise ProxyUnreadable
+        password = secrets.opened["password"]
+    return ProxyForWorker(proxy.server, proxy.protocol, proxy.username, password)

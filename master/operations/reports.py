@@ -33,7 +33,7 @@ from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import messages as message_rows
 from master.store import notifications as notification_rows
-from master.store.farm import touch
+from master.store.comparison import touch
 from master.turn import Turn
 
 NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}

@@ -12,7 +12,6 @@ from master.model import (
     AccountStatus,
     Login,
     LoginStatus,
-    MessageKind,
     Notification,
     NotificationType,
     Priority,
@@ -286,20 +285,6 @@ class AccountChanged(Outbound):
     def state_key(self) -> str | None:
         """Return the key of the account whose state this event carries."""
         return f"account {self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class MessagesRead(Outbound):
-    """A person has marked messages of an account as read (or unread: `is_read` is false)."""
-
-    event: ClassVar[str] = "message:read"
-    account_id: str
-    kind: MessageKind
-    ids: list[str]
-    is_read: bool
-    by: str
-    unread: int
-    rev: int
 
 
 @dataclass(frozen=True, slots=True)

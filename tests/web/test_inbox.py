@@ -8,7 +8,7 @@ import pytest
 
 from master.model import MessageKind
 from master.operations import inbox
-from master.protocol.admin import MessagesRead
+from master.protocol.inbox import MessagesRead
 from master.store.messages import tally_messages
 from tests.web.test_lists import BASE, comment, direct
 

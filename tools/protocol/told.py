@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from master.protocol import admin, client, drains, worker
+from master.protocol import admin, client, drains, inbox, worker
 from master.protocol.wire import Outbound
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
@@ -33,7 +33,7 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.LoginStatusUpdate,
             admin.NewNotification,
             admin.NotificationConfirmed,
-            admin.MessagesRead,
+            inbox.MessagesRead,
             admin.WorkerChanged,
             admin.AccountChanged,
             drains.DrainChanged,
