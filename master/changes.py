@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
-from master.farm import Committed, Kind, Table
+from master.farm import Kind, Table
 
 R = TypeVar("R")
 
@@ -179,9 +179,9 @@ class Changes(Generic[R]):
             self._come.setdefault(key, {}).update(come)
 
 
-def changes_of(committed: Committed[R], changes: Changes[R]) -> Iterator[tuple[R | None, R | None]]:
+def changes_of(below: Table[R], changes: Changes[R]) -> Iterator[tuple[R | None, R | None]]:
     """Yield (before, after) of the records that a draft changes, except if added and removed."""
     for key, after in changes.changed.items():
-        before = committed.get(key)
+        before = below.get(key)
         if before is not after and not (before is None and after is None):
             yield before, after

@@ -28,20 +28,22 @@ class Deadlines:
         """Open login -> the moment after which no sign of progress extends it."""
         self._by_wall: list[tuple[float, str]] = []
         self._by_clock: list[tuple[float, str]] = []
-        self.handovers: dict[str, dict[str, float]] = {}
+        self.handovers: dict[str, Mapping[str, float]] = {}
         """Account -> former worker that may not have heard of its loss -> until when.
+
+        Accounts that changed hands together share one mapping, so it is replaced and never changed.
 
         A removed account is stored under its name on its platform, because it may be added again
         under another id. SOMEBODY may own accounts that an earlier Master or a commit in doubt has
         revoked.
         """
-        self._handovers_end: list[tuple[float, str]] = []
+        self._handovers_end: list[tuple[float, tuple[str, ...]]] = []
         self.warnings = Due()
         """Accounts whose people must be told that its cookies end (Unix seconds)."""
         self.unplaced = Due()
         """Accounts whose people must be told that it waits for a worker (monotonic seconds)."""
-        self.waiting: dict[str, int] = {}
-        """Account that waits for a worker -> since when (Unix seconds)."""
+        self.waiting: dict[str, tuple[int, float]] = {}
+        """Account that waits for a worker -> since when (Unix seconds), and when to tell people."""
         self.handed_out: dict[str, float] = {}
         """Account -> when its worker was last told to watch it."""
 
@@ -84,15 +86,14 @@ class Deadlines:
         stay: an account may change hands more than once within a timeout.
         """
         self._drop_past_handovers(now)
-        for account_id in account_ids:
-            self._note_handover(account_id, worker_id, until)
+        self._note_handovers(tuple(account_ids), worker_id, until)
 
     def pass_handovers(self, name: str, heir: str) -> None:
         """Copy the former owners of `name` to `heir`, another key of the same account."""
         for source in (name, ANY_NAME):
             for former, until in self.handovers.get(source, {}).items():
                 known = self.handovers.get(heir, {})
-                self._note_handover(heir, former, max(until, known.get(former, until)))
+                self._note_handovers((heir,), former, max(until, known.get(former, until)))
 
     def find_wait(self, account_id: str, worker_id: str, now: float) -> float:
         """Return the seconds until a worker that did not own an account may act on it."""
@@ -102,20 +103,23 @@ class Deadlines:
                 until = at
         return until - now
 
-    def _note_handover(self, account_id: str, worker_id: str, until: float) -> None:
-        self.handovers.setdefault(account_id, {})[worker_id] = until
-        heapq.heappush(self._handovers_end, (until, account_id))
+    def _note_handovers(self, account_ids: tuple[str, ...], worker_id: str, until: float) -> None:
+        alone = {worker_id: until}
+        for account_id in account_ids:
+            known = self.handovers.get(account_id)
+            self.handovers[account_id] = alone if known is None else {**known, **alone}
+        heapq.heappush(self._handovers_end, (until, account_ids))
 
     def _drop_past_handovers(self, now: float) -> None:
         while self._handovers_end and self._handovers_end[0][0] <= now:
-            _, account_id = heapq.heappop(self._handovers_end)
-            formers = self.handovers.get(account_id)
-            if formers is not None:
+            _, account_ids = heapq.heappop(self._handovers_end)
+            for account_id in account_ids:
+                formers = self.handovers.get(account_id, {})
                 lasting = {former: at for former, at in formers.items() if at > now}
                 if lasting:
                     self.handovers[account_id] = lasting
                 else:
-                    del self.handovers[account_id]
+                    self.handovers.pop(account_id, None)
 
 
 def _find_past(heap: list[tuple[float, str]], known: Mapping[str, float], now: float) -> set[str]:

@@ -17,6 +17,7 @@ from master.draft import Draft
 from master.errors import Refusal
 from master.group import Done, Group, Item, is_on_rows
 from master.look import Looks
+from master.operations.history import record_history
 from master.store.farm import add_notifications
 from master.store.sqlite.database import Transaction, is_about_values
 from master.turn import Bulk, Fetch, Read
@@ -90,6 +91,7 @@ class Deciding(Looks):
         assert isinstance(operation, Bulk)
         replies = await operation.perform([(item.event, item.caller) for item in items], turn)
         assert len(replies) == len(items), f"{operation.__name__} must answer every event"
+        record_history(turn, draft)
         draft.absorb(turn.draft)
         return Done(turn, items, replies)
 
@@ -118,6 +120,7 @@ class Deciding(Looks):
                     raise  # the transaction rolls its writes back
                 failure = self._judge_failure(fault, item)
                 return Done(self._make_turn(draft, item.caller), [item], [failure])
+            record_history(turn, draft)
             draft.absorb(turn.draft)
             return Done(turn, [item], [reply])
         raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))
@@ -139,6 +142,7 @@ class Deciding(Looks):
                 return Done(
                     self._make_turn(draft, item.caller), [item], [self._judge_failure(fault, item)]
                 )
+            record_history(turn, draft)
             draft.absorb(turn.draft)
             return Done(turn, [item], [reply])
         raise RuntimeError(FETCHES_TOO_MUCH.format(item.operation.__name__))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from master.deadlines import Deadlines
 from master.decisions.retention import Trust
+from master.decisions.sickness import Health, Track
+from master.drains import Drains
 from master.farm import Farm
 from master.model import WorkerStatus
+from master.revision import Revision
 from master.sessions import Sessions
 
 
@@ -42,6 +45,29 @@ class Watch:
 
 
 @dataclass(slots=True)
+class Wards:
+    """How the workers do their work, since this process started."""
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    """Of the workers whose figures say something of it."""
+    health: dict[str, Health] = field(default_factory=dict)
+    """Of the workers that are not `ok`, as people were told."""
+    found: dict[str, Health | None] = field(default_factory=dict)
+    """Newer findings, to be told; None is `ok`."""
+    waiting: deque[str] = field(default_factory=deque)
+    """Workers still to be looked at in this round."""
+
+    def apply(self, worker_id: str, health: Health | None) -> None:
+        """Record a state that people have been told of."""
+        if health is not None:
+            self.health[worker_id] = health
+        else:
+            self.health.pop(worker_id, None)
+        if worker_id in self.found and self.found[worker_id] == health:
+            del self.found[worker_id]
+
+
+@dataclass(slots=True)
 class Memory:
     """The complete state. `pending` is the draft of the batch under way, or None."""
 
@@ -49,16 +75,26 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    drains: Drains = field(default_factory=Drains)
+    revision: Revision = field(default_factory=Revision)
+    wards: Wards = field(default_factory=Wards)
     pending: Pending | None = None
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""
     login_outcomes: Counter[str] = field(default_factory=Counter)
+    login_steps: dict[str, str] = field(default_factory=dict)
+    """Open login -> the step that its worker reported last."""
     altered_duplicates: int = 0
     """How many reported messages with a stored id were edits or other messages."""
 
     def count_altered(self, number: int) -> None:
         """Count messages with a stored id that are edits or other messages."""
         self.altered_duplicates += number
+
+    def forget_login(self, login_id: str) -> None:
+        """Forget the deadline and the last step of a login that has ended."""
+        self.deadlines.forget_login(login_id)
+        self.login_steps.pop(login_id, None)
 
     def find_heard(self) -> Iterator[tuple[str, float]]:
         """Yield (worker id, monotonic second last heard) of workers not committed as offline."""

@@ -67,10 +67,14 @@ TOTALS = {
     "master_brakes": "Times the eviction brake was put on.",
     "master_takeovers": "Live sockets of workers replaced by another of the same worker.",
     "master_altered_duplicates": "Messages with a stored one's id that were edits, or others.",
+    "master_workers_contested": "Findings that two processes contend for one worker id.",
     "master_hung_up": "Connections closed past their deadline.",
     "master_logins": "Ended logins by outcome.",
 }
 """Counters whose numbers other parts of Master keep; each name gets `_total`."""
+
+NEW_TOTALS = frozenset({"master_workers_contested"})
+"""Counters that were never gauges without `_total`."""
 
 TOTALS_LABEL = {"master_logins": ("outcome",)}
 
@@ -78,7 +82,8 @@ TOTALS_LABEL = {"master_logins": ("outcome",)}
 class Totals(Collector):
     """The counters of TOTALS.
 
-    Each is also a gauge without `_total`: earlier versions had only these, and alerts name them.
+    All but the new ones are also gauges without `_total`: earlier versions had only these, and
+    alerts name them.
     """
 
     def __init__(self) -> None:
@@ -93,7 +98,7 @@ class Totals(Collector):
         self._numbers[name] = dict.fromkeys(known, 0) | dict(numbers)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each counter, and the gauge of the same number."""
+        """Yield each counter, and the gauge of the same number if there ever was one."""
         for name, numbers in self._numbers.items():
             labels = TOTALS_LABEL.get(name, ())
             counter = CounterMetricFamily(name, TOTALS[name], labels=labels)
@@ -102,7 +107,8 @@ class Totals(Collector):
                 counter.add_metric([label][: len(labels)], number)
                 gauge.add_metric([label][: len(labels)], number)
             yield counter
-            yield gauge
+            if name not in NEW_TOTALS:
+                yield gauge
 
 
 class LostLines(Collector):
@@ -209,6 +215,12 @@ class Metrics:
         )
         self.workers = Gauge(
             "master_workers", "Workers by state.", ["status"], registry=self.registry
+        )
+        self.workers_unhealthy = Gauge(
+            "master_workers_unhealthy",
+            "Connected workers that do not do their work, by reason.",
+            ["reason"],
+            registry=self.registry,
         )
         self.accounts = Gauge(
             "master_accounts", "Accounts by login state.", ["login_status"], registry=self.registry

@@ -11,18 +11,20 @@ import structlog
 
 from master.access import Access
 from master.clock import Clock
-from master.decisions.pace import Pace
+from master.decisions.history import describe_event
+from master.decisions.pace import Admission
 from master.errors import (
     INTERNAL,
+    NOT_NOW,
     Forbidden,
     NotRegistered,
-    Overloaded,
     Refusal,
     Unauthorized,
     UnknownEvent,
 )
 from master.forgiven import Forgiven
 from master.lane import Acknowledge, Arrival, Backlog, Errand, Lane
+from master.logs import AUDIT
 from master.memory import Memory
 from master.metrics import Metrics
 from master.model import Scope
@@ -35,6 +37,7 @@ from master.turn import Bulk, Caller, Onward, Operation, Parcel, Publisher, sock
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
+audit = structlog.get_logger(AUDIT)
 
 IN_FLIGHT_LIMIT = 64
 """Uncommitted reports per socket; past it the writer gets no more until some are stored."""
@@ -70,9 +73,7 @@ class Reception:
     ) -> None:
         self._turns = turns
         self._access = access
-        self._registration_rate = settings.registration_rate
-        self._registrations = Pace()
-        self._turned_away = 0
+        self._registrations = Admission(settings.registration_rate)
         self._memory = memory
         self._clock = clock
         self._publisher = publisher
@@ -163,6 +164,9 @@ class Reception:
         errand = Errand(arrival, caller)
         try:
             route, payload = self._read(errand)
+            if route.is_command:
+                deed = describe_event(route.event, payload)
+                errand = replace(errand, caller=replace(caller, deed=deed))
             if isinstance(route.operation, Bulk):
                 # the bytes of a report are released once it is answered, not here
                 arrival = replace(arrival, size=0)
@@ -240,7 +244,7 @@ class Reception:
         if payload is None:
             payload = decode(route.payload, first_object(errand.arrival.args))
         if route.admission:
-            self._admit()
+            self._registrations.admit(self._clock.monotonic())
         return route, payload
 
     def _look_live(
@@ -256,21 +260,6 @@ class Reception:
             return route.live(args[0] if args else {}, caller, self._memory, now, monotonic)
         except Exception:
             return None
-
-    def _admit(self) -> None:
-        """Admit registrations up to the rate; the others must retry. Errors: Overloaded."""
-        rate = self._registration_rate
-        if not rate:
-            return
-        wait_s = self._registrations.ask(self._clock.monotonic(), rate, rate)
-        if wait_s:
-            # each refused worker gets a later moment, so that they do not all retry at once
-            self._turned_away += 1
-            wait_s += self._turned_away / rate
-            raise Overloaded(
-                "Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1
-            )
-        self._turned_away = 0
 
     async def _answer(self, lane: Lane, errand: Errand, route: Route, payload: Any) -> Any:
         caller, arrival = errand.caller, errand.arrival
@@ -292,8 +281,13 @@ class Reception:
         return (
             await self._turns.run(found.operation, found.event, caller)
             if isinstance(found, Onward)
-            else found
+            else self._note(caller, found)
         )
+
+    def _note(self, caller: Caller, found: Any) -> Any:
+        """Record a command that needed no turn; return its reply."""
+        self._turns.note(caller)
+        return found
 
     async def _finish(self, errand: Errand, answer: Awaitable[Any]) -> None:
         try:
@@ -305,6 +299,7 @@ class Reception:
             await self._refuse(errand, None)
         else:
             errand.arrival.acknowledge(accept(done))
+            self._log_change(errand, "ok")
             self._count(errand, "ok")
             if isinstance(done, dict):
                 if "inserted" in done:
@@ -329,6 +324,8 @@ class Reception:
         if named is not None:
             await self._send(errand.caller, named(error))
         errand.arrival.acknowledge(wire)
+        is_judged = refusal is not None and not isinstance(refusal, NOT_NOW)
+        self._note_refused(errand, error["code"], is_judged=is_judged)
         self._count(errand, error["code"])
         self._forgiven.note_refused(errand.route, errand.caller, error)
 
@@ -338,6 +335,24 @@ class Reception:
         name = route.event if route is not None else "(unknown)"
         self._metrics.count_event(caller.kind, name, refusal.code, 0.0)
         self._forgiven.note_refused(route, caller, refusal.to_wire())
+
+    def _note_refused(self, errand: Errand, code: str, *, is_judged: bool) -> None:
+        """Record a refused command of an authenticated administrator.
+
+        One that Master could not judge now, because it is too busy or its disk fails, is logged
+        only: its record would be one more write.
+        """
+        caller, route = errand.caller, errand.route
+        self._log_change(errand, code)
+        if route is not None and route.is_command and caller.scope and is_judged:
+            deed = caller.deed or describe_event(route.event, None)
+            self._turns.note(replace(caller, deed=replace(deed, refused=code)))
+
+    def _log_change(self, errand: Errand, result: str) -> None:
+        """Log who asked for a change, as the HTTP edge does."""
+        if errand.route is not None and errand.route.is_command and errand.caller.scope:
+            command = errand.route.event
+            audit.info("change_asked", by=errand.caller.name, command=command, result=result)
 
     def _count(self, errand: Errand, result: str) -> None:
         event = errand.route.event if errand.route is not None else "(unknown)"

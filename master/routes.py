@@ -12,8 +12,10 @@ from master.operations import (
     account_states,
     assignments,
     audit,
+    drains,
     login_views,
     logins,
+    maintenance,
     messages,
     notifications,
     placement,
@@ -21,6 +23,7 @@ from master.operations import (
     reports,
     retention,
     schedules,
+    sickness,
     silence,
     workers,
 )
@@ -78,6 +81,11 @@ class Route:
     admission: bool = field(default=False, kw_only=True)
     speaks_for: bool = field(default=False, kw_only=True)
     authenticates: bool = field(default=False, kw_only=True)
+
+    @property
+    def is_command(self) -> bool:
+        """Tell whether the audit records who asked for it."""
+        return self.scope >= Scope.OPERATE
 
 
 def _table(*routes: Route, refused: Refused | None = None) -> Mapping[str, Route]:
@@ -198,9 +206,22 @@ SWEEPS = (
     ),
     Sweep("cookies", account_states.warn_of_cookies, lambda s: 1, account_states.is_warning_due),
     Sweep("unplaced", placement.tell_unplaced, lambda s: 5, placement.is_somebody_unplaced),
+    Sweep(
+        "health",
+        sickness.tell_findings,
+        lambda s: sickness.INTERVAL_S if s.sick_after_intervals else 0,
+        sickness.look_around,
+    ),
     Sweep("delivered", notifications.mark_sent, lambda s: 0.5, _something_was_delivered),
     Sweep("untold", assignments.tell_all_more, lambda s: 1, _somebody_can_be_told),
     Sweep("audit", audit.audit_workers, lambda s: s.heartbeat_check_s, _always),
+    Sweep("drains", drains.go_on_draining, lambda s: 1, drains.is_somebody_draining),
+    Sweep(
+        "maintenance",
+        maintenance.finish_maintenance,
+        lambda s: 1,
+        maintenance.is_maintenance_over,
+    ),
     Sweep("rebalance", rebalance.rebalance, lambda s: s.rebalance_interval_s, _always),
     Sweep("schedule", schedules.hand_out_due, lambda s: s.schedule_interval_s, _always),
     Sweep("log", retention.fold_log, lambda s: retention.FOLD_INTERVAL_S, _always),

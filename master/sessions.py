@@ -38,6 +38,8 @@ class Seat:
     stats: Mapping[str, Any] = field(default_factory=dict)
     address: str | None = None
     """Address of the last socket that spoke for it; None if there was none since the start."""
+    succeeded: float | None = None
+    """Monotonic second of the last report of messages or successful login; None if none."""
 
 
 class Outlets(Protocol):
@@ -94,8 +96,9 @@ class Sessions:
         self.takeovers: deque[tuple[float, str]] = deque(maxlen=MOST_TAKEOVERS)
         """(monotonic second, worker) of live sockets that a takeover replaced, latest last."""
         self.takeover_count = 0
-        self.contest_at: float | None = None
-        """When two processes contending for one worker were last reported."""
+        self.contests: dict[str, float] = {}
+        """Worker that two processes contend for -> monotonic second of the finding, in order."""
+        self.contest_count = 0
         self.untold: dict[str, Untold] = {}
         """Worker -> the accounts it has yet to be told of, at the pace at which it reads."""
         self.outlets: Outlets = _NoOutlets()
@@ -201,9 +204,18 @@ class Sessions:
         self.takeovers.append((now, worker_id))
         self.takeover_count += 1
 
-    def note_contest(self, now: float) -> None:
-        """Record that a contest of two processes for one worker has been reported."""
-        self.contest_at = now
+    def note_contest(self, worker_id: str, now: float, *, keep_s: float) -> None:
+        """Record that two processes contend for one worker; drop what is older than `keep_s`."""
+        self.contests = {name: at for name, at in self.contests.items() if now - at < keep_s} | {
+            worker_id: now
+        }
+        self.contest_count += 1
+
+    def note_success(self, worker_ids: Iterable[str], now: float) -> None:
+        """Record that workers have reported messages or a successful login."""
+        for worker_id in worker_ids:
+            if (seat := self.seats.get(worker_id)) is not None:
+                seat.succeeded = now
 
     def begin_grace(self, now: float, *, grace_s: float) -> None:
         """Count the silence of workers without a socket from `grace_s` after `now`.

@@ -210,6 +210,13 @@ class Settings(BaseModel):
         "fewer. 0 is never.",
     )
     schedule_interval_s: Seconds = Field(30, description="How often due accounts are handed out.")
+    sick_after_intervals: int = Field(
+        30,
+        ge=0,
+        le=1_000_000,
+        description="How many intervals of its slowest account a worker may be without a success, "
+        "at least 10 minutes, until it is reported. 0 is never.",
+    )
     login_ttl_s: float = Field(
         300, ge=1, le=86_400, description="How long a QR code may wait for its scan."
     )
@@ -221,6 +228,8 @@ class Settings(BaseModel):
     )
     retention_login_sessions_days: Days = Field(7, description="How long login sessions are kept.")
     retention_notifications_days: Days = Field(30, description="How long notifications are kept.")
+    retention_events_days: Days = Field(90, description="How long timelines are kept.")
+    retention_audit_days: Days = Field(365, description="How long the audit of people is kept.")
     late_reports_days: Days = Field(
         7,
         description="How long an account's messages are accepted from a worker that has lost it.",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.deadlines import Deadlines
+from master.decisions.history import Deed
 from master.draft import Draft
 from master.model import Scope
 from master.protocol.wire import Outbound
@@ -25,7 +26,8 @@ PORTION = 250
 class Caller:
     """The caller: `kind` is worker, admin, client, http or sweep; `sid` is its socket, if any.
 
-    The other fields come from model.Grant. A caller without a grant has no permission.
+    `request_id` is that of an HTTP request; `deed` is the command, if a person is to be recorded
+    with it. The other fields come from model.Grant. A caller without a grant has no permission.
     """
 
     kind: str
@@ -33,6 +35,8 @@ class Caller:
     name: str = ""
     scope: Scope = Scope.NONE
     accounts: frozenset[str] | None = None
+    request_id: str | None = None
+    deed: Deed | None = None
 
     @property
     def is_named_worker(self) -> bool:
@@ -180,6 +184,11 @@ class Turn:
     def deadlines(self) -> Deadlines:
         """Return the deadlines."""
         return self.draft.memory.deadlines
+
+    @property
+    def rev(self) -> int:
+        """Return the revision for an event or an answer: that of its batch, or of what is read."""
+        return self.draft.rev
 
     @property
     def connection(self) -> AsyncConnection:

@@ -25,7 +25,8 @@ class Scenario:
 
     `retry_wait_s` is the longest first wait before a retry, and the longest that it grows to;
     `reports_at_once` is how many reports one worker sends before the first of them is acknowledged;
-    `admin_look_s` is how often an administrator looks for accounts to log in.
+    `admin_look_s` is how often an administrator looks for accounts to log in;
+    `mishap_rate_per_min` is how often a demo's platform or a browser does what the field does.
     """
 
     workers: int = 50
@@ -57,6 +58,7 @@ class Scenario:
     ramp_s: float = 3.0
     retry_wait_s: tuple[float, float] = (0.5, 15.0)
     reports_at_once: int = 1
+    mishap_rate_per_min: float = 6.0
 
     @property
     def account_count(self) -> int:
@@ -81,6 +83,7 @@ ALLOWED: dict[str, tuple[float, float]] = {
     "reports_at_once": (1, 64),
     "crash_rate_per_min": (0, 60),
     "client_drop_rate_per_min": (0, 60),
+    "mishap_rate_per_min": (0, 600),
     "ramp_s": (0, 600),
     **dict.fromkeys(
         (

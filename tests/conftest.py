@@ -16,6 +16,7 @@ from master.app import Master
 from master.clock import ManualClock
 from master.routes import NAMESPACES
 from master.settings import load_settings
+from tests.fresh import FreshFiles
 from tests.waiting import PATIENCE_S
 from tools.protocol import TOLD, list_fields
 
@@ -149,10 +150,17 @@ def environ() -> dict[str, str]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def fresh_files(tmp_path_factory: pytest.TempPathFactory) -> FreshFiles:
+    return FreshFiles(tmp_path_factory.mktemp("fresh"))
+
+
 @pytest.fixture
-async def bench(tmp_path: Path, environ: dict[str, str]) -> AsyncIterator[Bench]:
-    clock = ManualClock()
-    settings = load_settings({"PORT": "0", "DB_PATH": str(tmp_path / "master.db"), **environ}, None)
+async def bench(
+    tmp_path: Path, environ: dict[str, str], fresh_files: FreshFiles
+) -> AsyncIterator[Bench]:
+    clock, path = ManualClock(), fresh_files.lay_started(tmp_path / "master.db")
+    settings = load_settings({"PORT": "0", "DB_PATH": str(path), **environ}, None)
     master = Master(settings, clock=clock)
     await master.start(sweeps=False)
     bench = Bench(master, clock)

@@ -68,6 +68,15 @@ def read_word(words: Mapping[str, S], said: str, field: str) -> S:
         ) from None
 
 
+def is_outdated(observed_at: int | None, account: Account, now: int) -> bool:
+    """Tell whether an observation is surely older than the account's last login.
+
+    A login in the future proves nothing: the wall clock was set back since.
+    """
+    login = account.last_login_time
+    return observed_at is not None and login is not None and observed_at < login <= now
+
+
 def enter_state(
     account: Account, now: int, reason: str, detail: str | None = None, **states: Any
 ) -> Account:

@@ -62,10 +62,15 @@ REPORTED: Mapping[str, LoginEvent] = {
 """Statuses reported by workers, in lower case -> events. Any other status is refused by name."""
 
 
+def fold_status(status: str) -> str:
+    """Return a reported status as the known words are written."""
+    return status.strip().lower().replace("-", "_").replace(" ", "_")
+
+
 def read_status(status: str) -> LoginEvent:
     """Return the event that a reported status means, whatever its case. Errors: UnknownStatus."""
     try:
-        return REPORTED[status.strip().lower().replace("-", "_").replace(" ", "_")]
+        return REPORTED[fold_status(status)]
     except KeyError:
         known = ", ".join(sorted(REPORTED))
         raise UnknownStatus(

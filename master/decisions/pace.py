@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from master.errors import Overloaded
+
 
 class Pace:
     """A token bucket that is full at first. Rates are per second; a rate of 0 is no limit.
@@ -71,3 +73,25 @@ class Paces:
         found = self._paces.get(name)
         if found is not None:
             found.refund(cost)
+
+
+class Admission:
+    """Admits registrations up to a rate per second (0: no limit); the others must come again."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._pace, self._turned_away = rate, Pace(), 0
+
+    def admit(self, now: float) -> None:
+        """Admit one, or tell it when to come again. Errors: Overloaded."""
+        rate = self._rate
+        if not rate:
+            return
+        wait_s = self._pace.ask(now, rate, rate)
+        if wait_s:
+            # each refused worker gets a later moment, so that they do not all retry at once
+            self._turned_away += 1
+            wait_s += self._turned_away / rate
+            raise Overloaded(
+                "Too many workers register at once.", retry_after_ms=round(wait_s * 1000) + 1
+            )
+        self._turned_away = 0

@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 from master.model import Worker, WorkerStatus
-
-
-class Unplaced(StrEnum):
-    """Why an account that is to be watched has no worker."""
-
-    NO_WORKER_SERVES = "no_worker_serves"
-    """No known worker has the account's platform among its capabilities."""
-    NO_WORKER_CONNECTED = "no_worker_connected"
-    """The workers that have the platform are not connected."""
-    NO_ROOM = "no_room"
-    """The connected workers that have the platform are full."""
-    PINNED_WORKER_GONE = "pinned_worker_gone"
-    """The account is pinned to a worker that is offline or was removed."""
-    PINNED_WORKER_DISCONNECTED = "pinned_worker_disconnected"
-    """The account is pinned to a worker that has lost its connection and may return."""
-    PINNED_WORKER_UNFIT = "pinned_worker_unfit"
-    """The account is pinned to a worker that does not have its platform."""
-    PINNED_WORKER_FULL = "pinned_worker_full"
-    """The account is pinned to a worker that is full."""
-    BEING_PLACED = "being_placed"
-    """A worker fits; the account is next."""
+from master.reasons import Unplaced
 
 
 def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Worker]) -> Unplaced:
@@ -44,6 +23,8 @@ def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Wor
         return Unplaced.NO_WORKER_CONNECTED
     if all(worker.room <= 0 for worker in connected):
         return Unplaced.NO_ROOM
+    if all(worker.room <= 0 or not worker.takes_accounts for worker in connected):
+        return Unplaced.DRAINING
     return Unplaced.BEING_PLACED
 
 
@@ -58,4 +39,6 @@ def _explain_pinned(platform: str, worker: Worker | None) -> Unplaced:
         return Unplaced.PINNED_WORKER_UNFIT
     if worker.status is WorkerStatus.DISCONNECTED:
         return Unplaced.PINNED_WORKER_DISCONNECTED
+    if not worker.takes_accounts:
+        return Unplaced.PINNED_WORKER_DRAINING
     return Unplaced.PINNED_WORKER_FULL if worker.room <= 0 else Unplaced.BEING_PLACED

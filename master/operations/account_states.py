@@ -13,6 +13,7 @@ from master.decisions.account_state import (
     WARNED_BEFORE_S,
     enter_state,
     find_next_warning,
+    is_outdated,
     read_word,
 )
 from master.decisions.login import choose_cookies_end
@@ -35,7 +36,7 @@ def take_account_status(event: AccountStatusReport, turn: Turn) -> JsonObject:
     account = _find_held(event, turn)
     wanted = _read_states(event, account)
     notes = [*event.notes]
-    if event.observed_at is not None and event.observed_at < (account.last_login_time or 0):
+    if is_outdated(event.observed_at, account, turn.at):
         notes.append({"field": "observed_at", "message": "before the last login: nothing changes"})
         wanted = {}
     elif "login_status" in wanted and account.login_status is LoginStatus.LOGGING_IN:

@@ -14,11 +14,14 @@ from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
 from master.decisions.assignment import wants_worker
+from master.decisions.sickness import show_health
 from master.draft import Draft
+from master.drains import FARM
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, tell_to_stop
+from master.operations.draining import show_draining
 from master.operations.placement import TOLD_AFTER_S, Placements
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
@@ -46,17 +49,15 @@ def announce(draft: Draft) -> list[Parcel]:
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
-            told.append(
-                Parcel(ADMINS, AccountChanged(**show_account(account, placements.judge(account))))
-            )
-    for _, worker in changes_of(farm.workers, draft.workers):
-        if worker is not None:
-            told.append(
-                Parcel(
-                    ADMINS,
-                    WorkerChanged(**show_worker(worker, find_last_heartbeat(draft, worker.id))),
-                )
-            )
+            row = show_account(account, placements.judge(account), draft.count_unread(account.id))
+            told.append(Parcel(ADMINS, AccountChanged(**row, rev=draft.rev)))
+    changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
+    for worker_id in dict.fromkeys((*changed, *draft.health)):
+        if (worker := draft.workers.get(worker_id)) is not None:
+            heard_at = find_last_heartbeat(draft, worker_id)
+            shown = show_worker(worker, heard_at, show_draining(draft, worker))
+            health = show_health(draft.health_of(worker_id))
+            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev)))
     return told
 
 
@@ -79,7 +80,15 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
                 table.remove(key)
             else:
                 table.put(record)
+    for account_id, account in draft.accounts.changed.items():
+        if account is None:
+            memory.farm.messages.forget(account_id)
+    for tallied, numbers in draft.tallied.items():
+        if memory.farm.accounts.get(tallied[0]) is not None:
+            memory.farm.messages.add(tallied, numbers)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
+    memory.farm.last_event += len(draft.events)
+    _apply_maintenance(draft, last)
     follow = _apply_sessions(draft, last)
     for turn in turns:
         for effect in turn.effects:
@@ -99,24 +108,23 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
             continue
         ended = login or before
         assert ended is not None, "a changed login has a record before or after"
-        memory.deadlines.forget_login(ended.id)
+        memory.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
 
 
 def _apply_accounts(draft: Draft, turn: Turn | None) -> None:
     """Note when people must be told of the accounts that changed."""
     memory, deadlines = draft.memory, draft.memory.deadlines
-    for before, account in changes_of(memory.farm.accounts, draft.accounts):
+    for key, account in draft.accounts.changed.items():
         if account is not None:
-            _note_warning(memory, account, before)
-            if wants_worker(account) and account.id not in deadlines.waiting:
-                assert turn is not None, "a turn has released it"
-                _note_waiting(memory, account, turn.at, turn.monotonic)
-    for account_id, account in draft.accounts.changed.items():
+            _note_warning(memory, account, memory.farm.accounts.get(key))
         if account is None or account.assigned_worker_id is None:
-            deadlines.handed_out.pop(account_id, None)
+            deadlines.handed_out.pop(key, None)
         if account is None or not wants_worker(account):
-            deadlines.waiting.pop(account_id, None)
+            deadlines.waiting.pop(key, None)
+        elif key not in deadlines.waiting:
+            assert turn is not None, "a turn has released it"
+            _note_waiting(memory, account, turn.at, turn.monotonic)
 
 
 def _note_warning(memory: Memory, account: Account, before: Account | None) -> None:
@@ -126,8 +134,9 @@ def _note_warning(memory: Memory, account: Account, before: Account | None) -> N
 
 
 def _note_waiting(memory: Memory, account: Account, since: int, monotonic: float) -> None:
-    memory.deadlines.waiting[account.id] = since
-    memory.deadlines.unplaced.note(monotonic + TOLD_AFTER_S, account.id)
+    told_at = monotonic + TOLD_AFTER_S
+    memory.deadlines.waiting[account.id] = since, told_at
+    memory.deadlines.unplaced.note(told_at, account.id)
 
 
 def _note_login(
@@ -140,14 +149,31 @@ def _note_login(
         )
 
 
+def _apply_maintenance(draft: Draft, turn: Turn | None) -> None:
+    memory, maintenance = draft.memory, draft.maintenance
+    if maintenance != memory.farm.maintenance:
+        assert turn is not None, "a turn has begun or ended it"
+        memory.farm.maintenance = maintenance
+        _note_maintenance(memory, turn.now, turn.monotonic)
+
+
+def _note_maintenance(memory: Memory, now: float, monotonic: float) -> None:
+    known = memory.farm.maintenance
+    memory.drains.note(FARM, known.deadline_at if known is not None else None, now, monotonic)
+
+
 def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
     sessions, follow = draft.memory.sessions, list[Follow]()
     for worker_id, worker in draft.workers.changed.items():
+        if turn is not None:
+            draft.memory.drains.note_worker(worker_id, worker, turn.now, turn.monotonic)
         if worker is None:
             sessions.forget(worker_id)
         elif worker_id not in sessions.seats:
             assert turn is not None, "a turn has added it"
             sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
+    for worker_id, health in draft.health.items():
+        draft.memory.wards.apply(worker_id, health)
     for worker_id, owed in draft.owed.items():
         if worker_id in sessions.seats:
             sessions.seats[worker_id].owed = set(owed)
@@ -205,8 +231,11 @@ def restore(
     now, monotonic = clock.now(), clock.monotonic()
     for worker in memory.farm.workers.all():
         memory.sessions.seat(worker.id, heard=monotonic, heard_at=heard.get(worker.id))
+        memory.drains.note_worker(worker.id, worker, now, monotonic)
+    _note_maintenance(memory, now, monotonic)
     for gone in memory.sessions.seats.keys() - {worker.id for worker in memory.farm.workers.all()}:
         memory.sessions.forget(gone)
+        memory.drains.note_worker(gone, None, now, monotonic)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
     for account in memory.farm.accounts.all():
@@ -220,7 +249,7 @@ def restore(
     for login_id in [
         known for known in memory.deadlines.expiries if memory.farm.logins.get(known) is None
     ]:
-        memory.deadlines.forget_login(login_id)
+        memory.forget_login(login_id)
 
 
 def resume(

@@ -49,6 +49,7 @@ def revoke_accounts(
     if not accounts:
         return []
     revoked = turn.draft.release_all(accounts, worker_id, turn.at)
+    turn.draft.explain("accounts", (account.id for account in revoked), reason)
     account_ids = [account.id for account in revoked]
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
@@ -77,6 +78,8 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     """
     assert not turn.is_placed, "a turn assigns waiting accounts once"
     turn.is_placed = True
+    if turn.draft.maintenance is not None:
+        return []
     queues = _list_queues(turn, only)
     if not queues:
         return []
@@ -112,6 +115,8 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     next turn assigns the rest.
     """
     [worker] = count_reserved(turn, [_find_worker(turn, worker_id)])
+    if turn.draft.maintenance is not None:
+        return []
     queues = [
         turn.draft.accounts.find("waiting", (platform, pinned))
         for platform in worker.capabilities
@@ -222,6 +227,7 @@ def _has_use_for(turn: Turn, worker_id: str) -> bool:
     worker, accounts = turn.draft.workers.get(worker_id), turn.draft.accounts
     return (
         worker is not None
+        and worker.takes_accounts
         and worker.room > 0
         and any(
             accounts.first("waiting", (platform, pinned)) is not None

@@ -50,13 +50,15 @@ NO_SECRETS = Secrets({}, {})
 
 def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> None:
     """Store the reported credentials and profile, and make the worker the account's owner."""
-    assert login.worker_id is not None
+    worker_id = login.worker_id
+    assert worker_id is not None
     changed, kept = _apply_success(turn, account, event)
+    turn.after_commit(lambda: turn.sessions.note_success([worker_id], turn.monotonic))
     _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
     turn.draft.accounts.put(changed)
-    after = _move_to_login_worker(turn, changed, login.worker_id)
+    after = _move_to_login_worker(turn, changed, worker_id)
     if after.assigned_worker_id is not None:
         hand_out(turn, {after.assigned_worker_id: [after]})
     turn.tell(
@@ -67,6 +69,7 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
             worker_id=login.worker_id,
             user_info=show_profile(changed.user_info),
             logged_in_at=turn.at,
+            rev=turn.rev,
         ),
     )
     place_what_waits(turn)
@@ -172,6 +175,7 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
     logins = list(logins)
     secrets = _read_secrets(turn, [_account_of(turn, login) for login in logins])
     by_us = error_type in BY_US
+    turn.draft.explain("login_sessions", (login.id for login in logins), error_type)
     closed = []
     for login in logins:
         closed.append(_end(turn, login, SessionStatus.FAILED, error_message=message))
@@ -181,7 +185,8 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
         status = judge(account, login.status_before, opens=opens)
         _settle(turn, login, account, status, "login_failed")
         turn.tell(
-            ADMINS, LoginFailed(login.id, login.account_id, login.worker_id, message, error_type)
+            ADMINS,
+            LoginFailed(login.id, login.account_id, login.worker_id, message, error_type, turn.rev),
         )
         log.info(
             "login_failed",
@@ -203,7 +208,7 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
         opens = not secrets[account.id].broken
         status = login_status_before(account, login.status_before, opens=opens)
         _settle(turn, login, account, status, "login_expired")
-        turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id))
+        turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id, turn.rev))
         log.info(
             "login_expired", session=login.id, account=login.account_id, worker=login.worker_id
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import structlog
 
 from master.decisions.assignment import wants_worker
-from master.decisions.placement import Unplaced, explain_waiting
+from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.memory import Memory
 from master.model import Account, Notification, NotificationType, Priority, Worker, change
 from master.operations.notifications import notify
 from master.protocol.answers import Placement
+from master.reasons import Unplaced
 from master.settings import Settings
 from master.turn import PORTION, Turn
 
@@ -40,11 +41,32 @@ class Placements:
             return {"state": "not_wanted", "reason": f"account_{account.status}", "since": None}
         if account.assigned_worker_id is not None:
             return {"state": "placed", "reason": None, "since": None}
-        since = self._draft.memory.deadlines.waiting.get(account.id)
+        # one that has waited only since this turn is not noted yet
+        noted = self._draft.memory.deadlines.waiting.get(account.id)
+        since = account.updated_at if noted is None else noted[0]
         return {"state": "waiting", "reason": self.explain(account), "since": since}
 
     def explain(self, account: Account) -> Unplaced:
-        """Return why an account waits."""
+        """Return why an account waits.
+
+        A pinned account may use the place that its own login keeps there, as in `place_accounts`.
+        """
+        keeper = self._draft.keeper_of(account.id)
+        workers = self._list_workers()
+        if keeper is None or keeper != account.pinned_worker_id or keeper not in workers:
+            return self.explain_alike(account)
+        if self._draft.maintenance is not None:
+            return Unplaced.MAINTENANCE
+        worker = workers[keeper]
+        its_own = change(worker, assigned_accounts=worker.assigned_accounts - 1)
+        return explain_waiting(
+            account.platform, account.pinned_worker_id, {**workers, keeper: its_own}
+        )
+
+    def explain_alike(self, account: Account) -> Unplaced:
+        """Return why accounts of its platform and its pin wait, if no login keeps a place."""
+        if self._draft.maintenance is not None:
+            return Unplaced.MAINTENANCE
         key = account.platform, account.pinned_worker_id
         known = self._reasons.get(key)
         if known is None:
@@ -68,23 +90,26 @@ def count_unplaced(memory: Memory) -> dict[str, int]:
     for key in memory.farm.accounts.list_groups("waiting"):
         first = memory.farm.accounts.first("waiting", key)
         if first is not None:
-            counts[placements.explain(first)] += memory.farm.accounts.measure("waiting", key)
+            counts[placements.explain_alike(first)] += memory.farm.accounts.measure("waiting", key)
     return counts
 
 
 def is_somebody_unplaced(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
-    """Tell whether an account has waited for a worker for a minute."""
-    return bool(memory.deadlines.unplaced.find(monotonic, 1))
+    """Tell whether an account has waited for a worker for a minute, and people are to be told."""
+    return memory.farm.maintenance is None and bool(memory.deadlines.unplaced.find(monotonic, 1))
 
 
 def tell_unplaced(event: None, turn: Turn) -> int:
     """Tell people of accounts that have waited for a minute, once each; one line per reason."""
     due = turn.deadlines.unplaced.find(turn.monotonic, PORTION)
     placements, waiting = Placements(turn.draft), dict[Unplaced, list[Account]]()
+    noted, told = turn.deadlines.waiting, set[str]()
     for account_id in due:
         account = turn.draft.accounts.get(account_id)
-        if account is not None and wants_worker(account):
+        is_over = account_id in noted and noted[account_id][1] <= turn.monotonic
+        if account is not None and is_over and wants_worker(account):
             waiting.setdefault(placements.explain(account), []).append(account)
+            told.add(account_id)
     for reason, accounts in waiting.items():
         notify(turn, [_announce(turn, reason, accounts)])
         log.warning(
@@ -95,7 +120,14 @@ def tell_unplaced(event: None, turn: Turn) -> int:
         )
     if len(due) == PORTION:
         turn.go_on(tell_unplaced)
-    turn.after_commit(lambda: turn.deadlines.unplaced.forget(due))
+
+    def forget() -> None:
+        # one that found a worker in this batch may have lost it again in the same batch
+        now = turn.monotonic
+        left = [one for one in due if one in noted and noted[one][1] <= now and one not in told]
+        turn.deadlines.unplaced.forget(set(due) - set(left))
+
+    turn.after_commit(forget)
     return sum(map(len, waiting.values()))
 
 

@@ -19,6 +19,7 @@ from master.operations.accounts import remove_hidden
 from master.operations.messages import forget_former
 from master.operations.names import forget_unused
 from master.operations.notifications import raise_alarm
+from master.operations.timelines import forget_events
 from master.store.counters import read_counter, write_counter
 from master.store.logins import remove_old_logins
 from master.store.notifications import remove_old_notifications, remove_passed_notifications
@@ -44,10 +45,10 @@ def fold_log(event: None, turn: Turn) -> int:
 async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
     """Remove login sessions and notifications past their retention; return how many of each.
 
-    Turns after it remove former owners of long ago, and workers and devices unseen for long. Beyond
-    a portion, the next turns continue; `event` is what earlier ones have removed. Notifications
-    still owed to an active device are kept for twice as long, those that were never sent for twelve
-    times as long. Nothing is removed by a distrusted clock.
+    Turns after it remove former owners of long ago, workers and devices unseen for long, and old
+    events. Beyond a portion, the next turns continue; `event` is what earlier ones have removed.
+    Notifications still owed to an active device are kept for twice as long, those that were never
+    sent for twelve times as long. Nothing is removed by a distrusted clock.
     """
     removed = event or {"login_sessions": 0, "notifications": 0}
     if event is None:
@@ -57,6 +58,7 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
     if event is None:
         turn.go_on(forget_former)
         turn.go_on(forget_unused)
+        turn.go_on(forget_events)
     logins = await remove_old_logins(
         turn.connection, find_cutoff(turn.now, turn.settings.retention_login_sessions_days), ROWS
     )

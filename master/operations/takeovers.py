@@ -6,6 +6,8 @@ all three are the same, it is the same worker after a lost connection and waits 
 
 from __future__ import annotations
 
+import math
+
 import structlog
 
 from master.model import Worker, WorkerStatus
@@ -19,6 +21,9 @@ log = structlog.get_logger(__name__)
 MINUTE_S = 60.0
 MOST_TAKEOVERS = 5
 """Replacements of a worker's live socket allowed in a minute; more means two processes contend."""
+
+MOST_CONTESTS = 20
+"""Contested workers that people are told of within a minute; each is told at most once in it."""
 
 ELSEWHERE = "\x1f"
 """Suffix of a worker id for the worker's former process; no id contains a control character."""
@@ -60,6 +65,7 @@ def change_hands(turn: Turn, worker: Worker) -> None:
     account_ids = [account.id for account in held]
     until = turn.monotonic + turn.settings.heartbeat_timeout_s
     turn.deadlines.part(account_ids, f"{worker.id}{ELSEWHERE}", now=turn.monotonic, until=until)
+    draft.explain("accounts", account_ids, "registered_elsewhere")
     draft.assign_all(draft.release_all(held, worker.id, turn.at), worker.id, turn.at)
     if older is not None:
         turn.tell(
@@ -68,20 +74,43 @@ def change_hands(turn: Turn, worker: Worker) -> None:
         )
 
 
-def note_takeover(turn: Turn, worker_id: str) -> None:
-    """Count the replacement of a worker's live socket; raise an alarm if this goes on."""
-    sessions, now = turn.sessions, turn.monotonic
+def note_takeover(turn: Turn, older: str, before: Worker, after: Worker) -> None:
+    """Count the replacement of a worker's live socket; raise an alarm if this goes on.
+
+    `older` is the replaced socket; `before` and `after` are the worker's row as each registered it.
+    """
+    sessions, now, worker_id = turn.sessions, turn.monotonic, after.id
     lately = 1 + sum(name == worker_id and now - at < MINUTE_S for at, name in sessions.takeovers)
     turn.after_commit(lambda: sessions.note_takeover(worker_id, now))
-    if lately <= MOST_TAKEOVERS or (
-        sessions.contest_at is not None and now - sessions.contest_at < MINUTE_S
+    recent = sum(now - at < MINUTE_S for at in sessions.contests.values())
+    if (
+        lately <= MOST_TAKEOVERS
+        or now - sessions.contests.get(worker_id, -math.inf) < MINUTE_S
+        or recent >= MOST_CONTESTS
     ):
         return
-    turn.after_commit(lambda: sessions.note_contest(now))
+    turn.after_commit(lambda: sessions.note_contest(worker_id, now, keep_s=MINUTE_S))
+    addresses = [sessions.addresses.get(sid or "") for sid in (older, turn.caller.sid)]
+    registered = [f"{one.host}:{one.port}" for one in (before, after)]
+    former, newer = (
+        f"{address or 'an unknown address'} (registered as {name})"
+        for address, name in zip(addresses, registered, strict=True)
+    )
     raise_alarm(
         turn,
         f"The socket of worker {worker_id} was replaced {lately} times within a minute: "
-        "two processes use its id.",
-        {"worker_id": worker_id, "takeovers": lately},
+        f"two processes use its id, at {former} and at {newer}.",
+        {
+            "worker_id": worker_id,
+            "takeovers": lately,
+            "addresses": addresses,
+            "registered": registered,
+        },
     )
-    log.warning("worker_contested", worker=worker_id, takeovers=lately)
+    log.warning(
+        "worker_contested",
+        worker=worker_id,
+        takeovers=lately,
+        addresses=addresses,
+        registered=registered,
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import structlog
 
 from master.decisions import liveness
 from master.decisions.assignment import find_misplaced
+from master.decisions.sickness import show_health
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
 from master.model import Account, JsonObject, Worker, WorkerStatus, change
@@ -19,6 +21,7 @@ from master.operations.assignments import (
     place_what_waits,
     revoke_accounts,
 )
+from master.operations.draining import end_drain, show_draining
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
@@ -28,9 +31,10 @@ from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
-from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
+from master.protocol.http import ById
+from master.protocol.lists import PAGE_LIMIT, WorkersQuery
 from master.protocol.stats import keep_figures, read_stats
-from master.protocol.words import RevokeReason
+from master.protocol.words import DrainState, RevokeReason
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -45,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL_S = 5
 """Seconds between two writes of heartbeats; a crash loses at most those since the last write."""
+
+DRAIN_FIELDS = tuple(one.name for one in fields(Worker) if one.name.startswith("drain_"))
 
 
 def register_worker(event: Register, turn: Turn) -> JsonObject:
@@ -78,6 +84,8 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         created_at=before.created_at if before else turn.at,
         updated_at=turn.at,
     )
+    if before is not None:  # a worker that registers again stays out of service
+        worker = change(worker, **{name: getattr(before, name) for name in DRAIN_FIELDS})
     draft.workers.put(worker)
     if before is None:
         draft.signs[worker.id] = turn.at
@@ -90,7 +98,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
     )
     assigned = fill_worker(turn, worker.id)
     held = draft.held_by(worker.id)
-    _bind_socket(turn, worker.id)
+    _bind_socket(turn, worker, before)
     reply = _answer_registration(turn, event, held, assigned)
     if assigned:
         hand_out(turn, {worker.id: assigned})
@@ -139,13 +147,14 @@ def _require_live_socket(turn: Turn) -> None:
         raise NotRegistered("This socket has closed.")
 
 
-def _bind_socket(turn: Turn, worker_id: str) -> None:
+def _bind_socket(turn: Turn, worker: Worker, before: Worker | None) -> None:
     """Let the caller's socket speak for a worker and close the worker's older socket.
 
-    Another worker for which this socket spoke before has no socket then. The binding counts as a
-    sign of life at once: a sweep of the same batch must not evict the worker.
+    `before` is the worker's row of the older socket. Another worker for which this socket spoke
+    before has no socket then. The binding counts as a sign of life at once: a sweep of the same
+    batch must not evict the worker.
     """
-    sid, draft = turn.caller.sid, turn.draft
+    sid, draft, worker_id = turn.caller.sid, turn.draft, worker.id
     assert sid is not None, "only a live socket is bound"
     former = draft.speaker_of(sid)
     if former is not None and former != worker_id:
@@ -153,7 +162,7 @@ def _bind_socket(turn: Turn, worker_id: str) -> None:
         note_disconnect(former, turn)
     older = draft.socket_of(worker_id)
     if older is not None and older != sid:
-        note_takeover(turn, worker_id)
+        note_takeover(turn, older, before or worker, worker)
         turn.hang_up("worker", older)
     draft.bound[worker_id] = sid
     turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
@@ -229,7 +238,7 @@ def return_worker(event: Heartbeat, turn: Turn) -> JsonObject:
         draft.workers.put(change(worker, status=status, updated_at=turn.at))
         fill_worker(turn, worker.id)
     if not was_bound or returns:
-        _bind_socket(turn, worker.id)
+        _bind_socket(turn, worker, worker)
         _tell_losses(turn, worker.id)
     held = draft.held_by(worker.id)
     if returns and held:  # hand-outs and changes during its absence did not reach it
@@ -279,7 +288,12 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
     for worker in lost:
         if worker.status is not WorkerStatus.OFFLINE:
             draft.workers.put(change(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
+    draft.explain("workers", (worker.id for worker in lost), why)
     end_logins_of(turn, [worker.id for worker in lost])
+    for worker in lost:
+        now = draft.workers.get(worker.id)
+        if now is not None and now.drain_since is not None:
+            end_drain(turn, now, DrainState.OFFLINE)
     freed: list[Account] = []
     for worker in lost:
         held = draft.held_by(worker.id)
@@ -314,9 +328,29 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
 
 
 def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
-    """List workers by id."""
-    found = [one for one in turn.draft.workers.all() if event.status in (None, one.status)]
-    found.sort(key=lambda worker: worker.id)
+    """List workers, by id unless `sort` names another order."""
+    sought = (event.q or "").casefold()
+    found = [
+        one
+        for one in turn.draft.workers.all()
+        if (not event.status or one.status in event.status)
+        and (sought in one.id.casefold() or sought in one.host.casefold())
+    ]
+    seats = turn.sessions.seats
+
+    def rank(worker: Worker) -> Any:
+        seat = seats.get(worker.id)
+        return {
+            "id": worker.id,
+            "host": worker.host,
+            "status": worker.status,
+            "accounts": worker.assigned_accounts,
+            "room": worker.room,
+            "heartbeat": (seat.heard_at if seat is not None else None) or 0,
+            "started": worker.started_at,
+        }[event.sort.removeprefix("-")]
+
+    found.sort(key=lambda worker: (rank(worker), worker.id), reverse=event.sort.startswith("-"))
     page = found[event.offset : event.offset + event.limit]
     return Listing([show_live(turn, worker) for worker in page], len(found))
 
@@ -328,12 +362,18 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     placements = Placements(turn.draft)
-    shown = [show_account(account, placements.judge(account)) for account in accounts]
+    unread = turn.draft.count_unread
+    shown = [show_account(one, placements.judge(one), unread(one.id)) for one in accounts]
     return {**show_live(turn, worker), "accounts": shown}
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
-    """Return a worker with its last sign of life and the `stats` it reported."""
+    """Return a worker with its last sign of life, the `stats` it reported, and its `health`."""
     seat = turn.sessions.seats.get(worker.id)
-    shown = show_row(worker, seat.heard_at if seat is not None else None)
-    return {**shown, "stats": read_stats(seat.stats) if seat is not None else {}}
+    heard_at = seat.heard_at if seat is not None else None
+    shown = show_row(worker, heard_at, show_draining(turn.draft, worker))
+    return {
+        **shown,
+        "stats": read_stats(seat.stats) if seat is not None else {},
+        "health": show_health(turn.draft.health_of(worker.id)),
+    }

@@ -70,6 +70,20 @@ CODES = frozenset(
 )  # fmt: skip
 """Usual names of a login's code; only callers with scope `operate` receive these fields."""
 
+FIGURE_TEXTS = frozenset(
+    {
+        "state", "status", "phase", "mode", "step", "stage", "queue", "version", "platform",
+        "errors", "errorCount", "error_count", "errorsTotal", "errors_total", "failures", "failed",
+        "errorType", "error_type", "errorCode", "error_code", "lastErrorType", "last_error_type",
+        "lastErrorCode", "last_error_code", "lastErrorAt", "last_error_at",
+        "successes", "successCount", "success_count", "succeeded", "looks", "lastSuccess",
+        "last_success", "lastSuccessAt", "last_success_at", "lastSuccessTime", "last_success_time",
+        "lastLook", "last_look", "lastLookAt", "last_look_at", "startedAt", "started_at", "uptime",
+        "browser", "browser_version", "node_version", "python_version",
+    }
+)  # fmt: skip
+"""Fields of a heartbeat's `stats` that may contain a text; others contain numbers only."""
+
 CONTAINERS = frozenset({"detail", "details", "progress", "labels", "screen"})
 """Names of fields that may contain nested fields; each nested name must be listed too."""
 
@@ -82,6 +96,16 @@ def show_profile(user_info: Mapping[str, Any] | None) -> JsonObject | None:
 def show_machine(metadata: Mapping[str, Any]) -> JsonObject:
     """Return the part of a worker's `metadata` that people may read."""
     return leave_out_largest(_pick(metadata, MACHINE), SHOWN_BYTES)
+
+
+def show_figures(figures: Mapping[str, Any]) -> JsonObject:
+    """Return the part of a worker's own figures that people may read: numbers, listed texts."""
+    shown = {
+        name: value
+        for name, value in figures.items()
+        if not isinstance(value, str) or name in FIGURE_TEXTS
+    }
+    return leave_out_largest(shown, SHOWN_BYTES)
 
 
 def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:

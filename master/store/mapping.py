@@ -14,7 +14,7 @@ from functools import cached_property, reduce
 from operator import add, attrgetter
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, Table, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, Table, bindparam, func, select
 
 from master.farm import share
 from master.model import (
@@ -118,6 +118,11 @@ class Rows(Generic[R]):
     def query(self) -> Select[Any]:
         """Return the query of all records."""
         return select(*self._columns)
+
+    @cached_property
+    def by_key(self) -> Select[Any]:
+        """Return the query of one record; its parameter is `key`. Built once: it is often asked."""
+        return self.query.where(self.table.c[self.key] == bindparam("key"))
 
     def to_record(self, row: Row[Any] | Sequence[Any]) -> R:
         """Return the record of a row of `query`."""
@@ -225,7 +230,13 @@ ACCOUNTS = Rows(
         "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
     },
     bounded={"user_info": bound_text(schema.accounts.c.user_info, USER_INFO_BYTES)},
-    read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
+    read={
+        "platform": share,
+        "assigned_worker_id": share,
+        "pinned_worker_id": share,
+        "tags": lambda stored: tuple(stored or ()),
+    },
+    written={"tags": (("tags",), lambda account: list(account.tags) or None)},
     named_by="account_id",
 )
 LOGINS = Rows(

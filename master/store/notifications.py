@@ -5,15 +5,55 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.decisions.retention import BUILT_AT
 from master.model import Device, Notification
+from master.protocol.lists import NotificationsQuery
 from master.store.mapping import NOTIFICATIONS
-from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
+from master.store.pages import Found, find_page, make_orders
+from master.store.rows import chunk_ids, count_by, equals, find_record
 from master.store.schema import client_deliveries, notifications
+
+# A confirmation of a device is a hot path: its statements are built once, because SQLAlchemy needs
+# longer to build a statement than SQLite to execute it.
+
+_OWED = (
+    notifications.c.seq > bindparam("seen_seq"),
+    ~select(client_deliveries.c.notification_id)
+    .where(
+        client_deliveries.c.device_id == bindparam("device_id"),
+        client_deliveries.c.notification_id == notifications.c.id,
+    )
+    .exists(),
+)
+"""Conditions of notifications that a device has neither confirmed nor passed."""
+
+_FIRST_OWED = (
+    select(notifications.c.seq)
+    .where(*_OWED, notifications.c.seq <= bindparam("up_to"))
+    .order_by(notifications.c.seq)
+    .limit(1)
+)
+_END = (
+    select(notifications.c.seq)
+    .where(
+        notifications.c.seq > bindparam("after_seq"), notifications.c.seq <= bindparam("last_seq")
+    )
+    .order_by(notifications.c.seq)
+    .limit(1)
+    .offset(bindparam("passed_over"))
+)
+_CONFIRM = insert(client_deliveries).on_conflict_do_nothing()
+_MARK_SENT = (
+    update(notifications)
+    .where(
+        notifications.c.id.in_(bindparam("ids", expanding=True)), notifications.c.is_sent.is_(False)
+    )
+    .values(is_sent=True, sent_at=bindparam("at"))
+)
 
 
 def _limit(accounts: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -44,11 +84,7 @@ async def find_last_of(connection: AsyncConnection, accounts: Collection[str]) -
 async def mark_sent(connection: AsyncConnection, notification_ids: Sequence[str], now: int) -> None:
     """Note that these notifications have reached a person; only the first time is stored."""
     for chunk in chunk_ids(notification_ids):
-        await connection.execute(
-            update(notifications)
-            .where(notifications.c.id.in_(chunk), notifications.c.is_sent.is_(False))
-            .values(is_sent=True, sent_at=now)
-        )
+        await connection.execute(_MARK_SENT, {"ids": chunk, "at": now})
 
 
 async def mark_passed(
@@ -82,23 +118,17 @@ async def find_notification(
     return await find_record(connection, NOTIFICATIONS, notification_id)
 
 
-async def list_notifications(
-    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
-) -> tuple[list[Notification], int]:
-    """Return a page of notifications, the newest first, and their total number.
+ORDERS = make_orders({"seq": [(notifications.c.seq, False)]})
 
-    `filters` are column = value.
-    """
-    conditions = equals(NOTIFICATIONS, filters)
-    return await find_page(
-        connection,
-        NOTIFICATIONS,
-        conditions,
-        [notifications.c.seq.desc()],
-        limit,
-        offset,
-        PAGE_BYTES,
-    )
+
+async def list_notifications(
+    connection: AsyncConnection, asked: NotificationsQuery
+) -> Found[Notification]:
+    """Return a page of notifications."""
+    conditions = equals(NOTIFICATIONS, asked.list_filters())
+    if asked.after_seq is not None:
+        conditions.append(notifications.c.seq > asked.after_seq)
+    return await find_page(connection, NOTIFICATIONS, conditions, ORDERS, asked)
 
 
 async def find_since(
@@ -128,6 +158,7 @@ async def _find_in_order(
     conditions: Sequence[ColumnElement[bool]],
     limit: int,
     offset: int = 0,
+    parameters: dict[str, Any] | None = None,
 ) -> tuple[list[Notification], bool]:
     query = (
         NOTIFICATIONS.query.where(*conditions)
@@ -135,7 +166,7 @@ async def _find_in_order(
         .limit(limit + 1)
         .offset(offset)
     )
-    rows = (await connection.execute(query)).all()
+    rows = (await connection.execute(query, parameters)).all()
     return NOTIFICATIONS.to_records(rows[:limit]), len(rows) > limit
 
 
@@ -199,10 +230,9 @@ async def find_end(connection: AsyncConnection, after_seq: int, seq: int, limit:
 
     It is `seq` or an earlier one.
     """
-    behind = select(notifications.c.seq).where(
-        notifications.c.seq > after_seq, notifications.c.seq <= seq
+    last = await connection.scalar(
+        _END, {"after_seq": after_seq, "last_seq": seq, "passed_over": limit - 1}
     )
-    last = await connection.scalar(behind.order_by(notifications.c.seq).limit(1).offset(limit - 1))
     return seq if last is None else int(last)
 
 
@@ -240,25 +270,13 @@ async def confirm_delivery(
     connection: AsyncConnection, device_id: str, notification_id: str, now: int
 ) -> bool:
     """Store that a device has confirmed a notification; return whether that is new."""
-    statement = (
-        insert(client_deliveries)
-        .values(device_id=device_id, notification_id=notification_id, confirmed_at=now)
-        .on_conflict_do_nothing()
-    )
-    return (await connection.execute(statement)).rowcount == 1
+    row = {"device_id": device_id, "notification_id": notification_id, "confirmed_at": now}
+    return (await connection.execute(_CONFIRM, row)).rowcount == 1
 
 
-def _owed_to(device: Device) -> list[ColumnElement[bool]]:
-    """Return the conditions of notifications that this device has neither confirmed nor passed."""
-    confirmed = (
-        select(client_deliveries.c.notification_id)
-        .where(
-            client_deliveries.c.device_id == device.device_id,
-            client_deliveries.c.notification_id == notifications.c.id,
-        )
-        .exists()
-    )
-    return [notifications.c.seq > device.seen_seq, ~confirmed]
+def _name_device(device: Device) -> dict[str, Any]:
+    """Return the parameters of `_OWED`."""
+    return {"device_id": device.device_id, "seen_seq": device.seen_seq}
 
 
 async def find_owed(
@@ -274,19 +292,22 @@ async def find_owed(
     It is owed those that it has neither confirmed nor passed. With `after_seq`, only later ones are
     returned: the query then follows the sequence from there, which suits the newest few.
     """
-    if after_seq is None:
-        return await _find_in_order(connection, [*_owed_to(device), *_limit(accounts)], limit)
-    newest = [*_owed_to(device), notifications.c.seq > after_seq, *_limit_in_order(accounts)]
-    return await _find_in_order(connection, newest, limit)
+    limits = (
+        _limit(accounts)
+        if after_seq is None
+        else [notifications.c.seq > after_seq, *_limit_in_order(accounts)]
+    )
+    return await _find_in_order(
+        connection, [*_OWED, *limits], limit, parameters=_name_device(device)
+    )
 
 
 async def find_first_owed(
     connection: AsyncConnection, device: Device, up_to: int, accounts: Collection[str] | None = None
 ) -> int | None:
     """Return the oldest sequence number up to `up_to` that is owed to this device, or None."""
-    conditions = [*_owed_to(device), notifications.c.seq <= up_to, *_limit_in_order(accounts)]
-    query = select(notifications.c.seq).where(*conditions)
-    seq: int | None = await connection.scalar(query.order_by(notifications.c.seq).limit(1))
+    query = _FIRST_OWED if accounts is None else _FIRST_OWED.where(*_limit_in_order(accounts))
+    seq: int | None = await connection.scalar(query, {**_name_device(device), "up_to": up_to})
     return seq
 
 

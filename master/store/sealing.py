@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from operator import add
 from typing import Any
 
 import orjson
-from sqlalchemy import Table, func, or_, select
+from sqlalchemy import Select, Table, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import WorkerConfig
@@ -61,6 +61,14 @@ def seal_values(
     return kept
 
 
+@cache
+def _read_sealed(table: Table) -> Select[Any]:
+    """Return the query of the sealed columns of the rows `ids`."""
+    return select(table.c.id, *(table.c[column] for column in SEALED[table.name])).where(
+        table.c.id.in_(bindparam("ids", expanding=True))
+    )
+
+
 async def read_secrets(
     connection: AsyncConnection, table: Table, row_ids: Sequence[str]
 ) -> dict[str, Secrets]:
@@ -68,10 +76,7 @@ async def read_secrets(
     vault, columns = vault_of(connection), SEALED[table.name]
     found: dict[str, Secrets] = {}
     for chunk in chunk_ids(row_ids):
-        query = select(table.c.id, *(table.c[column] for column in columns)).where(
-            table.c.id.in_(chunk)
-        )
-        for row_id, *stored in await connection.execute(query):
+        for row_id, *stored in await connection.execute(_read_sealed(table), {"ids": chunk}):
             found[row_id] = _open_all(
                 vault, table.name, row_id, dict(zip(columns, stored, strict=True))
             )

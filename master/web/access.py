@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from master.access import Access, name_address, read_bearer
-from master.errors import Forbidden, ForeignOrigin, Refusal, Unreadable, UnsupportedEncoding
+from master.decisions.history import describe_request
+from master.errors import (
+    NOT_NOW,
+    Forbidden,
+    ForeignOrigin,
+    Refusal,
+    Unreadable,
+    UnsupportedEncoding,
+)
 from master.lines import Lines
 from master.logs import AUDIT
 from master.model import Grant, Scope
 from master.signins import Session
+from master.turn import Caller
 from master.web.answers import answer_refusal
 from master.web.connections import Answer, end_with_caller, require_small_head
+from master.web.endpoint import Endpoint
 from master.web.origins import SAFE, Origins, may_be_rebound
+from master.web.problems import ID
 from master.web.relayed import is_relayed
 
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
@@ -27,18 +39,24 @@ BAD_REQUEST = 400
 
 audit = structlog.get_logger(AUDIT)
 
-SCOPE = web.RequestKey("scope", Scope)
-"""Key of a request's scope."""
-
 GRANT = web.RequestKey("grant", Grant)
 """Key of a request's grant."""
 
-Scopes = Mapping[tuple[str, str], Scope]
-"""(method, path as the route writes it) -> the scope that a caller must have."""
+Endpoints = Mapping[tuple[str, str], Endpoint]
+"""(method, path as the route writes it) -> the endpoint."""
+
+Note = Callable[[Caller], object]
+"""Records a person's command that changes no row, or that was refused."""
 
 
-def guard_requests(access: Access, scopes: Scopes, lines: Lines, origins: Origins) -> Middleware:
-    """Return the middleware that authenticates, authorises and rate-limits requests.
+def guard_requests(
+    access: Access,
+    endpoints: Endpoints,
+    lines: Lines,
+    note: Note,
+    origins: Origins,
+) -> Middleware:
+    """Return the middleware that authenticates, authorises, rate-limits and audits requests.
 
     An earlier middleware answers preflights and refuses changes from foreign pages.
     """
@@ -54,26 +72,56 @@ def guard_requests(access: Access, scopes: Scopes, lines: Lines, origins: Origin
                 answer.force_close()
             return answer
         grant = _identify(access, origins, lines, request)
-        request[SCOPE], request[GRANT] = grant.scope, grant
+        request[GRANT] = grant
         _require_direct(access, origins, request)
-        if grant.scope < _find_scope(scopes, request):
-            raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")
+        endpoint = _find_endpoint(endpoints, request)
         if request.method in SAFE:
+            _require_scope(grant, endpoint)
             # a change is never cancelled: it may be committed already when its caller hangs up
             with end_with_caller(request):
                 return await handler(request)
-        answer = await handler(request)
-        if access.guarded:
-            audit.info(
-                "change_asked",
-                by=grant.name,
-                method=request.method,
-                path=request.path,
-                status=answer.status,
-            )
+        try:
+            _require_scope(grant, endpoint)
+            answer = await handler(request)
+        except Refusal as refusal:
+            _log_change(grant, request, refusal.status, code=refusal.code)
+            is_judged = not isinstance(refusal, NOT_NOW)
+            if endpoint is not None and endpoint.is_command and is_judged:
+                caller = name_caller(request, endpoint)
+                assert caller.deed is not None, "a command has a deed"
+                note(replace(caller, deed=replace(caller.deed, refused=refusal.code)))
+            raise
+        _log_change(grant, request, answer.status)
         return answer
 
     return check
+
+
+def name_caller(request: web.Request, endpoint: Endpoint) -> Caller:
+    """Return the caller of a request, with its command if the audit records that."""
+    grant = request.get(GRANT) or Grant("admin", "", Scope.NONE)
+    deed = None
+    if endpoint.is_command:
+        deed = describe_request(endpoint.method, endpoint.path, request.match_info.get("id"))
+    return Caller(
+        "http",
+        name=grant.name,
+        scope=grant.scope,
+        accounts=grant.accounts,
+        request_id=request.get(ID),
+        deed=deed,
+    )
+
+
+def _log_change(grant: Grant, request: web.Request, status: int, **refused: str) -> None:
+    audit.info(
+        "change_asked",
+        by=grant.name,
+        method=request.method,
+        path=request.path,
+        status=status,
+        **refused,
+    )
 
 
 def _require_plain(request: web.Request) -> None:
@@ -208,8 +256,14 @@ def guard_sockets(access: Access, origins: Origins, answer_sockets: Answer) -> A
     return check
 
 
-def _find_scope(scopes: Scopes, request: web.Request) -> Scope:
-    """Return the scope that the route requires; READ if there is no route, which answers 404."""
+def _find_endpoint(endpoints: Endpoints, request: web.Request) -> Endpoint | None:
+    """Return the endpoint of the request's route; None if there is none, which answers 404."""
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return scopes.get((method, resource.canonical if resource is not None else ""), Scope.READ)
+    return endpoints.get((method, resource.canonical if resource is not None else ""))
+
+
+def _require_scope(grant: Grant, endpoint: Endpoint | None) -> None:
+    """Refuse a caller below the endpoint's scope. Errors: Forbidden."""
+    if grant.scope < (endpoint.scope if endpoint is not None else Scope.READ):
+        raise Forbidden(f"A token of the scope {grant.scope.name.lower()} may not do this.")

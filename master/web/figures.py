@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import web
 
-from master.decisions.placement import Unplaced
+from master.decisions.sickness import HealthReason
 from master.memory import Memory
 from master.meter import Meter
 from master.metrics import CONTENT_TYPE, Metrics
 from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
 from master.operations.placement import count_unplaced
+from master.reasons import Unplaced
 from master.web.compression import IN_LOOP_BYTES, compress
 from master.writer import Turns
 
@@ -46,6 +48,9 @@ class Figures:
         totals.set("master_brakes", memory.watch.brakes)
         totals.set("master_altered_duplicates", memory.altered_duplicates)
         totals.set("master_takeovers", sessions.takeover_count)
+        totals.set("master_workers_contested", sessions.contest_count)
+        sick = Counter[str](one.reason for one in memory.wards.health.values())
+        metrics.set_all(metrics.workers_unhealthy, sick, HealthReason)
         metrics.outbound_bytes.set(self._measure_outbound())
         totals.set_all("master_logins", memory.login_outcomes, ENDED)
         metrics.set_all(metrics.workers, farm.workers.count("status"), WorkerStatus)

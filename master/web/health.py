@@ -13,7 +13,7 @@ from aiohttp import web
 from master.clock import Clock
 from master.errors import Refusal, StorageTrouble
 from master.operations.reports import look_at_health, show_status
-from master.protocol.answers import ShownCounts, ShownStatus, ShownVitals
+from master.protocol.answers import ShownFarm, ShownStatus, ShownVitals
 from master.protocol.http import Nothing
 from master.turn import Caller, Turn
 from master.web.answers import answer_json
@@ -132,7 +132,7 @@ class Health:
 
     async def show_status(self, event: Nothing) -> ShownStatus:
         """Return version, uptime and the counts of everything, at most a second old."""
-        counts: ShownCounts = await self._turns.look_shared(show_status)
+        counts: ShownFarm = (await self._turns.look_shared(show_status))[0]
         return {**self._vitals.show(), **counts}
 
     async def close(self, app: web.Application) -> None:

@@ -15,6 +15,9 @@ from master.web.answers import answer_internal, answer_refusal
 
 REST_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-Id"
+ID = web.RequestKey("id", str)
+"""Key of a request's id."""
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -38,6 +41,7 @@ def make_request_ids(new_id: Callable[[], str]) -> Middleware:
     async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
         sent = request.headers.get(REQUEST_ID, "")
         request_id = sent if _SANE_ID.fullmatch(sent) else new_id()
+        request[ID] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answer = await handler(request)
         await _read_rest(request)

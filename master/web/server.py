@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,12 +12,11 @@ from aiohttp.typedefs import Handler
 
 from master.access import Access
 from master.lines import Lines
-from master.model import Scope
 from master.protocol.answers import Listing
-from master.protocol.http import Page
+from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
-from master.web.access import SCOPE, guard_requests
+from master.web.access import guard_requests, name_caller
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
@@ -34,10 +32,8 @@ from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
 from master.writer import Turns
 
-HTTP = Caller("http")
-
-Ask = Callable[[Any, Caller], Awaitable[Any]]
-"""Answers one endpoint: (payload, caller) -> reply."""
+Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
+"""Answers one endpoint: (payload, caller) -> reply and its revision, if it has one."""
 
 
 def build_web(
@@ -62,8 +58,9 @@ def build_web(
             translate_problems,
             guard_requests(
                 access,
-                {(one.method, ROOT + one.path): one.scope for one in endpoints},
+                {(one.method, ROOT + one.path): one for one in endpoints},
                 lines,
+                turns.note,
                 origins,
             ),
         ],
@@ -79,10 +76,12 @@ def build_web(
     app.router.add_get("/health/live", health.show_live)
     app.router.add_get("/health/ready", health.show_ready)
     app.on_cleanup.append(health.close)
+    lifecycle = Lifecycle(turns, supervisor, vitals)
+    app.on_cleanup.append(lifecycle.close)
     Console(access, origins, lines, settings, vitals).add_to(app)
     edges = (
         health,
-        Lifecycle(turns, supervisor, vitals),
+        lifecycle,
         ProxyTrials(turns, vitals.clock),
         QrCodes(turns),
     )
@@ -96,7 +95,7 @@ def build_web(
             ask = _ask_operation(turns, endpoint.operation, endpoint)
         else:
             assert endpoint.edge is not None, "an operation or the edge answers"
-            ask = _ask_edge(methods[endpoint.edge])
+            ask = _ask_edge(turns, methods[endpoint.edge])
         handler = _make_handler(ask, endpoint, settings.list_keys)
         app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
         if endpoint.method == "GET":
@@ -105,19 +104,22 @@ def build_web(
 
 
 def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
         if endpoint.writes:
-            return await turns.run(operation, event, caller)
+            return await turns.run_with_rev(operation, event, caller)
         if endpoint.shared:
             return await turns.look_shared(operation)
-        return await turns.look(operation, event, caller)
+        rev = turns.rev  # before the look: rows may be newer than it, and never older
+        return await turns.look(operation, event, caller), rev
 
     return ask
 
 
-def _ask_edge(method: Callable[[Any], Awaitable[Any]]) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
-        return await method(event)
+def _ask_edge(turns: Turns, method: Callable[[Any], Awaitable[Any]]) -> Ask:
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
+        reply = await method(event)
+        turns.note(caller)
+        return reply, None
 
     return ask
 
@@ -132,14 +134,16 @@ def _make_handler(ask: Ask, endpoint: Endpoint, list_keys: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
-        reply = await ask(event, replace(HTTP, scope=request.get(SCOPE, Scope.NONE)))
+        reply, rev = await ask(event, name_caller(request, endpoint))
         if isinstance(reply, web.StreamResponse):
             return reply
         if isinstance(reply, Listing):
             assert isinstance(event, Page), "a list's payload is a page"
-            page = answer_list(reply, limit=event.limit, offset=event.offset, also_as=also_as)
+            page = answer_list(
+                reply, limit=event.limit, offset=event.offset, also_as=also_as, rev=rev
+            )
             return compress(request, page)
-        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
+        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status, rev=rev)
         if endpoint.status == 201:
             answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
         return answer if endpoint.edge else compress(request, answer)

@@ -18,6 +18,10 @@ AT_ONCE = 8
 
 CLOSING_LIMIT_S = 10.0
 
+MISMATCH = "identity_mismatch"
+TAKE_RATE = 0.3
+"""How often a person that is not the account's is taken knowingly."""
+
 PNG = "data:image/png;base64,"
 
 
@@ -33,6 +37,9 @@ class Admin:
         self._open: dict[str, str] = {}
         self._to_cancel: set[str] = set()
         self._retry_at: dict[str, float] = {}
+        self._mistaken: set[str] = set()
+        """Accounts whose last login was of another person."""
+        self._rng_mistakes = open_stream(world.scenario.seed, "mistakes", self.name)
         self._relogin_at: dict[str, float] = {}
         self._wake = Signal()
         self._group: asyncio.TaskGroup | None = None
@@ -123,8 +130,12 @@ class Admin:
 
     async def _start_login(self, account_id: str) -> None:
         counts = self._world.tally.counts
+        words: JsonObject = {"account_id": account_id}
+        if account_id in self._mistaken and self._rng_mistakes.random() < TAKE_RATE:
+            self._world.ledger.persons.note_taking(account_id)
+            words["accept_identity"] = True
         try:
-            ack = await self._connection.call("master:login:start", {"account_id": account_id})
+            ack = await self._connection.call("master:login:start", words)
         except Refused as refused:
             counts.logins_refused += 1
             self._retry_later(account_id, refused.wait_s)
@@ -193,9 +204,12 @@ class Admin:
             return
 
     def _on_success(self, data: JsonObject) -> None:
+        self._mistaken.discard(str(data.get("account_id")))
         self._close(data, "logins_succeeded")
 
     def _on_failure(self, data: JsonObject) -> None:
+        if data.get("error_type") == MISMATCH:
+            self._mistaken.add(str(data.get("account_id")))
         is_cancelled = data.get("error_type") in ("cancelled", "superseded")
         self._close(data, "logins_cancelled" if is_cancelled else "logins_failed")
 

@@ -12,7 +12,7 @@ from simulator.actors.connection import Connection, Refused
 from simulator.actors.transport import AckLate, LinkDown
 from simulator.actors.world import World
 from simulator.chance import draw_backoff
-from simulator.truth.platform import LoginView
+from simulator.truth.login_plans import LoginView
 
 LONGEST_S = 660.0
 """A worker's own limit: Master ends a login 600 s after its creation (LOGIN_MAX_S)."""
@@ -20,6 +20,8 @@ LONGEST_S = 660.0
 TRIES = 8
 
 STALE = "stale_epoch"
+MISMATCH = "identity_mismatch"
+"""The end of a login of another person than the account's."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 FindEpoch = Callable[[str], int | None]
@@ -43,6 +45,8 @@ class Logins:
         self._spawn = spawn
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._accounts: dict[str, str] = {}
+        self._persons: dict[str, str] = {}
+        """Whose success each session is reporting."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -57,8 +61,15 @@ class Logins:
         self._accounts[session_id] = account_id
         self._tasks[session_id] = self._spawn(self._log_in(session_id, account_id))
 
-    def cancel(self, session_id: str) -> None:
-        """Close the login page of a session, if it is open."""
+    def cancel(self, session_id: str, reason: str = "") -> None:
+        """Close the login page of a session, if it is open.
+
+        Master may say so before it answers the report of a success.
+        """
+        person = self._persons.get(session_id)
+        if reason == MISMATCH and person is not None:
+            self._world.tally.counts.mismatches += 1
+            self._world.ledger.persons.note_mismatch(self._accounts[session_id], person)
         task = self._tasks.pop(session_id, None)
         if task is not None:
             task.cancel()
@@ -104,12 +115,7 @@ class Logins:
             if view is LoginView.WAITING and platform.is_code_old(session_id):
                 await self._show_code(session_id, account_id)
             elif view is LoginView.CONFIRMED:
-                profile = platform.read_profile(session_id)
-                self._world.ledger.note_login_sent(session_id, account_id, profile["cookies"])
-                await self._report(session_id, {"status": "success", **profile})
-                self._world.ledger.note_login_acknowledged(session_id)
-                if platform.reports_twice():
-                    await self._report(session_id, {"status": "success", **profile})
+                await self._succeed(session_id, account_id)
                 return
             elif view is LoginView.FAILED:
                 await self._report(session_id, {"status": "failed", "error_message": error})
@@ -117,6 +123,28 @@ class Logins:
             elif view not in told:
                 told.add(view)
                 await self._tell_progress(session_id, view)
+
+    async def _succeed(self, session_id: str, account_id: str) -> None:
+        """Report a success; Master may find that it is of another person than the account's."""
+        platform, ledger = self._world.platform, self._world.ledger
+        profile = platform.read_profile(session_id)
+        person = self._persons[session_id] = str(profile["user_info"]["uid"])
+        told, cookies = platform.mischief.spoil_login({"status": "success", **profile})
+        if "cookies_valid_until" in profile:
+            ledger.states.short_lived.add(account_id)
+        ledger.note_login_sent(session_id, account_id, list(cookies))
+        try:
+            ack = await self._report(session_id, told)
+            if ack.get("error_type") == MISMATCH:
+                self.cancel(session_id, MISMATCH)
+                return
+            ledger.note_login_acknowledged(session_id)
+            if told["user_info"] == profile["user_info"]:
+                ledger.persons.note_success(account_id, person)
+            if platform.reports_twice():
+                await self._report(session_id, told)
+        finally:
+            ledger.note_login_over(session_id)
 
     async def _tell_progress(self, session_id: str, view: LoginView) -> None:
         if view is LoginView.SCANNED:
@@ -133,9 +161,9 @@ class Logins:
             {"session_id": session_id, "account_id": account_id, "qr_code_data": code},
         )
 
-    async def _report(self, session_id: str, words: JsonObject) -> None:
+    async def _report(self, session_id: str, words: JsonObject) -> JsonObject:
         account_id = self._accounts[session_id]
-        await self._send(
+        return await self._send(
             "worker:login:status",
             {"session_id": session_id, **words},
             lambda: self._find_epoch(account_id),
@@ -143,8 +171,8 @@ class Logins:
 
     async def _send(
         self, event: str, data: JsonObject, find_epoch: Callable[[], int | None] = lambda: None
-    ) -> None:
-        """Send until acknowledged with success, with the epoch known at each try.
+    ) -> JsonObject:
+        """Send until acknowledged with success, with the epoch known at each try; return that.
 
         Errors: Abandoned if Master refuses for good or is away too long. A stale epoch is final,
         unless the worker has received a newer one meanwhile.
@@ -153,7 +181,7 @@ class Logins:
             await self._connection.wait_ready()
             epoch, wait_s = find_epoch(), 0.0
             try:
-                await self._connection.call(
+                return await self._connection.call(
                     event, data if epoch is None else {**data, "epoch": epoch}
                 )
             except Refused as refused:
@@ -163,8 +191,6 @@ class Logins:
                 wait_s = refused.wait_s
             except (LinkDown, AckLate):
                 pass
-            else:
-                return
             await asyncio.sleep(
                 wait_s + draw_backoff(self._rng, attempt, self._world.scenario.retry_wait_s)
             )
@@ -172,4 +198,5 @@ class Logins:
 
     def _forget(self, session_id: str) -> None:
         self._accounts.pop(session_id, None)
+        self._persons.pop(session_id, None)
         self._world.platform.end_login(session_id)

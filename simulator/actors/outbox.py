@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
@@ -34,6 +34,8 @@ class Report:
     kind: MessageKind
     numbers: list[int]
     items: list[JsonObject]
+    truths: list[JsonObject] = field(default_factory=list)
+    """What must be stored of each message; empty if nobody compares it."""
     tries: int = 0
     not_before: float = 0.0
     since: float = 0.0
@@ -41,6 +43,27 @@ class Report:
     def to_wire(self) -> JsonObject:
         """Return the payload of `worker:message:detected`."""
         return {"type": self.kind.value, "account_id": self.account_id, "messages": self.items}
+
+
+@dataclass(slots=True, eq=False)
+class StateReport:
+    """What a worker saw of an account that it holds, in the epoch in which it saw it."""
+
+    account_id: str
+    told: JsonObject
+    epoch: int | None
+    tries: int = 0
+    not_before: float = 0.0
+    since: float = 0.0
+
+    def to_wire(self) -> JsonObject:
+        """Return the payload of `worker:account:status`."""
+        epoch = {} if self.epoch is None else {"epoch": self.epoch}
+        return {"account_id": self.account_id, **self.told, **epoch}
+
+
+Queued = Report | StateReport
+"""What an outbox keeps: facts that Master must acknowledge."""
 
 
 def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:
@@ -62,8 +85,8 @@ class Outbox:
         self._rng = rng
         self._limit = limit
         self._retry_wait_s = retry_wait_s
-        self._heap: list[tuple[float, int, Report]] = []
-        self._sending: dict[int, Report] = {}
+        self._heap: list[tuple[float, int, Queued]] = []
+        self._sending: dict[int, Queued] = {}
         """Reports that are being sent, by identity: two may be equal."""
         self._number = 0
 
@@ -75,7 +98,7 @@ class Outbox:
         """Return how many more reports fit."""
         return self._limit - len(self)
 
-    def put(self, report: Report, due: float) -> bool:
+    def put(self, report: Queued, due: float) -> bool:
         """Add a report to be sent at `due`; False if the outbox is full."""
         if self.room <= 0:
             return False
@@ -83,7 +106,7 @@ class Outbox:
         self._push(report, due)
         return True
 
-    def pop_due(self, now: float) -> Report | None:
+    def pop_due(self, now: float) -> Queued | None:
         """Remove and return the next due report, or None; `finish` or `retry` must follow."""
         if not self._heap or self._heap[0][0] > now:
             return None
@@ -91,12 +114,12 @@ class Outbox:
         self._sending[id(report)] = report
         return report
 
-    def finish(self, report: Report) -> None:
+    def finish(self, report: Queued) -> None:
         """Drop a report that is being sent: Master has stored it, or will never accept it."""
         assert id(report) in self._sending, f"{report.account_id}: finished without being sent"
         del self._sending[id(report)]
 
-    def retry(self, report: Report, now: float, least_s: float = 0.0) -> float:
+    def retry(self, report: Queued, now: float, least_s: float = 0.0) -> float:
         """Put back a report that is being sent; return the seconds until it is due.
 
         The waits grow, with jitter.
@@ -127,6 +150,13 @@ class Outbox:
         ]
         heapq.heapify(self._heap)
 
+    def has_state(self, account_id: str) -> bool:
+        """Return whether a report of this account's state waits or is being sent."""
+        return any(
+            isinstance(report, StateReport) and report.account_id == account_id
+            for report in (*(item[2] for item in self._heap), *self._sending.values())
+        )
+
     def find_oldest(self) -> float | None:
         """Return when the oldest report, even one being sent, was first due; None if empty."""
         return min(
@@ -141,6 +171,6 @@ class Outbox:
         """Return the seconds until a report is due; None if none waits."""
         return max(0.0, self._heap[0][0] - now) if self._heap else None
 
-    def _push(self, report: Report, due: float) -> None:
+    def _push(self, report: Queued, due: float) -> None:
         self._number += 1
         heapq.heappush(self._heap, (due, self._number, report))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 
-from master.model import JsonObject, LoginStatus, MessageKind
+from master.model import LOST, JsonObject, LoginStatus, MessageKind
 from simulator.actors.connection import Connection
-from simulator.actors.outbox import Outbox, Report, Verdict, judge_ack
+from simulator.actors.outbox import Outbox, Queued, Report, StateReport, Verdict, judge_ack
+from simulator.actors.states import StateEye
 from simulator.actors.transport import AckLate, LinkDown
 from simulator.actors.world import World
 from simulator.pace import Signal
@@ -16,6 +18,9 @@ from simulator.truth.platform import Item
 
 BATCH = 20
 """Messages per report."""
+
+LOOKED_AT = LOST | {LoginStatus.LOGGED_IN}
+"""The states of accounts that have cookies: of no use perhaps, which a look shows."""
 
 IDLE_S = 60.0
 """How long to sleep with no account to watch; an assignment wakes the worker earlier."""
@@ -44,6 +49,11 @@ class Watch:
         self._look_wake = Signal()
         self._ship_wake = Signal()
         self.outbox = Outbox(rng, retry_wait_s=world.scenario.retry_wait_s)
+        self._eye = StateEye(world, holdings, self.outbox)
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self.successes = self.errors = 0
+        """Looks that showed an account, and looks that a stuck browser could not make."""
 
     def hurry(self, account_ids: list[str]) -> None:
         """Look at these accounts at once: they are new, or assigned again."""
@@ -56,9 +66,24 @@ class Watch:
         self.outbox.hurry(self._world.clock.monotonic())
         self._ship_wake.set()
 
+    def get_stuck(self) -> None:
+        """Look at nothing and report nothing until `come_round`; heartbeats go on."""
+        self._awake.clear()
+
+    def come_round(self) -> None:
+        """Look and report again."""
+        self._awake.set()
+        self._look_wake.set()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing is looked at or reported."""
+        return not self._awake.is_set()
+
     async def run_looks(self) -> None:
         """Look at each account when it is due, forever."""
         while True:
+            await self._awake.wait()
             now = self._world.clock.monotonic()
             self._due = {name: due for name, due in self._due.items() if name in self._holdings}
             for account_id in [name for name, due in self._due.items() if due <= now]:
@@ -70,6 +95,7 @@ class Watch:
         """Send each report until Master has acknowledged it with success, forever."""
         while True:
             await self._connection.wait_ready()
+            await self._awake.wait()
             now = self._world.clock.monotonic()
             report = self.outbox.pop_due(now)
             if report is None:
@@ -86,11 +112,14 @@ class Watch:
         interval_s = max(1.0, float(account.get("monitor_interval") or 20)) * self._rng.uniform(
             0.9, 1.1
         )
-        if account.get("login_status") != LoginStatus.LOGGED_IN or not self._may_look(
-            account_id, account
-        ):
+        if account.get("login_status") not in LOOKED_AT or not self._may_look(account_id, account):
             return interval_s
+        if not self._eye.see(account_id, account):
+            self._ship_wake.set()
+            return interval_s
+        self._ship_wake.set()
         self._world.tally.counts.looks += 1
+        self.successes += 1
         items = self._world.platform.look_at_messages(account_id, self._cursors.get(account_id))
         for kind in MessageKind:
             alike = [item for item in items if item.kind is kind]
@@ -114,22 +143,22 @@ class Watch:
 
     def _put(self, account_id: str, kind: MessageKind, items: list[Item]) -> bool:
         numbers = [item.number for item in items]
-        report = Report(account_id, kind, numbers, [item.payload for item in items])
+        truths = [item.truth for item in items]
+        report = Report(account_id, kind, numbers, [item.payload for item in items], truths)
         if not self.outbox.put(report, self._world.clock.monotonic()):
             return False
         self._world.tally.counts.messages_reported += len(numbers)
         self._ship_wake.set()
         return True
 
-    async def _send(self, report: Report) -> None:
+    async def _send(self, report: Queued) -> None:
         counts, clock = self._world.tally.counts, self._world.clock
-        feed = (report.account_id, report.kind)
-        self._world.ledger.note_sent(feed, report.numbers)
+        event = self._note_sending(report)
         counts.reports += 1
         counts.resends += report.tries > 0
         ack: JsonObject | None = None
         try:
-            ack = await self._connection.ask("worker:message:detected", report.to_wire())
+            ack = await self._connection.ask(event, report.to_wire())
         except (LinkDown, AckLate):
             pass
         finally:
@@ -145,24 +174,41 @@ class Watch:
                 self._register_again()
             return
         self.outbox.finish(report)
-        if verdict is Verdict.ACCEPTED:
-            self._note_accepted(report, ack)
+        if verdict is Verdict.REFUSED:
+            self._note_refused(report, ack)
+        elif isinstance(report, StateReport):
+            self._eye.note_answer(report, ack)
         else:
-            counts.reports_refused += 1
-            self._world.ledger.complain(
-                "report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}"
-            )
+            self._note_accepted(report, ack)
+
+    def _note_sending(self, report: Queued) -> str:
+        """Note that Master may have a report from now on; return its event."""
+        if isinstance(report, StateReport):
+            self._world.ledger.states.begin(report.account_id, id(report))
+            return "worker:account:status"
+        self._world.ledger.note_sent((report.account_id, report.kind), report.numbers)
+        return "worker:message:detected"
+
+    def _note_refused(self, report: Queued, ack: JsonObject) -> None:
+        if isinstance(report, StateReport) and self._eye.note_refusal(report, ack):
+            return
+        self._world.tally.counts.reports_refused += 1
+        self._world.ledger.complain(
+            "report_refused", f"{self._worker_id}: {report.account_id}: {ack.get('error')}"
+        )
 
     def _note_accepted(self, report: Report, ack: JsonObject) -> None:
         counts = self._world.tally.counts
         inserted, duplicates = int(ack.get("inserted") or 0), int(ack.get("duplicates") or 0)
-        self._world.ledger.note_acknowledged(
-            (report.account_id, report.kind), report.numbers, inserted, duplicates
-        )
+        feed = (report.account_id, report.kind)
+        if ack.get("refused"):
+            self._world.ledger.complain("fact_lost", f"{report.account_id}: {ack.get('details')}")
+        self._world.ledger.note_acknowledged(feed, report.numbers, inserted, duplicates)
+        self._world.ledger.note_truths(feed, report.numbers, report.truths)
         counts.messages_acknowledged += len(report.numbers)
         counts.messages_stored += inserted
         counts.duplicates += duplicates
         if self._rng.random() < self._world.scenario.repeat_rate:
             counts.repeats_on_purpose += 1
-            again = Report(report.account_id, report.kind, report.numbers, report.items)
+            again = Report(*feed, report.numbers, report.items, report.truths)
             self.outbox.put(again, self._world.clock.monotonic() + self._rng.uniform(0.0, 2.0))

@@ -53,6 +53,7 @@ class Worker:
         self._register_again = False
         self._known = False
         self._leaving = False
+        self._tells_successes = False
         self._group: asyncio.TaskGroup | None = None
         listeners = {
             "worker:registered": self._on_registration,
@@ -111,6 +112,19 @@ class Worker:
     def shuffle_reports(self, rng: Random) -> None:
         """Shuffle the reports that wait for a retry."""
         self._watch.outbox.shuffle(rng)
+
+    def get_stuck(self) -> None:
+        """Look at nothing and report nothing; heartbeats go on, with figures that say so."""
+        self._tells_successes = True
+        self._watch.get_stuck()
+
+    def come_round(self) -> None:
+        """Look and report again."""
+        self._watch.come_round()
+
+    def show_account(self, account_id: str) -> JsonObject | None:
+        """Return an account as Master described it; None if this worker does not own it."""
+        return self._holdings.find(account_id)
 
     def find_epoch(self, account_id: str) -> int | None:
         """Return the epoch in which this worker believes to own an account; None if it does not."""
@@ -257,13 +271,17 @@ class Worker:
         return bool(error.get("code") == "not_registered")
 
     def _describe_health(self) -> JsonObject:
-        held = len(self._holdings)
+        held, figures = len(self._holdings), {}
+        if self._tells_successes:
+            self._watch.errors += self._watch.is_stuck
+            figures = {"successes": self._watch.successes, "errors": self._watch.errors}
         return {
             "workerId": self.profile.id,
             "stats": {
                 "activeAccounts": held,
                 "memoryUsage": round(180 + 45 * held + self._rng.uniform(-20, 20), 1),
                 "cpuUsage": round(min(100.0, 2 + 3 * held * self._rng.uniform(0.5, 1.5)), 1),
+                **figures,
             },
             "timestamp": int(self._world.clock.now() * 1000),
         }
@@ -315,7 +333,7 @@ class Worker:
         self._logins.start(data)
 
     def _on_cancellation(self, data: JsonObject) -> None:
-        self._logins.cancel(str(data["session_id"]))
+        self._logins.cancel(str(data["session_id"]), str(data.get("reason")))
 
     def _on_input(self, data: JsonObject) -> None:
         self._logins.type_input(data)

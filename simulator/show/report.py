@@ -93,6 +93,12 @@ def _list_figures(result: JsonObject, counts: dict[str, int]) -> list[tuple[str,
             f"{failed} failed, {expired} expired, {cancelled} cancelled",
         ),
         (
+            "mishaps of the field",
+            f"{counts['mishaps']:,}",
+            f"{counts['states_told']} states of accounts told, {counts['mismatches']} logins of "
+            "another person",
+        ),
+        (
             "messages stored",
             f"{result['messages']:,}",
             f"{counts['messages_acknowledged']:,} acknowledged, {result['duplicates']} duplicates",

@@ -21,7 +21,7 @@ from simulator.truth.tally import Tally, WorkerState
 FRAME_S = 0.25
 LINE_S = 5.0
 RATE_WINDOW_S = 5.0
-EVENTS_SHOWN = 6
+EVENTS_SHOWN = 5
 
 WORKER_STYLES = {
     WorkerState.CONNECTED: "green",
@@ -35,6 +35,7 @@ ACCOUNT_STYLES = {
     "logging_in": "yellow",
     "login_failed": "red",
     "not_logged_in": "dim",
+    "session_ended": "red",
 }
 
 
@@ -109,7 +110,7 @@ class View:
         )
         return Group(
             self._draw_header(),
-            _draw_row(7, self._draw_workers(), self._draw_accounts(), self._draw_logins()),
+            _draw_row(8, self._draw_workers(), self._draw_accounts(), self._draw_logins()),
             _draw_row(
                 6,
                 self._draw_messages(rates[1]),
@@ -143,6 +144,7 @@ class View:
             table.add_row(Text(state.value, WORKER_STYLES[state]), f"{states[state.value]:,}")
         table.add_row(Text("not started, left", "dim"), f"{states['away'] + states['gone']:,}")
         counts = self._tally.counts
+        table.add_row("mishaps of the field", f"{counts.mishaps:,}")
         table.add_row("crashes, reconnects", f"{counts.crashes}, {counts.reconnects}")
         return f"workers {self._scenario.workers:,}", table
 
@@ -159,6 +161,7 @@ class View:
         table.add_row(Text("failed", "red"), f"{counts.logins_failed:,}")
         table.add_row(Text("expired", "yellow"), f"{counts.logins_expired:,}")
         table.add_row("cancelled", f"{counts.logins_cancelled:,}")
+        table.add_row("wrong person", f"{counts.mismatches:,}")
         table.add_row("QR codes", f"{counts.qr_codes:,}")
         return f"logins {counts.logins_started:,}", table
 

@@ -33,6 +33,7 @@ from simulator.trials.master_process import (
     run_master,
     wait_until_ready,
 )
+from simulator.trials.mishaps import Mishaps
 from simulator.truth.api import ApiTrouble, HttpApi
 from simulator.truth.invariants import check_all, read_everything, read_stored
 
@@ -96,6 +97,8 @@ class Demo:
                 group.create_task(self._mind_master(stop)),
             ]
             watching.append(group.create_task(self._sample(crew)))
+            mishaps = Mishaps(self.world, self.api, crew, account_ids)
+            watching.append(group.create_task(mishaps.run()))
             if not self._options.quiet:
                 group.create_task(self.view.show_until(crew.leave))
             await self._last(stop)

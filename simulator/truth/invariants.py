@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import orjson
 
 from master.model import Direction, JsonObject, LoginStatus, MessageKind
 from simulator.truth.api import Api, ApiTrouble, list_all
@@ -94,7 +96,9 @@ def check_all(
         check_messages(feed, ours, ledger.show_told(feed, facts), platform, ledger.complain)
     check_inserted(stored, facts.inserted, platform, ledger.complain)
     check_notifications(stored, ledger.complain)
-    check_logins(stored.accounts, facts.logged_in, ledger.complain)
+    check_facts(stored, ledger, platform)
+    check_logins(stored.accounts, facts.logged_in, ledger)
+    ledger.states.compare(stored.accounts, facts.states)
     check_devices(stored.notifications, devices)
 
 
@@ -104,7 +108,7 @@ def check_messages(
     """Check that acknowledged messages are listed, unsent ones are not, and none is twice."""
     account_id, kind = feed
     for platform_id, times in Counter(listed).items():
-        if times > 1:
+        if times > platform.count_conversations(platform_id):
             complain(
                 "stored_twice", f"{kind} {platform_id} of {account_id} is listed {times} times"
             )
@@ -120,6 +124,58 @@ def check_messages(
         complain(
             "never_sent", f"{kind} {platform_id} of {account_id} is listed and was never reported"
         )
+
+
+def check_facts(stored: Stored, ledger: Ledger, platform: Platform) -> None:
+    """Check that messages are stored with everything that the platform showed, whatever its form.
+
+    A message of which no row exists breaks another rule.
+    """
+    for feed, truths in ledger.truths.items():
+        column = LISTS[feed[1]][1]
+        rows = defaultdict[str, list[JsonObject]](list)
+        for row in stored.messages.get(feed, ()):
+            rows[str(row[column])].append(row)
+        for number, shown in truths.items():
+            name = platform.name_item(*feed, number)
+            for truth in shown:
+                if name in rows and not any(is_stored(row, truth) for row in rows[name]):
+                    row = rows[name][0]
+                    found = {one: row.get(one, row.get(SENDER.get(one, one))) for one in truth}
+                    ledger.complain("fact_lost", f"{name}: shown {truth}, stored {found}"[:480])
+
+
+SENDER = {"author_name": "sender_name", "author_id": "sender_id"}
+"""Columns of comments -> columns of direct messages."""
+
+
+def is_stored(row: JsonObject, truth: JsonObject) -> bool:
+    """Tell whether a listed message has everything that was shown; an edit keeps the first text.
+
+    A time in the future is stored as the time of the report.
+    """
+    for column, value in truth.items():
+        kept = row.get(column, row.get(SENDER.get(column, column)))
+        if column == "content":
+            texts = (kept, row.get("earlier_content"))
+            if not any(text == value or _reads_as(text, value) for text in texts):
+                return False
+        elif column == "created_at":
+            if kept not in (value, row.get("detected_at")):
+                return False
+        elif kept != value:
+            return False
+    return True
+
+
+def _reads_as(text: object, value: object) -> bool:
+    """Tell whether a text is the JSON of an object."""
+    if not isinstance(value, dict) or not isinstance(text, str):
+        return False
+    try:
+        return bool(orjson.loads(text) == value)
+    except ValueError:
+        return False
 
 
 def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: Complain) -> None:
@@ -165,19 +221,20 @@ def check_notifications(stored: Stored, complain: Complain) -> None:
 
 
 def check_logins(
-    accounts: Mapping[str, JsonObject], logged_in: Iterable[str], complain: Complain
+    accounts: Mapping[str, JsonObject], logged_in: Iterable[str], ledger: Ledger
 ) -> None:
-    """Check that each acknowledged login left a logged-in account with credentials."""
+    """Check that each acknowledged login left a logged-in account with credentials.
+
+    The platform may have ended the session since, if a worker ever said so.
+    """
     for account_id in sorted(logged_in):
         account = accounts.get(account_id)
         if account is None:
             continue  # an account of another run at a running Master
-        if (
-            account.get("login_status") != LoginStatus.LOGGED_IN
-            or account.get("has_credentials") is not True
-        ):
-            state, kept = account.get("login_status"), account.get("has_credentials")
-            complain(
+        state, kept = account.get("login_status"), account.get("has_credentials")
+        is_well = state == LoginStatus.LOGGED_IN or ledger.states.may_be_lost(account_id, state)
+        if not is_well or kept is not True:
+            ledger.complain(
                 "login_lost", f"{account_id} logged in; listed as {state}, has_credentials {kept}"
             )
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.clock import Clock
-from master.model import MessageKind
+from master.model import JsonObject, MessageKind
 from simulator.truth.ownership import Ownership
+from simulator.truth.persons import Persons
+from simulator.truth.states import Expected, States
 
 SECRET_MARK = "sim-secret"  # noqa: S105 - a mark, not a secret
 """Every cookie, password and typed code of a simulation contains this, to recognise leaks."""
@@ -57,6 +59,7 @@ class Facts:
     logins: set[str]
     logged_in: set[str]
     confirmations: set[tuple[str, str]]
+    states: Expected = field(default_factory=dict)
 
 
 class Ledger:
@@ -68,7 +71,11 @@ class Ledger:
         self.violations: list[Violation] = []
         self.violation_count = 0
         self.ownership = Ownership(self.complain, overlap_grace_s)
+        self.states = States(self.complain)
+        self.persons = Persons(self.complain)
         self.told: dict[Feed, Told] = {}
+        self.truths: dict[Feed, dict[int, list[JsonObject]]] = {}
+        """What must be stored of acknowledged messages, as far as anybody compares it."""
         self.inserted = 0
         self.accounts: set[str] = set()
         self.logged_in: set[str] = set()
@@ -104,6 +111,14 @@ class Ledger:
                 f"{inserted} inserted and {duplicates} duplicates acknowledged",
             )
 
+    def note_truths(self, feed: Feed, numbers: list[int], truths: Iterable[JsonObject]) -> None:
+        """Note what must be stored of acknowledged messages; an edit adds to the first text."""
+        for number, truth in zip(numbers, truths, strict=False):
+            if truth:
+                known = self.truths.setdefault(feed, {}).setdefault(number, [])
+                if truth not in known:
+                    known.append(truth)
+
     def note_account(self, account_id: str) -> None:
         """Note that Master acknowledged a new account."""
         self.accounts.add(account_id)
@@ -111,12 +126,20 @@ class Ledger:
     def note_login_sent(self, session_id: str, account_id: str, cookies: list[Any]) -> None:
         """Note that this success was sent: from now on Master may have stored it."""
         self.logins.setdefault(session_id, ToldLogin(account_id, cookies))
+        self.states.begin(account_id, session_id)
 
     def note_login_acknowledged(self, session_id: str) -> None:
         """Note that Master acknowledged this success."""
         login = self.logins[session_id]
         login.acknowledged = True
         self.logged_in.add(login.account_id)
+        self.states.end(login.account_id, session_id, {"login_status": "logged_in"})
+
+    def note_login_over(self, session_id: str) -> None:
+        """Note that a success is sent no more: Master may have stored it or not."""
+        login = self.logins.get(session_id)
+        if login is not None:
+            self.states.end(login.account_id, session_id)
 
     def note_confirmed(self, device_id: str, notification_id: str) -> None:
         """Note that Master acknowledged a device's confirmation of a notification."""
@@ -131,6 +154,7 @@ class Ledger:
             {session_id for session_id, login in self.logins.items() if login.acknowledged},
             set(self.logged_in),
             set(self.confirmations),
+            self.states.freeze(),
         )
 
     def show_told(self, feed: Feed, facts: Facts) -> Told:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import takewhile
 from random import Random
 from typing import Any
@@ -22,6 +21,10 @@ from master.model import JsonObject, MessageKind
 from simulator.chance import draw_gap, open_stream
 from simulator.scenario import Scenario
 from simulator.truth.ledger import SECRET_MARK
+from simulator.truth.login_plans import NAMES, LoginPlan, LoginView, draw_login, draw_profile
+from simulator.truth.mischief import Mischief
+from simulator.truth.oddities import IDS, PERSON, show_truth
+from simulator.truth.standing import Standings
 
 PAGE = 20
 """How many of the latest messages a browser sees that opens an account for the first time."""
@@ -31,6 +34,9 @@ KEPT = 400
 
 A browser that looks later misses the older ones.
 """
+
+OLD_S = 86_400
+"""Most seconds by which two messages of a history are apart."""
 
 CODE_LASTS_S = 60.0
 """How long the platform's own QR code is valid before the worker must fetch a new one."""
@@ -46,43 +52,23 @@ PHRASES = (
     "什么时候上新",
     "哈哈哈",
 )
-NAMES = ("小鹿", "阿杰", "Mia", "豆豆", "晨曦", "Leo", "一只猫", "南风", "Ada", "老王")
-FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", "network error while logging in")
-
-
-class LoginView(StrEnum):
-    """The state that a browser on the login page sees."""
-
-    WAITING = "waiting"
-    SCANNED = "scanned"
-    CODE_NEEDED = "code_needed"
-    CONFIRMED = "confirmed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class LoginPlan:
-    """The course of one login. Times are seconds; `scan_after_s` is None without a scan."""
-
-    browser_start_s: float
-    scan_after_s: float | None
-    confirm_after_s: float
-    succeeds: bool
-    needs_code: bool
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message as the platform lists it.
 
-    `position` counts an account's messages, `number` those of one kind.
+    `position` counts an account's messages and edits, `number` the messages of one kind. `truth` is
+    what must be stored, by the columns of a message; empty if nobody compares it.
     """
 
     position: int
     kind: MessageKind
     number: int
     payload: JsonObject
+    truth: JsonObject = field(default_factory=dict)
+    is_plain: bool = True
+    """Whether the message is neither odd, edited nor one of two with the same id."""
 
 
 @dataclass(slots=True)
@@ -90,6 +76,7 @@ class _Login:
     account_id: str
     plan: LoginPlan
     attempt: int
+    stranger: str | None = None
     code_typed: bool = False
     first_code_at: float | None = None
     code_at: float = 0.0
@@ -107,6 +94,8 @@ class _Account:
     numbers: dict[MessageKind, int] = field(default_factory=lambda: dict.fromkeys(MessageKind, 0))
     shown: deque[Item] = field(default_factory=deque)
     kept: int = KEPT
+    page: int = PAGE
+    """How many messages a browser sees at first: more once a login has brought history."""
 
     def show(self, item: Item) -> None:
         """List one more message, and drop the oldest above the limit."""
@@ -128,6 +117,10 @@ class Platform:
         self._accounts: dict[str, _Account] = {}
         self._logins: dict[str, _Login] = {}
         self._over = False
+        self.mischief = Mischief()
+        self.standings = Standings(clock)
+        self.remembers = False
+        """Whether every message has its truth; else only those that are odd or edited."""
         self._edge: tuple[Random, float] | None = None
         self._mean_rate = scenario.rate_per_s / max(1, scenario.account_count)
 
@@ -157,7 +150,9 @@ class Platform:
             plan = replace(
                 plan, scan_after_s=ttl_s + rng.choice((-2.1, -0.1, 0.0, 0.1)), confirm_after_s=0.0
             )
-        self._logins[session_id] = _Login(account_id, plan, account.attempts)
+        others = [one.handle for name, one in self._accounts.items() if name != account_id]
+        stranger = self.mischief.draw_stranger(lambda: others)
+        self._logins[session_id] = _Login(account_id, plan, account.attempts, stranger)
         return plan
 
     def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
@@ -229,35 +224,13 @@ class Platform:
         account = self._accounts[login.account_id]
         rng = open_stream(self._scenario.seed, "profile", f"{account.handle}/{login.attempt}")
         self._start_feed(account)
-        return {
-            "cookies": [
-                {
-                    "name": "sessionid",
-                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
-                    "path": "/",
-                },
-                {
-                    "name": "passport",
-                    "value": f"{SECRET_MARK}.{login.account_id}.{rng.getrandbits(64):016x}",
-                    "path": "/",
-                },
-            ],
-            "user_info": {
-                "nickname": f"{rng.choice(NAMES)}{rng.randrange(1000)}",
-                "avatar": f"https://img.example/{account.handle}.webp",
-                "uid": f"u-{self._run}-{account.handle}",
-                "followers": rng.randrange(10, 2_000_000),
-            },
-            "fingerprint": {
-                "userAgent": "Mozilla/5.0 (X11; Linux x86_64) "
-                f"Chrome/{rng.randrange(118, 141)}.0.0.0",
-                "viewport": {
-                    "width": rng.choice((1280, 1440, 1920)),
-                    "height": rng.choice((720, 900, 1080)),
-                },
-                "storage": f"{SECRET_MARK}.{rng.getrandbits(64):016x}",
-            },
-        }
+        life_s = self.mischief.draw_cookies_life()
+        end = None if life_s is None else int(self._clock.now()) + life_s
+        self.standings.begin_session(login.account_id, end)
+        self._show_history(login.account_id, account)
+        person = login.stranger or account.handle
+        profile = draw_profile(login.account_id, account.handle, person, self._run, rng)
+        return profile if end is None else {**profile, "cookies_valid_until": end}
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -285,7 +258,66 @@ class Platform:
             share = len(range(index, count, len(account_ids)))
             account.kept = max(KEPT, share)
             for _ in range(share):
-                account.show(self._make_item(account))
+                account.show(self._make_item(account_id, account))
+
+    def _show_history(self, account_id: str, account: _Account) -> None:
+        """List the old messages that a new login brings, all at once."""
+        count = self.mischief.draw_history()
+        if not count:
+            return
+        account.kept = max(KEPT, count + PAGE)
+        account.page = count + PAGE
+        for back in range(count, 0, -1):
+            account.show(self._make_item(account_id, account, back * OLD_S // count))
+
+    def edit(self, account_id: str, rng: Random) -> bool:
+        """Let an author change the text of a listed message; False if none can be changed.
+
+        Browsers see the present text alone, once more.
+        """
+        account = self._find(account_id)
+        item = self._choose_plain(account, rng)
+        if item is None:
+            return False
+        text = f"{item.payload['content']}（已编辑 {rng.randrange(1_000)}）"
+        account.made += 1
+        edited = replace(
+            item,
+            position=account.made,
+            payload={**item.payload, "content": text},
+            truth={**show_truth(item.kind, item.payload), "content": text},
+            is_plain=False,
+        )
+        account.shown.remove(item)
+        account.show(edited)
+        return True
+
+    def use_id_again(self, account_id: str, rng: Random) -> bool:
+        """Let a message of another conversation have the id of a listed one; False without one."""
+        account = self._find(account_id)
+        item = self._choose_plain(account, rng)
+        if item is None:
+            return False
+        account.made += 1
+        account.numbers[item.kind] += 1
+        number = account.numbers[item.kind]
+        name = str(item.payload[IDS[item.kind]])
+        payload = {
+            **item.payload,
+            "content": rng.choice(PHRASES),
+            PERSON[item.kind][1]: f"other-{rng.randrange(100_000)}",
+            "created_at": int(self._clock.now()),
+        }
+        self.mischief.names[account_id, item.kind, number] = name
+        self.mischief.conversations[name] += 1
+        account.shown[account.shown.index(item)] = replace(item, is_plain=False)
+        truth = show_truth(item.kind, payload)
+        account.show(Item(account.made, item.kind, number, payload, truth, is_plain=False))
+        return True
+
+    def _choose_plain(self, account: _Account, rng: Random) -> Item | None:
+        plain = [item for item in account.shown if item.is_plain]
+        return rng.choice(plain[-PAGE:]) if plain else None
 
     def look_at_messages(self, account_id: str, after: int | None) -> Sequence[Item]:
         """Return the listed messages after `after`, oldest first; the latest page if it is None."""
@@ -293,19 +325,25 @@ class Platform:
             return []
         account = self._find(account_id)
         self._start_feed(account)  # its login may have run in another process
-        self._advance(account)
+        self._advance(account_id, account)
         if after is None:
-            return list(account.shown)[-PAGE:]
+            page, account.page = account.page, PAGE
+            return list(account.shown)[-page:]
         new = list(takewhile(lambda item: item.position > after, reversed(account.shown)))
         return new[::-1]
 
     def name_item(self, account_id: str, kind: MessageKind, number: int) -> str:
         """Return the platform's id of a message."""
-        return self._name(self._accounts[account_id].handle, kind, number)
+        usual = self._name(self._accounts[account_id].handle, kind, number)
+        return self.mischief.names.get((account_id, kind, number), usual)
 
     def is_ours(self, platform_id: str) -> bool:
         """Return whether a message id belongs to this run."""
-        return platform_id.startswith(f"{self._run}-")
+        return platform_id.startswith(f"{self._run}-") or platform_id.isdecimal()
+
+    def count_conversations(self, platform_id: str) -> int:
+        """Return how many messages have this id, each of another conversation."""
+        return 1 + self.mischief.conversations[platform_id]
 
     def _name(self, handle: str, kind: MessageKind, number: int) -> str:
         return f"{self._run}-{handle}-{'c' if kind is MessageKind.COMMENT else 'd'}{number}"
@@ -319,13 +357,13 @@ class Platform:
         if account.next_at == float("inf"):
             account.next_at = self._clock.monotonic() + draw_gap(account.rng, account.rate_per_s)
 
-    def _advance(self, account: _Account) -> None:
+    def _advance(self, account_id: str, account: _Account) -> None:
         now = self._clock.monotonic()
         while account.next_at <= now:
-            account.show(self._make_item(account))
+            account.show(self._make_item(account_id, account))
             account.next_at += draw_gap(account.rng, account.rate_per_s)
 
-    def _make_item(self, account: _Account) -> Item:
+    def _make_item(self, account_id: str, account: _Account, age_s: int = 0) -> Item:
         rng = account.rng
         kind = (
             MessageKind.COMMENT
@@ -338,7 +376,7 @@ class Platform:
         text, name, person = rng.choice(PHRASES), rng.choice(NAMES), rng.randrange(100_000)
         post, inbound = rng.randrange(1, 30), rng.random() < 0.9
         platform_id = self._name(account.handle, kind, number)
-        payload: JsonObject = {"content": text, "created_at": int(self._clock.now())}
+        payload: JsonObject = {"content": text, "created_at": int(self._clock.now()) - age_s}
         if kind is MessageKind.COMMENT:
             payload |= {
                 "platform_comment_id": platform_id,
@@ -354,20 +392,8 @@ class Platform:
                 "sender_id": f"p{person}",
                 "direction": "inbound" if inbound else "outbound",
             }
-        return Item(account.made, kind, number, payload)
-
-
-def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
-    """Return the plan of an account's login number `attempt`; equal for equal seeds."""
-    rng = open_stream(scenario.seed, "login", f"{handle}/{attempt}")
-    fate, luck = rng.random(), rng.random()
-    return LoginPlan(
-        browser_start_s=rng.uniform(0.3, 1.5),
-        scan_after_s=None
-        if fate < scenario.never_scan_rate
-        else rng.uniform(*scenario.scan_delay_s),
-        confirm_after_s=rng.uniform(0.2, 2.0),
-        succeeds=luck >= scenario.login_failure_rate,
-        needs_code=rng.random() < scenario.sms_rate,
-        error=rng.choice(FAILURES),
-    )
+        truth = show_truth(kind, payload)
+        key = (account_id, kind, number)
+        told, kept, odd = self.mischief.spoil(key, payload, truth)
+        kept = kept if odd or self.remembers else {}
+        return Item(account.made, kind, number, told, kept, is_plain=not odd)

@@ -109,10 +109,11 @@ def _read_lists(connection: sqlite3.Connection, found: StoredFile) -> None:
 
 
 def _read_states(connection: sqlite3.Connection, found: StoredFile, vault: Vault) -> None:
-    query = "SELECT id, platform, account_id, login_status, credentials FROM accounts"
-    for row_id, platform, name, login_status, credentials in connection.execute(query):
+    query = "SELECT id, platform, account_id, login_status, credentials, status FROM accounts"
+    for row_id, platform, name, login_status, credentials, status in connection.execute(query):
         found.lists.accounts[row_id] = {
             "login_status": login_status,
+            "status": status,
             "has_credentials": credentials is not None,
         }
         found.names.append((platform, name))
@@ -155,6 +156,7 @@ def check_file(
     check_sequence([row["seq"] for row in found.lists.notifications], found.last_seq, complain)
     check_accounts(found, facts, complain)
     check_logins(found, facts, ledger, complain)
+    ledger.states.compare(found.lists.accounts, facts.states)
     check_confirmations(found, facts, complain)
     for worker_id, told, counted in found.loads:
         if told != counted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from master.clock import Clock
+from master.model import LOST
 from simulator.truth.histogram import Histogram
 
 RECENT = 40
@@ -61,6 +62,9 @@ class Counts:
     client_notifications: int = 0
     confirmations: int = 0
     syncs: int = 0
+    states_told: int = 0
+    mismatches: int = 0
+    mishaps: int = 0
 
 
 class Tally:
@@ -120,12 +124,11 @@ class Tally:
         return {state.value: found.get(state, 0) for state in WorkerState}
 
     def count_accounts(self) -> dict[str, int]:
-        """Return how many accounts are in each login state."""
+        """Return how many accounts are in each login state; sessions that ended are one state."""
         found = Counter(self.account_states.values())
-        return {
-            state: found.get(state, 0)
-            for state in ("not_logged_in", "logging_in", "logged_in", "login_failed")
-        }
+        states = ("not_logged_in", "logging_in", "logged_in", "login_failed")
+        lost = sum(found.get(state, 0) for state in LOST)
+        return {**{state: found.get(state, 0) for state in states}, "session_ended": lost}
 
 
 def _sort_event(event: str) -> str:

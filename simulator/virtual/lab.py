@@ -12,8 +12,9 @@ from simulator.actors.worker import draw_profiles
 from simulator.chance import draw_gap, open_stream
 from simulator.show.samples import Samples
 from simulator.virtual.faults import FAULTS
+from simulator.virtual.faults.field import heal_field
 from simulator.virtual.plan import Plan
-from simulator.virtual.reckoning import check_in_time, reckon
+from simulator.virtual.reckoning import check_in_time, find_unseen, reckon
 from simulator.virtual.rules.growth import Memory
 from simulator.virtual.scene import Scene
 
@@ -117,6 +118,7 @@ class Lab:
         disk = self.scene.house.disk
         disk.trouble = disk.slow = None
         self.scene.platform.scan_at_the_edge(None, 0.0)
+        heal_field(self.scene)
         self.scene.house.resume()
         for worker_id, life in self.scene.lives.items():
             if life.stopped:
@@ -125,6 +127,8 @@ class Lab:
             line.link.slow_down(1.0)
             line.link.release()
         await self.scene.open_master()
+        for worker_id in self.scene.list_drained():
+            await self.scene.ask_http("DELETE", f"workers/{worker_id}/drain")
 
     async def _calm_down(self) -> None:
         self.scene.platform.stop_producing()
@@ -141,6 +145,8 @@ class Lab:
             self.scene.ledger.complain(
                 "outbox_not_drained", f"{left} reports were not acknowledged"
             )
+        seen_s = 2 * self.scene.scenario.monitor_interval_s + HEAL_GRACE_S
+        await self._wait_while(lambda: len(find_unseen(self.scene)), seen_s)
         await asyncio.sleep(
             SETTLE_S + (EVEN_S if self.scene.settings.rebalance_interval_s else 0.0)
         )

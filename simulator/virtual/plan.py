@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from simulator.chance import open_stream
 from simulator.scenario import Scenario
-from simulator.virtual.faults import FAULTS
+from simulator.virtual.faults import FAULTS, FIELD_FAULTS
 
 DAY = Scenario(
     workers=50,
@@ -107,7 +107,15 @@ def plan_swarm(
         admin_look_s=1.0,
     )
     chaos_s = rng.uniform(60.0, 400.0) if hours is None else hours * 3600
-    chosen = [name for name in faults if rng.random() < SHARE_OF_FAULTS]
+    chosen = [
+        name for name in faults if name not in FIELD_FAULTS and rng.random() < SHARE_OF_FAULTS
+    ]
+    # from streams of their own: seeds keep their plans when one more comes
+    chosen += [
+        name
+        for name in faults
+        if name in FIELD_FAULTS and open_stream(seed, "plan", name).random() < SHARE_OF_FAULTS
+    ]
     settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
     if open_stream(seed, "plan", "rebalance").random() < SHARE_OF_REBALANCING:
         settings["REBALANCE_INTERVAL_S"] = str(REBALANCE_S)

@@ -9,7 +9,8 @@ import asyncio
 import itertools
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -75,6 +76,7 @@ class Scene:
         self.ledger = Ledger(self.clock, overlap_grace_s=0.0)
         self.tally = Tally(self.clock)
         self.platform = Platform(self.scenario, self.clock, f"v{seed}")
+        self.platform.remembers = True
         self.settings = _make_settings(settings, folder)
         self.house = House(loop, self.clock, self.settings, seed)
         self.overseer = Overseer(self.house, self.settings, self.ledger, self.clock)
@@ -165,16 +167,38 @@ class Scene:
         """Return a connection of a peer that is none of the actors."""
         return self._open_line(namespace, name).transport
 
-    async def ask_http(self, method: str, path: str, body: JsonObject) -> None:
+    async def ask_http(self, method: str, path: str, body: JsonObject | None = None) -> None:
         """Send Master an HTTP request; it may answer or refuse, but must not fail."""
         try:
-            status, answer = await self.api.ask(method, path, body=body)
+            with self._touching(
+                path.removeprefix("accounts/") if body and "status" in body else None
+            ):
+                status, answer = await self.api.ask(method, path, body=body)
         except ApiTrouble:
             return
         if status >= 400:
             self.trace.note_refusal(answer)
         if status == 500:
             self.ledger.complain("http_failed", f"{method} {path}: {answer}")
+
+    @contextmanager
+    def _touching(self, account_id: str | None) -> Iterator[None]:
+        """Note that a person changes the status of an account, if it is one."""
+        if account_id is None:
+            yield
+            return
+        states, this = self.ledger.states, object()
+        states.touched.add(account_id)
+        states.begin(account_id, this)
+        try:
+            yield
+        finally:
+            states.end(account_id, this)
+
+    def list_drained(self) -> list[str]:
+        """Return the workers that are out of service."""
+        known = self.house.master.memory.farm.workers.all() if self.house.master else ()
+        return sorted(one.id for one in known if one.drain_since is not None)
 
     async def wait_success(self, timeout_s: float) -> str | None:
         """Return the session of the next success before Master gets the report, or None."""

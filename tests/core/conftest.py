@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from master.draft import Draft
-from master.store.sqlite.upgrade import upgrade
 from tests.core.store import Store
+from tests.fresh import FreshFiles
 from tests.records import (
     make_account,
     make_config,
@@ -21,9 +21,8 @@ from tests.records import (
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    upgrade(tmp_path / "master.db")
-    store = Store(tmp_path / "master.db")
+async def store(tmp_path: Path, fresh_files: FreshFiles) -> AsyncIterator[Store]:
+    store = Store(fresh_files.lay_empty(tmp_path / "master.db"))
     yield store
     await store.database.close()
 

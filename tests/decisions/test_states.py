@@ -9,7 +9,7 @@ import pytest
 from master.decisions import liveness, login
 from master.decisions.login import LoginEvent
 from master.errors import LoginClosed
-from master.model import OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
+from master.model import LOST, OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
 from tests.records import make_account
 
 LEADS_TO = {
@@ -70,5 +70,8 @@ def test_an_account_goes_back_to_what_its_stored_credentials_say(
     stored, opens, before, after_failure
 ):
     account = make_account("a", login_status=LoginStatus.LOGGING_IN, has_credentials=stored)
-    assert login.login_status_before(account, opens=opens) is before
-    assert login.login_status_after_failure(account, opens=opens) is after_failure
+    assert login.login_status_before(account, None, opens=opens) is before
+    assert login.login_status_after_failure(account, None, opens=opens) is after_failure
+    for lost in LOST:
+        kept = lost if stored and opens else before
+        assert login.login_status_before(account, lost, opens=opens) is kept

@@ -14,12 +14,13 @@ from master.settings import load_settings
 from tests.conftest import Bench
 from tests.disk.disk import Disk
 from tests.disk.scene import Scene
+from tests.fresh import FreshFiles
 from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    return Disk(tmp_path / "master.db")
+def disk(tmp_path: Path, fresh_files: FreshFiles) -> Disk:
+    return Disk(fresh_files.lay_started(tmp_path / "master.db"))
 
 
 @pytest.fixture

@@ -150,11 +150,16 @@ def introduction(namespace: str) -> tuple[str, dict[str, Any]] | None:
 
 
 class Witness:
-    """Watches the file over a connection of its own, and memory, for changes by a refused event."""
+    """Watches the file over a connection of its own, and memory, for changes by a refused event.
+
+    The history does not count: it records that an administrator was refused.
+    """
 
     def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
         self._connection = connection
         self._memory = memory
+        self._seen = -1
+        self._content: dict[str, list[Any]] = {}
         self.look()
 
     def look(self) -> None:
@@ -165,8 +170,20 @@ class Witness:
         """Tell whether neither the file nor memory has changed."""
         return (self._version, self._known) == (self._read_version(), self._read_memory())
 
-    def _read_version(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+    def _read_version(self) -> dict[str, list[Any]]:
+        """Return the content of the file; it is read again only if another program wrote it."""
+        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._seen:
+            named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'events'"
+            names = [name for (name,) in self._connection.execute(named)]
+            self._seen, self._content = (
+                version,
+                {
+                    name: self._connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608
+                    for name in names
+                },
+            )
+        return self._content
 
     def _read_memory(self) -> Any:
         farm, sessions, deadlines = self._memory.farm, self._memory.sessions, self._memory.deadlines

@@ -17,6 +17,7 @@ from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
 from tests.conftest import Bench, Peer, registration
+from tests.fresh import FreshFiles
 from tests.security.by_hand import open_line
 
 __all__ = ["open_line"]
@@ -134,9 +135,15 @@ class Guarded(Bench):
             return connection.execute(query, values).fetchall()
 
     def dump(self) -> list[str]:
-        """Return the contents of the database, row by row."""
+        """Return the contents of the database, row by row; the history tells of refusals too."""
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
-            return list(connection.iterdump())
+            rows = list(connection.iterdump())
+        return [row for row in rows if not row.startswith('INSERT INTO "events"')]
+
+    def dump_events(self) -> list[Any]:
+        """Return the rows of the history."""
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute("SELECT * FROM events ORDER BY seq").fetchall()
 
 
 async def settle(*peers: Peer) -> None:
@@ -152,8 +159,10 @@ def given() -> dict[str, str]:
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path, given: dict[str, str]) -> AsyncIterator[Guarded]:
-    clock, path = ManualClock(), tmp_path / "master.db"
+async def guarded(
+    tmp_path: Path, given: dict[str, str], fresh_files: FreshFiles
+) -> AsyncIterator[Guarded]:
+    clock, path = ManualClock(), fresh_files.lay_started(tmp_path / "master.db")
     paths = {"PORT": "0", "DB_PATH": str(path), "LOG_DIR": str(tmp_path / "logs")}
     numbers = iter(range(10**9))
     async with aiohttp.ClientSession() as http:

@@ -45,7 +45,7 @@ class House:
 
     async def alarms(self) -> list[str]:
         _, answer = await self.call("GET", "notifications")
-        return [one["content"] for one in answer["notifications"] if one["type"] == "system"]
+        return [one["content"] for one in answer["data"] if one["type"] == "system"]
 
 
 @asynccontextmanager
@@ -187,7 +187,26 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
         assert house.master.supervisor.statuses() == [], "a further start accepts nothing either"
 
 
+TOLD = ("variant", "content_type", "edited_at", "earlier_content")
 BACK = (
+    "DROP TABLE events",
+    *(
+        statement
+        for table, name in (("comments", "comment"), ("direct_messages", "message"))
+        for statement in (
+            f"DROP INDEX idx_{table}_page",
+            f"CREATE INDEX idx_{table}_account ON {table}(account_id)",
+            f"DROP INDEX uq_{table}_platform",
+            f"CREATE UNIQUE INDEX uq_{table}_platform ON {table}(account_id, platform_{name}_id)",
+            *(f"ALTER TABLE {table} DROP COLUMN {column}" for column in TOLD),
+        )
+    ),
+    *(
+        f"ALTER TABLE accounts DROP COLUMN {column}"
+        for column in ("state_since", "state_reason", "state_detail", "cookies_told")
+    ),
+    "ALTER TABLE login_sessions DROP COLUMN accept_identity",
+    "ALTER TABLE login_sessions DROP COLUMN status_before",
     "DROP TABLE account_holders",
     "ALTER TABLE comments DROP COLUMN reported_by",
     "ALTER TABLE direct_messages DROP COLUMN reported_by",

@@ -11,7 +11,7 @@ import pytest
 
 from master.endpoints import ENDPOINTS
 from master.endpoints import ROOT as API
-from master.protocol.http import Page
+from master.protocol.lists import Page
 from tests.security.conftest import CODE, MINE, OPERATOR, READER, ROOT, WORKER_1, Guarded
 
 HEADERS = {
@@ -149,7 +149,9 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
             )
             assert answer.status in (200, 404, 422), (parameter, value, await answer.text())
             if answer.status == 200 and parameter not in ("is_read", "is_sent", "since"):
-                assert (await answer.json())["total"] == 0, (parameter, value)
+                content = await answer.json()
+                found = content["total"] if "total" in content else content["data"]["items"]
+                assert found in (0, []), (parameter, value)
         guarded.clock.advance(10)
     assert guarded.dump() == before
 

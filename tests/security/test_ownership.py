@@ -40,6 +40,7 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "not_yours",
     ),
+    "worker:account:status": ({"account_id": MINE, "account_status": "banned"}, "not_yours"),
     "worker:message:detected": (
         {"type": "comment", "account_id": MINE, "messages": [{"id": "1", "content": "c"}]},
         "not_yours",

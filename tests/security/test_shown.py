@@ -90,6 +90,10 @@ async def test_no_reader_hears_or_reads_what_workers_call_by_another_name(guarde
         if one
     ]
     assert HUSH not in repr(told)
+    beat = {"workerId": "worker-1", "stats": {"errors": 7, "state": "busy", **INVENTED}}
+    assert (await worker.ask("worker:heartbeat", beat))["success"]
+    shown = await (await guarded.ask("GET", "/api/v1/workers/worker-1", READER)).json()
+    assert (shown["worker"]["stats"]["errors"], shown["worker"]["stats"]["state"]) == (7, "busy")
     for path in (
         "/accounts",
         f"/accounts/{MINE}",

@@ -11,8 +11,9 @@ import pytest
 from master.budgets import PATIENCE_S, PROGRESS_BYTES, STRANGER_S
 from master.operations.silence import find_silent_workers
 from tests.conftest import registration
-from tests.security.by_hand import Line, until
+from tests.security.by_hand import Line
 from tests.security.conftest import ROOT, WORKER_1, Guarded
+from tests.waiting import until
 
 TIMEOUT_S = 30.0
 """HEARTBEAT_TIMEOUT_S; Engine.IO waits 20 s for the answer to a ping."""

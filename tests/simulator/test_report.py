@@ -101,7 +101,7 @@ def test_the_view_fits_a_terminal_of_80_by_24():
         "heartbeats",
         "stored",
         "logins",
-        "notifications",
+        "deliveries",
         "ack p50",
         "ack p99",
     ):

@@ -13,6 +13,7 @@ NEEDED_EVERY_DAY = {
     "dedup_key": "workers offer some messages twice, whatever happens",
     "restart_grace": "every run ends with a restart of Master",
     "handover_wait": "accounts change hands because workers come, and for the sake of even loads",
+    "timeline": "accounts get their first workers",
     "may_move": "accounts are moved for the sake of even loads while others are being logged in",
 }
 """Safeguards whose removal breaks a rule even without faults, and why."""
@@ -30,7 +31,13 @@ SOON = (
     ("restart_grace", ("master_kill",), "grace_missed"),
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
     ("holders", ("silent_crowd",), "brake_held"),
+    ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
+    ("states_stored", ("logged_out",), "status_lost"),
+    ("forgiveness", ("odd_fields",), "fact_lost"),
+    ("edits", ("edited",), "fact_lost"),
+    ("conversations", ("same_id",), "fact_lost"),
+    ("identity_check", ("wrong_phones",), "identity_taken"),
 )
 """Safeguards, faults under which their removal is soon noticed, and the rule that notices."""
 

@@ -17,7 +17,9 @@ from unittest.mock import patch
 
 from master.deadlines import Deadlines
 from master.decisions import assignment
+from master.model import Account
 from master.operations import (
+    account_states,
     accounts,
     assignments,
     audit,
@@ -100,11 +102,11 @@ def _registration_is_no_sign(stack: ExitStack) -> None:
     """A registering worker counts as heard after the commit only."""
     bind = workers._bind_socket
 
-    def bind_unheard(turn: Any, worker_id: str) -> None:
+    def bind_unheard(turn: Any, worker: Any, before: Any) -> None:
         with patch.object(Sessions, "hear", lambda *_, **__: None):
-            bind(turn, worker_id)
+            bind(turn, worker, before)
         turn.after_commit(
-            lambda: turn.sessions.hear(worker_id, monotonic=turn.monotonic, at=turn.at)
+            lambda: turn.sessions.hear(worker.id, monotonic=turn.monotonic, at=turn.at)
         )
 
     stack.enter_context(patch.object(workers, "_bind_socket", bind_unheard))
@@ -134,6 +136,15 @@ def _no_brake_begins_anew(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Silence, "_may_have_been_braked", lambda *_: False))
 
 
+def _last_login_counts_in_the_future(stack: ExitStack) -> None:
+    """An observation is outdated by a login that is still to come, by the wall clock."""
+
+    def is_outdated(observed_at: int | None, account: Account, _: int) -> bool:
+        return observed_at is not None and observed_at < (account.last_login_time or 0)
+
+    stack.enter_context(patch.object(account_states, "is_outdated", is_outdated))
+
+
 UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "brake-anew-after-a-stall": _no_brake_begins_anew,
     "brake-and-audit": _audit_knows_no_brake,
@@ -143,6 +154,7 @@ UNDONE: dict[str, Callable[[ExitStack], None]] = {
     "login-after-a-step-back": _wall_clock_alone,
     "login-on-unfit-worker": _login_asks_no_platform,
     "read-after-a-stall": _arrivals_are_read_at_once,
+    "logout-after-a-step-back": _last_login_counts_in_the_future,
     "reckoning-after-the-last-login": _reckoning_waits_for_no_start,
     "registered-and-given-up": _registration_is_no_sign,
     "two-owners": _no_handover,

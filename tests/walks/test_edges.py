@@ -193,7 +193,7 @@ async def raw(bench):
             "unreadable",
         ),
         (['4599-/worker,1["worker:heartbeat"]'], "unreadable"),
-        (['42/worker,1["worker:heartbeat",{"workerId":"\\ud83d"}]'], "not_registered"),
+        (['42/worker,1["worker:heartbeat",{"workerId":"\\ud83d"}]'], "invalid"),
         (
             ['42/worker,1["worker:register",{"workerId":"w","metadata":{"n":1' + "0" * 30 + "}}]"],
             "invalid",

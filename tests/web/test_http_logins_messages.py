@@ -57,7 +57,7 @@ async def test_a_body_does_not_say_what_the_path_says(site, name):
     error = await site.refused(
         "POST", f"/accounts/{account['id']}/login", 422, json={name: other["id"]}
     )
-    message = "unknown; known are: worker_id, session_id"
+    message = "unknown; known are: worker_id, session_id, accept_identity"
     assert error["details"] == [{"field": name, "message": message}]
 
 

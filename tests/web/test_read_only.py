@@ -86,5 +86,7 @@ async def test_an_unknown_name_is_refused_and_the_known_ones_are_named(site, nou
 async def test_figures_of_an_accounts_status_may_be_sent_back(site):
     path, row = await add(site, "accounts")
     [shown] = (await site.call("GET", "/accounts/status/all"))["data"]
-    changed = await site.call("PATCH", path, json={**shown, "runtime_stats": {"age": 1}})
+    changed = await site.call(
+        "PATCH", path, json={**shown, "runtime_stats": {"age": 1}, "placement": {}}
+    )
     assert changed["data"]["id"] == row["id"]

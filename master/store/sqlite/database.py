@@ -43,6 +43,9 @@ PATIENCE_S = 3
 PROOF = "proof" * 13_000
 """The name of a row that is inserted and removed to test the disk; it is as long as 16 pages."""
 
+_PROVE = insert(counters), {"name": PROOF, "value": 0}
+_FORGET_PROOF = delete(counters).where(counters.c.name == PROOF)
+
 
 class CommitInDoubt(Exception):
     """The commit failed: it is unknown whether the file has the changes."""
@@ -78,8 +81,8 @@ class Transaction:
             self._connection = connection
             self._begun = await connection.begin()
             if self._database.trouble is not None:
-                await connection.execute(insert(counters).values(name=PROOF, value=0))
-                await connection.execute(delete(counters).where(counters.c.name == PROOF))
+                await connection.execute(*_PROVE)
+                await connection.execute(_FORGET_PROOF)
         return self._connection
 
     async def commit(self) -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from simulator.virtual.faults.base import Fault
+from simulator.virtual.faults.field import FIELD_FAULTS
 from simulator.virtual.faults.links import LINK_FAULTS
 from simulator.virtual.faults.nuisances import NUISANCE_FAULTS
 from simulator.virtual.faults.people import PEOPLE_FAULTS
 from simulator.virtual.faults.processes import PROCESS_FAULTS
+from simulator.virtual.faults.service import SERVICE_FAULTS
 
-FAULTS: dict[str, Fault] = {**PROCESS_FAULTS, **LINK_FAULTS, **PEOPLE_FAULTS, **NUISANCE_FAULTS}
+FAULTS: dict[str, Fault] = {
+    **PROCESS_FAULTS,
+    **LINK_FAULTS,
+    **PEOPLE_FAULTS,
+    **NUISANCE_FAULTS,
+    **FIELD_FAULTS,
+    **SERVICE_FAULTS,
+}
 """Name -> fault; one call plays the fault once, from beginning to end."""
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["FAULTS", "FIELD_FAULTS", "Fault"]

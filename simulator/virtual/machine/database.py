@@ -110,18 +110,17 @@ class Compilation:
         self._model: Any = None
 
     def share(self, database: Any) -> None:
-        """Pass a new Master's engines the cache of an earlier, already connected engine."""
-        for engine in (database._writer_engine.sync_engine, database._reader_engine.sync_engine):
-            if (
-                self._model is None
-                or getattr(self._model.dialect, "server_version_info", None) is None
-            ):
-                self._model = engine
-            else:
-                engine.dialect, engine._compiled_cache = (
-                    self._model.dialect,
-                    self._model._compiled_cache,
-                )
+        """Pass a new Master's engines the cache of an earlier, already connected engine.
+
+        A Master connects its writer's reading engine first: it loads the farm with it.
+        """
+        model = self._model
+        if model is None or getattr(model.dialect, "server_version_info", None) is None:
+            self._model = database._readers["writer"].sync_engine
+            return
+        for engine in (database._writer_engine, *database._readers.values()):
+            engine.sync_engine.dialect = model.dialect
+            engine.sync_engine._compiled_cache = model._compiled_cache
 
 
 COMPILATION = Compilation()

@@ -24,8 +24,15 @@ ENDS = frozenset({"commit", "read"})
 """The steps that end a transaction: a slow disk delays these."""
 
 LOOKED_AT = {
-    "accounts": ("assigned_worker_id", "epoch", "platform"),
-    "workers": ("status", "assigned_accounts", "metadata"),
+    "accounts": ("assigned_worker_id", "epoch", "platform", "pinned_worker_id", "status"),
+    "workers": (
+        "status",
+        "assigned_accounts",
+        "metadata",
+        "drain_since",
+        "drain_deadline",
+        "drain_done",
+    ),
 }
 """Table -> the columns that the overseer checks; an UPDATE of other columns needs no check."""
 

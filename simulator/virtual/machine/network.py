@@ -34,6 +34,10 @@ class Pipe:
         """Called with each frame just before its delivery."""
         self.dead = False
         self.slowness = 1.0
+        self._bytes_per_s: float | None = None
+        self._queued: deque[Frame | None] = deque()
+        self._leaves: asyncio.TimerHandle | None = None
+        """When the first of the queued frames has left."""
         self._room: list[asyncio.Future[None]] = []
         self._buffered_bytes = 0
 
@@ -45,6 +49,37 @@ class Pipe:
             self._buffered.append(frame)
             self._buffered_bytes += len(frame or "")
             return
+        if self._bytes_per_s is not None:
+            self._queued.append(frame)
+            self._send_next()
+            return
+        self._carry(frame, late_s)
+
+    def narrow(self, bytes_per_s: float | None) -> None:
+        """Let so many bytes a second leave from now on; None: all that is queued, at once."""
+        self._bytes_per_s = bytes_per_s
+        if bytes_per_s is None:
+            if self._leaves is not None:
+                self._leaves.cancel()
+                self._leaves = None
+            while self._queued:
+                self._carry(self._queued.popleft(), 0.0)
+
+    def _send_next(self) -> None:
+        """Let the first queued frame leave after its time on the line, if none is leaving."""
+        if self._leaves is None and self._queued and self._bytes_per_s is not None:
+            takes_s = len(self._queued[0] or "") / self._bytes_per_s
+            self._leaves = self._loop.call_later(takes_s, self._leave, context=OUTSIDE)
+
+    def _leave(self) -> None:
+        self._leaves = None
+        if not self.dead:
+            self._carry(self._queued.popleft(), 0.0)
+        else:
+            self._queued.clear()
+        self._send_next()
+
+    def _carry(self, frame: Frame | None, late_s: float) -> None:
         arrives = self._loop.time() + self._rng.uniform(*self._latency_s) * self.slowness + late_s
         # the loop does not order timers of one instant
         self._last = max(self._last + TICK_S, arrives)
@@ -115,6 +150,7 @@ class Link:
         self.ended = True
         for pipe in (self.up, self.down):
             pipe.release()
+            pipe.narrow(None)
         self.down.put(None)
         self.up.put(None, late_s)
 

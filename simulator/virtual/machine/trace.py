@@ -163,7 +163,7 @@ class TracedTransport:
         if (
             self._success is not None
             and event == "worker:login:status"
-            and data.get("status") == "success"
+            and str(data.get("status")).lower() == "success"
         ):
             self._success(data["session_id"], data.get("epoch"))
         answer = await self._inner.call(event, data, timeout_s)

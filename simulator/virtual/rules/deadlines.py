@@ -75,6 +75,9 @@ class Silence:
         an account before, or registered again after, in the same batch."""
         self._chances: list[tuple[float, str]] = []
         """When Master may have applied a brake, and the overdue worker; the latest last."""
+        self._braked_since = math.inf
+        """When the present brake was first seen, and the workers overdue since just before."""
+        self._braked_for = set[str]()
         self._resumed_at = -math.inf
         self._brakes = self._holding = 0
         """Brakes applied, and workers owning accounts or an open login, as of the latest check."""
@@ -187,19 +190,22 @@ class Silence:
         self._check_brake(lost, now, at, began, holdings)
 
     def _find_protection_end(self, heard: float, *, slack_s: float = 0.0) -> float:
-        """Return until when brakes may keep a worker last heard at `heard`: three timeouts of
-        silence.
+        """Return until when brakes may keep a worker last heard at `heard`: three timeouts.
 
         A stall that began before its deadline, or up to `slack_s` later, grants it one timeout from
         the stall's end.
         """
-        timeout_s, stalls = self._timeout_s, self._house.stalls
+        longest = heard + PROTECTED_TIMEOUTS * self._timeout_s
+        return max(longest, self._find_end_after_stalls(heard, slack_s=slack_s))
+
+    def _find_end_after_stalls(self, heard: float, *, slack_s: float = 0.0) -> float:
+        """Return until when stalls protect a worker last heard at `heard`; -inf: none does."""
         ends = [
             one.ended
-            for one in stalls
-            if heard < one.ended and one.began <= heard + timeout_s + slack_s
+            for one in self._house.stalls
+            if heard < one.ended and one.began <= heard + self._timeout_s + slack_s
         ]
-        return max(heard + PROTECTED_TIMEOUTS * timeout_s, max(ends, default=-math.inf) + timeout_s)
+        return max(ends, default=-math.inf) + self._timeout_s
 
     def _check_brake(
         self,
@@ -255,6 +261,7 @@ class Silence:
         of Master may renew a brake.
         """
         at, offline = self._clock.monotonic(), WorkerStatus.OFFLINE.value
+        self._note_brake(workers, at, braked=braked)
         once_s, of, longest_s = self._timeout_s + DETECTION_S, self.of, self._timeout_s
         overdue = [
             worker_id
@@ -267,6 +274,10 @@ class Silence:
             if braked:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
                 protected_since = max(due, at - undisturbed_s)
+                stall_end = self._find_end_after_stalls(signs.arrived)
+                if due <= self._braked_since <= stall_end and self._braked_for - {worker_id}:
+                    # a stall still kept the worker when the brake for another began
+                    protected_since = max(protected_since, self._braked_since)
                 brakes = 2 if self._may_have_been_braked(worker_id, protected_since) else 1
                 late = at - protected_since > brakes * once_s + DETECTION_S
             else:
@@ -327,6 +338,14 @@ class Silence:
                     "brake_held", f"{name} is kept, silent for {at - signs.arrived:.3f} s"
                 )
                 signs.arrived = at
+
+    def _note_brake(self, workers: Mapping[str, WorkerRow], at: float, *, braked: bool) -> None:
+        if not braked:
+            self._braked_since, self._braked_for = math.inf, set()
+        elif self._braked_since == math.inf:
+            late = {name: at - self.of(name).arrived - self._timeout_s for name in workers}
+            just = {name for name, late_s in late.items() if 0 <= late_s <= 2 * DETECTION_S}
+            self._braked_since, self._braked_for = at, just
 
     def _note_chances(self, overdue: list[str], at: float) -> None:
         stalled_since = self._house.stalled_since

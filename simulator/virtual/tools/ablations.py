@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from master.deadlines import Deadlines
 from master.decisions import liveness
-from master.operations import silence
+from master.operations import account_states, afterwards, drains, logins, silence
 from master.sessions import Sessions
 from simulator.virtual.tools.safeguards import (
     ack_before_commit,
@@ -22,11 +23,15 @@ from simulator.virtual.tools.safeguards import (
     without_brake,
     without_brake_end,
     without_capacity,
+    without_conversations,
     without_deadline_check,
     without_dedup,
+    without_edits,
     without_epochs,
+    without_forgiveness,
     without_grace,
     without_handover,
+    without_history,
     without_holders,
     without_lease,
     without_loading,
@@ -112,6 +117,27 @@ ABLATIONS: dict[str, Ablation] = {
     "one_plan": Ablation(
         "no account is assigned to a worker that the same turn evicts", plan_one_by_one
     ),
+    "timeline": Ablation("a timeline tells each change of hands", without_history),
+    "drain_end": Ablation(
+        "a drain ends when its time is up", replaced(drains, "is_over", lambda *_: False)
+    ),
     "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
+    "states_stored": Ablation(
+        "an acknowledged state of an account is stored",
+        replaced(account_states, "_apply", lambda *_: None),
+    ),
+    "forgiveness": Ablation("no fact is refused for the form of its fields", without_forgiveness),
+    "edits": Ablation("the text of an edit is stored beside the first one", without_edits),
+    "conversations": Ablation(
+        "a message of another conversation is stored though its id is known", without_conversations
+    ),
+    "identity_check": Ablation(
+        "no account becomes another person's by mistake",
+        replaced(logins, "find_mismatch", lambda *_: None),
+    ),
+    "unplaced_told": Ablation(
+        "people are told of an account that waits for a worker",
+        replaced(afterwards, "TOLD_AFTER_S", math.inf),
+    ),
 }
 """Name -> safeguard."""

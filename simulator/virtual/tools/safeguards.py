@@ -17,14 +17,16 @@ from unittest.mock import patch
 import simulator.actors.worker
 from master import routes, writer
 from master.deadlines import Deadlines
-from master.decisions import assignment, liveness
+from master.decisions import assignment, intake, liveness
+from master.decisions.intake import Relation
 from master.decisions.login import require_open
 from master.draft import Draft
 from master.errors import NotRegistered
 from master.group import resolve
 from master.memory import Memory
 from master.model import Login, Worker
-from master.operations import afterwards, logins, messages, silence, workers
+from master.operations import afterwards, edits, history, logins, messages, silence, workers
+from master.protocol import decoding
 from master.protocol.admin import NewNotification
 from master.sessions import Sessions
 from master.store import farm as stored
@@ -307,6 +309,11 @@ def without_loading(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Turns, "_load_anew", forget_doubt))
 
 
+def without_history(stack: ExitStack) -> None:
+    """Derive no events from changed accounts."""
+    stack.enter_context(patch.object(history, "tell_account", lambda *_: iter(())))
+
+
 def without_balance(stack: ExitStack) -> None:
     """Assign each account to the first worker by id that has room."""
     find_least = assignment._Loads.find_least
@@ -346,3 +353,31 @@ def _replace_operation(stack: ExitStack, event: str, new: Any) -> None:
     table = dict(routes.FROM_WORKER)
     table[event] = replace(table[event], operation=new)
     stack.enter_context(patch.dict(routes.NAMESPACES, {"worker": table}))
+
+
+def _refuse(_: Any, __: Any, fault: Exception, *___: Any, **____: Any) -> Any:
+    raise fault
+
+
+def without_forgiveness(stack: ExitStack) -> None:
+    """Refuse facts for any field in an unknown form."""
+    stack.enter_context(patch.object(decoding, "_leave_out", _refuse))
+
+
+def without_edits(stack: ExitStack) -> None:
+    """Count edits of stored messages as edits, and drop their texts."""
+
+    async def drop(_: Any, __: Any) -> None:
+        return None
+
+    stack.enter_context(patch.object(edits, "store_edits", drop))
+
+
+def without_conversations(stack: ExitStack) -> None:
+    """Take a message of another conversation with the same id for a repeat."""
+
+    def compare_ids(stored: Any, reported: Any) -> Relation:
+        found = intake.compare(stored, reported)
+        return Relation.SAME if found is Relation.OTHER else found
+
+    stack.enter_context(patch.object(edits, "compare", compare_ids))
