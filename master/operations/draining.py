@@ -111,6 +111,7 @@ def end_drain(turn: Turn, worker: Worker, state: DrainState) -> Worker:
     After DONE it stays out of service; otherwise it takes accounts again, which the caller places.
     """
     tell_drain(turn, worker, state)
+    turn.draft.explain("drains", [worker.id], state)
     if state in (DrainState.DONE, DrainState.DEADLINE):
         notify(turn, [_announce(turn, worker, state)])
     if state is DrainState.DONE:

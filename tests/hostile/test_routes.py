@@ -50,7 +50,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "NewLogin": {"worker_id": WORKER},
-    "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}},
+    "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}, "drain": [WORKER]},
+    "MarkMessages": {"account_id": "nobody"},
     "NewProxy": {
         "name": "n",
         "server": "127.0.0.1:1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -84,6 +86,28 @@ async def test_accounts_move_one_by_one_without_a_moment_without_an_owner(bench)
     [note] = [one for one in admin.all("notification:new") if one["type"] == "system"]
     assert (note["data"]["worker_id"], note["data"]["state"]) == ("first", "done")
     assert admin.all("worker:status")[-1]["draining"]["state"] == "done"
+
+
+async def test_a_drain_and_a_maintenance_are_told_in_the_history(bench):
+    _, first, second = await begin(bench, 1)
+    await drain(bench)
+    await pass_seconds(bench, 3, first, second)
+    await bench.run(cancel_drain, ById(id="first"))
+    await bench.run(begin_maintenance, BeginMaintenance(deadline_s=60, reason="a new switch"))
+    await bench.run(end_maintenance, Nothing())
+    path = bench.master.settings.db_path
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT kind, worker_id, reason FROM events WHERE kind LIKE '%drain%' "
+            "OR kind LIKE 'maintenance%' ORDER BY seq"
+        ).fetchall()
+    assert rows == [
+        ("drain_begun", "first", None),
+        ("drained", "first", None),
+        ("drain_ended", "first", "cancelled"),
+        ("maintenance_begun", None, None),
+        ("maintenance_ended", None, None),
+    ]
 
 
 async def test_after_it_is_done_the_worker_stays_out_of_service_until_it_is_cancelled(bench):
