@@ -66,16 +66,8 @@ def build_web(
         ],
     )
     app[LINES] = lines
-    asked = [one.path for one in endpoints if one.method == "GET" and "{" not in one.path]
-    health = Health(turns, vitals, asked)
-    app.router.add_get("/", health.show_root)
-    app.router.add_get(ROOT, health.show_index)
-    app.router.add_get(f"{ROOT}/", health.show_index)
-    app.router.add_get("/metrics", figures.show)
-    app.router.add_get("/health", health.show_health)
-    app.router.add_get("/health/live", health.show_live)
-    app.router.add_get("/health/ready", health.show_ready)
-    app.on_cleanup.append(health.close)
+    health = Health(turns, vitals, _list_plain_paths(endpoints))
+    _add_pages(app, health, figures)
     lifecycle = Lifecycle(turns, supervisor, vitals)
     app.on_cleanup.append(lifecycle.close)
     Console(access, origins, lines, settings, vitals).add_to(app)
@@ -101,6 +93,22 @@ def build_web(
         if endpoint.method == "GET":
             app.router.add_route("HEAD", ROOT + endpoint.path, handler)
     return app
+
+
+def _list_plain_paths(endpoints: Sequence[Endpoint]) -> list[str]:
+    return [one.path for one in endpoints if one.method == "GET" and "{" not in one.path]
+
+
+def _add_pages(app: web.Application, health: Health, figures: Figures) -> None:
+    """Add what is outside the API: the index, the health and the figures."""
+    app.router.add_get("/", health.show_root)
+    app.router.add_get(ROOT, health.show_index)
+    app.router.add_get(f"{ROOT}/", health.show_index)
+    app.router.add_get("/metrics", figures.show)
+    app.router.add_get("/health", health.show_health)
+    app.router.add_get("/health/live", health.show_live)
+    app.router.add_get("/health/ready", health.show_ready)
+    app.on_cleanup.append(health.close)
 
 
 def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> Ask:
