@@ -136,7 +136,7 @@ async def test_an_account_is_added_and_logged_in_with_a_text_messages_code(
     await show_code(worker, session_id)
     code = page.get_by_alt_text("QR code")
     await expect(code).to_be_visible()
-    await page.wait_for_function("document.querySelector('.qr img').naturalWidth > 100")
+    assert await code.evaluate("async (image) => (await image.decode(), image.naturalWidth)") > 100
     await report(worker, session_id, "scanned")
     await expect(page.get_by_text("Scanned. Confirm on the phone.")).to_be_visible()
     await expect(code).to_have_count(0)
