@@ -45,6 +45,7 @@ from master.protocol.lists import (
 from master.secret import Secret
 from master.store import accounts, farm, holders, logins, messages, notifications, proxies
 from master.store import counters as kept_counters
+from master.store.comparison import find_difference, touch
 from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
@@ -79,7 +80,7 @@ class Store:
         known.last_seq = draft.last_seq
         async with self.engine.begin() as connection:
             stored = await farm.load(connection)
-            assert await farm.find_difference(connection, known) is None
+            assert await find_difference(connection, known) is None
         for mine, theirs in zip(known.tables, stored.tables, strict=True):
             assert sorted(map(repr, mine.all())) == sorted(map(repr, theirs.all()))
 
@@ -192,7 +193,7 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
         await accounts.remove_some(connection)
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
-        await farm.touch(connection)
+        await touch(connection)
         assert await holders.find_former_holders(connection, ["a1"], 0) == set()
         assert await holders.remove_old_holders(connection, 5, 10) == 0
     assert len(store.compiled) > 30

@@ -45,11 +45,11 @@ class Drains:
             if was == account.owner:
                 continue
             if account.owner in same:
-                again = (account.owner, same[account.owner], account_id) in self._left
-                self._complain(
-                    "drain_moved_twice" if again else "given_to_draining",
-                    f"{account_id} went from {was} to {account.owner}, which is drained",
-                )
+                told = f"{account_id} went from {was} to {account.owner}, which is drained"
+                if (account.owner, same[account.owner], account_id) in self._left:
+                    self._complain("drain_moved_twice", told)
+                else:
+                    self._complain("given_to_draining", told)
             if was in same:
                 self._left.add((was, same[was], account_id))
                 worker = now.workers[was]
