@@ -86,11 +86,12 @@ class Action(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What has happened, in a timeline and in the audit.
+    """What has happened, in a timeline and in the audit."""
 
-    In the audit, a command that changed no row has its route or its event as `kind`.
-    """
-
+    COMMAND = "command"
+    """A person's command that changed no row; `params` has its route or event as `action`."""
+    REFUSED = "refused"
+    """A person's command that was refused with the code `reason`; `action` as above."""
     ACCOUNT_ADDED = "account_added"
     """The account was added; `params` has its platform, name and status."""
     ACCOUNT_EDITED = "account_edited"

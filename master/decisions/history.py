@@ -102,7 +102,7 @@ def describe_event(name: str, payload: object) -> Deed:
     )
 
 
-REFUSED = "refused"
+REFUSED = EventKind.REFUSED
 """The kind of the event of a refused command."""
 
 
@@ -113,7 +113,7 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
     if deed.left_out:
         params["left_out"] = deed.left_out
     return Event(
-        "command" if deed.refused is None else REFUSED,
+        EventKind.COMMAND if deed.refused is None else REFUSED,
         account_id=deed.account_id or (login.account_id if login is not None else None),
         worker_id=deed.worker_id or (login.worker_id if login is not None else None),
         target=deed.target,

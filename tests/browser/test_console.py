@@ -129,7 +129,7 @@ async def test_an_account_is_added_and_logged_in_with_a_text_messages_code(
     await page.get_by_label("Name", exact=True).fill(HOSTILE)
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
-    await expect(page.get_by_role("link", name="worker-1")).to_be_visible()
+    await expect(page.get_by_role("link", name="worker-1").first).to_be_visible()
     await page.get_by_role("button", name="Log in").click()
     await expect(page.get_by_text("Waiting for worker-1 to send a code")).to_be_visible()
     session_id = (await worker.hear("master:login:start"))["session_id"]

@@ -11,7 +11,7 @@ from enum import StrEnum
 import pytest
 
 from master import errors, model
-from master.decisions.placement import Unplaced
+from master.reasons import Action, EventKind, Rule, Unplaced, Verdict
 from master.supervisor import ProcessState
 from master.web.console_files import FOLDER, load_files
 
@@ -28,6 +28,10 @@ KINDS: dict[str, type[StrEnum]] = {
     "notice": model.NotificationType,
     "priority": model.Priority,
     "reason": Unplaced,
+    "verdict": Verdict,
+    "rule": Rule,
+    "action": Action,
+    "happened": EventKind,
     "process": ProcessState,
 }
 

@@ -4,7 +4,7 @@ import { ask, segment } from "./api.js";
 import { emit, rereadLogins } from "./live.js";
 import { go } from "./router.js";
 import { attempt } from "./said.js";
-import { dropAccount, unread } from "./store.js";
+import { dropAccount } from "./store.js";
 import { t } from "./words.js";
 
 /**
@@ -50,16 +50,29 @@ export async function addAccount(fields) {
 }
 
 /** @param {string} kind comments or direct-messages @param {string} id */
-export async function markRead(kind, id) {
-  const done = await attempt(t("what.read"), () => ask("POST", `messages/${kind}/${segment(id)}/read`));
-  if (done) unread.value = Math.max(0, unread.value - 1);
-  return done;
-}
+export const markRead = (kind, id) =>
+  attempt(t("what.read"), () => ask("POST", `messages/${kind}/${segment(id)}/read`));
 
 /** @param {string} id @param {string} action start, stop or restart */
 export const runProcess = (id, action) =>
   attempt(
     t("what.process"),
     () => ask("POST", `workers/${segment(id)}/lifecycle/${action}`),
+    t("done.changed"),
+  );
+
+/** @param {string} id @param {number} seconds @param {string} reason */
+export const beginDrain = (id, seconds, reason) =>
+  attempt(
+    t("what.drain"),
+    () => ask("POST", `workers/${segment(id)}/drain`, { deadline_s: seconds, reason: reason || null }),
+    t("done.changed"),
+  );
+
+/** @param {string} id */
+export const cancelDrain = (id) =>
+  attempt(
+    t("what.drain"),
+    () => ask("DELETE", `workers/${segment(id)}/drain`),
     t("done.changed"),
   );

@@ -14,7 +14,7 @@ import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, session } from "./store.
 
 const EVENTS = [
   "worker:status", "account:status", "notification:new", "login:qrcode:ready",
-  "login:status:update", "login:success", "login:failed", "login:qrcode:expired",
+  "login:status:update", "login:success", "login:failed", "login:qrcode:expired", "message:read",
 ];
 const HIDDEN_MS = 30_000;
 const LONGEST_WAIT_MS = 10_000;
@@ -135,6 +135,7 @@ async function readAll() {
     logins,
     notifications: notices.data,
     unread: comments.total + talks.total,
+    unreadRev: Math.max(comments.rev, talks.rev),
   };
 }
 

@@ -8,10 +8,11 @@ import { batch, computed, signal } from "./html.js";
 /** @typedef {import("./types.js").Notification} Notification */
 /** @typedef {import("./types.js").Session} Session */
 /** @typedef {{accounts: Account[], accountsTotal: number, workers: Worker[], logins: Login[],
- *   notifications: Notification[], unread: number}} Snapshot */
+ *   notifications: Notification[], unread: number, unreadRev: number}} Snapshot */
 
 export const KEPT_NOTIFICATIONS = 300;
 const KEPT_ENDED = 100;
+const KEPT_MARKS = 5_000;
 const SCOPES = ["none", "read", "operate", "admin"];
 
 /** @type {import("@preact/signals").Signal<Session | null>} */
@@ -35,6 +36,12 @@ export const isFilled = signal(false);
 export const filled = signal(0);
 /** Counts new messages, for the inbox. */
 export const arrived = signal(0);
+/** Messages whose mark has changed since they were fetched: id to whether it is read.
+ * @type {import("@preact/signals").Signal<Map<string, boolean>>} */
+export const marks = signal(new Map());
+
+/** The revision that the number of unread messages was read at. */
+let unreadRev = 0;
 
 /** Open logins, the one that ends first on top. */
 export const queue = computed(() =>
@@ -76,6 +83,8 @@ export function fill(snapshot) {
     logins.value = byId(snapshot.logins.map(remember));
     notifications.value = snapshot.notifications;
     unread.value = snapshot.unread;
+    marks.value = new Map();
+    unreadRev = snapshot.unreadRev;
     isFilled.value = true;
     filled.value += 1;
   });
@@ -121,6 +130,9 @@ export class Changes {
     /** @type {Notification[]} */
     this.fresh = [];
     this.messages = 0;
+    this.unread = 0;
+    /** @type {Map<string, boolean>} */
+    this.marked = new Map();
     /** Whether open logins must be read again: an event told less than a row has. */
     this.loginsUnsure = false;
     /** @type {Set<string>} */
@@ -141,6 +153,13 @@ export class Changes {
     } else if (event === "notification:new") {
       this.fresh.push(row);
       if (row.type === "comment" || row.type === "direct_message") this.messages += 1;
+    } else if (event === "message:read") {
+      // the numbers of the snapshot have what happened before it
+      if (row.rev > unreadRev) this.unread += row.is_read ? -row.ids.length : row.ids.length;
+      for (const id of row.ids) this.marked.set(id, row.is_read);
+      const known = this.accounts.get(row.account_id);
+      if (known) this.accounts.set(row.account_id, { ...known, unread: row.unread });
+      this.touched.add("accounts");
     } else if (event.startsWith("login:")) {
       this.applyLogin(event, row);
     }
@@ -193,6 +212,8 @@ export class Changes {
         const fresh = this.fresh.filter((one) => !known.has(one.id)).reverse();
         notifications.value = [...fresh, ...notifications.peek()].slice(0, KEPT_NOTIFICATIONS);
       }
+      if (this.unread) unread.value = Math.max(0, unread.value + this.unread);
+      if (this.marked.size) marks.value = new Map([...marks.peek(), ...this.marked].slice(-KEPT_MARKS));
       if (this.messages) {
         unread.value += this.messages;
         arrived.value += this.messages;

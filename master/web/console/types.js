@@ -9,11 +9,13 @@
  *   login_status: string, monitor_interval: number, last_login_time: number | null,
  *   cookies_valid_until: number | null, has_credentials: boolean, assigned_worker_id: string | null,
  *   pinned_worker_id: string | null, epoch: number, created_at: number, updated_at: number,
- *   state: State, placement: Placement}} Account
+ *   state: State, placement: Placement, unread: number}} Account
+ * @typedef {{state: string, since: number, deadline_at: number, reason: string | null, left: number,
+ *   moved: number, waiting_login: number, unplaceable: {account_id: string, rule: string}[]}} Drain
  * @typedef {{id: string, host: string, port: number, status: string, capabilities: string[],
  *   max_accounts: number, assigned_accounts: number, last_heartbeat: number | null,
  *   started_at: number, version: string | null, metadata: Record<string, any>,
- *   stats?: Record<string, any>}} Worker
+ *   draining: Drain | null, stats?: Record<string, any>}} Worker
  * @typedef {{type: string, message: string}} Input
  * @typedef {{id: string, account_id: string, worker_id: string | null, status: string,
  *   has_qr_code: boolean, error_message: string | null, expires_at: number, created_at: number,

@@ -2,10 +2,11 @@
 /** Texts in two languages, from one table each; a name in braces is a parameter. */
 import { language } from "./prefs.js";
 import { CODES, STATES } from "./words_codes.js";
+import { HISTORY } from "./words_history.js";
 import { PAGES } from "./words_pages.js";
 
 /** @type {Record<string, [string, string]>} */
-export const WORDS = { ...PAGES, ...STATES, ...CODES };
+export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY };
 
 /**
  * Return a text in the person's language.

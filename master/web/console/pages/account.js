@@ -9,6 +9,7 @@ import { accounts, arrived, ended, filled, logins, may, queue, workers } from ".
 import { absolute, count, t, wordOf } from "../words.js";
 import { Messages } from "./messages.js";
 import { LoginTable } from "./logins.js";
+import { Timeline, Why } from "./why.js";
 
 /** @typedef {import("../types.js").Account} Account */
 
@@ -87,12 +88,14 @@ export function Account({ id }) {
         ${open ? html`<a class="button main" href=${link(["logins", open.id])}>${t("login.goto")}</a>`
           : html`<button type="button" class="main" onClick=${() => startLogin(id)}>${t("do.login")}</button>`}</div>`}</div>
     <div class="columns"><div><${State} row=${row} />
+      <${Why} id=${id} keys=${[filled.value, row]} />
       <section><h2>${t("account.logins")}</h2>
         ${ends.length > 0 ? html`<${LoginTable} rows=${ends} />` : html`<${Empty}><p>${t("account.nologins")}</p><//>`}</section></div>
     <section><h2>${t("account.messages")}</h2>
       ${messages && messages.length === 0 && html`<${Empty}><p>${t("account.nomessages")}</p><//>`}
       ${messages && messages.length > 0 && html`<${Messages} rows=${messages} change=${setMessages} />
         <a href=${link(["inbox"], { account: id })}>${t("account.all")}</a>`}</section></div>
+    <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />
     ${deleting && html`<${Delete} row=${row} close=${() => setDeleting(false)} />`}`;
 }
 

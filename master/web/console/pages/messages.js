@@ -3,7 +3,7 @@
 import { markRead } from "../acts.js";
 import { html } from "../html.js";
 import { AccountLink, Ago } from "../parts.js";
-import { may, nameOf } from "../store.js";
+import { marks, may, nameOf } from "../store.js";
 import { t } from "../words.js";
 
 /** @typedef {import("../types.js").Message & {kind: string}} Row */
@@ -17,7 +17,8 @@ export async function readOne(rows, row, change) {
 
 /** @param {{rows: Row[], change: (rows: Row[]) => void, withAccount?: boolean}} props */
 export function Messages({ rows, change, withAccount = false }) {
-  return html`<ul class="list">${rows.map((row) => {
+  return html`<ul class="list">${rows.map((fetched) => {
+    const row = { ...fetched, is_read: marks.value.get(fetched.id) ?? fetched.is_read };
     const author = row.author_name ?? row.sender_name ?? row.author_id ?? row.sender_id ?? t("inbox.nobody");
     return html`<li class="message ${row.is_read ? "" : "unread"}" key=${row.id}>
       <div><strong><bdi>${author}</bdi></strong>

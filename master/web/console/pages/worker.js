@@ -1,12 +1,13 @@
 // @ts-check
 /** One worker: its accounts, its figures, and its process if Master runs it. */
-import { runProcess } from "../acts.js";
+import { beginDrain, cancelDrain, runProcess } from "../acts.js";
 import { ask, segment } from "../api.js";
 import { html, useState } from "../html.js";
-import { AccountLink, Ago, Badge, Dialog, Empty, Fault, Table, useFetched } from "../parts.js";
+import { AccountLink, Ago, Badge, Dialog, Empty, Fault, Field, Form, Table, useFetched } from "../parts.js";
 import { accounts, filled, may, workers } from "../store.js";
 import { attempt } from "../said.js";
-import { count, t } from "../words.js";
+import { count, t, wordOf } from "../words.js";
+import { Timeline } from "./why.js";
 
 /** @param {{id: string, number: number}} props */
 function Process({ id, number }) {
@@ -39,6 +40,30 @@ function Process({ id, number }) {
       <div class="foot"><button type="button" onClick=${() => setAsked("")}>${t("do.cancel")}</button>
         <button type="button" class="danger" onClick=${() => run(asked)}>${t(`do.${asked}`)}</button></div><//>`}
   </section>`;
+}
+
+/** @param {{row: import("../types.js").Worker}} props Taking a worker out of service, and how far that is. */
+function Drain({ row }) {
+  const [asking, setAsking] = useState(false);
+  const drained = row.draining;
+  /** @param {Record<string, string>} values */
+  const send = async ({ minutes, reason }) => {
+    await beginDrain(row.id, Math.round(Number(minutes) * 60), reason);
+    setAsking(false);
+  };
+  const reasons = drained ? [...new Set(drained.unplaceable.map((one) => wordOf("reason", one.rule)))].join("; ") : "";
+  return html`${drained && html`<p role="status">${t(drained.state === "done" ? "drain.done" : "drain.draining", { left: count(drained.left), moved: count(drained.moved) })}
+      ${drained.unplaceable.length > 0 && html` ${t("drain.stays", { count: count(drained.unplaceable.length), reasons })}`}
+      ${drained.waiting_login > 0 && html` ${t("drain.logins", { count: count(drained.waiting_login) })}`}</p>`}
+    ${may("operate") && row.status !== "offline" && (drained
+      ? html`<button type="button" onClick=${() => cancelDrain(row.id)}>${t("drain.cancel")}</button>`
+      : html`<button type="button" onClick=${() => setAsking(true)}>${t("drain.begin")}</button>`)}
+    ${asking && html`<${Dialog} title=${t("drain.title", { name: row.id })} close=${() => setAsking(false)}><${Form} send=${send}>
+      <p>${t("drain.how", { count: count(row.assigned_accounts) })}</p>
+      <${Field} label=${t("drain.minutes")}><input name="minutes" type="number" min="1" max="1440" value="10" required autofocus /><//>
+      <${Field} label=${t("drain.reason")}><input name="reason" maxlength="200" autocomplete="off" /><//>
+      <div class="foot"><button type="button" onClick=${() => setAsking(false)}>${t("do.cancel")}</button>
+        <button class="main">${t("drain.begin")}</button></div><//><//>`}`;
 }
 
 /** @param {{id: string}} props */
@@ -81,12 +106,13 @@ export function Worker({ id }) {
         <dt>${t("col.version")}</dt><dd><bdi>${row.version ?? "—"}</bdi></dd>
         ${stats.memoryUsage != null && html`<dt>${t("worker.memory")}</dt><dd class="num">${count(stats.memoryUsage)} MB</dd>`}
         ${stats.cpuUsage != null && html`<dt>${t("worker.cpu")}</dt><dd class="num">${count(stats.cpuUsage)} %</dd>`}
-      </dl></section>
+      </dl><${Drain} row=${row} /></section>
       <${Process} id=${id} number=${row.assigned_accounts} /></div>
     <section><h2>${t("worker.accounts")}</h2>
       ${own.length === 0 ? html`<${Empty}><p>${t("worker.noaccounts")}</p><//>`
         : html`<${Table} label=${t("worker.accounts")} columns=${["name", "status", "login"].map((one) => t(`col.${one}`))}>${own.map(
           (one) => html`<tr key=${one.id}><th scope="row"><${AccountLink} id=${one.id} name=${one.account_name} /></th>
             <td><${Badge} kind="accountIs" word=${one.status} /></td><td><${Badge} kind="loginIs" word=${one.login_status} /></td></tr>`,
-        )}<//>`}</section></div>`;
+        )}<//>`}</section></div>
+    <${Timeline} path="workers" id=${id} ofWorker keys=${[filled.value, row]} />`;
 }
