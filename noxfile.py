@@ -5,7 +5,7 @@
     nox -s coverage             the same, with line and branch coverage; not part of CI
     nox -s crash                Master is killed twelve times under load; `-- --kills 1000` for more
     nox -s simulate             200 seeds of the virtual laboratory; `-- --seeds 0..9999` for more
-    nox -s browser              the page of a run, checked in a real browser
+    nox -s browser              the console and the page of a run, checked in a real browser
     nox -s restart              Master is restarted under 2,000 workers; CI has 200
     nox -s load -- --workers 500    a minute of load on a Master of its own; not part of CI
     nox -s bench -- --peer auto     Master's costs beside a small Node server; not part of CI
@@ -113,8 +113,8 @@ def crash(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Check the page that a run writes in a real browser, fetched from npm."""
-    install(session, "test")
+    """Check the console, and the page that a run writes, in a real browser, fetched from npm."""
+    install(session, "browser")
     session.run("pytest", "-q", "-m", "browser", "tests/browser", *session.posargs)
 
 

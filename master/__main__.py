@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     keys.add_parser("list", help="list them, and how many values each has sealed")
     keys.add_parser("rotate", help="seal every value with a new key; Master may run")
+    console = commands.add_parser("console", help="open the console").add_subparsers(
+        dest="action", required=True
+    )
+    signin = console.add_parser("signin", help="print a link that signs in once, within a minute")
+    signin.add_argument("name", nargs="?", help="name of a token in ADMIN_TOKENS; the first one")
+    signin.add_argument("--url", help="address at which browsers reach Master, if not HOST:PORT")
     chosen = parser.parse_args(arguments)
     from master.app import ListenFault
     from master.keys import KeyFault
@@ -55,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _look_after_database(settings, chosen)
         if chosen.command == "keys":
             return _look_after_keys(settings, chosen.action)
+        if chosen.command == "console":
+            return _print_signin(settings, chosen.name, chosen.url)
         return _serve(settings)
     except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
         flush_logs()  # its thread writes to stderr as well
@@ -184,6 +192,28 @@ def _look_after_keys(settings: Settings, action: str) -> int:
     done = rotate_to_first(path, keys, os.urandom) if keys else rotate_key_file(path, os.urandom)
     print("\n".join(describe_rotation(done, key_file=key_file)))
     return 1 if done.broken or done.kept else 0
+
+
+def _print_signin(settings: Settings, name: str | None, url: str | None) -> int:
+    from master.clock import SystemClock
+    from master.signins import LINK_S, make_link
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    page = f"{(url or f'http://{host}:{settings.port}').rstrip('/')}/console/"
+    if not (settings.admin_tokens or settings.worker_tokens or settings.client_tokens):
+        print(f"{page}\nNo token is set, so nobody needs to sign in.")
+        return 0
+    names = [token.grant.name for token in settings.admin_tokens]
+    if not names or (name is not None and name not in names):
+        known = ", ".join(names) or "none"
+        print(f"ADMIN_TOKENS has no token of this name; it has: {known}.", file=sys.stderr)
+        return 2
+    owner = name or names[0]
+    secret = make_link(settings.db_path, owner, SystemClock().now(), os.urandom)
+    print(f"{page}#signin={secret}")
+    print(f"It signs {owner} in once, within {LINK_S} seconds.", file=sys.stderr)
+    return 0
 
 
 def _is_sure(question: str) -> bool:

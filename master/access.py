@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ from master.errors import Forbidden, TooManyAttempts, Unauthorized
 from master.logs import AUDIT, KNOWN
 from master.model import Grant, Scope, WorkerConfig
 from master.settings import Settings
+from master.signins import Signins
 from master.tokens import ANY_WORKER, hash_secret, mark_secret
 
 log = structlog.get_logger(AUDIT)
@@ -59,6 +60,7 @@ class Access:
         self._reserved = {token.grant.name for token in settings.worker_tokens} - {ANY_WORKER}
         self._trusted = settings.trusted_workers
         self._attempts: OrderedDict[str, Attempts] = OrderedDict()
+        self.signins = Signins(clock, random_bytes)
 
     def identify(self, kind: str, token: str | None, address: str) -> Grant:
         """Return the grant of a peer that connects as `kind` (worker, admin or client).
@@ -137,8 +139,15 @@ class Access:
     def _look_up(self, token: str, remote: str) -> Grant:
         """Return a token's grant. Errors: Unauthorized; after several, TooManyAttempts instead."""
         found = self._find(token)
-        if found is not None:
-            return found
+        if found is None:
+            self.refuse_guess(remote)
+        return found
+
+    def refuse_guess(self, remote: str) -> NoReturn:
+        """Count a wrong secret of an address and refuse it. Errors: Unauthorized, TooManyAttempts.
+
+        After several, the address is told to wait instead of whether a further one is wrong.
+        """
         now, address = self._clock.monotonic(), name_address(remote)
         wait_s = find_wait(self._attempts.get(address), now)
         if wait_s:
@@ -158,6 +167,11 @@ class Access:
 
     def _seal(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, "sha256")
+
+    def find_admin(self, name: str) -> Grant | None:
+        """Return the grant of the administrator's token called `name`, or None."""
+        admins = (grant for grant in self._grants.values() if grant.kind == "admin")
+        return next((grant for grant in admins if grant.name == name), None)
 
     def needs_token(self, address: str) -> bool:
         """Tell whether every peer at an address needs a token, whatever it wants."""

@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -47,7 +48,7 @@ from master.supervisor import Supervisor
 from master.tokens import mark_secret
 from master.turn import SWEEP
 from master.vault import Vault
-from master.web.access import guard_sockets
+from master.web.access import guard_sockets, read_session
 from master.web.connections import OPTIONS, convert_server
 from master.web.descriptors import SPARE, Descriptors, TooFewFiles, count_connections
 from master.web.figures import Figures
@@ -192,6 +193,9 @@ class Master:
             self.sockets.register_namespace(
                 Namespace(name, self.turns, self.memory.sessions, self.sockets, self.access)
             )
+        self.origins = Origins(settings.allowed_origins, self.access.needs_token)
+        self.sockets.find_signin = partial(read_session, self.access, self.origins, self.lines)
+        self.access.signins.hang_up = self.sockets.hang_up_admin
         self.periodic = Periodic(self.turns, self.memory, settings, self.clock, self.metrics)
         self.vitals = Vitals(self.clock, __version__)
         self.supervisor = Supervisor(
@@ -229,7 +233,6 @@ class Master:
         except StorageTrouble:
             fault = f"{self.settings.db_path} cannot be used as a database: {self.turns.trouble}."
             raise DatabaseFault(fault) from None
-        origins = Origins(self.settings.allowed_origins, self.access.needs_token)
         application = build_web(
             ENDPOINTS,
             turns=self.turns,
@@ -242,11 +245,11 @@ class Master:
             new_id=self.new_id,
             access=self.access,
             lines=self.lines,
-            origins=origins,
+            origins=self.origins,
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        sockets = guard_sockets(self.access, origins, self.sockets.intake.handle)
+        sockets = guard_sockets(self.access, self.origins, self.sockets.intake.handle)
         convert_server(self._runner.server, self.lines, sockets, name_clients(self.relays))
         self.begin_grace()
         if listen:
@@ -255,6 +258,7 @@ class Master:
             self.periodic.start()
             self._background = [
                 asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers"),
+                asyncio.create_task(self.end_signins_for_ever(), name="signins"),
                 asyncio.create_task(self.check_secrets(), name="secrets"),
                 asyncio.create_task(Descriptors(self.metrics).look_for_ever(), name="descriptors"),
             ]
@@ -274,6 +278,12 @@ class Master:
         now = self.clock.monotonic()
         self.memory.sessions.begin_grace(now, grace_s=self.settings.restart_grace_s)
         expect_unknown_owners(self.memory, self.clock, self.settings)
+
+    async def end_signins_for_ever(self) -> None:
+        """End the console's sessions whose time is up, once a minute."""
+        while True:
+            await asyncio.sleep(60)
+            self.access.signins.end_late()
 
     async def check_secrets(self) -> None:
         """Check once whether every sealed value opens, and mark the accounts where one does not."""

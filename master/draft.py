@@ -12,11 +12,14 @@ from typing import Any
 from master.changes import Changes
 from master.decisions.history import Event
 from master.decisions.sickness import Health
+from master.farm import Maintenance
 from master.memory import Memory, Watch
 from master.model import (
+    ACTIVE_PROXY,
     Account,
     Device,
     Login,
+    MessageKind,
     Notification,
     Proxy,
     Worker,
@@ -24,6 +27,7 @@ from master.model import (
     WorkerStatus,
     change,
 )
+from master.tallies import NONE, Key, Numbers, add
 
 
 class Draft:
@@ -35,14 +39,14 @@ class Draft:
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
     account was removed (Unix seconds); a start needs it. `health` is worker -> how it does its work
-    from now on, None if well.
+    from now on, None if well. `tallied` is what to add to the numbers of messages. `is_told` notes
+    that an event or an answer has the revision of this draft.
     """
 
     __slots__ = (
-        "_over", "accounts", "bound", "configs", "devices", "events", "health", "kept", "last_seq",
-        "logins", "memory", "notes", "owed", "proxies", "reasons", "removed_at", "signs", "told",
-        "told_bytes", "watch",
-        "workers",
+        "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
+        "last_seq", "logins", "maintenance", "memory", "notes", "owed", "proxies", "reasons",
+        "removed_at", "signs", "tallied", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -56,6 +60,7 @@ class Draft:
         self.configs: Changes[WorkerConfig] = Changes(below.configs)
         self.devices: Changes[Device] = Changes(below.devices)
         self.last_seq: int = below.last_seq
+        self.maintenance: Maintenance | None = below.maintenance
         self.watch: Watch = memory.watch if over is None else over.watch
         self.kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.notes: list[Notification] = []
@@ -67,6 +72,8 @@ class Draft:
         self.health: dict[str, Health | None] = {}
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
+        self.tallied: dict[Key, Numbers] = {}
+        self.is_told = False
         self.told_bytes: int = over.told_bytes if over is not None else 0
 
     @property
@@ -83,6 +90,7 @@ class Draft:
         for table, changes in zip(self.tables, other.tables, strict=True):
             table.absorb(changes)
         self.last_seq, self.watch = other.last_seq, other.watch
+        self.maintenance = other.maintenance
         for row, values in other.kept.items():
             self.kept.setdefault(row, {}).update(values)
         self.notes += other.notes
@@ -92,6 +100,9 @@ class Draft:
         self.owed.update(other.owed)
         self.removed_at = other.removed_at or self.removed_at
         self.health.update(other.health)
+        for key, numbers in other.tallied.items():
+            self.tally(key, numbers)
+        self.is_told = self.is_told or other.is_told
         for worker_id, size in other.told.items():
             self.count_told(worker_id, size)
 
@@ -101,7 +112,27 @@ class Draft:
             return False
         if self.last_seq != self.memory.farm.last_seq:
             return False
+        if self.maintenance != self.memory.farm.maintenance:
+            return False
         return not any(table.changed for table in self.tables)
+
+    @property
+    def is_seen(self) -> bool:
+        """Tell whether this draft changes rows that people see, so that it gets a revision."""
+        return bool(
+            self.is_told
+            or self.notes
+            or self.tallied
+            or any(table.changed for table in self.tables if table is not self.devices)
+        )
+
+    @property
+    def rev(self) -> int:
+        """Return the revision of what this draft shows: the committed one, or that of its batch."""
+        if self._over is None:
+            return self.memory.revision.value
+        self.is_told = True
+        return self.memory.revision.value + 1
 
     @property
     def weight(self) -> int:
@@ -111,6 +142,23 @@ class Draft:
         """
         rows = sum(len(table.changed) for table in self.tables)
         return rows + len(self.notes) + len(self.events) // 4 + len(self.kept)
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def tally(self, key: Key, numbers: Numbers) -> None:
+        """Add to the numbers of an account's messages of one kind."""
+        self.tallied[key] = add(self.tallied.get(key, NONE), numbers)
+
+    def count_messages(self, key: Key) -> Numbers:
+        """Return the numbers of an account's messages of one kind, as this draft leaves them."""
+        below = self.memory.farm.messages.get(key)
+        if self._over is not None:
+            below = self._over.count_messages(key)
+        return add(below, self.tallied[key]) if key in self.tallied else below
+
+    def count_unread(self, account_id: str) -> int:
+        """Return how many messages of an account nobody has read."""
+        return sum(self.count_messages((account_id, kind))[1] for kind in MessageKind)
 
     # -- assignments ------------------------------------------------------------------------------
 
@@ -176,15 +224,18 @@ class Draft:
             return list(self.workers.find("platform", platform))
         return [worker for worker in self.workers.all() if worker.status is WorkerStatus.CONNECTED]
 
-    def proxy_of(self, worker_id: str) -> Proxy | None:
-        """Return the active proxy of a worker's configuration, or None."""
+    def proxy_of(self, account: Account, worker_id: str) -> Proxy | None:
+        """Return the proxy of an account on a worker, or None.
+
+        It is the account's own, else that of the worker's configuration; an inactive one does not
+        count.
+        """
         config = self.configs.get(worker_id)
-        proxy = (
-            self.proxies.get(config.proxy_id)
-            if config is not None and config.proxy_id is not None
-            else None
-        )
-        return proxy if proxy is not None and proxy.status == "active" else None
+        for proxy_id in (account.proxy_id, config.proxy_id if config is not None else None):
+            proxy = self.proxies.get(proxy_id) if proxy_id is not None else None
+            if proxy is not None and proxy.status == ACTIVE_PROXY:
+                return proxy
+        return None
 
     # -- sockets and sequence numbers -------------------------------------------------------------
 

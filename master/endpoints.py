@@ -11,10 +11,12 @@ from itertools import chain
 from master.model import Scope
 from master.operations import (
     accounts,
+    drains,
     explain,
+    inbox,
     login_views,
     logins,
-    messages,
+    maintenance,
     names,
     notifications,
     plans,
@@ -24,7 +26,8 @@ from master.operations import (
     timelines,
     workers,
 )
-from master.protocol import http
+from master.protocol import drains as drain_payloads
+from master.protocol import http, lists
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
 from master.web.lifecycle import Lifecycle
@@ -44,6 +47,7 @@ PROXY = Noun("proxy")
 RESULT = Noun("result")
 LOGIN = Noun("login_session")
 MESSAGE = Noun("message")
+MARKED = Noun("marked")
 COMMENT = Noun("comment")
 DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
@@ -53,12 +57,13 @@ EXPLANATION = Noun("explanation")
 PLAN = Noun("plan")
 TIMELINE = Noun("timeline")
 AUDIT = Noun("audit")
+MAINTENANCE = Noun("maintenance", has_rows=False)
 
 ROWS = (
-    ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, http.AccountsQuery),
+    ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
     ACCOUNT.route("POST", "/accounts", OPERATE, accounts.add_account, http.NewAccount),
     ACCOUNT.route(
-        "GET", "/accounts/status/all", READ, reports.show_accounts_status, http.AccountsQuery
+        "GET", "/accounts/status/all", READ, reports.show_accounts_status, lists.AccountsQuery
     ),
     ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
     ACCOUNT.route(
@@ -78,56 +83,100 @@ ROWS = (
         body_optional=True,
     ),
     PLAN.route("POST", "/placement/plan", READ, plans.plan_placement, http.PlanWishes, asks=True),
-    WORKER.route("GET", "/workers", READ, workers.list_workers, http.WorkersQuery),
+    WORKER.route("GET", "/workers", READ, workers.list_workers, lists.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
     EXPLANATION.route("GET", "/workers/{id}/explain", READ, explain.explain_worker, http.ById),
     WORKER.route("DELETE", "/workers/{id}", ADMIN, names.remove_worker, http.ById),
     TIMELINE.route(
         "GET", "/workers/{id}/timeline", READ, timelines.show_worker_timeline, http.TimelineQuery
     ),
+    WORKER.route(
+        "POST", "/workers/{id}/drain", OPERATE, drains.begin_drain, drain_payloads.DrainWorker
+    ),
+    WORKER.route("DELETE", "/workers/{id}/drain", OPERATE, drains.cancel_drain, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/start", OPERATE, Lifecycle.start, http.ById),
     PROCESS.edge("POST", "/workers/{id}/lifecycle/stop", OPERATE, Lifecycle.stop, http.ById),
-    PROCESS.edge("POST", "/workers/{id}/lifecycle/restart", OPERATE, Lifecycle.restart, http.ById),
+    PROCESS.edge(
+        "POST",
+        "/workers/{id}/lifecycle/restart",
+        OPERATE,
+        Lifecycle.restart,
+        drain_payloads.RestartWorker,
+        body_optional=True,
+    ),
     PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
     LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
-    CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, http.Page),
+    CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, lists.Page),
     CONFIG.route("POST", "/worker-configs", ADMIN, processes.add_config, http.NewWorkerConfig),
     CONFIG.route("GET", "/worker-configs/{id}", OPERATE, processes.show_config, http.ById),
     CONFIG.route(
         "PUT PATCH", "/worker-configs/{id}", ADMIN, processes.change_config, http.WorkerConfigChange
     ),
     CONFIG.route("DELETE", "/worker-configs/{id}", ADMIN, processes.remove_config, http.ById),
-    PROXY.route("GET", "/proxies", READ, proxies.list_proxies, http.Page),
+    PROXY.route("GET", "/proxies", READ, proxies.list_proxies, lists.Page),
     PROXY.route("POST", "/proxies", ADMIN, proxies.add_proxy, http.NewProxy),
     PROXY.route("GET", "/proxies/{id}", READ, proxies.show_proxy, http.ById),
     PROXY.route("PUT PATCH", "/proxies/{id}", ADMIN, proxies.change_proxy, http.ProxyChange),
     PROXY.route("DELETE", "/proxies/{id}", ADMIN, proxies.remove_proxy, http.ById),
     RESULT.edge("POST", "/proxies/{id}/test", ADMIN, ProxyTrials.run, http.ProxyTrial),
-    LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, http.LoginsQuery),
+    LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, lists.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
-    LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.ById),
+    LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.CodeById),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
     ),
-    COMMENT.route("GET", "/comments", READ, messages.list_comments, http.CommentsQuery),
+    COMMENT.route("GET", "/comments", READ, inbox.list_comments, lists.CommentsQuery),
     DIRECT_MESSAGE.route(
-        "GET", "/direct-messages", READ, messages.list_direct_messages, http.DirectMessagesQuery
+        "GET", "/direct-messages", READ, inbox.list_direct_messages, lists.DirectMessagesQuery
     ),
     MESSAGE.route(
         "POST",
         "/messages/{kind}/{id}/read",
         OPERATE,
-        messages.mark_read,
+        inbox.mark_read,
         http.MessageById,
         audited=False,
     ),
+    MESSAGE.route(
+        "POST",
+        "/messages/{kind}/{id}/unread",
+        OPERATE,
+        inbox.mark_unread,
+        http.MessageById,
+        audited=False,
+    ),
+    MARKED.route(
+        "POST",
+        "/messages/read",
+        OPERATE,
+        inbox.mark_messages_read,
+        http.MarkMessages,
+        audited=False,
+    ),
+    MARKED.route(
+        "POST",
+        "/messages/unread",
+        OPERATE,
+        inbox.mark_messages_unread,
+        http.MarkMessages,
+        audited=False,
+    ),
     NOTIFICATION.route(
-        "GET", "/notifications", READ, notifications.list_notifications, http.NotificationsQuery
+        "GET", "/notifications", READ, notifications.list_notifications, lists.NotificationsQuery
     ),
     AUDIT.route("GET", "/audit", ADMIN, timelines.show_audit, http.AuditQuery),
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),
+    MAINTENANCE.route("GET", "/maintenance", READ, maintenance.show_maintenance, http.Nothing),
+    MAINTENANCE.route(
+        "POST",
+        "/maintenance",
+        OPERATE,
+        maintenance.begin_maintenance,
+        drain_payloads.BeginMaintenance,
+    ),
+    MAINTENANCE.route("DELETE", "/maintenance", OPERATE, maintenance.end_maintenance, http.Nothing),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

@@ -224,6 +224,24 @@ class WorkerFull(Conflict):
     code = "worker_full"
 
 
+class WorkerDraining(Conflict):
+    """This worker is taken out of service; it takes no accounts."""
+
+    code = "worker_draining"
+
+
+class NotDraining(Conflict):
+    """This worker is not taken out of service."""
+
+    code = "not_draining"
+
+
+class NotInMaintenance(Conflict):
+    """The farm is not under maintenance."""
+
+    code = "not_in_maintenance"
+
+
 class WorkerInUse(Conflict):
     """Only an offline worker that no account names can be removed."""
 

@@ -26,6 +26,7 @@ from master.model import (
     WorkerConfig,
     WorkerStatus,
 )
+from master.tallies import Tallies
 
 R = TypeVar("R")
 Keys = Callable[[Any], tuple[Hashable, ...]]
@@ -74,6 +75,10 @@ def _person(account: Account) -> tuple[Hashable, ...]:
     return ((account.platform, user_id),) if user_id is not None else ()
 
 
+def _proxy(record: Account | WorkerConfig) -> tuple[Hashable, ...]:
+    return (record.proxy_id,) if record.proxy_id is not None else ()
+
+
 def _name_on_platform(account: Account) -> tuple[Hashable, ...]:
     return ((account.platform, account.account_id),) if account.account_id is not None else ()
 
@@ -96,7 +101,7 @@ WORKERS: Kind[Worker] = Kind(
 )
 ACCOUNTS: Kind[Account] = Kind(
     "accounts",
-    groups={"owner": _owner, "person": _person},
+    groups={"owner": _owner, "person": _person, "proxy": _proxy},
     unique={"name": _name_on_platform},
     ordered={"waiting": _waits},
     rank=attrgetter("created_at", "id"),
@@ -112,7 +117,7 @@ PROXIES: Kind[Proxy] = Kind("proxies", unique={"name": lambda proxy: (proxy.name
 CONFIGS: Kind[WorkerConfig] = Kind(
     "worker_configs",
     key=attrgetter("worker_id"),
-    groups={"proxy": lambda config: (config.proxy_id,) if config.proxy_id is not None else ()},
+    groups={"proxy": _proxy},
 )
 DEVICES: Kind[Device] = Kind("client_devices", key=attrgetter("device_id"))
 
@@ -305,9 +310,21 @@ def _rerank(
         ranked[rank(after[1])] = key
 
 
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """A maintenance of the whole farm. Times are Unix seconds."""
+
+    since: int
+    deadline_at: int
+    reason: str | None
+    by: str
+
+
 @dataclass(slots=True)
 class Farm:
     """All committed state that decisions read. `last_seq` is the newest sequence number.
+
+    `messages` are the numbers of stored messages, which only people read.
 
     `removed_at` is when the last account was removed (Unix seconds), as it was when the farm was
     loaded; None: never.
@@ -320,9 +337,11 @@ class Farm:
     proxies: Committed[Proxy] = field(default_factory=lambda: Committed(PROXIES))
     configs: Committed[WorkerConfig] = field(default_factory=lambda: Committed(CONFIGS))
     devices: Committed[Device] = field(default_factory=lambda: Committed(DEVICES))
+    messages: Tallies = field(default_factory=Tallies)
     last_seq: int = 0
     removed_at: int | None = None
     last_event: int = 0
+    maintenance: Maintenance | None = None
 
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
@@ -333,8 +352,10 @@ class Farm:
         """Copy the content of another farm, after a start or a commit in doubt."""
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
+        self.messages = other.messages
         self.last_seq, self.removed_at = other.last_seq, other.removed_at
         self.last_event = other.last_event
+        self.maintenance = other.maintenance
 
 
 def share(text: str | None) -> str | None:

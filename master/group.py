@@ -23,6 +23,8 @@ class Item:
     event: Any
     caller: Caller
     answer: asyncio.Future[Any]
+    rev: int = 0
+    """The revision after its batch, once the answer is there."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Group:
     began: float
     done: list[Done] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
+    rev: int = 0
 
     def leave_out(self, items: Sequence[Item]) -> None:
         """Remove items that this batch does not decide."""

@@ -49,16 +49,23 @@ class Looks:
         self._new_id = new_id
         self._publisher = publisher
         self._metrics = metrics
-        self._counted: dict[Operation, tuple[asyncio.Task[Any], float]] = {}
-        """Operation -> the task that counts, and the monotonic second at which it began."""
+        self._counted: dict[Operation, tuple[asyncio.Task[Any], float, int]] = {}
+        """Operation -> the task that counts, and its beginning: monotonic second and revision."""
 
-    async def look_shared(self, operation: Operation) -> Any:
+    @property
+    def rev(self) -> int:
+        """Return the revision of the committed state; what is read from now on is at least that."""
+        return self._memory.revision.value
+
+    async def look_shared(self, operation: Operation) -> tuple[Any, int]:
         """Run a counting operation without a payload once for all concurrent callers.
+
+        Return its reply and its revision.
 
         A caller within COUNTED_S of another gets the same reply. If a caller disconnects, the count
         continues for the others. Errors: as `look`.
         """
-        task, began = self._counted.get(operation, (None, 0.0))
+        task, began, rev = self._counted.get(operation, (None, 0.0, 0))
         now = self._clock.monotonic()
         if task is None or (
             task.done() and (now - began >= COUNTED_S or task.cancelled() or task.exception())
@@ -66,8 +73,9 @@ class Looks:
             task = asyncio.create_task(self.look(operation, Nothing()))
             # every caller may be gone, and asyncio logs unread exceptions
             task.add_done_callback(lambda one: one.cancelled() or one.exception())
-            self._counted[operation] = task, now
-        return await asyncio.shield(task)
+            rev = self.rev
+            self._counted[operation] = task, now, rev
+        return await asyncio.shield(task), rev
 
     async def look(
         self, operation: Operation, event: Any, caller: Caller = SWEEP, *, by: str = "anybody"

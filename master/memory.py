@@ -10,8 +10,10 @@ from typing import Protocol
 from master.deadlines import Deadlines
 from master.decisions.retention import Trust
 from master.decisions.sickness import Health, Track
+from master.drains import Drains
 from master.farm import Farm
 from master.model import WorkerStatus
+from master.revision import Revision
 from master.sessions import Sessions
 
 
@@ -73,6 +75,8 @@ class Memory:
     sessions: Sessions = field(default_factory=Sessions)
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
+    drains: Drains = field(default_factory=Drains)
+    revision: Revision = field(default_factory=Revision)
     wards: Wards = field(default_factory=Wards)
     pending: Pending | None = None
     trust: Trust | None = None

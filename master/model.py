@@ -185,6 +185,24 @@ class Worker:
     metadata: JsonObject
     created_at: int
     updated_at: int
+    drain_since: int | None = None
+    """Since when the worker is taken out of service; None: it is in service."""
+    drain_deadline: int | None = None
+    drain_reason: str | None = None
+    drain_by: str | None = None
+    drain_moved: int = 0
+    drain_done: bool = False
+    """Whether nothing is left on it, so that it can be stopped; it still takes no accounts."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Return whether accounts are to leave the worker."""
+        return self.drain_since is not None and not self.drain_done
+
+    @property
+    def takes_accounts(self) -> bool:
+        """Return whether the worker may be assigned accounts, if it has room."""
+        return self.status is WorkerStatus.CONNECTED and self.drain_since is None
 
     @property
     def room(self) -> int:
@@ -230,6 +248,10 @@ class Account:
     state_detail: str | None = None
     cookies_told: int = 0
     """How many warnings of its cookies' end people have got (decisions/account_state.py)."""
+    proxy_id: str | None = None
+    """Its own proxy, which goes before its worker's."""
+    tags: tuple[str, ...] = ()
+    note: str | None = None
     has_profile: bool = False
     """Whether the profile has more than `user_info`; that is sealed, for workers only."""
     stored_bytes: int = field(default=0, repr=False, compare=False)

@@ -137,6 +137,12 @@ class Settings(BaseModel):
         "pages that Master itself serves.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
+    demo: bool = Field(
+        False,
+        description="The farm is a simulation: the console says so on every page. `python -m "
+        "simulator` sets it.",
+        json_schema_extra={"allowed": "0 or 1"},
+    )
     worker_tokens: WorkerTokens = Field(
         (),
         repr=False,

@@ -186,6 +186,11 @@ class Turn:
         return self.draft.memory.deadlines
 
     @property
+    def rev(self) -> int:
+        """Return the revision for an event or an answer: that of its batch, or of what is read."""
+        return self.draft.rev
+
+    @property
     def connection(self) -> AsyncConnection:
         """Return the connection of an operation on rows."""
         assert self.rows is not None, "a plain operation has no connection"

@@ -33,6 +33,7 @@ from master.operations.afterwards import Before, announce, apply, do_nothing, re
 from master.operations.handouts import fill_handouts
 from master.operations.history import RefusedDeeds
 from master.settings import Settings
+from master.store.counters import REV, read_counter, write_counter
 from master.store.farm import MemoryOutdated, load, read_last_heartbeats, write
 from master.store.sqlite.database import CommitInDoubt, Database, is_about_values
 from master.turn import SWEEP, Bulk, Caller, Operation, Publisher
@@ -87,9 +88,11 @@ class Turns(Deciding):
         try:
             async with self._database.read(by="writer") as connection:
                 farm, heard = await load(connection), await read_last_heartbeats(connection)
+                reserved = await read_counter(connection, REV)
         except DBAPIError as fault:
             raise self._report_trouble(fault) from fault
         self._memory.farm.replace(farm)
+        self._memory.revision.resume(reserved or 0)
         return heard
 
     def start(self) -> None:
@@ -125,19 +128,29 @@ class Turns(Deciding):
 
         Errors, through the future: the operation's Refusal, Overloaded, Stopping, StorageTrouble.
         """
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        return self._submit(operation, event, caller).answer
+
+    def _submit(self, operation: Operation | Bulk, event: Any, caller: Caller) -> Item:
+        item = Item(operation, event, caller, asyncio.get_running_loop().create_future())
         if self._closing:
-            resolve(answer, Stopping())
+            resolve(item.answer, Stopping())
         elif not self._waiting.has_room(caller.kind):
-            resolve(answer, Overloaded(retry_after_ms=1_000))
+            resolve(item.answer, Overloaded(retry_after_ms=1_000))
         else:
-            self._waiting.put(Item(operation, event, caller, answer))
+            self._waiting.put(item)
             self._wake.set()
-        return answer
+        return item
 
     async def run(self, operation: Operation | Bulk, event: Any, caller: Caller = SWEEP) -> Any:
         """Run an operation in a turn; return its reply after the commit."""
         return await self.submit(operation, event, caller)
+
+    async def run_with_rev(
+        self, operation: Operation | Bulk, event: Any, caller: Caller
+    ) -> tuple[Any, int]:
+        """Run an operation in a turn; return its reply and the revision, both after the commit."""
+        item = self._submit(operation, event, caller)
+        return await item.answer, item.rev
 
     def note(self, caller: Caller) -> None:
         """Record the caller's command, which changes no row or was refused, without waiting.
@@ -165,6 +178,7 @@ class Turns(Deciding):
         """Decide a batch, store it in one transaction, answer its callers and send its parcels."""
         group = Group(items, Draft(self._memory), self._clock.monotonic())
         self._memory.pending = group.draft
+        revision = self._memory.revision
         try:
             if self._in_doubt:
                 # without this check, a disk that keeps failing would cause a reload per batch
@@ -175,6 +189,9 @@ class Turns(Deciding):
                 self._put_first(await self._decide(group, transaction))
                 if not group.draft.is_empty():
                     await write(await transaction.connect(), self._memory.farm, group.draft)
+                if group.draft.is_seen and revision.must_reserve:
+                    connection = await transaction.connect()
+                    await write_counter(connection, REV, revision.next_reserved)
         except asyncio.CancelledError:
             raise
         except Exception as fault:
@@ -182,6 +199,7 @@ class Turns(Deciding):
             self._memory.pending = None
             await self._fail(group, fault)
             return
+        group.rev = revision.advance() if group.draft.is_seen else revision.value
         self._in_doubt = any(done.turn.in_doubt for done in group.done)
         group.parcels = [parcel for done in group.done for parcel in done.turn.parcels]
         try:
@@ -238,6 +256,7 @@ class Turns(Deciding):
                 self._queue(*broken)
         for done in group.done:
             for item, reply in zip(done.items, done.replies, strict=True):
+                item.rev = group.rev
                 resolve(item.answer, reply)
         if group.parcels:
             try:

@@ -12,18 +12,24 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from master.errors import NoWorker, WorkerFull, WorkerNotConnected, WorkerUnfit
+from master.errors import (
+    NoWorker,
+    WorkerDraining,
+    WorkerFull,
+    WorkerNotConnected,
+    WorkerUnfit,
+)
 from master.model import Account, LoginStatus, Worker, WorkerStatus
 
 
 def may_take(worker: Worker, account: Account) -> bool:
     """Tell whether `worker` may be assigned `account`.
 
-    The worker must be connected, support the platform and have a free slot, and the account must
-    not be pinned to another worker.
+    The worker must be connected and in service, support the platform and have a free slot, and the
+    account must not be pinned to another worker.
     """
     return (
-        worker.status is WorkerStatus.CONNECTED
+        worker.takes_accounts
         and worker.supports(account.platform)
         and worker.room > 0
         and account.pinned_worker_id in (None, worker.id)
@@ -61,15 +67,13 @@ class Ahead:
 
 
 class _Loads:
-    """Loads and free slots of the connected workers while accounts are assigned one by one."""
+    """Loads and free slots of the workers that take accounts, while these are assigned."""
 
     deferred = False
     """Whether a worker with free slots has reached its limit of unsent accounts (`Ahead`)."""
 
     def __init__(self, workers: Iterable[Worker], ahead: Ahead | None = None) -> None:
-        self.workers = {
-            worker.id: worker for worker in workers if worker.status is WorkerStatus.CONNECTED
-        }
+        self.workers = {worker.id: worker for worker in workers if worker.takes_accounts}
         self.load = {worker.id: worker.assigned_accounts for worker in self.workers.values()}
         self.room = {worker.id: worker.room for worker in self.workers.values()}
         self.ahead = ahead
@@ -80,7 +84,7 @@ class _Loads:
         self._heaps: dict[str, list[tuple[int, str]]] = {}
 
     def has_room(self, worker_id: str, platform: str, *, kept: int = 0) -> bool:
-        """Tell whether the worker is connected, supports the platform and has a free slot.
+        """Tell whether the worker takes accounts of the platform and has a free slot.
 
         `kept` slots are counted as free in addition.
         """
@@ -230,6 +234,23 @@ def find_moves(
     return moves
 
 
+def find_leaving(
+    accounts: Iterable[Account], workers: Iterable[Worker], number: int
+) -> list[tuple[Account, str]]:
+    """Return (account, target worker id) of at most `number` accounts that leave their worker.
+
+    Each goes to the least loaded worker that fits. An account that no worker has room for stays, so
+    that none is without an owner.
+    """
+    loads, moves = _Loads(workers), list[tuple[Account, str]]()
+    for account in sorted(accounts, key=_rank):
+        taker = loads.find_least(account.platform) if len(moves) < number else None
+        if taker is not None and may_move(account):
+            loads.add(taker)
+            moves.append((account, taker))
+    return moves
+
+
 def _rank(account: Account) -> tuple[bool, int, str]:
     return account.login_status is LoginStatus.LOGGED_IN, account.epoch, account.id
 
@@ -240,16 +261,20 @@ def choose_login_worker(
     """Return the worker that is to log `account` in.
 
     `wanted` is the administrator's choice. Without it, the account's owner if connected, else the
-    worker that an assignment would choose.
-    Errors: WorkerNotConnected, WorkerUnfit, WorkerFull for `wanted`; NoWorker.
+    worker that an assignment would choose. A worker that is taken out of service logs in only
+    accounts that it owns: a success would not make it the owner of others.
+    Errors: WorkerNotConnected, WorkerUnfit, WorkerDraining, WorkerFull for `wanted`; NoWorker.
     """
     if wanted is not None:
         if wanted.status is not WorkerStatus.CONNECTED:
             raise WorkerNotConnected
         if not wanted.supports(account.platform):
             raise WorkerUnfit
-        if wanted.id != account.assigned_worker_id and wanted.room <= 0:
-            raise WorkerFull
+        if wanted.id != account.assigned_worker_id:
+            if wanted.drain_since is not None:
+                raise WorkerDraining
+            if wanted.room <= 0:
+                raise WorkerFull
         return wanted
     for worker in workers:
         if worker.id == account.assigned_worker_id and worker.status is WorkerStatus.CONNECTED:

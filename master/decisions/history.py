@@ -21,6 +21,7 @@ from master.model import (
     WorkerConfig,
     WorkerStatus,
 )
+from master.reasons import EventKind
 
 PEOPLE = ("admin", "http")
 """The kinds of caller behind which is a person; their events are the audit."""
@@ -101,7 +102,7 @@ def describe_event(name: str, payload: object) -> Deed:
     )
 
 
-REFUSED = "refused"
+REFUSED = EventKind.REFUSED
 """The kind of the event of a refused command."""
 
 
@@ -112,7 +113,7 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
     if deed.left_out:
         params["left_out"] = deed.left_out
     return Event(
-        "command" if deed.refused is None else REFUSED,
+        EventKind.COMMAND if deed.refused is None else REFUSED,
         account_id=deed.account_id or (login.account_id if login is not None else None),
         worker_id=deed.worker_id or (login.worker_id if login is not None else None),
         target=deed.target,
@@ -123,7 +124,15 @@ def tell_deed(deed: Deed, logins: Mapping[str, Login] | Any) -> Event:
 
 # -- accounts -------------------------------------------------------------------------------------
 
-ACCOUNT_FIELDS = ("platform", "account_name", "account_id", "monitor_interval")
+ACCOUNT_FIELDS = (
+    "platform",
+    "account_name",
+    "account_id",
+    "monitor_interval",
+    "proxy_id",
+    "tags",
+    "note",
+)
 _read_hands = attrgetter("assigned_worker_id", "epoch")
 _read_rest = attrgetter(*ACCOUNT_FIELDS, "status", "login_status", "pinned_worker_id")
 
@@ -137,16 +146,20 @@ def tell_account(before: Account | None, after: Account | None, why: Reason) -> 
     moves = before is None or after is None or _read_hands(before) != _read_hands(after)
     if before is not None and moves and before.assigned_worker_id is not None:
         name, reason = before.id, why.get(("accounts", before.id))
-        told.append(Event("revoked", name, before.assigned_worker_id, None, before.epoch, reason))
+        told.append(
+            Event(EventKind.REVOKED, name, before.assigned_worker_id, None, before.epoch, reason)
+        )
     if before is None or after is None:
         told += _tell_presence(before, after)
     elif _read_rest(before) != _read_rest(after):
-        edited = Event("account_edited", after.id)
+        edited = Event(EventKind.ACCOUNT_EDITED, after.id)
         told += _tell_edits(edited, before, after, ACCOUNT_FIELDS)
         told += _tell_states(before, after)
         told += _tell_pin(before.pinned_worker_id, after)
     if after is not None and moves and after.assigned_worker_id is not None:
-        told.append(Event("assigned", after.id, after.assigned_worker_id, None, after.epoch))
+        told.append(
+            Event(EventKind.ASSIGNED, after.id, after.assigned_worker_id, None, after.epoch)
+        )
     return told
 
 
@@ -155,10 +168,10 @@ def _tell_presence(before: Account | None, after: Account | None) -> Iterator[Ev
     if after is None:
         if before is not None:
             shown = {"platform": before.platform, "name": before.account_name}
-            yield Event("account_removed", before.id, epoch=before.epoch, params=shown)
+            yield Event(EventKind.ACCOUNT_REMOVED, before.id, epoch=before.epoch, params=shown)
         return
     shown = {"platform": after.platform, "name": after.account_name, "status": after.status}
-    yield Event("account_added", after.id, reason=after.state_reason, params=shown)
+    yield Event(EventKind.ACCOUNT_ADDED, after.id, reason=after.state_reason, params=shown)
     yield from _tell_pin(None, after)
 
 
@@ -166,7 +179,7 @@ def _tell_states(before: Account, after: Account) -> Iterator[Event]:
     """Yield the changes of states; the begin of a login is an event of that login."""
     is_new = (before.state_since, before.state_reason) != (after.state_since, after.state_reason)
     reason = after.state_reason if is_new else None
-    for field in ("status", "login_status"):
+    for field in (EventKind.STATUS, EventKind.LOGIN_STATUS):
         old, new = getattr(before, field), getattr(after, field)
         if old is not new and new is not LoginStatus.LOGGING_IN:
             yield Event(field, after.id, reason=reason, params={"from": old, "to": new})
@@ -175,7 +188,9 @@ def _tell_states(before: Account, after: Account) -> Iterator[Event]:
 def _tell_pin(before: str | None, after: Account) -> Iterator[Event]:
     pinned = after.pinned_worker_id
     if pinned != before:
-        yield Event("unpinned" if pinned is None else "pinned", after.id, pinned or before)
+        yield Event(
+            EventKind.UNPINNED if pinned is None else EventKind.PINNED, after.id, pinned or before
+        )
 
 
 # -- logins ---------------------------------------------------------------------------------------
@@ -185,7 +200,7 @@ def tell_login(before: Login | None, after: Login | None, why: Reason) -> Iterat
     """Yield the events of one login: never its code."""
     login = after or before
     assert login is not None, "a changed login has a record before or after"
-    opened = Event("login_opened", login.account_id, login.worker_id, login.id)
+    opened = Event(EventKind.LOGIN_OPENED, login.account_id, login.worker_id, login.id)
     was_open = before is not None and before.status in OPEN_SESSION
     if before is None and after is not None:
         other = {"accept_identity": True} if after.accept_identity else None
@@ -196,14 +211,14 @@ def tell_login(before: Login | None, after: Login | None, why: Reason) -> Iterat
             not shown_before or (before is not None and before.expires_at != after.expires_at)
         ):
             # of codes within one second only the first is told, so that a worker cannot flood
-            yield replace(opened, kind="login_code")
+            yield replace(opened, kind=EventKind.LOGIN_CODE)
         if step := why.get(("login_steps", login.id)):
-            yield replace(opened, kind="login_step", reason=step)
+            yield replace(opened, kind=EventKind.LOGIN_STEP, reason=step)
     elif was_open or before is None:
         reason = why.get(("login_sessions", login.id))
         status = after.status if after is not None else "removed"
         reason = reason or status
-        yield replace(opened, kind="login_ended", reason=reason, params={"status": status})
+        yield replace(opened, kind=EventKind.LOGIN_ENDED, reason=reason, params={"status": status})
 
 
 # -- workers, proxies, processes ------------------------------------------------------------------
@@ -215,9 +230,9 @@ CONFIG_FIELDS = (
 )  # fmt: skip
 
 STATES = {
-    WorkerStatus.CONNECTED: "worker_connected",
-    WorkerStatus.DISCONNECTED: "worker_disconnected",
-    WorkerStatus.OFFLINE: "worker_offline",
+    WorkerStatus.CONNECTED: EventKind.WORKER_CONNECTED,
+    WorkerStatus.DISCONNECTED: EventKind.WORKER_DISCONNECTED,
+    WorkerStatus.OFFLINE: EventKind.WORKER_OFFLINE,
 }
 
 
@@ -227,16 +242,43 @@ def tell_worker(before: Worker | None, after: Worker | None, why: Reason) -> Ite
     assert known is not None, "a changed worker has a record before or after"
     if before is None:
         shown = {"host": known.host, "port": known.port, "version": known.version}
-        yield Event("worker_added", worker_id=known.id, params=shown)
+        yield Event(EventKind.WORKER_ADDED, worker_id=known.id, params=shown)
     if after is None:
-        yield Event("worker_removed", worker_id=known.id)
+        yield Event(EventKind.WORKER_REMOVED, worker_id=known.id)
         return
     if before is not None:
-        edited = Event("worker_edited", worker_id=known.id)
+        edited = Event(EventKind.WORKER_EDITED, worker_id=known.id)
         yield from _tell_edits(edited, before, after, WORKER_FIELDS)
     if before is None or before.status is not after.status:
         reason = why.get(("workers", known.id))
         yield Event(STATES[after.status], worker_id=known.id, reason=reason)
+    if before is not None:
+        yield from _tell_drain(before, after, why)
+
+
+_read_drain = attrgetter("drain_since", "drain_deadline", "drain_reason")
+
+
+def _tell_drain(before: Worker, after: Worker, why: Reason) -> Iterator[Event]:
+    """Yield that a worker is taken out of service, may be stopped, or is in service again."""
+    if _read_drain(before) != _read_drain(after):
+        if after.drain_since is None:
+            reason, moved = why.get(("drains", after.id)), {"moved": before.drain_moved}
+            yield Event(EventKind.DRAIN_ENDED, worker_id=after.id, reason=reason, params=moved)
+        else:
+            shown = {"deadline_at": after.drain_deadline, "reason": after.drain_reason}
+            yield Event(EventKind.DRAIN_BEGUN, worker_id=after.id, params=shown)
+    if after.drain_done and not before.drain_done:
+        yield Event(EventKind.DRAINED, worker_id=after.id, params={"moved": after.drain_moved})
+
+
+def tell_maintenance(wanted: tuple[int, str | None] | None) -> Event:
+    """Return that a maintenance has ended (None), or has begun or another end and reason."""
+    if wanted is None:
+        return Event(EventKind.MAINTENANCE_ENDED)
+    deadline_at, reason = wanted
+    shown = {"deadline_at": deadline_at, "reason": reason}
+    return Event(EventKind.MAINTENANCE_BEGUN, params=shown)
 
 
 def tell_proxy(before: Proxy | None, after: Proxy | None, kept: Kept) -> Iterator[Event]:
@@ -244,10 +286,10 @@ def tell_proxy(before: Proxy | None, after: Proxy | None, kept: Kept) -> Iterato
     known = after or before
     assert known is not None, "a changed proxy has a record before or after"
     if before is None or after is None:
-        kind = "proxy_added" if before is None else "proxy_removed"
+        kind = EventKind.PROXY_ADDED if before is None else EventKind.PROXY_REMOVED
         yield Event(kind, target=known.id, params={"name": known.name})
     else:
-        edited = Event("proxy_edited", target=known.id)
+        edited = Event(EventKind.PROXY_EDITED, target=known.id)
         yield from _tell_edits(edited, before, after, PROXY_FIELDS, more=kept)
 
 
@@ -256,10 +298,10 @@ def tell_config(before: WorkerConfig | None, after: WorkerConfig | None) -> Iter
     known = after or before
     assert known is not None, "a changed configuration has a record before or after"
     if before is None or after is None:
-        kind = "config_added" if before is None else "config_removed"
+        kind = EventKind.CONFIG_ADDED if before is None else EventKind.CONFIG_REMOVED
         yield Event(kind, worker_id=known.worker_id)
     else:
-        edited = Event("config_edited", worker_id=known.worker_id)
+        edited = Event(EventKind.CONFIG_EDITED, worker_id=known.worker_id)
         yield from _tell_edits(edited, before, after, CONFIG_FIELDS)
 
 
@@ -289,13 +331,14 @@ class Span:
 
 
 UNWATCHED = Span(
-    frozenset({"account_added", "revoked"}), frozenset({"assigned", "account_removed"})
+    frozenset({EventKind.ACCOUNT_ADDED, EventKind.REVOKED}),
+    frozenset({EventKind.ASSIGNED, EventKind.ACCOUNT_REMOVED}),
 )
 """Times without an owner."""
 
 ABSENT = Span(
-    frozenset({"worker_disconnected", "worker_offline"}),
-    frozenset({"worker_connected", "worker_removed"}),
+    frozenset({EventKind.WORKER_DISCONNECTED, EventKind.WORKER_OFFLINE}),
+    frozenset({EventKind.WORKER_CONNECTED, EventKind.WORKER_REMOVED}),
 )
 """Times of a worker without a connection."""
 
@@ -322,6 +365,6 @@ def find_gaps(events: Iterable[Event], span: Span, after: Event | None) -> list[
             continue
         end = turns[number + 1] if number + 1 < len(turns) else after
         if end is None or end.at_ms != event.at_ms:
-            reason = event.reason or (event.kind if event.kind != "revoked" else None)
+            reason = event.reason or (event.kind if event.kind != EventKind.REVOKED else None)
             gaps.append(Gap(event.at_ms, end.at_ms if end is not None else None, reason))
     return gaps

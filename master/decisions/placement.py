@@ -23,6 +23,8 @@ def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Wor
         return Unplaced.NO_WORKER_CONNECTED
     if all(worker.room <= 0 for worker in connected):
         return Unplaced.NO_ROOM
+    if all(worker.room <= 0 or not worker.takes_accounts for worker in connected):
+        return Unplaced.DRAINING
     return Unplaced.BEING_PLACED
 
 
@@ -37,4 +39,6 @@ def _explain_pinned(platform: str, worker: Worker | None) -> Unplaced:
         return Unplaced.PINNED_WORKER_UNFIT
     if worker.status is WorkerStatus.DISCONNECTED:
         return Unplaced.PINNED_WORKER_DISCONNECTED
+    if not worker.takes_accounts:
+        return Unplaced.PINNED_WORKER_DRAINING
     return Unplaced.PINNED_WORKER_FULL if worker.room <= 0 else Unplaced.BEING_PLACED

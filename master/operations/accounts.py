@@ -9,6 +9,7 @@ from master.errors import (
     Invalid,
     StaleEpoch,
     UnknownAccount,
+    WorkerDraining,
     WorkerFull,
     WorkerUnfit,
 )
@@ -24,7 +25,8 @@ from master.operations.login_ends import close_open_login
 from master.operations.placement import Placements
 from master.protocol.admin import show_account as show_row
 from master.protocol.answers import Listing, ShownAccount
-from master.protocol.http import AccountChange, AccountsQuery, ById, NewAccount
+from master.protocol.http import AccountChange, ById, NewAccount
+from master.protocol.lists import AccountsQuery
 from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
 from master.turn import Turn
@@ -34,16 +36,15 @@ log = structlog.get_logger(__name__)
 
 async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccount]:
     """List accounts, the oldest first."""
-    accounts, total = await account_rows.list_accounts(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    placements = Placements(turn.draft)
-    return Listing([show_row(one, placements.judge(one)) for one in accounts], total)
+    placements, unread = Placements(turn.draft), turn.draft.count_unread
+    found = await account_rows.list_accounts(turn.connection, event)
+    return found.show(lambda one: show_row(one, placements.judge(one), unread(one.id)))
 
 
 def show(turn: Turn, account: Account) -> ShownAccount:
     """Return an account as people may read it, with its placement."""
-    return show_row(account, Placements(turn.draft).judge(account))
+    placement = Placements(turn.draft).judge(account)
+    return show_row(account, placement, turn.draft.count_unread(account.id))
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
@@ -74,8 +75,12 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
         updated_at=turn.at,
         state_since=turn.at,
         state_reason="added",
+        proxy_id=event.proxy_id,
+        tags=tuple(event.tags),
+        note=event.note,
     )
     _require_unique(turn, account)
+    _require_proxy(turn, account)
     if account.pinned_worker_id is not None:
         _require_fit(turn, account, account.pinned_worker_id)
     turn.draft.accounts.put(account)
@@ -96,6 +101,8 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
     _require_unique(turn, wanted)
+    if wanted.proxy_id != account.proxy_id:
+        _require_proxy(turn, wanted)
     if wanted.pinned_worker_id not in (None, account.pinned_worker_id):
         by = (
             "assigned_worker_id"
@@ -190,6 +197,9 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
         monitor_interval=event.monitor_interval or account.monitor_interval,
         status=event.status or account.status,
         pinned_worker_id=pinned,
+        proxy_id=event.proxy_id if "proxy_id" in named else account.proxy_id,
+        tags=account.tags if event.tags is None else tuple(event.tags),
+        note=event.note if "note" in named else account.note,
     )
 
 
@@ -230,15 +240,22 @@ def _require_unique(turn: Turn, account: Account) -> None:
             )
 
 
+def _require_proxy(turn: Turn, account: Account) -> None:
+    if account.proxy_id is not None and turn.draft.proxies.get(account.proxy_id) is None:
+        raise Invalid(details=[{"field": "proxy_id", "message": "there is no such proxy"}])
+
+
 def _require_fit(
     turn: Turn, account: Account, worker_id: str, field: str = "assigned_worker_id"
 ) -> None:
-    """Refuse a pin to a worker that is unknown, does not support the platform, or is full."""
+    """Refuse a pin to a worker that is unknown, unfit, full or out of service."""
     worker = turn.draft.workers.get(worker_id)
     if worker is None:
         raise Invalid(details=[{"field": field, "message": "there is no such worker"}])
     if not worker.supports(account.platform):
         raise WorkerUnfit
+    if worker.drain_since is not None and account.assigned_worker_id != worker_id:
+        raise WorkerDraining
     if worker.status is WorkerStatus.CONNECTED and account.assigned_worker_id != worker_id:
         login = turn.draft.logins.first("account", account.id)
         # the account may use the reservation of its own login

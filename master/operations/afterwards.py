@@ -16,10 +16,12 @@ from master.decisions.account_state import find_next_warning
 from master.decisions.assignment import wants_worker
 from master.decisions.sickness import show_health
 from master.draft import Draft
+from master.drains import FARM
 from master.farm import Committed, Farm, is_open
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, tell_to_stop
+from master.operations.draining import show_draining
 from master.operations.placement import TOLD_AFTER_S, Placements
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
@@ -47,14 +49,15 @@ def announce(draft: Draft) -> list[Parcel]:
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
-            row = show_account(account, placements.judge(account))
-            told.append(Parcel(ADMINS, AccountChanged(**row)))
+            row = show_account(account, placements.judge(account), draft.count_unread(account.id))
+            told.append(Parcel(ADMINS, AccountChanged(**row, rev=draft.rev)))
     changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
     for worker_id in dict.fromkeys((*changed, *draft.health)):
         if (worker := draft.workers.get(worker_id)) is not None:
-            shown = show_worker(worker, find_last_heartbeat(draft, worker_id))
+            heard_at = find_last_heartbeat(draft, worker_id)
+            shown = show_worker(worker, heard_at, show_draining(draft, worker))
             health = show_health(draft.health_of(worker_id))
-            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health)))
+            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev)))
     return told
 
 
@@ -77,8 +80,15 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
                 table.remove(key)
             else:
                 table.put(record)
+    for account_id, account in draft.accounts.changed.items():
+        if account is None:
+            memory.farm.messages.forget(account_id)
+    for tallied, numbers in draft.tallied.items():
+        if memory.farm.accounts.get(tallied[0]) is not None:
+            memory.farm.messages.add(tallied, numbers)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
     memory.farm.last_event += len(draft.events)
+    _apply_maintenance(draft, last)
     follow = _apply_sessions(draft, last)
     for turn in turns:
         for effect in turn.effects:
@@ -139,9 +149,24 @@ def _note_login(
         )
 
 
+def _apply_maintenance(draft: Draft, turn: Turn | None) -> None:
+    memory, maintenance = draft.memory, draft.maintenance
+    if maintenance != memory.farm.maintenance:
+        assert turn is not None, "a turn has begun or ended it"
+        memory.farm.maintenance = maintenance
+        _note_maintenance(memory, turn.now, turn.monotonic)
+
+
+def _note_maintenance(memory: Memory, now: float, monotonic: float) -> None:
+    known = memory.farm.maintenance
+    memory.drains.note(FARM, known.deadline_at if known is not None else None, now, monotonic)
+
+
 def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
     sessions, follow = draft.memory.sessions, list[Follow]()
     for worker_id, worker in draft.workers.changed.items():
+        if turn is not None:
+            draft.memory.drains.note_worker(worker_id, worker, turn.now, turn.monotonic)
         if worker is None:
             sessions.forget(worker_id)
         elif worker_id not in sessions.seats:
@@ -206,8 +231,11 @@ def restore(
     now, monotonic = clock.now(), clock.monotonic()
     for worker in memory.farm.workers.all():
         memory.sessions.seat(worker.id, heard=monotonic, heard_at=heard.get(worker.id))
+        memory.drains.note_worker(worker.id, worker, now, monotonic)
+    _note_maintenance(memory, now, monotonic)
     for gone in memory.sessions.seats.keys() - {worker.id for worker in memory.farm.workers.all()}:
         memory.sessions.forget(gone)
+        memory.drains.note_worker(gone, None, now, monotonic)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
     for account in memory.farm.accounts.all():

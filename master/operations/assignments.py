@@ -78,6 +78,8 @@ def place_what_waits(turn: Turn, *, only: str | None = None) -> list[Account]:
     """
     assert not turn.is_placed, "a turn assigns waiting accounts once"
     turn.is_placed = True
+    if turn.draft.maintenance is not None:
+        return []
     queues = _list_queues(turn, only)
     if not queues:
         return []
@@ -113,6 +115,8 @@ def fill_worker(turn: Turn, worker_id: str) -> list[Account]:
     next turn assigns the rest.
     """
     [worker] = count_reserved(turn, [_find_worker(turn, worker_id)])
+    if turn.draft.maintenance is not None:
+        return []
     queues = [
         turn.draft.accounts.find("waiting", (platform, pinned))
         for platform in worker.capabilities
@@ -223,6 +227,7 @@ def _has_use_for(turn: Turn, worker_id: str) -> bool:
     worker, accounts = turn.draft.workers.get(worker_id), turn.draft.accounts
     return (
         worker is not None
+        and worker.takes_accounts
         and worker.room > 0
         and any(
             accounts.first("waiting", (platform, pinned)) is not None

@@ -8,7 +8,7 @@ from master.decisions.retention import STEP_S
 from master.operations.assignments import place_what_waits
 from master.operations.silence import choose_judged, evict_some, find_silent, judge_silence
 from master.operations.workers import FLUSH_INTERVAL_S
-from master.store.farm import find_difference
+from master.store.comparison import find_difference
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)

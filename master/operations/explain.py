@@ -103,7 +103,11 @@ def _say(
     known = list(candidates)
     able = [one for one in known if one.worker.supports(account.platform)]
     connected = [one for one in able if one.worker.status is WorkerStatus.CONNECTED]
-    free = [one for one in connected if one.worker.max_accounts > one.held + one.reserved]
+    free = [
+        one
+        for one in connected
+        if one.worker.takes_accounts and one.worker.max_accounts > one.held + one.reserved
+    ]
     params: dict[str, object] = {
         "worker": account.assigned_worker_id,
         "rule": rule,
@@ -179,9 +183,11 @@ def _show_waiting(account: Account, rule: Rule | None) -> ExplainedWaiting:
 
 
 def _judge_worker(worker: Worker, waiting: Iterable[ExplainedWaiting]) -> str:
-    """Return `not_connected`, `full`, `next` (it is given more) or `enough` (none waits for it)."""
+    """Return a rule that excludes it, `next` (it is given more) or `enough` (none waits for it)."""
     if worker.status is not WorkerStatus.CONNECTED:
         return Rule.NOT_CONNECTED
+    if not worker.takes_accounts:
+        return Rule.DRAINING
     if worker.room <= 0:
         return Rule.FULL
     return "next" if any(one["rule"] is None for one in waiting) else "enough"

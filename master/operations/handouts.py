@@ -30,14 +30,14 @@ NO_SECRETS = Secrets({}, {})
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """Inputs of a batch's hand-outs: accounts, their secrets, and each worker's proxy.
+    """Inputs of a batch's hand-outs: accounts, their secrets, and the proxies by account.
 
     Only accounts that their workers still own are included.
     """
 
     accounts: Mapping[str, Account]
     secrets: Mapping[str, Secrets]
-    proxies: Mapping[str, ProxyForWorker | None]
+    proxies: Mapping[str, ProxyForWorker]
 
 
 async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any, Any] | None:
@@ -65,9 +65,8 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
                     broken[account_id] = next(iter(secret.broken.values()))
                 # a registration sends an account twice: in its answer, and as one to watch
                 if account_id not in known:
-                    known[account_id] = _show(
-                        turn, handout, account, secret, opened.proxies[handout.worker_id]
-                    )
+                    proxy = opened.proxies.get(account_id)
+                    known[account_id] = _show(turn, handout, account, secret, proxy)
                     if len(known) % AT_ONCE == 0:
                         await asyncio.sleep(0)
                 handout.shown.append(known[account_id])
@@ -105,12 +104,13 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
         for one in accounts.values()
         if one.has_credentials or one.has_fingerprint or one.has_profile
     )
+    find_proxy = turns[0].draft.proxy_of
     proxies = {
-        handout.worker_id: turns[0].draft.proxy_of(handout.worker_id) for handout in handouts
+        one.id: proxy
+        for one in accounts.values()
+        if (proxy := find_proxy(one, one.assigned_worker_id or "")) is not None
     }
-    locked = sorted(
-        {proxy.id for proxy in proxies.values() if proxy is not None and proxy.has_password}
-    )
+    locked = sorted({proxy.id for proxy in proxies.values() if proxy.has_password})
     secrets: dict[str, Secrets] = {}
     passwords: dict[str, Secrets] = {}
     if sealed or locked:
@@ -123,17 +123,15 @@ async def _open(turns: Sequence[Turn], database: Database) -> _Opened:
             # would see accounts at another address
             log.error("proxy_password_unreadable", proxy=proxy_id, reason=reason)
     shown = {
-        worker_id: None
-        if proxy is None
-        else ProxyForWorker(
+        proxy.id: ProxyForWorker(
             proxy.server,
             proxy.protocol,
             proxy.username,
             passwords.get(proxy.id, NO_SECRETS).opened.get("password"),
         )
-        for worker_id, proxy in proxies.items()
+        for proxy in proxies.values()
     }
-    return _Opened(accounts, secrets, shown)
+    return _Opened(accounts, secrets, {name: shown[one.id] for name, one in proxies.items()})
 
 
 def _find_current(farm: Farm, handouts: Iterable[HandOut]) -> dict[str, Account]:

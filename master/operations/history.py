@@ -19,6 +19,7 @@ from master.decisions.history import (
     tell_config,
     tell_deed,
     tell_login,
+    tell_maintenance,
     tell_proxy,
     tell_worker,
 )
@@ -80,6 +81,9 @@ def _list_changes(draft: Draft, below: Draft) -> Iterator[Event]:
             known = new_proxy or proxy
             kept = draft.kept.get(("proxies", known.id), {}) if known is not None else {}
             yield from tell_proxy(proxy, new_proxy, kept)
+    if draft.maintenance != below.maintenance:
+        wanted = draft.maintenance
+        yield tell_maintenance(None if wanted is None else (wanted.deadline_at, wanted.reason))
     if draft.configs.changed:
         for config, new_config in changes_of(below.configs, draft.configs):
             yield from tell_config(config, new_config)

@@ -69,6 +69,7 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
             worker_id=login.worker_id,
             user_info=show_profile(changed.user_info),
             logged_in_at=turn.at,
+            rev=turn.rev,
         ),
     )
     place_what_waits(turn)
@@ -184,7 +185,8 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
         status = judge(account, login.status_before, opens=opens)
         _settle(turn, login, account, status, "login_failed")
         turn.tell(
-            ADMINS, LoginFailed(login.id, login.account_id, login.worker_id, message, error_type)
+            ADMINS,
+            LoginFailed(login.id, login.account_id, login.worker_id, message, error_type, turn.rev),
         )
         log.info(
             "login_failed",
@@ -206,7 +208,7 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
         opens = not secrets[account.id].broken
         status = login_status_before(account, login.status_before, opens=opens)
         _settle(turn, login, account, status, "login_expired")
-        turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id))
+        turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id, turn.rev))
         log.info(
             "login_expired", session=login.id, account=login.account_id, worker=login.worker_id
         )

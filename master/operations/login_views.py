@@ -10,7 +10,8 @@ from master.model import JsonObject, Login, Scope, SessionStatus
 from master.protocol.admin import LoginList
 from master.protocol.admin import show_login as show_row
 from master.protocol.answers import ListedLogin, Listing, ShownLogin
-from master.protocol.http import ById, LoginsQuery
+from master.protocol.http import ById
+from master.protocol.lists import LoginsQuery
 from master.protocol.wire import Empty
 from master.store import logins as login_rows
 from master.turn import Turn
@@ -23,13 +24,15 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
 
     A caller that may not operate gets no code.
     """
-    logins, _ = await login_rows.list_logins(turn.connection, {}, limit=LIST_LIMIT, offset=0)
+    found = await login_rows.list_logins(turn.connection, LoginsQuery(limit=LIST_LIMIT))
+    logins = found.records
     scanning = [login.id for login in logins if login.status is SessionStatus.SCANNING]
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
     reply = LoginList(
         [cast(ListedLogin, {**show_row(login), **codes.get(login.id, {})}) for login in logins],
         turn.milliseconds,
+        turn.rev,
     )
     turn.answer(reply)
     return reply.show()
@@ -37,10 +40,7 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
 
 async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
     """List login sessions, the newest first."""
-    logins, total = await login_rows.list_logins(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    return Listing([show_row(login) for login in logins], total)
+    return (await login_rows.list_logins(turn.connection, event)).show(show_row)
 
 
 async def show_login(event: ById, turn: Turn) -> ShownLogin:

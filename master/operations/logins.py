@@ -50,6 +50,7 @@ from master.operations.login_ends import (
     succeed,
 )
 from master.operations.login_steps import note_step
+from master.operations.proxies import open_login_proxy
 from master.protocol.admin import (
     CancelLogin,
     LoginStarted,
@@ -72,7 +73,6 @@ from master.protocol.worker import (
     find_code,
 )
 from master.store import logins as login_rows
-from master.store.proxies import read_proxy_secrets
 from master.turn import ADMINS, OPERATORS, READERS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
         turn, account, "A newer login of this account was started.", CancelReason.SUPERSEDED
     )
     chosen = _choose_worker(turn, account, event.worker_id)
-    proxy = _open_proxy(turn, chosen.id)
+    proxy = open_login_proxy(turn, account, chosen.id)
     login = Login(
         id=_choose_session_id(turn, event.session_id),
         account_id=account.id,
@@ -149,15 +149,14 @@ def tell_pending_logins(turn: Turn, worker_id: str) -> None:
         for login in logins
         if login.status is SessionStatus.PENDING and is_open(login, turn.now)
     ]
-    if not pending:
-        return
-    try:
-        proxy = _open_proxy(turn, worker_id)
-    except ProxyUnreadable:  # the worker is readmitted; these logins run to their deadlines
-        log.error("proxy_password_unreadable", worker=worker_id, logins=len(pending))
-        return
     for login in pending:
-        _tell_start(turn, login, _find_account(turn, login.account_id), proxy)
+        account = _find_account(turn, login.account_id)
+        try:
+            proxy = open_login_proxy(turn, account, worker_id)
+        except ProxyUnreadable:  # the worker is readmitted; this login runs to its deadline
+            log.error("proxy_password_unreadable", worker=worker_id, account=account.id)
+            continue
+        _tell_start(turn, login, account, proxy)
 
 
 def _choose_worker(turn: Turn, account: Account, wanted_id: str | None) -> Worker:
@@ -188,23 +187,6 @@ def _judge_live(turn: Turn, worker: Worker) -> Worker:
     if worker.status is WorkerStatus.CONNECTED and turn.draft.socket_of(worker.id) is None:
         return change(worker, status=WorkerStatus.DISCONNECTED)
     return worker
-
-
-def _open_proxy(turn: Turn, worker_id: str) -> ProxyForWorker | None:
-    """Return the proxy that a login must use, or None. Errors: ProxyUnreadable.
-
-    There is no fallback: a login from another address looks like a theft.
-    """
-    proxy = turn.draft.proxy_of(worker_id)
-    if proxy is None:
-        return None
-    password = None
-    if proxy.has_password:
-        secrets = turn.fetch(read_proxy_secrets, proxy.id)
-        if secrets.broken:
-            raise ProxyUnreadable
-        password = secrets.opened["password"]
-    return ProxyForWorker(proxy.server, proxy.protocol, proxy.username, password)
 
 
 def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
@@ -262,6 +244,7 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
             qr_code_data=event.qr_code_data,
             qr_code_url=event.qr_code_url,
             expires_at=shown.expires_at,
+            rev=turn.rev,
         ),
     )
     return {
@@ -390,7 +373,9 @@ def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
     shown = show_words(words, codes=True) | profile
 
     def update(words: JsonObject) -> LoginStatusUpdate:
-        return LoginStatusUpdate(login.id, login.account_id, login.worker_id, event.status, words)
+        return LoginStatusUpdate(
+            login.id, login.account_id, login.worker_id, event.status, words, turn.rev
+        )
 
     if hidden == shown:
         turn.tell(ADMINS, update(shown))

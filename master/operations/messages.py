@@ -11,19 +11,19 @@ from master.decisions.intake import believe_time, drop_repeats
 from master.decisions.notification import announce_message
 from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
-from master.errors import Invalid, Missing, NotRegistered, NotYours, Refusal, UnknownAccount
-from master.model import Direction, JsonObject, Message, MessageKind
+from master.errors import Invalid, NotRegistered, NotYours, Refusal, UnknownAccount
+from master.model import Direction, JsonObject, Message
 from master.operations.edits import Settled, settle
 from master.operations.notifications import notify
-from master.protocol.answers import Listing, ShownComment, ShownDirectMessage, ShownTold
 from master.protocol.budgets import MOST_NOTES
 from master.protocol.detected import CommentItem, MessagesDetected, read_item
-from master.protocol.facts import find_kind
-from master.protocol.http import CommentsQuery, DirectMessagesQuery, MessageById
 from master.protocol.wire import Fact
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
+from master.tallies import NONE, Key, Numbers, add
 from master.turn import Bulk, Caller, Turn
+
+ONE_READ, ONE_UNREAD = (1, 0), (1, 1)
 
 AT_ONCE = 500
 """Messages processed in one stretch; heartbeats must not wait for the largest report."""
@@ -82,6 +82,13 @@ async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> Settled:
         differing += others
     settled = await settle(differing, turn)
     settled.new[:0] = new
+    tallied: dict[Key, Numbers] = {}
+    for message in settled.new:
+        key = message.account_id, message.kind
+        tallied[key] = add(tallied.get(key, NONE), ONE_READ if message.is_read else ONE_UNREAD)
+    for key, numbers in tallied.items():
+        turn.draft.tally(key, numbers)
+    turn.draft.is_told |= bool(settled.edited)
     return settled
 
 
@@ -235,74 +242,3 @@ def _tell_people(settled: Settled, turn: Turn) -> None:
                 for step, message in enumerate(told)
             ],
         )
-
-
-async def list_comments(event: CommentsQuery, turn: Turn) -> Listing[ShownComment]:
-    """List comments, the latest detected first."""
-    return await _list(MessageKind.COMMENT, event, turn)
-
-
-async def list_direct_messages(
-    event: DirectMessagesQuery, turn: Turn
-) -> Listing[ShownDirectMessage]:
-    """List direct messages, the latest detected first."""
-    return await _list(MessageKind.DIRECT_MESSAGE, event, turn)
-
-
-async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[Any]:
-    messages, total = await message_rows.list_messages(
-        turn.connection, kind, **event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    return Listing([show_message(message) for message in messages], total)
-
-
-async def mark_read(event: MessageById, turn: Turn) -> ShownComment | ShownDirectMessage:
-    """Mark a message as read; `kind` is comments or direct-messages."""
-    kind = find_kind(event.kind)
-    message = (
-        await message_rows.mark_message_read(turn.connection, kind, event.id) if kind else None
-    )
-    if message is None:
-        raise Missing("There is no such message.")
-    return show_message(message)
-
-
-def _show_told(message: Message) -> ShownTold:
-    return {
-        "content_type": message.content_type,
-        "edited_at": message.edited_at,
-        "earlier_content": message.earlier_content,
-        "is_read": message.is_read,
-    }
-
-
-def show_message(message: Message) -> ShownComment | ShownDirectMessage:
-    """Return a message under the column names of its table."""
-    if message.kind is MessageKind.COMMENT:
-        return {
-            "id": message.id,
-            "account_id": message.account_id,
-            "platform_comment_id": message.platform_id,
-            "content": message.content,
-            "author_name": message.author_name,
-            "author_id": message.author_id,
-            "post_id": message.post_id,
-            "post_title": message.post_title,
-            **_show_told(message),
-            "reported_by": message.reported_by,
-            "detected_at": message.detected_at,
-            "created_at": message.created_at,
-        }
-    return {
-        "id": message.id,
-        "account_id": message.account_id,
-        "platform_message_id": message.platform_id,
-        "content": message.content,
-        "sender_name": message.author_name,
-        "sender_id": message.author_id,
-        "direction": message.direction,
-        **_show_told(message),
-        "reported_by": message.reported_by,
-        "detected_at": message.detected_at,
-        "created_at": message.created_at,
-    }

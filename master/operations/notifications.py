@@ -23,7 +23,7 @@ from master.protocol.client import (
     SyncResponse,
 )
 from master.protocol.decoding import decode
-from master.protocol.http import NotificationsQuery
+from master.protocol.lists import NotificationsQuery
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Onward, Turn, clients_of
 
@@ -282,7 +282,7 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
     )
     reply = SyncResponse(
         device_id=event.device_id,
-        notifications=[show_notification(one) for one in found],
+        notifications=[show_notification(one, turn.rev) for one in found],
         total_count=event.offset + len(found) + more,
         last_seq=found[-1].seq if found else reached,
         has_more=more,
@@ -333,11 +333,20 @@ def raise_alarm(
 
 def notify(turn: Turn, notifications: Sequence[Notification]) -> None:
     """Store notifications and send them to administrators and devices."""
-    turn.draft.notes += notifications
-    for notification in notifications:
-        shown = show_notification(notification)
+    for one in notifications:
+        notification = _add_tags(turn, one)
+        turn.draft.notes.append(notification)
+        shown = show_notification(notification, turn.rev)
         turn.tell(ADMINS, shown)
         turn.tell(clients_of(notification.account_id), shown)
+
+
+def _add_tags(turn: Turn, notification: Notification) -> Notification:
+    """Return a notification with the tags of its account, if it has any, so that pages can sort."""
+    account = turn.draft.accounts.get(notification.account_id or "")
+    if account is None or not account.tags:
+        return notification
+    return change(notification, data={**notification.data, "tags": list(account.tags)})
 
 
 async def greet_admin(event: None, turn: Turn) -> None:
@@ -361,16 +370,15 @@ async def mark_sent(event: None, turn: Turn) -> int:
 
 async def list_notifications(event: NotificationsQuery, turn: Turn) -> Listing[ShownNotification]:
     """List notifications, the newest first."""
-    found, total = await rows.list_notifications(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
-    shown = [
-        {**show_notification(one).show(), "is_sent": one.is_sent, "sent_at": one.sent_at}
-        for one in found
-    ]
-    return Listing(cast(list[ShownNotification], shown), total)
+    return (await rows.list_notifications(turn.connection, event)).show(_show_row)
+
+
+def _show_row(one: Notification) -> ShownNotification:
+    shown = show_notification(one, 0).show()
+    del shown["rev"]  # the answer has one for all rows
+    return cast(ShownNotification, {**shown, "is_sent": one.is_sent, "sent_at": one.sent_at})
 
 
 def _push(turn: Turn, notifications: Sequence[Notification]) -> None:
     for notification in notifications:
-        turn.answer(show_notification(notification))
+        turn.answer(show_notification(notification, turn.rev))

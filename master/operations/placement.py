@@ -55,6 +55,8 @@ class Placements:
         workers = self._list_workers()
         if keeper is None or keeper != account.pinned_worker_id or keeper not in workers:
             return self.explain_alike(account)
+        if self._draft.maintenance is not None:
+            return Unplaced.MAINTENANCE
         worker = workers[keeper]
         its_own = change(worker, assigned_accounts=worker.assigned_accounts - 1)
         return explain_waiting(
@@ -63,6 +65,8 @@ class Placements:
 
     def explain_alike(self, account: Account) -> Unplaced:
         """Return why accounts of its platform and its pin wait, if no login keeps a place."""
+        if self._draft.maintenance is not None:
+            return Unplaced.MAINTENANCE
         key = account.platform, account.pinned_worker_id
         known = self._reasons.get(key)
         if known is None:
@@ -91,8 +95,8 @@ def count_unplaced(memory: Memory) -> dict[str, int]:
 
 
 def is_somebody_unplaced(memory: Memory, settings: Settings, now: float, monotonic: float) -> bool:
-    """Tell whether an account has waited for a worker for a minute."""
-    return bool(memory.deadlines.unplaced.find(monotonic, 1))
+    """Tell whether an account has waited for a worker for a minute, and people are to be told."""
+    return memory.farm.maintenance is None and bool(memory.deadlines.unplaced.find(monotonic, 1))
 
 
 def tell_unplaced(event: None, turn: Turn) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,17 @@ from master.errors import Invalid, Refusal
 from master.model import change
 from master.operations.accounts import change_account
 from master.operations.assignments import place_more
+from master.operations.draining import find_left
+from master.operations.drains import begin_drain, move_drained
 from master.operations.placement import Placements
+from master.protocol.drains import DrainWorker
 from master.protocol.explained import PlacementPlan, PlannedMove, PlannedStay
 from master.protocol.http import AccountChange, PlanWishes
+from master.reasons import Verdict
 from master.turn import Operation, Turn
+
+DRAIN_S = 86_400
+"""Time of a planned drain: a plan says what moves in the end, not when."""
 
 MOST_TURNS = 12
 """Most turns of one plan; each assigns at most a portion. The loop stands still meanwhile."""
@@ -75,15 +82,23 @@ def plan_placement(event: PlanWishes, turn: Turn) -> PlacementPlan:
             message = f"there is no worker {worker_id}"
             raise Invalid(details=[{"field": "max_accounts", "message": message}])
         trial.draft.workers.put(change(worker, max_accounts=most))
+    for worker_id in dict.fromkeys(event.drain):
+        try:
+            trial.run(begin_drain, DrainWorker(id=worker_id, deadline_s=DRAIN_S))
+        except Refusal as refusal:
+            message = f"{worker_id}: {refusal}"
+            raise Invalid(details=[{"field": "drain", "message": message}]) from refusal
     for account_id, pin in event.pin.items():
         try:
             trial.run(change_account, AccountChange(id=account_id, pinned_worker_id=pin))
         except Refusal as refusal:
             refused.append({"account_id": account_id, "rule": refusal.code})
+    if event.drain:
+        trial.run(move_drained, event.drain)
     trial.run(place_more, None)
     return {
         "moves": list(_list_moves(trial.draft)),
-        "stay": [*refused, *_list_waiting(trial.draft)],
+        "stay": [*refused, *_list_left(trial.draft, event.drain), *_list_waiting(trial.draft)],
         "is_complete": trial.is_complete,
     }
 
@@ -93,6 +108,18 @@ def _list_moves(draft: Draft) -> Iterator[PlannedMove]:
         owner = before.assigned_worker_id if before is not None else None
         if after is not None and after.assigned_worker_id != owner:
             yield {"account_id": after.id, "from": owner, "to": after.assigned_worker_id}
+
+
+def _list_left(draft: Draft, drained: Iterable[str]) -> Iterator[PlannedStay]:
+    """Yield what cannot leave the drained workers, and why."""
+    for worker_id in dict.fromkeys(drained):
+        worker = draft.workers.get(worker_id)
+        if worker is not None:
+            left = find_left(draft, worker)
+            for one in left.stays:
+                yield {"account_id": one["account_id"], "rule": one["rule"]}
+            for name in sorted(left.logins):
+                yield {"account_id": name, "rule": Verdict.LOGGING_IN}
 
 
 MOST_STAYING = 500

@@ -9,7 +9,8 @@ from master.model import WorkerConfig, change
 from master.operations.notifications import raise_alarm
 from master.protocol.answers import Listing, ShownConfig
 from master.protocol.equipment import show_worker_config
-from master.protocol.http import ById, NewWorkerConfig, Page, WorkerConfigChange
+from master.protocol.http import ById, NewWorkerConfig, WorkerConfigChange
+from master.protocol.lists import Page
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)

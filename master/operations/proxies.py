@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from heapq import nsmallest
+from operator import attrgetter
+
 import structlog
 
-from master.errors import AlreadyExists, Conflict, Missing
-from master.model import Proxy, change
+from master.errors import AlreadyExists, Conflict, Missing, ProxyUnreadable
+from master.model import Account, Proxy, change
+from master.operations.assignments import hand_out
 from master.protocol.answers import Listing, ShownProxy
 from master.protocol.equipment import show_proxy as show_row
-from master.protocol.http import ById, NewProxy, Page, ProxyChange
+from master.protocol.http import ById, NewProxy, ProxyChange
+from master.protocol.lists import Page
+from master.protocol.worker import ProxyForWorker
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
-from master.turn import Turn
+from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +75,7 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
 
 
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
-    """Change a proxy; workers receive it with their next login or assignment."""
+    """Change a proxy; the workers of the accounts that use it are told at once."""
     proxy = _find(turn, event.id)
     event.require_unchanged(show_row(proxy, password_unreadable=_is_unreadable(turn, proxy)))
     values = event.list_named()
@@ -84,7 +91,35 @@ def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     if values:
         proxy = change(proxy, **values, updated_at=turn.at)
     turn.draft.proxies.put(proxy)
+    if event.list_named().keys() - {"name"}:
+        turn.go_on(tell_users, Users(proxy.id))
     return show_row(proxy, password_unreadable=unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The accounts that use a proxy, behind one of them in the order of ids."""
+
+    proxy_id: str
+    after: str = ""
+
+
+def tell_users(event: Users, turn: Turn) -> int:
+    """Send the accounts that use a proxy to their workers again, a portion per turn."""
+    draft = turn.draft
+    users = [*draft.accounts.find("proxy", event.proxy_id)]
+    for config in draft.configs.find("proxy", event.proxy_id):
+        own = draft.accounts.find("owner", config.worker_id)
+        users += [one for one in own if one.proxy_id != event.proxy_id]
+    later = (one for one in users if one.id > event.after and one.assigned_worker_id is not None)
+    some = nsmallest(PORTION, later, key=attrgetter("id"))
+    if len(some) == PORTION:
+        turn.go_on(tell_users, Users(event.proxy_id, some[-1].id))
+    of_worker: dict[str, list[Account]] = {}
+    for account in some:
+        of_worker.setdefault(account.assigned_worker_id or "", []).append(account)
+    hand_out(turn, of_worker)
+    return len(some)
 
 
 def _is_unreadable(turn: Turn, proxy: Proxy) -> bool:
@@ -96,13 +131,17 @@ def _is_unreadable(turn: Turn, proxy: Proxy) -> bool:
 
 
 def remove_proxy(event: ById, turn: Turn) -> ShownProxy:
-    """Remove a proxy that no configuration uses."""
+    """Remove a proxy that no account and no configuration uses."""
     proxy = _find(turn, event.id)
-    users = sorted(config.worker_id for config in turn.draft.configs.find("proxy", proxy.id))
-    if users:
+    workers = sorted(one.worker_id for one in turn.draft.configs.find("proxy", proxy.id))
+    accounts = sorted(one.id for one in turn.draft.accounts.find("proxy", proxy.id))
+    if workers or accounts:
+        users = [{"worker_id": name} for name in workers]
+        users += [{"account_id": name} for name in accounts[:SHOWN_USERS]]
         raise Conflict(
-            "Worker configurations use this proxy; change them first.",
-            details=[{"worker_id": worker_id} for worker_id in users[:SHOWN_USERS]],
+            f"{len(accounts)} accounts and {len(workers)} worker configurations use this proxy; "
+            "change them first.",
+            details=users[:SHOWN_USERS],
         )
     unreadable = proxy.has_password and bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
     turn.draft.proxies.remove(proxy.id)
@@ -121,3 +160,20 @@ def _require_free_name(turn: Turn, name: str, *, own_id: str | None) -> None:
     twin = turn.draft.proxies.first("name", name)
     if twin is not None and twin.id != own_id:
         raise AlreadyExists("There is a proxy with this name already.", details=[{"id": twin.id}])
+
+
+def open_login_proxy(turn: Turn, account: Account, worker_id: str) -> ProxyForWorker | None:
+    """Return the proxy that a login must use, or None. Errors: ProxyUnreadable.
+
+    There is no fallback: a login from another address looks like a theft.
+    """
+    proxy = turn.draft.proxy_of(account, worker_id)
+    if proxy is None:
+        return None
+    password = None
+    if proxy.has_password:
+        secrets = turn.fetch(read_proxy_secrets, proxy.id)
+        if secrets.broken:
+            raise ProxyUnreadable
+        password = secrets.opened["password"]
+    return ProxyForWorker(proxy.server, proxy.protocol, proxy.username, password)

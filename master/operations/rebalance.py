@@ -23,16 +23,17 @@ One heartbeat may be missed.
 def rebalance(event: None, turn: Turn) -> int:
     """Move at most one account of each worker to one with at least two fewer; return how many.
 
-    Nothing moves while the brake is on, nor while a sweep of the same batch may put it on or evict
-    a worker. An account that its owner may not act on yet stays: a move would leave it unwatched
-    for longer.
+    Nothing moves to or from a draining worker, during a maintenance, while the brake is on, nor
+    while a sweep of the same batch may put it on or evict a worker. An account that its owner may
+    not act on yet stays: a move would leave it unwatched for longer.
     """
     draft, now = turn.draft, turn.monotonic
-    if draft.watch.brake_until is not None or find_silent(turn):
+    if draft.watch.brake_until is not None or draft.maintenance is not None or find_silent(turn):
         return 0
     quiet_s = HEARD_BEATS * turn.settings.heartbeat_interval_s
     heard = {name for name, at in find_heard(draft) if now - at <= quiet_s}
-    workers = [worker for worker in draft.list_connected() if worker.id in heard]
+    connected = draft.list_connected()
+    workers = [one for one in connected if one.takes_accounts and one.id in heard]
     held = {worker.id: worker.assigned_accounts for worker in workers}
     open_workers = count_reserved(turn, workers)
     least = min((worker.assigned_accounts for worker in open_workers), default=0)

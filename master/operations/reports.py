@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from master.model import (
+    Account,
     AccountStatus,
     JsonObject,
     LoginStatus,
@@ -14,17 +15,25 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.operations.maintenance import show_maintenance
 from master.operations.placement import Placements
 from master.operations.workers import show_live
 from master.protocol.admin import StatusResponse, show_account
-from master.protocol.answers import Listing, ShownAccountStatus, ShownCounts, ShownStatistics
-from master.protocol.http import AccountsQuery, Nothing
+from master.protocol.answers import (
+    Listing,
+    ShownAccountStatus,
+    ShownCounts,
+    ShownFarm,
+    ShownStatistics,
+)
+from master.protocol.http import Nothing
+from master.protocol.lists import PAGE_LIMIT, AccountsQuery
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import messages as message_rows
 from master.store import notifications as notification_rows
-from master.store.farm import touch
+from master.store.comparison import touch
 from master.turn import Turn
 
 NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_detected_at": 0}
@@ -32,15 +41,13 @@ NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_dete
 
 async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[ShownAccountStatus]:
     """List accounts, each with its `runtime_stats` and its `worker`."""
-    found, total = await account_rows.list_accounts(
-        turn.connection, event.list_filters(), limit=event.limit, offset=event.offset
-    )
+    found = await account_rows.list_accounts(turn.connection, event)
     messages = await message_rows.summarise_messages(
-        turn.connection, [account.id for account in found]
+        turn.connection, [account.id for account in found.records]
     )
-    shown: list[ShownAccountStatus] = []
     placements = Placements(turn.draft)
-    for account in found:
+
+    def show(account: Account) -> ShownAccountStatus:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
         live = show_live(turn, worker) if worker else None
@@ -49,14 +56,17 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
             "last_detected_at": summary["last_detected_at"] or None,
             "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        row = show_account(account, placements.judge(account))
-        shown.append({**row, "worker": live, "runtime_stats": stats})
-    return Listing(shown, total)
+        unread = turn.draft.count_unread(account.id)
+        row = show_account(account, placements.judge(account), unread)
+        return {**row, "worker": live, "runtime_stats": stats}
+
+    return found.show(show)
 
 
 async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
     """Count everything by state, kind and type; counts are at most a second old."""
     connection, accounts = turn.connection, turn.draft.accounts
+    messages = turn.draft.memory.farm.messages
     logins = _fill(SessionStatus, await login_rows.count_logins(connection))
     notifications = _fill(NotificationType, await notification_rows.count_notifications(connection))
     return {
@@ -69,10 +79,12 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
         },
         "login_sessions": {"total": sum(logins.values()), "by_status": logins},
         "messages": {
-            "comments": await message_rows.count_messages(connection, MessageKind.COMMENT),
-            "direct_messages": await message_rows.count_messages(
-                connection, MessageKind.DIRECT_MESSAGE
-            ),
+            "comments": _count_messages(turn, MessageKind.COMMENT),
+            "direct_messages": _count_messages(turn, MessageKind.DIRECT_MESSAGE),
+            "unread_by_account": [
+                {"account_id": account_id, "unread": unread}
+                for account_id, unread in messages.find_most_unread(PAGE_LIMIT)
+            ],
         },
         "notifications": {"total": sum(notifications.values()), "by_type": notifications},
         "proxies": {"total": len(turn.draft.proxies)},
@@ -80,9 +92,15 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
     }
 
 
-async def show_status(event: Nothing, turn: Turn) -> ShownCounts:
+def _count_messages(turn: Turn, kind: MessageKind) -> dict[str, int]:
+    total, unread = turn.draft.memory.farm.messages.count(kind)
+    return {"total": total, "unread": unread}
+
+
+async def show_status(event: Nothing, turn: Turn) -> ShownFarm:
     """Return the counts that administrators get; the HTTP edge adds figures of the process."""
-    return await _count_everything(turn)
+    counts = await _count_everything(turn)
+    return {**counts, "maintenance": show_maintenance(event, turn)}
 
 
 async def _count_everything(turn: Turn) -> ShownCounts:

@@ -194,16 +194,17 @@ def is_braked(turn: Turn, silent: list[str]) -> bool:
         if judged.stalled
         else f"{judged.lost} of {judged.total} workers fell silent at once"
     )
-    raise_alarm(
-        turn,
-        f"{why}: nothing is revoked for {timeout_s:g} s.",
-        {
-            "silent": silent[:SHOWN_WORKERS],
-            "silent_count": len(silent),
-            "workers": judged.total,
-            "stalled": judged.stalled,
-        },
-    )
+    if turn.draft.maintenance is None:
+        raise_alarm(
+            turn,
+            f"{why}: nothing is revoked for {timeout_s:g} s.",
+            {
+                "silent": silent[:SHOWN_WORKERS],
+                "silent_count": len(silent),
+                "workers": judged.total,
+                "stalled": judged.stalled,
+            },
+        )
     watch = turn.draft.watch
     turn.draft.watch = replace(
         watch, brake_until=now + timeout_s, put_on_at=now, brakes=watch.brakes + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from master.operations.assignments import (
     place_what_waits,
     revoke_accounts,
 )
+from master.operations.draining import end_drain, show_draining
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
@@ -29,9 +31,10 @@ from master.operations.telling import choose_answer
 from master.protocol.admin import show_account
 from master.protocol.admin import show_worker as show_row
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
-from master.protocol.http import PAGE_LIMIT, ById, WorkersQuery
+from master.protocol.http import ById
+from master.protocol.lists import PAGE_LIMIT, WorkersQuery
 from master.protocol.stats import keep_figures, read_stats
-from master.protocol.words import RevokeReason
+from master.protocol.words import DrainState, RevokeReason
 from master.protocol.worker import (
     Goodbye,
     Heartbeat,
@@ -46,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 FLUSH_INTERVAL_S = 5
 """Seconds between two writes of heartbeats; a crash loses at most those since the last write."""
+
+DRAIN_FIELDS = tuple(one.name for one in fields(Worker) if one.name.startswith("drain_"))
 
 
 def register_worker(event: Register, turn: Turn) -> JsonObject:
@@ -79,6 +84,8 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         created_at=before.created_at if before else turn.at,
         updated_at=turn.at,
     )
+    if before is not None:  # a worker that registers again stays out of service
+        worker = change(worker, **{name: getattr(before, name) for name in DRAIN_FIELDS})
     draft.workers.put(worker)
     if before is None:
         draft.signs[worker.id] = turn.at
@@ -283,6 +290,10 @@ def evict(turn: Turn, worker_ids: Iterable[str], why: str, *, reachable: bool) -
             draft.workers.put(change(worker, status=WorkerStatus.OFFLINE, updated_at=turn.at))
     draft.explain("workers", (worker.id for worker in lost), why)
     end_logins_of(turn, [worker.id for worker in lost])
+    for worker in lost:
+        now = draft.workers.get(worker.id)
+        if now is not None and now.drain_since is not None:
+            end_drain(turn, now, DrainState.OFFLINE)
     freed: list[Account] = []
     for worker in lost:
         held = draft.held_by(worker.id)
@@ -317,9 +328,29 @@ def wake_up(event: None, turn: Turn) -> JsonObject:
 
 
 def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
-    """List workers by id."""
-    found = [one for one in turn.draft.workers.all() if event.status in (None, one.status)]
-    found.sort(key=lambda worker: worker.id)
+    """List workers, by id unless `sort` names another order."""
+    sought = (event.q or "").casefold()
+    found = [
+        one
+        for one in turn.draft.workers.all()
+        if (not event.status or one.status in event.status)
+        and (sought in one.id.casefold() or sought in one.host.casefold())
+    ]
+    seats = turn.sessions.seats
+
+    def rank(worker: Worker) -> Any:
+        seat = seats.get(worker.id)
+        return {
+            "id": worker.id,
+            "host": worker.host,
+            "status": worker.status,
+            "accounts": worker.assigned_accounts,
+            "room": worker.room,
+            "heartbeat": (seat.heard_at if seat is not None else None) or 0,
+            "started": worker.started_at,
+        }[event.sort.removeprefix("-")]
+
+    found.sort(key=lambda worker: (rank(worker), worker.id), reverse=event.sort.startswith("-"))
     page = found[event.offset : event.offset + event.limit]
     return Listing([show_live(turn, worker) for worker in page], len(found))
 
@@ -331,14 +362,16 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
         raise UnknownWorker
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     placements = Placements(turn.draft)
-    shown = [show_account(account, placements.judge(account)) for account in accounts]
+    unread = turn.draft.count_unread
+    shown = [show_account(one, placements.judge(one), unread(one.id)) for one in accounts]
     return {**show_live(turn, worker), "accounts": shown}
 
 
 def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
     """Return a worker with its last sign of life, the `stats` it reported, and its `health`."""
     seat = turn.sessions.seats.get(worker.id)
-    shown = show_row(worker, seat.heard_at if seat is not None else None)
+    heard_at = seat.heard_at if seat is not None else None
+    shown = show_row(worker, heard_at, show_draining(turn.draft, worker))
     return {
         **shown,
         "stats": read_stats(seat.stats) if seat is not None else {},

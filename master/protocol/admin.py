@@ -22,6 +22,7 @@ from master.protocol.answers import (
     ListedLogin,
     Placement,
     ShownAccount,
+    ShownDrain,
     ShownLogin,
     ShownWorker,
 )
@@ -122,6 +123,7 @@ class LoginList(Outbound):
     event: ClassVar[str] = "admin:login_sessions:list:response"
     sessions: list[ListedLogin]
     timestamp: int
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class QrCodeReady(Outbound):
     qr_code_data: str = field(repr=False)
     qr_code_url: str | None = field(default=None, repr=False)
     expires_at: int = 0
+    rev: int = 0
 
     @property
     def state_key(self) -> str | None:
@@ -153,6 +156,7 @@ class LoginSucceeded(Outbound):
     worker_id: str | None
     user_info: dict[str, Any] | None
     logged_in_at: int
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class LoginFailed(Outbound):
     worker_id: str | None
     error_message: str
     error_type: str
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ class QrCodeExpired(Outbound):
     session_id: str
     account_id: str
     worker_id: str | None
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,7 @@ class LoginStatusUpdate(Outbound):
     worker_id: str | None
     status: str
     words: dict[str, Any] = field(default_factory=dict)
+    rev: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,7 @@ class NewNotification(Outbound):
     priority: Priority
     created_at: int
     timestamp: int
+    rev: int
 
     @property
     def delivery(self) -> str | None:
@@ -233,6 +241,8 @@ class WorkerChanged(Outbound):
     metadata: dict[str, Any]
     created_at: int
     updated_at: int
+    rev: int
+    draining: ShownDrain | None
     health: dict[str, Any] | None = None
 
     @property
@@ -265,6 +275,11 @@ class AccountChanged(Outbound):
     updated_at: int
     state: dict[str, Any]
     placement: Placement
+    proxy_id: str | None
+    tags: list[str]
+    note: str | None
+    unread: int
+    rev: int
 
     @property
     def state_key(self) -> str | None:
@@ -282,8 +297,8 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def show_account(account: Account, placement: Placement) -> ShownAccount:
-    """Return an account as people may read it."""
+def show_account(account: Account, placement: Placement, unread: int) -> ShownAccount:
+    """Return an account as people may read it, with the number of its unread messages."""
     return {
         "id": account.id,
         "platform": account.platform,
@@ -308,10 +323,16 @@ def show_account(account: Account, placement: Placement) -> ShownAccount:
             "detail": account.state_detail,
         },
         "placement": placement,
+        "proxy_id": account.proxy_id,
+        "tags": list(account.tags),
+        "note": account.note,
+        "unread": unread,
     }
 
 
-def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
+def show_worker(
+    worker: Worker, last_heartbeat: int | None, draining: ShownDrain | None = None
+) -> ShownWorker:
     """Return a worker as people may read it.
 
     `last_heartbeat` is when the worker was last heard (Unix seconds).
@@ -330,6 +351,7 @@ def show_worker(worker: Worker, last_heartbeat: int | None) -> ShownWorker:
         "metadata": show_machine(worker.metadata),
         "created_at": worker.created_at,
         "updated_at": worker.updated_at,
+        "draining": draining,
     }
 
 
@@ -350,8 +372,8 @@ def show_login(login: Login) -> ShownLogin:
     }
 
 
-def show_notification(notification: Notification) -> NewNotification:
-    """Return a notification as /admin, /client and HTTP send it."""
+def show_notification(notification: Notification, rev: int) -> NewNotification:
+    """Return a notification as /admin and /client send it."""
     return NewNotification(
         id=notification.id,
         notification_id=notification.id,
@@ -365,4 +387,5 @@ def show_notification(notification: Notification) -> NewNotification:
         priority=notification.priority,
         created_at=notification.created_at,
         timestamp=notification.created_at * 1000,
+        rev=rev,
     )

@@ -26,10 +26,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T_co]):
-    """A page of rows, and the total number of rows."""
+    """A page of rows, and the total number of rows.
+
+    `has_more` tells whether rows follow; None: the total tells it. With `total_is_more` the list
+    has more rows than the total says. `cursors` are the places behind each row, `end` is the place
+    behind the rows that were looked at, if further ones were not.
+    """
 
     rows: Sequence[T_co]
     total: int
+    has_more: bool | None = None
+    total_is_more: bool = False
+    cursors: Sequence[str] = ()
+    end: str | None = None
 
 
 class Placement(TypedDict):
@@ -69,6 +78,44 @@ class ShownAccount(TypedDict):
     updated_at: int
     state: dict[str, Any]
     placement: Placement
+    proxy_id: str | None
+    tags: list[str]
+    note: str | None
+    unread: int
+
+
+class ShownStay(TypedDict):
+    """An account that cannot leave its worker; `rule` is why, as a reason to wait or `pinned`."""
+
+    account_id: str
+    rule: str
+
+
+class ShownDrain(TypedDict):
+    """How far a worker is taken out of service; `state` is `draining` or `done`.
+
+    `unplaceable` has the first 100 of the accounts that no other worker can take now.
+    """
+
+    state: str
+    since: int
+    by: str | None
+    deadline_at: int
+    reason: str | None
+    left: int
+    moved: int
+    waiting_login: int
+    unplaceable: list[ShownStay]
+
+
+class ShownMaintenance(TypedDict):
+    """Whether the farm is under maintenance, and until when."""
+
+    active: bool
+    since: int | None
+    deadline_at: int | None
+    reason: str | None
+    by: str | None
 
 
 class ShownWorker(TypedDict):
@@ -87,6 +134,7 @@ class ShownWorker(TypedDict):
     metadata: dict[str, Any]
     created_at: int
     updated_at: int
+    draining: ShownDrain | None
 
 
 class ShownLiveWorker(ShownWorker):
@@ -208,6 +256,26 @@ class ShownDirectMessage(ShownTold):
     created_at: int
 
 
+class UnreadOf(TypedDict):
+    """How many messages of an account nobody has read."""
+
+    account_id: str
+    unread: int
+
+
+class ShownMarks(TypedDict):
+    """How many messages have changed, and how many unread ones each account has left.
+
+    `missing` are messages that there are not. With `continues`, the account's further messages are
+    marked after this answer.
+    """
+
+    changed: int
+    unread: list[UnreadOf]
+    missing: list[dict[str, str]]
+    continues: bool
+
+
 class ShownReach(TypedDict):
     """Whether a proxy reached its target."""
 
@@ -264,6 +332,12 @@ class ShownProcess(TypedDict):
     log_path: str | None
 
 
+class ShownRestart(ShownProcess, total=False):
+    """A worker's process; `draining` if its accounts leave it first."""
+
+    draining: ShownDrain | None
+
+
 class ShownStatistics(TypedDict):
     """Counts of everything, by state, kind and type."""
 
@@ -285,6 +359,12 @@ class ShownCounts(TypedDict):
     platforms: dict[str, int]
 
 
+class ShownFarm(ShownCounts):
+    """Counts of everything, and the maintenance of the farm."""
+
+    maintenance: ShownMaintenance
+
+
 class ShownVitals(TypedDict):
     """Version, start and uptime of Master."""
 
@@ -293,5 +373,5 @@ class ShownVitals(TypedDict):
     uptime_s: float
 
 
-class ShownStatus(ShownVitals, ShownCounts):
-    """Version, start and uptime of Master, and counts of everything."""
+class ShownStatus(ShownVitals, ShownFarm):
+    """Version, start and uptime of Master, counts of everything, and the farm's maintenance."""

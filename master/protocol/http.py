@@ -9,21 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic.json_schema import SkipJsonSchema
 
 from master.errors import Invalid
-from master.model import (
-    AccountStatus,
-    Direction,
-    LoginStatus,
-    NotificationType,
-    Priority,
-    SessionStatus,
-    WorkerStatus,
-)
+from master.model import AccountStatus, MessageKind
 from master.protocol.admin import CancelLogin, StartLogin
 from master.protocol.answers import ShownAccount, ShownConfig, ShownProxy
+from master.protocol.lists import MOST_TAGS, PAGE_LIMIT, Tag
 from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds
 from master.secret import Secret
-
-PAGE_LIMIT = 500
 
 AS_READ = "{as_read}"
 """The key of the fields that a body only sends back; no body can contain it."""
@@ -76,73 +67,6 @@ class Change(ById):
             raise Invalid(details=[{"field": name, "message": message} for name in wrong])
 
 
-class Page(HttpPayload):
-    """A page of a list."""
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
-    offset: Annotated[int, Field(ge=0, le=2**53)] = 0
-
-    def list_filters(self) -> dict[str, Any]:
-        """Return the list's filters, by column: all fields but `limit` and `offset`.
-
-        None stands for any value.
-        """
-        return {
-            name: getattr(self, name)
-            for name in self.list_fields()
-            if name not in Page.model_fields
-        }
-
-
-class AccountsQuery(Page):
-    """Which accounts to list."""
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
-    platform: Platform | None = None
-    status: AccountStatus | None = None
-    login_status: LoginStatus | None = None
-    assigned_worker_id: Id | None = None
-
-
-class WorkersQuery(Page):
-    """Which workers to list."""
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
-    status: WorkerStatus | None = None
-
-
-class LoginsQuery(Page):
-    """Which login sessions to list, the newest first."""
-
-    status: SessionStatus | None = None
-    account_id: Id | None = None
-    worker_id: Id | None = None
-
-
-class CommentsQuery(Page):
-    """Which comments to list, the newest first."""
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
-    account_id: Id | None = None
-    is_read: bool | None = None
-    since: Seconds | None = None
-
-
-class DirectMessagesQuery(CommentsQuery):
-    """Which direct messages to list, the newest first."""
-
-    direction: Direction | None = None
-
-
-class NotificationsQuery(Page):
-    """Which notifications to list, the newest first."""
-
-    type: NotificationType | None = None
-    account_id: Id | None = None
-    is_sent: bool | None = None
-    priority: Priority | None = None
-
-
 Before = Annotated[int | None, Field(ge=1, le=2**53)]
 """The `before` of the page before: only older events are listed."""
 
@@ -167,6 +91,15 @@ class AuditQuery(HttpPayload):
     target: Id | None = None
 
 
+class CodeById(ById):
+    """The code of the login that the path names.
+
+    `seq` changes nothing: a page counts it up so that its browser fetches a newer code.
+    """
+
+    seq: Annotated[int, Field(ge=0, le=2**53)] | None = None
+
+
 class LogsQuery(ById):
     """How many lines of a log to return."""
 
@@ -180,6 +113,12 @@ ReadAt = Annotated[
 ]
 """Unix seconds as in Master's answers; a time in another form, as web pages send it, is ignored."""
 MonitorInterval = Annotated[int, Field(ge=1, le=86_400)]
+Tags = Annotated[
+    list[Tag], Field(max_length=MOST_TAGS), AfterValidator(lambda tags: list(dict.fromkeys(tags)))
+]
+"""Words of people's own, by which they find accounts."""
+Note = Annotated[str, StringConstraints(max_length=2_000)]
+"""A text of people's own about an account."""
 
 
 class NewAccount(HttpPayload):
@@ -194,6 +133,9 @@ class NewAccount(HttpPayload):
     monitor_interval: MonitorInterval = 20
     status: AccountStatus = AccountStatus.ACTIVE
     assigned_worker_id: Id | None = None
+    proxy_id: Id | None = None
+    tags: Tags = Field(default=[])
+    note: Note | None = None
 
 
 class AccountChange(Change):
@@ -206,7 +148,9 @@ class AccountChange(Change):
     """
 
     shown = ShownAccount
-    figures: ClassVar[frozenset[str]] = frozenset({"runtime_stats", "worker", "state", "placement"})
+    figures: ClassVar[frozenset[str]] = frozenset(
+        {"runtime_stats", "worker", "state", "placement", "unread"}
+    )
     platform: Platform | None = None
     account_name: Name | None = None
     account_id: Id | None = None
@@ -214,6 +158,9 @@ class AccountChange(Change):
     status: AccountStatus | None = None
     assigned_worker_id: Id | None = None
     pinned_worker_id: Id | None = None
+    proxy_id: Id | None = None
+    tags: Tags | None = None
+    note: Note | None = None
     epoch: Epoch | None = None
     updated_at: ReadAt = None
 
@@ -223,6 +170,8 @@ class AccountChange(Change):
             "account_id",
             "assigned_worker_id",
             "pinned_worker_id",
+            "proxy_id",
+            "note",
             *ROW_AS_READ,
         }:
             if getattr(self, name) is None:
@@ -231,10 +180,12 @@ class AccountChange(Change):
 
 
 class PlanWishes(HttpPayload):
-    """What if: workers with another `max_accounts`, accounts pinned to a worker or unpinned (null).
+    """What if: workers out of service or with another `max_accounts`, accounts pinned or unpinned.
 
     Nothing is changed.
     """
+
+    drain: Annotated[list[Id], MOST_WISHES] = Field(default_factory=list)
 
     max_accounts: Annotated[dict[Id, Annotated[int, Field(ge=0, le=10_000)]], MOST_WISHES] = Field(
         default_factory=dict
@@ -258,6 +209,33 @@ class MessageById(ById):
     """The message that the path names; `kind` is comments or direct-messages."""
 
     kind: Annotated[SkipJsonSchema[str], Field(alias="{kind}")]
+
+
+class MessageName(HttpPayload):
+    """One message."""
+
+    kind: MessageKind
+    id: Id
+
+
+class MarkMessages(HttpPayload):
+    """The messages to mark: those that `ids` names, or those of one account.
+
+    Of an account, only those detected before the time `before`, and only those of one `kind`.
+    """
+
+    ids: Annotated[list[MessageName], Field(min_length=1, max_length=PAGE_LIMIT)] | None = None
+    account_id: Id | None = None
+    kind: MessageKind | None = None
+    before: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _require_one(self) -> MarkMessages:
+        if (self.ids is None) is (self.account_id is None):
+            raise ValueError("send either ids or account_id")
+        if self.ids is not None and (self.kind or self.before is not None):
+            raise ValueError("kind and before belong to account_id")
+        return self
 
 
 ProxyProtocol = Literal["http", "https", "socks5"]

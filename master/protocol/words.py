@@ -14,6 +14,8 @@ class RevokeReason(StrEnum):
     """Another worker got the accounts while this one could not be reached."""
     REBALANCED = "rebalanced"
     """A worker with fewer accounts takes over some, so that the loads become even."""
+    DRAINED = "drained"
+    """The worker is taken out of service; another one takes the accounts over."""
     LOGGED_IN_ELSEWHERE = "logged_in_elsewhere"
     """A login on another worker has succeeded; that worker owns the account now."""
     REGISTERED_ELSEWHERE = "registered_elsewhere"
@@ -38,6 +40,30 @@ class RevokeReason(StrEnum):
     def of_status(cls, status: AccountStatus) -> RevokeReason:
         """Return the reason when an account's status is one in which it is not watched."""
         return cls(f"account_{status}")
+
+
+class DrainState(StrEnum):
+    """How far a worker is taken out of service, and how that ended."""
+
+    BEGUN = "begun"
+    """It takes no accounts from now on, and its accounts leave it."""
+    MOVED = "moved"
+    """Some accounts have left it."""
+    DONE = "done"
+    """Nothing is left on it, so it can be stopped; it takes no accounts until it is cancelled."""
+    CANCELLED = "cancelled"
+    """An administrator has cancelled the drain; the worker is in service again."""
+    DEADLINE = "deadline"
+    """The time was up: what is left stays with the worker, which is in service again."""
+    OFFLINE = "offline"
+    """The worker said goodbye or fell silent; its accounts were given to others."""
+
+
+class StayReason(StrEnum):
+    """Why an account cannot leave its worker, beside the reasons for which one waits."""
+
+    PINNED = "pinned"
+    """The account is pinned to this worker."""
 
 
 class CancelReason(StrEnum):

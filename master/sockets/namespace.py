@@ -19,6 +19,7 @@ from master.operations.notifications import greet_admin
 from master.operations.workers import note_disconnect
 from master.protocol.admin import Auth
 from master.sessions import Sessions
+from master.signins import SIGNIN
 from master.sockets.server import SocketServer
 from master.turn import Caller, Operation
 from master.writer import Turns
@@ -55,7 +56,9 @@ class Namespace(socketio.AsyncNamespace):
         remote = find_remote(environ)
         token = find_token(environ, auth)
         try:
-            if self._kind == "admin" and self._access.guarded and token is None:
+            if self._kind == "admin" and token is None and self._access.signins.join(environ, sid):
+                grant = environ[SIGNIN].grant
+            elif self._kind == "admin" and self._access.guarded and token is None:
                 grant = Grant("admin", "", Scope.NONE)
             else:
                 grant = self._access.identify(self._kind, token, remote)
@@ -132,6 +135,8 @@ class Namespace(socketio.AsyncNamespace):
         self._sockets.expected.pop(sid, None)
         self._sessions.admins.pop(sid, None)
         self._sessions.clients.pop(sid, None)
+        if self._kind == "admin":
+            self._access.signins.leave(sid)
         if self._kind == "worker":
             worker_id = self._sessions.leave(sid)
             if worker_id is not None:

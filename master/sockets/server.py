@@ -24,6 +24,7 @@ from master.metrics import Metrics
 from master.protocol.wire import FastJson, Payload, refuse, require_few_values
 from master.reception import Reception, find_largest
 from master.sessions import CAUGHT_UP_BYTES
+from master.signins import SIGNIN, Session
 from master.sockets.intake import KEPT, Intake, translate
 from master.sockets.lean import LeanSocket
 from master.sockets.outbound import Frame, OutboundQueue
@@ -83,6 +84,8 @@ class SocketServer(socketio.AsyncServer):
         self._lines = lines
         self._told = 0
         self.reception: Reception | None = None
+        self.find_signin: Callable[[Any], Session | None] = lambda request: None
+        """Returns the console's session of the request that opens a connection, if it counts."""
         self.lanes: dict[str, Lane] = {}
         self._lane_at: dict[tuple[str, str], Lane] = {}
         """Connection and namespace -> the lane of the socket there."""
@@ -93,9 +96,9 @@ class SocketServer(socketio.AsyncServer):
         self, eio_sid: str, environ: dict[str, Any]
     ) -> None:
         """Meter a new connection as a stranger's, and make it a LeanSocket."""
-        await super()._handle_eio_connect(
-            eio_sid, {name: environ[name] for name in KEPT if name in environ}
-        )
+        kept = {name: environ[name] for name in KEPT if name in environ}
+        kept[SIGNIN] = self.find_signin(environ.get("aiohttp.request"))
+        await super()._handle_eio_connect(eio_sid, kept)
         address = name_address(environ.get("REMOTE_ADDR", ""))
         flow = self.flows[eio_sid] = self._lines.meter.open(
             address, lambda: self._end(eio_sid, "not authenticated")
@@ -224,6 +227,12 @@ class SocketServer(socketio.AsyncServer):
         eio_sid = self.manager.eio_sid_from_sid(sid, "/worker")
         connection = self.eio.sockets.get(eio_sid) if eio_sid is not None else None
         return None if connection is None or connection.closed else connection.queue
+
+    def hang_up_admin(self, sid: str) -> None:
+        """Close a socket of /admin, whose session has ended."""
+        task = asyncio.create_task(self.disconnect(sid, namespace="/admin"))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def hang_up_all(self) -> None:
         """Close every connection at once, also of peers that ignore Engine.IO's CLOSE packet."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Text, delete, func, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account
+from master.protocol.lists import AccountsQuery
+from master.store.columns import JsonMember
 from master.store.mapping import ACCOUNTS
-from master.store.rows import PAGE_BYTES, ROWS, equals, find_page
+from master.store.pages import Found, find_page, make_orders
+from master.store.rows import ROWS, contains, equals
 from master.store.schema import accounts, comments, direct_messages, notifications
 from master.store.sealing import Secrets, find_broken, judge_secrets, read_secrets
 
@@ -35,16 +36,44 @@ def is_listed() -> ColumnElement[bool]:
     return accounts.c.status.is_distinct_from(HIDDEN)
 
 
-async def list_accounts(
-    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
-) -> tuple[list[Account], int]:
-    """Return a page of accounts, the newest last, and their total number.
+ORDERS = make_orders(
+    {
+        name: [(column, False), *((one, False) for one in (accounts.c.created_at, accounts.c.id))]
+        for name, column in {
+            "updated": accounts.c.updated_at,
+            "name": accounts.c.account_name,
+            "platform": accounts.c.platform,
+            "status": accounts.c.status,
+            "login_status": accounts.c.login_status,
+            # databases differ in where they sort NULL
+            "last_login": func.coalesce(accounts.c.last_login_time, 0),
+            "cookies_end": func.coalesce(accounts.c.cookies_valid_until, 0),
+        }.items()
+    }
+    | {"created": [(accounts.c.created_at, False), (accounts.c.id, False)]}
+)
 
-    `filters` are column = value.
-    """
-    order = [accounts.c.created_at, accounts.c.id]
-    conditions = [is_listed(), *equals(ACCOUNTS, filters)]
-    return await find_page(connection, ACCOUNTS, conditions, order, limit, offset, PAGE_BYTES)
+NAMES = ("nickname", "name", "display_name", "username")
+"""Members of a profile by which people know an account."""
+
+
+async def list_accounts(connection: AsyncConnection, asked: AccountsQuery) -> Found[Account]:
+    """Return a page of accounts."""
+    conditions = [is_listed(), *equals(ACCOUNTS, asked.list_filters())]
+    if asked.unassigned is not None:
+        owner = accounts.c.assigned_worker_id
+        conditions.append(owner.is_(None) if asked.unassigned else owner.is_not(None))
+    if asked.tag:
+        conditions.append(or_(*(contains([_tags], f'"{tag}"') for tag in asked.tag)))
+    if asked.q is not None:
+        names = [JsonMember(accounts.c.user_info, name) for name in NAMES]
+        own = (accounts.c.id, accounts.c.account_name, accounts.c.account_id)
+        conditions.append(contains([*own, accounts.c.platform_user_id, *names], asked.q))
+    return await find_page(connection, ACCOUNTS, conditions, ORDERS, asked, is_exact=True)
+
+
+_tags = type_coerce(accounts.c.tags, Text)
+"""The tags as they are stored: a JSON list of texts that need no escapes."""
 
 
 async def read_account_secrets(

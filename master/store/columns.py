@@ -73,6 +73,29 @@ def _pick_json_postgresql(element: PickJson, compiler: Any, **options: Any) -> s
     return f"CAST(json_build_object({members}) AS TEXT)"
 
 
+class JsonMember(FunctionElement[Any]):
+    """The text of the member `name` of a column's JSON object, or NULL."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        super().__init__(type_coerce(column, Text))
+        self.name = name
+
+
+@compiles(JsonMember)
+def _json_member(element: JsonMember, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '$.{element.name}') END"
+
+
+@compiles(JsonMember, "postgresql")
+def _json_member_postgresql(element: JsonMember, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"(CAST({column} AS JSON) ->> '{element.name}')"
+
+
 def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElement[Any]:
     """Return the expression that reads a column of JSON text of at most `most` characters.
 

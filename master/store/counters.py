@@ -14,6 +14,9 @@ REMOVED_AT = "account_removed_at"
 A removed account leaves no row, but its worker may act on it for one more timeout.
 """
 
+REV = "rev"
+"""The highest reserved revision (revision.py)."""
+
 
 async def read_counter(connection: AsyncConnection, name: str) -> int | None:
     """Return a counter's value, or None if there is no counter of this name."""

@@ -19,13 +19,14 @@ from master.decisions.retention import STEP_S
 from master.draft import Draft
 from master.farm import Committed, Farm
 from master.model import OPEN_SESSION, Notification, change
-from master.store.accounts import DETECTED, HIDING, count_holdings, has_much, is_listed
+from master.store.accounts import DETECTED, HIDING, has_much, is_listed
 from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.events import add_events, read_last_event
 from master.store.holders import keep_former_holders
-from master.store.logins import find_open
+from master.store.maintenance import read_maintenance, write_maintenance
 from master.store.many import execute_many
 from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
+from master.store.messages import tally_messages
 from master.store.rows import chunk_ids
 from master.store.schema import (
     account_holders,
@@ -37,6 +38,7 @@ from master.store.schema import (
     workers,
 )
 from master.store.sealing import find_unverified, seal_config, seal_values
+from master.tallies import Tallies
 
 SEQUENCE = "notification_seq"
 CHUNK = 5_000
@@ -82,7 +84,14 @@ async def load(connection: AsyncConnection) -> Farm:
     last_seq = await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
     farm.last_seq = int(last_seq or 0)
     farm.removed_at = await read_counter(connection, REMOVED_AT)
+    farm.maintenance = await read_maintenance(connection)
     farm.last_event = await read_last_event(connection)
+    known = farm.accounts.get
+    farm.messages = Tallies(
+        (key, numbers)
+        for key, numbers in (await tally_messages(connection)).items()
+        if known(key[0]) is not None
+    )
     return farm
 
 
@@ -121,6 +130,8 @@ async def write(connection: AsyncConnection, farm: Farm, draft: Draft) -> None:
         await _remove(connection, rows, committed, changes)
     if draft.removed_at is not None:
         await write_counter(connection, REMOVED_AT, draft.removed_at)
+    if draft.maintenance != farm.maintenance:
+        await write_maintenance(connection, draft.maintenance)
     await _write_kept(connection, draft)
     known = [name for name in sorted(draft.signs) if farm.workers.get(name) is not None]
     if known:
@@ -349,42 +360,6 @@ async def add_notifications(connection: AsyncConnection, new: Sequence[Notificat
     if new:
         rows = [NOTIFICATIONS.to_row(one) for one in new]
         await execute_many(connection, _insert_into(notifications, tuple(rows[0])), rows)
-
-
-async def touch(connection: AsyncConnection) -> None:
-    """Read one value, to check that the file can be read."""
-    await connection.scalar(select(counters.c.value).where(counters.c.name == SEQUENCE))
-
-
-async def find_difference(connection: AsyncConnection, farm: Farm) -> str | None:
-    """Return where the file differs from the farm in workers, owners or open logins, or None.
-
-    Accounts are compared by sums per owner, so that no check reads a hundred thousand rows.
-    """
-    found = await connection.execute(select(workers.c.id, workers.c.status))
-    rows = {worker_id: status for worker_id, status in found}  # noqa: C416 - mypy sees no pairs
-    known = {one.id: one.status.value for one in farm.workers.all()}
-    if rows != known:
-        return f"workers {sorted({*rows.items()} ^ {*known.items()})[:SHOWN]}"
-    holdings = await count_holdings(connection)
-    sums: dict[str | None, tuple[int, int]] = {}
-    for number, account in enumerate(farm.accounts.all(), 1):
-        if number % CHUNK == 0:
-            await asyncio.sleep(0)  # safe: only the writer changes the farm, and it runs this turn
-        count, epochs = sums.get(account.assigned_worker_id, (0, 0))
-        sums[account.assigned_worker_id] = count + 1, epochs + account.epoch
-    if holdings != sums:
-        differing = [
-            str(owner) for owner in {**holdings, **sums} if holdings.get(owner) != sums.get(owner)
-        ]
-        return f"accounts of {sorted(differing)[:SHOWN]}"
-    ends, expiries = (
-        await find_open(connection),
-        {one.id: one.expires_at for one in farm.logins.all()},
-    )
-    if ends != expiries:
-        return f"open logins {sorted({*ends.items()} ^ {*expiries.items()})[:SHOWN]}"
-    return None
 
 
 async def read_last_heartbeats(connection: AsyncConnection) -> dict[str, int | None]:

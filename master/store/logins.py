@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import OPEN_SESSION, Login
+from master.protocol.lists import LoginsQuery
 from master.store.mapping import LOGINS
-from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
+from master.store.pages import Found, find_page, make_orders
+from master.store.rows import chunk_ids, count_by, equals, find_record
 from master.store.schema import login_sessions as logins
 
 _OPEN = sorted(OPEN_SESSION)
@@ -21,17 +22,12 @@ async def find_login(connection: AsyncConnection, session_id: str) -> Login | No
     return await find_record(connection, LOGINS, session_id)
 
 
-async def list_logins(
-    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
-) -> tuple[list[Login], int]:
-    """Return a page of login sessions, the newest first, and their total number.
+ORDERS = make_orders({"created": [(logins.c.created_at, False), (logins.c.id, True)]})
 
-    `filters` are column = value.
-    """
-    order = [logins.c.created_at.desc(), logins.c.id]
-    return await find_page(
-        connection, LOGINS, equals(LOGINS, filters), order, limit, offset, PAGE_BYTES
-    )
+
+async def list_logins(connection: AsyncConnection, asked: LoginsQuery) -> Found[Login]:
+    """Return a page of login sessions."""
+    return await find_page(connection, LOGINS, equals(LOGINS, asked.list_filters()), ORDERS, asked)
 
 
 async def read_codes(

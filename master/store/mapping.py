@@ -230,7 +230,13 @@ ACCOUNTS = Rows(
         "has_fingerprint": schema.accounts.c.fingerprint.is_not(None),
     },
     bounded={"user_info": bound_text(schema.accounts.c.user_info, USER_INFO_BYTES)},
-    read={"platform": share, "assigned_worker_id": share, "pinned_worker_id": share},
+    read={
+        "platform": share,
+        "assigned_worker_id": share,
+        "pinned_worker_id": share,
+        "tags": lambda stored: tuple(stored or ()),
+    },
+    written={"tags": (("tags",), lambda account: list(account.tags) or None)},
     named_by="account_id",
 )
 LOGINS = Rows(

@@ -6,17 +6,32 @@ Each message is stored once per (account, platform id, conversation).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, tuple_, update
+from sqlalchemy import (
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert  # SQLite accepts its ON CONFLICT as well
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.decisions.intake import SAID
 from master.model import Direction, Message, MessageKind
+from master.protocol.lists import CommentsQuery
 from master.store.mapping import MESSAGES
-from master.store.rows import PAGE_BYTES, find_page, find_record
+from master.store.pages import Found, find_bound, find_page, make_orders, search_page
+from master.store.rows import chunk_ids, contains, equals, find_record
+from master.tallies import Key, Numbers
 
 
 async def keep_messages(
@@ -93,51 +108,147 @@ EDITED = ("content", "content_type", "edited_at", "earlier_content")
 """The columns that an edit changes."""
 
 
+ORDERS = {
+    kind: make_orders(
+        {
+            "detected": [
+                (rows.table.c.detected_at, False),
+                (rows.table.c.created_at, False),
+                (rows.table.c.id, True),
+            ]
+        }
+    )
+    for kind, rows in MESSAGES.items()
+}
+"""The orders of lists; the opposite of `detected` is that of the index of an account's messages."""
+
+
 async def list_messages(
     connection: AsyncConnection,
     kind: MessageKind,
+    asked: CommentsQuery,
     *,
-    account_id: str | None,
-    is_read: bool | None,
-    since: int | None,
-    direction: Direction | None = None,
-    limit: int,
-    offset: int,
-) -> tuple[list[Message], int]:
-    """Return a page of messages, the last detected first, and their total number.
-
-    Only messages detected at or after the Unix second `since` count.
-    """
+    total: int | None = None,
+) -> Found[Message]:
+    """Return a page of messages. `total` is the number of those asked for, if it is known."""
     rows = MESSAGES[kind]
     table = rows.table
-    conditions: list[ColumnElement[bool]] = []
-    if account_id is not None:
-        conditions.append(table.c.account_id == account_id)
-    if is_read is not None:
-        conditions.append(table.c.is_read == is_read)
-    if since is not None:
-        conditions.append(table.c.detected_at >= since)
-    if direction is not None:
-        conditions.append(table.c.direction == direction)
-    order = [table.c.detected_at.desc(), table.c.created_at.desc(), table.c.id]
-    return await find_page(connection, rows, conditions, order, limit, offset, PAGE_BYTES)
+    conditions = equals(rows, asked.list_filters())
+    if asked.since is not None:
+        conditions.append(table.c.detected_at >= asked.since)
+    if asked.q is not None:
+        author = table.c[rows.renamed.get("author_name", "author_name")]
+        sought = contains([table.c.content, author], asked.q)
+        return await search_page(connection, rows, conditions, sought, ORDERS[kind], asked)
+    return await find_page(
+        connection,
+        rows,
+        conditions,
+        ORDERS[kind],
+        asked,
+        total=total,
+        # the last unread one of a million must not make the database look at the others
+        ends_search=asked.is_read is not None,
+    )
 
 
-async def mark_message_read(
+async def find_message(
     connection: AsyncConnection, kind: MessageKind, message_id: str
 ) -> Message | None:
-    """Note that a person has read this message; return it, or None if there is none."""
-    table = MESSAGES[kind].table
-    await connection.execute(update(table).where(table.c.id == message_id).values(is_read=True))
+    """Return one message, or None."""
     return await find_record(connection, MESSAGES[kind], message_id)
 
 
-async def count_messages(connection: AsyncConnection, kind: MessageKind) -> dict[str, int]:
-    """Return the numbers of messages of this kind: `total` and `unread`."""
-    all_of_kind = select(func.count()).select_from(MESSAGES[kind].table)
-    total = await connection.scalar(all_of_kind) or 0
-    read = await connection.scalar(all_of_kind.where(MESSAGES[kind].table.c.is_read)) or 0
-    return {"total": total, "unread": total - read}
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is needed of a message to mark it as read or unread."""
+
+    id: str
+    account_id: str
+    is_read: bool
+    is_outbound: bool
+    place: list[Any]
+    """Its place in the order of an account's messages."""
+
+
+async def find_marks(
+    connection: AsyncConnection, kind: MessageKind, message_ids: Sequence[str]
+) -> list[Mark]:
+    """Return these messages, as far as they are stored."""
+    query = _select_marks(kind).where(MESSAGES[kind].table.c.id.in_(message_ids))
+    return [_make_mark(row) for row in await connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Where to look for messages of an account: detected before a time, behind a place."""
+
+    account_id: str
+    detected_before: int
+    behind: list[Any] | None
+    looked_at: int
+    limit: int
+
+
+async def find_marks_of(
+    connection: AsyncConnection, kind: MessageKind, portion: Portion, *, is_read: bool
+) -> tuple[list[Mark], list[Any] | None]:
+    """Return an account's messages that are read, or that are not, the newest first.
+
+    Also return the place behind which the next portion begins, or None at the end.
+    """
+    rows, order = MESSAGES[kind], ORDERS[kind]["-detected"]
+    c = rows.table.c
+    # one bound alone: of two, a database may use the wider one
+    where = [
+        c.account_id == portion.account_id,
+        c.detected_at < portion.detected_before
+        if portion.behind is None
+        else order.follow(portion.behind),
+    ]
+    last = await find_bound(connection, rows, where, order, portion.looked_at)
+    if last is not None:
+        where.append(order.end_at(last))
+    query = _select_marks(kind).where(*where, c.is_read == is_read)
+    found = await connection.execute(query.order_by(*order.clauses).limit(portion.limit))
+    marks = [_make_mark(row) for row in found]
+    return marks, marks[-1].place if len(marks) == portion.limit else last
+
+
+def _select_marks(kind: MessageKind) -> Select[Any]:
+    c = MESSAGES[kind].table.c
+    direction = c.direction if "direction" in c else literal(None)
+    return select(c.id, c.account_id, c.is_read, direction, c.detected_at, c.created_at)
+
+
+def _make_mark(row: Row[Any]) -> Mark:
+    name, account_id, is_read, way, detected_at, created_at = tuple(row)
+    place = [detected_at, created_at, name]
+    return Mark(name, account_id, bool(is_read), way == Direction.OUTBOUND, place)
+
+
+async def mark_messages(
+    connection: AsyncConnection, kind: MessageKind, message_ids: Sequence[str], *, is_read: bool
+) -> None:
+    """Note whether a person has read these messages; all of them are stored."""
+    table = MESSAGES[kind].table
+    for some in chunk_ids(message_ids):
+        await connection.execute(update(table).where(table.c.id.in_(some)).values(is_read=is_read))
+
+
+async def tally_messages(connection: AsyncConnection) -> dict[Key, Numbers]:
+    """Return the numbers of the messages of every account; only indexes are read."""
+    found: dict[Key, Numbers] = {}
+    for kind, rows in MESSAGES.items():
+        table = rows.table
+        count = select(table.c.account_id, func.count()).group_by(table.c.account_id)
+        read = {
+            account_id: int(number)
+            for account_id, number in await connection.execute(count.where(table.c.is_read))
+        }
+        for account_id, number in await connection.execute(count):
+            found[account_id, kind] = int(number), int(number) - read.get(account_id, 0)
+    return found
 
 
 async def summarise_messages(

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.decisions.retention import BUILT_AT
 from master.model import Device, Notification
+from master.protocol.lists import NotificationsQuery
 from master.store.mapping import NOTIFICATIONS
-from master.store.rows import PAGE_BYTES, chunk_ids, count_by, equals, find_page, find_record
+from master.store.pages import Found, find_page, make_orders
+from master.store.rows import chunk_ids, count_by, equals, find_record
 from master.store.schema import client_deliveries, notifications
 
 # A confirmation of a device is a hot path: its statements are built once, because SQLAlchemy needs
@@ -116,23 +118,17 @@ async def find_notification(
     return await find_record(connection, NOTIFICATIONS, notification_id)
 
 
-async def list_notifications(
-    connection: AsyncConnection, filters: dict[str, Any], *, limit: int, offset: int
-) -> tuple[list[Notification], int]:
-    """Return a page of notifications, the newest first, and their total number.
+ORDERS = make_orders({"seq": [(notifications.c.seq, False)]})
 
-    `filters` are column = value.
-    """
-    conditions = equals(NOTIFICATIONS, filters)
-    return await find_page(
-        connection,
-        NOTIFICATIONS,
-        conditions,
-        [notifications.c.seq.desc()],
-        limit,
-        offset,
-        PAGE_BYTES,
-    )
+
+async def list_notifications(
+    connection: AsyncConnection, asked: NotificationsQuery
+) -> Found[Notification]:
+    """Return a page of notifications."""
+    conditions = equals(NOTIFICATIONS, asked.list_filters())
+    if asked.after_seq is not None:
+        conditions.append(notifications.c.seq > asked.after_seq)
+    return await find_page(connection, NOTIFICATIONS, conditions, ORDERS, asked)
 
 
 async def find_since(

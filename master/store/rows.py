@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.store.mapping import Rows
@@ -35,39 +34,7 @@ async def find_record(connection: AsyncConnection, rows: Rows[R], key: str) -> R
     return rows.to_record(row) if row is not None else None
 
 
-async def find_page(
-    connection: AsyncConnection,
-    rows: Rows[R],
-    conditions: Sequence[ColumnElement[bool]],
-    order: Sequence[Any],
-    limit: int,
-    offset: int,
-    most_bytes: int = sys.maxsize,
-) -> tuple[list[R], int]:
-    """Return one page of the records that meet all `conditions`, and their total number.
-
-    The page ends after the row with which it reaches `most_bytes`; later rows are not included.
-    """
-    if most_bytes == sys.maxsize:
-        query = rows.query.where(*conditions).order_by(*order).limit(limit).offset(offset)
-        found = list((await connection.execute(query)).all())
-    else:
-        # keys first: to sort whole rows, a database would keep all of them in memory
-        keys = (
-            select(rows.table.c[rows.key])
-            .where(*conditions)
-            .order_by(*order)
-            .limit(limit)
-            .offset(offset)
-        )
-        found = await _read_until(
-            connection, rows, (await connection.execute(keys)).scalars().all(), most_bytes
-        )
-    total = await connection.scalar(select(func.count()).select_from(rows.table).where(*conditions))
-    return rows.to_records(found), int(total or 0)
-
-
-async def _read_until(
+async def read_until(
     connection: AsyncConnection, rows: Rows[Any], keys: Sequence[str], most_bytes: int
 ) -> list[Row[Any]]:
     """Return the rows of these keys until they reach `most_bytes`.
@@ -98,8 +65,20 @@ def _count_bytes(value: Any) -> int:
 
 
 def equals(rows: Rows[Any], filters: dict[str, Any]) -> list[ColumnElement[bool]]:
-    """Return the conditions of `filters`, which are column = value; None filters nothing."""
-    return [rows.table.c[name] == value for name, value in filters.items() if value is not None]
+    """Return the conditions of `filters`, which are column = value, or = one of several values.
+
+    None and no values filter nothing.
+    """
+    return [
+        rows.table.c[name].in_(value) if isinstance(value, list) else rows.table.c[name] == value
+        for name, value in filters.items()
+        if value is not None and value != []
+    ]
+
+
+def contains(columns: Iterable[ColumnElement[Any]], text: str) -> ColumnElement[bool]:
+    """Return the condition that one of these columns contains a text, whatever the case."""
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
 async def count_by(connection: AsyncConnection, column: Any) -> dict[str, int]:

@@ -68,6 +68,10 @@ accounts = Table(
     Column("state_reason", Text),
     Column("state_detail", Text),
     Column("cookies_told", Integer, nullable=False, server_default="0"),
+    # what people add: the account's own proxy, words to find it by, and a text
+    Column("proxy_id", Text, ForeignKey("proxies.id")),
+    Column("tags", JsonText),
+    Column("note", Text),
     Index("idx_accounts_status", "status"),
     Index("idx_accounts_login_status", "login_status"),
     # includes the epoch, which lies behind cookies in its row: the audit sums it over all accounts
@@ -75,6 +79,7 @@ accounts = Table(
     Index("uq_accounts_platform_account", "platform", "account_id", unique=True),
     # the removal of a worker must not scan every account and login
     Index("idx_accounts_pinned", "pinned_worker_id", **_where("pinned_worker_id IS NOT NULL")),
+    Index("idx_accounts_proxy", "proxy_id", **_where("proxy_id IS NOT NULL")),
 )
 
 account_holders = Table(
@@ -102,7 +107,25 @@ workers = Table(
     Column("metadata", JsonText),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
+    # since when and until when, why and by whom the worker is taken out of service
+    Column("drain_since", Integer),
+    Column("drain_deadline", Integer),
+    Column("drain_reason", Text),
+    Column("drain_by", Text),
+    Column("drain_moved", Integer, nullable=False, server_default="0"),
+    Column("drain_done", Boolean, nullable=False, server_default="0"),
     Index("idx_workers_status", "status"),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    # one row at most: the whole farm is under maintenance
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("since", Integer, nullable=False),
+    Column("deadline_at", Integer, nullable=False),
+    Column("reason", Text),
+    Column("begun_by", Text),
 )
 
 login_sessions = Table(

@@ -22,6 +22,7 @@ from master.errors import (
 from master.lines import Lines
 from master.logs import AUDIT
 from master.model import Grant, Scope
+from master.signins import Session
 from master.turn import Caller
 from master.web.answers import answer_refusal
 from master.web.connections import Answer, end_with_caller, require_small_head
@@ -33,6 +34,7 @@ from master.web.relayed import is_relayed
 OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 """Paths for load balancers and supervisors, which have no token."""
 
+SESSION_PATH = "/api/v1/console/session"
 BAD_REQUEST = 400
 
 audit = structlog.get_logger(AUDIT)
@@ -62,13 +64,14 @@ def guard_requests(
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         _require_plain(request)
-        if request.path in OPEN:
+        if request.path in OPEN or is_console(request):
+            read_session(access, origins, lines, request)
             answer = await handler(request)
             if not lines.is_known(request):
                 # a stranger's connection has a deadline, which might fall into a later request
                 answer.force_close()
             return answer
-        grant = _identify(access, lines, request)
+        grant = _identify(access, origins, lines, request)
         request[GRANT] = grant
         _require_direct(access, origins, request)
         endpoint = _find_endpoint(endpoints, request)
@@ -131,7 +134,46 @@ def _require_plain(request: web.Request) -> None:
         raise UnsupportedEncoding
 
 
-def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
+def is_console(request: web.Request) -> bool:
+    """Tell whether a request is for a file of the console, which holds no data, or a sign-in."""
+    return f"{request.path}/".startswith("/console/") or (
+        request.method == "POST" and request.path == SESSION_PATH
+    )
+
+
+def read_session(
+    access: Access, origins: Origins, lines: Lines, request: web.Request
+) -> Session | None:
+    """Return the session of a request's cookie, if the console sent the request; else None.
+
+    A token in the header wins.
+    """
+    if not access.guarded or "Authorization" in request.headers:
+        return None
+    name = name_cookie(request)
+    secret = request.cookies.get(f"__Host-{name}") or request.cookies.get(name)
+    session = access.signins.find(secret) if secret and origins.is_own(request) else None
+    if session is not None:
+        lines.welcome(request)
+    return session
+
+
+def name_cookie(request: web.Request) -> str:
+    """Return the name of the session's cookie: browsers share cookies among the ports of a host."""
+    port = request.headers.get("Host", "").rpartition(":")[2]
+    return f"master_console_{port}" if port.isdecimal() else "master_console"
+
+
+def _require_json(request: web.Request) -> None:
+    """Refuse a page's body that is not declared as JSON: only forms of other sites send others.
+
+    Errors: Unreadable.
+    """
+    if request.body_exists and request.content_type != "application/json":
+        raise Unreadable("With a session, a body is sent as application/json.")
+
+
+def _identify(access: Access, origins: Origins, lines: Lines, request: web.Request) -> Grant:
     """Return the caller's grant. Errors: Unauthorized, Forbidden, TooManyAttempts, TooManyRequests.
 
     Each token has its own rate limit. The rate limit of an address counts only requests without a
@@ -139,6 +181,11 @@ def _identify(access: Access, lines: Lines, request: web.Request) -> Grant:
     """
     remote = request.remote or ""
     address = name_address(remote)
+    session = read_session(access, origins, lines, request)
+    if session is not None:
+        lines.meter.admit(f"token {session.grant.name}")
+        _require_json(request)
+        return session.grant
     try:
         grant = access.identify("admin", read_bearer(request.headers.get("Authorization")), remote)
     except Refusal:

@@ -29,12 +29,17 @@ def answer_json(content: Mapping[str, Any], *, status: int = 200) -> web.Respons
 
 
 def answer_list(
-    listing: Listing[Any], *, limit: int, offset: int, also_as: str | None = None
+    listing: Listing[Any],
+    *,
+    limit: int,
+    offset: int,
+    also_as: str | None = None,
+    rev: int | None = None,
 ) -> web.Response:
     """Return a page of rows as `data`, and under the name that pages in use read, if any.
 
     PAGE_BYTES ends it as well as `limit`: `has_more` says whether there are further rows, and
-    `next_offset` where they begin.
+    `next_offset` and `next_before` where they begin.
     """
     shown, size = [], 0
     for row in listing.rows:
@@ -44,24 +49,35 @@ def answer_list(
             break
     rows = orjson.Fragment(b"[" + b",".join(shown) + b"]")  # written once, sent under two names
     after = offset + len(shown)
-    has_more = bool(shown) and after < listing.total
+    follow = after < listing.total if listing.has_more is None else listing.has_more
+    is_cut = len(shown) < len(listing.rows)
+    has_more = is_cut or (follow and (bool(shown) or listing.end is not None))
+    behind = listing.end if listing.end is not None and not is_cut else None
+    if behind is None and has_more and listing.cursors:
+        behind = listing.cursors[len(shown) - 1]
     return answer_json(
         {
             "success": True,
             **({} if also_as is None else {also_as: rows}),
             "data": rows,
             "total": listing.total,
+            "total_is_more": listing.total_is_more,
             "limit": limit,
             "offset": offset,
             "has_more": has_more,
-            "next_offset": after if has_more else None,
+            "next_offset": after if has_more and listing.end is None else None,
+            "next_before": behind,
+            "rev": rev,
         }
     )
 
 
-def answer_one(singular: str, content: Any, *, status: int = 200) -> web.Response:
-    """Return one object, under the noun's own name and as `data`."""
-    return answer_json({"success": True, singular: content, "data": content}, status=status)
+def answer_one(
+    singular: str, content: Any, *, status: int = 200, rev: int | None = None
+) -> web.Response:
+    """Return one object, under the noun's own name and as `data`, with its revision, if any."""
+    answer = {"success": True, singular: content, "data": content}
+    return answer_json(answer if rev is None else {**answer, "rev": rev}, status=status)
 
 
 def answer_refusal(refusal: Refusal, *, status: int | None = None) -> web.Response:

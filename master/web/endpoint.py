@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -25,11 +26,13 @@ Edge = Callable[[Any, Any], Awaitable[Any]]
 class Noun:
     """The noun of a route: `singular` names one object of an answer.
 
-    A list's rows are `data`. Pages in use read them by the name `deployed_as`.
+    A list's rows are `data`. Pages in use read them by the name `deployed_as`. Without `has_rows`
+    there is one object only, without an id: nothing is added.
     """
 
     singular: str
     deployed_as: str | None = None
+    has_rows: bool = True
 
     def route(
         self,
@@ -68,12 +71,16 @@ class Noun:
         scope: Scope,
         edge: Callable[[Any, P], Awaitable[Any]],
         payload: type[P],
+        *,
+        body_optional: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint of the web edge, for answers that need a process, network or image."""
-        return (Endpoint(self, method, path, scope, payload, edge=edge),)
+        return (
+            Endpoint(self, method, path, scope, payload, edge=edge, body_optional=body_optional),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """One method of one path. `scope` is the least scope of a caller.
 
@@ -107,8 +114,9 @@ class Endpoint:
 
     @property
     def status(self) -> int:
-        """Return the status of success: 201 if a POST to a path without names adds a row."""
-        return 201 if self.writes and self.method == "POST" and "{" not in self.path else 200
+        """Return the status of success: 201 if a POST to a list adds a row."""
+        is_added = self.writes and self.method == "POST" and self.path.count("/") == 1
+        return 201 if is_added and self.noun.has_rows else 200
 
     @property
     def query(self) -> type[HttpPayload]:
@@ -119,6 +127,12 @@ class Endpoint:
     def parameters(self) -> dict[str, FieldInfo]:
         """Return the parameters of the query, by name."""
         return self.query.list_fields()
+
+    @cached_property
+    def repeatable(self) -> frozenset[str]:
+        """Return the parameters of the query that may be given more than once."""
+        fields = self.parameters.items()
+        return frozenset(name for name, one in fields if get_origin(one.annotation) is list)
 
     @property
     def body(self) -> type[HttpPayload] | None:

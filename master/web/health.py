@@ -13,7 +13,7 @@ from aiohttp import web
 from master.clock import Clock
 from master.errors import Refusal, StorageTrouble
 from master.operations.reports import look_at_health, show_status
-from master.protocol.answers import ShownCounts, ShownStatus, ShownVitals
+from master.protocol.answers import ShownFarm, ShownStatus, ShownVitals
 from master.protocol.http import Nothing
 from master.turn import Caller, Turn
 from master.web.answers import answer_json
@@ -102,8 +102,11 @@ class Health:
         return answer_json(content, status=200 if well else 503)
 
     async def show_root(self, request: web.Request) -> web.Response:
-        """Return name, version and links."""
+        """Return name, version and links; send a browser to the console."""
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(status=302, headers={"Location": "console/", "Vary": "Accept"})
         links = {
+            "console": "/console/",
             "api": ROOT,
             "status": f"{ROOT}/status",
             "health": "/health",
@@ -129,7 +132,7 @@ class Health:
 
     async def show_status(self, event: Nothing) -> ShownStatus:
         """Return version, uptime and the counts of everything, at most a second old."""
-        counts: ShownCounts = await self._turns.look_shared(show_status)
+        counts: ShownFarm = (await self._turns.look_shared(show_status))[0]
         return {**self._vitals.show(), **counts}
 
     async def close(self, app: web.Application) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
-from master.errors import Missing, NotRunning, Stopping
+import structlog
+from aiohttp import web
+
+from master.errors import Missing, NotRunning, Refusal, Stopping
 from master.model import WorkerConfig
+from master.operations.drains import begin_drain, finish_restart, wait_for_drain
 from master.operations.processes import find_config, find_runnable
-from master.protocol.answers import ShownProcess
+from master.protocol.answers import ShownProcess, ShownRestart
+from master.protocol.drains import DrainWorker, RestartWorker
 from master.protocol.http import ById, LogsQuery
+from master.protocol.words import DrainState
 from master.turn import Caller, Operation
 from master.web.endpoint import ROOT
 from master.web.health import Vitals
 from master.writer import Turns
 
 HTTP = Caller("http")
+
+log = structlog.get_logger(__name__)
 
 
 class Process(Protocol):
@@ -61,6 +70,7 @@ class Lifecycle:
         self._turns = turns
         self._processes = processes
         self._vitals = vitals
+        self._restarts: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, event: ById) -> ShownProcess:
         """Start the worker's process by its configuration.
@@ -71,14 +81,43 @@ class Lifecycle:
         self._refuse_while_stopping()
         return (await self._processes.start(config)).to_wire()
 
-    async def restart(self, event: ById) -> ShownProcess:
+    async def restart(self, event: RestartWorker) -> ShownRestart:
         """Stop the worker's process if it runs, and start it by its current configuration.
 
-        Errors: Missing, StartFailed.
+        With `drain_s` its accounts leave it first: the answer comes at once, the worker's row tells
+        the progress, and a drain that is cancelled restarts nothing.
+        Errors: Missing, UnknownWorker, WorkerNotConnected, StartFailed.
         """
-        config = await self._require_config(event, find_runnable)
+        by_id = ById(id=event.id)
+        config = await self._require_config(by_id, find_runnable)
         self._refuse_while_stopping()
-        return (await self._processes.restart(config)).to_wire()
+        if event.drain_s is None:
+            return cast(ShownRestart, (await self._processes.restart(config)).to_wire())
+        wanted = DrainWorker(id=event.id, deadline_s=event.drain_s, reason=event.reason)
+        row = await self._turns.run(begin_drain, wanted, HTTP)
+        ended: asyncio.Future[str] = await self._turns.look(wait_for_drain, by_id, HTTP)
+        if (former := self._restarts.pop(event.id, None)) is not None:
+            former.cancel()
+        restart = self._restart_drained(by_id, ended)
+        self._restarts[event.id] = asyncio.create_task(restart, name=f"restart-{event.id}")
+        shown = cast(ShownRestart, self._processes.status(event.id).to_wire())
+        return {**shown, "draining": row["draining"]}
+
+    async def _restart_drained(self, event: ById, ended: asyncio.Future[str]) -> None:
+        """Restart a process once its drain has ended, unless it was cancelled."""
+        state = await ended
+        if state != DrainState.CANCELLED and not self._vitals.stopping:
+            try:
+                await self._processes.restart(await self._require_config(event, find_runnable))
+                await self._turns.run(finish_restart, event, HTTP)
+            except Refusal as refusal:
+                log.warning("drained_not_restarted", worker=event.id, reason=refusal.message)
+        self._restarts.pop(event.id, None)
+
+    async def close(self, app: web.Application) -> None:
+        """Give up the restarts that wait for a drain: Master stops all processes."""
+        for task in [*self._restarts.values()]:
+            task.cancel()
 
     async def stop(self, event: ById) -> ShownProcess:
         """Stop the worker's process, also after its configuration was deleted.

@@ -53,6 +53,22 @@ class Origins:
             )
         )
 
+    @staticmethod
+    def is_own(request: web.Request) -> bool:
+        """Tell whether a page that Master served sent a request, or a person who typed its address.
+
+        A session's cookie counts only there: browsers send it with requests of every page of the
+        same site, whatever its port. A read without an Origin is of the own origin, or its page
+        cannot read the answer; a change and a WebSocket always have an Origin.
+        """
+        origin = request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site", "").lower()
+        if origin is None:
+            plain = request.method in SAFE and "Upgrade" not in request.headers
+            return plain and site in ("", "same-origin", "none")
+        host = request.headers.get("Host", "")
+        return site in ("", "same-origin") and is_own_page(origin, host, guarded=True)
+
 
 def allow_origins(origins: Origins) -> Middleware:
     """Return a middleware that allows pages of the listed origins, with credentials.

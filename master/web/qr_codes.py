@@ -11,7 +11,7 @@ from aiohttp import web
 
 from master.errors import Missing
 from master.operations.login_views import show_qr_code
-from master.protocol.http import ById
+from master.protocol.http import CodeById
 from master.turn import Caller
 from master.web.code_images import SVG, Image, read_code
 from master.writer import Turns
@@ -41,7 +41,7 @@ class QrCodes:
         """SHA-256 of a text -> the task that draws its code, or has drawn it."""
         self._one_at_a_time = asyncio.Lock()
 
-    async def show(self, event: ById) -> web.Response:
+    async def show(self, event: CodeById) -> web.Response:
         """Return the code of an open login as an image.
 
         Errors: Missing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -24,7 +24,7 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
     Errors: Missing (path), UnknownParameter (400) and Invalid (422) for the query, Unreadable and
     Invalid for the body.
     """
-    query = _read_query(request, endpoint.parameters)
+    query = _read_query(request, endpoint)
     body = await _read_body(request, endpoint)
     names = {f"{{{name}}}": _clean(value) for name, value in request.match_info.items()}
     if strange := sorted(
@@ -39,6 +39,10 @@ async def read_request(request: web.Request, endpoint: Endpoint) -> HttpPayload:
         event = decode(endpoint.payload, {**query, **body, **names})
     except Invalid as fault:
         details = _name_known(fault.details or [], endpoint.payload)
+        for detail in details:  # of several values one is wrong: their parameter is named
+            name, _, index = str(detail["field"]).partition(".")
+            if index and name in endpoint.repeatable:
+                detail["field"] = name
         message = fault.message if endpoint.body else "The query has values that are not allowed."
         raise Invalid(message, details=details) from None
     _require_names(request)
@@ -73,10 +77,19 @@ def _require_names(request: web.Request) -> None:
             raise Missing
 
 
-def _read_query(request: web.Request, known: Collection[str]) -> dict[str, str]:
-    """Return the query's values. Errors: UnknownParameter for an unknown or repeated name."""
-    query = request.query
-    strange = sorted({name for name in query if name not in known or len(query.getall(name)) > 1})
+def _read_query(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the query's values; those of repeatable parameters are lists.
+
+    Errors: UnknownParameter for an unknown name, and for a repeated one that may not be.
+    """
+    query, known, repeatable = request.query, endpoint.parameters, endpoint.repeatable
+    strange = sorted(
+        {
+            name
+            for name in query
+            if name not in known or (len(query.getall(name)) > 1 and name not in repeatable)
+        }
+    )
     if strange:
         unknown = _word_unknown(known, "parameters")
         raise UnknownParameter(
@@ -88,7 +101,10 @@ def _read_query(request: web.Request, known: Collection[str]) -> dict[str, str]:
                 for name in (_clean(name) for name in strange[:20])
             ]
         )
-    return {name: _clean(value) for name, value in query.items()}
+    return {
+        name: [_clean(one) for one in query.getall(name)] if name in repeatable else _clean(value)
+        for name, value in query.items()
+    }
 
 
 async def _read_body(request: web.Request, endpoint: Endpoint) -> dict[str, Any]:

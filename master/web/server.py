@@ -13,13 +13,14 @@ from aiohttp.typedefs import Handler
 from master.access import Access
 from master.lines import Lines
 from master.protocol.answers import Listing
-from master.protocol.http import Page
+from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
 from master.web.access import guard_requests, name_caller
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
+from master.web.console import Console
 from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
@@ -31,8 +32,8 @@ from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
 from master.writer import Turns
 
-Ask = Callable[[Any, Caller], Awaitable[Any]]
-"""Answers one endpoint: (payload, caller) -> reply."""
+Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
+"""Answers one endpoint: (payload, caller) -> reply and its revision, if it has one."""
 
 
 def build_web(
@@ -65,19 +66,14 @@ def build_web(
         ],
     )
     app[LINES] = lines
-    asked = [one.path for one in endpoints if one.method == "GET" and "{" not in one.path]
-    health = Health(turns, vitals, asked)
-    app.router.add_get("/", health.show_root)
-    app.router.add_get(ROOT, health.show_index)
-    app.router.add_get(f"{ROOT}/", health.show_index)
-    app.router.add_get("/metrics", figures.show)
-    app.router.add_get("/health", health.show_health)
-    app.router.add_get("/health/live", health.show_live)
-    app.router.add_get("/health/ready", health.show_ready)
-    app.on_cleanup.append(health.close)
+    health = Health(turns, vitals, _list_plain_paths(endpoints))
+    _add_pages(app, health, figures)
+    lifecycle = Lifecycle(turns, supervisor, vitals)
+    app.on_cleanup.append(lifecycle.close)
+    Console(access, origins, lines, settings, vitals).add_to(app)
     edges = (
         health,
-        Lifecycle(turns, supervisor, vitals),
+        lifecycle,
         ProxyTrials(turns, vitals.clock),
         QrCodes(turns),
     )
@@ -99,22 +95,39 @@ def build_web(
     return app
 
 
+def _list_plain_paths(endpoints: Sequence[Endpoint]) -> list[str]:
+    return [one.path for one in endpoints if one.method == "GET" and "{" not in one.path]
+
+
+def _add_pages(app: web.Application, health: Health, figures: Figures) -> None:
+    """Add what is outside the API: the index, the health and the figures."""
+    app.router.add_get("/", health.show_root)
+    app.router.add_get(ROOT, health.show_index)
+    app.router.add_get(f"{ROOT}/", health.show_index)
+    app.router.add_get("/metrics", figures.show)
+    app.router.add_get("/health", health.show_health)
+    app.router.add_get("/health/live", health.show_live)
+    app.router.add_get("/health/ready", health.show_ready)
+    app.on_cleanup.append(health.close)
+
+
 def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
         if endpoint.writes:
-            return await turns.run(operation, event, caller)
+            return await turns.run_with_rev(operation, event, caller)
         if endpoint.shared:
             return await turns.look_shared(operation)
-        return await turns.look(operation, event, caller)
+        rev = turns.rev  # before the look: rows may be newer than it, and never older
+        return await turns.look(operation, event, caller), rev
 
     return ask
 
 
 def _ask_edge(turns: Turns, method: Callable[[Any], Awaitable[Any]]) -> Ask:
-    async def ask(event: Any, caller: Caller) -> Any:
+    async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
         reply = await method(event)
         turns.note(caller)
-        return reply
+        return reply, None
 
     return ask
 
@@ -129,14 +142,16 @@ def _make_handler(ask: Ask, endpoint: Endpoint, list_keys: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         event = await read_request(request, endpoint)
-        reply = await ask(event, name_caller(request, endpoint))
+        reply, rev = await ask(event, name_caller(request, endpoint))
         if isinstance(reply, web.StreamResponse):
             return reply
         if isinstance(reply, Listing):
             assert isinstance(event, Page), "a list's payload is a page"
-            page = answer_list(reply, limit=event.limit, offset=event.offset, also_as=also_as)
+            page = answer_list(
+                reply, limit=event.limit, offset=event.offset, also_as=also_as, rev=rev
+            )
             return compress(request, page)
-        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status)
+        answer = answer_one(endpoint.noun.singular, reply, status=endpoint.status, rev=rev)
         if endpoint.status == 201:
             answer.headers["Location"] = f"{ROOT}{endpoint.path}/{quote(str(reply['id']), safe='')}"
         return answer if endpoint.edge else compress(request, answer)

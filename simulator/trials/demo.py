@@ -175,7 +175,9 @@ async def find_master(
         await wait_until_ready(session, options.url, RUNNING_MASTER_LIMIT_S)
         yield RunningMaster(options.url)
         return
-    extra = {} if scenario.login_ttl_s is None else {"LOGIN_TTL_S": str(scenario.login_ttl_s)}
+    extra = {"DEMO": "1"}
+    if scenario.login_ttl_s is not None:
+        extra["LOGIN_TTL_S"] = str(scenario.login_ttl_s)
     async with run_master(session, extra) as master:
         yield master
 
@@ -206,6 +208,8 @@ async def run_demo(scenario: Scenario, options: Options) -> int:
     with stop_on_signals(stop):
         async with open_http_session() as session:
             async with find_master(scenario, options, session) as master:
+                if not options.json:  # its only line of output is for programs
+                    print(f"Console: {master.url}/console/", flush=True)
                 demo = Demo(scenario, options, session, master.url, master.ended)
                 await demo.play(stop)
             for rule, detail in master.findings:

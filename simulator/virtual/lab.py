@@ -127,6 +127,8 @@ class Lab:
             line.link.slow_down(1.0)
             line.link.release()
         await self.scene.open_master()
+        for worker_id in self.scene.list_drained():
+            await self.scene.ask_http("DELETE", f"workers/{worker_id}/drain")
 
     async def _calm_down(self) -> None:
         self.scene.platform.stop_producing()

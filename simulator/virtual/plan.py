@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from simulator.chance import open_stream
 from simulator.scenario import Scenario
-from simulator.virtual.faults import FAULTS, FIELD_FAULTS
+from simulator.virtual.faults import FAULTS, LATER_FAULTS
 
 DAY = Scenario(
     workers=50,
@@ -108,13 +108,13 @@ def plan_swarm(
     )
     chaos_s = rng.uniform(60.0, 400.0) if hours is None else hours * 3600
     chosen = [
-        name for name in faults if name not in FIELD_FAULTS and rng.random() < SHARE_OF_FAULTS
+        name for name in faults if name not in LATER_FAULTS and rng.random() < SHARE_OF_FAULTS
     ]
     # from streams of their own: seeds keep their plans when one more comes
     chosen += [
         name
         for name in faults
-        if name in FIELD_FAULTS and open_stream(seed, "plan", name).random() < SHARE_OF_FAULTS
+        if name in LATER_FAULTS and open_stream(seed, "plan", name).random() < SHARE_OF_FAULTS
     ]
     settings = {"LOGIN_TTL_S": str(rng.choice((60, 300)))}
     if open_stream(seed, "plan", "rebalance").random() < SHARE_OF_REBALANCING:

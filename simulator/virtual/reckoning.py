@@ -333,7 +333,7 @@ def _describe(memory: Memory) -> _Known:
             for worker in farm.workers.all()
         },
         {worker.id: worker.status.value for worker in farm.workers.all()},
-        dict(deadlines.expiries),
+        deadlines.expiries | {name: end for name, (end, _) in memory.drains.ends.items()},
         {
             name: seat.heard_at
             for name, seat in sorted(memory.sessions.seats.items())

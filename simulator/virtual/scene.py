@@ -167,10 +167,12 @@ class Scene:
         """Return a connection of a peer that is none of the actors."""
         return self._open_line(namespace, name).transport
 
-    async def ask_http(self, method: str, path: str, body: JsonObject) -> None:
+    async def ask_http(self, method: str, path: str, body: JsonObject | None = None) -> None:
         """Send Master an HTTP request; it may answer or refuse, but must not fail."""
         try:
-            with self._touching(path.removeprefix("accounts/") if "status" in body else None):
+            with self._touching(
+                path.removeprefix("accounts/") if body and "status" in body else None
+            ):
                 status, answer = await self.api.ask(method, path, body=body)
         except ApiTrouble:
             return
@@ -192,6 +194,11 @@ class Scene:
             yield
         finally:
             states.end(account_id, this)
+
+    def list_drained(self) -> list[str]:
+        """Return the workers that are out of service."""
+        known = self.house.master.memory.farm.workers.all() if self.house.master else ()
+        return sorted(one.id for one in known if one.drain_since is not None)
 
     async def wait_success(self, timeout_s: float) -> str | None:
         """Return the session of the next success before Master gets the report, or None."""

@@ -13,11 +13,9 @@ from simulator.scenario import Scenario
 from simulator.show.plots import ROWS, write_page
 from simulator.virtual.plan import plan_run
 from simulator.virtual.run import Outcome, play
-from tests.node import install
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
 FAULTS = (
     "worker_crash",
     "master_kill",
@@ -30,12 +28,6 @@ FAULTS = (
 )
 BAD = "two_owners: <b>a</b> & 'b'"
 WIDTHS = (1280, 700)
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a browser and the script that measures pages."""
-    return install(HERE, tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture(scope="module")

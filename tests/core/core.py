@@ -68,6 +68,11 @@ class Core:
             if worker_id not in worker_ids:
                 seat.heard = self.monotonic
 
+    def hear_all(self) -> None:
+        """Let every worker be heard now."""
+        for seat in self.memory.sessions.seats.values():
+            seat.heard = self.monotonic
+
     def begin(self, caller: Caller = SWEEP, draft: Draft | None = None) -> Turn:
         """Return an unused turn over memory or over a draft."""
         fresh = Draft(self.memory) if draft is None else draft.begin()

@@ -12,7 +12,8 @@ from master.draft import Draft
 from master.farm import Farm
 from master.keys import make_key
 from master.memory import Memory
-from master.store.farm import find_difference, load, write
+from master.store.comparison import find_difference
+from master.store.farm import load, write
 from master.store.sqlite.database import Database
 from master.vault import Vault
 from tests.core.growth import Model

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from master.model import Account, AccountStatus, LoginStatus, WorkerStatus
 from master.operations.accounts import change_account
 from master.operations.assignments import place_more, place_what_waits
+from master.operations.drains import begin_drain, go_on_draining
 from master.operations.explain import explain_account, explain_worker
 from master.operations.plans import plan_placement
+from master.protocol.drains import DrainWorker
 from master.protocol.http import AccountChange, ById, PlanWishes
 from master.reasons import Unplaced
 from master.turn import Turn
@@ -34,6 +36,7 @@ def farms(draw: Any) -> Core:
             status=draw(st.sampled_from([WorkerStatus.CONNECTED, *WorkerStatus])),
             capabilities=draw(st.sampled_from([("douyin",), PLATFORMS, ("xiaohongshu",)])),
             max_accounts=draw(st.integers(0, 4)),
+            drain_since=draw(st.sampled_from([None, None, None, 0])),
         )
     for number in range(draw(st.integers(1, 5))):
         core.add_account(
@@ -118,6 +121,28 @@ def test_a_plan_equals_what_then_happens_and_changes_nothing(core: Core, data: A
     after = {one.id: one.assigned_worker_id for one in core.memory.farm.accounts.all()}
     moved = {(key, owners[key], after[key]) for key in after if after[key] != owners[key]}
     assert moved == {(one["account_id"], one["from"], one["to"]) for one in plan["moves"]}
+
+
+@given(farms(), st.data())
+def test_a_plan_of_a_drain_is_how_the_drain_ends(core: Core, data: Any):
+    workers = core.memory.farm.workers.all()
+    fit = [one.id for one in workers if one.status is WorkerStatus.CONNECTED and one.takes_accounts]
+    if not fit:
+        return
+    drained = data.draw(st.sampled_from(fit))
+    core.run(place_more)
+    owners = {one.id: one.assigned_worker_id for one in core.memory.farm.accounts.all()}
+    plan = plan_placement(PlanWishes(drain=[drained]), core.begin())
+    core.run(begin_drain, DrainWorker(id=drained, deadline_s=60))
+    for _ in range(60):
+        core.hear_all()
+        core.run(go_on_draining)
+        core.advance(1)
+    after = {one.id: one.assigned_worker_id for one in core.memory.farm.accounts.all()}
+    moved = {(key, owners[key], after[key]) for key in after if after[key] != owners[key]}
+    assert moved == {(one["account_id"], one["from"], one["to"]) for one in plan["moves"]}
+    left = {key for key, owner in after.items() if owner == drained}
+    assert left <= {one["account_id"] for one in plan["stay"]}
 
 
 def _is_refused(core: Core, account_id: str, worker_id: str | None) -> bool:

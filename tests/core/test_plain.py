@@ -17,14 +17,17 @@ from master.model import AccountStatus, Scope, WorkerStatus
 from master.operations import (
     afterwards,
     assignments,
+    drains,
     handouts,
     logins,
+    maintenance,
     names,
     notifications,
     secrets,
     workers,
 )
 from master.protocol.decoding import decode
+from master.protocol.drains import BeginMaintenance, DrainWorker
 from master.routes import NAMESPACES, SWEEPS
 from master.store.logins import find_login
 from master.store.sealing import Secrets
@@ -43,8 +46,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
     "change_proxy": {"name": "other"},
     "plan_placement": {"max_accounts": {"w1": 1}, "pin": {"a": None}},
+    "begin_drain": {"deadline_s": 60},
+    "begin_maintenance": {"deadline_s": 60},
 }
 """A body for each HTTP operation that reads one."""
+
+BEGUN_BY: dict[Any, tuple[Callable[..., Any], Any]] = {
+    drains.cancel_drain: (drains.begin_drain, DrainWorker(id="w1", deadline_s=60)),
+    maintenance.end_maintenance: (
+        maintenance.begin_maintenance,
+        BeginMaintenance(deadline_s=60),
+    ),
+}
+"""What must have begun before an operation can end it."""
 
 GONE = "gone"
 """An offline worker without accounts."""
@@ -168,6 +182,9 @@ def test_an_event_is_decided_without_a_database(name, route):
 @pytest.mark.parametrize("endpoint", ROUTES)
 def test_a_request_is_decided_without_a_database(endpoint):
     core = make_core()
+    if endpoint.operation in BEGUN_BY:
+        begin, event = BEGUN_BY[endpoint.operation]
+        core.commit(core.decide(begin, event, ADMIN)[0])
     body = BODIES[endpoint.operation.__name__] if endpoint.body is not None else {}
     path = {"{id}": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
     if endpoint.operation is names.remove_worker:
@@ -198,10 +215,11 @@ def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memor
 ON_ROWS = {
     "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
     "list_direct_messages",
-    "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_read", "mark_sent",
-    "remove_old_rows", "request_logins", "request_status", "show_account_timeline",
-    "show_accounts_status", "show_audit", "show_login", "show_proxy", "show_statistics",
-    "show_worker_timeline", "sync_device",
+    "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_messages_read",
+    "mark_messages_unread", "mark_read", "mark_sent", "mark_unread", "remove_old_rows",
+    "request_logins", "request_status", "show_account_timeline", "show_accounts_status",
+    "show_audit", "show_login", "show_proxy", "show_statistics", "show_worker_timeline",
+    "sync_device",
 }  # fmt: skip
 
 

@@ -35,9 +35,17 @@ from master.model import (
     WorkerStatus,
     change,
 )
+from master.protocol.lists import (
+    AccountsQuery,
+    CommentsQuery,
+    LoginsQuery,
+    NotificationsQuery,
+    write_cursor,
+)
 from master.secret import Secret
 from master.store import accounts, farm, holders, logins, messages, notifications, proxies
 from master.store import counters as kept_counters
+from master.store.comparison import find_difference, touch
 from master.store.many import _prepared
 from master.store.schema import counters, metadata
 from master.vault import Vault
@@ -72,7 +80,7 @@ class Store:
         known.last_seq = draft.last_seq
         async with self.engine.begin() as connection:
             stored = await farm.load(connection)
-            assert await farm.find_difference(connection, known) is None
+            assert await find_difference(connection, known) is None
         for mine, theirs in zip(known.tables, stored.tables, strict=True):
             assert sorted(map(repr, mine.all())) == sorted(map(repr, theirs.all()))
 
@@ -163,14 +171,21 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
     async with store.engine.begin() as connection:
         await ask_for_messages(connection)
         await ask_for_notifications(connection, device)
-        await accounts.list_accounts(
-            connection, {"platform": "douyin", "status": None}, limit=5, offset=0
-        )
+        for sort in accounts.ORDERS:
+            await accounts.list_accounts(
+                connection,
+                AccountsQuery(
+                    platform=["douyin", "xhs"], q="a%", tag=["b_"], unassigned=False, sort=sort
+                ),
+            )
         await accounts.read_account_secrets(connection, ("a1",))
         assert await accounts.find_unreadable_accounts(connection) == set()
         assert await proxies.find_unreadable_proxies(connection) == set()
         await proxies.read_proxy_secrets(connection, "p")
-        await logins.list_logins(connection, {"status": SessionStatus.FAILED}, limit=5, offset=0)
+        await logins.list_logins(
+            connection,
+            LoginsQuery(status=["failed"], before=write_cursor("-created", [9, "s"]), limit=5),
+        )
         await logins.read_codes(connection, ["s1"])
         assert await logins.find_login(connection, "s1") is None
         await logins.remove_old_logins(connection, 5, 10)
@@ -178,7 +193,7 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
         await accounts.remove_some(connection)
         await logins.count_logins(connection)
         await farm.read_last_heartbeats(connection)
-        await farm.touch(connection)
+        await touch(connection)
         assert await holders.find_former_holders(connection, ["a1"], 0) == set()
         assert await holders.remove_old_holders(connection, 5, 10) == 0
     assert len(store.compiled) > 30
@@ -218,20 +233,21 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
     assert await messages.keep_messages(connection, others) == (others, [])
     await messages.summarise_messages(connection, ["a1"])
     for kind in MessageKind:
-        assert (await messages.count_messages(connection, kind))["total"] == 2
-        await messages.list_messages(
-            connection,
-            kind,
-            account_id="a1",
-            is_read=False,
-            since=1,
-            direction=None,
-            limit=5,
-            offset=0,
-        )
-    assert (await messages.mark_message_read(connection, MessageKind.COMMENT, "m1")) == change(
-        edited[0], is_read=True
-    )
+        asked = CommentsQuery(account_id="a1", is_read=False, since=1, q="/_", sort="detected")
+        cursor = write_cursor("detected", [0, 0, "m"])
+        asked = asked.model_copy(update={"before": cursor})
+        found = await messages.list_messages(connection, kind, asked)
+        assert (found.records, found.total) == ([], 0)
+        portion = messages.Portion("a1", 2, [1, 1, "m"], 2, 5)
+        marks, rest = await messages.find_marks_of(connection, kind, portion, is_read=False)
+        assert ([one.place for one in marks][-1], len(marks)) == (rest, 2)
+        assert (await messages.tally_messages(connection))["a1", kind] == (2, 2)
+    comment = MessageKind.COMMENT
+    await messages.mark_messages(connection, comment, ["m1"], is_read=True)
+    assert (await messages.tally_messages(connection))["a1", comment] == (2, 1)
+    read = change(edited[0], is_read=True)
+    assert await messages.find_message(connection, comment, "m1") == read
+    assert [one.is_read for one in await messages.find_marks(connection, comment, ["m1"])] == [True]
 
 
 async def ask_for_notifications(connection: AsyncConnection, device: Device) -> None:
@@ -264,9 +280,11 @@ async def ask_for_notifications(connection: AsyncConnection, device: Device) -> 
     await notifications.find_since(
         connection, after_seq=1, since=0, limit=5, offset=0, accounts=["a1"]
     )
-    await notifications.list_notifications(
-        connection, {"type": kind, "is_sent": True}, limit=5, offset=0
+    asked = NotificationsQuery(
+        type=[kind], is_sent=True, after_seq=0, before=write_cursor("-seq", [9]), limit=1
     )
+    found = await notifications.list_notifications(connection, asked)
+    assert ([one.seq for one in found.records], found.has_more, found.total) == ([2], True, 2)
     await notifications.count_notifications(connection)
     assert await notifications.remove_old_notifications(connection, 0, 10) == 0
     assert await notifications.remove_old_notifications(connection, 0, 10, sent=False) == 0

@@ -140,6 +140,9 @@ def test_a_login_tells_its_step_and_why_it_ended():
     ]
 
 
+DRAINED = {"drain_since": 5, "drain_deadline": 9}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
@@ -149,13 +152,18 @@ def test_a_login_tells_its_step_and_why_it_ended():
         ({}, {"status": WorkerStatus.DISCONNECTED}, [("worker_disconnected", None)]),
         ({}, {"status": WorkerStatus.OFFLINE}, [("worker_offline", "silence")]),
         ({}, None, [("worker_removed", None)]),
+        ({}, {"drain_since": 5, "drain_deadline": 9}, [("drain_begun", None)]),
+        (DRAINED, {"drain_moved": 3}, []),
+        (DRAINED, {"drain_deadline": 99}, [("drain_begun", None)]),
+        (DRAINED, {"drain_done": True}, [("drained", None)]),
+        (DRAINED, {"drain_since": None, "drain_deadline": None}, [("drain_ended", "cancelled")]),
     ],
 )
 def test_a_change_of_a_worker_is_told(before, after, told):
     old = change(WORKER, **before) if before is not None else None
     new = change(old or WORKER, **after) if after is not None else None
     offline = new is not None and new.status is WorkerStatus.OFFLINE
-    why = {("workers", "w1"): "silence"} if offline else {}
+    why = {("workers", "w1"): "silence"} if offline else {("drains", "w1"): "cancelled"}
     assert show(tell_worker(old, new, why)) == told
 
 

@@ -50,7 +50,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "NewLogin": {"worker_id": WORKER},
-    "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}},
+    "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}, "drain": [WORKER]},
+    "MarkMessages": {"account_id": "nobody"},
     "NewProxy": {
         "name": "n",
         "server": "127.0.0.1:1",
@@ -59,6 +60,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "password": "p",
     },
     "ProxyChange": {"name": "p", "server": "127.0.0.1:1"},
+    "DrainWorker": {"deadline_s": 60, "reason": "r"},
+    "RestartWorker": {"reason": "r"},
+    "BeginMaintenance": {"deadline_s": 60, "reason": "r"},
     "ProxyTrial": {"target": "127.0.0.1:1", "timeout_s": 1},
     "NewWorkerConfig": {
         "worker_id": "w",

@@ -188,7 +188,18 @@ async def test_a_backup_of_before_configurations_were_authenticated_runs_nothing
 
 
 TOLD = ("variant", "content_type", "edited_at", "earlier_content")
+LATER = {
+    "workers": (
+        "drain_since", "drain_deadline", "drain_reason", "drain_by", "drain_moved", "drain_done",
+    ),
+    "accounts": (
+        "proxy_id", "tags", "note", "state_since", "state_reason", "state_detail", "cookies_told",
+    ),
+    "login_sessions": ("accept_identity", "status_before"),
+}  # fmt: skip
 BACK = (
+    "DROP TABLE maintenance",
+    "DROP INDEX idx_accounts_proxy",
     "DROP TABLE events",
     *(
         statement
@@ -202,11 +213,10 @@ BACK = (
         )
     ),
     *(
-        f"ALTER TABLE accounts DROP COLUMN {column}"
-        for column in ("state_since", "state_reason", "state_detail", "cookies_told")
+        f"ALTER TABLE {table} DROP COLUMN {column}"
+        for table, columns in LATER.items()
+        for column in columns
     ),
-    "ALTER TABLE login_sessions DROP COLUMN accept_identity",
-    "ALTER TABLE login_sessions DROP COLUMN status_before",
     "DROP TABLE account_holders",
     "ALTER TABLE comments DROP COLUMN reported_by",
     "ALTER TABLE direct_messages DROP COLUMN reported_by",

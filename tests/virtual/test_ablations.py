@@ -31,6 +31,7 @@ SOON = (
     ("restart_grace", ("master_kill",), "grace_missed"),
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
     ("holders", ("silent_crowd",), "brake_held"),
+    ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
     ("states_stored", ("logged_out",), "status_lost"),
     ("forgiveness", ("odd_fields",), "fact_lost"),

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from simulator.virtual.faults import FAULTS, FIELD_FAULTS
+from simulator.virtual.faults import FAULTS, FIELD_FAULTS, LATER_FAULTS
 from simulator.virtual.machine.loop import run_virtually
 from simulator.virtual.machine.network import Pipe
 from simulator.virtual.plan import DAY, Plan, plan_swarm
@@ -52,8 +52,8 @@ def test_every_fault_of_the_field_is_played():
 
 
 def test_new_faults_come_last_and_change_no_older_plan():
-    assert list(FAULTS)[-len(FIELD_FAULTS) :] == list(FIELD_FAULTS)
-    older = tuple(name for name in FAULTS if name not in FIELD_FAULTS)
+    assert list(FAULTS)[-len(LATER_FAULTS) :] == list(LATER_FAULTS)
+    older = tuple(name for name in FAULTS if name not in LATER_FAULTS)
     for seed in range(20):
         plan, before = plan_swarm(seed), plan_swarm(seed, older)
         assert (plan.scenario, plan.chaos_s, plan.settings) == (

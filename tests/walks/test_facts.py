@@ -11,14 +11,9 @@ import structlog
 from master.decisions.retention import DAY_S
 from master.operations import messages
 from master.operations.accounts import change_account, remove_account
-from master.operations.messages import list_comments, list_direct_messages, mark_read
-from master.protocol.http import (
-    AccountChange,
-    ById,
-    CommentsQuery,
-    DirectMessagesQuery,
-    MessageById,
-)
+from master.operations.inbox import list_comments, list_direct_messages, mark_read
+from master.protocol.http import AccountChange, ById, MessageById
+from master.protocol.lists import CommentsQuery, DirectMessagesQuery
 from tests.conftest import Bench, Peer
 from tests.walks.test_devices import ask_file
 from tests.walks.test_messages import comment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from master.operations.messages import list_direct_messages
-from master.protocol.http import DirectMessagesQuery
+from master.operations.inbox import list_direct_messages
+from master.protocol.lists import DirectMessagesQuery
 from tests.walks.test_facts import list_all, report
 from tests.walks.test_logins import read_account, start
 from tests.walks.test_workers import make_account

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from master.operations.messages import list_comments
+from master.operations.inbox import list_comments
 from master.operations.notifications import list_notifications
-from master.protocol.http import CommentsQuery, NotificationsQuery
+from master.protocol.lists import CommentsQuery, NotificationsQuery
 from tests.walks.test_workers import make_account
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from master.operations.accounts import change_account, list_accounts, remove_account
 from master.operations.placement import tell_unplaced
-from master.protocol.http import AccountChange, AccountsQuery, ById
+from master.protocol.http import AccountChange, ById
+from master.protocol.lists import AccountsQuery
 from tests.conftest import Bench
 from tests.walks.test_workers import make_account, read_account
 

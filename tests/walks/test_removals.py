@@ -16,8 +16,9 @@ from master.operations.accounts import (
 )
 from master.operations.afterwards import do_nothing
 from master.operations.retention import remove_old_rows
-from master.protocol.http import AccountChange, AccountsQuery, ById
-from master.store.farm import find_difference
+from master.protocol.http import AccountChange, ById
+from master.protocol.lists import AccountsQuery
+from master.store.comparison import find_difference
 from master.store.rows import ROWS
 from master.store.schema import accounts
 from tests.walks.test_messages import comment

@@ -11,7 +11,7 @@ SHOWN = {
     "id", "platform", "account_name", "account_id", "platform_user_id", "user_info", "status",
     "login_status", "monitor_interval", "last_login_time", "cookies_valid_until", "has_credentials",
     "assigned_worker_id", "pinned_worker_id", "epoch", "created_at", "updated_at",
-    "state", "placement",
+    "state", "placement", "proxy_id", "tags", "note", "unread",
 }  # fmt: skip
 
 
@@ -100,6 +100,9 @@ async def test_lists_are_filtered_and_paged(site):
         "offset",
         "has_more",
         "next_offset",
+        "next_before",
+        "rev",
+        "total_is_more",
     }
     assert (await site.call("GET", "/accounts?status=paused"))["total"] == 1
     assert (await site.call("GET", "/accounts?login_status=logged_in"))["accounts"] == []
@@ -158,6 +161,7 @@ async def test_statistics_and_status_count_everything(site):
     assert statistics["messages"] == {
         "comments": {"total": 1, "unread": 1},
         "direct_messages": {"total": 0, "unread": 0},
+        "unread_by_account": [{"account_id": account["id"], "unread": 1}],
     }
     assert statistics["notifications"]["by_type"]["comment"] == 1
     site.clock.advance(12.5)

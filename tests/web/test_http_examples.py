@@ -104,12 +104,23 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/audit", query="?limit=5")
     await walk.ask("GET", "/workers")
     await walk.ask("GET", "/workers/{id}", id="worker-1")
+    await walk.ask("GET", "/maintenance")
+    body = {"deadline_s": 600, "reason": "new switch"}
+    await walk.ask("POST", "/maintenance", body)
+    await walk.ask("DELETE", "/maintenance")
+    body = {"deadline_s": 600, "reason": "new disk"}
+    await walk.ask("POST", "/workers/{id}/drain", body, id="worker-1")
+    await walk.ask("DELETE", "/workers/{id}/drain", id="worker-1")
     await walk.ask("GET", "/login-sessions", query="?status=success")
     await walk.ask("GET", "/login-sessions/{id}", id=login)
     await walk.ask("GET", "/comments", query="?limit=20&offset=0")
     await walk.ask("GET", "/direct-messages", query="?direction=inbound")
     listed = (await (await site.ask("GET", "/api/v1/comments")).json())["data"]
     await walk.ask("POST", "/messages/{kind}/{id}/read", kind="comments", id=listed[0]["id"])
+    await walk.ask("POST", "/messages/{kind}/{id}/unread", kind="comments", id=listed[0]["id"])
+    ids = [{"kind": "comment", "id": listed[0]["id"]}]
+    await walk.ask("POST", "/messages/read", {"ids": ids})
+    await walk.ask("POST", "/messages/unread", {"account_id": account, "kind": "direct_message"})
     await walk.ask("GET", "/notifications", query="?type=comment&limit=50")
     await walk.ask("GET", "/statistics")
     await walk.ask("GET", "/status")

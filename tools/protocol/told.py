@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from master.protocol import admin, client, worker
+from master.protocol import admin, client, drains, inbox, worker
 from master.protocol.wire import Outbound
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
@@ -33,8 +33,11 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.LoginStatusUpdate,
             admin.NewNotification,
             admin.NotificationConfirmed,
+            inbox.MessagesRead,
             admin.WorkerChanged,
             admin.AccountChanged,
+            drains.DrainChanged,
+            drains.MaintenanceChanged,
             client.SyncHint,
         ),
         "client": (

@@ -25,7 +25,14 @@ ENDS = frozenset({"commit", "read"})
 
 LOOKED_AT = {
     "accounts": ("assigned_worker_id", "epoch", "platform", "pinned_worker_id", "status"),
-    "workers": ("status", "assigned_accounts", "metadata"),
+    "workers": (
+        "status",
+        "assigned_accounts",
+        "metadata",
+        "drain_since",
+        "drain_deadline",
+        "drain_done",
+    ),
 }
 """Table -> the columns that the overseer checks; an UPDATE of other columns needs no check."""
 

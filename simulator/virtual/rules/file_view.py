@@ -36,6 +36,10 @@ class WorkerRow:
     load: int
     capabilities: Sequence[str]
     max_accounts: int
+    drain_since: int | None = None
+    """Since when it takes no accounts; None: it is in service."""
+    drain_deadline: int | None = None
+    drain_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class View:
         }
 
     def show_takers(self) -> dict[str, Taker]:
-        """Return the connected workers with their loads, reservations for logins included."""
+        """Return the workers that take accounts, with their loads and reservations for logins."""
         kept = Counter(
             login.worker_id
             for login in self.logins.values()
@@ -79,7 +83,7 @@ class View:
                 worker.load + kept[worker_id], worker.max_accounts, worker.capabilities
             )
             for worker_id, worker in self.workers.items()
-            if worker.status == WorkerStatus.CONNECTED
+            if worker.status == WorkerStatus.CONNECTED and worker.drain_since is None
         }
 
 
@@ -117,7 +121,12 @@ class Reader:
                 self._account_rows = rows
                 accounts = {row[0]: AccountRow(*row[1:]) for row in rows}
         if "workers" in dirty:
-            rows = list(self.ask("SELECT id, status, assigned_accounts, metadata FROM workers"))
+            rows = list(
+                self.ask(
+                    "SELECT id, status, assigned_accounts, metadata, drain_since, drain_deadline, "
+                    "drain_done FROM workers"
+                )
+            )
             if rows != self._worker_rows:
                 self._worker_rows = rows
                 workers = {row[0]: _read_worker(*row[1:]) for row in rows}
@@ -136,9 +145,9 @@ class Reader:
         return new
 
 
-def _read_worker(status: str, load: int, text: str | None) -> WorkerRow:
+def _read_worker(status: str, load: int, text: str | None, *drain: Any) -> WorkerRow:
     told = orjson.loads(text or "{}")
-    return WorkerRow(status, load, told.get("capabilities", ()), told.get("maxAccounts", 0))
+    return WorkerRow(status, load, told.get("capabilities", ()), told.get("maxAccounts", 0), *drain)
 
 
 def snapshot(path: Path) -> list[tuple[Any, ...]]:

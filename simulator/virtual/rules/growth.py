@@ -52,6 +52,7 @@ def _measure(
         "logins": (len(farm.logins), accounts),
         "seats": (len(sessions.seats), workers),
         "unwritten": (len(sessions.unwritten), workers),
+        "drains": (len(memory.drains.ends), workers + 1),
         "evictions": (len(memory.watch.evictions), 2 * workers),
         "handed_out": (len(deadlines.handed_out), accounts),
         "expiries": (len(deadlines.expiries), accounts),

@@ -20,6 +20,7 @@ from master.turn import Parcel
 from simulator.truth.ledger import Ledger
 from simulator.virtual.machine.house import House
 from simulator.virtual.rules.deadlines import Moment, Signs, Silence
+from simulator.virtual.rules.drain_rules import Drains
 from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
 from simulator.virtual.rules.login_rules import check_logins, check_sessions, find_accepted_late
@@ -52,6 +53,7 @@ class Overseer:
         self._view = View()
         self._retelling = Retelling(self._reader, ledger.complain)
         self._silence = Silence(house, settings, clock, ledger.complain)
+        self._drains = Drains(house, clock, ledger.complain)
         self._began: Moment | None = None
         """When the batch under way began, which a slow disk prolongs; None if unknown."""
         self._new = False
@@ -158,6 +160,7 @@ class Overseer:
         if now.accounts is not before.accounts or now.workers is not before.workers or self._new:
             self._new = False
             self._check_hands(before, now)
+            self._drains.check_hands(before, now, lambda name: self.read_wishes()[name][1])
             if not self._together:
                 self._check_choice(before, now)
             self._check_memory(master, now)
@@ -354,6 +357,7 @@ class Overseer:
         self._silence.check_late(
             self._view.workers, undisturbed_s, braked=watch.brake_until is not None
         )
+        self._drains.check_ends(self._view.workers, undisturbed_s)
         self._silence.check_protection(self._view.workers, self._view.list_holding(), watch)
         self._silence.check_links(master.memory.sessions, self._view.workers, undisturbed_s)
         now = self._clock.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from master.deadlines import Deadlines
 from master.decisions import liveness
-from master.operations import account_states, afterwards, logins, silence
+from master.operations import account_states, afterwards, drains, logins, silence
 from master.sessions import Sessions
 from simulator.virtual.tools.safeguards import (
     ack_before_commit,
@@ -118,6 +118,9 @@ ABLATIONS: dict[str, Ablation] = {
         "no account is assigned to a worker that the same turn evicts", plan_one_by_one
     ),
     "timeline": Ablation("a timeline tells each change of hands", without_history),
+    "drain_end": Ablation(
+        "a drain ends when its time is up", replaced(drains, "is_over", lambda *_: False)
+    ),
     "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
     "states_stored": Ablation(
         "an acknowledged state of an account is stored",

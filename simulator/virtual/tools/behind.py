@@ -23,6 +23,7 @@ class Behind:
     def __init__(self, draft: Any) -> None:
         farm = draft.memory.farm
         self.last_seq, self.last_event = farm.last_seq, farm.last_event
+        self.maintenance, self.messages = farm.maintenance, farm.messages
         self.tables = [Before(*pair) for pair in zip(farm.tables, draft.tables, strict=True)]
         self.workers, self.accounts = self.tables[0], self.tables[3]
 

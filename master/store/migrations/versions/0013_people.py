@@ -1,4 +1,7 @@
-"""The history's numbers are SQLite's own row numbers, which need no index."""
+"""An account's proxy, tags and note; drains, maintenance; the history's number is the row number.
+
+Row numbers need no index.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,24 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = """
+ALTER TABLE workers ADD COLUMN drain_since INTEGER;
+ALTER TABLE workers ADD COLUMN drain_deadline INTEGER;
+ALTER TABLE workers ADD COLUMN drain_reason TEXT;
+ALTER TABLE workers ADD COLUMN drain_by TEXT;
+ALTER TABLE workers ADD COLUMN drain_moved INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN drain_done BOOLEAN NOT NULL DEFAULT 0;
+CREATE TABLE maintenance (
+  id INTEGER PRIMARY KEY NOT NULL,
+  since INTEGER NOT NULL,
+  deadline_at INTEGER NOT NULL,
+  reason TEXT,
+  begun_by TEXT
+);
+ALTER TABLE accounts ADD COLUMN proxy_id TEXT REFERENCES proxies(id);
+ALTER TABLE accounts ADD COLUMN tags TEXT;
+ALTER TABLE accounts ADD COLUMN note TEXT;
+CREATE INDEX idx_accounts_proxy ON accounts(proxy_id) WHERE proxy_id IS NOT NULL;
+
 DROP INDEX idx_events_account;
 DROP INDEX idx_events_worker;
 DROP INDEX idx_events_person;
@@ -40,7 +61,7 @@ CREATE INDEX idx_events_person ON events(seq) WHERE by_kind IN ('admin', 'http')
 
 
 def upgrade() -> None:
-    """Copy the history into a table with its number as the row number."""
+    """Add the columns and the table, and copy the history into a table without an index more."""
     for statement in STATEMENTS.split(";"):
         if statement.strip():
             op.execute(statement)

@@ -1,0 +1,64 @@
+"""When drains and the farm's maintenance end, and who waits for a drain's end.
+
+The rows have the ends in Unix seconds; the monotonic ends here hold even if the clock is set back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from master.model import Worker
+
+FARM = ""
+"""Stands for the maintenance of the whole farm; it is no worker's id."""
+
+
+class Drains:
+    """Facts of this process; a start rebuilds the ends."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, tuple[int, float]] = {}
+        """Draining worker, or FARM -> its end in Unix seconds, and the same monotonic."""
+        self._waiting: dict[str, list[asyncio.Future[str]]] = {}
+
+    def note_worker(
+        self, worker_id: str, worker: Worker | None, now: float, monotonic: float
+    ) -> None:
+        """Record until when a worker is drained, or that it is not."""
+        deadline_at = worker.drain_deadline if worker is not None and worker.is_draining else None
+        self.note(worker_id, deadline_at, now, monotonic)
+
+    def note(self, name: str, deadline_at: int | None, now: float, monotonic: float) -> None:
+        """Record when a drain ends, once for each end; None: there is none."""
+        if deadline_at is None:
+            self.ends.pop(name, None)
+        elif name not in self.ends or self.ends[name][0] != deadline_at:
+            self.ends[name] = deadline_at, monotonic + max(0.0, deadline_at - now)
+
+    def find_left(self, name: str, now: float, monotonic: float) -> float:
+        """Return the seconds until a drain ends, by the clock that is first; 0: it is over."""
+        if name not in self.ends:
+            return 0.0
+        deadline_at, end = self.ends[name]
+        return max(0.0, min(deadline_at - now, end - monotonic))
+
+    @property
+    def is_any(self) -> bool:
+        """Return whether a worker is being drained."""
+        return len(self.ends) > (FARM in self.ends)
+
+    def list_draining(self) -> list[str]:
+        """Return the workers that are being drained."""
+        return sorted(name for name in self.ends if name != FARM)
+
+    def wait(self, worker_id: str) -> asyncio.Future[str]:
+        """Return a future of the state in which a worker's drain ends."""
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(worker_id, []).append(future)
+        return future
+
+    def settle(self, worker_id: str, state: str) -> None:
+        """Tell those who wait that a worker's drain has ended."""
+        for future in self._waiting.pop(worker_id, ()):
+            if not future.done():
+                future.set_result(state)

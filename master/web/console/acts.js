@@ -1,0 +1,78 @@
+// @ts-check
+/** What a person can do to the farm. */
+import { ask, segment } from "./api.js";
+import { emit, rereadLogins } from "./live.js";
+import { go } from "./router.js";
+import { attempt } from "./said.js";
+import { dropAccount } from "./store.js";
+import { t } from "./words.js";
+
+/**
+ * Start a login and show it.
+ * @param {string} accountId @param {{worker_id?: string, accept_identity?: boolean}} [more]
+ */
+export async function startLogin(accountId, more = {}) {
+  const path = `accounts/${segment(accountId)}/login`;
+  const done = await attempt(t("what.login"), () => ask("POST", path, more));
+  if (!done) return;
+  rereadLogins();
+  go(["logins", done.data.session_id]);
+}
+
+/** @param {string} id */
+export const cancelLogin = (id) =>
+  attempt(t("what.cancel"), () => ask("POST", `login-sessions/${segment(id)}/cancel`));
+
+/** @param {string} id @param {string} type @param {string} value */
+export const sendInput = (id, type, value) =>
+  attempt(
+    t("what.send"),
+    () => emit("master:login:user_input", { session_id: id, input_type: type, value }),
+    t("done.sent"),
+  );
+
+/** @param {string} id @param {Record<string, any>} changes */
+export const changeAccount = (id, changes) =>
+  attempt(t("what.change"), () => ask("PATCH", `accounts/${segment(id)}`, changes), t("done.changed"));
+
+/** @param {string} id @param {string} name */
+export async function deleteAccount(id, name) {
+  const path = `accounts/${segment(id)}`;
+  const done = await attempt(t("what.delete"), () => ask("DELETE", path), t("done.deleted", { name }));
+  if (done) dropAccount(id);
+  return done;
+}
+
+/** @param {Record<string, any>} fields */
+export async function addAccount(fields) {
+  const done = t("done.added", { name: fields.account_name });
+  return attempt(t("what.add"), () => ask("POST", "accounts", fields), done);
+}
+
+/** @param {string} kind comments or direct-messages @param {string} id */
+export const markRead = (kind, id) =>
+  attempt(t("what.read"), () => ask("POST", `messages/${kind}/${segment(id)}/read`));
+
+/** @param {string} id @param {string} action start, stop or restart */
+export const runProcess = (id, action) =>
+  attempt(
+    t("what.process"),
+    () => ask("POST", `workers/${segment(id)}/lifecycle/${action}`),
+    t("done.changed"),
+  );
+
+/** @param {string} id @param {number} seconds @param {string} reason */
+export const beginDrain = (id, seconds, reason) =>
+  attempt(
+    t("what.drain"),
+    () => ask("POST", `workers/${segment(id)}/drain`, { deadline_s: seconds, reason: reason || null }),
+    t("done.changed"),
+  );
+
+/** @param {string} id */
+export const cancelDrain = (id) =>
+  attempt(
+    t("what.drain"),
+    () => ask("DELETE", `workers/${segment(id)}/drain`),
+    t("done.changed"),
+  );

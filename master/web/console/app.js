@@ -1,0 +1,133 @@
+// @ts-check
+/** The frame of every page: banners, search, pages, settings; and the start. */
+import { mustSignIn } from "./api.js";
+import { startClock } from "./clock.js";
+import { effect, html, render, useEffect, useRef } from "./html.js";
+import { startKeys } from "./keys.js";
+import { line, start, watchVisibility } from "./live.js";
+import { Menu, Help } from "./menu.js";
+import { Account } from "./pages/account.js";
+import { Accounts } from "./pages/accounts.js";
+import { Inbox } from "./pages/inbox.js";
+import { Login } from "./pages/login.js";
+import { Logins } from "./pages/logins.js";
+import { Notifications } from "./pages/notifications.js";
+import { Overview } from "./pages/overview.js";
+import { Sessions } from "./pages/sessions.js";
+import { SignIn, takeLink } from "./pages/signin.js";
+import { Worker } from "./pages/worker.js";
+import { Workers } from "./pages/workers.js";
+import { startPrefs } from "./prefs.js";
+import { go, link, place, startRouter } from "./router.js";
+import { dismiss, told, troubles } from "./said.js";
+import { accounts, accountsTotal, isFilled, session, unread, waiting } from "./store.js";
+import { absolute, count, t, wordOf } from "./words.js";
+
+/** @type {[string, any, any][]} a page's name, its list, and its page of one row */
+const PAGES = [
+  ["overview", Overview, null],
+  ["inbox", Inbox, null],
+  ["logins", Logins, Login],
+  ["accounts", Accounts, Account],
+  ["workers", Workers, Worker],
+  ["notifications", Notifications, null],
+  ["sessions", Sessions, null],
+];
+
+const ICON = new URL("icon.svg", import.meta.url).href;
+
+function Nav() {
+  const here = place.value.path[0] ?? "overview";
+  /** @type {Record<string, number>} */
+  const numbers = { inbox: unread.value, logins: waiting.value.length };
+  return html`<nav class="nav" aria-label=${t("nav.label")}><ul>${PAGES.map(
+    ([name]) => html`<li key=${name}>
+      <a href=${link([name])} aria-current=${here === name ? "page" : undefined}>
+        ${t(`nav.${name}`)}${numbers[name] > 0 && html`<span class="number">${count(numbers[name])}</span>`}
+      </a></li>`,
+  )}</ul></nav>`;
+}
+
+function Search() {
+  /** @param {any} event */
+  const find = (event) => {
+    event.preventDefault();
+    go(["accounts"], { q: String(new FormData(event.currentTarget).get("q")).trim() });
+    event.currentTarget.reset();
+  };
+  return html`<form class="search" role="search" onSubmit=${find}>
+    <input id="search" type="search" name="q" autocomplete="off"
+      aria-label=${t("search.label")} placeholder=${t("search.label")} /></form>`;
+}
+
+function Banners() {
+  const { state, since } = line.value;
+  const time = absolute(since / 1000);
+  const shown = accounts.value.size;
+  return html`<section class="banners" aria-label=${t("banner.label")}>
+    ${session.value?.demo && html`<div class="banner demo">${t("banner.demo")}</div>`}
+    ${session.value?.guarded === false && html`<div class="banner open">${t("banner.open")}</div>`}
+    ${shown < accountsTotal.value && html`<div class="banner open">${t("banner.many", { shown: count(shown), total: count(accountsTotal.value) })}</div>`}
+    <div role="status">${isFilled.value && state !== "live" && html`<div class="banner line">${t(`line.${state}`, { time })}</div>`}</div>
+  </section>`;
+}
+
+function Troubles() {
+  return html`<div role="alert">${troubles.value.map(
+    (one) => html`<div class="trouble" key=${one.id}>
+      <div><strong>${t("error.title", { what: one.what })}: ${wordOf("code", one.code)}</strong>
+        <div class="small">${one.message} <code>${one.code}</code> ${one.requestId && html`<code>${t("error.request", { id: one.requestId })}</code>`}</div></div>
+      <button type="button" onClick=${() => dismiss(one.id)}>${t("do.dismiss")}</button>
+    </div>`,
+  )}</div>`;
+}
+
+function Page() {
+  const [name = "overview", id] = place.value.path;
+  const known = PAGES.find((one) => one[0] === name);
+  const draw = id === undefined ? known?.[1] : known?.[2];
+  if (!draw) return html`<h1>${t("page.missing")}</h1>`;
+  if (!isFilled.value) return html`<h1>${t(`nav.${name}`)}</h1><p class="soft">${t("list.loading")}</p>`;
+  return html`<${draw} key=${`${name}/${id ?? ""}`} id=${id} query=${place.value.query} />`;
+}
+
+function Shell() {
+  const main = useRef(/** @type {any} */ (null));
+  const path = place.value.path.join("/");
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) main.current?.focus(); // a new page is read from its beginning
+    first.current = false;
+    window.scrollTo(0, 0);
+  }, [path]);
+  /** @param {any} event */
+  const skip = (event) => {
+    event.preventDefault(); // the address is the page's
+    main.current?.focus();
+  };
+  const stale = isFilled.value && line.value.state === "connecting";
+  return html`<div class="shell ${stale ? "stale" : ""}">
+    <a class="skip" href="#main" onClick=${skip}>${t("nav.skip")}</a>
+    <header class="top">
+      <a class="brand" href=${link(["overview"])}><img src=${ICON} alt="" />Master</a>
+      <${Search} /><span class="spring"></span><${Menu} />
+    </header>
+    <${Banners} /><${Nav} />
+    <main id="main" tabindex="-1" ref=${main}><${Troubles} /><${Page} /></main>
+    <div class="told" role="status">${told.value && html`<div>${told.value}</div>`}</div>
+    <${Help} />${mustSignIn.value && html`<${SignIn} />`}
+  </div>`;
+}
+
+startPrefs();
+startRouter();
+startClock();
+startKeys();
+watchVisibility();
+effect(() => {
+  const mark = waiting.value.length ? `(${waiting.value.length}) ` : "";
+  const name = place.value.path[0] ?? "overview";
+  document.title = `${mark}${t(`nav.${name}`)} - Master`;
+});
+render(html`<${Shell} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
+void takeLink().then(start);

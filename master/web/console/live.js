@@ -1,0 +1,221 @@
+// @ts-check
+/**
+ * How the page stays true: connect and keep events back, read a snapshot, apply the events that
+ * came meanwhile, and go on event by event; the same again after every reconnect, for ever.
+ *
+ * Events carry whole rows and arrive in the order of the commits, so an event that is older than
+ * the snapshot is always followed by the newer one.
+ */
+import { io } from "socket.io-client";
+import { Refused, ask, askAll, askPage, mustSignIn } from "./api.js";
+import { noteClock } from "./clock.js";
+import { signal } from "./html.js";
+import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, session } from "./store.js";
+
+const EVENTS = [
+  "worker:status", "account:status", "notification:new", "login:qrcode:ready",
+  "login:status:update", "login:success", "login:failed", "login:qrcode:expired", "message:read",
+];
+const HIDDEN_MS = 30_000;
+const LONGEST_WAIT_MS = 10_000;
+const SOON_MS = 400;
+
+/** connecting, catching_up or live; `since` is when the page was last live (browser's clock). */
+export const line = signal({ state: "connecting", since: Date.now() });
+
+/** @type {any} */
+let socket = null;
+let generation = 0;
+let isHeldBack = true;
+/** @type {[string, any][]} */
+let heard = [];
+let isScheduled = false;
+let rereading = 0;
+let hiddenAt = 0;
+
+/** @param {string} state */
+function become(state) {
+  const { since, state: before } = line.peek();
+  line.value = { state, since: before === "live" ? Date.now() : since };
+}
+
+/** Read who we are; without a sign-in, wait for one. */
+async function readSession() {
+  const sent = Date.now();
+  const found = (await ask("GET", "console/session")).session;
+  noteClock(found.now_ms, sent);
+  session.value = found;
+}
+
+/** Begin, also after a sign-in. */
+export async function start() {
+  const mine = ++generation;
+  for (let tries = 0; mine === generation; tries += 1) {
+    try {
+      await readSession();
+      connect();
+      return;
+    } catch (fault) {
+      if (mustSignIn.peek()) return;
+      await pause(tries, fault);
+    }
+  }
+}
+
+/** End the connection: the session is over. */
+export function stop() {
+  generation += 1;
+  socket?.disconnect();
+  become("connecting");
+}
+
+function connect() {
+  if (socket) {
+    socket.disconnect().connect();
+    return;
+  }
+  const path = new URL("../socket.io", location.href).pathname;
+  socket = io(`${location.origin}/admin`, {
+    path,
+    transports: ["websocket", "polling"],
+    tryAllTransports: true,
+    reconnectionDelay: 500,
+    reconnectionDelayMax: 5_000,
+  });
+  for (const event of EVENTS) socket.on(event, (/** @type {any} */ row) => hear(event, row));
+  socket.on("connect", catchUp);
+  socket.on("disconnect", (/** @type {string} */ reason) => {
+    generation += 1;
+    become("connecting");
+    if (reason === "io server disconnect") void start(); // the session may have ended
+  });
+  socket.on("connect_error", () => {
+    become("connecting");
+    if (!socket.active) void pause(2).then(start); // refused: it does not try again by itself
+  });
+}
+
+/** Read everything that the page shows, and go live. */
+export async function catchUp() {
+  const mine = ++generation;
+  isHeldBack = true;
+  heard = [];
+  become("catching_up");
+  for (let tries = 0; mine === generation; tries += 1) {
+    try {
+      await readSession();
+      const snapshot = await readAll();
+      if (mine !== generation) return; // a newer connection reads anew
+      fill(snapshot);
+      isHeldBack = false;
+      flush();
+      become("live");
+      return;
+    } catch (fault) {
+      if (mustSignIn.peek()) return;
+      await pause(tries, fault);
+    }
+  }
+}
+
+/** @returns {Promise<import("./store.js").Snapshot>} */
+async function readAll() {
+  const [accounts, workers, logins, notices, comments, talks] = await Promise.all([
+    askAll("accounts"),
+    askAll("workers"),
+    readLogins(),
+    askPage("notifications", { limit: Math.min(100, KEPT_NOTIFICATIONS) }),
+    askPage("comments", { is_read: false, limit: 1 }),
+    askPage("direct-messages", { is_read: false, limit: 1 }),
+  ]);
+  return {
+    accounts: accounts.rows,
+    accountsTotal: accounts.total,
+    workers: workers.rows,
+    logins,
+    notifications: notices.data,
+    unread: comments.total + talks.total,
+    unreadRev: Math.max(comments.rev, talks.rev),
+  };
+}
+
+async function readLogins() {
+  const found = await Promise.all(
+    ["pending", "scanning"].map((status) => askAll("login-sessions", { status })),
+  );
+  return found.flatMap((one) => one.rows.map(withoutCode));
+}
+
+/** @param {any} row */
+function withoutCode({ qr_code_data, qr_code_url, ...row }) {
+  return row; // the code is shown as an image, and only where somebody looks at it
+}
+
+/** @param {string} event @param {any} row */
+function hear(event, row) {
+  heard.push([event, withoutCode(row)]);
+  if (isHeldBack || isScheduled) return;
+  isScheduled = true;
+  if (document.hidden) setTimeout(flush, 250);
+  else requestAnimationFrame(flush);
+}
+
+function flush() {
+  isScheduled = false;
+  if (isHeldBack) return;
+  const changes = new Changes();
+  for (const [event, row] of heard) changes.apply(event, row);
+  heard = [];
+  changes.commit();
+  if (changes.loginsUnsure) rereadLogins();
+}
+
+/** Read open logins again, soon, once for many events. */
+export function rereadLogins() {
+  if (rereading) return;
+  rereading = setTimeout(async () => {
+    rereading = 0;
+    if (line.peek().state !== "live") return; // a snapshot is under way, which has them
+    const mine = generation;
+    try {
+      isHeldBack = true;
+      const rows = await readLogins();
+      if (mine === generation) fillLogins(rows);
+    } catch {
+      // the next event or the next connection reads them
+    }
+    if (mine === generation) {
+      isHeldBack = false;
+      flush();
+    }
+  }, SOON_MS);
+}
+
+/**
+ * Send an event of an administrator; return its acknowledgement. Throws Refused.
+ * @param {string} event @param {any} payload
+ */
+export async function emit(event, payload) {
+  let answer;
+  try {
+    answer = await socket.timeout(10_000).emitWithAck(event, payload);
+  } catch (fault) {
+    throw new Refused("unreachable", String(fault), { retryable: true });
+  }
+  if (answer?.success) return answer;
+  throw new Refused(answer?.error?.code ?? "internal", answer?.error?.message ?? "");
+}
+
+/** @param {number} tries @param {unknown} [fault] */
+function pause(tries, fault) {
+  const asked = fault instanceof Refused ? fault.retryAfterMs : 0;
+  const wait = Math.min(LONGEST_WAIT_MS, 500 * 2 ** Math.min(tries, 5)) * (0.5 + Math.random());
+  return new Promise((resolve) => setTimeout(resolve, Math.max(asked, wait)));
+}
+
+export function watchVisibility() {
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) hiddenAt = Date.now();
+    else if (Date.now() - hiddenAt > HIDDEN_MS && socket?.connected) void catchUp();
+  });
+}
