@@ -184,7 +184,7 @@ class Watch:
     def _note_sending(self, report: Queued) -> str:
         """Note that Master may have a report from now on; return its event."""
         if isinstance(report, StateReport):
-            self._world.ledger.states.begin(report.account_id, id(report))
+            self._world.ledger.states.note_sent(report.account_id, id(report))
             return "worker:account:status"
         self._world.ledger.note_sent((report.account_id, report.kind), report.numbers)
         return "worker:message:detected"

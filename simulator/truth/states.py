@@ -26,7 +26,7 @@ class States:
         self._known: Expected = {}
         self._under_way: dict[str, set[Hashable]] = defaultdict(set)
         self.reported: set[str] = set()
-        """Accounts that a worker ever found in another state."""
+        """Accounts of which a worker ever sent a state, acknowledged or not."""
         self.short_lived: set[str] = set()
         """Accounts that ever had cookies that end during the run."""
         self.touched: set[str] = set()
@@ -37,6 +37,11 @@ class States:
         self._under_way[account_id].add(what)
         self._known.pop(account_id, None)
 
+    def note_sent(self, account_id: str, report: Hashable) -> None:
+        """Note that a report is sent: Master may have it though its acknowledgement is lost."""
+        self.reported.add(account_id)
+        self.begin(account_id, report)
+
     def end(self, account_id: str, what: Hashable, states: Mapping[str, str] | None = None) -> None:
         """Note that it is over, and the states that Master acknowledged; None: unknown."""
         self._under_way[account_id].discard(what)
@@ -45,7 +50,6 @@ class States:
 
     def note_told(self, account_id: str, told: JsonObject, ack: JsonObject) -> None:
         """Check that an acknowledgement says what was reported, or why it does not."""
-        self.reported.add(account_id)
         noted = {str(one.get("field")) for one in ack.get("notes") or []}
         for field, column in ROWS.items():
             said, answered = told.get(field), ack.get(column)
