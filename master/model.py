@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 JsonObject = dict[str, Any]
 
+LARGEST_EXACT = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+
 
 R = TypeVar("R")
 

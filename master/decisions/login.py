@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from master.errors import LoginClosed, UnknownStatus
-from master.model import LOST, OPEN_SESSION, Account, Login, LoginStatus, SessionStatus
+from master.model import (
+    LARGEST_EXACT,
+    LOST,
+    OPEN_SESSION,
+    Account,
+    Login,
+    LoginStatus,
+    SessionStatus,
+)
 
 
 class LoginEvent(StrEnum):
@@ -171,7 +179,12 @@ PLATFORM_IDS = ("platform_user_id", "douyin_id", "uid")
 
 
 def read_id(value: object) -> str | None:
-    """Return an id of a profile as text; None if the value is none."""
+    """Return an id of a profile as text; None if the value is none.
+
+    A number that may have been rounded is none: two persons would become one.
+    """
+    if isinstance(value, int) and abs(value) > LARGEST_EXACT:
+        return None
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
         return str(value).strip()[:128]
     return None

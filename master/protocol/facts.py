@@ -177,6 +177,9 @@ def _read_cookies(value: Any, info: ValidationInfo) -> Any:
             for one in value
             for cookie in (_read_header(one, info) if isinstance(one, str) else ()) or [one]
         ]
+    if isinstance(value, list) and {} in value:
+        note(info, "empty cookies are left out")
+        return [one for one in value if one != {}]
     return value
 
 

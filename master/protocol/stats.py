@@ -15,10 +15,10 @@ from pydantic import (
     WrapValidator,
 )
 
-from master.model import JsonObject
+from master.model import LARGEST_EXACT, JsonObject
 from master.protocol.shown import FIGURE_TEXTS, show_figures
 from master.protocol.times import read_seconds
-from master.protocol.wire import LARGEST_EXACT, Count, Payload
+from master.protocol.wire import Count, Payload
 
 
 def _forgive(value: Any, read: ValidatorFunctionWrapHandler) -> Any:

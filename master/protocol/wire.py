@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 
 from master.errors import Refusal, TooLarge
+from master.model import LARGEST_EXACT
 from master.protocol.times import read_seconds
 from master.secret import Secret
 
@@ -41,10 +42,6 @@ The largest report that is allowed has two thirds of this.
 """
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-LARGEST_EXACT = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly."""
 
 
 def refuse_inexact(value: Any) -> Any:

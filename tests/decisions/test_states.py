@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from master.decisions import liveness, login
-from master.decisions.login import LoginEvent
+from master.decisions.login import LoginEvent, read_id
 from master.errors import LoginClosed
 from master.model import LOST, OPEN_SESSION, LoginStatus, SessionStatus, WorkerStatus
 from tests.records import make_account
@@ -75,3 +75,11 @@ def test_an_account_goes_back_to_what_its_stored_credentials_say(
     for lost in LOST:
         kept = lost if stored and opens else before
         assert login.login_status_before(account, lost, opens=opens) is kept
+
+
+@pytest.mark.parametrize(
+    ("uid", "read"),
+    [("7001", "7001"), (7001, "7001"), (2**53 - 1, str(2**53 - 1)), (2**53, None), (1.5, None)],
+)
+def test_a_rounded_number_names_no_person(uid, read):
+    assert read_id(uid) == read

@@ -66,6 +66,7 @@ async def test_each_refused_item_is_counted_whether_the_report_is_kept_or_not(be
     [
         ({"status": "sucess"}, "unknown_status"),
         ({"status": "success", "cookies": 5}, "no_cookies"),
+        ({"status": "success", "cookies": [{}]}, "no_cookies"),
         ({"status": []}, "invalid"),
         ({"status": "success", "account_id": "another"}, "invalid"),
     ],
