@@ -21,11 +21,13 @@ def explain_waiting(platform: str, pinned: str | None, workers: Mapping[str, Wor
     connected = list(_list_connected(able))
     if not connected:
         return Unplaced.NO_WORKER_CONNECTED
-    if all(worker.room <= 0 for worker in connected):
-        return Unplaced.NO_ROOM
-    if all(worker.room <= 0 or not worker.takes_accounts for worker in connected):
+    serving = [worker for worker in connected if worker.takes_accounts]
+    if any(worker.room > 0 for worker in serving):
+        return Unplaced.BEING_PLACED
+    # if one that is out of service has room, its return would help; so it would if none serves
+    if not serving or any(worker.room > 0 for worker in connected):
         return Unplaced.DRAINING
-    return Unplaced.BEING_PLACED
+    return Unplaced.NO_ROOM
 
 
 def _list_connected(workers: Iterable[Worker]) -> Iterable[Worker]:

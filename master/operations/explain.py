@@ -18,7 +18,7 @@ from master.protocol.explained import (
     WorkerExplained,
 )
 from master.protocol.http import ById
-from master.reasons import Action, Rule, Verdict
+from master.reasons import Action, Rule, Unplaced, Verdict
 from master.turn import Turn
 
 MOST_SHOWN = 50
@@ -160,7 +160,7 @@ def explain_worker(event: ById, turn: Turn) -> WorkerExplained:
     shown.sort(key=lambda one: (one["rule"] is not None, one["account_id"]))
     return {
         "worker_id": worker.id,
-        "verdict": _judge_worker(loaded, shown),
+        "verdict": _judge_worker(turn, loaded, shown),
         "held": worker.assigned_accounts,
         "reserved": reserved,
         "max": worker.max_accounts,
@@ -182,8 +182,10 @@ def _show_waiting(account: Account, rule: Rule | None) -> ExplainedWaiting:
     return {"account_id": account.id, "platform": account.platform, "rule": rule}
 
 
-def _judge_worker(worker: Worker, waiting: Iterable[ExplainedWaiting]) -> str:
-    """Return a rule that excludes it, `next` (it is given more) or `enough` (none waits for it)."""
+def _judge_worker(turn: Turn, worker: Worker, waiting: Iterable[ExplainedWaiting]) -> str:
+    """Return why it is given nothing, `next` (it is given more) or `enough` (none waits for it)."""
+    if turn.draft.maintenance is not None:
+        return Unplaced.MAINTENANCE
     if worker.status is not WorkerStatus.CONNECTED:
         return Rule.NOT_CONNECTED
     if not worker.takes_accounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,25 @@ def test_a_pinned_account_may_use_the_place_that_its_own_login_keeps():
     said = {name: explain(core, name)["rule"] for name in ("mine", "other")}
     assert said == {"mine": Unplaced.BEING_PLACED, "other": Unplaced.PINNED_WORKER_FULL}
     assert [one.id for one in place_what_waits(core.begin())] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "reason"),
+    [
+        ([(1, 0)], Unplaced.DRAINING),
+        ([(0, 0)], Unplaced.DRAINING),
+        ([(0, None)], Unplaced.NO_ROOM),
+        ([(0, None), (0, 0)], Unplaced.NO_ROOM),
+        ([(0, None), (1, 0)], Unplaced.DRAINING),
+        ([(1, None), (1, 0)], Unplaced.BEING_PLACED),
+    ],
+)
+def test_the_reason_is_what_would_help_most(workers, reason):
+    core = Core()
+    for number, (room, drained) in enumerate(workers):
+        core.add_worker(f"w{number}", max_accounts=room, drain_since=drained)
+    core.add_account("a")
+    assert explain(core, "a")["rule"] is reason
 
 
 def explain_placement(core: Core, account: Account) -> str | None:
