@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m simulator",
         description="Simulated workers, administrators, devices and a social platform against a "
         "real Master.",
-        epilog="Other commands, each with its own --help: `virtual` (a day in minutes, with "
+        epilog="Other commands, each with its own --help: `virtual` (faster than the clock, with "
         "faults), `crash` (Master is killed again and again), `restart` (Master restarts under "
         "many workers), `worker` (one worker as a process). PORT in the environment sets the port "
         "of the Master that the run starts. "
