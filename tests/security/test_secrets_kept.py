@@ -31,6 +31,7 @@ from tests.security.conftest import (
 from tests.waiting import PATIENCE_S
 
 GOOD = "x" * 16
+COOKIE = "a-cookie-of-a-stranger"
 
 
 @pytest.mark.parametrize(
@@ -162,14 +163,18 @@ class TestLogs:
             )
             await worker.ask(
                 "worker:login:status",
-                {"session_id": session_id, "status": "success", "cookies": [{}]},
+                {
+                    "session_id": session_id,
+                    "status": "success",
+                    "cookies": [{"name": "sessionid", "value": COOKIE}],
+                },
             )
         finally:
             close_logs()
         text = (tmp_path / "logs" / "master.log").read_text(encoding="utf-8")
         assert "wrong_token" in text
         assert "login_succeeded" in text
-        for secret in (*SECRETS, WRONG, CODE, CODE_URL):
+        for secret in (*SECRETS, WRONG, CODE, CODE_URL, COOKIE):
             assert secret not in text, secret
 
 
