@@ -77,6 +77,7 @@ class _Login:
     plan: LoginPlan
     attempt: int
     stranger: str | None = None
+    cookies_end: int | None = None
     code_typed: bool = False
     first_code_at: float | None = None
     code_at: float = 0.0
@@ -219,18 +220,29 @@ class Platform:
         return False
 
     def read_profile(self, session_id: str) -> JsonObject:
-        """Return a confirmed login's cookies, user_info and fingerprint; its messages begin now."""
+        """Return a confirmed login's cookies, user_info and fingerprint; its messages begin now.
+
+        The account's own session begins as well, unless a stranger scanned: then it begins if
+        Master takes that person (`take_stranger`).
+        """
         login = self._logins[session_id]
         account = self._accounts[login.account_id]
         rng = open_stream(self._scenario.seed, "profile", f"{account.handle}/{login.attempt}")
         self._start_feed(account)
         life_s = self.mischief.draw_cookies_life()
-        end = None if life_s is None else int(self._clock.now()) + life_s
-        self.standings.begin_session(login.account_id, end)
+        login.cookies_end = end = None if life_s is None else int(self._clock.now()) + life_s
+        if login.stranger is None:
+            self.standings.begin_session(login.account_id, end)
         self._show_history(login.account_id, account)
         person = login.stranger or account.handle
         profile = draw_profile(login.account_id, account.handle, person, self._run, rng)
         return profile if end is None else {**profile, "cookies_valid_until": end}
+
+    def take_stranger(self, session_id: str) -> None:
+        """Let the account be the person's that scanned, whom Master has taken."""
+        login = self._logins.get(session_id)
+        if login is not None and login.stranger is not None:
+            self.standings.begin_session(login.account_id, login.cookies_end)
 
     # -- messages ----------------------------------------------------------------------------------
 

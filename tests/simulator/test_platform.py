@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
 from master.clock import ManualClock
-from master.model import MessageKind
+from master.model import LoginStatus, MessageKind
 from simulator.actors.worker import draw_profiles
 from simulator.chance import open_stream
 from simulator.scenario import Scenario
@@ -146,6 +147,20 @@ def test_cookies_open_only_their_own_account():
     assert not platform.accepts("another", profile)
     for worthless in (None, {}, {"cookies": []}, {"cookies": [{"value": "x"}]}, {"cookies": "x"}):
         assert not platform.accepts("id", worthless)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_strangers_login_begins_a_session_only_once_master_takes_the_person(taken):
+    platform, _ = begin(SURE)
+    platform.mischief.wrong_phones = Random(1)  # its first draw lets a stranger scan
+    platform.begin_login("t", "id")
+    platform.standings.end_session("id", LoginStatus.LOGGED_OUT)
+    platform.fetch_code("t")
+    platform.read_profile("t")
+    if taken:
+        platform.take_stranger("t")
+    seen, _ = platform.standings.look("id")
+    assert seen is (LoginStatus.LOGGED_IN if taken else LoginStatus.LOGGED_OUT)
 
 
 def test_a_cursor_gets_what_follows_it_and_a_newcomer_the_latest_page():

@@ -145,6 +145,28 @@ def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(
     assert watch(tmp_path, script) == ["given_up_late"] * noticed
 
 
+@pytest.mark.parametrize(
+    ("braked_at", "until", "noticed"), [(1_055, 1_086, 0), (1_055, 1_088, 1), (1_059, 1_063, 1)]
+)
+def test_a_brake_that_begins_as_a_stalls_protection_ends_keeps_a_worker_once_more(
+    tmp_path, braked_at, until, noticed
+):
+    async def script(silence, house) -> None:
+        house.life = Life("master")
+        for now in range(1_001, until + 1):
+            await asyncio.sleep(1)
+            if now == 1_015:
+                house.stall()  # a and b are due at 1,029, c and d at 1,054
+            if now == 1_024:
+                house.resume()
+            for name in "cd" if now <= 1_024 else ():
+                silence.of(name).arrived = now
+            since = now - house.undisturbed_since
+            silence.check_late({"a": HERE["a"], "c": HERE["c"]}, since, braked=now >= braked_at)
+
+    assert watch(tmp_path, script)[:1] == ["given_up_late"] * noticed
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_arrives_at_a_master_that_stands_still_is_heard_when_it_goes_on(tmp_path, killed):
     async def script(silence, house) -> None:

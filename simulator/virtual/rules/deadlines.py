@@ -275,8 +275,10 @@ class Silence:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
                 protected_since = max(due, at - undisturbed_s)
                 stall_end = self._find_end_after_stalls(signs.arrived)
-                if due <= self._braked_since <= stall_end and self._braked_for - {worker_id}:
-                    # a stall still kept the worker when the brake for another began
+                seen_by = stall_end + 2 * DETECTION_S
+                if due <= self._braked_since <= seen_by and self._braked_for - {worker_id}:
+                    # the brake for another began while a stall still kept the worker, or at the
+                    # first pulse after, and was seen at the next look
                     protected_since = max(protected_since, self._braked_since)
                 brakes = 2 if self._may_have_been_braked(worker_id, protected_since) else 1
                 late = at - protected_since > brakes * once_s + DETECTION_S
