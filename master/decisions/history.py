@@ -206,10 +206,8 @@ def tell_login(before: Login | None, after: Login | None, why: Reason) -> Iterat
         other = {"accept_identity": True} if after.accept_identity else None
         yield replace(opened, params=other)
     if after is not None and after.status in OPEN_SESSION:
-        shown_before = before is not None and before.has_qr_code
-        if after.has_qr_code and (
-            not shown_before or (before is not None and before.expires_at != after.expires_at)
-        ):
+        is_later = before is None or not before.has_qr_code or before.expires_at != after.expires_at
+        if why.get(("login_codes", login.id)) and is_later:
             # of codes within one second only the first is told, so that a worker cannot flood
             yield replace(opened, kind=EventKind.LOGIN_CODE)
         if step := why.get(("login_steps", login.id)):

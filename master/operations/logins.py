@@ -230,6 +230,7 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         expires_at=_extend(turn, login),
     )
     turn.draft.logins.put(shown)
+    turn.draft.explain("login_codes", [login.id], "shown")
     turn.draft.keep(
         "login_sessions",
         login.id,

@@ -113,9 +113,8 @@ FAILED = {"status": SessionStatus.FAILED, "has_qr_code": False}
     ("before", "after", "told"),
     [
         (None, {}, [("login_opened", None)]),
-        ({}, SHOWN, [("login_code", None)]),
-        (SHOWN, SHOWN | {"expires_at": 401}, [("login_code", None)]),
-        (SHOWN, SHOWN, []),
+        ({}, {"expires_at": 401}, []),
+        (SHOWN, SHOWN | {"expires_at": 401}, []),
         ({}, {"status": SessionStatus.SCANNING}, []),
         (SHOWN, {"status": SessionStatus.SUCCESS, "has_qr_code": False},
          [("login_ended", "success")]),
@@ -128,6 +127,20 @@ def test_a_change_of_a_login_is_told(before, after, told):
     old = change(LOGIN, **before) if before is not None else None
     new = change(old or LOGIN, **after) if after is not None else None
     assert show(tell_login(old, new, {})) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({}, SHOWN, ["login_code"]),
+        (SHOWN, SHOWN | {"expires_at": 401}, ["login_code"]),
+        (SHOWN, SHOWN, []),
+    ],
+)
+def test_codes_are_told_once_a_second(before, after, told):
+    old = change(LOGIN, **before)
+    why = {("login_codes", "s"): "shown"}
+    assert [one.kind for one in tell_login(old, change(old, **after), why)] == told
 
 
 def test_a_login_tells_its_step_and_why_it_ended():

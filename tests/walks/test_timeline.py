@@ -145,9 +145,14 @@ async def test_a_login_is_told_step_by_step_without_code_input_and_cookies(bench
     admin, worker, account, session = await start(bench)
     report = {"session_id": session, "account_id": account["id"]}
     for step in ("scanned", "sms_required", "sms_required"):
+        bench.clock.advance(2)  # progress and input move the login's end, which is no new code
         await worker.ask("worker:login:status", report | {"status": step})
     typed = {"session_id": session, "input_type": "sms_code", "value": "planted-input"}
+    bench.clock.advance(2)
     assert (await admin.ask("master:login:user_input", typed))["success"]
+    bench.clock.advance(2)
+    again = report | {"qr_code_data": "data:image/png;base64,aGVsbG8="}
+    assert (await worker.ask("worker:login:qrcode", again))["success"]
     done = {"status": "success", "cookies": COOKIES, "user_info": {"phone": "planted-phone"}}
     assert (await worker.ask("worker:login:status", report | done))["success"]
     timeline = await read(bench, account["id"])
@@ -157,6 +162,7 @@ async def test_a_login_is_told_step_by_step_without_code_input_and_cookies(bench
         ("login_step", "scanned"),
         ("login_step", "sms_required"),
         ("command", None),
+        ("login_code", None),
         ("login_ended", "success"),
         ("login_status", "login_success"),
     ]
