@@ -174,7 +174,7 @@ def _read_wishes(account: Account, event: AccountChange) -> Account:
     An `assigned_worker_id` or `pinned_worker_id` equal to the present one is no request: pages send
     whole rows back.
     Errors: StaleEpoch for an `assigned_worker_id` in an outdated row: it may have been chosen, or
-    only read there.
+    only read there. A `pinned_worker_id` other than the present one was chosen.
     """
     named = event.model_fields_set
     pinned = account.pinned_worker_id

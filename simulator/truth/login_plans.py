@@ -37,6 +37,21 @@ class LoginPlan:
     error: str
 
 
+@dataclass(slots=True)
+class LoginPage:
+    """A browser's open login page. `stranger`: whose phone scans instead of the right one."""
+
+    account_id: str
+    plan: LoginPlan
+    attempt: int
+    stranger: str | None = None
+    cookies_end: int | None = None
+    code_typed: bool = False
+    first_code_at: float | None = None
+    code_at: float = 0.0
+    codes: int = 0
+
+
 def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:
     """Return the plan of an account's login number `attempt`; equal for equal seeds."""
     rng = open_stream(scenario.seed, "login", f"{handle}/{attempt}")

@@ -21,7 +21,14 @@ from master.model import JsonObject, MessageKind
 from simulator.chance import draw_gap, open_stream
 from simulator.scenario import Scenario
 from simulator.truth.ledger import SECRET_MARK
-from simulator.truth.login_plans import NAMES, LoginPlan, LoginView, draw_login, draw_profile
+from simulator.truth.login_plans import (
+    NAMES,
+    LoginPage,
+    LoginPlan,
+    LoginView,
+    draw_login,
+    draw_profile,
+)
 from simulator.truth.mischief import Mischief
 from simulator.truth.oddities import IDS, PERSON, show_truth
 from simulator.truth.standing import Standings
@@ -72,19 +79,6 @@ class Item:
 
 
 @dataclass(slots=True)
-class _Login:
-    account_id: str
-    plan: LoginPlan
-    attempt: int
-    stranger: str | None = None
-    cookies_end: int | None = None
-    code_typed: bool = False
-    first_code_at: float | None = None
-    code_at: float = 0.0
-    codes: int = 0
-
-
-@dataclass(slots=True)
 class _Account:
     handle: str
     rng: Random
@@ -116,12 +110,11 @@ class Platform:
         self._clock = clock
         self._run = run
         self._accounts: dict[str, _Account] = {}
-        self._logins: dict[str, _Login] = {}
+        self._logins: dict[str, LoginPage] = {}
         self._over = False
         self.mischief = Mischief()
         self.standings = Standings(clock)
-        self.remembers = False
-        """Whether every message has its truth; else only those that are odd or edited."""
+        self.remembers = False  # every message's truth; else only of those that are odd or edited
         self._edge: tuple[Random, float] | None = None
         self._mean_rate = scenario.rate_per_s / max(1, scenario.account_count)
 
@@ -153,7 +146,7 @@ class Platform:
             )
         others = [one.handle for name, one in self._accounts.items() if name != account_id]
         stranger = self.mischief.draw_stranger(lambda: others)
-        self._logins[session_id] = _Login(account_id, plan, account.attempts, stranger)
+        self._logins[session_id] = LoginPage(account_id, plan, account.attempts, stranger)
         return plan
 
     def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
@@ -220,11 +213,7 @@ class Platform:
         return False
 
     def read_profile(self, session_id: str) -> JsonObject:
-        """Return a confirmed login's cookies, user_info and fingerprint; its messages begin now.
-
-        The account's own session begins as well, unless a stranger scanned: then it begins if
-        Master takes that person (`take_stranger`).
-        """
+        """Return a confirmed login's cookies, user_info and fingerprint; its messages begin now."""
         login = self._logins[session_id]
         account = self._accounts[login.account_id]
         rng = open_stream(self._scenario.seed, "profile", f"{account.handle}/{login.attempt}")
@@ -239,7 +228,7 @@ class Platform:
         return profile if end is None else {**profile, "cookies_valid_until": end}
 
     def take_stranger(self, session_id: str) -> None:
-        """Let the account be the person's that scanned, whom Master has taken."""
+        """Begin the account's session, which only the right person's login begins by itself."""
         login = self._logins.get(session_id)
         if login is not None and login.stranger is not None:
             self.standings.begin_session(login.account_id, login.cookies_end)

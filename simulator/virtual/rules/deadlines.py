@@ -274,11 +274,9 @@ class Silence:
             if braked:
                 due = max(signs.arrived, self._house.started_at + self._grace_s) + self._timeout_s
                 protected_since = max(due, at - undisturbed_s)
-                stall_end = self._find_end_after_stalls(signs.arrived)
-                seen_by = stall_end + 2 * DETECTION_S
-                if due <= self._braked_since <= seen_by and self._braked_for - {worker_id}:
-                    # the brake for another began while a stall still kept the worker, or at the
-                    # first pulse after, and was seen at the next look
+                kept_until = self._find_end_after_stalls(signs.arrived) + 2 * DETECTION_S
+                if due <= self._braked_since <= kept_until and self._braked_for - {worker_id}:
+                    # a stall kept the worker until a pulse at which a brake began for another
                     protected_since = max(protected_since, self._braked_since)
                 brakes = 2 if self._may_have_been_braked(worker_id, protected_since) else 1
                 late = at - protected_since > brakes * once_s + DETECTION_S
