@@ -50,11 +50,12 @@ class Drains:
                     self._complain("drain_moved_twice", told)
                 else:
                     self._complain("given_to_draining", told)
-            if was in same:
+            if old is not None and was in same:
                 self._left.add((was, same[was], account_id))
                 worker = now.workers[was]
                 if (
                     account.owner is None
+                    and account.epoch == old.epoch  # else a turn of the batch gave it to another
                     and account.pinned is None
                     and account.platform in worker.capabilities
                     and worker.status != WorkerStatus.OFFLINE
