@@ -100,7 +100,9 @@ def show_draining(draft: Draft, worker: Worker) -> ShownDrain | None:
 def tell_drain(turn: Turn, worker: Worker, state: DrainState) -> None:
     """Tell administrators how far a worker is taken out of service."""
     stays = find_left(turn.draft, worker).stays[:SHOWN]
-    told = DrainChanged(worker.id, state, worker.assigned_accounts, worker.drain_moved, stays)
+    told = DrainChanged(
+        worker.id, state, worker.assigned_accounts, worker.drain_moved, stays, turn.rev
+    )
     turn.tell(ADMINS, told)
     log.info("worker_drain", worker=worker.id, state=state, left=told.left, moved=told.moved)
 

@@ -46,6 +46,7 @@ class DrainChanged(Outbound):
     left: int
     moved: int
     unplaceable: list[ShownStay]
+    rev: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,4 @@ class MaintenanceChanged(Outbound):
     deadline_at: int | None
     reason: str | None
     by: str | None
+    rev: int

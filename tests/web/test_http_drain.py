@@ -68,7 +68,10 @@ async def test_a_maintenance_is_shown_with_the_status_until_it_ends(site):
     assert (await site.call("GET", "/maintenance"))["maintenance"] == none
     assert (await site.refused("DELETE", "/maintenance", 409))["code"] == "not_in_maintenance"
     body = {"deadline_s": 60, "reason": "new switch"}
-    begun = (await site.call("POST", "/maintenance", json=body))["maintenance"]
+    before = (await site.call("GET", "/maintenance"))["rev"]
+    answer = await site.call("POST", "/maintenance", json=body)
+    begun = answer["maintenance"]
+    assert answer["rev"] > before
     assert (begun["active"], begun["deadline_at"] - begun["since"]) == (True, 60)
     assert (await site.call("GET", "/status"))["status"]["maintenance"] == begun
     assert (await site.call("DELETE", "/maintenance"))["maintenance"] == none
