@@ -171,6 +171,8 @@ def _tell(outcome: Outcome, lab: Lab) -> None:
     counts = scene.tally.counts
     outcome.counts = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
     outcome.counts |= {"brakes": scene.overseer.brakes, "checks": scene.overseer.checks}
+    forecasts = scene.overseer.forecasts
+    outcome.counts |= {"plans_kept": forecasts.kept, "plans_disturbed": forecasts.void}
     outcome.events = {
         name: count
         for name, count in sorted(scene.trace.counts.items())

@@ -167,19 +167,25 @@ class Scene:
         """Return a connection of a peer that is none of the actors."""
         return self._open_line(namespace, name).transport
 
-    async def ask_http(self, method: str, path: str, body: JsonObject | None = None) -> None:
-        """Send Master an HTTP request; it may answer or refuse, but must not fail."""
+    async def ask_http(
+        self, method: str, path: str, body: JsonObject | None = None
+    ) -> JsonObject | None:
+        """Send Master an HTTP request and return its answer, or None if it refuses or is away.
+
+        It must not fail.
+        """
         try:
             with self._touching(
                 path.removeprefix("accounts/") if body and "status" in body else None
             ):
                 status, answer = await self.api.ask(method, path, body=body)
         except ApiTrouble:
-            return
+            return None
         if status >= 400:
             self.trace.note_refusal(answer)
         if status == 500:
             self.ledger.complain("http_failed", f"{method} {path}: {answer}")
+        return answer if status < 400 else None
 
     @contextmanager
     def _touching(self, account_id: str | None) -> Iterator[None]:

@@ -32,6 +32,7 @@ SOON = (
     ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
     ("holders", ("silent_crowd",), "brake_held"),
     ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended"),
+    ("planned_moves", ("planned_by_hand",), "plan_differs"),
     ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
     ("states_stored", ("logged_out",), "status_lost"),
     ("forgiveness", ("odd_fields",), "fact_lost"),

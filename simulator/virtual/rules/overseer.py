@@ -23,6 +23,7 @@ from simulator.virtual.rules.deadlines import Moment, Signs, Silence
 from simulator.virtual.rules.drain_rules import Drains
 from simulator.virtual.rules.evenness import Gain, find_overloaded, find_uneven
 from simulator.virtual.rules.file_view import AccountRow, LoginRow, Reader, View, WorkerRow
+from simulator.virtual.rules.forecasts import Forecasts
 from simulator.virtual.rules.login_rules import check_logins, check_sessions, find_accepted_late
 from simulator.virtual.rules.parcels import (
     find_misassigned,
@@ -54,6 +55,7 @@ class Overseer:
         self._retelling = Retelling(self._reader, ledger.complain)
         self._silence = Silence(house, settings, clock, ledger.complain)
         self._drains = Drains(house, clock, ledger.complain)
+        self.forecasts = Forecasts(ledger.complain, self._was_heard_lately)
         self._began: Moment | None = None
         """When the batch under way began, which a slow disk prolongs; None if unknown."""
         self._new = False
@@ -178,6 +180,7 @@ class Overseer:
                     self._complain("taken_after_deadline", detail)
             check_sessions(before, now, self._reported, self._closed, self._complain)
             check_logins(master.memory, now, self._complain)
+        self.forecasts.check(before, now, together=self._together)
         self._view = now
 
     def _check_hands(self, before: View, now: View) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from master.deadlines import Deadlines
 from master.decisions import liveness
-from master.operations import account_states, afterwards, drains, logins, silence
+from master.operations import account_states, afterwards, drains, logins, plans, silence
 from master.sessions import Sessions
 from simulator.virtual.tools.safeguards import (
     ack_before_commit,
@@ -120,6 +120,9 @@ ABLATIONS: dict[str, Ablation] = {
     "timeline": Ablation("a timeline tells each change of hands", without_history),
     "drain_end": Ablation(
         "a drain ends when its time is up", replaced(drains, "is_over", lambda *_: False)
+    ),
+    "planned_moves": Ablation(
+        "a plan tells each move that then happens", replaced(plans, "move_drained", lambda *_: 0)
     ),
     "loaded_anew": Ablation("after a failed commit, memory equals the file", without_loading),
     "states_stored": Ablation(

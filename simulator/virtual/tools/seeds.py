@@ -68,6 +68,7 @@ class Sums:
     faults: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     brakes: int = 0
+    plans_kept: int = 0
     failed: list[Outcome] = field(default_factory=list)
 
     @property
@@ -83,6 +84,7 @@ class Sums:
         self.faults.update(outcome.faults)
         self.refusals.update(outcome.refusals)
         self.brakes += outcome.counts.get("brakes", 0)
+        self.plans_kept += outcome.counts.get("plans_kept", 0)
         if outcome.violations:
             self.failed.append(outcome)
 
@@ -96,7 +98,7 @@ class Sums:
             ]
         if set(faults) == set(FAULTS):
             rows += [(f"refusal {code}", self.refusals[code]) for code in REFUSALS]
-            rows.append(("brake", self.brakes))
+            rows += [("brake", self.brakes), ("plan that came true", self.plans_kept)]
         return rows
 
 
