@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 from operator import attrgetter
@@ -55,9 +56,15 @@ def edit(stored: Message, reported: Message, now: int) -> Message:
     )
 
 
-def name_variant(message: Message) -> str:
-    """Return the `variant` of a message whose id a message of another conversation has."""
-    return f"{message.author_id or ''} {message.post_id or ''}"
+def name_variant(message: Message, *, is_unsure: bool = False) -> str:
+    """Return the `variant` of a message whose id a message of another conversation has.
+
+    If its person or post was left out, its text tells it apart.
+    """
+    known = f"{message.author_id or ''} {message.post_id or ''}"
+    if not is_unsure:
+        return known
+    return f"{known} {hashlib.sha256((message.content or '').encode()).hexdigest()[:16]}"
 
 
 def drop_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:

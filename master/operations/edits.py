@@ -33,14 +33,18 @@ class Settled:
     edited: dict[str, Message] = field(default_factory=dict)
 
 
-async def settle(differing: Sequence[Message], turn: Turn) -> Settled:
-    """Store edits of stored messages, and messages of other conversations with the same ids."""
+async def settle(differing: Sequence[Message], turn: Turn, unsure: set[str]) -> Settled:
+    """Store edits of stored messages, and messages of other conversations with the same ids.
+
+    `unsure` messages edit no other: their person or post was left out, because its id may have been
+    rounded, so that another text may well be another person's.
+    """
     settled = Settled()
     for kind in MessageKind:
         of_kind = [one for one in differing if one.kind is kind]
         for some in portion(of_kind, AT_ONCE):
             stored = await find_with_ids(turn.connection, kind, some)
-            part = _judge(some, stored, turn.at)
+            part = _judge(some, stored, turn.at, unsure)
             # several edits of one message: the last text counts
             last = {one.id: one for one in part.edited.values()}
             await store_edits(turn.connection, list(last.values()))
@@ -66,7 +70,9 @@ def _note(settled: Settled, differing: Sequence[Message], turn: Turn) -> None:
         turn.after_commit(lambda: turn.draft.memory.count_altered(len(told)))
 
 
-def _judge(reported: Iterable[Message], stored: Iterable[Message], now: int) -> Settled:
+def _judge(
+    reported: Iterable[Message], stored: Iterable[Message], now: int, unsure: set[str]
+) -> Settled:
     """Return which reported messages are edits and which are new, in the order reported."""
     known: dict[tuple[str, str], list[Message]] = {}
     for message in stored:
@@ -77,11 +83,12 @@ def _judge(reported: Iterable[Message], stored: Iterable[Message], now: int) -> 
         relations = [compare(one, message) for one in alike]
         if Relation.SAME in relations:
             continue
-        if Relation.EDITED in relations:
+        if Relation.EDITED in relations and message.id not in unsure:
             index = relations.index(Relation.EDITED)
             alike[index] = settled.edited[message.id] = edit(alike[index], message, now)
         else:
-            other = change(message, variant=name_variant(message) if alike else "")
+            variant = name_variant(message, is_unsure=message.id in unsure) if alike else ""
+            other = change(message, variant=variant)
             alike.append(other)
             settled.new.append(other)
     return settled

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from master.decisions.intake import believe_time, drop_repeats
@@ -16,12 +15,14 @@ from master.model import Direction, JsonObject, Message
 from master.operations.edits import Settled, settle
 from master.operations.notifications import notify
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.detected import CommentItem, MessagesDetected, read_item
-from master.protocol.wire import Fact
+from master.protocol.detected import CommentItem, DirectMessageItem, MessagesDetected, read_item
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.tallies import NONE, Key, Numbers, add
 from master.turn import Bulk, Caller, Turn
+
+TELLING = frozenset({"author_id", "author", "sender_id", "sender", "post_id"})
+"""Fields that tell conversations apart."""
 
 ONE_READ, ONE_UNREAD = (1, 0), (1, 1)
 
@@ -39,6 +40,7 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     """
     replies: list[Any] = []
     found: list[list[Message]] = []
+    unsure = set[str]()
     reporters = [_identify(caller, turn) for _, caller in batch]
     former = await _find_former(batch, reporters, turn)
     for (event, _), worker_id in zip(batch, reporters, strict=True):
@@ -50,12 +52,12 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
         except Refusal as refusal:
             replies.append(refusal)
         else:
-            messages, details = await _read_items(event, reporter, turn, notes)
+            messages, details = await _read_items(event, reporter, turn, notes, unsure)
             replies.append(
                 _refuse_whole(details) if not messages else {"details": details, "notes": notes}
             )
         found.append(messages)
-    settled = await _store(found, turn)
+    settled = await _store(found, turn, unsure)
     new_ids = {message.id for message in settled.new}
     for position, messages in enumerate(found):
         if messages:
@@ -72,15 +74,15 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
     return replies
 
 
-async def _store(found: Sequence[Sequence[Message]], turn: Turn) -> Settled:
-    """Store new messages and edits; return them."""
+async def _store(found: Sequence[Sequence[Message]], turn: Turn, unsure: set[str]) -> Settled:
+    """Store new messages and edits; return them. `unsure`: ids of messages that edit no other."""
     kept, differing = drop_repeats(message for some in found for message in some)
     new: list[Message] = []
     for part in portion(kept, AT_ONCE):
         more, others = await message_rows.keep_messages(turn.connection, part)
         new += more
         differing += others
-    settled = await settle(differing, turn)
+    settled = await settle(differing, turn, unsure)
     settled.new[:0] = new
     tallied: dict[Key, Numbers] = {}
     for message in settled.new:
@@ -149,36 +151,41 @@ async def forget_former(event: None, turn: Turn) -> int:
 
 
 async def _read_items(
-    event: MessagesDetected, reporter: str, turn: Turn, notes: list[JsonObject]
+    event: MessagesDetected,
+    reporter: str,
+    turn: Turn,
+    notes: list[JsonObject],
+    unsure: set[str],
 ) -> tuple[list[Message], list[JsonObject]]:
     """Return valid items as messages, and `{index, code, message, details}` per invalid item.
 
-    What was cut from valid items is noted as `{index, field, message}`.
+    What was cut from valid items is noted as `{index, field, message}`. A message whose person or
+    post was left out is `unsure`.
     """
     messages, details = [], []
     for index, item in enumerate(event.messages):
         if index % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages.append(_read_item(event, item, reporter, turn, partial(_note, notes, index)))
+            fact = read_item(event.type, item)
+            if isinstance(fact, Refusal):
+                raise fact
+            message = _read_item(event, fact, reporter, turn)
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
+            continue
+        messages.append(message)
+        if fact.notes:
+            notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
+            if any(note["field"] in TELLING for note in fact.notes):
+                unsure.add(message.id)
     return messages, details
 
 
-def _note(notes: list[JsonObject], index: int, fact: Fact) -> None:
-    if fact.notes:
-        notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
-
-
 def _read_item(
-    event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]
+    event: MessagesDetected, item: CommentItem | DirectMessageItem, reporter: str, turn: Turn
 ) -> Message:
-    """Return an item of a report as a message. Errors: Refusal."""
-    item = read_item(event.type, raw)
-    if isinstance(item, Refusal):
-        raise item
-    note(item)
+    """Return an item of a report as a message."""
     if isinstance(item, CommentItem):
         comment = item
         return Message(

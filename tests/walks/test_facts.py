@@ -215,6 +215,38 @@ async def test_the_same_id_in_another_conversation_is_another_message(
     assert len(device.all("notification:new")) == 2
 
 
+ROUNDED = 7291234567890123456
+LATER = {"content": "the second customer"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("direct_message", direct(1, sender_id=ROUNDED), direct(1, sender_id=ROUNDED) | LATER),
+        ("direct_message", direct(1), direct(1, sender_id=ROUNDED) | LATER),
+        ("comment", WHOLE | {"author_id": 1.5}, WHOLE | {"author_id": 1e21} | LATER),
+        ("comment", WHOLE | {"post_id": ROUNDED}, WHOLE | {"post_id": ROUNDED} | LATER),
+        ("comment", WHOLE, WHOLE | {"author_id": "x" * 2_000} | LATER),
+    ],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_message_whose_person_or_post_may_be_another_is_no_edit(
+    bench, kind: str, first: dict[str, Any], second: dict[str, Any], at_once: bool
+):
+    account, worker = await make_account(bench), await bench.worker()
+    third = second | {"content": "a third one"}
+    for some in ([first, second, third],) if at_once else ([first], [second], [third]):
+        answer = await report(worker, account, *some, kind=kind)
+        assert (answer["inserted"], "edited" in answer) == (len(some), False)
+        assert {note["field"] for note in answer.get("notes", ())} <= {
+            "author_id", "post_id", "sender_id",
+        }  # fmt: skip
+    again = await report(worker, account, first, second, third, kind=kind)
+    assert (again["inserted"], again["duplicates"]) == (0, 3)
+    rows = await (list_all(bench) if kind == "comment" else list_direct(bench))
+    assert {row["content"] for row in rows} == {first["content"], LATER["content"], "a third one"}
+
+
 @pytest.mark.parametrize("lacking", ["sender_id", "content"])
 async def test_an_unknown_sender_or_text_makes_no_other_message(bench, lacking: str):
     account, worker = await make_account(bench), await bench.worker()
