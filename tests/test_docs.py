@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,11 @@ from master.protocol.wire import FastJson
 from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
-from tests.conftest import check_shape
+from tests.conftest import check_shape, fold
 from tools.protocol import TOLD, render_protocol
 from tools.protocol.complete import list_shown
 from tools.protocol.events import list_named_replies
+from tools.protocol.fields import list_fields
 from tools.protocol.tables import list_words
 
 ROOT = Path(__file__).parents[1]
@@ -56,9 +56,9 @@ def test_every_arriving_events_example_is_accepted(name: str, route: Route):
 )
 def test_every_leaving_events_example_has_its_shape(name, event, kind):
     example = read_example(name, event)
-    TypeAdapter(kind).validate_python(example)
-    names = {field.name for field in fields(kind)} - {kind.beside}
-    assert kind.beside or not set(example) - names
+    TypeAdapter(kind).validate_python(fold(kind, example))
+    names = {field.name for field in list_fields(kind)}
+    assert kind.beside == "words" or not set(example) - names
     assert not names - kind.may_lack - set(example), "only what may lack may"
 
 
@@ -68,11 +68,7 @@ def test_every_leaving_events_example_has_its_shape(name, event, kind):
 def test_what_a_leaving_event_shows_is_what_its_example_says(name, event, kind):
     """A value is written as the object that it describes: no field is lost or renamed."""
     example = read_example(name, event)
-    names = {field.name for field in fields(kind)}
-    words = {key: given for key, given in example.items() if key not in names}
-    value = TypeAdapter(kind).validate_python(
-        example | ({kind.beside: words} if kind.beside else {})
-    )
+    value = TypeAdapter(kind).validate_python(fold(kind, example))
     assert FastJson.loads(FastJson.dumps(value.to_wire())) == example
     assert FastJson.loads(FastJson.dumps(value.show())) == example
 

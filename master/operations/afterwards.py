@@ -50,14 +50,14 @@ def announce(draft: Draft) -> list[Parcel]:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
             row = show_account(account, placements.judge(account), draft.count_unread(account.id))
-            told.append(Parcel(ADMINS, AccountChanged(**row, rev=draft.rev)))
+            told.append(Parcel(ADMINS, AccountChanged(row, draft.rev)))
     changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
     for worker_id in dict.fromkeys((*changed, *draft.health)):
         if (worker := draft.workers.get(worker_id)) is not None:
             heard_at = find_last_heartbeat(draft, worker_id)
             shown = show_worker(worker, heard_at, show_draining(draft, worker))
             health = show_health(draft.health_of(worker_id))
-            told.append(Parcel(ADMINS, WorkerChanged(**shown, health=health, rev=draft.rev)))
+            told.append(Parcel(ADMINS, WorkerChanged(shown, draft.rev, health)))
     return told
 
 

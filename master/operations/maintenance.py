@@ -79,6 +79,6 @@ def finish_maintenance(event: None, turn: Turn) -> int:
 def _set(turn: Turn, maintenance: Maintenance | None) -> ShownMaintenance:
     turn.draft.maintenance = maintenance
     shown = show_row(maintenance)
-    turn.tell(ADMINS, MaintenanceChanged(**shown, rev=turn.rev))
+    turn.tell(ADMINS, MaintenanceChanged(shown, turn.rev))
     log.info("farm_maintenance", **shown)
     return shown

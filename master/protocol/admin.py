@@ -9,14 +9,11 @@ from pydantic import Field
 
 from master.model import (
     Account,
-    AccountStatus,
     Login,
-    LoginStatus,
     Notification,
     NotificationType,
     Priority,
     Worker,
-    WorkerStatus,
 )
 from master.protocol.answers import (
     ListedLogin,
@@ -228,27 +225,15 @@ class WorkerChanged(Outbound):
 
     event: ClassVar[str] = "worker:status"
     may_lack: ClassVar[frozenset[str]] = frozenset({"health"})
-    id: str
-    host: str
-    port: int
-    status: WorkerStatus
-    capabilities: list[str]
-    max_accounts: int
-    assigned_accounts: int
-    last_heartbeat: int | None
-    started_at: int
-    version: str | None
-    metadata: dict[str, Any]
-    created_at: int
-    updated_at: int
+    beside: ClassVar[str] = "row"
+    row: ShownWorker
     rev: int
-    draining: ShownDrain | None
     health: dict[str, Any] | None = None
 
     @property
     def state_key(self) -> str | None:
         """Return the key of the worker whose state this event carries."""
-        return f"worker {self.id}"
+        return f"worker {self.row['id']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,35 +241,14 @@ class AccountChanged(Outbound):
     """An account's row after it changed, without secrets."""
 
     event: ClassVar[str] = "account:status"
-    id: str
-    platform: str
-    account_name: str
-    account_id: str | None
-    platform_user_id: str | None
-    user_info: dict[str, Any] | None
-    status: AccountStatus
-    login_status: LoginStatus
-    monitor_interval: int
-    last_login_time: int | None
-    cookies_valid_until: int | None
-    has_credentials: bool
-    assigned_worker_id: str | None
-    pinned_worker_id: str | None
-    epoch: int
-    created_at: int
-    updated_at: int
-    state: dict[str, Any]
-    placement: Placement
-    proxy_id: str | None
-    tags: list[str]
-    note: str | None
-    unread: int
+    beside: ClassVar[str] = "row"
+    row: ShownAccount
     rev: int
 
     @property
     def state_key(self) -> str | None:
         """Return the key of the account whose state this event carries."""
-        return f"account {self.id}"
+        return f"account {self.row['id']}"
 
 
 @dataclass(frozen=True, slots=True)

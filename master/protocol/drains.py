@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from master.protocol.answers import ShownStay
+from master.protocol.answers import ShownMaintenance, ShownStay
 from master.protocol.http import ById
 from master.protocol.wire import HttpPayload, Outbound, ShortText
 from master.protocol.words import DrainState
@@ -54,9 +54,6 @@ class MaintenanceChanged(Outbound):
     """A maintenance of the farm has begun or ended; its row as it is now."""
 
     event: ClassVar[str] = "farm:maintenance"
-    active: bool
-    since: int | None
-    deadline_at: int | None
-    reason: str | None
-    by: str | None
+    beside: ClassVar[str] = "row"
+    row: ShownMaintenance
     rev: int

@@ -187,7 +187,8 @@ class Outbound:
     """An event that Master sends: a frozen dataclass whose fields are the payload.
 
     `event` is the event's name. A field in `may_lack` is omitted when it is None. The members of
-    the field named by `beside` are merged into the payload, where the other fields win. An event
+    the field named by `beside` are merged into the payload, where the other fields win; a row that
+    answers show as well is told so. An event
     with a `state_key` carries a complete state: it makes an older queued event with the same key
     worthless. `delivery` is the id of the notification that the event delivers to its receiver.
     """

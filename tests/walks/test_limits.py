@@ -45,7 +45,7 @@ def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Fr
 def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
     """Return the frame with the whole state of one worker."""
     shown = show_worker(make_worker(worker_id, number, status=status), None)
-    changed = WorkerChanged(**shown, rev=number)
+    changed = WorkerChanged(shown, number)
     return say("worker:status", changed.show(), changed.state_key)
 
 
@@ -130,8 +130,8 @@ NOWHERE: Placement = {"state": "waiting", "reason": "no_room", "since": 1}
 
 
 def test_a_workers_state_is_not_an_accounts_even_if_they_have_one_id():
-    worker = WorkerChanged(**show_worker(make_worker("same"), None), rev=1)
-    account = AccountChanged(**show_account(records.make_account("same"), NOWHERE, 0), rev=1)
+    worker = WorkerChanged(show_worker(make_worker("same"), None), 1)
+    account = AccountChanged(show_account(records.make_account("same"), NOWHERE, 0), 1)
     assert None not in (worker.state_key, account.state_key)
     assert worker.state_key != account.state_key
 

@@ -87,6 +87,7 @@ def _list_shown(kind: Any) -> Iterator[Field]:
     )
     for name, hint in hints.items():
         if name == getattr(kind, "beside", ""):
+            yield from list_fields(hint)  # merged into the payload
             continue
         may_lack = name in optional or get_origin(hint) is NotRequired
         plain = get_args(hint)[0] if get_origin(hint) is NotRequired else hint
