@@ -169,11 +169,6 @@ class Sessions:
             if not untold.sizes:
                 del self.untold[worker_id]
 
-    def measure_untold(self, worker_id: str) -> int:
-        """Return the approximate number of bytes that a worker has yet to be told."""
-        untold = self.untold.get(worker_id)
-        return untold.bytes if untold is not None else 0
-
     def measure_waiting(self, worker_id: str) -> int:
         """Return the number of bytes queued for a worker."""
         seat = self.seats.get(worker_id)

@@ -141,11 +141,6 @@ def _fill(states: Any, counts: Mapping[str, int]) -> dict[str, int]:
     return {state.value: counts.get(state, 0) for state in states}
 
 
-def count_login_states(event: Any, turn: Turn) -> dict[str, int]:
-    """Count accounts by login status."""
-    return dict(turn.draft.accounts.count("login_status"))
-
-
 async def request_status(event: Empty, turn: Turn) -> JsonObject:
     """Count everything by state; `timestamp` is milliseconds."""
     reply = StatusResponse(**await _count_everything(turn), timestamp=turn.milliseconds)

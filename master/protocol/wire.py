@@ -33,7 +33,6 @@ MAX_TITLE = 10_000
 MAX_ITEMS = 5_000
 SHORT = 1_000
 MAX_FAULTS = 50
-MILLISECONDS_FROM = 10**10
 LATEST_SECOND = 10**10
 MOST_VALUES = 150_000
 """Approximate limit of values per event: each costs more memory than its bytes.
