@@ -26,8 +26,9 @@ from master.operations import (
     timelines,
     workers,
 )
+from master.protocol import account_actions, http, lists
 from master.protocol import drains as drain_payloads
-from master.protocol import http, lists
+from master.web.account_actions import AccountActions
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
 from master.web.lifecycle import Lifecycle
@@ -39,6 +40,7 @@ __all__ = ["ENDPOINTS", "ROOT", "Endpoint"]
 READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
 
 ACCOUNT = Noun("account", "accounts")
+ACTED = Noun("acted")
 WORKER = Noun("worker")
 PROCESS = Noun("process")
 LOGS = Noun("logs")
@@ -64,6 +66,14 @@ ROWS = (
     ACCOUNT.route("POST", "/accounts", OPERATE, accounts.add_account, http.NewAccount),
     ACCOUNT.route(
         "GET", "/accounts/status/all", READ, reports.show_accounts_status, lists.AccountsQuery
+    ),
+    ACTED.edge(
+        "POST",
+        "/accounts/actions",
+        OPERATE,
+        AccountActions.run,
+        account_actions.ActOnAccounts,
+        for_caller=True,
     ),
     ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
     ACCOUNT.route(

@@ -18,8 +18,10 @@ ROOT = "/api/v1"
 
 P = TypeVar("P", bound=HttpPayload)
 
-Edge = Callable[[Any, Any], Awaitable[Any]]
-"""A method of an object of the web edge: (the object, payload) -> reply, or a whole answer."""
+Edge = Callable[..., Awaitable[Any]]
+"""A method of an object of the web edge: (the object, payload) -> reply, or a whole answer.
+
+With `for_caller`, the caller is its third argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,24 @@ class Noun:
         method: str,
         path: str,
         scope: Scope,
-        edge: Callable[[Any, P], Awaitable[Any]],
+        edge: Edge,
         payload: type[P],
         *,
         body_optional: bool = False,
+        for_caller: bool = False,
     ) -> tuple[Endpoint, ...]:
-        """Return an endpoint of the web edge, for answers that need a process, network or image."""
+        """Return an endpoint of the web edge, for answers that no single turn can give."""
         return (
-            Endpoint(self, method, path, scope, payload, edge=edge, body_optional=body_optional),
+            Endpoint(
+                self,
+                method,
+                path,
+                scope,
+                payload,
+                edge=edge,
+                body_optional=body_optional,
+                for_caller=for_caller,
+            ),
         )
 
 
@@ -101,6 +113,7 @@ class Endpoint:
     body_optional: bool = False
     asks: bool = False
     audited: bool = True
+    for_caller: bool = False
 
     @property
     def is_command(self) -> bool:

@@ -17,6 +17,7 @@ from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
 from master.web.access import guard_requests, name_caller
+from master.web.account_actions import AccountActions
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
@@ -76,6 +77,7 @@ def build_web(
         lifecycle,
         ProxyTrials(turns, vitals.clock),
         QrCodes(turns),
+        AccountActions(turns),
     )
     methods = {
         method.__func__: method
@@ -87,7 +89,7 @@ def build_web(
             ask = _ask_operation(turns, endpoint.operation, endpoint)
         else:
             assert endpoint.edge is not None, "an operation or the edge answers"
-            ask = _ask_edge(turns, methods[endpoint.edge])
+            ask = _ask_edge(turns, methods[endpoint.edge], endpoint)
         handler = _make_handler(ask, endpoint, settings.list_keys)
         app.router.add_route(endpoint.method, ROOT + endpoint.path, handler)
         if endpoint.method == "GET":
@@ -123,11 +125,11 @@ def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> As
     return ask
 
 
-def _ask_edge(turns: Turns, method: Callable[[Any], Awaitable[Any]]) -> Ask:
+def _ask_edge(turns: Turns, method: Callable[..., Awaitable[Any]], endpoint: Endpoint) -> Ask:
     async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
-        reply = await method(event)
+        reply = await (method(event, caller) if endpoint.for_caller else method(event))
         turns.note(caller)
-        return reply, None
+        return reply, turns.rev if endpoint.for_caller else None
 
     return ask
 

@@ -95,6 +95,8 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/accounts/{id}", id=account)
     for method in ("PUT", "PATCH"):
         await walk.ask(method, "/accounts/{id}", {"monitor_interval": 60}, id=account)
+    acts = {"ids": [account, "gone"], "change": {"monitor_interval": 60}}
+    await walk.ask("POST", "/accounts/actions", acts)
     await walk.ask("GET", "/accounts/{id}/explain", id=account)
     await walk.ask("GET", "/workers/{id}/explain", id="worker-1")
     wishes = {"max_accounts": {"worker-1": 5}}

@@ -1,0 +1,22 @@
+"""Actions on many accounts ask for the scope that each would ask for alone, and are audited."""
+
+from __future__ import annotations
+
+from tests.security.conftest import MINE, OPERATOR, ROOT, Guarded
+
+PATH = "/api/v1/accounts/actions"
+
+
+async def test_an_operator_deletes_nothing_and_the_audit_names_each_account(guarded: Guarded):
+    await guarded.add_account(MINE)
+    for body, status in (
+        ({"ids": [MINE], "change": {"status": "paused"}}, 200),
+        ({"ids": ["gone"], "change": {"status": "paused"}}, 200),
+        ({"ids": [MINE], "delete": True}, 403),
+    ):
+        assert (await guarded.ask("POST", PATH, OPERATOR, json=body)).status == status
+    audit = (await (await guarded.ask("GET", "/api/v1/audit", ROOT)).json())["audit"]["items"]
+    told = {(one["kind"], one["account_id"], one["reason"]) for one in audit}
+    assert ("status", MINE, "changed") in told
+    assert ("refused", "gone", "unknown_account") in told
+    assert ("account_removed", MINE, None) not in told
