@@ -269,8 +269,8 @@ class Reception:
             return known.show()
         if route.live is not None:
             reply = self._look_live(route, arrival.args, caller, arrival.now, arrival.monotonic)
-            if reply is not None:
-                return reply
+            if reply is not None:  # as of now, although the sign of life was heard on arrival
+                return {**reply, "timestamp": int(self._clock.now() * 1000)}
         if route.speaks_for:
             self._access.require_worker(caller.name, payload.worker_id)
         assert route.operation is not None, "a route without a turn answers from memory"

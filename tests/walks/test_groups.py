@@ -14,6 +14,7 @@ from master.operations.proxies import add_proxy, remove_proxy
 from master.protocol.http import AccountChange, ById, NewProxy, NewWorkerConfig, WorkerConfigChange
 from tests.conftest import registration
 from tests.stored import check_farm
+from tests.waiting import until
 from tests.walks.gates import stopped_before_storing, stopped_in_a_turn
 from tests.walks.test_workers import make_account, read_account, read_worker
 
@@ -65,6 +66,29 @@ async def test_a_heartbeat_of_who_is_losing_an_account_is_answered_when_that_is_
         assert (await moved)["assigned_worker_id"] == "worker-2"
         assert (await asked)["accountIds"] == []
         assert (await answered)["accountIds"] == [account["id"]]
+
+
+async def test_a_heartbeat_that_waits_is_heard_on_arrival_and_answered_as_of_then(
+    bench,
+):
+    worker = await bench.worker("worker-1")
+    await make_account(bench)
+    async with stopped_before_storing(bench) as gate:
+        second = asyncio.ensure_future(make_account(bench, "second"))
+        await gate.wait()
+        again = asyncio.ensure_future(worker.ask("worker:register", registration("worker-1")))
+        await gate.wait_for(1)
+        bench.clock.advance(1)
+        asked = asyncio.ensure_future(worker.ask("worker:heartbeat", {"workerId": "worker-1"}))
+        heard = bench.clock.monotonic()
+        seat = bench.master.memory.sessions.seats["worker-1"]
+        await until(lambda: seat.heard == heard)
+        bench.clock.advance(5)
+        await gate.let_go()
+        held = [(await second)["id"], *(one["id"] for one in (await again)["accounts"])]
+        answer = await asked
+    assert set(answer["accountIds"]) == set(held)
+    assert answer["timestamp"] == int(bench.clock.now() * 1000)
 
 
 async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
