@@ -83,3 +83,12 @@ def believe_time(reported: int | None, now: int) -> int:
     A message dated in the future would be the first of every list until that time.
     """
     return now if reported is None else max(EARLIEST, min(reported, now))
+
+
+def explain_belief(reported: int | None, believed: int) -> str | None:
+    """Return in words why a peer's time was replaced, or None if it was not."""
+    if reported is None or reported == believed:
+        return None
+    return (
+        "in the future: stored as now" if reported > believed else "stored as the beginning of 2000"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from master.decisions.intake import believe_time, drop_repeats
+from master.decisions.intake import believe_time, drop_repeats, explain_belief
 from master.decisions.notification import announce_message
 from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
@@ -16,8 +16,7 @@ from master.model import Direction, JsonObject, Message
 from master.operations.edits import Settled, settle
 from master.operations.notifications import notify
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.detected import CommentItem, MessagesDetected, read_item
-from master.protocol.wire import Fact
+from master.protocol.detected import CommentItem, DirectMessageItem, MessagesDetected, read_item
 from master.store import messages as message_rows
 from master.store.holders import ANYBODY, find_former_holders, remove_old_holders
 from master.tallies import NONE, Key, Numbers, add
@@ -166,19 +165,38 @@ async def _read_items(
     return messages, details
 
 
-def _note(notes: list[JsonObject], index: int, fact: Fact) -> None:
-    if fact.notes:
-        notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
+def _note(notes: list[JsonObject], index: int, of_item: Sequence[JsonObject]) -> None:
+    if of_item:
+        notes += [{"index": index, **one} for one in of_item[: MOST_NOTES - len(notes)]]
+
+
+def _believe_times(
+    item: CommentItem | DirectMessageItem, now: int
+) -> tuple[dict[str, Any], list[JsonObject]]:
+    """Return the times of an item as they are stored, and a note for each that was replaced."""
+    times: dict[str, Any] = {}
+    notes: list[JsonObject] = []
+    for name in ("detected_at", "created_at"):
+        reported = getattr(item, name)
+        times[name] = believe_time(reported, now)
+        if (why := explain_belief(reported, times[name])) is not None:
+            notes.append({"field": name, "message": why})
+    return times, notes
 
 
 def _read_item(
-    event: MessagesDetected, raw: Any, reporter: str, turn: Turn, note: Callable[[Fact], None]
+    event: MessagesDetected,
+    raw: Any,
+    reporter: str,
+    turn: Turn,
+    note: Callable[[list[JsonObject]], None],
 ) -> Message:
     """Return an item of a report as a message. Errors: Refusal."""
     item = read_item(event.type, raw)
     if isinstance(item, Refusal):
         raise item
-    note(item)
+    times, replaced = _believe_times(item, turn.at)
+    note([*item.notes, *replaced])
     if isinstance(item, CommentItem):
         comment = item
         return Message(
@@ -194,8 +212,7 @@ def _read_item(
             post_title=comment.post_title,
             direction=None,
             is_read=False,
-            detected_at=believe_time(comment.detected_at, turn.at),
-            created_at=believe_time(comment.created_at, turn.at),
+            **times,
             reported_by=reporter,
         )
     direct = item
@@ -212,8 +229,7 @@ def _read_item(
         post_title=None,
         direction=direct.direction,
         is_read=direct.direction is Direction.OUTBOUND,
-        detected_at=believe_time(direct.detected_at, turn.at),
-        created_at=believe_time(direct.created_at, turn.at),
+        **times,
         reported_by=reporter,
     )
 
