@@ -11,7 +11,7 @@ import structlog
 
 from master.memory import Memory
 from master.metrics import Metrics
-from master.protocol.decoding import find_names
+from master.protocol.decoding import WHOLE, find_names
 from master.protocol.wire import Fact, Payload
 from master.routes import Route
 from master.turn import Caller
@@ -42,10 +42,13 @@ class Forgiven:
             return
         names, event = _find_fields(route.payload), route.event
         for one in answer.get("notes", ()):
-            field = names.get(str(one["field"]).partition(".")[0], OTHER)
+            named, what = str(one["field"]), one["message"]
+            field = names.get(named.partition(".")[0], OTHER)
             self._metrics.facts_forgiven.labels(event, field).inc()
-            if self._is_new("forgiven", caller, event, field):
-                worker, what = self._name(caller), one["message"]
+            # what was forgiven of a whole event is of several kinds
+            kind = what if named == WHOLE else field
+            if self._is_new("forgiven", caller, event, kind):
+                worker = self._name(caller)
                 log.warning("fact_forgiven", worker=worker, fact=event, field=field, what=what)
         self._count_refused(event, caller, answer.get("details", ()))
 

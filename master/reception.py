@@ -134,6 +134,8 @@ class Reception:
         if reply is None or not lane.flow.has_event():
             return False
         acknowledge({"success": True, **reply})
+        if "notes" in reply:
+            self._forgiven.note_kept(route, caller, reply)
         self._metrics.count_event(caller.kind, event, "ok", 0.0)
         return True
 

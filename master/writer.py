@@ -49,6 +49,13 @@ WEIGHT_LIMIT = 5_000
 TRY_AGAIN_S = 1.0
 """Seconds until the farm is reloaded after a failed reload, whether or not events arrive."""
 
+LAST_PORTIONS_S = 1.0
+"""Seconds in which portions of large operations still run once the writer is told to stop.
+
+Many operations end in that time. Of the others, the first sweeps after a start do what is left, as
+after a crash; the reading of messages and notifications on behalf of a person is asked for again.
+"""
+
 
 class Turns(Deciding):
     """The single writer, with reads beside it.
@@ -72,6 +79,8 @@ class Turns(Deciding):
         self._waiting = Waiting(queue_limit)
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer no request would be answered
+        self._last_portions_at = float("inf")
+        """Monotonic second after which no further portion of a large operation runs."""
         self._in_doubt = False
         self._doubtful: Draft | None = None
         """The draft of a commit that may or may not have happened."""
@@ -98,11 +107,16 @@ class Turns(Deciding):
     def start(self) -> None:
         """Start the writer."""
         self._closing = False
+        self._last_portions_at = float("inf")
         self._writer = asyncio.create_task(self._write_for_ever(), name="writer")
 
     async def close(self) -> None:
-        """Refuse new items, finish the queued ones, stop the writer."""
+        """Refuse new items, finish the queued ones, stop the writer.
+
+        Large operations stop after a portion, LAST_PORTIONS_S later.
+        """
         self._closing = True
+        self._last_portions_at = self._clock.monotonic() + LAST_PORTIONS_S
         self._wake.set()
         if self._again is not None:
             self._again.cancel()
@@ -220,10 +234,13 @@ class Turns(Deciding):
             await self._database.fold_log()
 
     def _continue(self, group: Group) -> None:
-        """Queue the next portions first."""
-        for operation, event in reversed(
-            [one for done in group.done for one in done.turn.next_turns]
-        ):
+        """Queue the next portions first, unless the writer is to stop."""
+        following = [one for done in group.done for one in done.turn.next_turns]
+        if following and self._clock.monotonic() > self._last_portions_at:
+            names = sorted({operation.__name__ for operation, _ in following})
+            log.info("portions_left", operations=names)
+            return
+        for operation, event in reversed(following):
             self._queue(operation, event, first=True)
 
     def _put_first(self, items: Sequence[Item]) -> None:

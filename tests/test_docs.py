@@ -14,7 +14,7 @@ from master.endpoints import ENDPOINTS
 from master.errors import INTERNAL, every_refusal
 from master.model import AccountStatus, LoginStatus, WorkerStatus
 from master.protocol.decoding import decode
-from master.protocol.wire import FastJson
+from master.protocol.json_text import FastJson
 from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from master.protocol.detected import MessagesDetected
-from master.protocol.wire import FastJson, Payload
+from master.protocol.json_text import FastJson
+from master.protocol.wire import Payload
 from master.protocol.worker import LoginReport
 from master.routes import LARGEST_EVENT
 

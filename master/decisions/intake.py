@@ -15,6 +15,9 @@ SAID = ("content", "author_id", "post_id")
 EARLIEST = 946_684_800
 """The beginning of 2000 (Unix seconds): no watched message is older; earlier times are raised."""
 
+AHEAD_S = 60
+"""Seconds by which a peer's clock may be ahead without a note."""
+
 _read_said = attrgetter(*SAID)
 
 
@@ -90,3 +93,15 @@ def believe_time(reported: int | None, now: int) -> int:
     A message dated in the future would be the first of every list until that time.
     """
     return now if reported is None else max(EARLIEST, min(reported, now))
+
+
+def explain_belief(reported: int | None, believed: int) -> str | None:
+    """Return in words why a peer's time was replaced, or None if it was not.
+
+    A clock that is a little ahead is usual, and needs no note on every report.
+    """
+    if reported is None or believed <= reported <= believed + AHEAD_S:
+        return None
+    return (
+        "in the future: stored as now" if reported > believed else "stored as the beginning of 2000"
+    )

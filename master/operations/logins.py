@@ -77,6 +77,12 @@ from master.turn import ADMINS, OPERATORS, READERS, Turn, worker_address
 
 log = structlog.get_logger(__name__)
 
+PAST_END = {
+    "field": "cookies_valid_until",
+    "message": "not in the future: stored as in seven days",
+}
+"""The note about a login whose cookies would have ended before it."""
+
 
 def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     """Start a QR login on a worker; an open login of the same account is superseded."""
@@ -303,11 +309,12 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
     elif happened is LoginEvent.TIME:
         expire(turn, [login])
     left = _find(turn, login.id)
+    end = event.cookies_valid_until if happened is LoginEvent.SUCCESS else None
     return {
         "session_id": login.id,
         "status": left.status,
         "expires_at": left.expires_at,
-        **event.show_notes(),
+        **event.show_notes(*([PAST_END] if end is not None and end <= turn.now else ())),
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from master.decisions.intake import believe_time, drop_repeats
+from master.decisions.intake import believe_time, drop_repeats, explain_belief
 from master.decisions.notification import announce_message
 from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
@@ -170,22 +170,41 @@ async def _read_items(
             fact = read_item(event.type, item)
             if isinstance(fact, Refusal):
                 raise fact
-            message = _read_item(event, fact, reporter, turn)
         except Refusal as refusal:
             details.append({"index": index} | refusal.to_wire())
             continue
+        times, replaced = _believe_times(fact, turn.at)
+        message = _read_item(event, fact, times, reporter, turn)
         messages.append(message)
-        if fact.notes:
-            notes += [{"index": index, **one} for one in fact.notes[: MOST_NOTES - len(notes)]]
+        if said := [*fact.notes, *replaced]:
+            notes += [{"index": index, **one} for one in said[: MOST_NOTES - len(notes)]]
             if any(note["field"] in TELLING for note in fact.notes):
                 unsure.add(message.id)
     return messages, details
 
 
+def _believe_times(
+    item: CommentItem | DirectMessageItem, now: int
+) -> tuple[dict[str, Any], list[JsonObject]]:
+    """Return the times of an item as they are stored, and a note for each that was replaced."""
+    times: dict[str, Any] = {}
+    notes: list[JsonObject] = []
+    for name in ("detected_at", "created_at"):
+        reported = getattr(item, name)
+        times[name] = believe_time(reported, now)
+        if (why := explain_belief(reported, times[name])) is not None:
+            notes.append({"field": name, "message": why})
+    return times, notes
+
+
 def _read_item(
-    event: MessagesDetected, item: CommentItem | DirectMessageItem, reporter: str, turn: Turn
+    event: MessagesDetected,
+    item: CommentItem | DirectMessageItem,
+    times: dict[str, Any],
+    reporter: str,
+    turn: Turn,
 ) -> Message:
-    """Return an item of a report as a message."""
+    """Return an item of a report as a message, with the times that are believed."""
     if isinstance(item, CommentItem):
         comment = item
         return Message(
@@ -201,8 +220,7 @@ def _read_item(
             post_title=comment.post_title,
             direction=None,
             is_read=False,
-            detected_at=believe_time(comment.detected_at, turn.at),
-            created_at=believe_time(comment.created_at, turn.at),
+            **times,
             reported_by=reporter,
         )
     direct = item
@@ -219,8 +237,7 @@ def _read_item(
         post_title=None,
         direction=direct.direction,
         is_read=direct.direction is Direction.OUTBOUND,
-        detected_at=believe_time(direct.detected_at, turn.at),
-        created_at=believe_time(direct.created_at, turn.at),
+        **times,
         reported_by=reporter,
     )
 

@@ -187,6 +187,7 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
     seat = memory.sessions.find_seat(caller.sid)
     if seat is None or (beat := read_heartbeat(sent, seat.worker_id)) is None:
         return None
+    stats, notes = beat
     worker = memory.farm.workers.get(seat.worker_id)
     if worker is None or worker.status is not WorkerStatus.CONNECTED:
         return None
@@ -197,12 +198,13 @@ def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monoto
     if monotonic >= seat.heard:
         seat.heard, seat.heard_at = monotonic, int(now)
         memory.sessions.unwritten[seat.worker_id] = seat.heard_at
-        if (stats := beat.get("stats")) is not None:
+        if stats is not None:
             seat.stats = keep_figures(stats) or {}
     if pending:
         return None
     held = list(memory.farm.accounts.list_keys("owner", seat.worker_id))
-    return {"workerId": seat.worker_id, "accountIds": held, "timestamp": int(now * 1000)}
+    answer = {"workerId": seat.worker_id, "accountIds": held, "timestamp": int(now * 1000)}
+    return answer | {"notes": notes} if notes else answer
 
 
 def _require_speaker(turn: Turn, worker_id: str) -> bool:

@@ -9,7 +9,8 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from master.errors import Invalid, Unreadable
 from master.protocol.budgets import MOST_NOTES
-from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload, open_text
+from master.protocol.json_text import Mended, open_text
+from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload
 
 P = TypeVar("P", bound=BaseModel)
 F = TypeVar("F", bound=Fact)
@@ -32,6 +33,7 @@ def decode(kind: type[P], data: Any) -> P:
     notes: list[dict[str, Any]] = []
     if issubclass(kind, Fact) and not isinstance(data, dict):
         data = _open_whole(data, notes)
+    notes += note_mended(data)
     if not isinstance(data, dict):
         raise Unreadable(f"Expected an object, got {name_kind(data)}.")
     if not issubclass(kind, HttpPayload):
@@ -45,6 +47,12 @@ def decode(kind: type[P], data: Any) -> P:
         raise Invalid(details=explain_faults(fault)) from None
     except RecursionError:
         raise Unreadable("Nested too deeply.") from None
+
+
+def note_mended(data: Any) -> list[dict[str, Any]]:
+    """Return a note for each fault of its JSON text that was mended."""
+    faults = data.faults if isinstance(data, Mended) else ()
+    return [{"field": WHOLE, "message": one} for one in faults]
 
 
 def _open_whole(data: Any, notes: list[dict[str, Any]]) -> Any:
@@ -66,6 +74,7 @@ def _decode_fact(kind: type[F], data: dict[str, Any], left_out: list[dict[str, A
     if not find_names(kind).keys() >= data.keys():
         data = _respell(kind, data, left_out)
     data = kind.prepare(data)
+    left_out += note_mended(data)
     for rounds_left in reversed(range(MOST_ROUNDS)):
         notes: list[dict[str, Any]] = []
         try:

@@ -19,7 +19,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from master.model import Direction, MessageKind
 from master.protocol.budgets import note, note_of
-from master.protocol.wire import PLATFORM, bound_json, open_text, refuse_inexact
+from master.protocol.json_text import Mended, open_text, open_with_faults
+from master.protocol.wire import PLATFORM, bound_json, refuse_inexact
 
 DIRECTIONS: Mapping[str, Direction] = {
     **dict.fromkeys(
@@ -155,7 +156,9 @@ def spread_state(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(state, dict) or not isinstance(state.get("cookies"), list):
         return data
     spread = {**data, "cookies": state["cookies"]}
-    return spread | ({"origins": state["origins"]} if state.get("origins") else {})
+    if state.get("origins"):
+        spread["origins"] = state["origins"]
+    return Mended(spread, state.faults) if isinstance(state, Mended) else spread
 
 
 def _read_cookies(value: Any, info: ValidationInfo) -> Any:
@@ -200,9 +203,11 @@ def _read_header(text: str, info: ValidationInfo) -> list[dict[str, Any]]:
 
 def _open(value: Any, info: ValidationInfo) -> Any:
     """Return the object or list of a JSON text."""
-    opened = open_text(value)
+    opened, faults = open_with_faults(value)
     if opened is not value:
         note(info, "read from JSON text")
+    for fault in faults:
+        note(info, fault)
     return opened
 
 

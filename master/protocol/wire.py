@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
-import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,10 +19,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import SkipJsonSchema
 
-from master.errors import Refusal, TooLarge
+from master.errors import Refusal
 from master.model import LARGEST_EXACT
 from master.protocol.times import read_seconds
-from master.secret import Secret
 
 MAX_ID = 128
 MAX_NAME = 256
@@ -34,11 +31,6 @@ MAX_ITEMS = 5_000
 SHORT = 1_000
 MAX_FAULTS = 50
 LATEST_SECOND = 10**10
-MOST_VALUES = 150_000
-"""Approximate limit of values per event: each costs more memory than its bytes.
-
-The largest report that is allowed has two thirds of this.
-"""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -57,6 +49,12 @@ def _refuse_damaged(value: str) -> str:
         raise ValueError("control characters are not allowed here")
     if "\ufffd" in value:
         raise ValueError("a character of it was lost on its way, so it may be another one's")
+    return value
+
+
+def _refuse_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is blank")
     return value
 
 
@@ -90,7 +88,9 @@ Id = Annotated[
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, strip_whitespace=True)]
 ShortText = Annotated[str, StringConstraints(max_length=SHORT)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
-ImageData = Annotated[str, StringConstraints(min_length=1, max_length=2_000_000)]
+ImageData = Annotated[
+    str, StringConstraints(min_length=1, max_length=2_000_000), AfterValidator(_refuse_blank)
+]
 PLATFORM = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 Platform = Annotated[
     str,
@@ -143,9 +143,13 @@ class Fact(Payload):
         """Return what was sent in the form in which the fields are read."""
         return data
 
-    def show_notes(self) -> dict[str, Any]:
-        """Return the acknowledgement's part about cuts: an object with `notes`, or an empty one."""
-        return {"notes": self._notes} if self._notes else {}
+    def show_notes(self, *more: dict[str, Any]) -> dict[str, Any]:
+        """Return the acknowledgement's part about cuts: an object with `notes`, or an empty one.
+
+        `more` is what an operation forgave.
+        """
+        notes = [*self._notes, *more]
+        return {"notes": notes} if notes else {}
 
 
 class HttpPayload(Payload):
@@ -256,118 +260,3 @@ def refuse(refusal: Refusal) -> dict[str, Any]:
 def first_object(args: Sequence[Any]) -> Any:
     """Return an event's first argument, or an empty object if it has none."""
     return args[0] if args else {}
-
-
-def require_few_values(text: str) -> None:
-    """Refuse a JSON text with more than about MOST_VALUES values. Errors: TooLarge.
-
-    Small values take thirty times as much memory as text. Each step of the count scans the text
-    once, whatever its content.
-    """
-    if _count_marks(text) <= MOST_VALUES:
-        return
-    # without escapes, each quote opens or closes a string
-    plain = text.replace("\\\\", "").replace('\\"', "")
-    # each string follows a mark of its own: there are at least as many marks as strings
-    if (
-        plain.count('"') // 2 > MOST_VALUES
-        or _count_marks("".join(plain.split('"')[::2])) > MOST_VALUES
-    ):
-        raise TooLarge(f"An event may have at most {MOST_VALUES} values.")
-
-
-def _count_marks(text: str) -> int:
-    """Count the marks that begin or separate values, including marks inside strings."""
-    return sum(map(text.count, "[{,:"))
-
-
-HALVES = re.compile("[\ud800-\udfff]")
-"""Lone surrogates: the halves that are left once complete pairs are decoded."""
-
-NO_NUMBERS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
-"""A string, which may lack its end, or a word for a number that JSON does not have."""
-
-ODD_CHARACTERS = 1024 * 1024
-"""A text of up to this many characters is also tried with `json`, which reads larger integers.
-
-A larger text is tried with `json` only if it has lone surrogates.
-"""
-
-
-def open_text(value: Any) -> Any:
-    """Return the object or list of a JSON text; any other value is returned unchanged."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
-        return value
-    try:
-        require_few_values(value)
-        return FastJson.loads(value)
-    except (ValueError, TooLarge):
-        return value
-
-
-class FastJson:
-    """The `json` module that python-socketio calls, implemented with orjson.
-
-    JavaScript writes half an emoji as a lone surrogate, which orjson and SQLite both refuse. The
-    replacement character is stored instead, so that the text is not lost.
-    """
-
-    @staticmethod
-    def dumps(value: Any, **_: Any) -> str:
-        """Return compact JSON text."""
-        return orjson.dumps(value, default=_write_odd).decode()
-
-    @staticmethod
-    def loads(text: str | bytes, *, strict: bool = False, **_: Any) -> Any:
-        """Return the value of a JSON text. Errors: ValueError.
-
-        NaN and infinities, which Python's peers write, become null, unless reading is `strict`.
-        """
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
-            text = text if isinstance(text, str) else text.decode()
-            if not strict and ("NaN" in text or "Infinity" in text):
-                return FastJson.loads(NO_NUMBERS.sub(_nullify, text), strict=True)
-            has_halves = "\\ud" in text or "\\uD" in text
-            if len(text) > ODD_CHARACTERS and not has_halves:
-                raise
-            try:
-                value = json.loads(text, parse_constant=_refuse_constant)
-            except RecursionError:
-                raise ValueError("nested too deeply") from None
-            return _mend(value) if has_halves else value
-
-
-def _nullify(found: re.Match[str]) -> str:
-    return found[0] if found[0].startswith('"') else "null"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _mend(value: Any) -> Any:
-    """Replace every lone surrogate with the replacement character, in all strings of a value."""
-    whole: list[Any] = [value]
-    parents: list[Any] = [whole]
-    while parents:
-        parent = parents.pop()
-        if isinstance(parent, dict) and not all(map(str.isascii, parent)):
-            members = {HALVES.sub("\ufffd", name): one for name, one in parent.items()}
-            parent.clear()
-            parent.update(members)
-        for key, one in list(parent.items() if isinstance(parent, dict) else enumerate(parent)):
-            if isinstance(one, str):
-                if not one.isascii():
-                    parent[key] = HALVES.sub("\ufffd", one)
-            elif isinstance(one, (list, dict)):
-                parents.append(one)
-    return whole[0]
-
-
-def _write_odd(value: Any) -> str:
-    """Return a value of no JSON type as text. Errors: TypeError for an unrevealed secret."""
-    if isinstance(value, Secret):
-        raise TypeError("a secret is not written down")
-    return str(value)

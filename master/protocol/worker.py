@@ -32,7 +32,7 @@ from master.protocol.budgets import (
     drop_text,
     thin_out,
 )
-from master.protocol.decoding import decode, find_names
+from master.protocol.decoding import decode, find_names, note_mended
 from master.protocol.facts import (
     CODE_NAMES,
     LINK_NAMES,
@@ -111,15 +111,18 @@ def find_worker_id(sent: dict[str, Any]) -> Any:
     return sent.get("worker_id") if name is None else name
 
 
-def read_heartbeat(sent: Any, worker_id: str) -> dict[str, Any] | None:
-    """Return a heartbeat that names this worker, however it is written; else None."""
+def read_heartbeat(sent: Any, worker_id: str) -> tuple[Any, list[dict[str, Any]]] | None:
+    """Return the stats of a heartbeat that names this worker, however it is written, and its notes.
+
+    Else return None.
+    """
     if isinstance(sent, dict) and find_worker_id(sent) == worker_id:
-        return sent  # the usual form
+        return sent.get("stats"), note_mended(sent)  # the usual form
     try:
         beat = decode(Heartbeat, sent)
     except Refusal:
         return None
-    return {"stats": beat.stats} if beat.worker_id == worker_id else None
+    return (beat.stats, beat.notes) if beat.worker_id == worker_id else None
 
 
 class Heartbeat(Fact):

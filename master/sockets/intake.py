@@ -14,7 +14,8 @@ from master.budgets import OPENING_WAIT_S
 from master.errors import TooManyRequests
 from master.lines import Lines
 from master.meter import Flow, Line
-from master.protocol.wire import FastJson, refuse
+from master.protocol.json_text import FastJson
+from master.protocol.wire import refuse
 
 Answer = Callable[[Request], Awaitable[StreamResponse]]
 

@@ -1,8 +1,11 @@
 """Frames under python-engineio: no task, timer or log line for each, and a rate limit per sender.
 
 The library waits for each frame in a task of its own under a timer, and for each packet to send
-under another. Here one coroutine reads and one writes. The library's own pings go on as before and
-find silent peers.
+under another. Here one coroutine reads and one writes.
+
+The library sends no ping before the last one is answered. Here a ping goes out on each interval,
+before everything that waits: a client gives up unless it hears one in time, and its own answer may
+wait behind megabytes that it still sends.
 """
 
 from __future__ import annotations
@@ -16,14 +19,16 @@ from engineio.async_socket import AsyncSocket
 from engineio.exceptions import (
     ContentTooLongError,
     EngineIOError,
+    QueueEmpty,
     SocketIsClosedError,
     UnknownPacketError,
 )
-from engineio.packet import CLOSE, MESSAGE, NOOP, PONG, UPGRADE, Packet
+from engineio.packet import CLOSE, MESSAGE, NOOP, PING, PONG, UPGRADE, Packet
 
 from master.budgets import STRANGER_BYTES
 from master.clock import Clock
 from master.meter import Flow
+from master.sockets.outbound import measure
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +37,15 @@ FROM_PEERS = frozenset({CLOSE, PONG, MESSAGE, UPGRADE})
 
 AT_ONCE = 64
 """Most frames that are written to the transport at once."""
+
+AT_ONCE_BYTES = 64 * 1024
+"""Bytes of frames past which no further frame is written with them: no ping overtakes those."""
+
+POLL_PACKETS = 16
+"""Most packets in the answer to a poll: python-engineio's client refuses an answer with more."""
+
+POLL_BYTES = 256 * 1024
+"""Bytes of packets past which the answer to a poll gets no further one."""
 
 BREATH = 20
 """Frames of one peer that are processed before other tasks run, however many have arrived."""
@@ -61,21 +75,25 @@ class LeanSocket(AsyncSocket):
     """Monotonic second at which the latest frame was processed."""
 
     pinged_at: float | None = None
-    """Monotonic second at which the unanswered ping was sent; None if there is none."""
+    """Monotonic second of the first ping since the last answer; None if all are answered."""
+
+    drained_at = float("-inf")
+    """Monotonic second at which the peer had read a part of what waited in the transport."""
 
     flow: Flow
     _clock: Clock
     _owner: Owner
     _posting = False
     _frames = 0
+    _unsent = 0
+    """Bytes in the transport at the latest look."""
+    _pinging: asyncio.TimerHandle | None = None
 
     @staticmethod
     def convert(connection: Any, clock: Clock, flow: Flow, owner: Owner) -> None:
         """Make a new connection a LeanSocket: the library always makes its own class."""
         connection.__class__ = LeanSocket
         connection._clock, connection.flow, connection._owner = clock, flow, owner
-        # `schedule_ping` of the library starts the first ping only if `last_ping` is true
-        connection.pinged_at = clock.monotonic()
 
     @property
     def is_known(self) -> bool:
@@ -87,31 +105,42 @@ class LeanSocket(AsyncSocket):
         """Return the size limit, in bytes, of the message being read."""
         return self.flow.budget.packet_bytes if self.is_known else STRANGER_BYTES
 
-    @property
-    def last_ping(self) -> bool:
-        """Tell whether a ping is unanswered. The library sets the wall-clock time of each ping."""
-        return self.pinged_at is not None
+    def schedule_ping(self) -> None:
+        """Start the pings of a new connection; later, note that the peer has answered one."""
+        self.pinged_at = None
+        if self._pinging is None:
+            self._ping_later()
 
-    @last_ping.setter
-    def last_ping(self, sent: float | None) -> None:
-        self.pinged_at = None if sent is None else self._clock.monotonic()
+    def _ping_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._pinging = loop.call_later(self.server.ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        """Send a ping, answered or not: `check_ping_timeout` judges the silence of a peer."""
+        if self.closing or self.closed:
+            return
+        if self.pinged_at is None:
+            self.pinged_at = self._clock.monotonic()
+        self.queue.put_ahead(Packet(PING))
+        self._ping_later()
 
     async def check_ping_timeout(self) -> bool:
         """Close the connection if a ping was not answered in time; return whether it stays open.
 
         The answer arrives behind frames sent earlier, so neither the time in which Master does not
-        read those nor that in which a large one still arrives is counted. Errors:
-        SocketIsClosedError.
+        read those nor that in which a large one still arrives is counted; nor that in which the
+        peer still reads what was written before the ping. Errors: SocketIsClosedError.
         """
         if self.closed:
             raise SocketIsClosedError
+        now, unsent = self._clock.monotonic(), self.flow.measure_unsent()
+        if 0 < unsent < self._unsent:
+            self.drained_at = now
+        self._unsent = unsent
         if self.pinged_at is None or self.processing:
             return True
-        if (
-            self._clock.monotonic()
-            - max(self.pinged_at, self.processed_at, self.flow.progressed_at)
-            <= self.server.ping_timeout
-        ):
+        alive_at = max(self.pinged_at, self.processed_at, self.flow.progressed_at, self.drained_at)
+        if now - alive_at <= self.server.ping_timeout:
             return True
         await self.close(reason=self.server.reason.PING_TIMEOUT)
         return False
@@ -126,10 +155,35 @@ class LeanSocket(AsyncSocket):
     ) -> None:
         """Close the connection; its writer ends once it has sent the queued packets."""
         await super().close(wait=False, abort=abort, reason=reason)
+        if self._pinging is not None:
+            self._pinging.cancel()
         self.queue.put_nowait(None)
         # the library fails on a request for a closed connection that it still keeps
         if self.closed:
             self.server.sockets.pop(self.sid, None)
+
+    async def poll(self) -> list[Packet]:
+        """Wait for packets and return some; the next poll gets the others.
+
+        An empty list is the end of the connection. Errors: QueueEmpty if none came in time.
+        """
+        queue = self.queue
+        try:
+            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
+                packets = [await queue.get()]
+        except (TimeoutError, asyncio.CancelledError):
+            raise QueueEmpty from None
+        size = measure(packets[0])
+        while packets[-1] is not None and len(packets) < POLL_PACKETS and not queue.empty():
+            if size + measure(queue.peek()) > POLL_BYTES:
+                break
+            packets.append(queue.get_nowait())
+            size += measure(packets[-1])
+        if packets[-1] is None:
+            packets.pop()
+            if packets:
+                queue.put_nowait(None)  # the next poll learns of the end
+        return packets
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Process one POST of a long-polling peer; a peer may send one at a time.
@@ -206,15 +260,18 @@ class LeanSocket(AsyncSocket):
         try:
             ending = False
             while not ending:
-                packets = [await queue.get()]
-                while len(packets) < AT_ONCE and not queue.empty():
-                    packets.append(queue.get_nowait())
-                ending = None in packets
-                frames = [
-                    packet.encode() for packet in packets[: packets.index(None) if ending else None]
-                ]
-                if frames:
-                    await ws.send_all(frames)
+                frames: list[str] = []
+                size = 0
+                packet = await queue.get()
+                while packet is not None:
+                    frames.append(packet.encode())
+                    size += len(frames[-1])
+                    if len(frames) == AT_ONCE or size > AT_ONCE_BYTES or queue.empty():
+                        break
+                    packet = queue.get_nowait()
+                ending = packet is None
+                if frames and await ws.send_all(frames):
+                    self.drained_at = self._clock.monotonic()
         except (OSError, RuntimeError):
             pass  # the peer has gone; the reading side ends too
         await ws.close()

@@ -70,7 +70,7 @@ class OutboundQueue:
         "_progress",
         "_progressed_at",
         "_taken",
-        "_unfinished",
+        "_urgent",
         "_waiter",
         "_when_caught_up",
         "measure_unsent",
@@ -93,6 +93,7 @@ class OutboundQueue:
         self.waiting_bytes = 0
         self._limit_bytes = limit_bytes
         self._items: deque[Any] = deque()
+        self._urgent: Packet | None = None
         self._newest: dict[str, Packet] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._when_caught_up: tuple[int, Callable[[], object]] | None = None
@@ -137,12 +138,21 @@ class OutboundQueue:
         self._items.append(item if key is None else key)
         self._wake()
 
+    def put_ahead(self, item: Packet) -> None:
+        """Queue a small packet before all others; it replaces an earlier one that still waits."""
+        if not self.overflowed:
+            self._urgent = item
+            self._wake()
+
     async def put(self, item: Packet | None) -> None:
         """Queue a packet without waiting."""
         self.put_nowait(item)
 
     def get_nowait(self) -> Packet | None:
         """Return the next packet. Errors: asyncio.QueueEmpty."""
+        if self._urgent is not None:
+            item, self._urgent = self._urgent, None
+            return item
         if not self._items:
             raise asyncio.QueueEmpty
         item = self._items.popleft()
@@ -158,11 +168,18 @@ class OutboundQueue:
             ):
                 (_, callback), self._when_caught_up = self._when_caught_up, None
                 callback()
-        return item  # type: ignore[no-any-return]
+        return item
+
+    def peek(self) -> Packet | None:
+        """Return the next packet without taking it. Errors: IndexError if the queue is empty."""
+        if self._urgent is not None:
+            return self._urgent
+        item = self._items[0]
+        return self._newest[item] if isinstance(item, str) and self._newest else item
 
     async def get(self) -> Packet | None:
         """Wait for the next packet and return it."""
-        while not self._items:
+        while self.empty():
             await self._wait()
         return self.get_nowait()
 
@@ -171,11 +188,11 @@ class OutboundQueue:
 
     def empty(self) -> bool:
         """Tell whether the queue is empty."""
-        return not self._items
+        return not self._items and self._urgent is None
 
     def qsize(self) -> int:
         """Return how many packets wait."""
-        return len(self._items)
+        return len(self._items) + (self._urgent is not None)
 
     async def _wait(self) -> None:
         waiter = self._waiter
@@ -200,8 +217,13 @@ class OutboundQueue:
         return now - self._progressed_at > SLOW_READER_S
 
     def _forget_all(self) -> None:
-        while self._items:
+        while not self.empty():
             self.get_nowait()
+
+
+def measure(item: Packet | None) -> int:
+    """Return the approximate bytes of a packet's text; 0 for the end of the queue."""
+    return len(item.data) if item is not None and isinstance(item.data, str) else 0
 
 
 def _weigh(item: Packet) -> int:

@@ -6,7 +6,9 @@ while it reads a message that is too large for its sender.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType
@@ -19,6 +21,13 @@ from master.meter import Flow
 
 DRAIN_BYTES = 64 * 1024
 """Most bytes in the transport's buffer; past that the writer waits for the peer to read."""
+
+KERNEL_BYTES = 64 * 1024
+"""Most unsent bytes in the kernel's buffer, where it has such a limit.
+
+The kernel would take megabytes, and a ping would wait behind them for longer than its client waits
+for it. What is not sent waits in Master's own queue, which a ping overtakes and which is bounded.
+"""
 
 CONTROL_BYTES = 6
 """Bytes of a client's control frame besides its content (RFC 6455, section 5.2)."""
@@ -129,6 +138,7 @@ class PlainWebSocket(WebSocket):
             return Response()
         self.environ = environ
         self._set_gate(request.protocol)
+        _bound_kernel(request.transport)
         await self.handler(self)
         return self._sock
 
@@ -170,8 +180,11 @@ class PlainWebSocket(WebSocket):
         else:
             await self._sock.send_bytes(frame)
 
-    async def send_all(self, frames: Sequence[str]) -> None:
-        """Send all frames in one write to the transport. Errors: ConnectionError."""
+    async def send_all(self, frames: Sequence[str]) -> bool:
+        """Send all frames in one write to the transport.
+
+        Return whether they had to wait until the peer had read. Errors: ConnectionError.
+        """
         assert self._sock is not None, "called only while served"
         request = self.environ["aiohttp.request"]
         transport = request.transport
@@ -182,8 +195,19 @@ class PlainWebSocket(WebSocket):
             pieces.insert(0, self._sock.head)
             self._sock.head = b""
         transport.write(b"".join(pieces))
-        if transport.get_write_buffer_size() > DRAIN_BYTES:
-            await request.protocol._drain_helper()
+        if transport.get_write_buffer_size() <= DRAIN_BYTES:
+            return False
+        await request.protocol._drain_helper()
+        return True
+
+
+def _bound_kernel(transport: Any) -> None:
+    """Keep unsent bytes of a transport in Master instead of the kernel."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if option is not None and connection is not None:
+        with suppress(OSError):  # the peer has gone
+            connection.setsockopt(socket.IPPROTO_TCP, option, KERNEL_BYTES)
 
 
 def _frame(text: bytes) -> bytes:

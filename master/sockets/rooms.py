@@ -10,7 +10,8 @@ import structlog
 
 from master.protocol.admin import NewNotification
 from master.protocol.client import SyncHint
-from master.protocol.wire import FastJson, Outbound
+from master.protocol.json_text import FastJson
+from master.protocol.wire import Outbound
 from master.sessions import Sessions
 from master.sockets.outbound import PACKET_BYTES, Frame
 from master.sockets.server import SocketServer

@@ -21,7 +21,8 @@ from master.lane import Lane
 from master.lines import Lines
 from master.meter import Flow
 from master.metrics import Metrics
-from master.protocol.wire import FastJson, Payload, refuse, require_few_values
+from master.protocol.json_text import FastJson, remember, require_few_values
+from master.protocol.wire import Payload, refuse
 from master.reception import Reception, find_largest
 from master.sessions import CAUGHT_UP_BYTES
 from master.signins import SIGNIN, Session
@@ -329,10 +330,11 @@ class SocketServer(socketio.AsyncServer):
         if size > Payload.largest:
             require_few_values(text)
         text = text[start:]
-        data = FastJson.loads(text)
+        data, faults = FastJson.read(text)
         text = ""
         if not isinstance(data, list) or not data:
             raise ValueError("an event is a list that begins with its name")
+        data[1:2] = [remember(one, faults) for one in data[1:2]]
 
         def reply(answer: dict[str, Any]) -> None:
             self._acknowledge(eio_sid, namespace, id, answer)

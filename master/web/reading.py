@@ -10,7 +10,8 @@ from aiohttp import web
 from master.errors import Invalid, Missing, UnknownParameter, Unreadable
 from master.protocol.decoding import decode, name_kind
 from master.protocol.http import AS_READ, ROW_AS_READ, Change
-from master.protocol.wire import MAX_ID, FastJson, HttpPayload
+from master.protocol.json_text import FastJson
+from master.protocol.wire import MAX_ID, HttpPayload
 from master.web.connections import LINES
 from master.web.endpoint import Endpoint
 

@@ -18,7 +18,8 @@ from engineio.exceptions import UnknownPacketError
 
 from master.budgets import FAREWELL_S, LOOSE_PER_S, OPENING_WAIT_S, PATIENCE_S, STRANGER_S
 from master.protocol.detected import MessagesDetected
-from master.protocol.wire import MOST_VALUES, Payload
+from master.protocol.json_text import MOST_VALUES
+from master.protocol.wire import Payload
 from master.sockets.intake import KEPT, _WholeBody
 from master.sockets.lean import BREATH
 from tests.hostile.peers import RawPeer

@@ -21,7 +21,7 @@ from master.logs import close_logs, configure_logs
 from master.protocol.admin import QrCodeReady
 from master.protocol.decoding import decode
 from master.protocol.http import NewProxy, ProxyChange
-from master.protocol.wire import FastJson
+from master.protocol.json_text import FastJson
 from master.protocol.worker import (
     LoginReport,
     LoginStart,

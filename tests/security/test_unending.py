@@ -10,7 +10,7 @@ from aiohttp import WSMsgType
 
 from master.budgets import STRANGER_BYTES
 from master.errors import TooLarge
-from master.protocol.wire import MOST_VALUES, FastJson, require_few_values
+from master.protocol.json_text import MOST_VALUES, FastJson, require_few_values
 from master.web.health import Finding, Health
 from tests.security.by_hand import settle
 from tests.security.conftest import TOKENS, WORKER_1, Guarded

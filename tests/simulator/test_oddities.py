@@ -11,7 +11,7 @@ from master.clock import ManualClock
 from master.model import MessageKind
 from master.protocol.decoding import decode
 from master.protocol.detected import read_item
-from master.protocol.wire import FastJson
+from master.protocol.json_text import FastJson
 from master.protocol.worker import LoginReport
 from simulator.scenario import Scenario
 from simulator.truth.invariants import is_stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import structlog
 
 from master import forgiven
+from master.protocol.decoding import WHOLE
+from master.protocol.json_text import HALF_CHARACTER, NO_NUMBER
 from tests.conftest import Bench, registration
 from tests.hostile.peers import join
 from tests.hostile.zoo import Shape
@@ -136,3 +139,105 @@ async def test_the_memory_of_logged_lines_is_bounded(bench, monkeypatch):
     assert len(known) == 2
     logged = [one["field"] for one in lines(logs, "fact_forgiven")]
     assert logged == ["host", "port", "version", "host"]
+
+
+async def test_a_time_that_was_replaced_is_said_counted_and_logged_once(bench):
+    account, worker, now = await make_account(bench), await bench.worker(), int(bench.clock.now())
+    odd = {"detected_at": now + 3_600, "created_at": 1}
+    good = {"platform_comment_id": "good", "detected_at": now, "created_at": now - 60}
+    with structlog.testing.capture_logs() as logs:
+        for number in "12":
+            answer = await report(worker, account, good, {"platform_comment_id": number, **odd})
+            assert [(one["index"], one["field"], one["message"]) for one in answer["notes"]] == [
+                (1, "detected_at", "in the future: stored as now"),
+                (1, "created_at", "stored as the beginning of 2000"),
+            ]
+    event = "worker:message:detected"
+    assert await count(bench, "forgiven") == {(event, "detected_at"): 2, (event, "created_at"): 2}
+    assert len(lines(logs, "fact_forgiven")) == 2
+
+
+NAN = float("nan")
+HALF = "\ud83d"
+MENDED = {
+    "a number": ({"stats": {"memory": NAN}}, [NO_NUMBER]),
+    "an infinity": ({"stats": {"memory": -float("inf")}}, [NO_NUMBER]),
+    "half an emoji": ({"stats": {"memory": 1, "note": HALF}}, [HALF_CHARACTER]),
+    "both": ({"stats": {"memory": NAN, HALF: 1}}, [NO_NUMBER, HALF_CHARACTER]),
+    "a text": ({"stats": {"note": "NaN \U0001f600"}}, []),
+}
+
+
+async def ask(peer: Any, event: str, payload: Any) -> Any:
+    """Send a payload as Python's own `json` writes it."""
+    return await peer.ask(event, Shape((json.dumps(payload),)))
+
+
+@pytest.mark.parametrize(("members", "said"), MENDED.values(), ids=MENDED)
+async def test_what_is_mended_in_a_heartbeats_text_is_said_and_counted_each_time(
+    bench, members, said
+):
+    with structlog.testing.capture_logs() as logs:
+        async with join(bench.master.port, "/worker") as worker:
+            await ask(worker, "worker:register", registration())
+            for _ in range(3):
+                answer = await ask(worker, "worker:heartbeat", {"workerId": "worker-1", **members})
+                notes = [(one["field"], one["message"]) for one in answer.get("notes", [])]
+                assert notes == [(WHOLE, what) for what in said]
+    wanted = {("worker:heartbeat", "other"): 3 * len(said)} if said else {}
+    assert await count(bench, "forgiven") == wanted
+    assert [one["what"] for one in lines(logs, "fact_forgiven")] == said
+
+
+async def test_what_is_mended_in_a_reports_text_is_said_also_in_texts_inside_it(bench):
+    account = await make_account(bench)
+    event = {"type": "comment", "account_id": account["id"]}
+    whole = json.dumps({**event, "messages": [{"id": "3", "x": NAN}]})
+    items = '[{"id": "2", "content": "\\ud83d", "x": NaN}]'
+    told = []
+    async with join(bench.master.port, "/worker") as worker:
+        await ask(worker, "worker:register", registration())
+        for sent in (
+            {**event, "messages": [{"id": "1", "content": HALF, "x": NAN}]},
+            {**event, "messages": items},
+            whole,
+            [json.loads(whole)],
+        ):
+            answer = await ask(worker, "worker:message:detected", sent)
+            told.append([(one["field"], one["message"]) for one in answer["notes"]])
+    assert told == [
+        [(WHOLE, NO_NUMBER), (WHOLE, HALF_CHARACTER)],
+        [("messages", one) for one in ("read from JSON text", NO_NUMBER, HALF_CHARACTER)],
+        [(WHOLE, "read from a text"), (WHOLE, NO_NUMBER)],
+        [(WHOLE, "read from a list"), (WHOLE, NO_NUMBER)],
+    ]
+
+
+async def test_what_is_mended_in_a_browsers_state_is_said(bench):
+    _, worker, _, session = await start(bench)
+    state = '{"cookies": [{"name": "a", "value": "b", "expires": NaN}], "origins": [{"o": 1}]}'
+    report = {"session_id": session, "status": "success", "cookies": state}
+    answer = await worker.ask("worker:login:status", report | {"cookies_valid_until": 5})
+    assert {(one["field"], one["message"]) for one in answer["notes"]} == {
+        (WHOLE, NO_NUMBER), ("cookies_valid_until", "not in the future: stored as in seven days")
+    }  # fmt: skip
+
+
+BLANK = [" ", "\n\t", "\u3000"]
+
+
+@pytest.mark.parametrize("blank", BLANK)
+async def test_a_blank_code_is_none(bench, blank):
+    admin, worker, _, session = await start(bench)
+    sent = {"session_id": session, "qr_code_data": blank}
+    answer = await worker.ask("worker:login:qrcode", sent)
+    assert [one["field"] for one in answer["error"]["details"]] == ["qr_code_data"]
+    answer = await worker.ask("worker:login:qrcode", {"session_id": session, "qr_code_url": blank})
+    assert [one["field"] for one in answer["error"]["details"]] == ["qr_code_data"]
+    answer = await worker.ask("worker:login:status", sent | {"status": "qrcode_ready"})
+    assert [one["field"] for one in answer["notes"]] == ["qr_code_data"]
+    assert len(admin.all("login:qrcode:ready")) == 1, "that of the start"
+    link = {"qr_code_url": "https://example.org/code"}
+    assert (await worker.ask("worker:login:qrcode", sent | link))["success"]
+    ready = await admin.hear("login:qrcode:ready", 2)
+    assert ready["qr_code_data"] == link["qr_code_url"]

@@ -21,6 +21,8 @@ from master.protocol.lists import AccountsQuery
 from master.store.comparison import find_difference
 from master.store.rows import ROWS
 from master.store.schema import accounts
+from master.turn import SWEEP
+from master.writer import LAST_PORTIONS_S
 from tests.walks.test_messages import comment
 from tests.walks.test_retention import count, fill, watch_groups
 from tests.walks.test_workers import make_account
@@ -102,6 +104,31 @@ async def test_a_removal_that_a_stop_interrupts_is_finished_after_the_start(benc
     while await count(bench, "accounts"):
         await bench.run(do_nothing)
     assert [await count(bench, table) for table in ("comments", "notifications")] == [0, 0]
+
+
+async def test_a_stop_in_the_middle_of_a_removal_waits_for_few_portions_and_others_are_answered(
+    bench,
+):
+    account = (await make_account(bench))["id"]
+    await fill(bench, account, 4 * LARGE)
+    turns, lefts = bench.master.turns, list[int]()
+
+    def pass_time(group) -> None:
+        lefts.append(len(turns._waiting))
+        bench.clock.advance(LAST_PORTIONS_S / 2)
+
+    turns.on_commit = pass_time
+    await bench.run(remove_account, ById(id=account))
+    asked = turns.submit(do_nothing, None, SWEEP)
+    await turns.close()
+    assert asked.result() is None
+    assert len(lefts) <= 6
+    assert await count(bench, "comments") > LARGE
+    turns.start()
+    await bench.run(remove_old_rows)
+    while await count(bench, "accounts"):
+        await bench.run(do_nothing)
+    assert await count(bench, "comments") == 0
 
 
 async def test_an_account_that_is_removed_twice_at_once_is_removed_once(bench):

@@ -209,10 +209,15 @@ class ServerEnd:
             raise ConnectionError("the link has ended")
         self._link.down.put(frame)
 
-    async def send_all(self, frames: Sequence[Frame]) -> None:
-        """Send queued frames; Master may die before any of them. Errors: ConnectionError."""
+    async def send_all(self, frames: Sequence[Frame]) -> bool:
+        """Send queued frames; Master may die before any of them. Errors: ConnectionError.
+
+        Return whether they waited until the peer had read.
+        """
+        waits = self._link.down.is_full
         for frame in frames:
             await self.send(frame)
+        return waits
 
     async def close(self) -> None:
         """End the link; a task in `wait` learns of it even if no frame passes any more."""
