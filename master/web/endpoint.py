@@ -73,10 +73,20 @@ class Noun:
         payload: type[P],
         *,
         body_optional: bool = False,
+        asks: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint of the web edge, for answers that need a process, network or image."""
         return (
-            Endpoint(self, method, path, scope, payload, edge=edge, body_optional=body_optional),
+            Endpoint(
+                self,
+                method,
+                path,
+                scope,
+                payload,
+                edge=edge,
+                body_optional=body_optional,
+                asks=asks,
+            ),
         )
 
 
