@@ -177,6 +177,6 @@ async def guarded(
         yield guarded
         for peer in guarded.peers:
             await peer.close()
-        await master.close()
+        await guarded.master.close()
         for peer in guarded.peers:
             peer.check_what_was_heard()
