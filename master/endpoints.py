@@ -148,7 +148,7 @@ ROWS = (
     LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, lists.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
     LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.CodeById),
-    CODE.edge("POST", "/qr-codes", OPERATE, QrCodes.draw, http.TextToDraw, asks=True),
+    CODE.edge("POST", "/qr.png", OPERATE, QrCodes.draw, http.TextToDraw, asks=True),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
     ),

@@ -33,7 +33,7 @@ NO_IMAGE = "This login has no code that can be rendered as an image."
 
 
 class QrCodes:
-    """Answers `login-sessions/{id}/qr.png` and `qr-codes`."""
+    """Answers `login-sessions/{id}/qr.png` and `POST qr.png`."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns

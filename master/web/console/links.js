@@ -55,7 +55,7 @@ export function makeLink(accountId, wanted) {
 
 /** @param {string} text @returns {Promise<string>} the picture as a data URL */
 async function draw(text) {
-  const answer = await fetch(`${ROOT}qr-codes`, {
+  const answer = await fetch(`${ROOT}qr.png`, {
     method: "POST",
     credentials: "same-origin",
     headers: { "Content-Type": "application/json" },

@@ -271,6 +271,12 @@ show("loading");
 begin();
 setInterval(tick, 1000);
 window.addEventListener("hashchange", begin); // another link in the same tab
-document.addEventListener("visibilitychange", () => {
+const goOn = () => {
   if (!document.hidden && link && mode === "live" && OPEN.includes(state.state)) void follow();
+};
+document.addEventListener("visibilitychange", goOn);
+window.addEventListener("online", goOn);
+window.addEventListener("offline", () => {
+  trouble = "offline";
+  show(mode);
 });

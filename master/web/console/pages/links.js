@@ -47,9 +47,9 @@ function Facts({ row }) {
   const { address: from, agent } = row.device ?? {};
   const why = row.state === "done" ? null : row.outcome;
   return html`<dl class="facts">
-    <dt>${t("links.state")}</dt><dd role="status"><${Badge} kind="linkIs" word=${row.state} /> ${row.end_reason && html`<span class="small">${wordOf("linkEnd", row.end_reason)}</span>`}
+    <dt>${t("links.state")}</dt><dd><div role="status"><${Badge} kind="linkIs" word=${row.state} /> ${row.end_reason && html`<span class="small">${wordOf("linkEnd", row.end_reason)}</span>`}
       ${why && html`<div class="small"><bdi>${t("links.outcome", { why: wordOf("linkOut", why) })}</bdi></div>`}
-      ${row.refused > 0 && html`<div class="small"><strong>${t("links.refused", { count: count(row.refused) })}</strong></div>`}</dd>
+      ${row.refused > 0 && html`<div class="small"><strong>${t("links.refused", { count: count(row.refused) })}</strong></div>`}</div></dd>
     <dt>${t("links.by")}</dt><dd><bdi>${row.made_by}</bdi></dd>
     ${row.note && html`<dt>${t("links.note")}</dt><dd><bdi>${row.note}</bdi></dd>`}
     ${row.require_uid && html`<dt>${t("links.uid")}</dt><dd><bdi>${row.require_uid}</bdi></dd>`}
