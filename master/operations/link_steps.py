@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from master.decisions.links import MOST_STARTS, read_question, read_step
@@ -78,11 +79,17 @@ def _ring(turn: Turn, link: LoginLink) -> None:
     turn.after_commit(lambda: links.ring(link.id))
 
 
+def _note_if_open(turn: Turn, login: Login, note: Callable[[], None]) -> None:
+    """Note something of a login after the commit, unless its batch has ended it."""
+    logins = turn.draft.memory.farm.logins
+    turn.after_commit(lambda: note() if logins.get(login.id) is not None else None)
+
+
 def follow_code(turn: Turn, login: Login) -> None:
     """Note a new code of a login for the owner's page."""
     link, links = find_link_of(turn, login.id), turn.draft.memory.links
     if link is not None:
-        turn.after_commit(lambda: links.note_code(login.id))
+        _note_if_open(turn, login, lambda: links.note_code(login.id))
         _ring(turn, link)
 
 
@@ -97,7 +104,7 @@ def follow_report(turn: Turn, login: Login, event: LoginReport) -> None:
         told = event.model_dump(mode="json", include={"step", "input_type", "message"})
         kind = read_question(event.status, _read(told, "step"), _read(told, "input_type"))
         message = (_read(told, "message") or "")[:MOST_MESSAGE]
-    turn.after_commit(lambda: links.note_step(login.id, step, kind, message))
+    _note_if_open(turn, login, lambda: links.note_step(login.id, step, kind, message))
     if step == "scanned" and link.state is LinkState.STARTED:
         put_link(turn, link, state=LinkState.SCANNED)
     else:

@@ -46,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 SECRET_BYTES = 32
 
+MOST_ENDED = 100
+"""How many links one turn ends because their time is up."""
+
 
 def make_secret(turn: Turn) -> str:
     """Return a new secret of 256 bits, as 43 characters that an address may have."""
@@ -77,7 +80,7 @@ def make_link(event: NewLoginLink, turn: Turn) -> MadeLink:
         secret_hash=digest(secret),
         note=event.note or None,
         require_uid=event.require_uid,
-        made_by=turn.caller.name or turn.caller.kind,
+        made_by=turn.caller.name,
         created_at=turn.at,
         expires_at=turn.at + event.ttl_s,
     )
@@ -113,9 +116,12 @@ def revoke_link(event: LoginLinkById, turn: Turn) -> ShownLink:
 
 
 def expire_links(event: None, turn: Turn) -> int:
-    """End every link whose time is up, each with the login it started; return how many."""
-    over = turn.draft.memory.links.ends.find_over(turn.now, turn.monotonic)
-    late = [link for name in sorted(over) if (link := turn.draft.links.get(name)) is not None]
+    """End links whose time is up, each with the login it started; return how many.
+
+    The next sweep ends what is more than a portion.
+    """
+    over = sorted(turn.draft.memory.links.ends.find_over(turn.now, turn.monotonic))[:MOST_ENDED]
+    late = [link for name in over if (link := turn.draft.links.get(name)) is not None]
     for link in late:
         if is_open_link(link):
             _end(turn, link, LinkState.EXPIRED, LinkEnd.TIME)
@@ -196,11 +202,12 @@ class Owner:
     step_id: int | None = None
 
 
-def check_secret(event: Opening, turn: Turn) -> None:
-    """Check that a secret is one of an open link. Errors: LinkClosed."""
+def check_secret(event: Opening, turn: Turn) -> str:
+    """Return the id of the open link of a secret. Errors: LinkClosed."""
     link = turn.draft.links.first("secret", event.secret_hash)
     if link is None or not _is_usable(turn, link):
         raise LinkClosed
+    return link.id
 
 
 def open_link(event: Opening, turn: Turn) -> Opened:

@@ -106,8 +106,9 @@ class LinkPage:
         remote = request.remote or ""
         agent = name_agent(request.headers.get("User-Agent", ""))
         opening = Opening(digest(sent.secret), _list_devices(request), remote, agent)
-        caller = Caller("link", name="a stranger", request_id=request.get(ID))
-        await self._ask(request, self._turns.look(check_secret, opening))  # no turn for guesses
+        # a look, because guesses shall not cost turns
+        link_id: str = await self._ask(request, self._turns.look(check_secret, opening))
+        caller = Caller("link", name=link_id, request_id=request.get(ID))
         opened: Opened = await self._ask(request, self._turns.run(open_link, opening, caller))
         if opened["is_taken"]:
             audit.warning("login_link_taken", link=opened["id"], address=remote)
@@ -153,14 +154,14 @@ class LinkPage:
         """Start a login. Errors: as `show_state`, and those of a login's start."""
         owner = self._identify(request)
         await self._read(request, Nothing)
-        return await self._do(request, start_by_link, owner)
+        return await self._do(request, start_by_link, owner, "login_link_started")
 
     async def take_input(self, request: web.Request) -> web.Response:
         """Relay what the owner typed. Errors: as `show_state`, Invalid, StepPassed, LoginClosed."""
         owner = self._identify(request)
         sent = await self._read(request, OwnerInput)
         typed = Owner(owner.link_id, owner.device_hash, sent.value, sent.step_id)
-        return await self._do(request, type_by_link, typed)
+        return await self._do(request, type_by_link, typed, "login_link_answered")
 
     async def show_code(self, request: web.Request) -> web.Response:
         """Return the code of the login under way. Errors: as `show_state`, Missing."""
@@ -170,10 +171,12 @@ class LinkPage:
 
     # -- parts ------------------------------------------------------------------------------------
 
-    async def _do(self, request: web.Request, operation: Operation, owner: Owner) -> web.Response:
+    async def _do(
+        self, request: web.Request, operation: Operation, owner: Owner, done: str
+    ) -> web.Response:
         caller = Caller("link", name=owner.link_id, request_id=request.get(ID))
         await self._ask(request, self._turns.run(operation, owner, caller))
-        audit.info(operation.__name__, link=owner.link_id, address=request.remote)
+        audit.info(done, link=owner.link_id, address=request.remote)
         return answer_json({"success": True})
 
     async def _look(self, request: web.Request, owner: Owner) -> OwnerState:

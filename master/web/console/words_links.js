@@ -28,7 +28,7 @@ export const LINKS = {
   "links.device": ["Opened by", "打开设备"],
   "links.starts": ["Logins started", "已发起登录"],
   "links.starts.of": ["{count} of 3", "{count} / 3"],
-  "links.refused": ["{count} tries of another device were refused.", "已拒绝其他设备打开 {count} 次。"],
+  "links.refused": ["Refused on another device: {count}", "已拒绝其他设备打开 {count} 次"],
   "links.outcome": ["Its last login: {why}", "上次登录：{why}"],
   "links.login": ["See the login", "查看登录"],
   "linkIs.made": ["sent, not opened yet", "已生成，未打开"],

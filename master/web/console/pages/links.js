@@ -50,7 +50,7 @@ function Facts({ row }) {
     <dt>${t("links.state")}</dt><dd><div role="status"><${Badge} kind="linkIs" word=${row.state} /> ${row.end_reason && html`<span class="small">${wordOf("linkEnd", row.end_reason)}</span>`}
       ${why && html`<div class="small"><bdi>${t("links.outcome", { why: wordOf("linkOut", why) })}</bdi></div>`}
       ${row.refused > 0 && html`<div class="small"><strong>${t("links.refused", { count: count(row.refused) })}</strong></div>`}</div></dd>
-    <dt>${t("links.by")}</dt><dd><bdi>${row.made_by}</bdi></dd>
+    ${row.made_by && html`<dt>${t("links.by")}</dt><dd><bdi>${row.made_by}</bdi></dd>`}
     ${row.note && html`<dt>${t("links.note")}</dt><dd><bdi>${row.note}</bdi></dd>`}
     ${row.require_uid && html`<dt>${t("links.uid")}</dt><dd><bdi>${row.require_uid}</bdi></dd>`}
     ${row.device && html`<dt>${t("links.device")}</dt><dd><bdi>${[agent, from].filter(Boolean).join(", ")}</bdi></dd>`}
