@@ -144,7 +144,12 @@ class Access:
         return found
 
     def refuse_guess(self, remote: str) -> NoReturn:
-        """Count a wrong secret of an address and refuse it. Errors: Unauthorized, TooManyAttempts.
+        """Count and refuse a wrong secret. Errors: Unauthorized, TooManyAttempts."""
+        self.note_guess(remote)
+        raise Unauthorized("This token is not known.")
+
+    def note_guess(self, remote: str, what: str = "wrong_token") -> None:
+        """Count a wrong secret of an address. Errors: TooManyAttempts.
 
         After several, the address is told to wait instead of whether a further one is wrong.
         """
@@ -154,8 +159,7 @@ class Access:
             raise TooManyAttempts(retry_after_ms=round(wait_s * 1000) + 1)
         attempts = note_wrong(self._attempts.get(address), now)
         _remember(self._attempts, address, attempts)
-        log.warning("wrong_token", address=remote, wrong=attempts.wrong)
-        raise Unauthorized("This token is not known.")
+        log.warning(what, address=remote, wrong=attempts.wrong)
 
     def _find(self, token: str) -> Grant | None:
         """Return a token's grant, or None.

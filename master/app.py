@@ -181,6 +181,7 @@ class Master:
             self.rooms,
             self.metrics,
             queue_limit=settings.write_queue_items,
+            random_bytes=random_bytes,
         )
         self.memory.sessions.outlets = self.sockets
         self.memory.sessions.tell_on = lambda worker_id: self.turns.submit(
@@ -246,6 +247,7 @@ class Master:
             access=self.access,
             lines=self.lines,
             origins=self.origins,
+            links=self.memory.links,
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()

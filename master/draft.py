@@ -13,6 +13,7 @@ from master.changes import Changes
 from master.decisions.history import Event
 from master.decisions.sickness import Health
 from master.farm import Maintenance
+from master.login_link import LoginLink
 from master.memory import Memory, Watch
 from master.model import (
     ACTIVE_PROXY,
@@ -45,8 +46,8 @@ class Draft:
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
-        "last_seq", "logins", "maintenance", "memory", "notes", "owed", "proxies", "reasons",
-        "removed_at", "signs", "tallied", "told", "told_bytes", "watch", "workers",
+        "last_seq", "links", "logins", "maintenance", "memory", "notes", "owed", "proxies",
+        "reasons", "removed_at", "signs", "tallied", "told", "told_bytes", "watch", "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -59,6 +60,7 @@ class Draft:
         self.proxies: Changes[Proxy] = Changes(below.proxies)
         self.configs: Changes[WorkerConfig] = Changes(below.configs)
         self.devices: Changes[Device] = Changes(below.devices)
+        self.links: Changes[LoginLink] = Changes(below.links)
         self.last_seq: int = below.last_seq
         self.maintenance: Maintenance | None = below.maintenance
         self.watch: Watch = memory.watch if over is None else over.watch
@@ -79,7 +81,10 @@ class Draft:
     @property
     def tables(self) -> tuple[Changes[Any], ...]:
         """Return every table, referenced tables first."""
-        return self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices
+        return (
+            self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices,
+            self.links,
+        )  # fmt: skip
 
     def begin(self) -> Draft:
         """Return a draft over this one, for one item of a batch."""

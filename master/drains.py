@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 
+from master.due import Ends
 from master.model import Worker
 
 FARM = ""
 """Stands for the maintenance of the whole farm; it is no worker's id."""
 
 
-class Drains:
-    """Facts of this process; a start rebuilds the ends."""
+class Drains(Ends):
+    """The ends of draining workers, and of FARM; a start rebuilds them."""
 
     def __init__(self) -> None:
-        self.ends: dict[str, tuple[int, float]] = {}
-        """Draining worker, or FARM -> its end in Unix seconds, and the same monotonic."""
+        super().__init__()
         self._waiting: dict[str, list[asyncio.Future[str]]] = {}
 
     def note_worker(
@@ -27,20 +27,6 @@ class Drains:
         """Record until when a worker is drained, or that it is not."""
         deadline_at = worker.drain_deadline if worker is not None and worker.is_draining else None
         self.note(worker_id, deadline_at, now, monotonic)
-
-    def note(self, name: str, deadline_at: int | None, now: float, monotonic: float) -> None:
-        """Record when a drain ends, once for each end; None: there is none."""
-        if deadline_at is None:
-            self.ends.pop(name, None)
-        elif name not in self.ends or self.ends[name][0] != deadline_at:
-            self.ends[name] = deadline_at, monotonic + max(0.0, deadline_at - now)
-
-    def find_left(self, name: str, now: float, monotonic: float) -> float:
-        """Return the seconds until a drain ends, by the clock that is first; 0: it is over."""
-        if name not in self.ends:
-            return 0.0
-        deadline_at, end = self.ends[name]
-        return max(0.0, min(deadline_at - now, end - monotonic))
 
     @property
     def is_any(self) -> bool:

@@ -1,4 +1,4 @@
-"""Keys that become due at a moment, and stay due until they are dealt with."""
+"""Keys that become due at a moment, and stay due until they are dealt with; ends by both clocks."""
 
 from __future__ import annotations
 
@@ -36,3 +36,32 @@ class Due:
         """Remove due keys that have been dealt with."""
         for key in keys:
             self._due.pop(key, None)
+
+
+class Ends:
+    """Ends by name; the rows have them in Unix seconds.
+
+    The monotonic ends here hold even if the clock is set back.
+    """
+
+    def __init__(self) -> None:
+        self.ends: dict[str, tuple[int, float]] = {}
+        """Name -> its end in Unix seconds, and the same monotonic."""
+
+    def note(self, name: str, end_at: int | None, now: float, monotonic: float) -> None:
+        """Record an end, once for each moment; None: there is none."""
+        if end_at is None:
+            self.ends.pop(name, None)
+        elif name not in self.ends or self.ends[name][0] != end_at:
+            self.ends[name] = end_at, monotonic + max(0.0, end_at - now)
+
+    def find_left(self, name: str, now: float, monotonic: float) -> float:
+        """Return the seconds until an end, by the clock that is first; 0: it is over."""
+        if name not in self.ends:
+            return 0.0
+        end_at, end = self.ends[name]
+        return max(0.0, min(end_at - now, end - monotonic))
+
+    def find_over(self, now: float, monotonic: float) -> list[str]:
+        """Return the names whose end has passed by either clock."""
+        return [name for name in self.ends if not self.find_left(name, now, monotonic)]

@@ -14,6 +14,7 @@ from master.operations import (
     drains,
     explain,
     inbox,
+    login_links,
     login_views,
     logins,
     maintenance,
@@ -28,6 +29,7 @@ from master.operations import (
 )
 from master.protocol import account_actions, http, lists
 from master.protocol import drains as drain_payloads
+from master.protocol import login_links as link_payloads
 from master.web.account_actions import AccountActions
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
@@ -48,6 +50,8 @@ CONFIG = Noun("worker_config")
 PROXY = Noun("proxy")
 RESULT = Noun("result")
 LOGIN = Noun("login_session")
+LINK = Noun("login_link")
+CODE = Noun("qr_code")
 MESSAGE = Noun("message")
 MARKED = Noun("marked")
 COMMENT = Noun("comment")
@@ -92,6 +96,28 @@ ROWS = (
         http.NewLogin,
         body_optional=True,
     ),
+    LINK.route(
+        "POST",
+        "/accounts/{id}/login-links",
+        OPERATE,
+        login_links.make_link,
+        link_payloads.NewLoginLink,
+        body_optional=True,
+    ),
+    LINK.route(
+        "GET",
+        "/accounts/{id}/login-links",
+        OPERATE,
+        login_links.list_links,
+        link_payloads.LoginLinksQuery,
+    ),
+    LINK.route(
+        "DELETE",
+        "/accounts/{id}/login-links/{link}",
+        OPERATE,
+        login_links.revoke_link,
+        link_payloads.LoginLinkById,
+    ),
     PLAN.route("POST", "/placement/plan", READ, plans.plan_placement, http.PlanWishes, asks=True),
     WORKER.route("GET", "/workers", READ, workers.list_workers, lists.WorkersQuery),
     WORKER.route("GET", "/workers/{id}", READ, workers.show_worker, http.ById),
@@ -132,6 +158,7 @@ ROWS = (
     LOGIN.route("GET", "/login-sessions", READ, login_views.list_logins, lists.LoginsQuery),
     LOGIN.route("GET", "/login-sessions/{id}", READ, login_views.show_login, http.ById),
     LOGIN.edge("GET", "/login-sessions/{id}/qr.png", OPERATE, QrCodes.show, http.CodeById),
+    CODE.edge("POST", "/qr.png", OPERATE, QrCodes.draw, http.TextToDraw, asks=True),
     LOGIN.route(
         "POST", "/login-sessions/{id}/cancel", OPERATE, logins.cancel_login, http.LoginById
     ),

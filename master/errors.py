@@ -166,6 +166,12 @@ class UnknownSession(Missing):
     code = "unknown_session"
 
 
+class LinkClosed(Missing):
+    """This login link is not known, or has ended; ask for a new one."""
+
+    code = "link_closed"
+
+
 class MethodNotAllowed(Refusal):
     """This route does not support that method."""
 
@@ -190,6 +196,18 @@ class LoginClosed(Conflict):
     """This login has ended; later reports change nothing."""
 
     code = "login_closed"
+
+
+class LinkTaken(Conflict):
+    """This login link was opened on another device; ask for a new one."""
+
+    code = "link_taken"
+
+
+class StepPassed(Conflict):
+    """The login asks for something else by now."""
+
+    code = "step_passed"
 
 
 class StaleEpoch(Conflict):

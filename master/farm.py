@@ -1,4 +1,4 @@
-"""The farm: committed workers, accounts, open logins, proxies, configurations and devices.
+"""The farm: committed workers, accounts, open logins and links, proxies, configurations, devices.
 
 It exists once, in memory; the database is its durable form. A table maintains its own indexes, and
 changes only by a batch's committed draft or by a reload. Decisions work on a draft over the farm
@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sortedcontainers import SortedDict
 
+from master.login_link import OPEN_LINK, LoginLink
 from master.model import (
     OPEN_SESSION,
     Account,
@@ -94,6 +95,11 @@ def is_open(login: Login) -> bool:
     return login.status in OPEN_SESSION
 
 
+def is_open_link(link: LoginLink) -> bool:
+    """Return whether a login link may still be used, regardless of its deadline."""
+    return link.state in OPEN_LINK
+
+
 WORKERS: Kind[Worker] = Kind(
     "workers",
     groups={"platform": _platforms},
@@ -118,6 +124,15 @@ CONFIGS: Kind[WorkerConfig] = Kind(
     "worker_configs",
     key=attrgetter("worker_id"),
     groups={"proxy": _proxy},
+)
+LINKS: Kind[LoginLink] = Kind(
+    "login_links",
+    groups={"session": lambda link: (link.session_id,) if link.session_id is not None else ()},
+    unique={
+        "account": lambda link: (link.account_id,) if is_open_link(link) else (),
+        "secret": lambda link: (link.secret_hash,),
+    },
+    is_kept=is_open_link,
 )
 DEVICES: Kind[Device] = Kind("client_devices", key=attrgetter("device_id"))
 
@@ -337,6 +352,7 @@ class Farm:
     proxies: Committed[Proxy] = field(default_factory=lambda: Committed(PROXIES))
     configs: Committed[WorkerConfig] = field(default_factory=lambda: Committed(CONFIGS))
     devices: Committed[Device] = field(default_factory=lambda: Committed(DEVICES))
+    links: Committed[LoginLink] = field(default_factory=lambda: Committed(LINKS))
     messages: Tallies = field(default_factory=Tallies)
     last_seq: int = 0
     removed_at: int | None = None
@@ -346,13 +362,16 @@ class Farm:
     @property
     def tables(self) -> tuple[Committed[Any], ...]:
         """Return every table, referenced tables first."""
-        return self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices
+        return (
+            self.workers, self.proxies, self.configs, self.accounts, self.logins, self.devices,
+            self.links,
+        )  # fmt: skip
 
     def replace(self, other: Farm) -> None:
         """Copy the content of another farm, after a start or a commit in doubt."""
         self.workers, self.accounts, self.logins = other.workers, other.accounts, other.logins
         self.proxies, self.configs, self.devices = other.proxies, other.configs, other.devices
-        self.messages = other.messages
+        self.links, self.messages = other.links, other.messages
         self.last_seq, self.removed_at = other.last_seq, other.removed_at
         self.last_event = other.last_event
         self.maintenance = other.maintenance

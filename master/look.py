@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,6 +42,7 @@ class Looks:
         new_id: Callable[[], str],
         publisher: Publisher,
         metrics: Metrics,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -49,6 +51,7 @@ class Looks:
         self._new_id = new_id
         self._publisher = publisher
         self._metrics = metrics
+        self._random_bytes = random_bytes
         self._counted: dict[Operation, tuple[asyncio.Task[Any], float, int]] = {}
         """Operation -> the task that counts, and its beginning: monotonic second and revision."""
 
@@ -139,6 +142,7 @@ class Looks:
             self._new_id,
             rows,
             {} if fetched is None else fetched,
+            random_bytes=self._random_bytes,
         )
 
     def _report_trouble(self, fault: DBAPIError) -> StorageTrouble:

@@ -12,6 +12,7 @@ from master.decisions.retention import Trust
 from master.decisions.sickness import Health, Track
 from master.drains import Drains
 from master.farm import Farm
+from master.links import Links
 from master.model import WorkerStatus
 from master.revision import Revision
 from master.sessions import Sessions
@@ -76,6 +77,7 @@ class Memory:
     deadlines: Deadlines = field(default_factory=Deadlines)
     watch: Watch = field(default_factory=Watch)
     drains: Drains = field(default_factory=Drains)
+    links: Links = field(default_factory=Links)
     revision: Revision = field(default_factory=Revision)
     wards: Wards = field(default_factory=Wards)
     pending: Pending | None = None
@@ -94,6 +96,7 @@ class Memory:
     def forget_login(self, login_id: str) -> None:
         """Forget the deadline and the last step of a login that has ended."""
         self.deadlines.forget_login(login_id)
+        self.links.prompts.pop(login_id, None)
         self.login_steps.pop(login_id, None)
 
     def find_heard(self) -> Iterator[tuple[str, float]]:

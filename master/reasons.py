@@ -85,6 +85,21 @@ class Action(StrEnum):
     """No worker knows the platform; `known` has the platforms that workers serve."""
 
 
+class LinkEnd(StrEnum):
+    """Why a login link ended without success."""
+
+    CANCELLED = "cancelled"
+    """An operator revoked it."""
+    REPLACED = "replaced"
+    """A newer link of the account was made."""
+    TIME = "time"
+    """Its time was up."""
+    USED_UP = "used_up"
+    """The last of its logins ended without success."""
+    ACCOUNT_DELETED = "account_deleted"
+    """The account was removed."""
+
+
 class EventKind(StrEnum):
     """What has happened, in a timeline and in the audit."""
 
@@ -118,6 +133,22 @@ class EventKind(StrEnum):
     """The login went a step further: `reason`."""
     LOGIN_ENDED = "login_ended"
     """The login ended, for `reason`."""
+    LOGIN_LINK_MADE = "login_link_made"
+    """The login link `target` was made; `params` has its end, note and `require_uid`."""
+    LOGIN_LINK_OPENED = "login_link_opened"
+    """A device opened the link and is bound to it; `params` has its `address` and `agent`."""
+    LOGIN_LINK_REFUSED = "login_link_refused"
+    """Another `device` than the bound one opened the link, and was refused."""
+    LOGIN_LINK_STARTED = "login_link_started"
+    """The owner started a login by the link; `params` has its `session_id`."""
+    LOGIN_LINK_SCANNED = "login_link_scanned"
+    """The code of a login of the link was scanned."""
+    LOGIN_LINK_DONE = "login_link_done"
+    """A login of the link succeeded, which ended the link."""
+    LOGIN_LINK_REVOKED = "login_link_revoked"
+    """The link was ended before its time, for `reason`."""
+    LOGIN_LINK_EXPIRED = "login_link_expired"
+    """The link ended by itself, for `reason`."""
     WORKER_ADDED = "worker_added"
     """The worker registered for the first time."""
     WORKER_EDITED = "worker_edited"

@@ -13,6 +13,7 @@ from master.operations import (
     assignments,
     audit,
     drains,
+    login_links,
     login_views,
     logins,
     maintenance,
@@ -201,6 +202,7 @@ def _something_was_delivered(
 SWEEPS = (
     Sweep("liveness", silence.evict_silent, lambda s: 0.5, _somebody_is_silent),
     Sweep("logins", logins.expire_logins, lambda s: 0.5, _a_login_is_overdue),
+    Sweep("login_links", login_links.expire_links, lambda s: 0.5, login_links.is_link_over),
     Sweep(
         "heartbeats", workers.write_heartbeats, lambda s: workers.FLUSH_INTERVAL_S, _heartbeats_wait
     ),

@@ -137,6 +137,12 @@ class Settings(BaseModel):
         "pages that Master itself serves.",
         json_schema_extra={"allowed": ORIGINS_ALLOWED},
     )
+    farm_name: str = Field(
+        "Master",
+        min_length=1,
+        max_length=60,
+        description="The name of this farm, as the owners of accounts read it on login links.",
+    )
     demo: bool = Field(
         False,
         description="The farm is a simulation: the console says so on every page. `python -m "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -164,6 +165,8 @@ class Turn:
     """Whether the database's write-ahead log is emptied after this turn."""
     in_doubt: bool = False
     """Whether memory and database differ: the farm is reloaded after this turn."""
+    random_bytes: Callable[[int], bytes] = os.urandom
+    """Makes secrets."""
 
     @property
     def at(self) -> int:

@@ -15,6 +15,7 @@ the next batch.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -74,8 +75,18 @@ class Turns(Deciding):
         metrics: Metrics | None = None,
         *,
         queue_limit: int = 10_000,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__(database, clock, memory, settings, new_id, publisher, metrics or Metrics())
+        super().__init__(
+            database,
+            clock,
+            memory,
+            settings,
+            new_id,
+            publisher,
+            metrics or Metrics(),
+            random_bytes,
+        )
         self._waiting = Waiting(queue_limit)
         self._wake = asyncio.Event()
         self._closing = True  # until `start`: without a writer no request would be answered

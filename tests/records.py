@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from master.login_link import LinkState, LoginLink
 from master.model import (
     Account,
     AccountStatus,
@@ -46,6 +47,15 @@ def make_login(login_id: str, account_id: str, worker_id: str | None, **changes:
         "error_message": None, "expires_at": 300, "logged_in_at": None, "created_at": 0,
     }  # fmt: skip
     return Login(**fields | changes)
+
+
+def make_link(link_id: str, account_id: str, **changes: Any) -> LoginLink:
+    fields: dict[str, Any] = {
+        "id": link_id, "account_id": account_id, "state": LinkState.MADE,
+        "secret_hash": f"hash of {link_id}", "note": None, "require_uid": None, "made_by": "anna",
+        "created_at": 0, "expires_at": 900,
+    }  # fmt: skip
+    return LoginLink(**fields | changes)
 
 
 def make_proxy(proxy_id: str, **changes: Any) -> Proxy:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from master.farm import Farm
+from master.login_link import OPEN_LINK
 from master.model import OPEN_SESSION
 from master.store.columns import JsonText
 from master.store.mapping import FARM, Rows
@@ -47,7 +48,9 @@ def _read_rows(connection: sqlite3.Connection, rows: Rows[Any]) -> dict[str, dic
         for column in columns:
             if isinstance(rows.table.c[column].type, JsonText) and row[column] is not None:
                 row[column] = orjson.loads(row[column])
-        if rows.table.name != "login_sessions" or row["status"] in OPEN_SESSION:
+        opens = {"login_sessions": ("status", OPEN_SESSION), "login_links": ("state", OPEN_LINK)}
+        column, states = opens.get(rows.table.name, ("", None))
+        if states is None or row[column] in states:
             found[row[rows.key]] = row
     return found
 

@@ -20,6 +20,7 @@ DEFAULTS = {
     "log_dir": Path("logs"),
     "list_keys": "both",
     "allowed_origins": ("http://localhost:3001", "http://localhost:3000"),
+    "farm_name": "Master",
     "demo": False,
     "worker_tokens": (),
     "admin_tokens": (),

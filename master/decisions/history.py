@@ -23,8 +23,11 @@ from master.model import (
 )
 from master.reasons import EventKind
 
-PEOPLE = ("admin", "http")
-"""The kinds of caller behind which is a person; their events are the audit."""
+PEOPLE = ("admin", "http", "link")
+"""The kinds of caller behind which is a person; their events are the audit.
+
+Behind `link` is an account's owner, who has no scope.
+"""
 
 TARGET_CHARACTERS = 128
 

@@ -21,6 +21,7 @@ from master.operations.assignments import (
     place_what_waits,
     revoke_accounts,
 )
+from master.operations.link_steps import drop_links_of
 from master.operations.login_ends import close_open_login
 from master.operations.placement import Placements
 from master.protocol.admin import show_account as show_row
@@ -130,6 +131,7 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount:
     """
     account = _find(turn, event.id)
     close_open_login(turn, account, "The account was removed.", CancelReason.ACCOUNT_DELETED)
+    drop_links_of(turn, account)
     account = _find(turn, account.id)
     if account.assigned_worker_id is not None:
         [account] = revoke_accounts(

@@ -17,7 +17,8 @@ from master.decisions.assignment import wants_worker
 from master.decisions.sickness import show_health
 from master.draft import Draft
 from master.drains import FARM
-from master.farm import Committed, Farm, is_open
+from master.farm import Committed, Farm, is_open, is_open_link
+from master.login_link import LoginLink
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
 from master.operations.assignments import hand_out, tell_to_stop
@@ -73,6 +74,7 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
     """Apply the stored draft of a batch to memory; return the operations to run next."""
     memory, last = draft.memory, turns[-1] if turns else None
     _apply_logins(draft, last)
+    _apply_links(draft, last)
     _apply_accounts(draft, last)
     for table, changes in zip(memory.farm.tables, draft.tables, strict=True):
         for key, record in changes.changed.items():
@@ -110,6 +112,19 @@ def _apply_logins(draft: Draft, turn: Turn | None) -> None:
         assert ended is not None, "a changed login has a record before or after"
         memory.forget_login(ended.id)
         memory.login_outcomes[SessionStatus.FAILED if login is None else login.status] += 1
+
+
+def _apply_links(draft: Draft, turn: Turn | None) -> None:
+    for link_id, link in draft.links.changed.items():
+        assert turn is not None, "a turn has changed it"
+        _note_link(draft.memory, link_id, link, turn.now, turn.monotonic)
+
+
+def _note_link(
+    memory: Memory, link_id: str, link: LoginLink | None, now: float, monotonic: float
+) -> None:
+    end_at = link.expires_at if link is not None and is_open_link(link) else None
+    memory.links.ends.note(link_id, end_at, now, monotonic)
 
 
 def _apply_accounts(draft: Draft, turn: Turn | None) -> None:
@@ -238,6 +253,8 @@ def restore(
         memory.drains.note_worker(gone, None, now, monotonic)
     for login in memory.farm.logins.all():
         _note_login(memory, login, now, monotonic, settings)
+    for link_id in memory.links.ends.ends.keys() | {one.id for one in memory.farm.links.all()}:
+        _note_link(memory, link_id, memory.farm.links.get(link_id), now, monotonic)
     for account in memory.farm.accounts.all():
         _note_warning(memory, account, None)
         if wants_worker(account) and account.id not in memory.deadlines.waiting:

@@ -23,6 +23,7 @@ from master.decisions.history import (
     tell_proxy,
     tell_worker,
 )
+from master.decisions.links import tell_link
 from master.decisions.pace import Paces
 from master.draft import Draft
 from master.turn import Caller, Turn
@@ -73,6 +74,7 @@ def _list_changes(draft: Draft, below: Draft) -> Iterator[Event]:
     if draft.logins.changed:
         for login, new_login in changes_of(below.logins, draft.logins):
             yield from tell_login(login, new_login, why)
+    yield from _list_links(draft, below)
     if draft.accounts.changed:
         for account, new_account in changes_of(below.accounts, draft.accounts):
             yield from tell_account(account, new_account, why)
@@ -87,6 +89,12 @@ def _list_changes(draft: Draft, below: Draft) -> Iterator[Event]:
     if draft.configs.changed:
         for config, new_config in changes_of(below.configs, draft.configs):
             yield from tell_config(config, new_config)
+
+
+def _list_links(draft: Draft, below: Draft) -> Iterator[Event]:
+    if draft.links.changed:
+        for link, new_link in changes_of(below.links, draft.links):
+            yield from tell_link(link, new_link, draft.reasons)
 
 
 def _sign(turn: Turn, told: list[Event]) -> list[Event]:

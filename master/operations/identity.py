@@ -5,6 +5,7 @@ from __future__ import annotations
 from master.decisions.identity import find_ids, is_other_person, name_person
 from master.decisions.login import find_platform_user_id
 from master.model import Account, Login
+from master.operations.link_steps import find_link_of
 from master.protocol.worker import LoginReport
 from master.turn import Turn
 
@@ -14,9 +15,12 @@ def find_mismatch(turn: Turn, login: Login, account: Account, event: LoginReport
 
     An administrator may take the person knowingly (`accept_identity`).
     """
-    if login.accept_identity or not (ids := find_ids(event.user_info)):
-        return None
+    ids, link = find_ids(event.user_info), find_link_of(turn, login.id)
     scanned = name_person(event.user_info, find_platform_user_id(event.user_info), "another person")
+    if link is not None and link.require_uid is not None and link.require_uid not in ids:
+        return f"This login is of {scanned}, but its link is for {link.require_uid} alone."
+    if login.accept_identity or not ids:
+        return None
     if is_other_person(account, event.user_info):
         known = name_person(account.user_info, account.platform_user_id, account.account_name)
         return f"This login is of {scanned}, but the account is of {known}."

@@ -31,6 +31,7 @@ from master.operations.assignments import (
     place_what_waits,
     revoke_accounts,
 )
+from master.operations.link_steps import follow_end
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
 from master.protocol.shown import show_profile
@@ -54,7 +55,8 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
     assert worker_id is not None
     changed, kept = _apply_success(turn, account, event)
     turn.after_commit(lambda: turn.sessions.note_success([worker_id], turn.monotonic))
-    _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
+    ended = _end(turn, login, SessionStatus.SUCCESS, logged_in_at=turn.at)
+    follow_end(turn, ended, SessionStatus.SUCCESS)
     if kept:
         turn.draft.keep("accounts", account.id, kept)
     turn.draft.accounts.put(changed)
@@ -179,6 +181,7 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
     closed = []
     for login in logins:
         closed.append(_end(turn, login, SessionStatus.FAILED, error_message=message))
+        follow_end(turn, closed[-1], error_type)
         account = _account_of(turn, login)
         opens = not secrets[account.id].broken
         judge = login_status_before if by_us else login_status_after_failure
@@ -203,7 +206,8 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
     logins = list(logins)
     secrets = _read_secrets(turn, [_account_of(turn, login) for login in logins])
     for login in logins:
-        _end(turn, login, SessionStatus.EXPIRED, error_message="The login's time was up.")
+        ended = _end(turn, login, SessionStatus.EXPIRED, error_message="The login's time was up.")
+        follow_end(turn, ended, SessionStatus.EXPIRED)
         account = _account_of(turn, login)
         opens = not secrets[account.id].broken
         status = login_status_before(account, login.status_before, opens=opens)

@@ -42,6 +42,7 @@ from master.model import (
 )
 from master.operations.assignments import count_reserved, place_what_waits
 from master.operations.identity import find_mismatch
+from master.operations.link_steps import follow_code, follow_report
 from master.operations.login_ends import (
     close_open_login,
     expire,
@@ -242,6 +243,7 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         login.id,
         {"qr_code_data": event.qr_code_data, "qr_code_url": event.qr_code_url},
     )
+    follow_code(turn, login)
     turn.tell(
         OPERATORS,  # the code alone is enough to log in
         QrCodeReady(
@@ -286,6 +288,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             )
         )
         note_step(turn, login, event.status)
+        follow_report(turn, login, event)
     _relay(turn, _find(turn, login.id), event)
     if happened is LoginEvent.SUCCESS and (mismatch := find_mismatch(turn, login, account, event)):
         stop_worker(turn, login, CancelReason.IDENTITY_MISMATCH)

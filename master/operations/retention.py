@@ -21,6 +21,7 @@ from master.operations.names import forget_unused
 from master.operations.notifications import raise_alarm
 from master.operations.timelines import forget_events
 from master.store.counters import read_counter, write_counter
+from master.store.links import remove_old_links
 from master.store.logins import remove_old_logins
 from master.store.notifications import remove_old_notifications, remove_passed_notifications
 from master.store.rows import ROWS
@@ -59,15 +60,15 @@ async def remove_old_rows(event: JsonObject | None, turn: Turn) -> JsonObject:
         turn.go_on(forget_former)
         turn.go_on(forget_unused)
         turn.go_on(forget_events)
-    logins = await remove_old_logins(
-        turn.connection, find_cutoff(turn.now, turn.settings.retention_login_sessions_days), ROWS
-    )
+    cutoff = find_cutoff(turn.now, turn.settings.retention_login_sessions_days)
+    logins = await remove_old_logins(turn.connection, cutoff, ROWS)
+    links = await remove_old_links(turn.connection, cutoff, ROWS)
     notifications = await _remove_notifications(turn)
     removed = {
         "login_sessions": removed["login_sessions"] + logins,
         "notifications": removed["notifications"] + notifications,
     }
-    if ROWS in (logins, notifications):
+    if ROWS in (logins, links, notifications):
         turn.go_on(remove_old_rows, removed)
     elif any(removed.values()):
         log.info("old_rows_removed", **removed)

@@ -100,6 +100,12 @@ class CodeById(ById):
     seq: Annotated[int, Field(ge=0, le=2**53)] | None = None
 
 
+class TextToDraw(HttpPayload):
+    """A text to draw as a QR code, such as the address of a login link."""
+
+    text: Annotated[str, Field(min_length=1, max_length=1_000, repr=False)]
+
+
 class LogsQuery(ById):
     """How many lines of a log to return."""
 

@@ -18,6 +18,7 @@ from master.changes import Changes
 from master.decisions.retention import STEP_S
 from master.draft import Draft
 from master.farm import Committed, Farm
+from master.login_link import OPEN_LINK
 from master.model import OPEN_SESSION, Notification, change
 from master.store.accounts import DETECTED, HIDING, has_much, is_listed
 from master.store.counters import REMOVED_AT, read_counter, write_counter
@@ -25,13 +26,23 @@ from master.store.events import add_events, read_last_event
 from master.store.holders import keep_former_holders
 from master.store.maintenance import read_maintenance, write_maintenance
 from master.store.many import execute_many
-from master.store.mapping import ACCOUNTS, CONFIGS, FARM, LOGINS, NOTIFICATIONS, WORKERS, Rows
+from master.store.mapping import (
+    ACCOUNTS,
+    CONFIGS,
+    FARM,
+    LINKS,
+    LOGINS,
+    NOTIFICATIONS,
+    WORKERS,
+    Rows,
+)
 from master.store.messages import tally_messages
 from master.store.rows import chunk_ids
 from master.store.schema import (
     account_holders,
     accounts,
     counters,
+    login_links,
     login_sessions,
     metadata,
     notifications,
@@ -56,7 +67,7 @@ If another row had such a name, the batch would fail, and each of its turns woul
 SHOWN = 5
 """Limit of differences that one line names."""
 
-DEPENDENTS = (*DETECTED, login_sessions, account_holders)
+DEPENDENTS = (*DETECTED, login_sessions, login_links, account_holders)
 """The tables whose rows are removed with their account."""
 
 
@@ -102,6 +113,8 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
         query = query.where(is_listed())
     if rows is LOGINS:
         query = query.where(login_sessions.c.status.in_(sorted(OPEN_SESSION)))
+    if rows is LINKS:
+        query = query.where(login_links.c.state.in_(sorted(OPEN_LINK)))
     last = ""
     while True:
         found = (await connection.execute(query.where(key > last))).all()
@@ -231,7 +244,7 @@ async def _hide_large(connection: AsyncConnection, gone: Sequence[Any]) -> list[
     hidden = [one for one in gone if await has_much(connection, one.id)]
     if hidden:
         for some in chunk_ids([one.id for one in hidden]):
-            for table in (login_sessions, account_holders):
+            for table in (login_sessions, login_links, account_holders):
                 await connection.execute(delete(table).where(table.c.account_id.in_(some)))
         hide = _update_of(accounts, "id", tuple(HIDING))
         await _execute_all(connection, hide, [HIDING | _expected(ACCOUNTS, one) for one in hidden])
@@ -305,6 +318,8 @@ def _conditions(table: Table, key: str) -> list[Any]:
     if table is login_sessions:
         # no IN: `execute_many` cannot expand it
         conditions.append(or_(*(table.c.status == status for status in sorted(OPEN_SESSION))))
+    if table is login_links:
+        conditions.append(or_(*(table.c.state == state for state in sorted(OPEN_LINK))))
     return conditions
 
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from sqlalchemy import ColumnElement, Integer, Row, Select, Table, bindparam, func, select
 
 from master.farm import share
+from master.login_link import LoginLink
 from master.model import (
     Account,
     Device,
@@ -260,6 +261,7 @@ CONFIGS = Rows(
     written={"args": (("args",), lambda config: list(config.args))},
 )
 DEVICES = Rows(Device, schema.client_devices, key="device_id")
+LINKS = Rows(LoginLink, schema.login_links)
 NOTIFICATIONS = Rows(Notification, schema.notifications, read={"data": lambda stored: stored or {}})
 COMMENTS = Rows(
     Message,
@@ -283,5 +285,5 @@ MESSAGES: Mapping[MessageKind, Rows[Message]] = {
 }
 """Two tables of one shape; each message is stored once per (account, platform id)."""
 
-FARM: tuple[Rows[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES)
+FARM: tuple[Rows[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES, LINKS)
 """The nouns that are in memory, in the order of `Farm.tables`."""

@@ -159,6 +159,35 @@ login_sessions = Table(
     ),
 )
 
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    # hashes: neither the link's secret nor the cookie of its device is stored
+    Column("secret_hash", Text, nullable=False),
+    Column("note", Text),
+    Column("require_uid", Text),
+    Column("made_by", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("device_hash", Text),
+    Column("device_address", Text),
+    Column("device_agent", Text),
+    Column("opened_at", Integer),
+    # its last login; no reference, because that row may be removed earlier
+    Column("session_id", Text),
+    Column("starts", Integer, nullable=False),
+    Column("outcome", Text),
+    Column("refused", Integer, nullable=False),
+    Column("ended_at", Integer),
+    Column("end_reason", Text),
+    Index("idx_login_links_account", "account_id", "created_at"),
+    Index("idx_login_links_created", "created_at"),
+    Index("uq_login_links_secret", "secret_hash", unique=True),
+)
+
 
 def _list_told_columns() -> list[Column[Any]]:
     """Return the columns of edits, and of messages with the id of another one.
@@ -353,5 +382,5 @@ events = Table(
     Index("idx_events_account", "account_id", "seq", **_where("account_id IS NOT NULL")),
     Index("idx_events_worker", "worker_id", "seq", **_where("worker_id IS NOT NULL")),
     # the audit: what people did
-    Index("idx_events_person", "seq", **_where("by_kind IN ('admin', 'http')")),
+    Index("idx_events_person", "seq", **_where("by_kind IN ('admin', 'http', 'link')")),
 )

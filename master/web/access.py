@@ -64,7 +64,7 @@ def guard_requests(
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         _require_plain(request)
-        if request.path in OPEN or is_console(request):
+        if request.path in OPEN or is_console(request) or is_link(request):
             read_session(access, origins, lines, request)
             answer = await handler(request)
             if not lines.is_known(request):
@@ -73,7 +73,7 @@ def guard_requests(
             return answer
         grant = _identify(access, origins, lines, request)
         request[GRANT] = grant
-        _require_direct(access, origins, request)
+        require_direct(access, origins, request)
         endpoint = _find_endpoint(endpoints, request)
         if request.method in SAFE:
             _require_scope(grant, endpoint)
@@ -141,6 +141,11 @@ def is_console(request: web.Request) -> bool:
     )
 
 
+def is_link(request: web.Request) -> bool:
+    """Tell whether a request is for the page of login links, which checks its own secrets."""
+    return f"{request.path}/".startswith("/l/")
+
+
 def read_session(
     access: Access, origins: Origins, lines: Lines, request: web.Request
 ) -> Session | None:
@@ -196,7 +201,7 @@ def _identify(access: Access, origins: Origins, lines: Lines, request: web.Reque
     return grant
 
 
-def _require_direct(access: Access, origins: Origins, request: web.Request) -> None:
+def require_direct(access: Access, origins: Origins, request: web.Request) -> None:
     """Without tokens, refuse requests that are not from a program or page of this machine.
 
     Errors: Forbidden, ForeignOrigin.
@@ -236,8 +241,8 @@ def guard_sockets(access: Access, origins: Origins, answer_sockets: Answer) -> A
         try:
             access.require_near(request.remote or "")
             _require_plain(request)
-            _require_direct(access, origins, request)
-            if access.guarded:  # else `_require_direct` has checked it
+            require_direct(access, origins, request)
+            if access.guarded:  # else `require_direct` has checked it
                 _refuse_cross_site(origins, request)
             if not origins.allows(request):
                 raise ForeignOrigin

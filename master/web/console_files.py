@@ -21,6 +21,8 @@ from master.errors import Missing
 from master.web.compression import LEAST_BYTES, choose
 
 FOLDER = Path(__file__).parent / "console"
+LINK_FOLDER = Path(__file__).parent / "l"
+"""The page of login links."""
 KINDS = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -33,7 +35,7 @@ KINDS = {
 PAGE = "index.html"
 IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 POLICY = (
-    "default-src 'none'; script-src 'self' '{map}'; style-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src {scripts}; style-src 'self'; img-src {images}; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
@@ -75,7 +77,7 @@ class File:
 
 
 class ConsoleFiles:
-    """Answers `/console/` and the files under it."""
+    """Answers the address of a page, such as `/console/`, and the files under it."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         found = {
@@ -96,7 +98,12 @@ class ConsoleFiles:
         page = page.replace("{files}", f"files/{self.version}")
         self._page = _make_file(PAGE, page.encode())
         self._files = {name: _make_file(name, one) for name, one in found.items()}
-        self._policy = POLICY.format(map=hash_import_map(page))
+        inline = hash_import_map(page)
+        self._policy = POLICY.format(
+            scripts=f"'self' '{inline}'" if inline else "'self'",
+            images="'self' data:" if folder == FOLDER else "'self'",
+        )
+        self._redirect = f"{folder.name}/"
 
     async def show_page(self, request: web.Request) -> web.Response:
         """Return the page."""
@@ -105,7 +112,7 @@ class ConsoleFiles:
 
     async def redirect(self, request: web.Request) -> web.Response:
         """Send a browser to the page; the address is relative, because a proxy may add a prefix."""
-        return web.Response(status=308, headers={"Location": "console/"})
+        return web.Response(status=308, headers={"Location": self._redirect})
 
     async def show_file(self, request: web.Request) -> web.Response:
         """Return a file of this version. Errors: Missing."""
@@ -121,10 +128,17 @@ def load_files() -> ConsoleFiles:
     return ConsoleFiles()
 
 
-def hash_import_map(page: str) -> str:
-    """Return the hash by which the policy allows the page's only inline script."""
+@lru_cache(maxsize=1)
+def load_link_files() -> ConsoleFiles:
+    """Return the files of the page of login links."""
+    return ConsoleFiles(LINK_FOLDER)
+
+
+def hash_import_map(page: str) -> str | None:
+    """Return the hash by which the policy allows the page's only inline script, if it has one."""
     found = IMPORT_MAP.search(page)
-    assert found is not None, "the page has an import map"
+    if found is None:
+        return None
     digest = hashlib.sha256(found[1].encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
 

@@ -76,6 +76,7 @@ class Noun:
         *,
         body_optional: bool = False,
         for_caller: bool = False,
+        asks: bool = False,
     ) -> tuple[Endpoint, ...]:
         """Return an endpoint of the web edge, for answers that no single turn can give."""
         return (
@@ -88,6 +89,7 @@ class Noun:
                 edge=edge,
                 body_optional=body_optional,
                 for_caller=for_caller,
+                asks=asks,
             ),
         )
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from master.errors import Missing
 from master.operations.login_views import show_qr_code
-from master.protocol.http import CodeById
+from master.protocol.http import CodeById, TextToDraw
 from master.turn import Caller
 from master.web.code_images import SVG, Image, read_code
 from master.writer import Turns
@@ -33,7 +33,7 @@ NO_IMAGE = "This login has no code that can be rendered as an image."
 
 
 class QrCodes:
-    """Answers `login-sessions/{id}/qr.png`."""
+    """Answers `login-sessions/{id}/qr.png` and `POST qr.png`."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
@@ -53,6 +53,10 @@ class QrCodes:
             return web.Response(body=found.content, content_type=found.kind, headers=policy)
         drawn = await self._draw(shown.get("qr_code_url") or found or "")
         return web.Response(body=drawn, content_type="image/png")
+
+    async def draw(self, event: TextToDraw) -> web.Response:
+        """Return a text as a QR code, a PNG image. Errors: Missing if it is too long."""
+        return web.Response(body=await self._draw(event.text), content_type="image/png")
 
     async def _draw(self, text: str) -> bytes:
         """Return the code for a link or another text, as PNG.

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from master.access import Access
 from master.lines import Lines
+from master.links import Links
 from master.protocol.answers import Listing
 from master.protocol.lists import Page
 from master.settings import Settings
@@ -26,6 +27,7 @@ from master.web.endpoint import ROOT, Endpoint
 from master.web.figures import Figures
 from master.web.health import Health, Vitals
 from master.web.lifecycle import Lifecycle, Processes
+from master.web.login_links import LinkPage
 from master.web.origins import Origins, allow_origins
 from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
@@ -49,6 +51,7 @@ def build_web(
     access: Access,
     lines: Lines,
     origins: Origins,
+    links: Links,
 ) -> web.Application:
     """Return the application that answers every path but Socket.IO's."""
     app = web.Application(
@@ -72,11 +75,13 @@ def build_web(
     lifecycle = Lifecycle(turns, supervisor, vitals)
     app.on_cleanup.append(lifecycle.close)
     Console(access, origins, lines, settings, vitals).add_to(app)
+    codes = QrCodes(turns)
+    LinkPage(turns, access, origins, lines, links, codes).add_to(app)
     edges = (
         health,
         lifecycle,
         ProxyTrials(turns, vitals.clock),
-        QrCodes(turns),
+        codes,
         AccountActions(turns),
     )
     methods = {

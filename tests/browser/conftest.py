@@ -78,16 +78,33 @@ class Looker:
         self._contexts: list[BrowserContext] = []
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self.also = "data:"
+        """Another address of Master, through a proxy."""
 
     async def open(
         self, place: str = "", *, language: str = "en", theme: str = "light", width: int = 1280
     ) -> Page:
         """Open the console at a place in a new browser profile."""
+        page = await self.make_page(language=language, theme=theme, width=width)
+        await page.goto(f"{self._base()}/console/#/{place}")
+        return page
+
+    async def open_phone(self, address: str, *, language: str = "en", theme: str = "light") -> Page:
+        """Open an address on a phone of its own."""
+        page = await self.make_page(
+            language=language, theme=theme, width=390, is_mobile=True, has_touch=True
+        )
+        await page.goto(address)
+        return page
+
+    async def make_page(self, *, language: str, theme: str, width: int, **more: Any) -> Page:
+        """Return a blank page in a new browser profile."""
         context = await self._engine.new_context(
             viewport={"width": width, "height": 900},
             locale="zh-CN" if language == "zh" else "en-GB",
             color_scheme="dark" if theme == "dark" else "light",
             reduced_motion="reduce",
+            **more,
         )
         self._contexts.append(context)
         context.set_default_timeout(60_000)
@@ -96,7 +113,6 @@ class Looker:
         page.on("console", self._note_line)
         page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
         page.on("request", lambda request: self.requests.append(request.url))
-        await page.goto(f"{self._base()}/console/#/{place}")
         return page
 
     def _note_line(self, line: Any) -> None:
@@ -106,7 +122,9 @@ class Looker:
     async def close(self) -> None:
         for context in self._contexts:
             await context.close()
-        foreign = {url for url in self.requests if not url.startswith((self._base(), "data:"))}
+        foreign = {
+            url for url in self.requests if not url.startswith((self._base(), self.also, "data:"))
+        }
         assert self.complaints == []
         assert foreign == set()
 

@@ -328,7 +328,8 @@ def test_the_wheel_has_every_file_of_the_console(tmp_path: Path):
     root = Path(__file__).parents[2]
     built = next(wheels.WheelBuilder(str(root)).build(directory=str(tmp_path)))
     names = set(zipfile.ZipFile(built).namelist())
-    folder = root / "master" / "web" / "console"
-    files = {str(path.relative_to(root)) for path in folder.rglob("*") if path.is_file()}
+    folders = [root / "master" / "web" / name for name in ("console", "l")]
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = {str(path.relative_to(root)) for path in found}
     assert len(files) > 40
     assert files <= names

@@ -9,18 +9,30 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from master.draft import Draft
-from master.farm import ACCOUNTS, CONFIGS, DEVICES, LOGINS, PROXIES, WORKERS, Farm, Kind
+from master.farm import (
+    ACCOUNTS,
+    CONFIGS,
+    DEVICES,
+    LINKS,
+    LOGINS,
+    PROXIES,
+    WORKERS,
+    Farm,
+    Kind,
+)
+from master.login_link import OPEN_LINK, LinkState
 from master.model import AccountStatus, LoginStatus, SessionStatus, WorkerStatus
 from tests.records import (
     make_account,
     make_config,
     make_device,
+    make_link,
     make_login,
     make_proxy,
     make_worker,
 )
 
-KINDS: tuple[Kind[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES)
+KINDS: tuple[Kind[Any], ...] = (WORKERS, PROXIES, CONFIGS, ACCOUNTS, LOGINS, DEVICES, LINKS)
 """In the order of the farm's tables."""
 
 PLATFORMS = ("douyin", "xiaohongshu", "weibo")
@@ -107,7 +119,8 @@ class Chance:
             return make_device(f"d{name}", seen_seq=self._number)
         if kind is ACCOUNTS:
             return self._draw_account(f"a{name}", model)
-        return self._draw_login(pick([*model.of(LOGINS), f"l{self._number}"]), model)
+        draw, letter = (self._draw_link, "k") if kind is LINKS else (self._draw_login, "l")
+        return draw(pick([*model.of(kind), f"{letter}{self._number}"]), model)
 
     def _draw_account(self, account_id: str, model: Model) -> Any:
         pick = self.random.choice
@@ -153,6 +166,17 @@ class Chance:
             else None
         )
 
+    def _draw_link(self, link_id: str, model: Model) -> Any:
+        pick = self.random.choice
+        known = model.of(LINKS).get(link_id)
+        if known is not None:
+            if known.state not in OPEN_LINK:
+                return None
+            return replace(known, state=pick(list(LinkState)), session_id=pick([None, "l1", "l2"]))
+        busy = {one.account_id for one in model.of(LINKS).values() if LINKS.is_kept(one)}
+        free = [one for one in model.of(ACCOUNTS) if one not in busy]
+        return make_link(link_id, pick(free)) if free else None
+
     def _may_go(self, kind: Kind[Any], key: str, model: Model) -> bool:
         """Tell whether the database would allow the removal: no record refers to this one."""
         if kind not in self._removes:
@@ -164,8 +188,9 @@ class Chance:
         if kind is PROXIES:
             return key not in {one.proxy_id for one in model.of(CONFIGS).values()}
         if kind is ACCOUNTS:
-            return key not in {one.account_id for one in model.of(LOGINS).values()}
-        return kind is not LOGINS
+            tables = (LOGINS, LINKS)
+            return key not in {one.account_id for of in tables for one in model.of(of).values()}
+        return kind not in (LOGINS, LINKS)
 
 
 def check(tables: Tables, model: Model) -> None:

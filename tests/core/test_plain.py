@@ -33,7 +33,7 @@ from master.store.logins import find_login
 from master.store.sealing import Secrets
 from master.turn import Bulk, Caller, Fetch
 from tests.core.core import Core, hold
-from tests.records import make_config, make_device, make_proxy
+from tests.records import make_config, make_device, make_link, make_proxy
 
 EXAMPLES = Path(__file__).parents[2] / "fixtures" / "protocol"
 
@@ -45,6 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_config": {"args": ["-v"]},
     "add_proxy": {"name": "new", "server": "h:1", "password": "secret"},
     "change_proxy": {"name": "other"},
+    "make_link": {"ttl_s": 900, "note": "for the new phone"},
     "plan_placement": {"max_accounts": {"w1": 1}, "pin": {"a": None}},
     "begin_drain": {"deadline_s": 60},
     "begin_maintenance": {"deadline_s": 60},
@@ -189,6 +190,9 @@ def test_a_request_is_decided_without_a_database(endpoint):
     path = {"{id}": PATHS[endpoint.path.split("/")[1]]} if "{id}" in endpoint.path else {}
     if endpoint.operation is names.remove_worker:
         path = {"{id}": GONE}
+    if "{link}" in endpoint.path:
+        core.memory.farm.links.put(make_link("k", path["{id}"]))
+        path["{link}"] = "k"
     perform(core, endpoint.operation, decode(endpoint.payload, body | path))
 
 
@@ -214,12 +218,11 @@ def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memor
 
 ON_ROWS = {
     "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
-    "list_direct_messages",
-    "list_logins", "list_notifications", "list_proxies", "look_up_device", "mark_messages_read",
-    "mark_messages_unread", "mark_read", "mark_sent", "mark_unread", "remove_old_rows",
-    "request_logins", "request_status", "show_account_timeline", "show_accounts_status",
-    "show_audit", "show_login", "show_proxy", "show_statistics", "show_worker_timeline",
-    "sync_device",
+    "list_direct_messages", "list_links", "list_logins", "list_notifications", "list_proxies",
+    "look_up_device", "mark_messages_read", "mark_messages_unread", "mark_read", "mark_sent",
+    "mark_unread", "remove_old_rows", "request_logins", "request_status", "show_account_timeline",
+    "show_accounts_status", "show_audit", "show_login", "show_proxy", "show_statistics",
+    "show_worker_timeline", "sync_device",
 }  # fmt: skip
 
 

@@ -29,9 +29,10 @@ REMOVED = (ACCOUNTS, CONFIGS, DEVICES, PROXIES)
 
 
 def forget_ended(model: Model) -> None:
-    logins = model.of(KINDS[4])
-    for key in [key for key, login in logins.items() if not KINDS[4].is_kept(login)]:
-        del logins[key]
+    for kind in KINDS:
+        records = model.of(kind)
+        for key in [key for key, record in records.items() if not kind.is_kept(record)]:
+            del records[key]
 
 
 @pytest.mark.parametrize("seed", [*range(6), 12])

@@ -50,6 +50,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "NewLogin": {"worker_id": WORKER},
+    "NewLoginLink": {"ttl_s": 900, "note": "n", "require_uid": "7001"},
+    "TextToDraw": {"text": "https://master.example/l/#x"},
     "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}, "drain": [WORKER]},
     "MarkMessages": {"account_id": "nobody"},
     "NewProxy": {
@@ -135,9 +137,8 @@ def of_noun(noun: str) -> Iterator[Endpoint]:
 
 def fill(endpoint: Endpoint, noun: str, names: dict[str, str]) -> str:
     """Return the route's path with an existing id."""
-    return ROOT + endpoint.path.replace("{id}", quote(names.get(noun, "x"), safe="")).replace(
-        "{kind}", "comments"
-    )
+    path = endpoint.path.replace("{id}", quote(names.get(noun, "x"), safe=""))
+    return ROOT + path.replace("{kind}", "comments").replace("{link}", "x")
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -191,12 +192,13 @@ def with_queries(endpoint: Endpoint, path: str) -> Malformed:
 def with_paths(endpoint: Endpoint) -> Malformed:
     """Yield odd names in the path."""
     body = b"{}" if endpoint.body is not None else None
-    for part in ("{id}", "{kind}"):
+    for part in ("{id}", "{kind}", "{link}"):
         if part in endpoint.path:
             for text in ODD_TEXTS:
                 path = (
                     endpoint.path.replace(part, text)
                     .replace("{kind}", "comments")
+                    .replace("{link}", "x")
                     .replace("{id}", "x")
                 )
                 yield f"{part} is {text}", ROOT + path, body
@@ -214,7 +216,11 @@ async def test_a_body_that_is_no_object_is_refused_where_none_is_needed(
 async def test_a_method_that_a_route_does_not_have_is_refused(bench: Bench, caller: Caller) -> None:
     for path in {endpoint.path for endpoint in ENDPOINTS} | {"/no/such/route", ""}:
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"):
-            await caller.ask(method, ROOT + path.replace("{id}", "x").replace("{kind}", "x"), None)
+            await caller.ask(
+                method,
+                ROOT + path.replace("{id}", "x").replace("{kind}", "x").replace("{link}", "x"),
+                None,
+            )
 
 
 async def test_what_lies_beside_the_api_is_as_hard(bench: Bench, bystanders: Bystanders) -> None:
@@ -226,6 +232,9 @@ async def test_what_lies_beside_the_api_is_as_hard(bench: Bench, bystanders: Bys
             "/health/ready",
             "/metrics",
             "/favicon.ico",
+            "/l",
+            "/l/",
+            "/l/files/x/y",
             "//",
             "/%ff",
         ):
@@ -249,5 +258,7 @@ async def test_a_name_that_nobody_can_have_is_nobodys_name(bench: Bench, caller:
     for endpoint in ENDPOINTS:
         if "{id}" in endpoint.path:
             for name in ("%20", "x" * 129, "%00", "%ff"):
-                path = ROOT + endpoint.path.replace("{id}", name).replace("{kind}", "comments")
+                path = ROOT + endpoint.path.replace("{id}", name).replace(
+                    "{kind}", "comments"
+                ).replace("{link}", "x")
                 assert await caller.ask(endpoint.method, path, b"{}") in (404, 422), path

@@ -177,6 +177,13 @@ async def guarded(
         yield guarded
         for peer in guarded.peers:
             await peer.close()
-        await master.close()
+        await guarded.master.close()
         for peer in guarded.peers:
             peer.check_what_was_heard()
+
+
+@pytest.fixture
+async def owners_worker(guarded: Guarded) -> Peer:
+    """A worker, and the account that it is to log in."""
+    await guarded.add_account(MINE)
+    return await guarded.register("worker-1", WORKER_1)

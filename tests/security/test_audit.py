@@ -67,7 +67,7 @@ async def test_a_command_says_who_asked_with_which_request(guarded):
     ids=lambda one: f"{one.method} {one.path}",
 )
 async def test_each_refused_command_over_http_is_recorded(guarded, endpoint: Endpoint):
-    path = API + endpoint.path.replace("{id}", "nobody")
+    path = API + endpoint.path.replace("{id}", "nobody").replace("{link}", "x")
     await guarded.ask(endpoint.method, path, WRONG, json={})
     await guarded.ask(endpoint.method, path, READER, json={})
     answer = await guarded.ask(endpoint.method, path, ROOT, json={})

@@ -163,6 +163,7 @@ async def test_no_parameter_is_a_way_into_the_database_or_the_files(guarded, end
     ids=lambda one: one.path,
 )
 async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
+    path = API + endpoint.path.replace("{id}", "x")
     for name in (
         "sort",
         "order",
@@ -174,11 +175,11 @@ async def test_names_to_sort_and_filter_by_are_enumerated(guarded, endpoint):
     ):
         expected = (422, "invalid") if name in endpoint.parameters else (400, "unknown_parameter")
         wanted = {name: "credentials"}
-        assert await guarded.code("GET", API + endpoint.path, params=wanted) == expected
+        assert await guarded.code("GET", path, params=wanted) == expected
     for name, field in endpoint.parameters.items():
         kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
         if any(issubclass(kind, Enum) for kind in kinds):
-            assert await guarded.code("GET", API + endpoint.path, params={name: "x' OR 1=1"}) == (
+            assert await guarded.code("GET", path, params={name: "x' OR 1=1"}) == (
                 422,
                 "invalid",
             )

@@ -15,7 +15,8 @@ HELD = {READER: Scope.READ, OPERATOR: Scope.OPERATE, ROOT: Scope.ADMIN}
 
 
 def fill(path: str) -> str:
-    return API + path.replace("{id}", "nobody").replace("{kind}", "comments")
+    path = path.replace("{id}", "nobody").replace("{kind}", "comments")
+    return API + path.replace("{link}", "no-link")
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")

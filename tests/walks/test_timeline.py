@@ -352,13 +352,13 @@ async def test_the_audit_has_what_people_did_and_finds_it(bench):
 @pytest.mark.parametrize(
     ("condition", "index"),
     [
-        ("by_kind IN ('admin', 'http')", "idx_events_person"),
+        ("by_kind IN ('admin', 'http', 'link')", "idx_events_person"),
         ("account_id = 'x'", "idx_events_account"),
         ("worker_id = 'x'", "idx_events_worker"),
     ],
 )
 def test_the_audit_and_timelines_are_read_from_their_indexes(bench, condition, index):
-    assert str(BY_PEOPLE) == "by_kind IN ('admin', 'http')"
+    assert str(BY_PEOPLE) == "by_kind IN ('admin', 'http', 'link')"
     query = "EXPLAIN QUERY PLAN SELECT * FROM events WHERE {} ORDER BY seq DESC LIMIT 5"
     [plan] = read_rows(bench, query.format(condition))
     assert index in plan[3], plan

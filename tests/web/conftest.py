@@ -92,6 +92,7 @@ class Site:
             access=access,
             lines=Lines(meter),
             origins=Origins(settings.allowed_origins, access.needs_token),
+            links=self.memory.links,
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

@@ -30,6 +30,7 @@ async def fill(site: Any) -> dict[str, str]:
         "proxy"
     ]
     await site.call("POST", "/worker-configs", 201, json={"worker_id": "worker-1"})
+    await site.call("POST", f"/accounts/{started['account_id']}/login-links", json={})
     return {
         "accounts": account["id"],
         "workers": "worker-1",

@@ -11,7 +11,8 @@ from enum import StrEnum
 import pytest
 
 from master import errors, model
-from master.reasons import Action, EventKind, Rule, Unplaced, Verdict
+from master.login_link import LinkState
+from master.reasons import Action, EventKind, LinkEnd, Rule, Unplaced, Verdict
 from master.supervisor import ProcessState
 from master.web.console_files import FOLDER, load_files
 
@@ -33,6 +34,8 @@ KINDS: dict[str, type[StrEnum]] = {
     "action": Action,
     "happened": EventKind,
     "process": ProcessState,
+    "linkIs": LinkState,
+    "linkEnd": LinkEnd,
 }
 
 

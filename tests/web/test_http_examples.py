@@ -35,6 +35,10 @@ DIRECT_MESSAGE = {
 CODE = "data:image/png;base64,iVBORw0KGgo="
 
 
+SECRET = "kZ0m3cQ1w7yXn5pTgJ2bVhR8sLdF4aEuKqWiC6oY9xM"
+"""A link's secret in the examples."""
+
+
 class Walk:
     """Sends one request of each route; keeps request and answer by the example's name."""
 
@@ -72,6 +76,7 @@ async def walk_all(site: Any) -> dict[str, dict[str, Any]]:
     await _run_process(walk, site)
     await site.turns.run(say_goodbye, Goodbye(worker_id="worker-1"), worker)
     await walk.ask("DELETE", "/workers/{id}", id="worker-1")
+    await _make_link(walk, site)
     return walk.seen
 
 
@@ -132,6 +137,16 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("DELETE", "/accounts/{id}", id=account)
 
 
+async def _make_link(walk: Walk, site: Any) -> None:
+    body: dict[str, Any] = {"platform": "douyin", "account_name": "小店"}
+    account = (await site.call("POST", "/accounts", 201, json=body))["account"]["id"]
+    body = {"ttl_s": 3600, "note": "for the new phone"}
+    link = (await walk.ask("POST", "/accounts/{id}/login-links", body, id=account))["id"]
+    await walk.ask("GET", "/accounts/{id}/login-links", id=account)
+    await walk.ask("DELETE", "/accounts/{id}/login-links/{link}", id=account, link=link)
+    await walk.ask("POST", "/qr.png", {"text": f"https://master.example.org/l/#{SECRET}"})
+
+
 async def _run_process(walk: Walk, site: Any) -> None:
     body = {"name": "Shanghai", "server": "127.0.0.1:9", "username": "u", "password": "p"}
     proxy = (await walk.ask("POST", "/proxies", body))["id"]
@@ -175,6 +190,7 @@ def make_tidy(seen: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """Return examples that do not depend on the run: ids look as a real Master makes them."""
     text = json.dumps(seen, ensure_ascii=False).replace(str(tmp_path), ".")
     text = text.replace(sys.executable, "/usr/bin/python3").replace("request-", "id-")
+    text = re.sub(r"\bl/#[\w-]+", f"l/#{SECRET}", text)
     text = re.sub(r"\bid-(\d+)", lambda m: f"9b2f0d0e-1f0a-4d5b-8a0e-{int(m[1]):012d}", text)
     tidy: dict[str, Any] = json.loads(re.sub(r'"pid": \d+', '"pid": 4711', text))
     return tidy

@@ -18,7 +18,7 @@ def name_route(endpoint: Endpoint) -> str:
 
 
 def fill_path(endpoint: Endpoint) -> str:
-    return endpoint.path.replace("{id}", "x").replace("{kind}", "comments")
+    return endpoint.path.replace("{id}", "x").replace("{kind}", "comments").replace("{link}", "x")
 
 
 @pytest.mark.parametrize("endpoint", READING, ids=name_route)

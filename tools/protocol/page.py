@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from master import model, reasons
+from master import login_link, model, reasons
 from master.decisions.account_state import ACCOUNT_WORDS, LOGIN_WORDS
 from master.decisions.login import REPORTED, TRANSITIONS, LoginEvent
 from master.errors import INTERNAL, every_refusal
@@ -59,7 +59,9 @@ def render_protocol(examples: Path) -> str:
 
 
 def _find_words(name: str) -> Any:
-    return next(getattr(one, name) for one in (words, model, reasons) if hasattr(one, name))
+    return next(
+        getattr(one, name) for one in (words, model, login_link, reasons) if hasattr(one, name)
+    )
 
 
 def _render_objects(_: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from master.protocol import admin, client, drains, inbox, worker
+from master.protocol import admin, client, drains, inbox, login_links, worker
 from master.protocol.wire import Outbound
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
@@ -36,6 +36,7 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             inbox.MessagesRead,
             admin.WorkerChanged,
             admin.AccountChanged,
+            login_links.LinkChanged,
             drains.DrainChanged,
             drains.MaintenanceChanged,
             client.SyncHint,

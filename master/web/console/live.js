@@ -15,6 +15,7 @@ import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, session } from "./store.
 const EVENTS = [
   "worker:status", "account:status", "notification:new", "login:qrcode:ready",
   "login:status:update", "login:success", "login:failed", "login:qrcode:expired", "message:read",
+  "login_link:status",
 ];
 const HIDDEN_MS = 30_000;
 const LONGEST_WAIT_MS = 10_000;

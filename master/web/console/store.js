@@ -1,6 +1,7 @@
 // @ts-check
 /** The farm as this page knows it: whole rows, replaced by those of newer events. */
 import { batch, computed, signal } from "./html.js";
+import { noteLink } from "./links.js";
 
 /** @typedef {import("./types.js").Account} Account */
 /** @typedef {import("./types.js").Worker} Worker */
@@ -160,6 +161,8 @@ export class Changes {
       const known = this.accounts.get(row.account_id);
       if (known) this.accounts.set(row.account_id, { ...known, unread: row.unread });
       this.touched.add("accounts");
+    } else if (event === "login_link:status") {
+      noteLink(row);
     } else if (event.startsWith("login:")) {
       this.applyLogin(event, row);
     }

@@ -3,10 +3,11 @@
 import { language } from "./prefs.js";
 import { CODES, STATES } from "./words_codes.js";
 import { HISTORY } from "./words_history.js";
+import { LINKS } from "./words_links.js";
 import { PAGES } from "./words_pages.js";
 
 /** @type {Record<string, [string, string]>} */
-export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY };
+export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY, ...LINKS };
 
 /**
  * Return a text in the person's language.

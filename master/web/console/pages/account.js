@@ -8,6 +8,7 @@ import { go, link } from "../router.js";
 import { accounts, arrived, ended, filled, logins, may, queue, workers } from "../store.js";
 import { absolute, count, t, wordOf } from "../words.js";
 import { Messages } from "./messages.js";
+import { LoginLink } from "./links.js";
 import { LoginTable } from "./logins.js";
 import { Timeline, Why } from "./why.js";
 
@@ -88,6 +89,7 @@ export function Account({ id }) {
         ${open ? html`<a class="button main" href=${link(["logins", open.id])}>${t("login.goto")}</a>`
           : html`<button type="button" class="main" onClick=${() => startLogin(id)}>${t("do.login")}</button>`}</div>`}</div>
     <div class="columns"><div><${State} row=${row} />
+      <${LoginLink} id=${id} />
       <${Why} id=${id} keys=${[filled.value, row]} />
       <section><h2>${t("account.logins")}</h2>
         ${ends.length > 0 ? html`<${LoginTable} rows=${ends} />` : html`<${Empty}><p>${t("account.nologins")}</p><//>`}</section></div>

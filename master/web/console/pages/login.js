@@ -8,6 +8,7 @@ import { AccountLink, Badge, Fault, Field, Form, Left, WorkerLink, useFetched } 
 import { link } from "../router.js";
 import { ended, filled, logins, may, nameOf, stepOf } from "../store.js";
 import { t, wordOf } from "../words.js";
+import { LoginLink } from "./links.js";
 
 /** @typedef {import("../types.js").Login} Row */
 
@@ -120,5 +121,6 @@ export function Login({ id }) {
       <div>${step !== "failed" && step !== "expired" && html`<${Steps} row=${row} />`}<section class="card"><dl class="facts">
         <dt>${t("col.account")}</dt><dd><${AccountLink} id=${row.account_id} name=${nameOf(row.account_id)} /></dd>
         <dt>${t("col.worker")}</dt><dd><${WorkerLink} id=${row.worker_id} /></dd></dl></section>
-        ${open && may("operate") && html`<${Other} row=${row} />`}</div></div>`;
+        ${open && may("operate") && html`<${Other} row=${row} />`}
+        ${step !== "success" && html`<${LoginLink} id=${row.account_id} />`}</div></div>`;
 }

@@ -55,6 +55,8 @@ function tellParams(one) {
   const params = one.params ?? {};
   if (params.action) return params.action;
   if (params.fields) return params.fields.join(", ");
+  if (one.kind === "login_link_opened") return [params.agent, params.address].filter(Boolean).join(", ");
+  if (one.kind === "login_link_refused") return params.device ?? "";
   if (params.from) return `${wordOf(one.kind === "status" ? "accountIs" : "loginIs", params.from)} → ${wordOf(one.kind === "status" ? "accountIs" : "loginIs", params.to)}`;
   return "";
 }
@@ -76,9 +78,9 @@ export function Timeline({ path, id, keys, ofWorker = false }) {
     ${rows.length === 0 ? html`<${Empty}><p>${t("happened.none")}</p><//>`
       : html`<${Table} label=${t("happened.title")} columns=${[t("happened.when"), t("happened.what"), t(ofWorker ? "col.account" : "col.worker"), t("happened.by")]}>${rows.map(
         (/** @type {any} */ one) => html`<tr key=${one.seq}><td class="small"><${Ago} at=${Math.floor(one.at_ms / 1000)} /></td>
-          <th scope="row">${wordOf("happened", one.kind)} <span class="soft small"><bdi>${wordOf("reason", one.reason)}</bdi> <bdi>${tellParams(one)}</bdi></span></th>
+          <th scope="row">${wordOf("happened", one.kind)} <span class="soft small"><bdi>${wordOf(one.kind.startsWith("login_link") ? "linkEnd" : "reason", one.reason)}</bdi> <bdi>${tellParams(one)}</bdi></span></th>
           <td>${ofWorker ? one.account_id && html`<${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />` : one.worker_id && html`<${WorkerLink} id=${one.worker_id} />`}</td>
-          <td class="small"><bdi>${one.by.name ?? wordOf("by", one.by.kind)}</bdi></td></tr>`,
+          <td class="small"><bdi>${one.by.kind === "link" ? t("by.link") : one.by.name ?? wordOf("by", one.by.kind)}</bdi></td></tr>`,
       )}<//>`}
     ${rows.length === limit && limit < 500 && html`<button type="button" onClick=${() => setLimit(Math.min(500, limit * 5))}>${t("do.more")}</button>`}</section>`;
 }
