@@ -30,6 +30,7 @@ from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
+from master.web.system import System
 from master.writer import Turns
 
 Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
@@ -48,6 +49,7 @@ def build_web(
     access: Access,
     lines: Lines,
     origins: Origins,
+    system: System,
 ) -> web.Application:
     """Return the application that answers every path but Socket.IO's."""
     app = web.Application(
@@ -76,6 +78,7 @@ def build_web(
         lifecycle,
         ProxyTrials(turns, vitals.clock),
         QrCodes(turns),
+        system,
     )
     methods = {
         method.__func__: method

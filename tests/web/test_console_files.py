@@ -11,8 +11,8 @@ from enum import StrEnum
 import pytest
 
 from master import errors, model
+from master.children import ProcessState
 from master.reasons import Action, EventKind, Rule, Unplaced, Verdict
-from master.supervisor import ProcessState
 from master.web.console_files import FOLDER, load_files
 
 VENDOR = FOLDER / "vendor"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from master.protocol import admin, client, drains, inbox, worker
+from master.protocol import admin, client, drains, inbox, processes, system, worker
 from master.protocol.wire import Outbound
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
@@ -38,6 +38,10 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             admin.AccountChanged,
             drains.DrainChanged,
             drains.MaintenanceChanged,
+            processes.ProcessChanged,
+            processes.ProcessLog,
+            processes.ProcessLogBehind,
+            system.ConditionChanged,
             client.SyncHint,
         ),
         "client": (
