@@ -73,6 +73,7 @@ class Demo:
             self._run,
             options.prefix,
         )
+        self.world.platform.visitors.are_here = True
         self.ledger, self.tally = self.world.ledger, self.world.tally
         self.api = HttpApi(session, url, self.ledger)
         self.view = View(choose_console(options.json), scenario, self.tally, self.ledger, url)

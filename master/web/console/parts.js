@@ -62,7 +62,7 @@ export function Copyable({ text }) {
 }
 
 /** @param {string} text */
-async function copyText(text) {
+export async function copyText(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = document.createElement("textarea"); // plain http on a network has no clipboard
   field.value = text;

@@ -9,7 +9,8 @@
  *   login_status: string, monitor_interval: number, last_login_time: number | null,
  *   cookies_valid_until: number | null, has_credentials: boolean, assigned_worker_id: string | null,
  *   pinned_worker_id: string | null, epoch: number, created_at: number, updated_at: number,
- *   state: State, placement: Placement, unread: number}} Account
+ *   state: State, placement: Placement, unread: number,
+ *   proxy_id: string | null}} Account
  * @typedef {{state: string, since: number, deadline_at: number, reason: string | null, left: number,
  *   moved: number, waiting_login: number, unplaceable: {account_id: string, rule: string}[]}} Drain
  * @typedef {{id: string, host: string, port: number, status: string, capabilities: string[],
