@@ -6,7 +6,7 @@ import { effect, html } from "./html.js";
 import { line } from "./live.js";
 import { accounts, accountsTotal, isFilled, may, session } from "./store.js";
 import { condition } from "./watch.js";
-import { absolute, count, t } from "./words.js";
+import { absolute, count, t, wordOf } from "./words.js";
 
 /** Mark the page and its icon in a demo, so that no screenshot passes for a real farm. */
 export function markDemo() {
@@ -30,7 +30,7 @@ function Brake() {
 function Maintenance() {
   const now = condition.value?.maintenance;
   if (!now?.active) return null;
-  return html`<div class="banner line"><span>${t("banner.maintenance", { time: absolute(now.deadline_at ?? 0), by: now.by ?? "" })}
+  return html`<div class="banner line"><span>${t("banner.maintenance", { time: absolute(now.deadline_at ?? 0), by: wordOf("by", now.by) })}
       ${now.reason && html` <bdi>${now.reason}</bdi>`}</span>
     ${may("operate") && html` <button type="button" onClick=${endMaintenance}>${t("maintenance.end")}</button>`}</div>`;
 }

@@ -69,6 +69,8 @@ export const SYSTEM = {
   "process.add": ["Add a process", "添加进程"],
   "process.edit": ["Edit {name}", "编辑 {name}"],
   "process.none": ["Master runs no worker process. Workers that are started elsewhere need none.", "Master 未运行任何工作进程；在别处启动的工作节点无需配置。"],
+  "process.program": ["Program", "程序"],
+  "process.envnames": ["Environment", "环境变量"],
   "process.command": ["Program (empty: a simulated worker)", "程序（留空为模拟工作节点）"],
   "process.args": ["Arguments, one per line", "参数（每行一个）"],
   "process.preview": ["What is run, word by word; no shell reads it:", "将执行的命令（逐项，不经过 shell）："],

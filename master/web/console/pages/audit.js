@@ -2,7 +2,7 @@
 /** What people did: every command, the refused ones too, read on by place. */
 import { askPage } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
-import { AccountLink, Choice, Copyable, Empty, Fault, Table, WorkerLink } from "../parts.js";
+import { AccountLink, Choice, CopyButton, Empty, Fault, Short, Table, WorkerLink } from "../parts.js";
 import { filter, link } from "../router.js";
 import { filled, nameOf } from "../store.js";
 import { WORDS, absolute, t, wordOf } from "../words.js";
@@ -20,8 +20,8 @@ function Target({ one }) {
   const isProxy = target && String(one.params.action ?? one.kind).includes("prox");
   return html`${one.account_id && html`<div><${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} /></div>`}
     ${one.worker_id && html`<div><${WorkerLink} id=${one.worker_id} /></div>`}
-    ${target && html`<div class="small">${isLogin ? html`<a href=${link(["logins", target])}><bdi>${target}</bdi></a>`
-      : isProxy ? html`<a href=${link(["proxies"])}><bdi>${target}</bdi></a>` : html`<bdi>${target}</bdi>`}</div>`}`;
+    ${target && html`<div class="small">${isLogin ? html`<a href=${link(["logins", target])}><${Short} id=${target} /></a>`
+      : isProxy ? html`<a href=${link(["proxies"])}><${Short} id=${target} /></a>` : html`<${Short} id=${target} />`}</div>`}`;
 }
 
 /** @param {any} params */
@@ -74,11 +74,11 @@ export function Audit({ query }) {
     ${rows?.length === 0 && html`<${Empty}><p>${t(isFiltered ? "audit.nomatch" : "audit.none")}</p>
       ${isFiltered && html`<div class="row"><a class="button" href=${link(["audit"])}>${t("do.clear")}</a></div>`}<//>`}
     ${rows && rows.length > 0 && html`<${Table} label=${t("nav.audit")} columns=${columns}>${rows.map((one) => html`<tr key=${one.seq}>
-      <td class="small num">${absolute(one.at_ms / 1000)}</td>
+      <td class="small num nowrap">${absolute(one.at_ms / 1000)}</td>
       <td><bdi>${one.by.name ?? wordOf("by", one.by.kind)}</bdi> <span class="soft small">${one.by.scope && wordOf("scope", one.by.scope)}</span></td>
       <th scope="row">${wordOf("happened", one.kind)} ${one.params.action && html`<code>${one.params.action}</code>`} <bdi class="soft small">${tellParams(one.params)}</bdi></th>
-      <td class="long"><${Target} one=${one} /></td>
+      <td class="long targets"><${Target} one=${one} /></td>
       <td>${one.kind === "refused" ? html`<span class="badge bad"><span aria-hidden="true">✕</span>${wordOf("code", one.reason)}</span>` : html`<bdi class="small">${wordOf("reason", one.reason)}</bdi>`}</td>
-      <td class="small long">${one.request_id && html`<${Copyable} text=${one.request_id} />`}</td></tr>`)}<//>`}
+      <td class="small">${one.request_id && html`<span class="row request"><${Short} id=${one.request_id} /><${CopyButton} text=${one.request_id} /></span>`}</td></tr>`)}<//>`}
     ${before !== null && rows && html`<button type="button" onClick=${() => load(before, rows)}>${t("do.more")}</button>`}`;
 }

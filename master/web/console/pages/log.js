@@ -52,6 +52,7 @@ export function Log({ id }) {
   }, [live, paused, search, wraps]);
   const pause = () => setPaused({ chunks: tail.chunks.peek(), total: tail.total });
   const scroll = () => {
+    if (!box.current) return;
     const { scrollTop, scrollHeight, clientHeight } = box.current;
     if (!paused && scrollHeight - scrollTop - clientHeight > NEAR_PX) pause(); // somebody reads further up
   };

@@ -107,7 +107,7 @@ export function Processes() {
     setAsked(null);
     if (isChanged) changed();
   };
-  const columns = ["col.worker", "worker.process", "process.command", "process.env", "process.flags", "col.actions"].map((one) => t(one));
+  const columns = ["col.worker", "worker.process", "process.program", "process.envnames", "process.flags", "col.actions"].map((one) => t(one));
   /** @param {string} id */
   const number = (id) => workers.value.get(id)?.assigned_accounts ?? 0;
   return html`<div class="head"><h1>${t("nav.processes")}</h1>${found && html`<span class="soft num">${count(found.total)}</span>`}<span class="spring"></span>

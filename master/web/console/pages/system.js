@@ -38,7 +38,7 @@ function Maintenance() {
   const send = ({ minutes, reason }) => beginMaintenance(Math.round(Number(minutes) * 60), reason.trim());
   if (!may("operate")) return null;
   return html`<section class="card"><h2>${t("maintenance.title")}</h2><p class="small">${t("maintenance.how")}</p>
-    ${state?.active && html`<p role="status">${t("banner.maintenance", { time: absolute(state.deadline_at ?? 0), by: state.by ?? "" })} <bdi>${state.reason ?? ""}</bdi></p>`}
+    ${state?.active && html`<p role="status">${t("banner.maintenance", { time: absolute(state.deadline_at ?? 0), by: wordOf("by", state.by) })} <bdi>${state.reason ?? ""}</bdi></p>`}
     <${Form} send=${send} class="filters"><${Field} label=${t("drain.minutes")}><input name="minutes" type="number" min="1" max="1440" value="30" required /><//>
       <${Field} label=${t("drain.reason")}><input name="reason" maxlength="200" autocomplete="off" /><//>
       <button>${t(state?.active ? "maintenance.extend" : "maintenance.begin")}</button>
