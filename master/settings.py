@@ -140,6 +140,11 @@ class Settings(BaseModel):
         "simulator` sets it.",
         json_schema_extra={"allowed": "0 or 1"},
     )
+    demo_label: Annotated[str, Field(max_length=100)] | None = Field(
+        None,
+        description="What the console says of the simulation beside that, such as its seed.",
+        json_schema_extra={"allowed": "a text of at most 100 characters"},
+    )
     worker_tokens: WorkerTokens = Field(
         (),
         repr=False,

@@ -22,6 +22,7 @@ DEFAULTS = {
     "list_keys": "both",
     "allowed_origins": ("http://localhost:3001", "http://localhost:3000"),
     "demo": False,
+    "demo_label": None,
     "worker_tokens": (),
     "admin_tokens": (),
     "client_tokens": (),

@@ -143,6 +143,8 @@ def show_settings(settings: Settings) -> list[ShownSetting]:
 def _write(value: Any) -> str:
     """Return a value as it is written in the environment."""
     assert not isinstance(value, Secret), "a secret setting is in SECRET_SETTINGS"
+    if value is None:
+        return "(none)"
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     if isinstance(value, bool):

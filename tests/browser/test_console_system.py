@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from master.protocol.processes import ProcessLogBehind
+from master.turn import Address, Parcel
 from tests.browser.conftest import Farm, Looker
 from tests.browser.test_console import HOSTILE, add_account, detect, report, show_code
 from tests.waiting import until
@@ -186,6 +188,10 @@ async def test_a_flood_is_marked_and_bounded(farm: Farm, looker: Looker, tmp_pat
     with await asyncio.to_thread(pipe.open, "w") as end:
         print("begin", file=end, flush=True)
         await expect(log).to_contain_text("begin")
+        # a page that reads too slowly gets a hint, and reads the rest over HTTP
+        (sid,) = farm.master.memory.sessions.followers
+        hint = Parcel(Address("admin_socket", sid), ProcessLogBehind("echo-1"))
+        await farm.master.rooms.publish([hint])
         text = "\n".join(f"line {number}" for number in range(30_000))
         await asyncio.to_thread(print, text, file=end, flush=True)
         await expect(log).to_contain_text("line 29999", timeout=60_000)
@@ -281,13 +287,13 @@ async def test_everybody_sees_that_the_disk_fails_and_that_master_stops(farm: Fa
 class TestDemo:
     @pytest.fixture
     def given(self) -> dict[str, str]:
-        return {"DEMO": "1"}
+        return {"DEMO": "1", "DEMO_LABEL": "seed 7"}
 
     async def test_a_visitor_says_that_the_code_was_scanned(self, farm: Farm, looker: Looker):
         worker = await farm.worker(capabilities=["douyin"])
         account_id = await add_account(farm)
         page = await looker.open(f"accounts/{account_id}")
-        await expect(page.get_by_text("Simulation: these accounts")).to_be_visible()
+        await expect(page.get_by_text("Simulation: these accounts")).to_contain_text("seed 7")
         icon = await page.locator("link[rel=icon]").get_attribute("href")
         assert icon is not None
         assert icon.endswith("icon-demo.svg")

@@ -42,7 +42,8 @@ export function Banners() {
   const storage = condition.value?.storage;
   return html`<section class="banners" aria-label=${t("banner.label")}>
     ${session.value?.guarded === false && html`<div class="banner open">${t("banner.open")}</div>`}
-    ${session.value?.demo && html`<div class="banner demo">${t("banner.demo")}</div>`}
+    ${session.value?.demo && html`<div class="banner demo">${t("banner.demo")}
+      ${session.value.demo_label && html` <bdi>${t("banner.demo.of", { label: session.value.demo_label, time: absolute(session.value.started_at) })}</bdi>`}</div>`}
     ${shown < accountsTotal.value && html`<div class="banner open">${t("banner.many", { shown: count(shown), total: count(accountsTotal.value) })}</div>`}
     <div role="status"><${Brake} />
       ${storage && html`<div class="banner bad">${t("banner.storage", { time: absolute(storage.since) })} <bdi>${storage.reason}</bdi></div>`}

@@ -31,7 +31,7 @@
  *   edited_at: number | null, earlier_content: string | null, is_read: boolean,
  *   detected_at: number, created_at: number}} Message
  * @typedef {{name: string, scope: string, guarded: boolean, version: string, started_at: number,
- *   demo: boolean, now_ms: number, expires_at: number | null,
+ *   demo: boolean, demo_label: string | null, now_ms: number, expires_at: number | null,
  *   limits: {login_ttl_s: number, login_max_s: number, heartbeat_timeout_s: number}}} Session
  */
 export {};

@@ -10,6 +10,7 @@ export const SYSTEM = {
   "nav.system": ["System", "系统"],
   "page.forbidden": ["This page needs a token of the scope {scope}; yours has the scope {own}.",
     "此页面需要 {scope} 权限的令牌；当前权限为 {own}。"],
+  "banner.demo.of": ["({label}, since {time})", "（{label}，自 {time}）"],
   "banner.brake": ["The brake is on until {time}: {count} workers are silent at once, which is more likely a fault here. They keep their accounts.",
     "制动生效至 {time}：{count} 个工作节点同时失联，更可能是本机故障，其账号暂不迁移。"],
   "banner.storage": ["Nothing can be stored since {time}:", "自 {time} 起无法写入数据："],
