@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from master import __version__
-from master.settings import Settings, SettingsFault, load_settings
+from master.environment import SettingsFault
+from master.settings import Settings, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,6 +145,7 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
     from master.clock import SystemClock
     from master.store.sqlite.backup import back_up, describe_restore, restore
     from master.store.sqlite.keyring import prepare_database
+    from master.store.sqlite.notes import note_backup
     from master.store.sqlite.upgrade import check, lock_database, reset
     from master.vault import Vault
 
@@ -154,6 +156,7 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
         return 1 if faults else 0
     if chosen.action == "backup":
         version = back_up(path, chosen.file)
+        note_backup(path, chosen.file, SystemClock().now())
         print(
             f"{chosen.file} is a copy of {path} at version {version}. It does not contain the keys."
         )

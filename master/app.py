@@ -17,6 +17,7 @@ from aiohttp import web
 from master import __version__
 from master.access import Access, is_loopback
 from master.budgets import make_budgets
+from master.children import ProcessStatus
 from master.clock import Clock, SystemClock
 from master.endpoints import ENDPOINTS
 from master.errors import Refusal, Stopping, StorageTrouble
@@ -34,6 +35,7 @@ from master.operations.processes import find_auto_start
 from master.operations.secrets import find_unreadable, mark_unreadable
 from master.operations.workers import wake_up, write_heartbeats
 from master.periodic import Periodic
+from master.protocol.processes import ProcessChanged
 from master.reception import Reception
 from master.routes import LARGEST_EVENT
 from master.settings import Settings
@@ -45,10 +47,12 @@ from master.store.sqlite.database import Connect, Database
 from master.store.sqlite.keyring import prepare_database
 from master.store.sqlite.upgrade import DatabaseFault, lock_database
 from master.supervisor import Supervisor
+from master.tails import Tails
 from master.tokens import mark_secret
-from master.turn import SWEEP
+from master.turn import ADMINS, SWEEP, Parcel
 from master.vault import Vault
 from master.web.access import guard_sockets, read_session
+from master.web.condition import Conditions
 from master.web.connections import OPTIONS, convert_server
 from master.web.descriptors import SPARE, Descriptors, TooFewFiles, count_connections
 from master.web.figures import Figures
@@ -56,6 +60,7 @@ from master.web.health import Vitals
 from master.web.origins import Origins
 from master.web.relayed import Relays, name_clients
 from master.web.server import build_web
+from master.web.system import System
 from master.writer import Turns
 
 log = structlog.get_logger(__name__)
@@ -207,10 +212,39 @@ class Master:
             stop_limit_s=settings.worker_stop_limit_s,
             tokens=self.access,
         )
+        self.supervisor.when_changed = self._tell_process
+        self.tails = Tails(self.memory.sessions, self.supervisor, self.rooms)
+        self.memory.sessions.tell_output = self.tails.tell
+        self.conditions = Conditions(
+            self.turns,
+            self.memory,
+            self.clock,
+            settings,
+            self.vitals,
+            self.rooms,
+        )
+        self.system = System(
+            settings,
+            self.vitals,
+            self.conditions,
+            self.turns,
+            self.vault,
+            self.memory.sessions,
+            list_sweeps=self.periodic.list_sweeps,
+            measure_outbound=self.sockets.measure_outbound,
+        )
+        self._telling: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._locks = ExitStack()
         self._runner: web.AppRunner | None = None
         self.port = settings.port
+
+    def _tell_process(self, status: ProcessStatus) -> None:
+        """Tell administrators of a process's new state, in the order of the changes."""
+        event = ProcessChanged(**status.to_wire())
+        task = asyncio.create_task(self.rooms.publish([Parcel(ADMINS, event)]))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def _find_config(self, worker_id: str) -> WorkerConfig | None:
         """Return the configuration of a worker process, or None."""
@@ -224,7 +258,9 @@ class Master:
         if listen:
             require_guard(self.settings)
         self._locks.enter_context(lock_database(self.settings.db_path))
-        prepare_database(self.settings.db_path, self.vault, self.settings.read_keys())
+        self.system.database_version = prepare_database(
+            self.settings.db_path, self.vault, self.settings.read_keys()
+        )
         try:
             heard = await self.turns.load_farm()
             restore(self.memory, self.clock, self.settings, heard)
@@ -248,6 +284,7 @@ class Master:
             lines=self.lines,
             origins=self.origins,
             links=self.memory.links,
+            system=self.system,
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
@@ -257,13 +294,7 @@ class Master:
         if listen:
             await self._listen(self._runner)
         if sweeps:
-            self.periodic.start()
-            self._background = [
-                asyncio.create_task(self.sockets.drop_strangers_for_ever(), name="strangers"),
-                asyncio.create_task(self.end_signins_for_ever(), name="signins"),
-                asyncio.create_task(self.check_secrets(), name="secrets"),
-                asyncio.create_task(Descriptors(self.metrics).look_for_ever(), name="descriptors"),
-            ]
+            self._start_background()
         await self.supervisor.start_all(auto_start)
         if not self.access.guarded:
             log.info(
@@ -271,6 +302,18 @@ class Master:
                 meaning="no token is set: only this machine may connect, with every permission",
             )
         log.info("master_started", host=self.settings.host, port=self.port, **restored)
+
+    def _start_background(self) -> None:
+        """Start the sweeps, and what looks around between them."""
+        self.periodic.start()
+        endless = {
+            "strangers": self.sockets.drop_strangers_for_ever(),
+            "signins": self.end_signins_for_ever(),
+            "secrets": self.check_secrets(),
+            "condition": self.conditions.look_for_ever(),
+            "descriptors": Descriptors(self.metrics).look_for_ever(),
+        }
+        self._background = [asyncio.create_task(one, name=name) for name, one in endless.items()]
 
     def begin_grace(self) -> None:
         """Measure silence from now on; for a timeout, assume that every account has a former owner.
@@ -324,7 +367,9 @@ class Master:
     async def close(self) -> None:
         """Stop accepting, end the worker processes, finish the writes, close the database."""
         self.vitals.stopping = True
+        await self.conditions.look()
         await self.supervisor.close()
+        await self.tails.close()
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()

@@ -30,12 +30,14 @@ from master.operations import (
 from master.protocol import account_actions, http, lists
 from master.protocol import drains as drain_payloads
 from master.protocol import login_links as link_payloads
+from master.protocol import processes as process_payloads
 from master.web.account_actions import AccountActions
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
 from master.web.lifecycle import Lifecycle
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
+from master.web.system import System
 
 __all__ = ["ENDPOINTS", "ROOT", "Endpoint"]
 
@@ -46,6 +48,7 @@ ACTED = Noun("acted")
 WORKER = Noun("worker")
 PROCESS = Noun("process")
 LOGS = Noun("logs")
+LOG_PART = Noun("log_part", has_rows=False)
 CONFIG = Noun("worker_config")
 PROXY = Noun("proxy")
 RESULT = Noun("result")
@@ -64,6 +67,9 @@ PLAN = Noun("plan")
 TIMELINE = Noun("timeline")
 AUDIT = Noun("audit")
 MAINTENANCE = Noun("maintenance", has_rows=False)
+CONDITION = Noun("condition", has_rows=False)
+SYSTEM = Noun("system", has_rows=False)
+SETTINGS = Noun("settings", has_rows=False)
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
@@ -142,6 +148,14 @@ ROWS = (
     ),
     PROCESS.edge("GET", "/workers/{id}/lifecycle/status", READ, Lifecycle.show_status, http.ById),
     LOGS.edge("GET", "/workers/{id}/lifecycle/logs", OPERATE, Lifecycle.show_logs, http.LogsQuery),
+    LOG_PART.edge(
+        "GET",
+        "/workers/{id}/lifecycle/output",
+        OPERATE,
+        Lifecycle.show_log_part,
+        process_payloads.LogPartQuery,
+    ),
+    PROCESS.edge("GET", "/processes", READ, Lifecycle.list_processes, lists.Page),
     CONFIG.route("GET", "/worker-configs", OPERATE, processes.list_configs, lists.Page),
     CONFIG.route("POST", "/worker-configs", ADMIN, processes.add_config, http.NewWorkerConfig),
     CONFIG.route("GET", "/worker-configs/{id}", OPERATE, processes.show_config, http.ById),
@@ -214,6 +228,9 @@ ROWS = (
         drain_payloads.BeginMaintenance,
     ),
     MAINTENANCE.route("DELETE", "/maintenance", OPERATE, maintenance.end_maintenance, http.Nothing),
+    CONDITION.edge("GET", "/condition", READ, System.show_condition, http.Nothing),
+    SYSTEM.edge("GET", "/system", OPERATE, System.show, http.Nothing),
+    SETTINGS.edge("GET", "/settings", ADMIN, System.show_settings, http.Nothing),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

@@ -14,6 +14,7 @@ from master.drains import Drains
 from master.farm import Farm
 from master.links import Links
 from master.model import WorkerStatus
+from master.protocol.proxies import ShownLastTrial
 from master.revision import Revision
 from master.sessions import Sessions
 
@@ -86,6 +87,8 @@ class Memory:
     login_outcomes: Counter[str] = field(default_factory=Counter)
     login_steps: dict[str, str] = field(default_factory=dict)
     """Open login -> the step that its worker reported last."""
+    trials: dict[str, ShownLastTrial] = field(default_factory=dict)
+    """Proxy -> its newest trial since this process started."""
     altered_duplicates: int = 0
     """How many reported messages with a stored id were edits or other messages."""
 

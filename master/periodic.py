@@ -11,6 +11,7 @@ from master.decisions.liveness import longest_protection_s
 from master.errors import Refusal
 from master.memory import Memory
 from master.metrics import Metrics
+from master.protocol.system import ShownSweep
 from master.routes import SWEEPS, Sweep
 from master.sessions import STALL_S
 from master.settings import Settings
@@ -34,6 +35,8 @@ class Periodic:
         self._clock = clock
         self.sweeps = tuple(sweep for sweep in SWEEPS if sweep.interval_s(settings) > 0)
         self._tasks: list[asyncio.Task[None]] = []
+        self._found: dict[str, tuple[int, int]] = {}
+        """Sweep -> when it last ran (Unix seconds), and what it has found so far."""
 
     def start(self) -> None:
         """Start one task per sweep, and one that measures the loop's delay."""
@@ -53,9 +56,21 @@ class Periodic:
         """Run one sweep, if anything is due."""
         if sweep.is_due(self._memory, self._settings, self._clock.now(), self._clock.monotonic()):
             found = await self._turns.run(sweep.operation, None)
-            self._metrics.sweep_findings.labels(sweep.name).inc(
-                sum(found.values()) if isinstance(found, dict) else found
+            number = sum(found.values()) if isinstance(found, dict) else found
+            self._metrics.sweep_findings.labels(sweep.name).inc(number)
+            before = self._found.get(sweep.name, (0, 0))[1]
+            self._found[sweep.name] = int(self._clock.now()), before + number
+
+    def list_sweeps(self) -> list[ShownSweep]:
+        """Return each sweep: one that had nothing to do has not run."""
+        shown: list[ShownSweep] = []
+        for sweep in self.sweeps:
+            at, found = self._found.get(sweep.name, (None, 0))
+            interval_s = sweep.interval_s(self._settings)
+            shown.append(
+                {"name": sweep.name, "interval_s": interval_s, "last_run": at, "found": found}
             )
+        return shown
 
     async def _repeat(self, sweep: Sweep) -> None:
         while True:

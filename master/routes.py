@@ -20,6 +20,7 @@ from master.operations import (
     messages,
     notifications,
     placement,
+    processes,
     rebalance,
     reports,
     retention,
@@ -31,6 +32,7 @@ from master.operations import (
 from master.protocol import admin, client, detected, replies, worker
 from master.protocol.account_states import AccountStatusReport
 from master.protocol.answers import ShownLogin
+from master.protocol.processes import FollowLog
 from master.protocol.wire import Empty, Outbound, Payload
 from master.settings import Settings
 from master.turn import Bulk, Caller, Operation
@@ -67,8 +69,9 @@ class Route:
     `Onward` to a turn. `refused` makes the event that is sent for a refusal besides the
     acknowledgement. `admission` limits the calls per second. `speaks_for` marks an event whose
     payload names a worker, for which the caller's token must be valid. `authenticates` marks an
-    event that authenticates the caller. The docstring of the answering function (`live`, the
-    operation, or else the payload) begins with the event's description in docs/protocol.md.
+    event that authenticates the caller. One that is not `audited` changes nothing.
+    The docstring of the answering function (`live`, the operation, or else the payload) begins with
+    the event's description in docs/protocol.md.
     """
 
     event: str
@@ -82,11 +85,12 @@ class Route:
     admission: bool = field(default=False, kw_only=True)
     speaks_for: bool = field(default=False, kw_only=True)
     authenticates: bool = field(default=False, kw_only=True)
+    audited: bool = field(default=True, kw_only=True)
 
     @property
     def is_command(self) -> bool:
         """Tell whether the audit records who asked for it."""
-        return self.scope >= Scope.OPERATE
+        return self.audited and self.scope >= Scope.OPERATE
 
 
 def _table(*routes: Route, refused: Refused | None = None) -> Mapping[str, Route]:
@@ -129,6 +133,8 @@ FROM_ADMIN = _table(
           reply=admin.LoginList),
     Route("admin:status:request", Empty, reports.request_status, READ, writes=False,
           reply=admin.StatusResponse),
+    Route("admin:follow", FollowLog, processes.follow_log, OPERATE, writes=False, audited=False,
+          reply=replies.FollowReply),
     Route("admin:auth", admin.Auth, None, NONE, authenticates=True, refused=_refuse_token,
           reply=admin.AuthSuccess),
     refused=_refuse_administrator,

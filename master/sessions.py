@@ -112,8 +112,28 @@ class Sessions:
         """The loop's latest stalls, in order."""
         self.admins: dict[str, str] = {}
         self.clients: dict[str, str | None] = {}
+        self.followers: dict[str, str] = {}
+        """Socket of an administrator -> the worker whose output it follows."""
+        self.tell_output: Callable[[str], object] = lambda _: None
+        """Sends a worker's output to those who follow it, from now on until nobody does."""
         self.delivered: dict[str, None] = {}
         """Notifications sent to a peer whose rows do not record that yet, in order."""
+
+    def count_sockets(self) -> dict[str, int]:
+        """Return the number of live sockets of each namespace."""
+        return {
+            "worker": len(self.worker_sockets),
+            "admin": len(self.admins),
+            "client": len(self.clients),
+        }
+
+    def follow(self, sid: str, worker_id: str | None) -> None:
+        """Let a socket that is still connected follow a worker's output, or none."""
+        if worker_id is None or sid not in self.admins:
+            self.followers.pop(sid, None)
+            return
+        self.followers[sid] = worker_id
+        self.tell_output(worker_id)
 
     def seat(self, worker_id: str, *, heard: float, heard_at: int | None) -> Seat:
         """Return a worker's seat; make one without a socket if there is none."""

@@ -13,7 +13,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -21,11 +20,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 
 from master.described import NOTHING, SettingDoc, describe_allowed, show_default
+from master.environment import SettingsFault, read_values
 from master.keys import Key, parse_keys
 from master.model import Token
 from master.secret import Secret
@@ -39,10 +40,6 @@ SECRET_SETTINGS = ("master_keys", "worker_tokens", "admin_tokens", "client_token
 
 SHOWN_CHARACTERS = 100
 MOST_NETWORKS = 1_000
-
-
-class SettingsFault(Exception):
-    """Some settings are invalid; the message has one readable line per fault."""
 
 
 def _lower(value: Any) -> Any:
@@ -148,6 +145,11 @@ class Settings(BaseModel):
         description="The farm is a simulation: the console says so on every page. `python -m "
         "simulator` sets it.",
         json_schema_extra={"allowed": "0 or 1"},
+    )
+    demo_label: Annotated[str, Field(max_length=100)] | None = Field(
+        None,
+        description="What the console says of the simulation beside that, such as its seed.",
+        json_schema_extra={"allowed": "a text of at most 100 characters"},
     )
     worker_tokens: WorkerTokens = Field(
         (),
@@ -303,6 +305,13 @@ class Settings(BaseModel):
         "devices, HTTP; further ones are refused as overloaded. 0 is no limit.",
     )
 
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def find_source(self, name: str) -> str:
+        """Return where a setting's value comes from: `env`, `.env` or `default`."""
+        names = ("app_env", "node_env") if name == "app_env" else (name,)
+        return next((self._sources[one] for one in names if one in self._sources), "default")
+
     def read_keys(self) -> tuple[Key, ...] | None:
         """Return the keys of MASTER_KEYS, or None if a key file is used."""
         return parse_keys(self.master_keys.reveal()) if self.master_keys is not None else None
@@ -340,13 +349,14 @@ def load_settings(
     Names are case-insensitive, empty values mean the default, unknown names are ignored. Errors:
     SettingsFault, which names each setting, its value and the allowed values.
     """
-    values = _read_file(env_file) if env_file is not None else {}
-    values |= _fold(os.environ if environ is None else environ)
+    values, sources = read_values(os.environ if environ is None else environ, env_file)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as fault:
         lines = dict.fromkeys(_explain(error, values) for error in fault.errors())
         raise SettingsFault("\n".join(lines)) from None
+    settings._sources.update(sources)
+    return settings
 
 
 def describe_settings() -> list[SettingDoc]:
@@ -360,24 +370,6 @@ def describe_settings() -> list[SettingDoc]:
         )
         for name, field in Settings.model_fields.items()
     ]
-
-
-def _read_file(path: Path) -> dict[str, str]:
-    """Return the settings of a file; values are literal, without `$` interpolation."""
-    try:
-        values = (
-            dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.exists() else {}
-        )
-    except (OSError, UnicodeDecodeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
-        raise SettingsFault(f"The settings file {path} cannot be read: {reason}.") from None
-    return _fold(values)
-
-
-def _fold(values: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the non-empty values by lower-case name; PORT overrides port."""
-    by_rank = sorted(values.items(), key=lambda item: item[0].isupper())
-    return {name.lower(): value for name, value in by_rank if value and value.strip()}
 
 
 def _explain(error: Any, values: Mapping[str, str]) -> str:

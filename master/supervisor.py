@@ -14,82 +14,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import re
-import shutil
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
-from urllib.parse import quote
+from typing import Any, Protocol
 
 import structlog
 
+from master.children import (
+    BACKOFF,
+    Backoff,
+    ProcessState,
+    ProcessStatus,
+    find_program,
+    name_log,
+)
 from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
 from master.guard import Guard
 from master.model import WorkerConfig
-from master.output import Output, read_tail
-from master.protocol.answers import ShownProcess
+from master.output import Output, Part, read_part, read_tail
 from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
 
 DEFAULT_COMMAND = (sys.executable, "-m", "simulator", "worker")
 REACHED_AT = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
-MAX_NAME = 200
-
-
-class ProcessState(StrEnum):
-    """A worker process's state; the module's docstring has the transitions."""
-
-    STOPPED = "stopped"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    BACKOFF = "backoff"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessStatus:
-    """The status of one worker process.
-
-    `started_at` is Unix seconds, a negative `exit_code` is a signal. `restarts` counts the
-    automatic restarts since the last requested start.
-    """
-
-    worker_id: str
-    state: ProcessState = ProcessState.STOPPED
-    pid: int | None = None
-    started_at: int | None = None
-    restarts: int = 0
-    exit_code: int | None = None
-    log_path: str | None = None
-
-    def to_wire(self) -> ShownProcess:
-        """Return it in its HTTP form."""
-        return cast(ShownProcess, asdict(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """The delays before a process that ended by itself is restarted."""
-
-    first_s: float = 1.0
-    most_s: float = 60.0
-    limit: int = 10
-    stable_s: float = 60.0
-
-    def delay_s(self, crashes: int) -> float:
-        """Return the delay in seconds after that many crashes in a row, the first being 1."""
-        return min(self.most_s, self.first_s * 2.0 ** (min(crashes, 64) - 1))
-
-
-BACKOFF = Backoff()
 
 
 class WorkerTokens(Protocol):
@@ -110,6 +63,7 @@ class _Child:
 
     config: WorkerConfig
     status: ProcessStatus
+    tell: Callable[[ProcessStatus], object]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     process: asyncio.subprocess.Process | None = None
     watch: asyncio.Task[None] | None = None
@@ -118,7 +72,9 @@ class _Child:
     crashes: int = 0
 
     def note(self, state: ProcessState, **changes: Any) -> ProcessStatus:
-        self.status = replace(self.status, state=state, **changes)
+        former, self.status = self.status, replace(self.status, state=state, **changes)
+        if self.status != former:
+            self.tell(self.status)
         return self.status
 
 
@@ -150,6 +106,8 @@ class Supervisor:
         self._children: dict[str, _Child] = {}
         self._guard = Guard(stop_limit_s)
         self._closing = False
+        self.when_changed: Callable[[ProcessStatus], object] = lambda status: None
+        """Called with each new status of a process."""
 
     async def start(self, config: WorkerConfig) -> ProcessStatus:
         """Start a worker's process, at once if in backoff. Errors: AlreadyRunning, StartFailed."""
@@ -205,7 +163,12 @@ class Supervisor:
 
     async def tail_log(self, worker_id: str, lines: int) -> list[str]:
         """Return the last lines of a worker's log, out of its last megabyte."""
-        return await asyncio.to_thread(read_tail, self._log_path(worker_id), lines)
+        return await asyncio.to_thread(read_tail, self.locate_log(worker_id), lines)
+
+    async def read_log(self, worker_id: str, after: str | None, lines: int, **limits: Any) -> Part:
+        """Return what a worker's log has behind a place, as `output.read_part` does."""
+        path = self.locate_log(worker_id)
+        return await asyncio.to_thread(read_part, path, after, lines, **limits)
 
     async def _start_afresh(self, child: _Child, config: WorkerConfig) -> ProcessStatus:
         """Start a process on request, with its crashes and restarts reset."""
@@ -226,11 +189,11 @@ class Supervisor:
         config = child.config
         environment = self._describe_environment(config)
         named, *arguments = (config.command,) if config.command else self._default_command
-        program = _find_program(named, environment.get("PATH"))
+        program = find_program(named, environment.get("PATH"))
         output = None
         try:
             await self._guard.open()
-            output = Output(self._log_path(config.worker_id), self._clock)
+            output = Output(self.locate_log(config.worker_id), self._clock)
             process = await asyncio.create_subprocess_exec(
                 *(program, *arguments, *config.args),
                 env=environment,
@@ -253,7 +216,11 @@ class Supervisor:
         )
         log.info("worker_process_started", worker=config.worker_id, pid=process.pid)
         return child.note(
-            ProcessState.RUNNING, pid=process.pid, started_at=int(self._clock.now()), exit_code=None
+            ProcessState.RUNNING,
+            pid=process.pid,
+            started_at=int(self._clock.now()),
+            exit_code=None,
+            config_updated_at=config.updated_at,
         )
 
     async def _watch(
@@ -365,18 +332,19 @@ class Supervisor:
         return environment
 
     def _require_child(self, config: WorkerConfig) -> _Child:
-        fresh = _Child(config, self._first_status(config.worker_id))
+        first = self._first_status(config.worker_id)
+        fresh = _Child(config, first, self._tell)
         return self._children.setdefault(config.worker_id, fresh)
 
-    def _first_status(self, worker_id: str) -> ProcessStatus:
-        return ProcessStatus(worker_id, log_path=str(self._log_path(worker_id)))
+    def _tell(self, status: ProcessStatus) -> None:
+        self.when_changed(status)
 
-    def _log_path(self, worker_id: str) -> Path:
-        """Return a worker's log file: each id has its own name, and none leaves the folder."""
-        name = re.sub(r"^\.", "%2E", quote(worker_id, safe="", errors="backslashreplace"))
-        if len(name) > MAX_NAME:
-            name = f"{name[: MAX_NAME - 32]}-{hashlib.sha256(name.encode()).hexdigest()[:31]}"
-        return self._folder / f"{name}.log"
+    def _first_status(self, worker_id: str) -> ProcessStatus:
+        return ProcessStatus(worker_id, log_path=str(self.locate_log(worker_id)))
+
+    def locate_log(self, worker_id: str) -> Path:
+        """Return the path of a worker's log, which may not exist."""
+        return self._folder / name_log(worker_id)
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -384,17 +352,3 @@ def _signal_group(pid: int, number: int) -> None:
     # the group may be gone; macOS raises the second error while its last process is a zombie
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _find_program(name: str, path: str | None) -> str:
-    """Return the path of an executable program. Errors: StartFailed, which states the reason."""
-    found = shutil.which(name, path=path)
-    if found is not None:
-        return found
-    if os.sep not in name:
-        hint = "; what follows the program's name belongs into args" if " " in name else ""
-        raise StartFailed(f"There is no executable program {name} on the PATH{hint}.")
-    program = Path(name)
-    if not program.exists():
-        raise StartFailed(f"There is no program {name}.")
-    raise StartFailed(f"{name} is a folder." if program.is_dir() else f"{name} is not executable.")

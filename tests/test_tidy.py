@@ -34,7 +34,7 @@ VIRTUAL_TIME = (
 )
 """Tests whose sleeps take no time."""
 
-BODY_LINES = {"master": 12_500, "simulator": 7_400, "loadtest": 2_300, "tools": 480}
+BODY_LINES = {"master": 13_100, "simulator": 7_500, "loadtest": 2_300, "tools": 480}
 """Lines in function bodies: a change that needs more says so here.
 
 Of tools/, three quarters render docs/protocol.md: each field, acknowledgement, word and example.

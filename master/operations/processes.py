@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import structlog
 
-from master.errors import AlreadyExists, Invalid, Missing, Unverified
-from master.model import WorkerConfig, change
+from master.errors import AlreadyExists, Invalid, Missing, UnknownWorker, Unverified
+from master.model import JsonObject, WorkerConfig, change
 from master.operations.notifications import raise_alarm
 from master.protocol.answers import Listing, ShownConfig
 from master.protocol.equipment import show_worker_config
 from master.protocol.http import ById, NewWorkerConfig, WorkerConfigChange
 from master.protocol.lists import Page
+from master.protocol.processes import FollowLog
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -107,6 +108,21 @@ def remove_config(event: ById, turn: Turn) -> ShownConfig:
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
     return show_worker_config(config, turn.caller.scope)
+
+
+def follow_log(event: FollowLog, turn: Turn) -> JsonObject:
+    """Follow the output of a worker's process: `process:log` tells it to this socket alone.
+
+    A socket follows one worker at a time. Errors: UnknownWorker.
+    """
+    sid, worker_id = turn.caller.sid, event.worker_id
+    if worker_id is not None and not (
+        turn.draft.configs.get(worker_id) or turn.draft.workers.get(worker_id)
+    ):
+        raise UnknownWorker
+    if sid is not None:
+        turn.after_commit(lambda: turn.sessions.follow(sid, worker_id))
+    return {"worker_id": worker_id}
 
 
 def _require_verified(config: WorkerConfig) -> None:

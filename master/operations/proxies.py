@@ -11,10 +11,11 @@ import structlog
 from master.errors import AlreadyExists, Conflict, Missing, ProxyUnreadable
 from master.model import Account, Proxy, change
 from master.operations.assignments import hand_out
+from master.protocol import equipment
 from master.protocol.answers import Listing, ShownProxy
-from master.protocol.equipment import show_proxy as show_row
 from master.protocol.http import ById, NewProxy, ProxyChange
 from master.protocol.lists import Page
+from master.protocol.proxies import ShownLastTrial
 from master.protocol.worker import ProxyForWorker
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
@@ -32,7 +33,7 @@ async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
     secrets = await read_all_proxy_secrets(turn.connection, [proxy.id for proxy in page])
     broken = {proxy_id for proxy_id, secret in secrets.items() if secret.broken}
     return Listing(
-        [show_row(proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies)
+        [_show(turn, proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies)
     )
 
 
@@ -40,7 +41,7 @@ async def show_proxy(event: ById, turn: Turn) -> ShownProxy:
     """Return one proxy, without its password."""
     proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
-    return show_row(proxy, password_unreadable=bool(secrets.broken))
+    return _show(turn, proxy, password_unreadable=bool(secrets.broken))
 
 
 async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None]:
@@ -71,13 +72,14 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
     if event.password is not None:
         turn.draft.keep("proxies", proxy.id, {"password": event.password})
     log.info("proxy_added", proxy=proxy.id)
-    return show_row(proxy, password_unreadable=False)
+    return _show(turn, proxy, password_unreadable=False)
 
 
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     """Change a proxy; the workers of the accounts that use it are told at once."""
     proxy = _find(turn, event.id)
-    event.require_unchanged(show_row(proxy, password_unreadable=_is_unreadable(turn, proxy)))
+    is_unreadable = _is_unreadable(turn, proxy)
+    event.require_unchanged(_show(turn, proxy, password_unreadable=is_unreadable))
     values = event.list_named()
     if "name" in values:
         _require_free_name(turn, values["name"], own_id=proxy.id)
@@ -93,7 +95,7 @@ def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     turn.draft.proxies.put(proxy)
     if event.list_named().keys() - {"name"}:
         turn.go_on(tell_users, Users(proxy.id))
-    return show_row(proxy, password_unreadable=unreadable)
+    return _show(turn, proxy, password_unreadable=unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,29 @@ def remove_proxy(event: ById, turn: Turn) -> ShownProxy:
         )
     unreadable = proxy.has_password and bool(turn.fetch(read_proxy_secrets, proxy.id).broken)
     turn.draft.proxies.remove(proxy.id)
+    turn.after_commit(lambda: turn.draft.memory.trials.pop(proxy.id, None))
     log.info("proxy_removed", proxy=proxy.id)
-    return show_row(proxy, password_unreadable=unreadable)
+    return _show(turn, proxy, password_unreadable=unreadable)
+
+
+def note_trial(event: tuple[str, ShownLastTrial], turn: Turn) -> None:
+    """Remember the newest trial of a proxy for as long as this process runs."""
+    proxy_id, trial = event
+    if turn.draft.proxies.get(proxy_id) is not None:
+        turn.after_commit(lambda: turn.draft.memory.trials.update({proxy_id: trial}))
+
+
+def _show(turn: Turn, proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
+    draft = turn.draft
+    return equipment.show_proxy(
+        proxy,
+        password_unreadable=password_unreadable,
+        used_by={
+            "accounts": sum(1 for _ in draft.accounts.find("proxy", proxy.id)),
+            "workers": sum(1 for _ in draft.configs.find("proxy", proxy.id)),
+        },
+        last_trial=draft.memory.trials.get(proxy.id),
+    )
 
 
 def _find(turn: Turn, proxy_id: str) -> Proxy:

@@ -20,6 +20,7 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.protocol.proxies import ProxyUsers, ShownLastTrial
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -197,6 +198,8 @@ class ShownProxy(TypedDict):
     status: str
     created_at: int
     updated_at: int
+    used_by: ProxyUsers
+    last_trial: ShownLastTrial | None
 
 
 class ShownConfig(TypedDict):
@@ -321,7 +324,10 @@ class StartedLogin(TypedDict):
 
 
 class ShownProcess(TypedDict):
-    """A worker's process; a negative `exit_code` is the number of a signal."""
+    """A worker's process; a negative `exit_code` is the number of a signal.
+
+    `config_updated_at` is the `updated_at` of the configuration that it was started by.
+    """
 
     worker_id: str
     state: str
@@ -330,6 +336,7 @@ class ShownProcess(TypedDict):
     restarts: int
     exit_code: int | None
     log_path: str | None
+    config_updated_at: int | None
 
 
 class ShownRestart(ShownProcess, total=False):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from master.model import Proxy, Scope, WorkerConfig
 from master.protocol.answers import ShownConfig, ShownProxy
+from master.protocol.proxies import ProxyUsers, ShownLastTrial
 from master.protocol.shown import show_arguments
 
 
-def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
+def show_proxy(
+    proxy: Proxy,
+    *,
+    password_unreadable: bool,
+    used_by: ProxyUsers,
+    last_trial: ShownLastTrial | None,
+) -> ShownProxy:
     """Return a proxy without its password."""
     return {
         "id": proxy.id,
@@ -20,6 +27,8 @@ def show_proxy(proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
         "status": proxy.status,
         "created_at": proxy.created_at,
         "updated_at": proxy.updated_at,
+        "used_by": used_by,
+        "last_trial": last_trial,
     }
 
 

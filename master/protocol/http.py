@@ -285,6 +285,7 @@ class ProxyChange(Change):
     """Changes to a proxy; absent fields keep their values."""
 
     shown = ShownProxy
+    figures = frozenset({"used_by", "last_trial"})
     name: Name = ""
     server: ProxyServer = ""
     protocol: ProxyProtocol = "http"

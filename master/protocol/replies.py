@@ -93,3 +93,9 @@ class DeviceHeartbeatReply(TypedDict):
 
     client_id: str | None
     timestamp: int
+
+
+class FollowReply(TypedDict):
+    """The worker whose output this socket follows now; null: none."""
+
+    worker_id: str | None

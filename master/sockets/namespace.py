@@ -134,6 +134,7 @@ class Namespace(socketio.AsyncNamespace):
         self._sockets.close_lane(sid, self._kind)
         self._sockets.expected.pop(sid, None)
         self._sessions.admins.pop(sid, None)
+        self._sessions.followers.pop(sid, None)
         self._sessions.clients.pop(sid, None)
         if self._kind == "admin":
             self._access.signins.leave(sid)

@@ -11,6 +11,7 @@ import structlog
 from master.protocol.admin import NewNotification
 from master.protocol.client import SyncHint
 from master.protocol.json_text import FastJson
+from master.protocol.processes import ProcessLog, ProcessLogBehind
 from master.protocol.wire import Outbound
 from master.sessions import Sessions
 from master.sockets.outbound import PACKET_BYTES, Frame
@@ -95,8 +96,12 @@ def _make_frame(content: Outbound, namespace: str, text: str) -> Frame:
 
 
 def _make_hint(content: Outbound, namespace: str) -> Frame | None:
-    """Return the hint that stands for a notification where too many wait; None for others."""
-    if not isinstance(content, NewNotification):
+    """Return what stands for an event where too many wait; None if nothing may stand for it."""
+    hint: Outbound
+    if isinstance(content, NewNotification):
+        hint = SyncHint(content.seq)
+    elif isinstance(content, ProcessLog):
+        hint = ProcessLogBehind(content.worker_id)
+    else:
         return None
-    hint = SyncHint(content.seq)
     return _make_frame(hint, namespace, FastJson.dumps(hint.to_wire()))

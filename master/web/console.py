@@ -145,6 +145,7 @@ class Console:
             "version": self._vitals.version,
             "started_at": self._vitals.started_at,
             "demo": settings.demo,
+            "demo_label": settings.demo_label,
             "now_ms": int(self._vitals.clock.now() * 1000),
             "expires_at": session.expires_at if session is not None else None,
             "limits": {

@@ -56,13 +56,8 @@ class Figures:
         metrics.set_all(metrics.workers, farm.workers.count("status"), WorkerStatus)
         metrics.set_all(metrics.accounts, farm.accounts.count("login_status"), LoginStatus)
         metrics.set_all(metrics.unplaced, count_unplaced(memory), Unplaced)
-        sockets = {
-            "worker": sessions.worker_sockets,
-            "admin": sessions.admins,
-            "client": sessions.clients,
-        }
-        live = {name: len(found) for name, found in sockets.items()}
-        metrics.set_all(metrics.sockets, live, sockets)
+        live = sessions.count_sockets()
+        metrics.set_all(metrics.sockets, live, live)
         answer = web.Response(
             body=metrics.render(),
             headers={"Content-Type": CONTENT_TYPE},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Protocol, cast
 
 import structlog
@@ -13,9 +14,12 @@ from master.errors import Missing, NotRunning, Refusal, Stopping
 from master.model import WorkerConfig
 from master.operations.drains import begin_drain, finish_restart, wait_for_drain
 from master.operations.processes import find_config, find_runnable
-from master.protocol.answers import ShownProcess, ShownRestart
+from master.output import Part
+from master.protocol.answers import Listing, ShownProcess, ShownRestart
 from master.protocol.drains import DrainWorker, RestartWorker
 from master.protocol.http import ById, LogsQuery
+from master.protocol.lists import Page
+from master.protocol.processes import LogPartQuery, ShownLogPart
 from master.protocol.words import DrainState
 from master.turn import Caller, Operation
 from master.web.endpoint import ROOT
@@ -52,6 +56,14 @@ class Processes(Protocol):
 
     def status(self, worker_id: str) -> Process:
         """Return the state of the worker's process, also if it was never started."""
+        ...
+
+    def statuses(self) -> Sequence[Process]:
+        """Return the state of each process that was started, by worker id."""
+        ...
+
+    async def read_log(self, worker_id: str, after: str | None, lines: int) -> Part:
+        """Return what the worker's processes have written behind a place."""
         ...
 
     async def tail_log(self, worker_id: str, lines: int) -> Sequence[str]:
@@ -145,6 +157,21 @@ class Lifecycle:
         """
         await self._require_known(event)
         return list(await self._processes.tail_log(event.id, event.lines))
+
+    async def list_processes(self, event: Page) -> Listing[ShownProcess]:
+        """List the processes that were started since Master's start, by worker id."""
+        found = self._processes.statuses()
+        page = found[event.offset : event.offset + event.limit]
+        return Listing([one.to_wire() for one in page], len(found))
+
+    async def show_log_part(self, event: LogPartQuery) -> ShownLogPart:
+        """Return lines of the worker's output, to be read on from the place behind them.
+
+        Errors: Missing.
+        """
+        await self._require_known(event)
+        part = await self._processes.read_log(event.id, event.after, event.lines)
+        return cast(ShownLogPart, asdict(part))
 
     async def _require_known(self, event: ById) -> ShownProcess:
         """Return the process. Errors: Missing if it was never started and has no configuration."""

@@ -12,9 +12,10 @@ import structlog
 
 from master.clock import Clock
 from master.model import Proxy
-from master.operations.proxies import find_proxy
+from master.operations.proxies import find_proxy, note_trial
 from master.protocol.answers import ShownTrial
 from master.protocol.http import ProxyTrial, split_address
+from master.protocol.proxies import ShownLastTrial
 from master.secret import SealBroken, Secret
 from master.turn import Caller
 from master.writer import Turns
@@ -54,7 +55,16 @@ class ProxyTrials:
         Errors: Missing.
         """
         proxy, password = await self._turns.look(find_proxy, event, HTTP)
-        return await try_proxy(proxy, password, event, self._clock)
+        result = await try_proxy(proxy, password, event, self._clock)
+        trial: ShownLastTrial = {
+            "at": int(self._clock.now()),
+            "reachable": result["reachable"],
+            "latency_ms": result["latency_ms"],
+            "target": result["target"],
+            "error": result.get("error"),
+        }
+        await self._turns.look(note_trial, (event.id, trial), HTTP)
+        return result
 
 
 async def try_proxy(

@@ -33,6 +33,7 @@ from master.web.problems import make_request_ids, translate_problems
 from master.web.proxy_trial import ProxyTrials
 from master.web.qr_codes import QrCodes
 from master.web.reading import read_request
+from master.web.system import System
 from master.writer import Turns
 
 Ask = Callable[[Any, Caller], Awaitable[tuple[Any, int | None]]]
@@ -52,6 +53,7 @@ def build_web(
     lines: Lines,
     origins: Origins,
     links: Links,
+    system: System,
 ) -> web.Application:
     """Return the application that answers every path but Socket.IO's."""
     app = web.Application(
@@ -83,6 +85,7 @@ def build_web(
         ProxyTrials(turns, vitals.clock),
         codes,
         AccountActions(turns),
+        system,
     )
     methods = {
         method.__func__: method

@@ -147,6 +147,7 @@ class Admin:
             return
         session_id = str(ack["session_id"])
         counts.logins_started += 1
+        self._world.platform.visitors.planned.add(session_id)
         self._open[session_id] = account_id
         self._retry_at[account_id] = self._world.clock.monotonic() + self._rng.uniform(3.0, 8.0)
         self._world.tally.account_states[account_id] = LoginStatus.LOGGING_IN

@@ -19,6 +19,14 @@ LONGEST_S = 660.0
 
 TRIES = 8
 
+SCAN = "simulated_scan"
+"""The kind of input with which a visitor of the demo says that the code was scanned.
+
+It comes as every other input that a person types: Master relays it and knows nothing of it.
+"""
+
+ANY_CODE = "任意数字均可 / any digits will do"
+
 STALE = "stale_epoch"
 MISMATCH = "identity_mismatch"
 """The end of a login of another person than the account's."""
@@ -83,6 +91,9 @@ class Logins:
     def type_input(self, request: JsonObject) -> None:
         """Type a person's input into the login page."""
         session_id, platform = str(request["session_id"]), self._world.platform
+        if request.get("input_type") == SCAN:
+            platform.scan_by_hand(session_id)
+            return
         if (
             session_id not in self._tasks
             or platform.look_at_login(session_id) is not LoginView.CODE_NEEDED
@@ -152,6 +163,8 @@ class Logins:
             await self._report(session_id, {"status": "scanned"})
         elif view is LoginView.CODE_NEEDED:
             words = {"step": "sms_code", "message": "请输入短信验证码"}
+            if self._world.platform.is_played(session_id):
+                words["message"] += f" ({ANY_CODE})"
             await self._report(session_id, {"status": "sms_input_required", **words})
 
     async def _show_code(self, session_id: str, account_id: str) -> None:

@@ -14,7 +14,7 @@ from simulator.actors.transport import AckLate, LinkDown
 from simulator.actors.world import World
 from simulator.pace import Signal
 from simulator.truth.holdings import Holdings
-from simulator.truth.platform import Item
+from simulator.truth.items import Item
 
 BATCH = 20
 """Messages per report."""

@@ -73,6 +73,7 @@ class Demo:
             self._run,
             options.prefix,
         )
+        self.world.platform.visitors.are_here = True
         self.ledger, self.tally = self.world.ledger, self.world.tally
         self.api = HttpApi(session, url, self.ledger)
         self.view = View(choose_console(options.json), scenario, self.tally, self.ledger, url)
@@ -175,7 +176,7 @@ async def find_master(
         await wait_until_ready(session, options.url, RUNNING_MASTER_LIMIT_S)
         yield RunningMaster(options.url)
         return
-    extra = {"DEMO": "1"}
+    extra = {"DEMO": "1", "DEMO_LABEL": f"seed {scenario.seed}, {scenario.workers} workers"}
     if scenario.login_ttl_s is not None:
         extra["LOGIN_TTL_S"] = str(scenario.login_ttl_s)
     async with run_master(session, extra) as master:

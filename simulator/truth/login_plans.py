@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -13,6 +13,9 @@ from simulator.truth.ledger import SECRET_MARK
 
 NAMES = ("小鹿", "阿杰", "Mia", "豆豆", "晨曦", "Leo", "一只猫", "南风", "Ada", "老王")
 FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", "network error while logging in")
+
+VISITOR_S = 60.0
+"""How long the simulated owner leaves a visitor's code alone before scanning it after all."""
 
 
 class LoginView(StrEnum):
@@ -38,8 +41,8 @@ class LoginPlan:
 
 
 @dataclass(slots=True)
-class LoginPage:
-    """A browser's open login page. `stranger`: whose phone scans instead of the right one."""
+class OpenLogin:
+    """One login page that is open. Times are monotonic seconds."""
 
     account_id: str
     plan: LoginPlan
@@ -50,6 +53,31 @@ class LoginPage:
     first_code_at: float | None = None
     code_at: float = 0.0
     codes: int = 0
+    by_hand: bool = False
+
+    def scan_by_hand(self, now: float) -> None:
+        """Scan the code now, once; the login then succeeds, and is of the right person."""
+        if self.first_code_at is not None and not self.by_hand:
+            since = now - self.first_code_at
+            self.plan = replace(self.plan, scan_after_s=since, succeeds=True)
+            self.by_hand, self.stranger = True, None
+
+
+class Visitors:
+    """People who look at a demo, and may play the logins that they start."""
+
+    def __init__(self) -> None:
+        self.are_here = False
+        self.planned: set[str] = set()
+        """Logins that simulated administrators have started."""
+
+    def own(self, session_id: str) -> bool:
+        """Tell whether a visitor has started a login."""
+        return self.are_here and session_id not in self.planned
+
+    def find_wait_s(self, session_id: str, login: OpenLogin) -> float:
+        """Return how much longer the simulated owner leaves the code of a login alone."""
+        return VISITOR_S if self.own(session_id) and not login.by_hand else 0.0
 
 
 def draw_login(scenario: Scenario, handle: str, attempt: int) -> LoginPlan:

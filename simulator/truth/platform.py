@@ -20,17 +20,20 @@ from master.clock import Clock
 from master.model import JsonObject, MessageKind
 from simulator.chance import draw_gap, open_stream
 from simulator.scenario import Scenario
+from simulator.truth.items import Item
 from simulator.truth.ledger import SECRET_MARK
 from simulator.truth.login_plans import (
     NAMES,
-    LoginPage,
     LoginPlan,
     LoginView,
+    OpenLogin,
+    Visitors,
     draw_login,
     draw_profile,
 )
 from simulator.truth.mischief import Mischief
 from simulator.truth.oddities import IDS, PERSON, show_truth
+from simulator.truth.phrases import PHRASES
 from simulator.truth.standing import Standings
 
 PAGE = 20
@@ -47,35 +50,6 @@ OLD_S = 86_400
 
 CODE_LASTS_S = 60.0
 """How long the platform's own QR code is valid before the worker must fetch a new one."""
-
-PHRASES = (
-    "太好看了",
-    "多少钱？",
-    "在哪里买的",
-    "已关注",
-    "Where is this?",
-    "Love it 😍",
-    "请回复私信",
-    "什么时候上新",
-    "哈哈哈",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message as the platform lists it.
-
-    `position` counts an account's messages and edits, `number` the messages of one kind. `truth` is
-    what must be stored, by the columns of a message; empty if nobody compares it.
-    """
-
-    position: int
-    kind: MessageKind
-    number: int
-    payload: JsonObject
-    truth: JsonObject = field(default_factory=dict)
-    is_plain: bool = True
-    """Whether the message is neither odd, edited nor one of two with the same id."""
 
 
 @dataclass(slots=True)
@@ -110,8 +84,9 @@ class Platform:
         self._clock = clock
         self._run = run
         self._accounts: dict[str, _Account] = {}
-        self._logins: dict[str, LoginPage] = {}
+        self._logins: dict[str, OpenLogin] = {}
         self._over = False
+        self.visitors = Visitors()
         self.mischief = Mischief()
         self.standings = Standings(clock)
         self.remembers = False  # every message's truth; else only of those that are odd or edited
@@ -146,7 +121,7 @@ class Platform:
             )
         others = [one.handle for name, one in self._accounts.items() if name != account_id]
         stranger = self.mischief.draw_stranger(lambda: others)
-        self._logins[session_id] = LoginPage(account_id, plan, account.attempts, stranger)
+        self._logins[session_id] = OpenLogin(account_id, plan, account.attempts, stranger)
         return plan
 
     def scan_at_the_edge(self, rng: Random | None, ttl_s: float) -> None:
@@ -163,6 +138,18 @@ class Platform:
     def end_login(self, session_id: str) -> None:
         """Close the login page."""
         self._logins.pop(session_id, None)
+        self.visitors.planned.discard(session_id)
+
+    def scan_by_hand(self, session_id: str) -> None:
+        """Scan the code of a login now, as a visitor of the demo says."""
+        login = self._logins.get(session_id)
+        if login is not None:
+            login.scan_by_hand(self._clock.monotonic())
+
+    def is_played(self, session_id: str) -> bool:
+        """Tell whether a visitor plays a login: any code is right then."""
+        login = self._logins.get(session_id)
+        return login is not None and (login.by_hand or self.visitors.own(session_id))
 
     def fetch_code(self, session_id: str) -> str:
         """Return the text of a fresh QR code."""
@@ -181,7 +168,8 @@ class Platform:
         plan = login.plan
         if login.first_code_at is None or plan.scan_after_s is None:
             return LoginView.WAITING
-        since_scan = self._clock.monotonic() - login.first_code_at - plan.scan_after_s
+        scan_after_s = plan.scan_after_s + self.visitors.find_wait_s(session_id, login)
+        since_scan = self._clock.monotonic() - login.first_code_at - scan_after_s
         if since_scan < 0:
             return LoginView.WAITING
         if plan.needs_code and not login.code_typed:
@@ -207,7 +195,8 @@ class Platform:
     def type_code(self, session_id: str, value: str) -> bool:
         """Type an SMS code into the login page and return whether it was correct."""
         login = self._logins.get(session_id)
-        if login is not None and value == self.read_phone(session_id):
+        is_right = value == self.read_phone(session_id) or self.is_played(session_id)
+        if login is not None and is_right:
             login.code_typed = True
             return True
         return False

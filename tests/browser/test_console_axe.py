@@ -41,14 +41,30 @@ async def fill(farm: Farm) -> list[str]:
         await show_code(worker, answer["session_id"])
         opened.append(answer["session_id"])
     await report(worker, opened[1], "sms_input_required", step="sms", message="138")
+    await add_rows_of_equipment(farm)
     status = {"account_id": lost, "login_status": "logged_out", "reason": "kicked"}
     await worker.ask("worker:account:status", status)
     await farm.peers[1].close()
     return [
         "overview", "inbox", "logins", f"logins/{opened[0]}", f"logins/{opened[1]}", "accounts",
         "accounts?q=nothing", "accounts?add=1", f"accounts/{shop}", "accounts/nobody", "workers",
-        "workers/worker-1", "notifications", "sessions", "no-such-page",
+        "workers/worker-1", "notifications", "sessions", "no-such-page", "proxies", "processes",
+        "events", "audit", "audit?by=nobody", "system", "workers/run-1",
     ]  # fmt: skip
+
+
+async def add_rows_of_equipment(farm: Farm) -> None:
+    """Add a proxy, a process configuration and a maintenance, whose banner is on every page."""
+    from master.operations.maintenance import begin_maintenance
+    from master.operations.processes import add_config
+    from master.operations.proxies import add_proxy
+    from master.protocol.drains import BeginMaintenance
+    from master.protocol.http import NewProxy, NewWorkerConfig
+
+    await farm.run(add_proxy, NewProxy(name="Proxy", server="127.0.0.1:9", password="hush"))
+    config = NewWorkerConfig(worker_id="run-1", command="/bin/true", args=["-x", "two words"])
+    await farm.run(add_config, config)
+    await farm.run(begin_maintenance, BeginMaintenance(deadline_s=3_600, reason="moving house"))
 
 
 async def test_nothing_keeps_anybody_out(farm: Farm, looker: Looker, axe: str):

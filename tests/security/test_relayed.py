@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from master.settings import SettingsFault, load_settings
+from master.environment import SettingsFault
+from master.settings import load_settings
 from master.web.relayed import Relays
 from tests.security.conftest import ANY_WORKER, ROOT, TOKENS, WRONG
 

@@ -15,6 +15,7 @@ import orjson
 import pytest
 import structlog
 
+from master.environment import SettingsFault
 from master.errors import Invalid
 from master.keys import make_key
 from master.logs import close_logs, configure_logs
@@ -31,7 +32,7 @@ from master.protocol.worker import (
     UserInputTyped,
 )
 from master.secret import Secret
-from master.settings import SettingsFault, load_settings
+from master.settings import load_settings
 from master.store.mapping import FARM
 from master.store.schema import SEALED
 from master.store.sealing import Secrets

@@ -13,8 +13,9 @@ import pytest
 
 from master.__main__ import main
 from master.app import ListenFault, hide_keys, require_guard
+from master.environment import SettingsFault
 from master.logs import HIDDEN, KNOWN, close_logs, configure_logs
-from master.settings import SECRET_SETTINGS, SettingsFault, load_settings
+from master.settings import SECRET_SETTINGS, load_settings
 from master.tokens import parse_tokens
 from tests.security.conftest import (
     CODE,

@@ -12,6 +12,7 @@ import pytest
 
 from simulator.actors.admin import Admin
 from simulator.actors.client import Client
+from simulator.actors.login import ANY_CODE, SCAN
 from simulator.actors.world import World, draw_qr_code
 from tests.simulator.peers import (
     ACCOUNT_ID,
@@ -60,6 +61,28 @@ def test_a_login_shows_a_code_and_ends_with_cookies():
     assert last["user_info"]
     assert last["fingerprint"]
     assert stage.world.ledger.logged_in == {ACCOUNT_ID}
+
+
+def test_a_visitor_says_that_the_code_was_scanned():
+    async def script(stage: Stage) -> None:
+        stage.world.platform.visitors.are_here = True
+        await asyncio.sleep(1)
+        stage.master.push("master:login:start", LOGIN)
+        await asyncio.sleep(30)
+        assert statuses(stage) == []
+        words = {"session_id": "s-1", "input_type": SCAN, "value": "scanned"}
+        stage.master.push("master:login:user_input", words)
+        await asyncio.sleep(5)
+        asked = stage.master.all("worker:login:status")[-1]
+        assert asked["status"] == "sms_input_required"
+        assert ANY_CODE in asked["message"]
+        words = {"session_id": "s-1", "input_type": "sms_code", "value": "1234"}
+        stage.master.push("master:login:user_input", words)
+        await asyncio.sleep(5)
+
+    stage = play(script, replace(SURE, sms_rate=1))
+    assert statuses(stage)[-1] == "success"
+    assert rules(stage.world) == []
 
 
 def test_a_login_that_fails_says_why():

@@ -13,6 +13,7 @@ from master.model import LoginStatus, MessageKind
 from simulator.actors.worker import draw_profiles
 from simulator.chance import open_stream
 from simulator.scenario import Scenario
+from simulator.truth.login_plans import VISITOR_S
 from simulator.truth.platform import CODE_LASTS_S, KEPT, PAGE, LoginView, Platform, draw_login
 
 BUSY = Scenario(workers=1, accounts=2, rate_per_s=10)
@@ -229,3 +230,45 @@ def test_after_a_burst_the_platform_shows_no_more_than_it_brought():
     assert len(platform.look_at_messages("id", 0)) == KEPT + 5
     platform.burst(["id"], 1)
     assert len(platform.look_at_messages("id", 0)) == KEPT
+
+
+class TestVisitors:
+    def play(self, scenario: Scenario) -> tuple[Platform, ManualClock]:
+        clock = ManualClock()
+        platform = Platform(scenario, clock, "run")
+        platform.visitors.are_here = True
+        platform.enroll("id", "handle")
+        platform.begin_login("s", "id")
+        platform.fetch_code("s")
+        return platform, clock
+
+    def test_a_visitor_scans_by_hand_and_any_code_is_right(self):
+        platform, clock = self.play(replace(SURE, sms_rate=1, login_failure_rate=1))
+        clock.advance(10)
+        assert platform.look_at_login("s") is LoginView.WAITING
+        platform.scan_by_hand("s")
+        assert platform.look_at_login("s") is LoginView.CODE_NEEDED
+        assert platform.type_code("s", "123456")
+        clock.advance(5)
+        assert platform.look_at_login("s") is LoginView.CONFIRMED
+
+    def test_the_owner_scans_a_code_that_a_visitor_has_left_alone(self):
+        platform, clock = self.play(SURE)
+        clock.advance(VISITOR_S)
+        assert platform.look_at_login("s") is LoginView.WAITING
+        clock.advance(10)
+        assert platform.look_at_login("s") is LoginView.CONFIRMED
+
+    def test_what_simulated_administrators_start_goes_its_way(self):
+        platform, clock = self.play(SURE)
+        platform.visitors.planned.add("s")
+        clock.advance(10)
+        assert platform.look_at_login("s") is LoginView.CONFIRMED
+        platform.end_login("s")
+        assert platform.visitors.planned == set()
+
+    def test_without_a_code_there_is_nothing_to_scan(self):
+        platform, _ = begin(SURE)
+        platform.scan_by_hand("s")
+        platform.scan_by_hand("no-such-login")
+        assert not platform.is_played("s")

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from master.children import Backoff, ProcessState, ProcessStatus
 from master.clock import ManualClock
 from master.model import WorkerConfig
-from master.supervisor import Backoff, ProcessState, ProcessStatus, Supervisor
+from master.supervisor import Supervisor
 from tests.waiting import PATIENCE_S
 
 NEVER_S = 3_600.0

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from master.supervisor import Backoff, ProcessState
+from master.children import Backoff, ProcessState
 from tests.supervisor.children import SLOW, TINY, Bench, config, reach
 
 

@@ -25,6 +25,7 @@ async def test_a_worker_never_started_is_stopped(bench: Bench) -> None:
         "restarts": 0,
         "exit_code": None,
         "log_path": str(bench.folder / "workers" / "nobody.log"),
+        "config_updated_at": None,
     }
     assert supervisor.statuses() == []
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 import structlog.testing
 
+from master.children import ProcessState
 from master.errors import AlreadyRunning, StartFailed
-from master.supervisor import ProcessState
 from tests.supervisor.children import CHILD, Bench, config, reach
 
 

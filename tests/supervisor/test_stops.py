@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
+from master.children import ProcessState
 from master.errors import NotRunning, Stopping
-from master.supervisor import ProcessState
 from tests.supervisor.children import SLOW, Bench, config, reach
 
 

@@ -33,10 +33,12 @@ from master.store.sqlite.database import Database
 from master.supervisor import Supervisor
 from master.turn import Caller, Parcel
 from master.vault import Vault
+from master.web.condition import Conditions
 from master.web.figures import Figures
 from master.web.health import Vitals
 from master.web.origins import Origins
 from master.web.server import build_web
+from master.web.system import System
 from master.writer import Turns
 from tests.fresh import FreshFiles
 
@@ -81,6 +83,9 @@ class Site:
         )
         meter = Meter(self.clock, make_budgets(0, settings.max_body_bytes))
         access = Access(settings, self.clock, os.urandom)
+        conditions = Conditions(
+            self.turns, self.memory, self.clock, settings, self.vitals, self.parcels
+        )
         self.app = build_web(
             ENDPOINTS,
             turns=self.turns,
@@ -93,6 +98,9 @@ class Site:
             lines=Lines(meter),
             origins=Origins(settings.allowed_origins, access.needs_token),
             links=self.memory.links,
+            system=System(
+                settings, self.vitals, conditions, self.turns, self.vault, self.memory.sessions
+            ),
         )
         self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
 

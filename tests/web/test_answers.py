@@ -29,7 +29,12 @@ async def fill(site: Any) -> dict[str, str]:
     proxy = (await site.call("POST", "/proxies", 201, json={"name": "p", "server": "127.0.0.1:1"}))[
         "proxy"
     ]
-    await site.call("POST", "/worker-configs", 201, json={"worker_id": "worker-1"})
+    await site.call(
+        "POST",
+        "/worker-configs",
+        201,
+        json={"worker_id": "worker-1", "command": "sleep", "args": ["600"]},
+    )
     await site.call("POST", f"/accounts/{started['account_id']}/login-links", json={})
     return {
         "accounts": account["id"],
@@ -59,6 +64,8 @@ def require_shape(shown: Any, kind: Any) -> None:
 @pytest.mark.parametrize("endpoint", SHOWING, ids=lambda one: one.path)
 async def test_what_is_shown_has_the_fields_of_its_type(site: Any, endpoint: Endpoint) -> None:
     names = await fill(site)
+    if endpoint.path == "/processes":
+        await site.call("POST", "/workers/worker-1/lifecycle/start")
     path = endpoint.path.replace("{id}", names.get(endpoint.path.split("/")[1], ""))
     answer = await site.call("GET", path)
     kind = get_type_hints(endpoint.operation or endpoint.edge)["return"]

@@ -11,9 +11,9 @@ from enum import StrEnum
 import pytest
 
 from master import errors, model
+from master.children import ProcessState
 from master.login_link import LinkState
 from master.reasons import Action, EventKind, LinkEnd, Rule, Unplaced, Verdict
-from master.supervisor import ProcessState
 from master.web.console_files import FOLDER, load_files
 
 VENDOR = FOLDER / "vendor"

@@ -32,6 +32,7 @@ DIRECT_MESSAGE = {
     "platform_message_id": "8305", "content": "在吗?", "sender_name": "小李", "sender_id": "u-7",
     "direction": "inbound", "detected_at": 1_760_774_400,
 }  # fmt: skip
+OWN_KEY = r'"writing": "k-5b0e6c11", "known": ["k-5b0e6c11"]'
 CODE = "data:image/png;base64,iVBORw0KGgo="
 
 
@@ -112,6 +113,8 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("GET", "/workers")
     await walk.ask("GET", "/workers/{id}", id="worker-1")
     await walk.ask("GET", "/maintenance")
+    for path in ("/condition", "/system", "/settings"):
+        await walk.ask("GET", path)
     body = {"deadline_s": 600, "reason": "new switch"}
     await walk.ask("POST", "/maintenance", body)
     await walk.ask("DELETE", "/maintenance")
@@ -170,6 +173,8 @@ async def _run_process(walk: Walk, site: Any) -> None:
         continue  # the process has not written its line yet
     await walk.ask("POST", "/workers/{id}/lifecycle/stop", id="worker-9")
     await walk.ask("GET", "/workers/{id}/lifecycle/logs", query="?lines=2", id="worker-9")
+    await walk.ask("GET", "/workers/{id}/lifecycle/output", query="?lines=2", id="worker-9")
+    await walk.ask("GET", "/processes")
     await walk.ask("DELETE", "/worker-configs/{id}", id="worker-9")
 
 
@@ -192,7 +197,13 @@ def make_tidy(seen: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     text = text.replace(sys.executable, "/usr/bin/python3").replace("request-", "id-")
     text = re.sub(r"\bl/#[\w-]+", f"l/#{SECRET}", text)
     text = re.sub(r"\bid-(\d+)", lambda m: f"9b2f0d0e-1f0a-4d5b-8a0e-{int(m[1]):012d}", text)
-    tidy: dict[str, Any] = json.loads(re.sub(r'"pid": \d+', '"pid": 4711', text))
+    text = re.sub(r'"pid": \d+', '"pid": 4711', text)
+    text = re.sub(r'"\d+\.(\d+)", "(after|skipped)"', r'"1311768.\1", "\2"', text)
+    text = re.sub(r'"(bytes|wal_bytes)": \d+', r'"\1": 4096', text)
+    text = re.sub(r'"writing": "[^"]+", "known": \["[^"]+"\]', OWN_KEY, text)
+    tidy: dict[str, Any] = json.loads(text)
+    versions = tidy["GET system.json"]["answer"]["system"]["versions"]
+    del versions[1:]
     return tidy
 
 

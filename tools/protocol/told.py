@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from master.protocol import admin, client, drains, inbox, login_links, worker
+from master.protocol import (
+    admin,
+    client,
+    drains,
+    inbox,
+    login_links,
+    processes,
+    system,
+    worker,
+)
 from master.protocol.wire import Outbound
 
 TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
@@ -39,6 +48,10 @@ TOLD: Mapping[str, Mapping[str, type[Outbound]]] = {
             login_links.LinkChanged,
             drains.DrainChanged,
             drains.MaintenanceChanged,
+            processes.ProcessChanged,
+            processes.ProcessLog,
+            processes.ProcessLogBehind,
+            system.ConditionChanged,
             client.SyncHint,
         ),
         "client": (

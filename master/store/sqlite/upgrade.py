@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
-from master.files import SIDE_FILES, lock_file, make_private, tighten
+from master.files import BACKUP_NOTE, SIDE_FILES, lock_file, make_private, tighten
 from master.store.sqlite.shape import find_differences, make_config, read_versions
 from master.vault import Vault
 
@@ -193,7 +193,7 @@ def _find_damage(connection: Connection) -> list[str]:
 def reset(path: Path) -> None:
     """Remove the database at `path` with its side files. Errors: DatabaseFault."""
     try:
-        for suffix in ("", *SIDE_FILES):
+        for suffix in ("", BACKUP_NOTE, *SIDE_FILES):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError as fault:
         raise DatabaseFault(f"{path} cannot be removed: {fault.strerror}.") from None

@@ -1,6 +1,7 @@
 // @ts-check
 /** The frame of every page: banners, search, pages, settings; and the start. */
 import { mustSignIn } from "./api.js";
+import { Banners, markDemo } from "./banners.js";
 import { startClock } from "./clock.js";
 import { effect, html, render, useEffect, useRef } from "./html.js";
 import { startKeys } from "./keys.js";
@@ -8,22 +9,27 @@ import { line, start, watchVisibility } from "./live.js";
 import { Menu, Help } from "./menu.js";
 import { Account } from "./pages/account.js";
 import { Accounts } from "./pages/accounts.js";
+import { Audit } from "./pages/audit.js";
+import { Events } from "./pages/events.js";
 import { Inbox } from "./pages/inbox.js";
 import { Login } from "./pages/login.js";
 import { Logins } from "./pages/logins.js";
 import { Notifications } from "./pages/notifications.js";
 import { Overview } from "./pages/overview.js";
+import { Processes } from "./pages/processes.js";
+import { Proxies } from "./pages/proxies.js";
 import { Sessions } from "./pages/sessions.js";
 import { SignIn, takeLink } from "./pages/signin.js";
+import { System } from "./pages/system.js";
 import { Worker } from "./pages/worker.js";
 import { Workers } from "./pages/workers.js";
 import { startPrefs } from "./prefs.js";
 import { go, link, place, startRouter } from "./router.js";
 import { dismiss, told, troubles } from "./said.js";
-import { accounts, accountsTotal, isFilled, session, unread, waiting } from "./store.js";
-import { absolute, count, t, wordOf } from "./words.js";
+import { isFilled, may, session, unread, waiting } from "./store.js";
+import { count, t, wordOf } from "./words.js";
 
-/** @type {[string, any, any][]} a page's name, its list, and its page of one row */
+/** @type {[string, any, any, string?][]} a page's name, its list, its page of one row, its scope */
 const PAGES = [
   ["overview", Overview, null],
   ["inbox", Inbox, null],
@@ -31,6 +37,11 @@ const PAGES = [
   ["accounts", Accounts, Account],
   ["workers", Workers, Worker],
   ["notifications", Notifications, null],
+  ["proxies", Proxies, null],
+  ["processes", Processes, null, "operate"],
+  ["events", Events, null],
+  ["audit", Audit, null, "admin"],
+  ["system", System, null, "operate"],
   ["sessions", Sessions, null],
 ];
 
@@ -40,7 +51,7 @@ function Nav() {
   const here = place.value.path[0] ?? "overview";
   /** @type {Record<string, number>} */
   const numbers = { inbox: unread.value, logins: waiting.value.length };
-  return html`<nav class="nav" aria-label=${t("nav.label")}><ul>${PAGES.map(
+  return html`<nav class="nav" aria-label=${t("nav.label")}><ul>${PAGES.filter(([, , , scope]) => may(scope ?? "read")).map(
     ([name]) => html`<li key=${name}>
       <a href=${link([name])} aria-current=${here === name ? "page" : undefined}>
         ${t(`nav.${name}`)}${numbers[name] > 0 && html`<span class="number">${count(numbers[name])}</span>`}
@@ -60,18 +71,6 @@ function Search() {
       aria-label=${t("search.label")} placeholder=${t("search.label")} /></form>`;
 }
 
-function Banners() {
-  const { state, since } = line.value;
-  const time = absolute(since / 1000);
-  const shown = accounts.value.size;
-  return html`<section class="banners" aria-label=${t("banner.label")}>
-    ${session.value?.demo && html`<div class="banner demo">${t("banner.demo")}</div>`}
-    ${session.value?.guarded === false && html`<div class="banner open">${t("banner.open")}</div>`}
-    ${shown < accountsTotal.value && html`<div class="banner open">${t("banner.many", { shown: count(shown), total: count(accountsTotal.value) })}</div>`}
-    <div role="status">${isFilled.value && state !== "live" && html`<div class="banner line">${t(`line.${state}`, { time })}</div>`}</div>
-  </section>`;
-}
-
 function Troubles() {
   return html`<div role="alert">${troubles.value.map(
     (one) => html`<div class="trouble" key=${one.id}>
@@ -87,6 +86,10 @@ function Page() {
   const known = PAGES.find((one) => one[0] === name);
   const draw = id === undefined ? known?.[1] : known?.[2];
   if (!draw) return html`<h1>${t("page.missing")}</h1>`;
+  const scope = known?.[3];
+  if (scope && session.value && !may(scope)) {
+    return html`<h1>${t(`nav.${name}`)}</h1><p>${t("page.forbidden", { scope: wordOf("scope", scope), own: wordOf("scope", session.value.scope) })}</p>`;
+  }
   if (!isFilled.value) return html`<h1>${t(`nav.${name}`)}</h1><p class="soft">${t("list.loading")}</p>`;
   return html`<${draw} key=${`${name}/${id ?? ""}`} id=${id} query=${place.value.query} />`;
 }
@@ -120,6 +123,7 @@ function Shell() {
 }
 
 startPrefs();
+markDemo();
 startRouter();
 startClock();
 startKeys();

@@ -11,6 +11,7 @@ import { Refused, ask, askAll, askPage, mustSignIn } from "./api.js";
 import { noteClock } from "./clock.js";
 import { signal } from "./html.js";
 import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, session } from "./store.js";
+import { readCondition, watch } from "./watch.js";
 
 const EVENTS = [
   "worker:status", "account:status", "notification:new", "login:qrcode:ready",
@@ -84,6 +85,7 @@ function connect() {
     reconnectionDelayMax: 5_000,
   });
   for (const event of EVENTS) socket.on(event, (/** @type {any} */ row) => hear(event, row));
+  socket.onAny(watch);
   socket.on("connect", catchUp);
   socket.on("disconnect", (/** @type {string} */ reason) => {
     generation += 1;
@@ -128,6 +130,7 @@ async function readAll() {
     askPage("notifications", { limit: Math.min(100, KEPT_NOTIFICATIONS) }),
     askPage("comments", { is_read: false, limit: 1 }),
     askPage("direct-messages", { is_read: false, limit: 1 }),
+    readCondition(() => ask("GET", "condition")),
   ]);
   return {
     accounts: accounts.rows,

@@ -54,15 +54,27 @@ export function WorkerLink({ id }) {
   return id ? html`<a href=${link(["workers", id])}><bdi>${id}</bdi></a>` : html`<span class="soft">—</span>`;
 }
 
+/**
+ * A long id: its beginning, with the whole on hover.
+ * @param {{id: string}} props
+ */
+export function Short({ id }) {
+  return id.length > 14 ? html`<bdi title=${id}>${id.slice(0, 8)}…</bdi>` : html`<bdi>${id}</bdi>`;
+}
+
+/** @param {{text: string}} props */
+export function CopyButton({ text }) {
+  const copy = () => attempt(t("what.copy"), () => copyText(text), t("do.copied"));
+  return html`<button type="button" onClick=${copy} aria-label=${`${t("do.copy")}: ${text}`}>${t("do.copy")}</button>`;
+}
+
 /** @param {{text: string}} props */
 export function Copyable({ text }) {
-  const copy = () => attempt(t("what.copy"), () => copyText(text), t("do.copied"));
-  return html`<span class="copyable"><code>${text}</code>
-    <button type="button" onClick=${copy} aria-label=${`${t("do.copy")}: ${text}`}>${t("do.copy")}</button></span>`;
+  return html`<span class="copyable"><code>${text}</code><${CopyButton} text=${text} /></span>`;
 }
 
 /** @param {string} text */
-async function copyText(text) {
+export async function copyText(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = document.createElement("textarea"); // plain http on a network has no clipboard
   field.value = text;

@@ -3,7 +3,7 @@
 import { effect, signal } from "./html.js";
 
 /** @param {string} name @param {string} usual */
-function recall(name, usual) {
+export function recall(name, usual) {
   try {
     return localStorage.getItem(`master.${name}`) ?? usual;
   } catch {
@@ -12,7 +12,7 @@ function recall(name, usual) {
 }
 
 /** @param {string} name @param {string} value */
-function keep(name, value) {
+export function keep(name, value) {
   try {
     localStorage.setItem(`master.${name}`, value);
   } catch {

@@ -15,7 +15,7 @@ let timer = 0;
 export function complain(what, fault) {
   const known = fault instanceof Refused ? fault : new Refused("internal", String(fault));
   if (known.status === 401) return; // the sign-in dialog says so
-  const details = known.details.map((one) => ` ${one.field}: ${one.message}.`).join("");
+  const details = known.details.filter((one) => one.field).map((one) => ` ${one.field}: ${one.message}.`).join("");
   const one = {
     id: ++last,
     what,

@@ -9,7 +9,8 @@
  *   login_status: string, monitor_interval: number, last_login_time: number | null,
  *   cookies_valid_until: number | null, has_credentials: boolean, assigned_worker_id: string | null,
  *   pinned_worker_id: string | null, epoch: number, created_at: number, updated_at: number,
- *   state: State, placement: Placement, unread: number}} Account
+ *   state: State, placement: Placement, unread: number,
+ *   proxy_id: string | null}} Account
  * @typedef {{state: string, since: number, deadline_at: number, reason: string | null, left: number,
  *   moved: number, waiting_login: number, unplaceable: {account_id: string, rule: string}[]}} Drain
  * @typedef {{id: string, host: string, port: number, status: string, capabilities: string[],
@@ -30,7 +31,7 @@
  *   edited_at: number | null, earlier_content: string | null, is_read: boolean,
  *   detected_at: number, created_at: number}} Message
  * @typedef {{name: string, scope: string, guarded: boolean, version: string, started_at: number,
- *   demo: boolean, now_ms: number, expires_at: number | null,
+ *   demo: boolean, demo_label: string | null, now_ms: number, expires_at: number | null,
  *   limits: {login_ttl_s: number, login_max_s: number, heartbeat_timeout_s: number}}} Session
  */
 export {};

@@ -5,9 +5,10 @@ import { CODES, STATES } from "./words_codes.js";
 import { HISTORY } from "./words_history.js";
 import { LINKS } from "./words_links.js";
 import { PAGES } from "./words_pages.js";
+import { SYSTEM } from "./words_system.js";
 
 /** @type {Record<string, [string, string]>} */
-export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY, ...LINKS };
+export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY, ...LINKS, ...SYSTEM };
 
 /**
  * Return a text in the person's language.
@@ -65,4 +66,9 @@ export function absolute(at) {
 export function countdown(seconds) {
   const left = Math.max(0, Math.ceil(seconds));
   return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+}
+
+/** @param {number} at Unix seconds */
+export function time(at) {
+  return new Intl.DateTimeFormat(language.value === "zh" ? "zh-CN" : "en-GB", { timeStyle: "medium" }).format(at * 1000);
 }

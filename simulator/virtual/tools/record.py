@@ -10,7 +10,8 @@ from typing import IO, Any, cast
 
 import orjson
 
-from master.settings import SettingsFault, load_settings
+from master.environment import SettingsFault
+from master.settings import load_settings
 from simulator.arguments import require_between
 from simulator.scenario import Scenario, ScenarioTrouble, change_scenario
 from simulator.virtual.faults import FAULTS

@@ -30,6 +30,7 @@ function matches(one, query) {
     (!query.status || one.status === query.status) &&
     (!query.login || one.login_status === query.login) &&
     (!query.worker || one.assigned_worker_id === query.worker) &&
+    (!query.proxy || one.proxy_id === query.proxy) &&
     (!query.place || one.placement.state === query.place || one.placement.reason === query.place)
   );
 }

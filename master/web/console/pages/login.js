@@ -6,7 +6,7 @@ import { now, second } from "../clock.js";
 import { html, useState } from "../html.js";
 import { AccountLink, Badge, Fault, Field, Form, Left, WorkerLink, useFetched } from "../parts.js";
 import { link } from "../router.js";
-import { ended, filled, logins, may, nameOf, stepOf } from "../store.js";
+import { ended, filled, logins, may, nameOf, session, stepOf } from "../store.js";
 import { t, wordOf } from "../words.js";
 import { LoginLink } from "./links.js";
 
@@ -35,7 +35,15 @@ function Code({ row }) {
   if (!may("operate")) return html`<p>${t("login.nocode")}</p>`;
   if (failed === seq) return html`<p>${t("login.noimage")}</p>`;
   return html`<div class="qr"><img src=${`${ROOT}login-sessions/${segment(row.id)}/qr.png?seq=${seq}`}
-      alt=${t("login.alt")} onError=${() => setFailed(seq)} /></div><p>${t("login.scan")}</p>`;
+      alt=${t("login.alt")} onError=${() => setFailed(seq)} /></div><p>${t("login.scan")}</p>
+    ${session.value?.demo && html`<${Scanned} row=${row} />`}`;
+}
+
+/** @param {{row: Row}} props In a demo, a visitor is the person with the phone. */
+function Scanned({ row }) {
+  const scan = () => sendInput(row.id, "simulated_scan", "scanned");
+  return html`<div class="played"><p class="small">${t("demo.scan.how")}</p>
+    <button type="button" onClick=${scan}>${t("demo.scan")}</button></div>`;
 }
 
 /** @param {{row: Row}} props */

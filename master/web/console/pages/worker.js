@@ -1,45 +1,29 @@
 // @ts-check
 /** One worker: its accounts, its figures, and its process if Master runs it. */
-import { beginDrain, cancelDrain, runProcess } from "../acts.js";
+import { beginDrain, cancelDrain } from "../acts.js";
 import { ask, segment } from "../api.js";
 import { html, useState } from "../html.js";
 import { AccountLink, Ago, Badge, Dialog, Empty, Fault, Field, Form, Table, useFetched } from "../parts.js";
 import { accounts, filled, may, workers } from "../store.js";
-import { attempt } from "../said.js";
 import { count, t, wordOf } from "../words.js";
+import { Log } from "./log.js";
+import { ProcessButtons, ProcessState, useProcesses } from "./process.js";
 import { Timeline } from "./why.js";
 
 /** @param {{id: string, number: number}} props */
 function Process({ id, number }) {
-  const [asked, setAsked] = useState("");
-  const [turn, setTurn] = useState(0);
+  const live = useProcesses().get(id);
   const [status, fault] = useFetched(
     async () => (await ask("GET", `workers/${segment(id)}/lifecycle/status`)).data,
-    [id, filled.value, turn, workers.value.get(id)?.status],
+    [id, filled.value],
   );
-  if (fault) return html`<section class="card"><h2>${t("worker.process")}</h2><p class="soft">${t("worker.noprocess")}</p></section>`;
-  if (!status) return null;
-  /** @param {string} action */
-  const run = async (action) => {
-    setAsked("");
-    await runProcess(id, action);
-    setTurn(turn + 1);
-  };
-  const runs = status.state !== "stopped" && status.state !== "failed";
+  if (fault && !live) return html`<section class="card"><h2>${t("worker.process")}</h2><p class="soft">${t("worker.noprocess")}</p></section>`;
+  const process = live ?? status;
+  if (!process) return null;
   return html`<section class="card"><h2>${t("worker.process")}</h2>
-    <p class="row"><${Badge} kind="process" word=${status.state} />
-      ${status.pid && html`<span class="soft num">PID ${status.pid}</span>`}
-      ${status.restarts > 0 && html`<span class="soft">${t("worker.restarts", { count: status.restarts })}</span>`}
-      ${status.exit_code !== null && html`<span class="soft">${t("worker.exit", { code: status.exit_code })}</span>`}</p>
-    ${may("operate") && html`<div class="row">
-      ${!runs && html`<button type="button" onClick=${() => run("start")}>${t("do.start")}</button>`}
-      ${runs && html`<button type="button" onClick=${() => setAsked("restart")}>${t("do.restart")}</button>
-        <button type="button" class="danger" onClick=${() => setAsked("stop")}>${t("do.stop")}</button>`}</div><${Log} id=${id} />`}
-    ${asked && html`<${Dialog} title=${t("worker.stop.title", { action: t(`do.${asked}`), name: id })} close=${() => setAsked("")}>
-      <p>${t("worker.stop.loses", { count: count(number) })}</p>
-      <div class="foot"><button type="button" onClick=${() => setAsked("")}>${t("do.cancel")}</button>
-        <button type="button" class="danger" onClick=${() => run(asked)}>${t(`do.${asked}`)}</button></div><//>`}
-  </section>`;
+    <p><${ProcessState} process=${process} /></p>
+    <${ProcessButtons} id=${id} state=${process.state} number=${number} /></section>
+    ${may("operate") && html`<${Log} id=${id} key=${id} />`}`;
 }
 
 /** @param {{row: import("../types.js").Worker}} props Taking a worker out of service, and how far that is. */
@@ -67,22 +51,6 @@ function Drain({ row }) {
 }
 
 /** @param {{id: string}} props */
-function Log({ id }) {
-  const [lines, setLines] = useState(/** @type {string[] | null} */ (null));
-  const read = async () => {
-    const found = await attempt(t("worker.readlog"), () => ask("GET", `workers/${segment(id)}/lifecycle/logs?lines=500`));
-    if (found) setLines(found.data);
-  };
-  return html`<p></p><button type="button" onClick=${read}>${t("worker.readlog")}</button>
-    ${lines && html`<pre class="log" tabindex="0" role="region" aria-label=${t("worker.log")}>${lines.length ? lines.map(showControls).join("\n") : t("worker.nolog")}</pre>`}`;
-}
-
-/** @param {string} text Escape sequences and control characters become visible. */
-function showControls(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
-}
-
-/** @param {{id: string}} props */
 export function Worker({ id }) {
   const row = workers.value.get(id);
   const [more, fault] = useFetched(
@@ -90,7 +58,7 @@ export function Worker({ id }) {
     [id, filled.value, row?.status, row?.assigned_accounts],
   );
   if (!row) {
-    return html`<div class="head"><h1><bdi>${id}</bdi></h1></div>${fault ? html`<${Fault} fault=${fault} missing=${t("worker.missing")} />`
+    return html`<div class="head"><h1><bdi>${id}</bdi></h1></div>${fault ? html`<${Fault} fault=${fault} missing=${t("worker.missing")} /><${Process} id=${id} number=${0} />`
       : html`<p class="soft">${t("list.loading")}</p>`}`;
   }
   const own = [...accounts.value.values()].filter((one) => one.assigned_worker_id === id);

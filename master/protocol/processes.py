@@ -1,0 +1,89 @@
+"""Worker processes as people follow them: their states, and their output as it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
+
+from master.protocol.http import ById
+from master.protocol.wire import Id, Outbound, Payload
+
+Place = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}\.[0-9]{1,15}$")]
+"""A place in a worker's output: the log file's number and the byte in it."""
+
+
+class LogPartQuery(ById):
+    """Which lines of a worker's output to return: those behind the place `after`, or the last ones.
+
+    Of more than `lines` lines the first ones are skipped.
+    """
+
+    after: Place | None = None
+    lines: Annotated[int, Field(ge=1, le=5_000)] = 500
+
+
+class FollowLog(Payload):
+    """Follow a worker's output from now on, instead of another's; null: follow none."""
+
+    worker_id: Id | None = None
+
+
+class ShownLogPart(TypedDict):
+    """Lines of a worker's output; `skipped` lines before them are left out.
+
+    `before` and `after` are the places before and behind them. `skipped` is null if the output was
+    replaced meanwhile: nobody knows how many lines that were.
+    """
+
+    lines: list[str]
+    before: str
+    after: str
+    skipped: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLog(Outbound):
+    """A worker's process has written; sent to the sockets that follow it (`admin:follow`)."""
+
+    event: ClassVar[str] = "process:log"
+    worker_id: str
+    lines: list[str]
+    before: str
+    after: str
+    skipped: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLogBehind(Outbound):
+    """This socket reads too slowly to follow a worker's output: it reads it over HTTP instead."""
+
+    event: ClassVar[str] = "process:log:behind"
+    worker_id: str
+
+    @property
+    def state_key(self) -> str | None:
+        """Return the key of the worker's output: one hint is enough."""
+        return f"log {self.worker_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessChanged(Outbound):
+    """The state of a worker's process has changed."""
+
+    event: ClassVar[str] = "process:status"
+    worker_id: str
+    state: str
+    pid: int | None
+    started_at: int | None
+    restarts: int
+    exit_code: int | None
+    log_path: str | None
+    config_updated_at: int | None
+
+    @property
+    def state_key(self) -> str | None:
+        """Return the key of the process whose state this event carries."""
+        return f"process {self.worker_id}"

@@ -1,0 +1,52 @@
+// @ts-check
+/** What a person can do to Master itself and to what it runs. */
+import { ask, segment } from "./api.js";
+import { attempt } from "./said.js";
+import { condition } from "./watch.js";
+import { t } from "./words.js";
+
+/** @param {any} found */
+function noteMaintenance(found) {
+  const known = condition.peek();
+  if (found && known) condition.value = { ...known, maintenance: found.data };
+  return found;
+}
+
+/** @param {number} seconds @param {string} reason */
+export const beginMaintenance = async (seconds, reason) =>
+  noteMaintenance(
+    await attempt(
+      t("what.maintenance"),
+      () => ask("POST", "maintenance", { deadline_s: seconds, reason: reason || null }),
+      t("done.changed"),
+    ),
+  );
+
+export const endMaintenance = async () =>
+  noteMaintenance(
+    await attempt(t("what.maintenance"), () => ask("DELETE", "maintenance"), t("done.changed")),
+  );
+
+/** @param {string | null} id Null adds one. @param {Record<string, any>} fields */
+export const saveProxy = (id, fields) =>
+  attempt(
+    t("what.proxy"),
+    () => (id === null ? ask("POST", "proxies", fields) : ask("PATCH", `proxies/${segment(id)}`, fields)),
+    t("done.changed"),
+  );
+
+/** @param {string} id @param {string} target */
+export const testProxy = (id, target) =>
+  attempt(t("what.test"), () => ask("POST", `proxies/${segment(id)}/test`, { target }));
+
+/** @param {string | null} id Null adds one. @param {Record<string, any>} fields */
+export const saveConfig = (id, fields) =>
+  attempt(
+    t("what.config"),
+    () => (id === null ? ask("POST", "worker-configs", fields) : ask("PATCH", `worker-configs/${segment(id)}`, fields)),
+    t("done.changed"),
+  );
+
+/** @param {string} id */
+export const removeConfig = (id) =>
+  attempt(t("what.config"), () => ask("DELETE", `worker-configs/${segment(id)}`), t("done.changed"));
