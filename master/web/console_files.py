@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 
 from aiohttp import web
 
@@ -33,6 +34,9 @@ KINDS = {
     ".json": "application/json",
 }
 PAGE = "index.html"
+START = "app.js"
+IMPORTED = re.compile(r'\b(?:from|import) "(\.{1,2}/[^"]+)"')
+"""A static import of a module of ours; one that waits until it is needed is written `import(`."""
 IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'self'; img-src {images}; "
@@ -91,8 +95,7 @@ class ConsoleFiles:
         self.version = content.hexdigest()[:16]
         modules = "\n".join(
             f'<link rel="modulepreload" href="{{files}}/{name}">'
-            for name in found
-            if name.endswith((".js", ".mjs"))
+            for name in _list_first_modules(found)
         )  # else a browser learns of each module only from the one that imports it
         page = found.pop(PAGE).decode().replace("{preload}", modules)
         page = page.replace("{files}", f"files/{self.version}")
@@ -132,6 +135,20 @@ def load_files() -> ConsoleFiles:
 def load_link_files() -> ConsoleFiles:
     """Return the files of the page of login links."""
     return ConsoleFiles(LINK_FOLDER)
+
+
+def _list_first_modules(files: Mapping[str, bytes]) -> list[str]:
+    """Return the modules that the page starts with: not those that it imports when needed."""
+    found = {name for name in files if name.endswith(".mjs") or name.startswith("vendor/socket.io")}
+    waiting = [START]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            folder = PurePosixPath(name).parent.as_posix()
+            named = IMPORTED.findall(files[name].decode())
+            waiting += [normpath(f"{folder}/{one}") for one in named]
+    return sorted(found)
 
 
 def hash_import_map(page: str) -> str | None:

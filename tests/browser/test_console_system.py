@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from master.protocol.processes import ProcessLogBehind
+from master.protocol.processes import ProcessLog, ProcessLogBehind
 from master.turn import Address, Parcel
 from tests.browser.conftest import Farm, Looker
 from tests.browser.test_console import HOSTILE, add_account, detect, report, show_code
@@ -188,14 +188,18 @@ async def test_a_flood_is_marked_and_bounded(farm: Farm, looker: Looker, tmp_pat
     with await asyncio.to_thread(pipe.open, "w") as end:
         print("begin", file=end, flush=True)
         await expect(log).to_contain_text("begin")
-        # a page that reads too slowly gets a hint, and reads the rest over HTTP
+        place = (await farm.master.supervisor.read_log("echo-1", None, 1)).after
+        event = ProcessLog("echo-1", ["behind the gap"], place, place, 412)
         (sid,) = farm.master.memory.sessions.followers
+        await farm.master.rooms.publish([Parcel(Address("admin_socket", sid), event)])
+        await expect(log.locator(".gap")).to_have_text("— 412 lines were skipped —\n")
+        await expect(log).to_contain_text("behind the gap")
+        # a page that reads too slowly gets a hint, and reads the rest over HTTP
         hint = Parcel(Address("admin_socket", sid), ProcessLogBehind("echo-1"))
         await farm.master.rooms.publish([hint])
         text = "\n".join(f"line {number}" for number in range(30_000))
         await asyncio.to_thread(print, text, file=end, flush=True)
         await expect(log).to_contain_text("line 29999", timeout=60_000)
-        await expect(log.locator(".gap").first).to_contain_text("lines were skipped")
     kept = await log.evaluate("(one) => one.textContent.split('\\n').length")
     assert kept <= 5_200
 

@@ -117,6 +117,16 @@ async def test_the_page_is_revalidated_and_its_files_are_kept_for_ever(site):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_pages_that_few_people_open_are_loaded_when_one_is_opened(site):
+    text = await (await site.ask("GET", "/console/")).text()
+    first = set(re.findall(r'modulepreload" href="files/[^/]+/([^"]+)"', text))
+    assert {"app.js", "pages/overview.js", "pages/worker.js", "vendor/htm-3.1.1.mjs"} <= first
+    assert not first & {"pages/audit.js", "pages/system.js", "pages/log.js", "tail.js"}
+    for name in ("pages/audit.js", "pages/log.js", "tail.js"):
+        path = f"/console/files/{load_files().version}/{name}"
+        assert (await site.ask("GET", path)).status == 200
+
+
 async def test_the_policy_allows_own_files_and_the_import_map_alone(site):
     policy = (await site.ask("GET", "/console/")).headers["Content-Security-Policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))

@@ -5,22 +5,18 @@ import { Banners, markDemo } from "./banners.js";
 import { startClock } from "./clock.js";
 import { effect, html, render, useEffect, useRef } from "./html.js";
 import { startKeys } from "./keys.js";
+import { lazy } from "./lazy.js";
 import { line, start, watchVisibility } from "./live.js";
 import { Menu, Help } from "./menu.js";
 import { Account } from "./pages/account.js";
 import { Accounts } from "./pages/accounts.js";
-import { Audit } from "./pages/audit.js";
-import { Events } from "./pages/events.js";
 import { Inbox } from "./pages/inbox.js";
 import { Login } from "./pages/login.js";
 import { Logins } from "./pages/logins.js";
 import { Notifications } from "./pages/notifications.js";
 import { Overview } from "./pages/overview.js";
-import { Processes } from "./pages/processes.js";
-import { Proxies } from "./pages/proxies.js";
 import { Sessions } from "./pages/sessions.js";
 import { SignIn, takeLink } from "./pages/signin.js";
-import { System } from "./pages/system.js";
 import { Worker } from "./pages/worker.js";
 import { Workers } from "./pages/workers.js";
 import { startPrefs } from "./prefs.js";
@@ -37,11 +33,11 @@ const PAGES = [
   ["accounts", Accounts, Account],
   ["workers", Workers, Worker],
   ["notifications", Notifications, null],
-  ["proxies", Proxies, null],
-  ["processes", Processes, null, "operate"],
-  ["events", Events, null],
-  ["audit", Audit, null, "admin"],
-  ["system", System, null, "operate"],
+  ["proxies", lazy(() => import("./pages/proxies.js"), "Proxies"), null],
+  ["processes", lazy(() => import("./pages/processes.js"), "Processes"), null, "operate"],
+  ["events", lazy(() => import("./pages/events.js"), "Events"), null],
+  ["audit", lazy(() => import("./pages/audit.js"), "Audit"), null, "admin"],
+  ["system", lazy(() => import("./pages/system.js"), "System"), null, "operate"],
   ["sessions", Sessions, null],
 ];
 

@@ -26,6 +26,9 @@ export class Tail {
     this.place = "";
     this.numbers = 0;
     this.isReading = false;
+    /** What was told while something was read: the place to be reached, or "" for an unknown one.
+     * @type {string | null} */
+    this.told = null;
     this.isWanted = true;
     this.listen = this.hear.bind(this);
   }
@@ -47,7 +50,7 @@ export class Tail {
     if (logListeners.size === 0) emit("admin:follow", { worker_id: null }).catch(() => undefined);
   }
 
-  /** Read what is behind the known place; events that arrive meanwhile are read, too. */
+  /** Read what is behind the known place, again if events tell of more meanwhile. */
   async catchUp() {
     if (this.isReading || !this.isWanted) return;
     this.isReading = true;
@@ -64,12 +67,18 @@ export class Tail {
     } finally {
       this.isReading = false;
     }
+    const told = this.told;
+    this.told = null;
+    // nothing may follow that would tell of it again
+    if (told !== null && !this.fault.peek() && !isKnown(told, this.place)) void this.catchUp();
   }
 
   /** @param {string} event @param {any} row */
   hear(event, row) {
-    if (row.worker_id !== this.workerId || !this.place || this.isReading) return;
-    if (event === "process:log" && row.before === this.place) this.take(row);
+    if (row.worker_id !== this.workerId) return;
+    if (this.isReading) this.told = row.after ?? "";
+    else if (!this.place) return;
+    else if (event === "process:log" && row.before === this.place) this.take(row);
     else if (!isKnown(row.after, this.place)) void this.catchUp();
   }
 

@@ -232,7 +232,6 @@ export const PAGES = {
   "worker.restarts": ["{count} restarts", "重启 {count} 次"],
   "worker.exit": ["exit code {code}", "退出码 {code}"],
   "worker.log": ["Log", "日志"],
-  "worker.readlog": ["Read the log", "读取日志"],
   "worker.nolog": ["The log is empty.", "日志为空。"],
   "worker.stop.title": ["{action} {name}?", "{action} {name}？"],
   "worker.stop.loses": ["Its {count} accounts stay unwatched until it is back or others take them over.",

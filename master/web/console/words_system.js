@@ -10,6 +10,8 @@ export const SYSTEM = {
   "nav.system": ["System", "系统"],
   "page.forbidden": ["This page needs a token of the scope {scope}; yours has the scope {own}.",
     "此页面需要 {scope} 权限的令牌；当前权限为 {own}。"],
+  "page.notloaded": ["This page could not be loaded; Master may have been updated.", "页面加载失败，Master 可能已更新。"],
+  "page.reload": ["Load the console anew", "重新加载控制台"],
   "banner.demo.of": ["({label}, since {time})", "（{label}，自 {time}）"],
   "banner.brake": ["The brake is on until {time}: {count} workers are silent at once, which is more likely a fault here. They keep their accounts.",
     "制动生效至 {time}：{count} 个工作节点同时失联，更可能是本机故障，其账号暂不迁移。"],

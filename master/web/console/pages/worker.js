@@ -3,12 +3,14 @@
 import { beginDrain, cancelDrain } from "../acts.js";
 import { ask, segment } from "../api.js";
 import { html, useState } from "../html.js";
+import { lazy } from "../lazy.js";
 import { AccountLink, Ago, Badge, Dialog, Empty, Fault, Field, Form, Table, useFetched } from "../parts.js";
 import { accounts, filled, may, workers } from "../store.js";
 import { count, t, wordOf } from "../words.js";
-import { Log } from "./log.js";
 import { ProcessButtons, ProcessState, useProcesses } from "./process.js";
 import { Timeline } from "./why.js";
+
+const Log = lazy(() => import("./log.js"), "Log");
 
 /** @param {{id: string, number: number}} props */
 function Process({ id, number }) {
