@@ -34,7 +34,8 @@ KINDS = {
     ".json": "application/json",
 }
 PAGE = "index.html"
-START = "app.js"
+START = re.compile(r'<script type="module" src="\{files\}/([^"]+)"')
+"""The module that a page starts with."""
 IMPORTED = re.compile(r'\b(?:from|import) "(\.{1,2}/[^"]+)"')
 """A static import of a module of ours; one that waits until it is needed is written `import(`."""
 IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
@@ -140,7 +141,7 @@ def load_link_files() -> ConsoleFiles:
 def _list_first_modules(files: Mapping[str, bytes]) -> list[str]:
     """Return the modules that the page starts with: not those that it imports when needed."""
     found = {name for name in files if name.endswith(".mjs") or name.startswith("vendor/socket.io")}
-    waiting = [START]
+    waiting = START.findall(files[PAGE].decode())
     while waiting:
         name = waiting.pop()
         if name not in found:
