@@ -30,31 +30,45 @@ from master.turn import PORTION, Turn
 
 log = structlog.get_logger(__name__)
 
+OPEN_LOGIN = "a login is open: the account is in this state if that fails"
+
 
 def take_account_status(event: AccountStatusReport, turn: Turn) -> JsonObject:
     """A worker saw that an account that it holds is logged out, banned, or well again."""
     account = _find_held(event, turn)
-    wanted = _read_states(event, account)
+    login = turn.draft.logins.first("account", account.id)
+    known = account.login_status if login is None else login.status_before or account.login_status
+    wanted = _read_states(event, account, known)
     notes = [*event.notes]
     if is_outdated(event.observed_at, account, turn.at):
         notes.append({"field": "observed_at", "message": "before the last login: nothing changes"})
         wanted = {}
-    elif "login_status" in wanted and account.login_status is LoginStatus.LOGGING_IN:
-        notes.append({"field": "login_status", "message": "a login is open: nothing changes"})
-        del wanted["login_status"]
-    reason = event.reason or "reported"
-    changed = enter_state(account, turn.at, reason, event.detail, **wanted) if wanted else account
-    if changed is not account:
-        if changed.login_status is LoginStatus.LOGGED_IN is not account.login_status:
+    reason, changed = event.reason or "reported", account
+    session = wanted.get("login_status")
+    if session is not None and session is not known:
+        if session is LoginStatus.LOGGED_IN:
             # the worker's word proves that the cookies are valid
-            end = account.cookies_valid_until
+            end = choose_cookies_end(account.cookies_valid_until, turn.now)
+            changed = change(changed, cookies_valid_until=end, cookies_told=0)
+        if login is not None:
+            notes.append({"field": "login_status", "message": OPEN_LOGIN})
+            turn.draft.logins.put(change(login, status_before=session))
             changed = change(
-                changed, cookies_valid_until=choose_cookies_end(end, turn.now), cookies_told=0
+                changed,
+                updated_at=turn.at,
+                state_since=turn.at,
+                state_reason=reason,
+                state_detail=event.detail,
             )
+    if login is not None:
+        wanted.pop("login_status", None)
+    if wanted:
+        changed = enter_state(changed, turn.at, reason, event.detail, **wanted)
+    if changed is not account:
         _apply(turn, account, changed)
     return {
         "account_id": account.id,
-        "changed": changed is not account,
+        "changed": (changed.status, changed.login_status) != (account.status, account.login_status),
         "status": changed.status,
         "login_status": changed.login_status,
         **({"notes": notes} if notes else {}),
@@ -77,16 +91,17 @@ def _find_held(event: AccountStatusReport, turn: Turn) -> Account:
 
 
 def _read_states(
-    event: AccountStatusReport, account: Account
+    event: AccountStatusReport, account: Account, known: LoginStatus
 ) -> dict[str, LoginStatus | AccountStatus]:
     """Return the states that a report wants. Errors: UnknownStatus.
 
     A worker ends no state that a person chose, and cannot log in an account without cookies.
+    `known` is the account's login status, or that before a login under way.
     """
     wanted: dict[str, LoginStatus | AccountStatus] = {}
     if event.login_status is not None:
         login_status = read_word(LOGIN_WORDS, event.login_status, "login_status")
-        if login_status in LOST or (account.login_status in LOST and account.has_credentials):
+        if login_status in LOST or (known in LOST and account.has_credentials):
             wanted["login_status"] = login_status
     if event.account_status is not None:
         status = read_word(ACCOUNT_WORDS, event.account_status, "account_status")

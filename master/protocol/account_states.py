@@ -20,7 +20,8 @@ class AccountStatusReport(Fact):
     At least one of `login_status` (logged_in, logged_out, expired, needs_verification) and
     `account_status` (active, banned, restricted, error) is given; an unknown word is refused as
     `unknown_status` with the known ones. `observed_at` is when the worker saw it: an observation
-    older than the account's last login changes nothing.
+    older than the account's last login changes nothing. While a login of the account is open, its
+    `login_status` stays `logging_in`; the reported one is that after a login without success.
     """
 
     identity: ClassVar[frozenset[str]] = frozenset({"account_id", "login_status", "account_status"})

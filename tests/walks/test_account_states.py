@@ -175,6 +175,31 @@ async def test_only_the_owner_reports_and_an_open_login_decides(bench):
     assert answer["notes"]
 
 
+@pytest.mark.parametrize(("before", "seen"), [("expired", "logged_in"), (None, "logged_out")])
+@pytest.mark.parametrize("end", ["time", "success"])
+async def test_what_a_worker_sees_during_a_login_is_true_if_that_fails(bench, before, seen, end):
+    admin, worker, account = await begin(bench)
+    if before is not None:
+        await tell(worker, account, login_status=before)
+    started = await admin.ask("master:login:start", {"account_id": account["id"]})
+    bench.clock.advance(2)
+    answer = await tell(worker, account, login_status=seen, reason="looked", detail="at home")
+    assert (answer["changed"], answer["login_status"]) == (False, "logging_in")
+    at = int(bench.clock.now())
+    if end == "success":
+        done = {"session_id": started["session_id"], "status": "success", "cookies": COOKIES}
+        await worker.ask("worker:login:status", done)
+    else:
+        bench.clock.advance(301)
+        assert await bench.run(expire_logins) == 1
+    shown = await read_account(bench, account["id"])
+    if end == "success":
+        assert (shown["login_status"], shown["state"]["reason"]) == ("logged_in", "login_success")
+    else:
+        assert shown["login_status"] == seen
+        assert shown["state"] == {"since": at, "reason": "looked", "detail": "at home"}
+
+
 @pytest.mark.parametrize("end", ["failed", "time", "cancelled"])
 async def test_a_login_that_ends_badly_leaves_the_lost_state_and_since_when(bench, end: str):
     admin, worker, account = await begin(bench)
