@@ -17,6 +17,7 @@ from master.app import Master
 from master.clock import ManualClock
 from master.routes import NAMESPACES
 from master.settings import load_settings
+from simulator.virtual.machine.database import COMPILATION
 from tests.fresh import FreshFiles
 from tests.waiting import PATIENCE_S
 from tools.protocol import TOLD, list_fields
@@ -173,6 +174,7 @@ async def bench(
     clock, path = ManualClock(), fresh_files.lay_started(tmp_path / "master.db")
     settings = load_settings({"PORT": "0", "DB_PATH": str(path), **environ}, None)
     master = Master(settings, clock=clock)
+    COMPILATION.share(master.database)
     await master.start(sweeps=False)
     bench = Bench(master, clock)
     yield bench

@@ -16,6 +16,7 @@ from master.store.comparison import find_difference
 from master.store.farm import load, write
 from master.store.sqlite.database import Database
 from master.vault import Vault
+from simulator.virtual.machine.database import COMPILATION
 from tests.core.growth import Model
 
 
@@ -27,6 +28,7 @@ class Store:
         vault.use([make_key(os.urandom)])
         self.path = path
         self.database = Database(path, vault)
+        COMPILATION.share(self.database)
         self.memory = Memory()
 
     async def commit(self, draft: Draft) -> None:

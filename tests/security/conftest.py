@@ -16,6 +16,7 @@ from yarl import URL
 from master.app import Master
 from master.clock import ManualClock
 from master.settings import load_settings
+from simulator.virtual.machine.database import COMPILATION
 from tests.conftest import Bench, Peer, registration
 from tests.fresh import FreshFiles
 from tests.security.by_hand import open_line
@@ -172,6 +173,7 @@ async def guarded(
             return guarded.ids.popleft() if guarded.ids else f"id-{next(numbers)}"
 
         master = Master(load_settings({**paths, **given}, None), clock=clock, new_id=new_id)
+        COMPILATION.share(master.database)
         guarded = Guarded(master, clock, path, http)
         await master.start(sweeps=False)
         yield guarded

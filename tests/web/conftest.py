@@ -40,6 +40,7 @@ from master.web.origins import Origins
 from master.web.server import build_web
 from master.web.system import System
 from master.writer import Turns
+from simulator.virtual.machine.database import COMPILATION
 from tests.fresh import FreshFiles
 
 
@@ -71,6 +72,7 @@ class Site:
         self.vault = Vault()
         self.vault.use([make_key(os.urandom)])
         self.database = Database(settings.db_path, self.vault)
+        COMPILATION.share(self.database)
         self.vitals = Vitals(self.clock, "1.2.3")
         numbers = itertools.count(1)
         self.turns = Turns(
