@@ -14,7 +14,7 @@ from simulator.truth.ledger import SECRET_MARK
 NAMES = ("小鹿", "阿杰", "Mia", "豆豆", "晨曦", "Leo", "一只猫", "南风", "Ada", "老王")
 FAILURES = ("二维码登录被拒绝", "账号存在风险，请稍后再试", "network error while logging in")
 
-VISITOR_S = 60.0
+VISITOR_S = 20.0
 """How long the simulated owner leaves a visitor's code alone before scanning it after all."""
 
 

@@ -14,6 +14,7 @@ from simulator.actors.admin import Admin
 from simulator.actors.client import Client
 from simulator.actors.login import ANY_CODE, SCAN
 from simulator.actors.world import World, draw_qr_code
+from simulator.truth.login_plans import VISITOR_S
 from tests.simulator.peers import (
     ACCOUNT_ID,
     QUIET,
@@ -68,7 +69,7 @@ def test_a_visitor_says_that_the_code_was_scanned():
         stage.world.platform.visitors.are_here = True
         await asyncio.sleep(1)
         stage.master.push("master:login:start", LOGIN)
-        await asyncio.sleep(30)
+        await asyncio.sleep(VISITOR_S / 2)
         assert statuses(stage) == []
         words = {"session_id": "s-1", "input_type": SCAN, "value": "scanned"}
         stage.master.push("master:login:user_input", words)
