@@ -3,6 +3,7 @@
 import { mustSignIn } from "./api.js";
 import { Banners, markDemo } from "./banners.js";
 import { startClock } from "./clock.js";
+import { Command } from "./command.js";
 import { effect, html, render, useEffect, useRef } from "./html.js";
 import { startKeys } from "./keys.js";
 import { lazy } from "./lazy.js";
@@ -13,14 +14,12 @@ import { Accounts } from "./pages/accounts.js";
 import { Inbox } from "./pages/inbox.js";
 import { Login } from "./pages/login.js";
 import { Logins } from "./pages/logins.js";
-import { Notifications } from "./pages/notifications.js";
 import { Overview } from "./pages/overview.js";
-import { Sessions } from "./pages/sessions.js";
 import { SignIn, takeLink } from "./pages/signin.js";
 import { Worker } from "./pages/worker.js";
 import { Workers } from "./pages/workers.js";
 import { startPrefs } from "./prefs.js";
-import { go, link, place, startRouter } from "./router.js";
+import { link, place, startRouter } from "./router.js";
 import { dismiss, told, troubles } from "./said.js";
 import { isFilled, may, session, unread, waiting } from "./store.js";
 import { count, t, wordOf } from "./words.js";
@@ -32,13 +31,13 @@ const PAGES = [
   ["logins", Logins, Login],
   ["accounts", Accounts, Account],
   ["workers", Workers, Worker],
-  ["notifications", Notifications, null],
+  ["notifications", lazy(() => import("./pages/notifications.js"), "Notifications"), null],
   ["proxies", lazy(() => import("./pages/proxies.js"), "Proxies"), null],
   ["processes", lazy(() => import("./pages/processes.js"), "Processes"), null, "operate"],
   ["events", lazy(() => import("./pages/events.js"), "Events"), null],
   ["audit", lazy(() => import("./pages/audit.js"), "Audit"), null, "admin"],
   ["system", lazy(() => import("./pages/system.js"), "System"), null, "operate"],
-  ["sessions", Sessions, null],
+  ["sessions", lazy(() => import("./pages/sessions.js"), "Sessions"), null],
 ];
 
 const ICON = new URL("icon.svg", import.meta.url).href;
@@ -53,18 +52,6 @@ function Nav() {
         ${t(`nav.${name}`)}${numbers[name] > 0 && html`<span class="number">${count(numbers[name])}</span>`}
       </a></li>`,
   )}</ul></nav>`;
-}
-
-function Search() {
-  /** @param {any} event */
-  const find = (event) => {
-    event.preventDefault();
-    go(["accounts"], { q: String(new FormData(event.currentTarget).get("q")).trim() });
-    event.currentTarget.reset();
-  };
-  return html`<form class="search" role="search" onSubmit=${find}>
-    <input id="search" type="search" name="q" autocomplete="off"
-      aria-label=${t("search.label")} placeholder=${t("search.label")} /></form>`;
 }
 
 function Troubles() {
@@ -109,7 +96,7 @@ function Shell() {
     <a class="skip" href="#main" onClick=${skip}>${t("nav.skip")}</a>
     <header class="top">
       <a class="brand" href=${link(["overview"])}><img src=${ICON} alt="" />Master</a>
-      <${Search} /><span class="spring"></span><${Menu} />
+      <${Command} pages=${PAGES.filter(([, , , scope]) => may(scope ?? "read")).map(([name]) => name)} /><span class="spring"></span><${Menu} />
     </header>
     <${Banners} /><${Nav} />
     <main id="main" tabindex="-1" ref=${main}><${Troubles} /><${Page} /></main>

@@ -5,9 +5,11 @@ import { keys } from "./prefs.js";
 import { go, place } from "./router.js";
 import { waiting } from "./store.js";
 
-/** @type {Record<string, string>} */
-const PLACES = {
+/** The pages that `g` and a letter lead to.
+ * @type {Record<string, string>} */
+export const PLACES = {
   o: "overview", i: "inbox", l: "logins", a: "accounts", w: "workers", n: "notifications",
+  p: "proxies", c: "processes", e: "events", u: "audit", s: "system",
 };
 const CHORD_MS = 1500;
 

@@ -2,7 +2,7 @@
 /** Language, colours, keys, and who is signed in. */
 import { ask, mustSignIn } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";
-import { helpIsOpen } from "./keys.js";
+import { PLACES, helpIsOpen } from "./keys.js";
 import { line, stop } from "./live.js";
 import { Dialog } from "./parts.js";
 import { keys, language, theme } from "./prefs.js";
@@ -72,8 +72,9 @@ export function Menu() {
 export function Help() {
   if (!helpIsOpen.value) return null;
   const close = () => (helpIsOpen.value = false);
-  const rows = [["/", "search"], ["g", "go"], ["n", "next"], ["e", "read"], ["?", "help"]];
+  const rows = [["/", "search"], ["n", "next"], ["e", "read"], ["?", "help"]];
   return html`<${Dialog} title=${t("keys.title")} close=${close}>
-    <dl class="facts">${rows.map(([key, what]) => html`<dt><code>${key}</code></dt><dd>${t(`keys.${what}`)}</dd>`)}</dl>
+    <dl class="facts">${rows.map(([key, what]) => html`<dt><code>${key}</code></dt><dd>${t(`keys.${what}`)}</dd>`)}
+      ${Object.entries(PLACES).map(([key, name]) => html`<dt><code>g</code> <code>${key}</code></dt><dd>${t(`nav.${name}`)}</dd>`)}</dl>
     <div class="foot"><button type="button" class="main" onClick=${close}>${t("do.close")}</button></div><//>`;
 }

@@ -37,6 +37,14 @@ export const isFilled = signal(false);
 export const filled = signal(0);
 /** Counts new messages, for the inbox. */
 export const arrived = signal(0);
+/** Accounts that are selected for an action on many.
+ * @type {import("@preact/signals").Signal<Set<string>>} */
+export const chosen = signal(new Set());
+/** Accounts that are logged in one after another (pages/lineup.js).
+ * @typedef {{left: string[], open: {id: string, session: string, seen: boolean, since: number}[],
+ *   total: number, failures: {id: string, name: string, code: string, message: string}[]}} Line */
+/** @type {import("@preact/signals").Signal<Line | null>} */
+export const lineup = signal(null);
 /** Messages whose mark has changed since they were fetched: id to whether it is read.
  * @type {import("@preact/signals").Signal<Map<string, boolean>>} */
 export const marks = signal(new Map());

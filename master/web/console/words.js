@@ -1,6 +1,7 @@
 // @ts-check
 /** Texts in two languages, from one table each; a name in braces is a parameter. */
 import { language } from "./prefs.js";
+import { ACTS } from "./words_acts.js";
 import { CODES, STATES } from "./words_codes.js";
 import { HISTORY } from "./words_history.js";
 import { LINKS } from "./words_links.js";
@@ -8,7 +9,7 @@ import { PAGES } from "./words_pages.js";
 import { SYSTEM } from "./words_system.js";
 
 /** @type {Record<string, [string, string]>} */
-export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY, ...LINKS, ...SYSTEM };
+export const WORDS = { ...PAGES, ...STATES, ...CODES, ...HISTORY, ...LINKS, ...SYSTEM, ...ACTS };
 
 /**
  * Return a text in the person's language.

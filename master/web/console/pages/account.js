@@ -4,7 +4,7 @@ import { askPage } from "../api.js";
 import { changeAccount, deleteAccount, startLogin } from "../acts.js";
 import { html, useState } from "../html.js";
 import { Ago, Badge, Copyable, Dialog, Empty, Field, Form, WorkerLink, useFetched } from "../parts.js";
-import { go, link } from "../router.js";
+import { filter, go, link } from "../router.js";
 import { accounts, arrived, ended, filled, logins, may, queue, workers } from "../store.js";
 import { absolute, count, t, wordOf } from "../words.js";
 import { Messages } from "./messages.js";
@@ -68,10 +68,9 @@ function Pin({ row }) {
       ${[...ids].map((id) => html`<option key=${id} value=${id}>${id}</option>`)}</select></label>`;
 }
 
-/** @param {{id: string}} props */
-export function Account({ id }) {
+/** @param {{id: string, query?: Record<string, string>}} props */
+export function Account({ id, query = {} }) {
   const row = accounts.value.get(id);
-  const [deleting, setDeleting] = useState(false);
   const seen = [filled.value, arrived.value, id];
   const [messages, , setMessages] = useFetched(() => readMessages(id), seen);
   const [past] = useFetched(
@@ -85,7 +84,7 @@ export function Account({ id }) {
   return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><span class="spring"></span>
       ${may("operate") && html`<div class="row"><${Pin} row=${row} />
         <button type="button" onClick=${() => changeAccount(id, { status: paused ? "active" : "paused" })}>${t(paused ? "do.resume" : "do.pause")}</button>
-        ${may("admin") && html`<button type="button" class="danger" onClick=${() => setDeleting(true)}>${t("do.delete")}</button>`}
+        ${may("admin") && html`<button type="button" class="danger" onClick=${() => filter({ delete: "1" })}>${t("do.delete")}</button>`}
         ${open ? html`<a class="button main" href=${link(["logins", open.id])}>${t("login.goto")}</a>`
           : html`<button type="button" class="main" onClick=${() => startLogin(id)}>${t("do.login")}</button>`}</div>`}</div>
     <div class="columns"><div><${State} row=${row} />
@@ -98,7 +97,7 @@ export function Account({ id }) {
       ${messages && messages.length > 0 && html`<${Messages} rows=${messages} change=${setMessages} />
         <a href=${link(["inbox"], { account: id })}>${t("account.all")}</a>`}</section></div>
     <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />
-    ${deleting && html`<${Delete} row=${row} close=${() => setDeleting(false)} />`}`;
+    ${query.delete && may("admin") && html`<${Delete} row=${row} close=${() => filter({ delete: undefined })} />`}`;
 }
 
 /** @param {string} id */

@@ -2,12 +2,16 @@
 /** All accounts, with filters that are in the address. */
 import { addAccount, changeAccount, startLogin } from "../acts.js";
 import { html, memo } from "../html.js";
+import { lazy } from "../lazy.js";
 import { Badge, Choice, Dialog, Empty, Field, Form, Table, WorkerLink } from "../parts.js";
 import { filter, go, link } from "../router.js";
-import { accounts, accountsTotal, may, workers } from "../store.js";
+import { accounts, accountsTotal, chosen, may, workers } from "../store.js";
 import { count, t, wordOf } from "../words.js";
 
 /** @typedef {import("../types.js").Account} Account */
+
+const Bulk = lazy(() => import("./bulk.js"), "Bulk");
+const Acts = lazy(() => import("./bulk.js"), "Acts");
 
 export const STATUSES = ["active", "paused", "inactive", "error", "expired", "banned", "restricted"];
 export const LOGINS = [
@@ -35,13 +39,38 @@ function matches(one, query) {
   );
 }
 
+/** The accounts as they are shown, and the one that was selected last: for ranges with shift.
+ * @type {string[]} */
+let order = [];
+let anchor = "";
+/** Whether something was selected since the start: what came of it may be left to read. */
+let isUsed = false;
+
+/** @param {string[]} ids @param {boolean} on */
+function choose(ids, on) {
+  isUsed = true;
+  const next = new Set(chosen.peek());
+  for (const id of ids) on ? next.add(id) : next.delete(id);
+  chosen.value = next;
+}
+
+/** @param {any} event A click, or the space bar, on the box of an account. */
+function pick(event) {
+  const { checked, value } = event.currentTarget;
+  const ends = [order.indexOf(anchor), order.indexOf(value)].sort((a, b) => a - b);
+  const range = event.shiftKey && ends[0] >= 0 ? order.slice(ends[0], ends[1] + 1) : [value];
+  anchor = value;
+  choose(range, checked);
+}
+
 const Row = memo(
-  /** @param {{row: Account, operate: boolean, language: string}} props */
-  ({ row, operate }) => {
+  /** @param {{row: Account, operate: boolean, picked: boolean, language: string}} props */
+  ({ row, operate, picked }) => {
     const paused = row.status === "paused";
     const change = () => changeAccount(row.id, { status: paused ? "active" : "paused" });
     const { state, reason } = row.placement;
     return html`<tr>
+      ${operate && html`<td class="pick"><input type="checkbox" value=${row.id} checked=${picked} onClick=${pick} aria-label=${t("bulk.one", { name: row.account_name })} /></td>`}
       <th scope="row"><a href=${link(["accounts", row.id])}><bdi>${row.account_name}</bdi></a></th>
       <td class="wide"><bdi>${row.platform}</bdi></td>
       <td><${Badge} kind="accountIs" word=${row.status} /></td>
@@ -103,12 +132,19 @@ export function Accounts({ query }) {
   const all = [...accounts.value.values()];
   const shown = all.filter((one) => matches(one, query));
   const operate = may("operate");
-  const columns = ["name", "platform", "status", "login", "place", "actions"].map((one) => t(`col.${one}`));
+  const columns = [...(operate ? ["chosen"] : []), "name", "platform", "status", "login", "place", "actions"].map((one) => t(`col.${one}`));
+  order = shown.map((one) => one.id);
+  const picked = order.filter((id) => chosen.value.has(id)); // nothing is done to what is not shown
   return html`<div class="head"><h1>${t("accounts.title")}</h1>
       <span class="soft num">${t("list.total", { shown: count(shown.length), total: count(accountsTotal.value) })}</span>
       <span class="spring"></span>
       ${operate && html`<button type="button" class="main" onClick=${() => filter({ add: "1" })}>${t("do.add")}</button>`}</div>
     <${Filters} query=${query} />
+    ${operate && isUsed && html`<${Acts} />`}
+    ${operate && shown.length > 0 && html`<label class="field check"><input type="checkbox" checked=${picked.length === shown.length}
+      indeterminate=${picked.length > 0 && picked.length < shown.length} onClick=${(/** @type {any} */ event) => choose(order, event.currentTarget.checked)} />
+      <span>${t("bulk.all", { count: count(shown.length) })}</span></label>`}
+    ${operate && picked.length > 0 && html`<${Bulk} ids=${picked} />`}
     ${shown.length > 0 ? html`<${AccountTable} columns=${columns} rows=${shown} operate=${operate} />`
       : all.length === 0 ? html`<${Empty}><p>${t("accounts.none")}</p><//>`
       : html`<${Empty}><p>${t("accounts.nomatch")}</p><div class="row"><a class="button" href=${link(["accounts"])}>${t("do.clear")}</a></div><//>`}
@@ -119,5 +155,5 @@ export function Accounts({ query }) {
 function AccountTable({ columns, rows, operate }) {
   const language = t("filter.any"); // rows draw again in another language
   return html`<${Table} label=${t("accounts.title")} columns=${columns} wide=${[t("col.platform")]}>
-    ${rows.map((row) => html`<${Row} key=${row.id} row=${row} operate=${operate} language=${language} />`)}<//>`;
+    ${rows.map((row) => html`<${Row} key=${row.id} row=${row} operate=${operate} picked=${chosen.value.has(row.id)} language=${language} />`)}<//>`;
 }

@@ -3,10 +3,13 @@
 import { askPage } from "../api.js";
 import { html } from "../html.js";
 import { nextWaiting } from "../keys.js";
+import { lazy } from "../lazy.js";
 import { AccountLink, Ago, Badge, Empty, Left, Table, WorkerLink, useFetched } from "../parts.js";
 import { link } from "../router.js";
-import { ended, filled, nameOf, queue, stepOf, waiting } from "../store.js";
+import { ended, filled, lineup, nameOf, queue, stepOf, waiting } from "../store.js";
 import { t } from "../words.js";
+
+const Lineup = lazy(() => import("./lineup.js"), "Lineup");
 
 /** @param {{rows: import("../types.js").Login[], withAccount?: boolean}} props */
 export function LoginTable({ rows, withAccount = false }) {
@@ -30,6 +33,7 @@ export function Logins() {
   const columns = ["account", "step", "worker", "left", "actions"].map((one) => t(`col.${one}`));
   return html`<div class="head"><h1>${t("logins.title")}</h1><span class="spring"></span>
       ${waiting.value.length > 0 && html`<button type="button" class="main" onClick=${nextWaiting}>${t("logins.next")}</button>`}</div>
+    ${lineup.value && html`<${Lineup} />`}
     <h2>${t("logins.open")}</h2>
     ${open.length === 0 ? html`<${Empty}><p>${t("logins.none")}</p><div class="row"><a class="button" href=${link(["accounts"])}>${t("nav.accounts")}</a></div><//>`
       : html`<${Table} label=${t("logins.open")} columns=${columns}>${open.map(

@@ -1,15 +1,17 @@
 // @ts-check
 /** One worker: its accounts, its figures, and its process if Master runs it. */
-import { beginDrain, cancelDrain } from "../acts.js";
+import { cancelDrain } from "../acts.js";
 import { ask, segment } from "../api.js";
-import { html, useState } from "../html.js";
+import { html } from "../html.js";
 import { lazy } from "../lazy.js";
-import { AccountLink, Ago, Badge, Dialog, Empty, Fault, Field, Form, Table, useFetched } from "../parts.js";
+import { AccountLink, Ago, Badge, Empty, Fault, Table, useFetched } from "../parts.js";
+import { filter } from "../router.js";
 import { accounts, filled, may, workers } from "../store.js";
 import { count, t, wordOf } from "../words.js";
 import { ProcessButtons, ProcessState, useProcesses } from "./process.js";
 import { Timeline } from "./why.js";
 
+const DrainDialog = lazy(() => import("./drain.js"), "DrainDialog");
 const Log = lazy(() => import("./log.js"), "Log");
 
 /** @param {{id: string, number: number}} props */
@@ -28,32 +30,22 @@ function Process({ id, number }) {
     ${may("operate") && html`<${Log} id=${id} key=${id} />`}`;
 }
 
-/** @param {{row: import("../types.js").Worker}} props Taking a worker out of service, and how far that is. */
-function Drain({ row }) {
-  const [asking, setAsking] = useState(false);
+/** @param {{row: import("../types.js").Worker, asking: boolean}} props Taking a worker out of service, and how far that is. */
+function Drain({ row, asking }) {
   const drained = row.draining;
-  /** @param {Record<string, string>} values */
-  const send = async ({ minutes, reason }) => {
-    await beginDrain(row.id, Math.round(Number(minutes) * 60), reason);
-    setAsking(false);
-  };
+  const mayAsk = may("operate") && row.status !== "offline" && !drained;
   const reasons = drained ? [...new Set(drained.unplaceable.map((one) => wordOf("reason", one.rule)))].join("; ") : "";
   return html`${drained && html`<p role="status">${t(drained.state === "done" ? "drain.done" : "drain.draining", { left: count(drained.left), moved: count(drained.moved) })}
       ${drained.unplaceable.length > 0 && html` ${t("drain.stays", { count: count(drained.unplaceable.length), reasons })}`}
       ${drained.waiting_login > 0 && html` ${t("drain.logins", { count: count(drained.waiting_login) })}`}</p>`}
     ${may("operate") && row.status !== "offline" && (drained
       ? html`<button type="button" onClick=${() => cancelDrain(row.id)}>${t("drain.cancel")}</button>`
-      : html`<button type="button" onClick=${() => setAsking(true)}>${t("drain.begin")}</button>`)}
-    ${asking && html`<${Dialog} title=${t("drain.title", { name: row.id })} close=${() => setAsking(false)}><${Form} send=${send}>
-      <p>${t("drain.how", { count: count(row.assigned_accounts) })}</p>
-      <${Field} label=${t("drain.minutes")}><input name="minutes" type="number" min="1" max="1440" value="10" required autofocus /><//>
-      <${Field} label=${t("drain.reason")}><input name="reason" maxlength="200" autocomplete="off" /><//>
-      <div class="foot"><button type="button" onClick=${() => setAsking(false)}>${t("do.cancel")}</button>
-        <button class="main">${t("drain.begin")}</button></div><//><//>`}`;
+      : html`<button type="button" onClick=${() => filter({ drain: "1" })}>${t("drain.begin")}</button>`)}
+    ${asking && mayAsk && html`<${DrainDialog} row=${row} close=${() => filter({ drain: undefined })} />`}`;
 }
 
-/** @param {{id: string}} props */
-export function Worker({ id }) {
+/** @param {{id: string, query?: Record<string, string>}} props */
+export function Worker({ id, query = {} }) {
   const row = workers.value.get(id);
   const [more, fault] = useFetched(
     async () => (await ask("GET", `workers/${segment(id)}`)).data,
@@ -76,7 +68,7 @@ export function Worker({ id }) {
         <dt>${t("col.version")}</dt><dd><bdi>${row.version ?? "—"}</bdi></dd>
         ${stats.memoryUsage != null && html`<dt>${t("worker.memory")}</dt><dd class="num">${count(stats.memoryUsage)} MB</dd>`}
         ${stats.cpuUsage != null && html`<dt>${t("worker.cpu")}</dt><dd class="num">${count(stats.cpuUsage)} %</dd>`}
-      </dl><${Drain} row=${row} /></section>
+      </dl><${Drain} row=${row} asking=${Boolean(query.drain)} /></section>
       <${Process} id=${id} number=${row.assigned_accounts} /></div>
     <section><h2>${t("worker.accounts")}</h2>
       ${own.length === 0 ? html`<${Empty}><p>${t("worker.noaccounts")}</p><//>`
