@@ -6,6 +6,7 @@
     nox -s crash                Master is killed twelve times under load; `-- --kills 1000` for more
     nox -s simulate             200 seeds of the virtual laboratory; `-- --seeds 0..9999` for more
     nox -s browser              the console and the page of a run, checked in a real browser
+    nox -s pictures -- --into x pictures of each page of the console with a simulated farm
     nox -s restart              Master is restarted under 2,000 workers; CI has 200
     nox -s load -- --workers 500    a minute of load on a Master of its own; not part of CI
     nox -s bench -- --peer auto     Master's costs beside a small Node server; not part of CI
@@ -169,6 +170,13 @@ def picture(session: nox.Session) -> None:
     """Redraw docs/demo.svg from a minute of the demo."""
     install(session)
     session.run("python", "docs/draw_demo.py")
+
+
+@nox.session(default=False)
+def pictures(session: nox.Session) -> None:
+    """Take pictures of each page of the console; `-- --docs` replaces docs/console.png."""
+    install(session, "browser")
+    session.run("python", "-m", "tools.pictures", *session.posargs)
 
 
 @nox.session(default=False)

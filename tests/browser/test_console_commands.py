@@ -15,6 +15,12 @@ expect.set_options(timeout=25_000)
 
 pytestmark = pytest.mark.browser
 
+CHORD = """
+(key) => { for (const one of ["g", key]) document.getElementById("main").dispatchEvent(
+  new KeyboardEvent("keydown", {key: one, bubbles: true})); }
+"""
+"""Both keys at once: a chord has a time limit, which a busy machine may miss."""
+
 
 @pytest.fixture
 def given() -> dict[str, str]:
@@ -102,8 +108,7 @@ async def test_each_page_has_a_chord_and_the_list_of_keys_names_it(farm: Farm, l
         assert f"g {key}{name}" in ((await dialog.text_content()) or "")
     await page.keyboard.press("Escape")
     for key, name in chords.items():
-        await page.locator("main").press("g")
-        await page.keyboard.press(key)
+        await page.evaluate(CHORD, key)
         await expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 

@@ -10,7 +10,7 @@ import { io } from "socket.io-client";
 import { Refused, ask, askAll, askPage, mustSignIn } from "./api.js";
 import { noteClock } from "./clock.js";
 import { signal } from "./html.js";
-import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, session } from "./store.js";
+import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, fillUnread, fillWaiting, hasWaiting, session } from "./store.js";
 import { readCondition, watch } from "./watch.js";
 
 const EVENTS = [
@@ -21,6 +21,7 @@ const EVENTS = [
 const HIDDEN_MS = 30_000;
 const LONGEST_WAIT_MS = 10_000;
 const SOON_MS = 400;
+const WAITING_MS = 1_500;
 
 /** connecting, catching_up or live; `since` is when the page was last live (browser's clock). */
 export const line = signal({ state: "connecting", since: Date.now() });
@@ -33,6 +34,11 @@ let isHeldBack = true;
 let heard = [];
 let isScheduled = false;
 let rereading = 0;
+let isRereading = false;
+let rereadingWaiting = 0;
+/** What is read again soon: logins, unread, waiting.
+ * @type {Set<string>} */
+const wanted = new Set();
 let hiddenAt = 0;
 
 /** @param {string} state */
@@ -85,6 +91,7 @@ function connect() {
     reconnectionDelayMax: 5_000,
   });
   for (const event of EVENTS) socket.on(event, (/** @type {any} */ row) => hear(event, row));
+  socket.on("master:condition", rereadWaiting);
   socket.onAny(watch);
   socket.on("connect", catchUp);
   socket.on("disconnect", (/** @type {string} */ reason) => {
@@ -111,7 +118,7 @@ export async function catchUp() {
       if (mine !== generation) return; // a newer connection reads anew
       fill(snapshot);
       isHeldBack = false;
-      flush();
+      flush(true);
       become("live");
       return;
     } catch (fault) {
@@ -123,13 +130,12 @@ export async function catchUp() {
 
 /** @returns {Promise<import("./store.js").Snapshot>} */
 async function readAll() {
-  const [accounts, workers, logins, notices, comments, talks] = await Promise.all([
+  const [accounts, workers, logins, notices, unread] = await Promise.all([
     askAll("accounts"),
     askAll("workers"),
     readLogins(),
     askPage("notifications", { limit: Math.min(100, KEPT_NOTIFICATIONS) }),
-    askPage("comments", { is_read: false, limit: 1 }),
-    askPage("direct-messages", { is_read: false, limit: 1 }),
+    readUnread(),
     readCondition(() => ask("GET", "condition")),
   ]);
   return {
@@ -138,9 +144,15 @@ async function readAll() {
     workers: workers.rows,
     logins,
     notifications: notices.data,
-    unread: comments.total + talks.total,
-    unreadRev: Math.max(comments.rev, talks.rev),
+    ...unread,
   };
+}
+
+async function readUnread() {
+  const [comments, talks] = await Promise.all(
+    ["comments", "direct-messages"].map((kind) => askPage(kind, { is_read: false, limit: 1 })),
+  );
+  return { unread: comments.total + talks.total, unreadRev: Math.max(comments.rev, talks.rev) };
 }
 
 async function readLogins() {
@@ -160,39 +172,67 @@ function hear(event, row) {
   heard.push([event, withoutCode(row)]);
   if (isHeldBack || isScheduled) return;
   isScheduled = true;
-  if (document.hidden) setTimeout(flush, 250);
-  else requestAnimationFrame(flush);
+  if (document.hidden) setTimeout(() => flush(), 250);
+  else requestAnimationFrame(() => flush());
 }
 
-function flush() {
+/** @param {boolean} [late] Whether the events came while the number of unread messages was read. */
+function flush(late = false) {
   isScheduled = false;
   if (isHeldBack) return;
-  const changes = new Changes();
+  const changes = new Changes(late);
   for (const [event, row] of heard) changes.apply(event, row);
   heard = [];
   changes.commit();
   if (changes.loginsUnsure) rereadLogins();
+  if (changes.unreadUnsure) reread("unread");
+  if (changes.touched.has("workers")) rereadWaiting();
 }
 
 /** Read open logins again, soon, once for many events. */
-export function rereadLogins() {
-  if (rereading) return;
-  rereading = setTimeout(async () => {
-    rereading = 0;
-    if (line.peek().state !== "live") return; // a snapshot is under way, which has them
-    const mine = generation;
-    try {
-      isHeldBack = true;
-      const rows = await readLogins();
-      if (mine === generation) fillLogins(rows);
-    } catch {
-      // the next event or the next connection reads them
-    }
-    if (mine === generation) {
-      isHeldBack = false;
-      flush();
-    }
-  }, SOON_MS);
+export const rereadLogins = () => reread("logins");
+
+/** Read accounts that wait again, later: when workers come and go, many change at once. */
+function rereadWaiting() {
+  if (rereadingWaiting || !hasWaiting()) return;
+  rereadingWaiting = setTimeout(() => {
+    rereadingWaiting = 0;
+    reread("waiting");
+  }, WAITING_MS);
+}
+
+/** @param {string} what */
+function reread(what) {
+  wanted.add(what);
+  if (!rereading && !isRereading) rereading = setTimeout(readAgain, SOON_MS);
+}
+
+async function readAgain() {
+  rereading = 0;
+  const what = new Set(wanted);
+  wanted.clear();
+  if (line.peek().state !== "live") return; // a snapshot is under way, which has them
+  const mine = generation;
+  isRereading = true;
+  isHeldBack = true;
+  try {
+    const [rows, unread, waiting] = await Promise.all([
+      what.has("logins") ? readLogins() : null,
+      what.has("unread") ? readUnread() : null,
+      what.has("waiting") ? askAll("accounts", { unassigned: true }) : null,
+    ]);
+    if (mine === generation && rows) fillLogins(rows);
+    if (mine === generation && unread) fillUnread(unread);
+    if (mine === generation && waiting) fillWaiting(waiting.rows);
+  } catch {
+    // the next event or the next connection reads them
+  }
+  isRereading = false;
+  if (mine === generation) {
+    isHeldBack = false;
+    flush(what.has("unread"));
+  }
+  for (const one of wanted) reread(one); // it was asked for meanwhile
 }
 
 /**

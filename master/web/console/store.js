@@ -51,6 +51,8 @@ export const marks = signal(new Map());
 
 /** The revision that the number of unread messages was read at. */
 let unreadRev = 0;
+/** The newest notification that is known; older ones are told again to whom they never reached. */
+let lastSeq = 0;
 
 /** Open logins, the one that ends first on top. */
 export const queue = computed(() =>
@@ -91,9 +93,9 @@ export function fill(snapshot) {
     workers.value = byId(snapshot.workers);
     logins.value = byId(snapshot.logins.map(remember));
     notifications.value = snapshot.notifications;
-    unread.value = snapshot.unread;
+    lastSeq = Math.max(0, ...snapshot.notifications.map((one) => one.seq));
+    fillUnread(snapshot);
     marks.value = new Map();
-    unreadRev = snapshot.unreadRev;
     isFilled.value = true;
     filled.value += 1;
   });
@@ -118,6 +120,23 @@ export function fillLogins(rows) {
   logins.value = byId(rows.map(remember));
 }
 
+/** Whether an account waits for a worker: why it does changes with the workers, and is not told. */
+export const hasWaiting = () => [...accounts.peek().values()].some((one) => one.placement.state === "waiting");
+
+/** @param {Account[]} rows Accounts without a worker, as they were just read. */
+export function fillWaiting(rows) {
+  const next = new Map(accounts.peek());
+  for (const row of rows) if (!dropped.has(row.id)) next.set(row.id, row);
+  accountsTotal.value += Math.max(0, next.size - accounts.peek().size);
+  accounts.value = next;
+}
+
+/** @param {{unread: number, unreadRev: number}} read */
+export function fillUnread(read) {
+  unread.value = read.unread;
+  unreadRev = read.unreadRev;
+}
+
 /** Accounts that this page has deleted: an event that was on its way does not bring one back. */
 const dropped = new Set();
 
@@ -131,7 +150,11 @@ export function dropAccount(id) {
 
 /** Changes of one flush: each map is copied once, however many events it has. */
 export class Changes {
-  constructor() {
+  /** @param {boolean} late Whether these events came while what they change was being read. */
+  constructor(late = false) {
+    this.late = late;
+    /** Whether the number of unread messages must be read again: it may have them already. */
+    this.unreadUnsure = false;
     this.accounts = new Map(accounts.peek());
     this.workers = new Map(workers.peek());
     this.logins = new Map(logins.peek());
@@ -160,11 +183,11 @@ export class Changes {
       const known = [...this.logins.values()].some((one) => one.account_id === row.id);
       if (row.login_status === "logging_in" && !known) this.loginsUnsure = true;
     } else if (event === "notification:new") {
-      this.fresh.push(row);
-      if (row.type === "comment" || row.type === "direct_message") this.messages += 1;
+      this.note(row);
     } else if (event === "message:read") {
       // the numbers of the snapshot have what happened before it
       if (row.rev > unreadRev) this.unread += row.is_read ? -row.ids.length : row.ids.length;
+      this.unreadUnsure ||= this.late;
       for (const id of row.ids) this.marked.set(id, row.is_read);
       const known = this.accounts.get(row.account_id);
       if (known) this.accounts.set(row.account_id, { ...known, unread: row.unread });
@@ -174,6 +197,20 @@ export class Changes {
     } else if (event.startsWith("login:")) {
       this.applyLogin(event, row);
     }
+  }
+
+  /** @param {any} row A notification; those of the snapshot may come again. */
+  note(row) {
+    const isMessage = row.type === "comment" || row.type === "direct_message";
+    if (isMessage) this.unreadUnsure ||= this.late;
+    if (row.seq <= lastSeq) return;
+    lastSeq = row.seq;
+    this.fresh.push(row);
+    if (!isMessage) return;
+    this.messages += 1;
+    // an edit of an unread message is told as well, and a message may be new and edited at once
+    if (row.data?.edited_at === undefined) this.unread += 1;
+    else this.unreadUnsure = true;
   }
 
   /** @param {string} event @param {any} row */
@@ -225,10 +262,7 @@ export class Changes {
       }
       if (this.unread) unread.value = Math.max(0, unread.value + this.unread);
       if (this.marked.size) marks.value = new Map([...marks.peek(), ...this.marked].slice(-KEPT_MARKS));
-      if (this.messages) {
-        unread.value += this.messages;
-        arrived.value += this.messages;
-      }
+      if (this.messages) arrived.value += this.messages;
     });
   }
 }
