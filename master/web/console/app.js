@@ -31,13 +31,13 @@ const PAGES = [
   ["logins", Logins, Login],
   ["accounts", Accounts, Account],
   ["workers", Workers, Worker],
-  ["notifications", lazy(() => import("./pages/notifications.js"), "Notifications"), null],
-  ["proxies", lazy(() => import("./pages/proxies.js"), "Proxies"), null],
-  ["processes", lazy(() => import("./pages/processes.js"), "Processes"), null, "operate"],
-  ["events", lazy(() => import("./pages/events.js"), "Events"), null],
-  ["audit", lazy(() => import("./pages/audit.js"), "Audit"), null, "admin"],
-  ["system", lazy(() => import("./pages/system.js"), "System"), null, "operate"],
-  ["sessions", lazy(() => import("./pages/sessions.js"), "Sessions"), null],
+  ["notifications", lazy(() => import("./pages/notifications.js"), "Notifications", "nav.notifications"), null],
+  ["proxies", lazy(() => import("./pages/proxies.js"), "Proxies", "nav.proxies"), null],
+  ["processes", lazy(() => import("./pages/processes.js"), "Processes", "nav.processes"), null, "operate"],
+  ["events", lazy(() => import("./pages/events.js"), "Events", "nav.events"), null],
+  ["audit", lazy(() => import("./pages/audit.js"), "Audit", "nav.audit"), null, "admin"],
+  ["system", lazy(() => import("./pages/system.js"), "System", "nav.system"), null, "operate"],
+  ["sessions", lazy(() => import("./pages/sessions.js"), "Sessions", "nav.sessions"), null],
 ];
 
 const ICON = new URL("icon.svg", import.meta.url).href;

@@ -7,9 +7,10 @@ import { t } from "./words.js";
 /**
  * Return a component that loads its module when it is first drawn.
  * @param {() => Promise<Record<string, any>>} load @param {string} name of the component in it
+ * @param {string} [title] the word that heads the page until then, if it is a page
  * @returns {any}
  */
-export function lazy(load, name) {
+export function lazy(load, name, title) {
   /** @type {any} */
   let known = null;
   return (/** @type {any} */ props) => {
@@ -26,8 +27,9 @@ export function lazy(load, name) {
       );
     }, [filled.value]);
     if (draw) return html`<${draw} ...${props} />`;
-    if (!failed) return html`<p class="soft">${t("list.loading")}</p>`;
-    return html`<div class="card bad" role="alert"><p>${t("page.notloaded")}</p>
+    const head = title && html`<div class="head"><h1>${t(title)}</h1></div>`;
+    if (!failed) return html`${head}<p class="soft">${t("list.loading")}</p>`;
+    return html`${head}<div class="card bad" role="alert"><p>${t("page.notloaded")}</p>
       <button type="button" onClick=${() => location.reload()}>${t("page.reload")}</button></div>`;
   };
 }
