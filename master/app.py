@@ -241,7 +241,7 @@ class Master:
 
     def _tell_process(self, status: ProcessStatus) -> None:
         """Tell administrators of a process's new state, in the order of the changes."""
-        event = ProcessChanged(**status.to_wire())
+        event = ProcessChanged(status.to_wire())
         task = asyncio.create_task(self.rooms.publish([Parcel(ADMINS, event)]))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
+from master.protocol.answers import ShownProcess
 from master.protocol.http import ById
 from master.protocol.wire import Id, Outbound, Payload
 
@@ -74,16 +75,10 @@ class ProcessChanged(Outbound):
     """The state of a worker's process has changed."""
 
     event: ClassVar[str] = "process:status"
-    worker_id: str
-    state: str
-    pid: int | None
-    started_at: int | None
-    restarts: int
-    exit_code: int | None
-    log_path: str | None
-    config_updated_at: int | None
+    beside: ClassVar[str] = "row"
+    row: ShownProcess
 
     @property
     def state_key(self) -> str | None:
         """Return the key of the process whose state this event carries."""
-        return f"process {self.worker_id}"
+        return f"process {self.row['worker_id']}"

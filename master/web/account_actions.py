@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from master.decisions.history import Deed
 from master.errors import Forbidden, Refusal
 from master.model import Scope
 from master.operations.accounts import change_account, remove_account
@@ -38,7 +37,8 @@ class AccountActions:
         return {"results": results, "done": sum(one["ok"] for one in results)}
 
     async def _act(self, account_id: str, event: ActOnAccounts, caller: Caller) -> ShownActed:
-        deed = Deed("POST /accounts/actions", account_id=account_id)
+        assert caller.deed is not None, "the endpoint is a command"
+        deed = replace(caller.deed, account_id=account_id)
         own = replace(caller, deed=deed)
         try:
             if event.delete:
