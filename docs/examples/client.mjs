@@ -10,13 +10,26 @@ const ask = (event, fields) => socket.timeout(10_000).emitWithAck(event, fields)
 
 socket.on("connect_error", (fault) => console.error(fault.message, fault.data));
 socket.on("notification:new", show); // those that this device is owed follow its registration
+socket.on("client:sync", () => fetchSince(lastSeq)); // stands for too many to push one by one
 socket.on("connect", async () => {
-  let answer = await ask("client:register", { device_id, device_type: "phone" });
-  while (answer.has_more) { // more than 500 are owed: fetch the others, page by page
-    answer = await ask("client:sync:request", { device_id, after_seq: lastSeq, limit: 500 });
-    answer.notifications.forEach(show);
-  }
+  const before = lastSeq; // while we wait, one that came after a gap may be pushed
+  const answer = await ask("client:register", { device_id, device_type: "phone" }).catch(report);
+  if (answer?.has_more) fetchSince(before); // more than 500 are owed
 });
+
+async function fetchSince(after_seq) { // page by page; each request confirms the page before
+  for (let more = true; more; ) {
+    const event = { device_id, after_seq, limit: 500 };
+    const page = await ask("client:sync:request", event).catch(report);
+    page?.notifications.forEach(show);
+    after_seq = page?.last_seq;
+    more = page?.has_more;
+  }
+}
+
+function report(fault) { // after a lost connection, all that is owed follows the next registration
+  console.error(fault.message);
+}
 
 async function show(notification) {
   lastSeq = Math.max(lastSeq, notification.seq);

@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
+import socketio
 
 from loadtest.target import Target
 from tests.waiting import PATIENCE_S, block_until
@@ -104,3 +107,28 @@ def test_the_walk_through_the_http_api_works(quick: Target) -> None:
     refused = [line for line in walk.stdout.splitlines() if '"success":true' not in line]
     assert ["no_worker" in line for line in refused] == [True]
     assert quick.ask("GET", "/api/v1/accounts")["total"] == 0
+
+
+def test_the_example_device_shows_all_that_it_is_owed_however_much_it_is(scripts: Path) -> None:
+    with Target(settings={"OUTBOUND_QUEUE_BYTES": "100000"}) as target:
+        account = target.create_account("douyin", "shop")
+        with socketio.SimpleClient() as worker:
+            worker.connect(target.url, namespace="/worker", transports=["websocket"])
+            registration = {"workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 1}
+            assert worker.call("worker:register", registration)["success"]
+            comments = [
+                {"platform_comment_id": f"c-{number}", "content": f"text {number}"}
+                for number in range(1_200)
+            ]
+            report = {"type": "comment", "account_id": account, "messages": comments}
+            assert worker.call("worker:message:detected", report)["inserted"] == 1_200
+        with running(
+            "node", scripts / "client.mjs", target.url, cwd=scripts, worker_id=""
+        ) as device:
+            giving_up = threading.Timer(PATIENCE_S, device.kill)
+            giving_up.start()
+            assert device.stdout is not None
+            shown = [line.split()[0] for line in islice(device.stdout, 1_200)]
+            giving_up.cancel()
+        assert sorted(map(int, shown)) == list(range(1, 1_201)), "each once"
+        assert target.read_metrics()["master_sync_hints_total"] > 0

@@ -260,7 +260,13 @@ class TestBurst:
             await until(lambda: heard_all(reader))  # noqa: B023 - awaited at once
         again = await bench.connect("client")
         assert (await again.ask("client:register", {"device_id": "device-1"}))["owed"] == 300
-        await again.hear("notification:new", 300)
+        await until(lambda: heard_all(again))
+        pushed = len(again.all("notification:new"))
+        rest = await again.ask(
+            "client:sync:request", {"device_id": "device-1", "after_seq": pushed, "limit": 500}
+        )
+        numbers = [one["seq"] for one in again.all("notification:new") + rest["notifications"]]
+        assert numbers == list(range(1, 301)), "the hint stands for the rest of what it is owed"
         assert bench.master.metrics.slow_consumers._value.get() == 0
 
     async def test_a_worker_that_takes_a_thousand_accounts_is_told_of_all(self, bench):
