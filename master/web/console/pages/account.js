@@ -13,11 +13,13 @@ import { LoginTable } from "./logins.js";
 import { Timeline, Why } from "./why.js";
 
 /** @typedef {import("../types.js").Account} Account */
+/** @type {import("../store.js").MessageKind[]} */
+const KINDS = ["comments", "direct-messages"];
 
 /** @param {{row: Account}} props */
 function State({ row }) {
   const { state, reason, since } = row.placement;
-  const nick = row.user_info?.nickname ?? row.user_info?.nick_name;
+  const nick = row.user_info?.nickname;
   return html`<section class="card"><h2>${t("account.state")}</h2><dl class="facts">
     <dt>${t("col.status")}</dt><dd><${Badge} kind="accountIs" word=${row.status} /></dd>
     <dt>${t("col.login")}</dt><dd><${Badge} kind="loginIs" word=${row.login_status} />
@@ -39,7 +41,7 @@ function State({ row }) {
 function Delete({ row, close }) {
   const [typed, setTyped] = useState("");
   const [found] = useFetched(
-    () => Promise.all(["comments", "direct-messages"].map((path) => askPage(path, { account_id: row.id, limit: 1 }))),
+    () => Promise.all(KINDS.map((path) => askPage(path, { account_id: row.id, limit: 1 }))),
     [row.id],
   );
   const open = [...logins.value.values()].some((one) => one.account_id === row.id);
@@ -80,7 +82,7 @@ export function Account({ id, query = {} }) {
   if (!row) return html`<div class="head"><h1>${t("nav.accounts")}</h1></div><${Empty}><p>${t("account.missing")}</p><//>`;
   const open = queue.value.find((one) => one.account_id === id);
   const paused = row.status === "paused";
-  const ends = (past?.data ?? []).filter((/** @type {any} */ one) => !["pending", "scanning"].includes(one.status));
+  const ends = (past?.data ?? []).filter((one) => !["pending", "scanning"].includes(one.status));
   return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><span class="spring"></span>
       ${may("operate") && html`<div class="row"><${Pin} row=${row} />
         <button type="button" onClick=${() => changeAccount(id, { status: paused ? "active" : "paused" })}>${t(paused ? "do.resume" : "do.pause")}</button>
@@ -100,12 +102,11 @@ export function Account({ id, query = {} }) {
     ${query.delete && may("admin") && html`<${Delete} row=${row} close=${() => filter({ delete: undefined })} />`}`;
 }
 
-/** @param {string} id */
+/** @param {string} id @returns {Promise<import("./messages.js").Row[]>} */
 async function readMessages(id) {
-  const kinds = ["comments", "direct-messages"];
-  const found = await Promise.all(kinds.map((kind) => askPage(kind, { account_id: id, limit: 10 })));
+  const found = await Promise.all(KINDS.map((kind) => askPage(kind, { account_id: id, limit: 10 })));
   return found
-    .flatMap((page, index) => page.data.map((/** @type {any} */ row) => ({ ...row, kind: kinds[index] })))
+    .flatMap((page, index) => page.data.map((row) => ({ ...row, kind: KINDS[index] })))
     .sort((a, b) => b.detected_at - a.detected_at)
     .slice(0, 10);
 }

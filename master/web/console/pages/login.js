@@ -10,7 +10,7 @@ import { ended, filled, logins, may, nameOf, session, stepOf } from "../store.js
 import { t, wordOf } from "../words.js";
 import { LoginLink } from "./links.js";
 
-/** @typedef {import("../types.js").Login} Row */
+/** @typedef {import("../store.js").Login} Row */
 
 const SLOW_S = 45;
 const ORDER = ["asking", "code", "scanned", "needs_input", "done"];
@@ -80,7 +80,7 @@ function Asking({ row }) {
 
 /** @param {{row: Row}} props */
 function End({ row }) {
-  const again = (/** @type {any} */ more) => () => startLogin(row.account_id, more);
+  const again = (/** @type {import("../types.js").NewLogin} */ more) => () => startLogin(row.account_id, more);
   const mismatch = row.error_type === "identity_mismatch";
   const nick = row.user_info?.nickname ?? nameOf(row.account_id);
   return html`<div role="status">

@@ -30,7 +30,7 @@ function Process({ id, number }) {
     ${may("operate") && html`<${Log} id=${id} key=${id} />`}`;
 }
 
-/** @param {{row: import("../types.js").Worker, asking: boolean}} props Taking a worker out of service, and how far that is. */
+/** @param {{row: import("../store.js").Worker, asking: boolean}} props Taking a worker out of service, and how far that is. */
 function Drain({ row, asking }) {
   const drained = row.draining;
   const mayAsk = may("operate") && row.status !== "offline" && !drained;
