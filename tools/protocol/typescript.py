@@ -21,6 +21,7 @@ from master.endpoints import ENDPOINTS, Endpoint
 from master.protocol.answers import Listing
 from master.protocol.console import ShownSession, ShownSignIn
 from master.protocol.shown import CODES, MACHINE, PROFILE, WORDS
+from master.protocol.stats import Stats
 from master.protocol.wire import HttpPayload
 from master.routes import NAMESPACES
 from tools.protocol.fields import find_inner, name_type
@@ -46,9 +47,10 @@ PLAIN: Mapping[Any, str] = {
 OPEN: Mapping[str, tuple[str, frozenset[str]]] = {
     "user_info": ("Profile", PROFILE),
     "metadata": ("Machine", MACHINE),
+    "stats": ("Figures", frozenset(Stats.model_fields)),
     "words": ("LoginWords", WORDS | CODES),
 }
-"""Fields without a type of their own: Master passes the members that are named here, at most."""
+"""Fields without a type of their own, whose members Master knows by these names."""
 PARAMETER = re.compile(r"\{[^}]+\}")
 WIDTH = 96
 CONSOLE: Sequence[tuple[str, str, str]] = (

@@ -59,6 +59,9 @@ export interface Machine extends Partial<Record<
   | "resolution" | "role" | "runtime" | "screen" | "simulated" | "site" | "started_at"
   | "tags" | "team" | "timezone" | "total_memory" | "uptime" | "zone", any>> {}
 /** Members that Master passes on, each as it was sent, if it was. */
+export interface Figures extends Partial<Record<
+  | "active_accounts" | "cpu_usage" | "memory_usage", any>> {}
+/** Members that Master passes on, each as it was sent, if it was. */
 export interface LoginWords extends Partial<Record<
   | "account_id" | "attempt" | "attempts" | "attempts_left" | "confirmed"
   | "cookies_valid_until" | "countdown" | "detail" | "details" | "epoch" | "error"
@@ -464,7 +467,7 @@ export interface LiveWorker {
   created_at: number;
   updated_at: number;
   draining: Drain | null;
-  stats: Record<string, any>;
+  stats: Figures;
   health: Record<string, any>;
 }
 /** Lines of a worker's output; `skipped` lines before them are left out. */
@@ -1022,7 +1025,7 @@ export interface WorkerWithAccounts {
   created_at: number;
   updated_at: number;
   draining: Drain | null;
-  stats: Record<string, any>;
+  stats: Figures;
   health: Record<string, any>;
   accounts: Account[];
 }

@@ -3,7 +3,8 @@
 import { askPage } from "../api.js";
 import { changeAccount, deleteAccount, startLogin } from "../acts.js";
 import { html, useState } from "../html.js";
-import { Ago, Badge, Copyable, Dialog, Empty, Field, Form, WorkerLink, useFetched } from "../parts.js";
+import { lazy } from "../lazy.js";
+import { Ago, Badge, Copyable, Dialog, Empty, Field, Form, Tabs, WorkerLink, useFetched } from "../parts.js";
 import { filter, go, link } from "../router.js";
 import { accounts, arrived, ended, filled, logins, may, queue, workers } from "../store.js";
 import { absolute, count, t, wordOf } from "../words.js";
@@ -11,6 +12,8 @@ import { Messages } from "./messages.js";
 import { LoginLink } from "./links.js";
 import { LoginTable } from "./logins.js";
 import { Timeline, Why } from "./why.js";
+
+const Raw = lazy(() => import("./raw.js"), "Raw");
 
 /** @typedef {import("../types.js").Account} Account */
 /** @type {import("../store.js").MessageKind[]} */
@@ -83,12 +86,13 @@ export function Account({ id, query = {} }) {
   const open = queue.value.find((one) => one.account_id === id);
   const paused = row.status === "paused";
   const ends = (past?.data ?? []).filter((one) => !["pending", "scanning"].includes(one.status));
-  return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><span class="spring"></span>
+  return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><${Tabs} path=${["accounts", id]} tab=${query.tab} /><span class="spring"></span>
       ${may("operate") && html`<div class="row"><${Pin} row=${row} />
         <button type="button" onClick=${() => changeAccount(id, { status: paused ? "active" : "paused" })}>${t(paused ? "do.resume" : "do.pause")}</button>
         ${may("admin") && html`<button type="button" class="danger" onClick=${() => filter({ delete: "1" })}>${t("do.delete")}</button>`}
         ${open ? html`<a class="button main" href=${link(["logins", open.id])}>${t("login.goto")}</a>`
           : html`<button type="button" class="main" onClick=${() => startLogin(id)}>${t("do.login")}</button>`}</div>`}</div>
+    ${query.tab === "raw" ? html`<${Raw} path="accounts" id=${id} keys=${[filled.value, row]} missing=${t("account.missing")} />` : html`
     <div class="columns"><div><${State} row=${row} />
       <${LoginLink} id=${id} />
       <${Why} id=${id} keys=${[filled.value, row]} />
@@ -98,7 +102,7 @@ export function Account({ id, query = {} }) {
       ${messages && messages.length === 0 && html`<${Empty}><p>${t("account.nomessages")}</p><//>`}
       ${messages && messages.length > 0 && html`<${Messages} rows=${messages} change=${setMessages} />
         <a href=${link(["inbox"], { account: id })}>${t("account.all")}</a>`}</section></div>
-    <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />
+    <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />`}
     ${query.delete && may("admin") && html`<${Delete} row=${row} close=${() => filter({ delete: undefined })} />`}`;
 }
 
