@@ -53,7 +53,7 @@ async def test_a_row_is_shown_as_master_answers_it_and_copied(
     await expect(page.get_by_text("Copied.")).to_be_visible()
     assert json.loads(await page.evaluate("navigator.clipboard.readText()")) == answer["data"]
     assert "scan.example" not in await page.content()
-    await page.get_by_role("link", name="Page", exact=True).click()
+    await page.get_by_role("link", name="Details", exact=True).click()
     await expect(page.get_by_role("region", name=RAW)).to_have_count(0)
     assert "tab=" not in page.url
     assert await page.evaluate("window.pwned") is None

@@ -234,7 +234,7 @@ export const PAGES = {
   "worker.stop.loses": ["Its {count} accounts stay unwatched until it is back or others take them over.",
     "其 {count} 个账号将暂时无人监控，直到它恢复或被其他节点接管。"],
   "tab.label": ["Views", "视图"],
-  "tab.page": ["Page", "详情"],
+  "tab.page": ["Details", "详情"],
   "tab.raw": ["Raw", "原始数据"],
   "tab.raw.title": ["As Master answers it", "Master 返回的原始数据"],
   "tab.raw.copy": ["Copy the JSON", "复制 JSON"],
