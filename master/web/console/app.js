@@ -46,7 +46,11 @@ function Nav() {
   const here = place.value.path[0] ?? "overview";
   /** @type {Record<string, number>} */
   const numbers = { inbox: unread.value, logins: waiting.value.length };
-  return html`<nav class="nav" aria-label=${t("nav.label")}><ul>${PAGES.filter(([, , , scope]) => may(scope ?? "read")).map(
+  const box = useRef(/** @type {any} */ (null));
+  useEffect(() => { // on a narrow screen the list is longer than the line
+    box.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [here]);
+  return html`<nav class="nav" aria-label=${t("nav.label")} ref=${box}><ul>${PAGES.filter(([, , , scope]) => may(scope ?? "read")).map(
     ([name]) => html`<li key=${name}>
       <a href=${link([name])} aria-current=${here === name ? "page" : undefined}>
         ${t(`nav.${name}`)}${numbers[name] > 0 && html`<span class="number">${count(numbers[name])}</span>`}

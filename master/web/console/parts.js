@@ -4,6 +4,7 @@ import { moment, now, second } from "./clock.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { link } from "./router.js";
 import { attempt } from "./said.js";
+import { filled } from "./store.js";
 import { absolute, countdown, relative, t, wordOf } from "./words.js";
 
 const TONES = {
@@ -171,25 +172,50 @@ export function Table({ label, columns, wide = [], children }) {
     <tbody>${children}</tbody></table></div>`;
 }
 
+const REST_MS = 1_000;
+
 /**
- * Fetch something for a page, again whenever `keys` change.
+ * Fetch something for a page, again whenever `keys` change: one request at a time, and at most one
+ * a second, because a busy farm changes a key faster than answers come. Where `about` changes, or
+ * the connection is new, the answer that is still awaited is about something else and is dropped.
  * @template T
- * @param {() => Promise<T>} fetchIt @param {any[]} keys
+ * @param {() => Promise<T>} fetchIt @param {any[]} keys @param {string} about
  * @returns {[T | null, unknown, (value: T) => void]} what came, or the fault; and a way to change it
  */
-export function useFetched(fetchIt, keys) {
+export function useFetched(fetchIt, keys, about = "") {
   const [found, setFound] = useState(/** @type {T | null} */ (null));
   const [fault, setFault] = useState(/** @type {unknown} */ (null));
+  const own = useRef({ fetchIt, subject: "", turn: 0, runs: false, again: false, begun: 0, timer: 0 }).current;
+  own.fetchIt = fetchIt;
+  const begin = () => {
+    const turn = ++own.turn;
+    Object.assign(own, { runs: true, again: false, begun: performance.now() });
+    own.fetchIt().then(
+      (value) => turn === own.turn && (setFault(null), setFound(value)),
+      (trouble) => turn === own.turn && setFault(trouble),
+    ).finally(() => {
+      if (turn !== own.turn) return;
+      own.runs = false;
+      if (own.again) beginSoon();
+    });
+  };
+  const beginSoon = () => {
+    clearTimeout(own.timer);
+    own.timer = setTimeout(begin, Math.max(0, own.begun + REST_MS - performance.now()));
+  };
   useEffect(() => {
-    let wanted = true;
-    fetchIt().then(
-      (value) => wanted && (setFault(null), setFound(value)),
-      (trouble) => wanted && setFault(trouble),
-    );
-    return () => {
-      wanted = false;
-    };
-  }, keys);
+    const subject = `${filled.value} ${about}`;
+    if (subject !== own.subject) {
+      own.subject = subject;
+      clearTimeout(own.timer);
+      begin();
+    } else if (own.runs) own.again = true;
+    else beginSoon();
+  }, [filled.value, about, ...keys]);
+  useEffect(() => () => {
+    own.turn++;
+    clearTimeout(own.timer);
+  }, []);
   return [found, fault, setFound];
 }
 

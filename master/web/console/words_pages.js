@@ -162,6 +162,7 @@ export const PAGES = {
   "account.pinned": ["pinned to {worker}", "固定到 {worker}"],
   "account.pin": ["Pin to a worker", "固定到工作节点"],
   "account.unpinned": ["not pinned", "不固定"],
+  "account.session": ["Session", "会话"],
   "account.cookies": ["Cookies until {time}, by the platform's word", "Cookie 有效期至 {time}（平台给出）"],
   "account.nick": ["Logged in as {nick}", "登录身份：{nick}"],
   "account.lastlogin": ["Last login {time}", "上次登录 {time}"],

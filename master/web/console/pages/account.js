@@ -34,7 +34,7 @@ function State({ row }) {
       <div class="small soft">${row.pinned_worker_id ? t("account.pinned", { worker: row.pinned_worker_id }) : t("account.unpinned")}</div></dd>
     <dt>${t("col.platform")}</dt><dd><bdi>${row.platform}</bdi> <span class="soft"><bdi>${row.account_id}</bdi></span></dd>
     ${nick && html`<dt>${t("col.who")}</dt><dd>${t("account.nick", { nick })} <span class="soft"><bdi>${row.platform_user_id}</bdi></span></dd>`}
-    ${row.last_login_time && html`<dt>${t("filter.login")}</dt><dd>${t("account.lastlogin", { time: absolute(row.last_login_time) })}
+    ${row.last_login_time && html`<dt>${t("account.session")}</dt><dd>${t("account.lastlogin", { time: absolute(row.last_login_time) })}
       ${row.cookies_valid_until && html`<div class="small soft">${t("account.cookies", { time: absolute(row.cookies_valid_until) })}</div>`}</dd>`}
     <dt>ID</dt><dd><${Copyable} text=${row.id} /></dd>
   </dl></section>`;
@@ -97,8 +97,9 @@ export function Account({ id, query = {} }) {
       <${LoginLink} id=${id} />
       <${Why} id=${id} keys=${[filled.value, row]} />
       <section><h2>${t("account.logins")}</h2>
-        ${ends.length > 0 ? html`<${LoginTable} rows=${ends} />` : html`<${Empty}><p>${t("account.nologins")}</p><//>`}</section></div>
+        ${ends.length > 0 ? html`<${LoginTable} rows=${ends} />` : past ? html`<${Empty}><p>${t("account.nologins")}</p><//>` : html`<p class="soft">${t("list.loading")}</p>`}</section></div>
     <section><h2>${t("account.messages")}</h2>
+      ${!messages && html`<p class="soft">${t("list.loading")}</p>`}
       ${messages && messages.length === 0 && html`<${Empty}><p>${t("account.nomessages")}</p><//>`}
       ${messages && messages.length > 0 && html`<${Messages} rows=${messages} change=${setMessages} />
         <a href=${link(["inbox"], { account: id })}>${t("account.all")}</a>`}</section></div>

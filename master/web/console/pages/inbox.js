@@ -30,7 +30,7 @@ export function Inbox({ query }) {
   const kind = query.kind || "comments";
   const since = useRef(arrived.value);
   const keys = [filled.value, kind, query.account, query.unread, since.current];
-  const [found, fault, setFound] = useFetched(() => read(query, 0), keys);
+  const [found, fault, setFound] = useFetched(() => read(query, 0), keys, keys.join());
   const fresh = arrived.value - since.current;
   const latest = useRef(/** @type {Found | null} */ (null));
   latest.current = found;

@@ -44,5 +44,5 @@ export function Logins() {
           <td class="end"><a class="button" href=${link(["logins", one.id])} aria-label=${`${t("do.open")}: ${nameOf(one.account_id)}`}>${t("do.open")}</a></td></tr>`,
       )}<//>`}
     <h2>${t("logins.recent")}</h2>
-    ${rows.length > 0 ? html`<${LoginTable} rows=${rows} withAccount />` : past && html`<${Empty}><p>${t("logins.norecent")}</p><//>`}`;
+    ${rows.length > 0 ? html`<${LoginTable} rows=${rows} withAccount />` : past ? html`<${Empty}><p>${t("logins.norecent")}</p><//>` : html`<p class="soft">${t("list.loading")}</p>`}`;
 }

@@ -16,7 +16,8 @@ export function Notifications({ query }) {
   const shown = Number(query.show) || PAGE;
   const [found] = useFetched(
     () => askPage("notifications", { type: query.type, priority: query.priority, limit: Math.min(500, shown) }),
-    [filled.value, query.type, query.priority, shown],
+    [],
+    [query.type, query.priority, shown].join(),
   );
   const known = new Set((found?.data ?? []).map((one) => one.id));
   const fits = (/** @type {import("../store.js").Notification} */ one) =>

@@ -71,7 +71,8 @@ export function Timeline({ path, id, keys, ofWorker = false }) {
   const [limit, setLimit] = useState(PAGE);
   const [found, fault] = useFetched(
     async () => (await ask("GET", `${path}/${segment(id)}/timeline?limit=${limit}`)).timeline,
-    [path, id, limit, ...keys],
+    keys,
+    String(limit),
   );
   if (fault) return html`<section><h2>${t("happened.title")}</h2><${Fault} fault=${fault} missing=${t("happened.none")} /></section>`;
   if (!found) return null;
