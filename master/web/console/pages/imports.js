@@ -71,10 +71,12 @@ function Why({ line }) {
 
 /** @param {{lines: Line[]}} props */
 function Lines({ lines }) {
-  const columns = ["import.line", "col.platform", "col.name", "import.uid", "import.interval", "import.outcome", "bulk.why"].map((one) => t(one));
-  return html`<${Table} label=${t("import.lines")} columns=${columns} wide=${[t("import.interval")]}>${lines.map(
-    (one) => html`<tr key=${one.line}><td class="num">${count(one.line)}</td><td><bdi>${one.cells.platform}</bdi></td>
-      <th scope="row"><bdi>${one.cells.account_name}</bdi></th><td><bdi>${one.cells.account_id}</bdi></td>
+  const wide = ["col.platform", "import.uid", "import.interval"].map((one) => t(one));
+  const [platform, uid, interval] = wide;
+  const columns = [t("import.line"), platform, t("col.name"), uid, interval, t("import.outcome"), t("bulk.why")];
+  return html`<${Table} label=${t("import.lines")} columns=${columns} wide=${wide}>${lines.map(
+    (one) => html`<tr key=${one.line}><td class="num">${count(one.line)}</td><td class="wide"><bdi>${one.cells.platform}</bdi></td>
+      <th scope="row"><bdi>${one.cells.account_name}</bdi></th><td class="wide"><bdi>${one.cells.account_id}</bdi></td>
       <td class="wide num"><bdi>${one.cells.monitor_interval}</bdi></td>
       <td><${Badge} kind="imported" word=${one.outcome} /></td><td class="long"><${Why} line=${one} /></td></tr>`,
   )}<//>`;

@@ -46,12 +46,15 @@ function findTop(most) {
 
 /** @param {{bars: {number: number | null, at: number}[], top: number, label: string}} props */
 function Bars({ bars, top, label }) {
-  return html`<svg viewBox=${`0 0 ${WIDTH * bars.length} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${label}>${bars.map(({ number, at }, place) => {
-    const height = number === null ? HEIGHT : (number / top) * HEIGHT;
-    const side = number === null ? 0 : GAP;
-    return html`<rect key=${at} class=${number === null ? "unknown" : "bar"} x=${place * WIDTH + side} y=${HEIGHT - height} width=${WIDTH - 2 * side} height=${height}>
-      <title>${`${clock(at)}: ${number === null ? t("minutes.unknown") : count(number)}`}</title></rect>`;
-  })}</svg>`;
+  const unknown = bars.filter((one) => one.number === null).length;
+  return html`<svg viewBox=${`0 0 ${WIDTH * bars.length} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${label}>
+    ${unknown > 0 && html`<rect class="unknown" width=${WIDTH * unknown} height=${HEIGHT}><title>${t("minutes.unknown")}</title></rect>`}
+    ${bars.map(({ number, at }, place) => {
+      if (number === null) return null;
+      const height = (number / top) * HEIGHT;
+      return html`<rect key=${at} class="bar" x=${place * WIDTH + GAP} y=${HEIGHT - height} width=${WIDTH - 2 * GAP} height=${height}>
+        <title>${`${clock(at)}: ${count(number)}`}</title></rect>`;
+    })}</svg>`;
 }
 
 /** The chart of the Overview, with its numbers as a table behind it. */
