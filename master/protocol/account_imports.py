@@ -23,6 +23,10 @@ SHOWN = 100
 """Most characters of an unknown field's name in a refusal."""
 
 
+MOST_UNKNOWN = 20
+"""Most unknown fields that one refusal names."""
+
+
 def _refuse_rounded(value: str) -> str:
     if ROUNDED.fullmatch(value):
         raise ValueError("a spreadsheet has rounded this id: give its column the format Text")
@@ -62,7 +66,9 @@ def read_row(row: dict[str, Any]) -> ImportedAccount:
     known = ImportedAccount.list_fields()
     if unknown := sorted(row.keys() - known.keys()):
         message = f"unknown; known are: {', '.join(known)}"
-        raise Invalid(details=[{"field": name[:SHOWN], "message": message} for name in unknown])
+        raise Invalid(
+            details=[{"field": name[:SHOWN], "message": message} for name in unknown[:MOST_UNKNOWN]]
+        )
     return decode(ImportedAccount, row)
 
 

@@ -179,6 +179,13 @@ async def test_a_body_that_is_too_large_is_refused_by_its_size(site, settings):
     assert error["code"] == "too_large"
 
 
+async def test_a_refusal_names_some_of_many_unknown_fields(site):
+    strange = {f"column {n} {'x' * 500}": "y" for n in range(1_000)}
+    [result] = (await send(site, row("n", **strange)))["results"]
+    details = result["error"]["details"]
+    assert (len(details), max(len(one["field"]) for one in details)) == (20, 100)
+
+
 async def test_the_audit_has_each_account_and_nothing_of_a_dry_run(site):
     async def read_audit() -> list[tuple[str, str | None]]:
         await site.turns.run(do_nothing, None)  # what is noted waits for no answer

@@ -122,7 +122,7 @@ export const PAGES = {
   "minutes.title": ["Messages per minute, last hour", "最近一小时每分钟消息数"],
   "minutes.summary": ["{total} in all, at most {most} in a minute ({at}).", "共 {total} 条，单分钟最多 {most} 条（{at}）。"],
   "minutes.none": ["No message in this hour.", "这一小时没有消息。"],
-  "minutes.since": ["Before {at} the numbers are unknown: Master was not running.", "{at} 之前 Master 未运行，数量未知。"],
+  "minutes.since": ["Before {at} the numbers are unknown: Master started then.", "{at} 之前的数量未知：Master 于此时启动。"],
   "minutes.table": ["As a table", "以表格显示"],
   "minutes.minute": ["Minute", "分钟"],
   "minutes.count": ["Messages", "消息数"],
