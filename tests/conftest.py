@@ -134,11 +134,12 @@ class Bench:
         assert answer["success"], answer
         return peer
 
-    async def advance(self, seconds: float) -> None:
-        """Advance the clock and run every sweep once."""
+    async def advance(self, seconds: float, *, rare: bool = True) -> None:
+        """Advance the clock and run every sweep once; without `rare`, those of short intervals."""
         self.clock.advance(seconds)
         for sweep in self.master.periodic.sweeps:
-            await self.master.periodic.sweep(sweep)
+            if rare or sweep.interval_s(self.master.settings) <= seconds:
+                await self.master.periodic.sweep(sweep)
 
     async def run(self, operation: Any, event: Any = None) -> Any:
         return await self.master.turns.run(operation, event)

@@ -19,7 +19,7 @@ from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.routes import NAMESPACES, Route
 from master.settings import describe_settings
 from tests.conftest import check_shape, fold
-from tools.protocol import TOLD, render_protocol
+from tools.protocol import TOLD, TYPES, render_protocol, render_types
 from tools.protocol.complete import list_shown
 from tools.protocol.events import list_named_replies
 from tools.protocol.fields import list_fields
@@ -42,6 +42,23 @@ def read_example(name: str, event: str) -> dict[str, object]:
 
 def test_the_protocol_page_is_what_the_types_say():
     assert PAGE.read_text(encoding="utf-8") == render_protocol(EXAMPLES)
+
+
+def test_the_types_that_check_the_console_are_what_the_types_say():
+    assert TYPES.read_text(encoding="utf-8") == render_types(), "python -m tools.protocol --write"
+
+
+def test_the_types_that_check_the_console_have_every_route_and_every_event():
+    text = TYPES.read_text(encoding="utf-8")
+    names = [f'"{event}": ' for name, event, _ in LEAVING if name == "admin"]
+    names += [f'"{route.event}": ' for name, route in ARRIVING if name == "admin"]
+    for one in ENDPOINTS:
+        if not one.path.endswith(".png"):
+            path = re.sub(r"{[^}]+}", "${string}", one.path.strip("/"))
+            names.append(f"Q extends `{one.method} {path}` ?")
+    assert [name for name in names if name not in text] == []
+    types = re.findall(r"^export (?:interface|type) (\w+)", text, re.M)
+    assert len(types) == len(set(types)), "two types of one name"
 
 
 @pytest.mark.parametrize(

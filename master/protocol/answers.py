@@ -53,12 +53,19 @@ class Placement(TypedDict):
     since: int | None
 
 
-class ShownAccount(TypedDict):
-    """An account, without its secrets.
+class ShownState(TypedDict):
+    """Since when and why `status` and `login_status` are as they are; null: never told.
 
-    `state` is since when (Unix seconds) and why `status` and `login_status` are as they are, with
-    the worker's `detail`; a login under way changes nothing there.
+    `detail` is the worker's. A login under way changes nothing here.
     """
+
+    since: int | None
+    reason: str | None
+    detail: str | None
+
+
+class ShownAccount(TypedDict):
+    """An account, without its secrets."""
 
     id: str
     platform: str
@@ -77,7 +84,7 @@ class ShownAccount(TypedDict):
     epoch: int
     created_at: int
     updated_at: int
-    state: dict[str, Any]
+    state: ShownState
     placement: Placement
     proxy_id: str | None
     tags: list[str]

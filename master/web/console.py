@@ -13,6 +13,7 @@ from master.errors import ForeignOrigin, Invalid, Missing, Unreadable
 from master.lines import Lines
 from master.logs import AUDIT
 from master.model import Grant, Scope
+from master.protocol.console import ShownSession, ShownSignIn
 from master.settings import Settings
 from master.signins import LONGEST_S, Session, take_link
 from master.web.access import GRANT, SESSION_PATH, name_cookie, read_session
@@ -121,7 +122,7 @@ class Console:
         """Return the open sessions: all of them to an administrator, else those of the caller."""
         own = read_session(self._access, self._origins, self._lines, request)
         rows = [
-            {**_show(session), "is_own": session is own}
+            _show(session, is_own=session is own)
             for session in self._access.signins.list()
             if _may_see(request[GRANT], session)
         ]
@@ -138,7 +139,7 @@ class Console:
 
     def _answer(self, grant: Grant, session: Session | None) -> web.Response:
         settings = self._settings
-        content = {
+        content: ShownSignIn = {
             "name": grant.name,
             "scope": grant.scope.name.lower(),
             "guarded": self._access.guarded,
@@ -161,7 +162,7 @@ def _may_see(grant: Grant, session: Session) -> bool:
     return grant.scope is Scope.ADMIN or session.grant.name == grant.name
 
 
-def _show(session: Session) -> dict[str, Any]:
+def _show(session: Session, *, is_own: bool) -> ShownSession:
     return {
         "id": session.id,
         "name": session.grant.name,
@@ -172,4 +173,5 @@ def _show(session: Session) -> dict[str, Any]:
         "seen_at": session.seen_at,
         "expires_at": session.expires_at,
         "sockets": len(session.sockets),
+        "is_own": is_own,
     }

@@ -155,6 +155,30 @@ async def test_many_are_logged_in_three_at_a_time(farm: Farm, looker: Looker):
     await expect(page.get_by_text("5 of 5 have ended")).to_have_count(0)
 
 
+async def test_a_login_that_fails_while_the_page_is_away_is_told_as_well(
+    farm: Farm, looker: Looker
+):
+    worker = await farm.worker("worker-1", capabilities=["douyin"])
+    await add_many(farm, 2)
+    page = await looker.open("accounts")
+    await page.get_by_label("Select all 2 that match").click()
+    await page.get_by_role("button", name="Log in one after another").click()
+    line = page.get_by_role("group", name="Logging in one after another")
+    await expect(line).to_contain_text("0 of 2 have ended, 2 are open, 0 wait.")
+    starts = [await worker.hear("master:login:start", number) for number in (1, 2)]
+    await expect(page.get_by_role("link", name="Open: ")).to_have_count(2)
+    await page.context.set_offline(True)
+    await expect(page.locator(".top .badge")).not_to_contain_text("live", timeout=60_000)
+    for start in starts:
+        event = {"session_id": start["session_id"], "status": "failed"}
+        await worker.ask("worker:login:status", {**event, "error_message": "the phone said no"})
+    await page.context.set_offline(False)
+    ended = page.get_by_role("alert").filter(has_text="2 of 2 have ended")
+    await expect(ended.get_by_role("row", name="the phone said no")).to_have_count(
+        2, timeout=60_000
+    )
+
+
 async def test_a_drain_shows_its_plan_before_it_begins(farm: Farm, looker: Looker):
     await farm.worker("worker-1", capabilities=["douyin", "other"], maxAccounts=5)
     ids = await add_many(farm, 5)

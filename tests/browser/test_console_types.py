@@ -1,4 +1,7 @@
-"""The console's types: what its comments say is checked, strictly, by TypeScript's compiler."""
+"""The console's types: what its comments say is checked, strictly, by TypeScript's compiler.
+
+Rows, answers and events have the types of types.d.ts, which `python -m tools.protocol` writes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 
 from master.web.console_files import FOLDER
 from tests.node import install
+from tools.protocol import TYPES
 
 pytestmark = pytest.mark.browser
 
@@ -40,7 +44,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     install(source, folder)
     shutil.copytree(FOLDER, folder / "console", ignore=shutil.ignore_patterns("vendor"))
-    config = {"compilerOptions": OPTIONS, "include": ["console/**/*.js"]}
+    # declarations are not checked, so that those of the packages are not: ours is, as a module
+    shutil.copy(TYPES, folder / "console" / "types_as_module.ts")
+    config = {"compilerOptions": OPTIONS, "include": ["console/**/*.js", "console/*_module.ts"]}
     (folder / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
@@ -56,13 +62,35 @@ def test_the_types_of_the_console_agree(project: Path):
     assert check(project) == []
 
 
-def test_a_wrong_type_is_found(project: Path):
+WRONG = {
+    "accounts.value.get(7)": "Argument of type 'number'",
+    'accounts.value.get("7")?.no_such_field': "'no_such_field' does not exist",
+    'accounts.value.get("7")?.status === "activ"': "have no overlap",
+    '(await ask("GET", `accounts/${"7"}/explain`)).data.candidats': "'candidats' does not exist",
+    '(await askAll("workers")).rows[0].assigned': "'assigned' does not exist",
+    'await askPage("comments", { is_raed: true })': "'is_raed' does not exist",
+    'await ask("PATCH", "accounts/7", { stauts: "active" })': "'stauts' does not exist",
+    'await ask("POST", "maintenance")': "Expected 3 arguments",
+    'await ask("GET", "acounts")': "Expected 3 arguments",
+    'await emit("admin:follow", { worker: "w" })': "'worker' does not exist",
+    'watch("process:status", { worker_id: "w" })': "is not assignable to parameter of type 'Told'",
+    'watch("proces:status", /** @type {any} */ (null))': "is not assignable",
+}
+"""Lines with a fault each, and what is said of it."""
+
+
+def test_a_misspelt_field_route_or_event_is_found(project: Path):
     wrong = project / "console" / "wrong.js"
-    wrong.write_text(
-        'import { accounts } from "./store.js";\n'
-        "export const one = accounts.value.get(7)?.no_such_field;\n",
-        encoding="utf-8",
-    )
+    imports = [
+        'import { ask, askAll, askPage } from "./api.js";',
+        'import { emit } from "./live.js";',
+        'import { accounts } from "./store.js";',
+        'import { watch } from "./watch.js";',
+    ]
+    wrong.write_text("\n".join([*imports, *(f"void ({one});" for one in WRONG)]), encoding="utf-8")
     found = check(project)
     wrong.unlink()
-    assert [line.partition("(")[0] for line in found] == ["console/wrong.js"] * 2
+    for number, (line, said) in enumerate(WRONG.items(), len(imports) + 1):
+        of_line = [one for one in found if one.startswith(f"console/wrong.js({number},")]
+        assert said in " ".join(of_line), line
+    assert len(found) == len(WRONG)

@@ -19,28 +19,30 @@ NEEDED_EVERY_DAY = {
 """Safeguards whose removal breaks a rule even without faults, and why."""
 
 SOON = (
-    ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall"),
+    ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall", 2),
     (
         "deadline_check",
         ("edge_scans", "disk_slow", "slow_link", "clock_step"),
         "taken_after_deadline",
+        8,
     ),
-    ("login_owner_check", ("impostor",), "success_of_another"),
-    ("holder_check", ("impostor",), "foreign_fact"),
-    ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs"),
-    ("restart_grace", ("master_kill",), "grace_missed"),
-    ("hold_end", ("stalls_again", "worker_freeze"), "brake_held"),
-    ("holders", ("silent_crowd",), "brake_held"),
-    ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended"),
-    ("planned_moves", ("planned_by_hand",), "plan_differs"),
-    ("stale_socket_check", ("late_close", "impostor"), "ghost_socket"),
-    ("states_stored", ("logged_out",), "status_lost"),
-    ("forgiveness", ("odd_fields",), "fact_lost"),
-    ("edits", ("edited",), "fact_lost"),
-    ("conversations", ("same_id",), "fact_lost"),
-    ("identity_check", ("wrong_phones",), "identity_taken"),
+    ("login_owner_check", ("impostor",), "success_of_another", 4),
+    ("holder_check", ("impostor",), "foreign_fact", 19),
+    ("memory_after_commit", ("disk_io_commit", "disk_full"), "memory_differs", 13),
+    ("restart_grace", ("master_kill",), "grace_missed", 0),
+    ("hold_end", ("stalls_again", "worker_freeze"), "brake_held", 7),
+    ("holders", ("silent_crowd",), "brake_held", 2),
+    ("drain_end", ("drained_by_hand", "moved_by_hand"), "drain_never_ended", 8),
+    ("planned_moves", ("planned_by_hand",), "plan_differs", 2),
+    ("stale_socket_check", ("late_close", "impostor"), "ghost_socket", 2),
+    ("states_stored", ("logged_out",), "status_lost", 0),
+    ("forgiveness", ("odd_fields",), "fact_lost", 0),
+    ("edits", ("edited",), "fact_lost", 0),
+    ("conversations", ("same_id",), "fact_lost", 0),
+    ("identity_check", ("wrong_phones",), "identity_taken", 0),
 )
-"""Safeguards, faults under which their removal is soon noticed, and the rule that notices."""
+"""Safeguards, faults under which their removal is soon noticed, the rule that notices, and a seed
+that did so when the line was written: it is played first."""
 
 
 @pytest.mark.parametrize("name", [name for name in ABLATIONS if name not in NEEDED_EVERY_DAY])
@@ -54,10 +56,10 @@ def test_what_is_needed_every_day_is_an_ablation():
     assert set(NEEDED_EVERY_DAY) < set(ABLATIONS)
 
 
-@pytest.mark.parametrize(("name", "faults", "rule"), SOON)
-def test_under_its_faults_a_safeguard_is_missed_by_the_rule_that_is_about_it(name, faults, rule):
+@pytest.mark.parametrize(("name", "faults", "rule", "known"), SOON)
+def test_under_its_faults_a_safeguard_is_missed_by_the_rule_about_it(name, faults, rule, known):
     assert set(faults) <= set(FAULTS)
-    for seed in range(80):
+    for seed in (known, *range(80)):
         with ABLATIONS[name].off():
             outcome = play(plan_swarm(seed, faults))
         if rule in {str(detail["rule"]) for detail in outcome.details}:

@@ -29,7 +29,7 @@ async def beat(bench: Bench, worker: Peer, worker_id: str = "worker-1", **stats:
 async def live(bench: Bench, worker: Peer, beats: int, **stats: Any) -> None:
     """Send heartbeats; a figure that is a list grows by its step: [start, step]."""
     for number in range(beats):
-        await bench.advance(STEP_S)
+        await bench.advance(STEP_S, rare=False)
         now = {
             name: one[0] + number * one[1] if isinstance(one, list) else one
             for name, one in stats.items()

@@ -9,11 +9,10 @@ import { t } from "./words.js";
 
 /**
  * Start a login and show it.
- * @param {string} accountId @param {{worker_id?: string, accept_identity?: boolean}} [more]
+ * @param {string} accountId @param {import("./types.js").NewLogin} [more]
  */
 export async function startLogin(accountId, more = {}) {
-  const path = `accounts/${segment(accountId)}/login`;
-  const done = await attempt(t("what.login"), () => ask("POST", path, more));
+  const done = await attempt(t("what.login"), () => ask("POST", `accounts/${segment(accountId)}/login`, more));
   if (!done) return;
   rereadLogins();
   go(["logins", done.data.session_id]);
@@ -31,29 +30,28 @@ export const sendInput = (id, type, value) =>
     t("done.sent"),
   );
 
-/** @param {string} id @param {Record<string, any>} changes */
+/** @param {string} id @param {import("./types.js").AccountChange} changes */
 export const changeAccount = (id, changes) =>
   attempt(t("what.change"), () => ask("PATCH", `accounts/${segment(id)}`, changes), t("done.changed"));
 
 /** @param {string} id @param {string} name */
 export async function deleteAccount(id, name) {
-  const path = `accounts/${segment(id)}`;
-  const done = await attempt(t("what.delete"), () => ask("DELETE", path), t("done.deleted", { name }));
+  const done = await attempt(t("what.delete"), () => ask("DELETE", `accounts/${segment(id)}`), t("done.deleted", { name }));
   if (done) dropAccount(id);
   return done;
 }
 
-/** @param {Record<string, any>} fields */
+/** @param {import("./types.js").NewAccount} fields */
 export async function addAccount(fields) {
   const done = t("done.added", { name: fields.account_name });
   return attempt(t("what.add"), () => ask("POST", "accounts", fields), done);
 }
 
-/** @param {string} kind comments or direct-messages @param {string} id */
+/** @param {import("./store.js").MessageKind} kind @param {string} id */
 export const markRead = (kind, id) =>
   attempt(t("what.read"), () => ask("POST", `messages/${kind}/${segment(id)}/read`));
 
-/** @param {string} id @param {string} action start, stop or restart */
+/** @param {string} id @param {"start" | "stop" | "restart"} action */
 export const runProcess = (id, action) =>
   attempt(
     t("what.process"),

@@ -5,7 +5,10 @@ import { attempt } from "./said.js";
 import { condition } from "./watch.js";
 import { t } from "./words.js";
 
-/** @param {any} found */
+/** @typedef {import("./types.js").NewProxy} NewProxy */
+/** @typedef {import("./types.js").NewWorkerConfig} NewWorkerConfig */
+
+/** @param {{data: import("./types.js").Maintenance} | undefined} found */
 function noteMaintenance(found) {
   const known = condition.peek();
   if (found && known) condition.value = { ...known, maintenance: found.data };
@@ -27,11 +30,11 @@ export const endMaintenance = async () =>
     await attempt(t("what.maintenance"), () => ask("DELETE", "maintenance"), t("done.changed")),
   );
 
-/** @param {string | null} id Null adds one. @param {Record<string, any>} fields */
+/** @param {string | null} id Null adds one. @param {import("./types.js").ProxyChange | NewProxy} fields */
 export const saveProxy = (id, fields) =>
   attempt(
     t("what.proxy"),
-    () => (id === null ? ask("POST", "proxies", fields) : ask("PATCH", `proxies/${segment(id)}`, fields)),
+    async () => (id === null ? ask("POST", "proxies", /** @type {NewProxy} */ (fields)) : ask("PATCH", `proxies/${segment(id)}`, fields)),
     t("done.changed"),
   );
 
@@ -39,11 +42,11 @@ export const saveProxy = (id, fields) =>
 export const testProxy = (id, target) =>
   attempt(t("what.test"), () => ask("POST", `proxies/${segment(id)}/test`, { target }));
 
-/** @param {string | null} id Null adds one. @param {Record<string, any>} fields */
+/** @param {string | null} id Null adds one. @param {import("./types.js").WorkerConfigChange | NewWorkerConfig} fields */
 export const saveConfig = (id, fields) =>
   attempt(
     t("what.config"),
-    () => (id === null ? ask("POST", "worker-configs", fields) : ask("PATCH", `worker-configs/${segment(id)}`, fields)),
+    async () => (id === null ? ask("POST", "worker-configs", /** @type {NewWorkerConfig} */ (fields)) : ask("PATCH", `worker-configs/${segment(id)}`, fields)),
     t("done.changed"),
   );
 

@@ -5,20 +5,16 @@ import { signal } from "./html.js";
 import { attempt } from "./said.js";
 import { t } from "./words.js";
 
-/**
- * @typedef {{id: string, account_id: string, state: string, note: string | null,
- *   require_uid: string | null, made_by: string, created_at: number, expires_at: number,
- *   device: {address: string | null, agent: string | null} | null, session_id: string | null,
- *   starts: number, outcome: string | null, refused: number, end_reason: string | null}} Link
- */
+/** @typedef {import("./types.js").Link} Link */
+/** @typedef {import("./types.js").LinkChanged} LinkChanged */
 
 const KEPT = 200;
 
 /** What events have told of links, by id.
- * @type {import("@preact/signals").Signal<Map<string, any>>} */
+ * @type {import("@preact/signals").Signal<Map<string, Omit<LinkChanged, "at">>>} */
 export const changes = signal(new Map());
 
-/** @param {any} row An event `login_link:status`. */
+/** @param {LinkChanged} row An event `login_link:status`. */
 export function noteLink(row) {
   const { at, rev, ...link } = row;
   const next = new Map(changes.peek());
@@ -28,7 +24,7 @@ export function noteLink(row) {
   changes.value = next;
 }
 
-/** @param {{state: string}} link */
+/** @param {Pick<Link, "state">} link */
 export const isOpen = (link) => ["made", "opened", "started", "scanned"].includes(link.state);
 
 /**
@@ -42,7 +38,7 @@ export async function readLink(accountId) {
 
 /**
  * Make a link; return its whole address and its picture, or undefined.
- * @param {string} accountId @param {Record<string, any>} wanted
+ * @param {string} accountId @param {import("./types.js").NewLoginLink} wanted
  * @returns {Promise<{url: string, picture: string} | undefined>}
  */
 export function makeLink(accountId, wanted) {
@@ -70,7 +66,7 @@ async function draw(text) {
   });
 }
 
-/** @param {{id: string, account_id: string}} link */
+/** @param {Pick<Link, "id" | "account_id">} link */
 export const revokeLink = (link) =>
   attempt(
     t("what.revoke"),

@@ -13,11 +13,14 @@ import { signal } from "./html.js";
 import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, fillUnread, fillWaiting, hasWaiting, session } from "./store.js";
 import { readCondition, watch } from "./watch.js";
 
+/** @type {(keyof import("./types.js").AdminEvents)[]} */
 const EVENTS = [
   "worker:status", "account:status", "notification:new", "login:qrcode:ready",
   "login:status:update", "login:success", "login:failed", "login:qrcode:expired", "message:read",
   "login_link:status",
 ];
+/** @type {import("./store.js").MessageKind[]} */
+const KINDS = ["comments", "direct-messages"];
 const HIDDEN_MS = 30_000;
 const LONGEST_WAIT_MS = 10_000;
 const SOON_MS = 400;
@@ -30,7 +33,7 @@ export const line = signal({ state: "connecting", since: Date.now() });
 let socket = null;
 let generation = 0;
 let isHeldBack = true;
-/** @type {[string, any][]} */
+/** @type {import("./types.js").Told[]} */
 let heard = [];
 let isScheduled = false;
 let rereading = 0;
@@ -150,7 +153,7 @@ async function readAll() {
 
 async function readUnread() {
   const [comments, talks] = await Promise.all(
-    ["comments", "direct-messages"].map((kind) => askPage(kind, { is_read: false, limit: 1 })),
+    KINDS.map((kind) => askPage(kind, { is_read: false, limit: 1 })),
   );
   return { unread: comments.total + talks.total, unreadRev: Math.max(comments.rev, talks.rev) };
 }
@@ -162,14 +165,14 @@ async function readLogins() {
   return found.flatMap((one) => one.rows.map(withoutCode));
 }
 
-/** @param {any} row */
+/** @template R @param {R & {qr_code_data?: unknown, qr_code_url?: unknown}} row */
 function withoutCode({ qr_code_data, qr_code_url, ...row }) {
   return row; // the code is shown as an image, and only where somebody looks at it
 }
 
-/** @param {string} event @param {any} row */
-function hear(event, row) {
-  heard.push([event, withoutCode(row)]);
+/** @param {import("./types.js").Told} told */
+function hear(...[event, row]) {
+  heard.push(/** @type {import("./types.js").Told} */ ([event, withoutCode(row)]));
   if (isHeldBack || isScheduled) return;
   isScheduled = true;
   if (document.hidden) setTimeout(() => flush(), 250);
@@ -181,7 +184,7 @@ function flush(late = false) {
   isScheduled = false;
   if (isHeldBack) return;
   const changes = new Changes(late);
-  for (const [event, row] of heard) changes.apply(event, row);
+  for (const told of heard) changes.apply(told);
   heard = [];
   changes.commit();
   if (changes.loginsUnsure) rereadLogins();
@@ -237,7 +240,9 @@ async function readAgain() {
 
 /**
  * Send an event of an administrator; return its acknowledgement. Throws Refused.
- * @param {string} event @param {any} payload
+ * @template {keyof import("./types.js").AdminRequests} E
+ * @param {E} event @param {import("./types.js").AdminRequests[E]["payload"]} payload
+ * @returns {Promise<import("./types.js").AdminRequests[E]["reply"]>}
  */
 export async function emit(event, payload) {
   let answer;

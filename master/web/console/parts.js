@@ -145,6 +145,16 @@ export function Choice({ label, value, choices, change }) {
     </select></label>`;
 }
 
+/**
+ * The tabs of a row's page: the page, and the row as Master answers it. The address says which.
+ * @param {{path: string[], tab: string | undefined}} props
+ */
+export function Tabs({ path, tab }) {
+  /** @param {string | undefined} name @param {string} shown */
+  const one = (name, shown) => html`<a href=${link(path, { tab: name })} aria-current=${tab === name ? "page" : undefined}>${shown}</a>`;
+  return html`<nav class="tabs" aria-label=${t("tab.label")}>${one(undefined, t("tab.page"))}${one("raw", t("tab.raw"))}</nav>`;
+}
+
 /** @param {{children?: any}} props */
 export function Empty({ children }) {
   return html`<div class="card empty">${children}</div>`;

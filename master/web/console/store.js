@@ -4,10 +4,19 @@ import { batch, computed, signal } from "./html.js";
 import { noteLink } from "./links.js";
 
 /** @typedef {import("./types.js").Account} Account */
-/** @typedef {import("./types.js").Worker} Worker */
-/** @typedef {import("./types.js").Login} Login */
-/** @typedef {import("./types.js").Notification} Notification */
-/** @typedef {import("./types.js").Session} Session */
+/** @typedef {import("./types.js").SignIn} Session */
+/** @typedef {"comments" | "direct-messages"} MessageKind */
+/** A worker; an event tells no figures of its last heartbeat, and what is known of them stays.
+ * @typedef {import("./types.js").Worker & Partial<import("./types.js").LiveWorker>} Worker */
+/** @typedef {Omit<import("./types.js").Notification, "is_sent" | "sent_at">} Notification */
+/** @typedef {{type: string, message: string}} Input what a login asks a person for */
+/** A login: what rows and events tell alike, and what events alone tell.
+ * @typedef {Pick<import("./types.js").Login, "id" | "account_id" | "worker_id" | "status" |
+ *   "has_qr_code" | "error_message" | "expires_at" | "created_at"> & {step?: string, seq?: number,
+ *   input?: Input | null, error_type?: string,
+ *   user_info?: import("./types.js").Profile | null}} Login */
+/** @typedef {import("./types.js").ToldOf<"login:qrcode:ready" | "login:status:update" |
+ *   "login:success" | "login:failed" | "login:qrcode:expired">} ToldOfLogin */
 /** @typedef {{accounts: Account[], accountsTotal: number, workers: Worker[], logins: Login[],
  *   notifications: Notification[], unread: number, unreadRev: number}} Snapshot */
 
@@ -171,8 +180,9 @@ export class Changes {
     this.touched = new Set();
   }
 
-  /** @param {string} event @param {any} row */
-  apply(event, row) {
+  /** @param {import("./types.js").Told} told */
+  apply(told) {
+    const [event, row] = told;
     if (event === "worker:status") {
       this.workers.set(row.id, { ...this.workers.get(row.id), ...row });
       this.touched.add("workers");
@@ -195,11 +205,11 @@ export class Changes {
     } else if (event === "login_link:status") {
       noteLink(row);
     } else if (event.startsWith("login:")) {
-      this.applyLogin(event, row);
+      this.applyLogin(/** @type {ToldOfLogin} */ (told));
     }
   }
 
-  /** @param {any} row A notification; those of the snapshot may come again. */
+  /** @param {Notification} row Those of the snapshot may come again. */
   note(row) {
     const isMessage = row.type === "comment" || row.type === "direct_message";
     if (isMessage) this.unreadUnsure ||= this.late;
@@ -213,8 +223,8 @@ export class Changes {
     else this.unreadUnsure = true;
   }
 
-  /** @param {string} event @param {any} row */
-  applyLogin(event, row) {
+  /** @param {ToldOfLogin} told */
+  applyLogin([event, row]) {
     const known = this.logins.get(row.session_id);
     this.touched.add("logins");
     if (event === "login:qrcode:ready") {
@@ -230,17 +240,20 @@ export class Changes {
       this.put(row, known, { step, input });
       this.loginsUnsure = true; // its deadline has moved
     } else {
-      const status = { "login:success": "success", "login:failed": "failed" }[event] ?? "expired";
+      const done = event === "login:success" ? row : null;
+      const failed = event === "login:failed" ? row : null;
       this.logins.delete(row.session_id);
-      const rest = { status, error_message: row.error_message ?? null, error_type: row.error_type,
-        user_info: row.user_info, input: null, step: undefined };
+      /** @type {Partial<Login>} */
+      const rest = { status: done ? "success" : failed ? "failed" : "expired",
+        error_message: failed?.error_message ?? null, error_type: failed?.error_type,
+        user_info: done?.user_info, input: null, step: undefined };
       this.ended.set(row.session_id, { ...blank(row), ...known, ...rest });
       if (this.ended.size > KEPT_ENDED) this.ended.delete([...this.ended.keys()][0]);
       this.touched.add("ended");
     }
   }
 
-  /** @param {any} row @param {Login | undefined} known @param {Partial<Login>} changes */
+  /** @param {OfLogin} row @param {Login | undefined} known @param {Partial<Login>} changes */
   put(row, known, changes) {
     if (!known) this.loginsUnsure = true;
     this.logins.set(row.session_id, { ...(known ?? blank(row)), ...changes });
@@ -267,7 +280,9 @@ export class Changes {
   }
 }
 
-/** @param {any} row @returns {Login} */
+/** @typedef {{session_id: string, account_id: string, worker_id: string | null, expires_at?: number}} OfLogin */
+
+/** @param {OfLogin} row @returns {Login} */
 function blank(row) {
   return {
     id: row.session_id, account_id: row.account_id, worker_id: row.worker_id, status: "pending",
@@ -284,7 +299,7 @@ function readStep(status) {
   return null;
 }
 
-/** @param {any} row @returns {import("./types.js").Input} */
+/** @param {import("./types.js").LoginStatusUpdate} row @returns {Input} */
 function readInput(row) {
   const word = String(row.input_type ?? row.step ?? row.status);
   const type = /sms/.test(word) ? "sms_code" : /captcha/.test(word) ? "captcha" : word;

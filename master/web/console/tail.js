@@ -6,7 +6,7 @@ import { emit } from "./live.js";
 import { logListeners } from "./watch.js";
 
 /** @typedef {{number: number, lines: string[], gap: number | null | undefined}} Chunk */
-/** @typedef {import("./types_system.js").LogPart} Part */
+/** @typedef {import("./types.js").LogPart} Part */
 
 export const KEPT_LINES = 5_000;
 const CHUNK_LINES = 100;
@@ -55,9 +55,9 @@ export class Tail {
     if (this.isReading || !this.isWanted) return;
     this.isReading = true;
     const after = this.place ? `&after=${this.place}` : "";
-    const path = `workers/${segment(this.workerId)}/lifecycle/output?lines=${this.place ? KEPT_LINES : 500}${after}`;
+    const query = `lines=${this.place ? KEPT_LINES : 500}${after}`;
     try {
-      this.take((await ask("GET", path)).data);
+      this.take((await ask("GET", `workers/${segment(this.workerId)}/lifecycle/output?${query}`)).data);
       this.fault.value = null;
       this.isRead.value = true;
     } catch (fault) {
@@ -73,13 +73,14 @@ export class Tail {
     if (told !== null && !this.fault.peek() && !isKnown(told, this.place)) void this.catchUp();
   }
 
-  /** @param {string} event @param {any} row */
-  hear(event, row) {
+  /** @param {import("./watch.js").ToldOfLog} told */
+  hear([event, row]) {
     if (row.worker_id !== this.workerId) return;
-    if (this.isReading) this.told = row.after ?? "";
+    const part = event === "process:log" ? row : null;
+    if (this.isReading) this.told = part?.after ?? "";
     else if (!this.place) return;
-    else if (event === "process:log" && row.before === this.place) this.take(row);
-    else if (!isKnown(row.after, this.place)) void this.catchUp();
+    else if (part && part.before === this.place) this.take(part);
+    else if (!isKnown(part?.after, this.place)) void this.catchUp();
   }
 
   /** @param {Part} part */

@@ -2,9 +2,10 @@
 /** What /admin tells beside the farm: everything that was heard, Master's condition, processes, logs. */
 import { signal } from "./html.js";
 
-/** @typedef {import("./types_system.js").Condition} Condition */
-/** @typedef {import("./types_system.js").Process} Process */
-/** @typedef {{number: number, at: number, event: string, row: any}} Heard */
+/** @typedef {import("./types.js").Condition} Condition */
+/** @typedef {import("./types.js").Process} Process */
+/** @typedef {import("./types.js").ToldOf<"process:log" | "process:log:behind">} ToldOfLog */
+/** @typedef {{number: number, at: number, event: string, row: any}} Heard an event of any name */
 
 export const KEPT_EVENTS = 2_000;
 const SECRET_FIELDS = ["qr_code_data", "qr_code_url"];
@@ -21,7 +22,7 @@ let conditionsHeard = 0;
 /** @type {import("@preact/signals").Signal<Map<string, Process>>} */
 export const processes = signal(new Map());
 /** Who shows the output of a process now.
- * @type {Set<(event: string, row: any) => void>} */
+ * @type {Set<(told: ToldOfLog) => void>} */
 export const logListeners = new Set();
 
 export function listHeard() {
@@ -30,11 +31,12 @@ export function listHeard() {
 
 /**
  * Take an event as it arrives. Codes are left out: the ring is what people look at and copy.
- * @param {string} event @param {any} row
+ * @param {import("./types.js").Told} told
  */
-export function watch(event, row) {
-  if (event.startsWith("process:log")) {
-    for (const listen of logListeners) listen(event, row);
+export function watch(...told) {
+  const [event, row] = told;
+  if (event === "process:log" || event === "process:log:behind") {
+    for (const listen of logListeners) listen(/** @type {ToldOfLog} */ (told));
     return; // a log is followed on its worker's page, and would drive everything else out
   }
   if (event === "master:condition") {
@@ -47,6 +49,7 @@ export function watch(event, row) {
   } else if (event === "process:status") {
     processes.value = new Map([...processes.peek(), [row.worker_id, row]]);
   }
+  /** @type {any} */
   const shown = row && typeof row === "object" ? { ...row } : row;
   for (const name of SECRET_FIELDS) if (shown && name in shown) delete shown[name];
   ring.push({ number: ++last, at: Date.now() / 1000, event, row: shown });
@@ -61,7 +64,7 @@ export function watch(event, row) {
 
 /**
  * Read the condition, unless an event that arrives meanwhile tells a newer one.
- * @param {() => Promise<any>} fetchIt
+ * @param {() => Promise<{data: Condition}>} fetchIt
  */
 export async function readCondition(fetchIt) {
   const before = conditionsHeard;

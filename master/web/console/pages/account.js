@@ -3,7 +3,8 @@
 import { askPage } from "../api.js";
 import { changeAccount, deleteAccount, startLogin } from "../acts.js";
 import { html, useState } from "../html.js";
-import { Ago, Badge, Copyable, Dialog, Empty, Field, Form, WorkerLink, useFetched } from "../parts.js";
+import { lazy } from "../lazy.js";
+import { Ago, Badge, Copyable, Dialog, Empty, Field, Form, Tabs, WorkerLink, useFetched } from "../parts.js";
 import { filter, go, link } from "../router.js";
 import { accounts, arrived, ended, filled, logins, may, queue, workers } from "../store.js";
 import { absolute, count, t, wordOf } from "../words.js";
@@ -12,12 +13,16 @@ import { LoginLink } from "./links.js";
 import { LoginTable } from "./logins.js";
 import { Timeline, Why } from "./why.js";
 
+const Raw = lazy(() => import("./raw.js"), "Raw");
+
 /** @typedef {import("../types.js").Account} Account */
+/** @type {import("../store.js").MessageKind[]} */
+const KINDS = ["comments", "direct-messages"];
 
 /** @param {{row: Account}} props */
 function State({ row }) {
   const { state, reason, since } = row.placement;
-  const nick = row.user_info?.nickname ?? row.user_info?.nick_name;
+  const nick = row.user_info?.nickname;
   return html`<section class="card"><h2>${t("account.state")}</h2><dl class="facts">
     <dt>${t("col.status")}</dt><dd><${Badge} kind="accountIs" word=${row.status} /></dd>
     <dt>${t("col.login")}</dt><dd><${Badge} kind="loginIs" word=${row.login_status} />
@@ -39,7 +44,7 @@ function State({ row }) {
 function Delete({ row, close }) {
   const [typed, setTyped] = useState("");
   const [found] = useFetched(
-    () => Promise.all(["comments", "direct-messages"].map((path) => askPage(path, { account_id: row.id, limit: 1 }))),
+    () => Promise.all(KINDS.map((path) => askPage(path, { account_id: row.id, limit: 1 }))),
     [row.id],
   );
   const open = [...logins.value.values()].some((one) => one.account_id === row.id);
@@ -80,13 +85,14 @@ export function Account({ id, query = {} }) {
   if (!row) return html`<div class="head"><h1>${t("nav.accounts")}</h1></div><${Empty}><p>${t("account.missing")}</p><//>`;
   const open = queue.value.find((one) => one.account_id === id);
   const paused = row.status === "paused";
-  const ends = (past?.data ?? []).filter((/** @type {any} */ one) => !["pending", "scanning"].includes(one.status));
-  return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><span class="spring"></span>
+  const ends = (past?.data ?? []).filter((one) => !["pending", "scanning"].includes(one.status));
+  return html`<div class="head"><h1><bdi>${row.account_name}</bdi></h1><${Tabs} path=${["accounts", id]} tab=${query.tab} /><span class="spring"></span>
       ${may("operate") && html`<div class="row"><${Pin} row=${row} />
         <button type="button" onClick=${() => changeAccount(id, { status: paused ? "active" : "paused" })}>${t(paused ? "do.resume" : "do.pause")}</button>
         ${may("admin") && html`<button type="button" class="danger" onClick=${() => filter({ delete: "1" })}>${t("do.delete")}</button>`}
         ${open ? html`<a class="button main" href=${link(["logins", open.id])}>${t("login.goto")}</a>`
           : html`<button type="button" class="main" onClick=${() => startLogin(id)}>${t("do.login")}</button>`}</div>`}</div>
+    ${query.tab === "raw" ? html`<${Raw} path="accounts" id=${id} keys=${[filled.value, row]} missing=${t("account.missing")} />` : html`
     <div class="columns"><div><${State} row=${row} />
       <${LoginLink} id=${id} />
       <${Why} id=${id} keys=${[filled.value, row]} />
@@ -96,16 +102,15 @@ export function Account({ id, query = {} }) {
       ${messages && messages.length === 0 && html`<${Empty}><p>${t("account.nomessages")}</p><//>`}
       ${messages && messages.length > 0 && html`<${Messages} rows=${messages} change=${setMessages} />
         <a href=${link(["inbox"], { account: id })}>${t("account.all")}</a>`}</section></div>
-    <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />
+    <${Timeline} path="accounts" id=${id} keys=${[filled.value, row, ended.value]} />`}
     ${query.delete && may("admin") && html`<${Delete} row=${row} close=${() => filter({ delete: undefined })} />`}`;
 }
 
-/** @param {string} id */
+/** @param {string} id @returns {Promise<import("./messages.js").Row[]>} */
 async function readMessages(id) {
-  const kinds = ["comments", "direct-messages"];
-  const found = await Promise.all(kinds.map((kind) => askPage(kind, { account_id: id, limit: 10 })));
+  const found = await Promise.all(KINDS.map((kind) => askPage(kind, { account_id: id, limit: 10 })));
   return found
-    .flatMap((page, index) => page.data.map((/** @type {any} */ row) => ({ ...row, kind: kinds[index] })))
+    .flatMap((page, index) => page.data.map((row) => ({ ...row, kind: KINDS[index] })))
     .sort((a, b) => b.detected_at - a.detected_at)
     .slice(0, 10);
 }

@@ -7,13 +7,15 @@ import { filter, link } from "../router.js";
 import { filled, nameOf } from "../store.js";
 import { WORDS, absolute, t, wordOf } from "../words.js";
 
+/** @typedef {import("../types.js").Event} Event */
+
 const PAGE = 50;
 const KINDS = Object.keys(WORDS)
   .filter((key) => key.startsWith("happened.") && key.includes("_"))
   .map((key) => key.slice("happened.".length));
 const ALL = [...new Set([...KINDS, "command", "refused", "pinned", "unpinned"])];
 
-/** @param {{one: any}} props */
+/** @param {{one: Event}} props */
 function Target({ one }) {
   const target = one.target;
   const isLogin = target && (one.kind.startsWith("login_") || String(one.params.action ?? "").includes("login"));
@@ -24,7 +26,7 @@ function Target({ one }) {
       : isProxy ? html`<a href=${link(["proxies"])}><${Short} id=${target} /></a>` : html`<${Short} id=${target} />`}</div>`}`;
 }
 
-/** @param {any} params */
+/** @param {Event["params"]} params */
 function tellParams(params) {
   const { action, ...rest } = params;
   const words = Object.entries(rest).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
@@ -33,12 +35,12 @@ function tellParams(params) {
 
 /** @param {{query: Record<string, string>}} props */
 export function Audit({ query }) {
-  const [rows, setRows] = useState(/** @type {any[] | null} */ (null));
+  const [rows, setRows] = useState(/** @type {Event[] | null} */ (null));
   const [before, setBefore] = useState(/** @type {number | null} */ (null));
   const [fault, setFault] = useState(/** @type {unknown} */ (null));
   const [read, setRead] = useState({ at: 0, turn: 0 });
   const { by, action, target } = query;
-  /** @param {number | null} place @param {any[]} known @param {() => boolean} isWanted */
+  /** @param {number | null} place @param {Event[]} known @param {() => boolean} isWanted */
   const load = async (place, known, isWanted = () => true) => {
     try {
       const found = (await askPage("audit", { by, action, target, before: place, limit: PAGE })).data;

@@ -29,7 +29,10 @@ function note(act) {
   acts.value = [...others, act].sort((a, b) => a.id - b.id).slice(-KEPT);
 }
 
-/** @param {string[]} ids @param {Record<string, any>} wanted @returns {Promise<any[]>} */
+/** @typedef {import("../types.js").Acted} Acted */
+/** @typedef {{change?: import("../types.js").AccountChange, delete?: true}} Wanted */
+
+/** @param {string[]} ids @param {Wanted} wanted @returns {Promise<Acted[]>} */
 async function askFor(ids, wanted) {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -47,7 +50,7 @@ async function askFor(ids, wanted) {
 
 /**
  * Do the same to many accounts, some hundred at a time; keep what came of each.
- * @param {string} what @param {string[]} ids @param {{change?: Record<string, any>, delete?: true}} wanted
+ * @param {string} what @param {string[]} ids @param {Wanted} wanted
  */
 export async function actOn(what, ids, wanted) {
   const names = new Map(ids.map((id) => [id, nameOf(id)]));
@@ -58,7 +61,7 @@ export async function actOn(what, ids, wanted) {
     const failed = results.filter((one) => !one.ok);
     const done = results.length - failed.length;
     if (wanted.delete) results.filter((one) => one.ok).forEach((one) => dropAccount(one.id));
-    const failures = failed.map(({ id, error }) => ({ id, name: names.get(id) ?? id, code: error.code, message: error.message }));
+    const failures = failed.map(({ id, error }) => ({ id, name: names.get(id) ?? id, code: error?.code, message: error?.message }));
     act = { ...act, done: act.done + done, failures: [...act.failures, ...failures] };
     note(act);
   }
@@ -144,7 +147,7 @@ function Delete({ ids, close }) {
  */
 export function Bulk({ ids }) {
   const [asked, setAsked] = useState(/** @type {{what: string, ids: string[]} | null} */ (null));
-  /** @param {string} what @param {Record<string, any>} change */
+  /** @param {string} what @param {import("../types.js").AccountChange} change */
   const run = (what, change) => void actOn(what, ids, { change });
   const close = () => setAsked(null);
   const logIn = () => {

@@ -9,24 +9,24 @@ import { count, t, wordOf } from "../words.js";
 
 const NAMED = 10;
 
-/** @param {{id: string, plan: any}} props */
+/** @param {{id: string, plan: import("../types.js").PlacementPlan}} props */
 function Plan({ id, plan }) {
-  const moves = plan.moves.filter((/** @type {any} */ one) => one.from === id && one.to !== null);
-  const stay = plan.stay.filter((/** @type {any} */ one) => accounts.value.get(one.account_id)?.assigned_worker_id === id);
+  const moves = plan.moves.filter((one) => one.from === id && one.to !== null);
+  const stay = plan.stay.filter((one) => accounts.value.get(one.account_id)?.assigned_worker_id === id);
   /** @type {Map<string, number>} */
   const to = new Map();
-  for (const one of moves) to.set(one.to, (to.get(one.to) ?? 0) + 1);
+  for (const { to: worker } of moves) if (worker !== null) to.set(worker, (to.get(worker) ?? 0) + 1);
   const total = moves.length + stay.length;
   if (total === 0) return html`<p>${t("plan.empty")}</p>`;
   return html`${moves.length > 0 && html`<p>${t("plan.moves", { count: count(moves.length), total: count(total) })}</p>
       <ul>${[...to].sort((a, b) => b[1] - a[1]).map(([worker, number]) => html`<li key=${worker}>${count(number)} → <${WorkerLink} id=${worker} /></li>`)}</ul>`}
     ${stay.length > 0 && html`<p class="bad">${t("plan.stay", { count: count(stay.length) })}</p>
-      <ul>${stay.slice(0, NAMED).map((/** @type {any} */ one) => html`<li key=${one.account_id}><${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />: ${wordOf("reason", one.rule)}</li>`)}
+      <ul>${stay.slice(0, NAMED).map((one) => html`<li key=${one.account_id}><${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />: ${wordOf("reason", one.rule)}</li>`)}
         ${stay.length > NAMED && html`<li>${t("bulk.delete.and", { count: count(stay.length - NAMED) })}</li>`}</ul>`}
     ${!plan.is_complete && html`<p class="soft">${t("plan.more")}</p>`}`;
 }
 
-/** @param {{row: import("../types.js").Worker, close: () => void}} props */
+/** @param {{row: import("../store.js").Worker, close: () => void}} props */
 export function DrainDialog({ row, close }) {
   const [plan, fault] = useFetched(
     async () => (await ask("POST", "placement/plan", { drain: [row.id] })).plan,

@@ -14,7 +14,7 @@ const PORTION = 100; // what a broken connection leaves without an answer
 /** @typedef {import("../csv.js").Row} Row */
 /** @typedef {{code: string, message: string, details?: {field: string, message: string}[]}} Fault */
 /** What is known of a line; `unsure`: it was sent, and no answer came.
- * @typedef {Row & {outcome: string, id?: string | null, same?: string | null, sameLine?: number,
+ * @typedef {Row & {outcome: import("../types.js").Imported["outcome"] | "failed", id?: string | null, same?: string | null, sameLine?: number,
  *   error?: Fault | null, unsure?: boolean}} Line */
 
 /** @param {unknown} fault */
@@ -31,14 +31,17 @@ async function send(lines, dryRun) {
     const { outcome, id, same, same_as: earlier, error } = results[at];
     // of a line that had no answer: the attempt that was cut off has added it
     const kept = line.unsure && outcome === "exists" ? "added" : outcome;
-    return { ...line, outcome: kept, id, same, sameLine: earlier === null ? undefined : lines[earlier].line, error, unsure: false };
+    const sameLine = earlier === null ? undefined : lines[earlier].line;
+    return { ...line, outcome: kept, id, same, sameLine, error: /** @type {Fault | null} */ (error), unsure: false };
   });
 }
 
 /** @param {string} text @param {(word: string) => void} refuse @returns {Promise<{lines: Line[], unknown: string[]} | null>} */
 async function preview(text, refuse) {
   const { rows, unknown } = parse(text);
+  /** @type {Line[]} */
   const open = rows.filter((one) => one.isOpen).map((one) => ({ ...one, outcome: "refused" }));
+  /** @type {Line[]} */
   const lines = rows.filter((one) => !one.isOpen).map((one) => ({ ...one, outcome: "new" }));
   if (rows.length === 0) return (refuse(t("import.empty")), null);
   if (rows.length > MOST_ROWS) return (refuse(t("import.toomany", { count: count(rows.length), most: count(MOST_ROWS) })), null);
@@ -101,8 +104,8 @@ async function addAll(lines, note) {
       note((await send(some, false)).map((one) => (one.error ? { ...one, outcome: "failed" } : one)));
     } catch (fault) {
       const { code, message, status } = known(fault);
-      /** @param {boolean} unsure */
-      const fail = (unsure) => (/** @type {Line} */ one) => ({ ...one, outcome: "failed", error: { code, message }, unsure: unsure || one.unsure });
+      /** @param {boolean} unsure @returns {(one: Line) => Line} */
+      const fail = (unsure) => (one) => ({ ...one, outcome: "failed", error: { code, message }, unsure: unsure || one.unsure });
       note([...some.map(fail(status === 0)), ...lines.slice(begin + PORTION).map(fail(false))]);
       return;
     }

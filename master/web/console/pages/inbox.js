@@ -12,15 +12,16 @@ import { Messages, readOne } from "./messages.js";
 
 const PAGE = 50;
 
-/** @typedef {{rows: any[], total: number, next: number | null}} Found */
+/** @typedef {import("./messages.js").Row} Row */
+/** @typedef {{rows: Row[], total: number, next: number | null}} Found */
 
 /** @param {Record<string, string>} query @param {number} offset @returns {Promise<Found>} */
 async function read(query, offset) {
-  const kind = query.kind || "comments";
+  const kind = /** @type {import("../store.js").MessageKind} */ (query.kind || "comments");
   const page = await askPage(kind, {
     account_id: query.account, is_read: query.unread ? false : undefined, limit: PAGE, offset,
   });
-  const rows = page.data.map((/** @type {any} */ row) => ({ ...row, kind }));
+  const rows = page.data.map((row) => ({ ...row, kind }));
   return { rows, total: page.total, next: page.next_offset };
 }
 
@@ -31,13 +32,13 @@ export function Inbox({ query }) {
   const keys = [filled.value, kind, query.account, query.unread, since.current];
   const [found, fault, setFound] = useFetched(() => read(query, 0), keys);
   const fresh = arrived.value - since.current;
-  const latest = useRef(/** @type {any} */ (null));
+  const latest = useRef(/** @type {Found | null} */ (null));
   latest.current = found;
-  const change = (/** @type {any[]} */ rows) => setFound({ ...latest.current, rows });
+  const change = (/** @type {Row[]} */ rows) => latest.current && setFound({ ...latest.current, rows });
   useEffect(() => {
     readKey.current = () => {
       const rows = latest.current?.rows ?? [];
-      const first = rows.find((/** @type {any} */ one) => !one.is_read);
+      const first = rows.find((one) => !one.is_read);
       if (first && may("operate")) void readOne(rows, first, change);
     };
     return () => {

@@ -37,7 +37,10 @@ function settle() {
     }
     if (end) return false;
     if (logins.peek().has(one.session)) one.seen = true;
-    else if (one.seen || filled.peek() > one.since) return false; // it ended while nobody looked
+    else if (one.seen || filled.peek() > one.since) {
+      void learnEnd(one);
+      return false;
+    }
     return true;
   });
   const room = Math.max(0, AT_ONCE - open.length);
@@ -45,6 +48,21 @@ function settle() {
   if (open.length === known.open.length && next.length === 0) return;
   put({ open: [...open, ...next], left: known.left.slice(room) });
   for (const one of next) void start(one);
+}
+
+/**
+ * Read how a login ended that no event has told of: it came while nobody listened, or comes later.
+ * @param {Line["open"][number]} one
+ */
+async function learnEnd({ id, session }) {
+  try {
+    const row = (await ask("GET", `login-sessions/${segment(session)}`)).data;
+    if (row.status === "failed" || row.status === "expired") {
+      fail(id, "", row.error_message ?? t(row.status === "expired" ? "login.expired" : "lineup.ended"));
+    }
+  } catch {
+    // its row says how it ended, wherever it is shown
+  }
 }
 
 /** @param {Line["open"][number]} one */

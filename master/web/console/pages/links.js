@@ -8,6 +8,7 @@ import { accounts, filled, logins, may } from "../store.js";
 import { absolute, count, t, wordOf } from "../words.js";
 
 /** @typedef {import("../links.js").Link} Link */
+/** @typedef {{url: string, picture: string}} Made */
 
 const TIMES = [900, 3600, 86400];
 
@@ -20,7 +21,7 @@ function Once({ url, picture, close }) {
     <div class="foot"><button type="button" class="main" onClick=${close} autofocus>${t("do.close")}</button></div><//>`;
 }
 
-/** @param {{id: string, replaces: boolean, uid: string | null, done: (made: any) => void, close: () => void}} props */
+/** @param {{id: string, replaces: boolean, uid: string | null, done: (made: Made) => void, close: () => void}} props */
 function Make({ id, replaces, uid, done, close }) {
   /** @param {Record<string, string>} values */
   const send = async (values) => {
@@ -64,7 +65,7 @@ function Facts({ row }) {
  */
 export function LoginLink({ id }) {
   const [making, setMaking] = useState(false);
-  const [made, setMade] = useState(/** @type {any} */ (null));
+  const [made, setMade] = useState(/** @type {Made | null} */ (null));
   const known = [...changes.value.values()].filter((one) => one.account_id === id);
   const [found] = useFetched(
     () => (may("operate") ? readLink(id) : Promise.resolve(null)),
@@ -76,7 +77,7 @@ export function LoginLink({ id }) {
   const open = row !== null && isOpen(row);
   const uid = accounts.value.get(id)?.platform_user_id ?? null;
   const login = open && row.session_id && logins.value.get(row.session_id);
-  /** @param {any} one */
+  /** @param {Made} one */
   const done = (one) => {
     setMaking(false);
     setMade(one);

@@ -1,6 +1,7 @@
 // @ts-check
 /** A worker's output as it is written: pause, search, wrap, download. */
 import { html, memo, useEffect, useMemo, useRef, useState } from "../html.js";
+import { groupByLevel } from "../levels.js";
 import { Fault } from "../parts.js";
 import { filled } from "../store.js";
 import { Tail, showControls } from "../tail.js";
@@ -17,9 +18,8 @@ const Block = memo(
       const text = chunk.gap === null ? t("log.lost") : t("log.skipped", { count: count(chunk.gap) });
       return html`<span class="gap">${`— ${text} —\n`}</span>`;
     }
-    const lines = chunk.lines.map(showControls);
-    const found = search ? lines.filter((line) => line.toLowerCase().includes(search)) : lines;
-    return found.length ? html`<span>${`${found.join("\n")}\n`}</span>` : null;
+    const found = search ? chunk.lines.filter((line) => showControls(line).toLowerCase().includes(search)) : chunk.lines;
+    return groupByLevel(found).map(({ level, lines }) => html`<span class=${level}>${`${lines.map(showControls).join("\n")}\n`}</span>`);
   },
 );
 

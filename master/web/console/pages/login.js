@@ -4,13 +4,16 @@ import { cancelLogin, sendInput, startLogin } from "../acts.js";
 import { ROOT, ask, segment } from "../api.js";
 import { now, second } from "../clock.js";
 import { html, useState } from "../html.js";
-import { AccountLink, Badge, Fault, Field, Form, Left, WorkerLink, useFetched } from "../parts.js";
+import { lazy } from "../lazy.js";
+import { AccountLink, Badge, Fault, Field, Form, Left, Tabs, WorkerLink, useFetched } from "../parts.js";
 import { link } from "../router.js";
 import { ended, filled, logins, may, nameOf, session, stepOf } from "../store.js";
 import { t, wordOf } from "../words.js";
 import { LoginLink } from "./links.js";
 
-/** @typedef {import("../types.js").Login} Row */
+const Raw = lazy(() => import("./raw.js"), "Raw");
+
+/** @typedef {import("../store.js").Login} Row */
 
 const SLOW_S = 45;
 const ORDER = ["asking", "code", "scanned", "needs_input", "done"];
@@ -80,7 +83,7 @@ function Asking({ row }) {
 
 /** @param {{row: Row}} props */
 function End({ row }) {
-  const again = (/** @type {any} */ more) => () => startLogin(row.account_id, more);
+  const again = (/** @type {import("../types.js").NewLogin} */ more) => () => startLogin(row.account_id, more);
   const mismatch = row.error_type === "identity_mismatch";
   const nick = row.user_info?.nickname ?? nameOf(row.account_id);
   return html`<div role="status">
@@ -109,8 +112,8 @@ function Stage({ row }) {
     ${may("operate") && html`<button type="button" onClick=${() => cancelLogin(row.id)}>${t("login.cancel")}</button>`}`;
 }
 
-/** @param {{id: string}} props */
-export function Login({ id }) {
+/** @param {{id: string, query?: Record<string, string>}} props */
+export function Login({ id, query = {} }) {
   const live = logins.value.get(id) ?? ended.value.get(id);
   const [stored, fault] = useFetched(
     async () => (live ? null : (await ask("GET", `login-sessions/${segment(id)}`)).data),
@@ -124,11 +127,12 @@ export function Login({ id }) {
   const step = stepOf(row);
   const open = !["success", "failed", "expired"].includes(step);
   return html`<div class="head"><h1><bdi>${t("login.title", { name: nameOf(row.account_id) })}</bdi></h1>
-      <div role="status"><${Badge} kind="step" word=${step} /></div></div>
+      <div role="status"><${Badge} kind="step" word=${step} /></div><${Tabs} path=${["logins", id]} tab=${query.tab} /></div>
+    ${query.tab === "raw" ? html`<${Raw} path="login-sessions" id=${id} keys=${[filled.value, live]} missing=${t("login.missing")} />` : html`
     <div class="login"><section class="card stage" aria-label=${wordOf("step", step)}><${Stage} row=${row} /></section>
       <div>${step !== "failed" && step !== "expired" && html`<${Steps} row=${row} />`}<section class="card"><dl class="facts">
         <dt>${t("col.account")}</dt><dd><${AccountLink} id=${row.account_id} name=${nameOf(row.account_id)} /></dd>
         <dt>${t("col.worker")}</dt><dd><${WorkerLink} id=${row.worker_id} /></dd></dl></section>
         ${open && may("operate") && html`<${Other} row=${row} />`}
-        ${step !== "success" && html`<${LoginLink} id=${row.account_id} />`}</div></div>`;
+        ${step !== "success" && html`<${LoginLink} id=${row.account_id} />`}</div></div>`}`;
 }

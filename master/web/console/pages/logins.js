@@ -11,7 +11,7 @@ import { t } from "../words.js";
 
 const Lineup = lazy(() => import("./lineup.js"), "Lineup");
 
-/** @param {{rows: import("../types.js").Login[], withAccount?: boolean}} props */
+/** @param {{rows: import("../store.js").Login[], withAccount?: boolean}} props */
 export function LoginTable({ rows, withAccount = false }) {
   const names = [...(withAccount ? ["account"] : []), "result", "worker", "time"];
   return html`<${Table} label=${t("logins.recent")} columns=${names.map((one) => t(`col.${one}`))}>${rows.map(

@@ -6,7 +6,11 @@ import { AccountLink, Ago } from "../parts.js";
 import { marks, may, nameOf } from "../store.js";
 import { t } from "../words.js";
 
-/** @typedef {import("../types.js").Message & {kind: string}} Row */
+/** @typedef {import("../types.js").Comment} Comment */
+/** @typedef {import("../types.js").DirectMessage} Talk */
+/** A comment or a direct message: what both have, and what one of them has.
+ * @typedef {Pick<Comment, keyof Comment & keyof Talk> & Partial<Comment> & Partial<Talk> &
+ *   {kind: import("../store.js").MessageKind}} Row */
 
 /**
  * @param {Row[]} rows @param {Row} row @param {(rows: Row[]) => void} change

@@ -11,7 +11,7 @@ import { language } from "../prefs.js";
 import { filled, notifications } from "../store.js";
 import { count, t } from "../words.js";
 
-/** @typedef {{stored: (number | null)[], ends_at: number, since: number, last_seq: number}} Minutes */
+/** @typedef {import("../types.js").Minutes} Minutes */
 
 const [WIDTH, HEIGHT, GAP] = [10, 100, 1.5];
 
@@ -61,7 +61,7 @@ function Bars({ bars, top, label }) {
 export function MinutesChart() {
   const [found] = useFetched(() => ask("GET", "statistics/minutes"), [minute.value, filled.value]);
   if (!found) return html`<section class="card minutes"><h2>${t("minutes.title")}</h2></section>`;
-  const read = /** @type {Minutes} */ (found.minutes);
+  const read = found.minutes;
   const bars = countAll(read);
   const numbers = bars.map((one) => one.number ?? 0);
   const most = Math.max(...numbers);

@@ -18,8 +18,8 @@ export function Notifications({ query }) {
     () => askPage("notifications", { type: query.type, priority: query.priority, limit: Math.min(500, shown) }),
     [filled.value, query.type, query.priority, shown],
   );
-  const known = new Set((found?.data ?? []).map((/** @type {any} */ one) => one.id));
-  const fits = (/** @type {any} */ one) =>
+  const known = new Set((found?.data ?? []).map((one) => one.id));
+  const fits = (/** @type {import("../store.js").Notification} */ one) =>
     (!query.type || one.type === query.type) && (!query.priority || one.priority === query.priority);
   const newest = found?.data[0]?.seq ?? 0;
   const live = notifications.value.filter((one) => !known.has(one.id) && one.seq > newest && fits(one));

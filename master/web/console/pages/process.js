@@ -8,6 +8,8 @@ import { filled, may } from "../store.js";
 import { fillProcesses, processes } from "../watch.js";
 import { count, t } from "../words.js";
 
+/** @typedef {import("../types.js").Config} Config */
+
 /** Read the states of all processes, once per connection; events tell the changes. */
 export function useProcesses() {
   useEffect(() => {
@@ -22,7 +24,7 @@ export function wordExit(code) {
   return code < 0 ? t("process.signal", { code: -code }) : t("worker.exit", { code });
 }
 
-/** @param {{process: import("../types_system.js").Process, updated?: number}} props */
+/** @param {{process: import("../types.js").Process, updated?: Config["updated_at"]}} props */
 export function ProcessState({ process, updated }) {
   const outdated = process.state === "running" && updated !== undefined && process.config_updated_at !== updated;
   return html`<span class="row"><${Badge} kind="process" word=${process.state} />
@@ -35,9 +37,9 @@ export function ProcessState({ process, updated }) {
 
 /** @param {{id: string, state: string, number: number}} props `number` of accounts that it watches */
 export function ProcessButtons({ id, state, number }) {
-  const [asked, setAsked] = useState("");
+  const [asked, setAsked] = useState(/** @type {"" | "stop" | "restart"} */ (""));
   if (!may("operate")) return null;
-  /** @param {string} action */
+  /** @param {"start" | "stop" | "restart"} action */
   const run = async (action) => {
     setAsked("");
     await runProcess(id, action);

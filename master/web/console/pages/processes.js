@@ -8,8 +8,9 @@ import { filled, may, workers } from "../store.js";
 import { count, t, wordOf } from "../words.js";
 import { ProcessButtons, ProcessState, useProcesses } from "./process.js";
 
-/** @typedef {import("../types_system.js").Config} Config */
+/** @typedef {import("../types.js").Config} Config */
 
+/** @type {Omit<import("../types.js").Process, "worker_id">} */
 const NEVER = { state: "stopped", pid: null, started_at: null, restarts: 0, exit_code: null, log_path: null, config_updated_at: null };
 
 /** @param {string} text */
@@ -55,15 +56,15 @@ function Edit({ row, close }) {
     const [env, bad] = readEnv(values.env);
     setWrong(bad);
     if (bad) return;
-    /** @type {Record<string, any>} */
+    /** @type {import("../types.js").WorkerConfigChange} */
     const fields = {
       command: values.command.trim() || null, args: splitLines(values.args),
       proxy_id: values.proxy_id || null, max_accounts: values.max_accounts ? Number(values.max_accounts) : null,
       auto_start: Boolean(values.auto_start), auto_restart: Boolean(values.auto_restart),
     };
     if (Object.keys(env).length || values.forget || !row) fields.env = env;
-    if (!row) fields.worker_id = values.worker_id.trim();
-    if (await saveConfig(row?.id ?? null, fields)) close(true);
+    const named = row ? fields : { ...fields, worker_id: values.worker_id.trim() };
+    if (await saveConfig(row?.id ?? null, named)) close(true);
   };
   const preview = command.trim() ? [command.trim(), ...splitLines(args)] : ["python", "-m", "simulator", "worker", ...splitLines(args)];
   return html`<${Dialog} title=${row ? t("process.edit", { name: row.id }) : t("process.add")} close=${() => close(false)}><${Form} send=${send}>
@@ -99,7 +100,7 @@ export function Processes() {
   const [found, fault] = useFetched(() => askAll("worker-configs"), [filled.value, turn]);
   const running = useProcesses();
   const admin = may("admin");
-  const rows = /** @type {Config[]} */ (found?.rows ?? []);
+  const rows = found?.rows ?? [];
   const known = new Set(rows.map((row) => row.id));
   const left = [...running.values()].filter((one) => !known.has(one.worker_id) && !["stopped", "failed"].includes(one.state));
   const changed = () => setTurn(turn + 1);

@@ -10,7 +10,8 @@ import { complain, tell } from "../said.js";
 import { filled, may, nameOf } from "../store.js";
 import { count, t, wordOf } from "../words.js";
 
-/** @typedef {import("../types_system.js").Proxy} Proxy */
+/** @typedef {import("../types.js").Proxy} Proxy */
+/** @typedef {import("../types.js").ProxyChange} Change */
 
 /** @param {{row: Proxy}} props */
 function Password({ row }) {
@@ -50,11 +51,9 @@ function Test({ row, close }) {
 function Edit({ row, close }) {
   /** @param {Record<string, string>} values */
   const send = async (values) => {
-    /** @type {Record<string, any>} */
-    const fields = {
-      name: values.name.trim(), protocol: values.protocol, server: values.server.trim(),
-      username: values.username || null, status: values.status,
-    };
+    const { protocol, status } = /** @type {Pick<Change, "protocol" | "status">} */ (values);
+    /** @type {Change} */
+    const fields = { name: values.name.trim(), protocol, server: values.server.trim(), username: values.username || null, status };
     if (values.password) fields.password = values.password;
     else if (values.forget) fields.password = null;
     if (await saveProxy(row?.id ?? null, fields)) close(true);
@@ -75,7 +74,7 @@ function Edit({ row, close }) {
 
 /** @param {{row: Proxy, close: (changed: boolean) => void}} props */
 function Remove({ row, close }) {
-  const [users, setUsers] = useState(/** @type {any[] | null} */ (null));
+  const [users, setUsers] = useState(/** @type {import("../api.js").Detail[] | null} */ (null));
   const remove = async () => {
     try {
       await ask("DELETE", `proxies/${segment(row.id)}`);
@@ -89,7 +88,7 @@ function Remove({ row, close }) {
   return html`<${Dialog} title=${t("delete.title", { name: row.name })} close=${() => close(false)}>
     ${users === null ? html`<p>${t("proxy.remove")}</p>`
       : html`<div role="alert"><p>${t("proxy.inuse")}</p><ul>${users.map((one) => html`<li key=${one.worker_id ?? one.account_id}>${
-        one.worker_id ? html`<${WorkerLink} id=${one.worker_id} />` : html`<${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />`}</li>`)}</ul></div>`}
+        one.worker_id ? html`<${WorkerLink} id=${one.worker_id} />` : html`<${AccountLink} id=${one.account_id} name=${nameOf(one.account_id ?? null)} />`}</li>`)}</ul></div>`}
     <div class="foot"><button type="button" onClick=${() => close(false)}>${t(users ? "do.close" : "do.cancel")}</button>
       ${users === null && html`<button type="button" class="danger" onClick=${remove}>${t("do.delete")}</button>`}</div><//>`;
 }
@@ -104,7 +103,7 @@ export function Proxies() {
     if (changed) setTurn(turn + 1);
   };
   const columns = ["col.name", "proxy.server", "proxy.password", "col.status", "proxy.users", "proxy.last", ...(admin ? ["col.actions"] : [])].map((one) => t(one));
-  const rows = /** @type {Proxy[]} */ (found?.rows ?? []);
+  const rows = found?.rows ?? [];
   return html`<div class="head"><h1>${t("nav.proxies")}</h1>${found && html`<span class="soft num">${count(found.total)}</span>`}<span class="spring"></span>
       ${admin && html`<button type="button" class="main" onClick=${() => setAsked({ what: "edit", row: null })}>${t("proxy.add")}</button>`}</div>
     ${fault && html`<${Fault} fault=${fault} missing=${t("page.missing")} />`}

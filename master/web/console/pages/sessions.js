@@ -19,7 +19,7 @@ export function Sessions() {
   return html`<div class="head"><h1>${t("sessions.title")}</h1></div><p class="soft">${t("sessions.lead")}</p>
     ${found && rows.length === 0 && html`<${Empty}><p>${t("sessions.none")}</p><//>`}
     ${rows.length > 0 && html`<${Table} label=${t("sessions.title")} columns=${["who", "from", "seen", "until", "actions"].map((one) => t(`col.${one}`))}>${rows.map(
-      (/** @type {any} */ one) => html`<tr key=${one.id}>
+      (/** @type {import("../types.js").Session} */ one) => html`<tr key=${one.id}>
         <th scope="row"><bdi>${one.name}</bdi> <span class="soft">${wordOf("scope", one.scope)}</span>${one.is_own && html` <span class="badge info">${t("sessions.own")}</span>`}</th>
         <td><bdi>${one.address}</bdi><div class="small soft"><bdi>${one.agent}</bdi></div></td>
         <td><${Ago} at=${one.seen_at} /></td><td>${absolute(one.expires_at)}</td>

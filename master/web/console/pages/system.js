@@ -10,8 +10,8 @@ import { filled, may } from "../store.js";
 import { condition } from "../watch.js";
 import { absolute, count, t, wordOf } from "../words.js";
 
-/** @typedef {import("../types_system.js").Check} Check */
-/** @typedef {import("../types_system.js").Setting} Setting */
+/** @typedef {import("../types.js").Check} Check */
+/** @typedef {import("../types.js").Setting} Setting */
 
 const BACKUP_S = 7 * 86_400;
 const DRIFT_MS = 2_000;
@@ -45,7 +45,7 @@ function Maintenance() {
       ${state?.active && html`<button type="button" onClick=${endMaintenance}>${t("maintenance.end")}</button>`}<//></section>`;
 }
 
-/** @param {{system: any}} props */
+/** @param {{system: import("../types.js").System}} props */
 function Facts({ system }) {
   const { database, vault, queues, sockets } = system;
   const backup = database.last_backup;
@@ -59,7 +59,7 @@ function Facts({ system }) {
       <dt>${t("system.rev")}</dt><dd class="num">${count(database.rev)}</dd>
       <dt>${t("system.backup")}</dt><dd>${backup ? html`<${Ago} at=${backup.at} /> <bdi class="small soft">${backup.file}</bdi>` : t("system.nobackup")}
         ${isOld && html` <span class="badge warn"><span aria-hidden="true">▲</span>${t("system.oldbackup")}</span>`}</dd>
-      <dt>${t("system.keys")}</dt><dd><bdi>${vault.known.map((/** @type {string} */ one) => (one === vault.writing ? t("system.writing", { key: one }) : one)).join(", ")}</bdi></dd>
+      <dt>${t("system.keys")}</dt><dd><bdi>${vault.known.map((one) => (one === vault.writing ? t("system.writing", { key: one }) : one)).join(", ")}</bdi></dd>
       <dt>${t("system.keysource")}</dt><dd><bdi>${vault.source}</bdi></dd></dl></section></div>
     <div><section class="card"><h2>${t("system.now")}</h2><dl class="facts">
       <dt>${t("worker.started")}</dt><dd><${Ago} at=${system.started_at} /></dd>
@@ -75,7 +75,7 @@ function Facts({ system }) {
     </dl></section></div></div>`;
 }
 
-/** @param {{sweeps: any[]}} props */
+/** @param {{sweeps: import("../types.js").Sweep[]}} props */
 function Sweeps({ sweeps }) {
   const columns = ["system.sweep", "system.interval", "system.lastrun", "system.found"].map((one) => t(one));
   return html`<details class="card"><summary>${t("system.sweeps", { count: count(sweeps.length) })}</summary>
@@ -92,7 +92,7 @@ function Value({ one }) {
 function Settings() {
   const [found, fault] = useFetched(async () => (await ask("GET", "settings")).data, [filled.value]);
   const [q, setQ] = useState("");
-  const rows = /** @type {Setting[]} */ (found ?? []).filter((one) => `${one.name} ${one.description}`.toLowerCase().includes(q.toLowerCase()));
+  const rows = (found ?? []).filter((one) => `${one.name} ${one.description}`.toLowerCase().includes(q.toLowerCase()));
   const columns = ["system.setting", "system.value", "system.source"].map((one) => t(one));
   return html`<section><h2>${t("system.settings")}</h2>${fault && html`<${Fault} fault=${fault} missing=${t("page.missing")} />`}
     <div class="filters"><label><span>${t("filter.text")}</span><input type="search" value=${q} onInput=${(/** @type {any} */ event) => setQ(event.currentTarget.value)} /></label></div>
@@ -101,7 +101,7 @@ function Settings() {
       <td class="long"><${Value} one=${one} /></td><td>${wordOf("source", one.source === ".env" ? "file" : one.source)}</td></tr>`)}<//></section>`;
 }
 
-/** @param {{versions: {name: string, version: string}[]}} props */
+/** @param {{versions: import("../types.js").Version[]}} props */
 function Made({ versions }) {
   const [vendor] = useFetched(async () => (await fetch(new URL("vendor.lock.json", VENDOR))).json(), []);
   return html`<details class="card"><summary>${t("system.versions")}</summary><dl class="facts">${versions.map(

@@ -9,7 +9,9 @@ import { count, t, wordOf } from "../words.js";
 const SHOWN = 8;
 const PAGE = 20;
 
-/** @param {{action: string, params: Record<string, any>}} one */
+/** @typedef {import("../types.js").AccountExplained} Explained */
+
+/** @param {import("../types.js").ExplainedRemedy} one */
 function remedy({ action, params }) {
   return t(`action.${action}`, {
     worker: params.worker_id ?? "", platform: params.platform ?? "", most: params.max_accounts ?? "",
@@ -17,10 +19,10 @@ function remedy({ action, params }) {
   });
 }
 
-/** @param {any} found An explanation; its rule is a reason, or the state that the verdict is about. */
+/** @param {Explained} found Its rule is a reason, or the state that the verdict is about. */
 function ruleOf({ verdict, rule }) {
   if (verdict === "not_watched") return wordOf("loginIs", rule);
-  if (verdict === "paused") return wordOf("accountIs", rule.replace(/^account_/, ""));
+  if (verdict === "paused") return wordOf("accountIs", rule?.replace(/^account_/, ""));
   return wordOf("reason", rule);
 }
 
@@ -40,17 +42,17 @@ export function Why({ id, keys }) {
   return html`<section class="card"><h2>${t("why.title")}</h2>
     <p>${t(`verdict.${found.verdict}`, { worker: found.worker_id ?? "" })}${found.rule && html` <span class="soft">${ruleOf(found)}</span>`}</p>
     ${found.would_help.length > 0 && html`<p>${t("why.help")}</p><ul>${found.would_help.map(
-      (/** @type {any} */ one) => html`<li key=${one.action + one.params.worker_id}><bdi>${remedy(one)}</bdi></li>`,
+      (one) => html`<li key=${one.action + one.params.worker_id}><bdi>${remedy(one)}</bdi></li>`,
     )}</ul>`}
     ${found.candidates.length > 0 && html`<${Table} label=${t("why.workers")} columns=${[t("col.worker"), t("why.rule"), t("col.load")]}>${shown.map(
-      (/** @type {any} */ one) => html`<tr key=${one.worker_id}><th scope="row"><${WorkerLink} id=${one.worker_id} /></th>
+      (one) => html`<tr key=${one.worker_id}><th scope="row"><${WorkerLink} id=${one.worker_id} /></th>
         <td>${one.rule ? t(`rule.${one.rule}`) : t(one.verdict === "owner" ? "why.owner" : "why.fits")}</td>
         <td class="num">${count(one.held)}${one.reserved > 0 && `+${count(one.reserved)}`}/${count(one.max)}</td></tr>`,
     )}<//>`}
     ${found.candidates.length > shown.length && html`<button type="button" onClick=${() => setAll(true)}>${t("why.all", { count: count(found.candidates.length) })}</button>`}</section>`;
 }
 
-/** @param {any} one An event of the history. */
+/** @param {import("../types.js").Event} one An event of the history. */
 function tellParams(one) {
   const params = one.params ?? {};
   if (params.action) return params.action;
@@ -62,8 +64,8 @@ function tellParams(one) {
 }
 
 /**
- * @param {{path: string, id: string, keys: any[], ofWorker?: boolean}} props
- *   `path` is accounts or workers.
+ * @param {{path: "accounts" | "workers", id: string, keys: any[], ofWorker?: boolean}} props
+ *   Whose it is.
  */
 export function Timeline({ path, id, keys, ofWorker = false }) {
   const [limit, setLimit] = useState(PAGE);
@@ -77,7 +79,7 @@ export function Timeline({ path, id, keys, ofWorker = false }) {
   return html`<section><h2>${t("happened.title")}</h2>
     ${rows.length === 0 ? html`<${Empty}><p>${t("happened.none")}</p><//>`
       : html`<${Table} label=${t("happened.title")} columns=${[t("happened.when"), t("happened.what"), t(ofWorker ? "col.account" : "col.worker"), t("happened.by")]}>${rows.map(
-        (/** @type {any} */ one) => html`<tr key=${one.seq}><td class="small"><${Ago} at=${Math.floor(one.at_ms / 1000)} /></td>
+        (one) => html`<tr key=${one.seq}><td class="small"><${Ago} at=${Math.floor(one.at_ms / 1000)} /></td>
           <th scope="row">${wordOf("happened", one.kind)} <span class="soft small"><bdi>${wordOf(one.kind.startsWith("login_link") ? "linkEnd" : "reason", one.reason)}</bdi> <bdi>${tellParams(one)}</bdi></span></th>
           <td>${ofWorker ? one.account_id && html`<${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />` : one.worker_id && html`<${WorkerLink} id=${one.worker_id} />`}</td>
           <td class="small"><bdi>${one.by.kind === "link" ? t("by.link") : one.by.name ?? wordOf("by", one.by.kind)}</bdi></td></tr>`,

@@ -2,9 +2,10 @@
 /** One worker: its accounts, its figures, and its process if Master runs it. */
 import { cancelDrain } from "../acts.js";
 import { ask, segment } from "../api.js";
+import { moment } from "../clock.js";
 import { html } from "../html.js";
 import { lazy } from "../lazy.js";
-import { AccountLink, Ago, Badge, Empty, Fault, Table, useFetched } from "../parts.js";
+import { AccountLink, Ago, Badge, Empty, Fault, Table, Tabs, useFetched } from "../parts.js";
 import { filter } from "../router.js";
 import { accounts, filled, may, workers } from "../store.js";
 import { count, t, wordOf } from "../words.js";
@@ -13,6 +14,7 @@ import { Timeline } from "./why.js";
 
 const DrainDialog = lazy(() => import("./drain.js"), "DrainDialog");
 const Log = lazy(() => import("./log.js"), "Log");
+const Raw = lazy(() => import("./raw.js"), "Raw");
 
 /** @param {{id: string, number: number}} props */
 function Process({ id, number }) {
@@ -30,7 +32,7 @@ function Process({ id, number }) {
     ${may("operate") && html`<${Log} id=${id} key=${id} />`}`;
 }
 
-/** @param {{row: import("../types.js").Worker, asking: boolean}} props Taking a worker out of service, and how far that is. */
+/** @param {{row: import("../store.js").Worker, asking: boolean}} props Taking a worker out of service, and how far that is. */
 function Drain({ row, asking }) {
   const drained = row.draining;
   const mayAsk = may("operate") && row.status !== "offline" && !drained;
@@ -57,7 +59,8 @@ export function Worker({ id, query = {} }) {
   }
   const own = [...accounts.value.values()].filter((one) => one.assigned_worker_id === id);
   const stats = more?.stats ?? {};
-  return html`<div class="head"><h1><bdi>${id}</bdi></h1><${Badge} kind="workerIs" word=${row.status} /></div>
+  return html`<div class="head"><h1><bdi>${id}</bdi></h1><${Badge} kind="workerIs" word=${row.status} /><${Tabs} path=${["workers", id]} tab=${query.tab} /></div>
+    ${query.tab === "raw" ? html`<${Raw} path="workers" id=${id} keys=${[filled.value, row, moment.value]} missing=${t("worker.missing")} />` : html`
     <div class="columns"><div>
       <section class="card"><h2>${t("worker.figures")}</h2><dl class="facts">
         <dt>${t("col.load")}</dt><dd class="num">${row.assigned_accounts}/${row.max_accounts}</dd>
@@ -66,8 +69,8 @@ export function Worker({ id, query = {} }) {
         <dt>${t("col.platforms")}</dt><dd><bdi>${row.capabilities.join(", ")}</bdi></dd>
         <dt>${t("worker.host")}</dt><dd><bdi>${row.host}:${row.port}</bdi></dd>
         <dt>${t("col.version")}</dt><dd><bdi>${row.version ?? "—"}</bdi></dd>
-        ${stats.memoryUsage != null && html`<dt>${t("worker.memory")}</dt><dd class="num">${count(stats.memoryUsage)} MB</dd>`}
-        ${stats.cpuUsage != null && html`<dt>${t("worker.cpu")}</dt><dd class="num">${count(stats.cpuUsage)} %</dd>`}
+        ${stats.memory_usage != null && html`<dt>${t("worker.memory")}</dt><dd class="num">${count(stats.memory_usage)} MB</dd>`}
+        ${stats.cpu_usage != null && html`<dt>${t("worker.cpu")}</dt><dd class="num">${count(stats.cpu_usage)} %</dd>`}
       </dl><${Drain} row=${row} asking=${Boolean(query.drain)} /></section>
       <${Process} id=${id} number=${row.assigned_accounts} /></div>
     <section><h2>${t("worker.accounts")}</h2>
@@ -76,5 +79,5 @@ export function Worker({ id, query = {} }) {
           (one) => html`<tr key=${one.id}><th scope="row"><${AccountLink} id=${one.id} name=${one.account_name} /></th>
             <td><${Badge} kind="accountIs" word=${one.status} /></td><td><${Badge} kind="loginIs" word=${one.login_status} /></td></tr>`,
         )}<//>`}</section></div>
-    <${Timeline} path="workers" id=${id} ofWorker keys=${[filled.value, row]} />`;
+    <${Timeline} path="workers" id=${id} ofWorker keys=${[filled.value, row]} />`}`;
 }

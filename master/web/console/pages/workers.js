@@ -8,7 +8,7 @@ import { count, t, wordOf } from "../words.js";
 
 const STATUSES = ["connected", "disconnected", "offline"];
 
-/** @param {{rows: import("../types.js").Worker[], label: string}} props */
+/** @param {{rows: import("../store.js").Worker[], label: string}} props */
 function WorkerTable({ rows, label }) {
   const columns = ["name", "status", "load", "platforms", "heard", "version"].map((one) => t(`col.${one}`));
   return html`<${Table} label=${label} columns=${columns}>${rows.map(
