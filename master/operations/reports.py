@@ -25,11 +25,11 @@ from master.protocol.answers import (
     ShownAccountStatus,
     ShownCounts,
     ShownFarm,
-    ShownMinutes,
     ShownStatistics,
 )
 from master.protocol.http import Nothing
 from master.protocol.lists import PAGE_LIMIT, AccountsQuery
+from master.protocol.system import ShownMinutes
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows

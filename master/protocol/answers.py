@@ -364,18 +364,6 @@ class ShownStatistics(TypedDict):
     worker_configs: dict[str, int]
 
 
-class ShownMinutes(TypedDict):
-    """How many messages were stored in each of the last 60 minutes, the present one last.
-
-    Repeated reports are not counted. null is a minute before this process started.
-    """
-
-    stored: list[int | None]
-    ends_at: int
-    since: int
-    last_seq: int
-
-
 class ShownCounts(TypedDict):
     """Counts of everything: flat, one number per state."""
 
