@@ -15,6 +15,7 @@ from master.decisions.sickness import Health
 from master.farm import Maintenance
 from master.login_link import LoginLink
 from master.memory import Memory, Watch
+from master.minutes import name_minute
 from master.model import (
     ACTIVE_PROXY,
     Account,
@@ -40,14 +41,16 @@ class Draft:
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
     account was removed (Unix seconds); a start needs it. `health` is worker -> how it does its work
-    from now on, None if well. `tallied` is what to add to the numbers of messages. `is_told` notes
-    that an event or an answer has the revision of this draft.
+    from now on, None if well. `tallied` is what to add to the numbers of messages. `stored` is
+    minute (since 1970) -> messages stored in it. `is_told` notes that an event or an answer has the
+    revision of this draft.
     """
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
         "last_seq", "links", "logins", "maintenance", "memory", "notes", "owed", "proxies",
-        "reasons", "removed_at", "signs", "tallied", "told", "told_bytes", "watch", "workers",
+        "reasons", "removed_at", "signs", "stored", "tallied", "told", "told_bytes", "watch",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, memory: Memory, over: Draft | None = None) -> None:
@@ -75,6 +78,7 @@ class Draft:
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
         self.tallied: dict[Key, Numbers] = {}
+        self.stored: dict[int, int] = {}
         self.is_told = False
         self.told_bytes: int = over.told_bytes if over is not None else 0
 
@@ -107,6 +111,8 @@ class Draft:
         self.health.update(other.health)
         for key, numbers in other.tallied.items():
             self.tally(key, numbers)
+        for minute, number in other.stored.items():
+            self.stored[minute] = self.stored.get(minute, 0) + number
         self.is_told = self.is_told or other.is_told
         for worker_id, size in other.told.items():
             self.count_told(worker_id, size)
@@ -153,6 +159,11 @@ class Draft:
     def tally(self, key: Key, numbers: Numbers) -> None:
         """Add to the numbers of an account's messages of one kind."""
         self.tallied[key] = add(self.tallied.get(key, NONE), numbers)
+
+    def count_stored(self, number: int, now: float) -> None:
+        """Count messages that this draft's batch stores at `now` (Unix seconds)."""
+        minute = name_minute(now)
+        self.stored[minute] = self.stored.get(minute, 0) + number
 
     def count_messages(self, key: Key) -> Numbers:
         """Return the numbers of an account's messages of one kind, as this draft leaves them."""

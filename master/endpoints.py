@@ -27,11 +27,12 @@ from master.operations import (
     timelines,
     workers,
 )
-from master.protocol import account_actions, http, lists
+from master.protocol import account_actions, account_imports, http, lists
 from master.protocol import drains as drain_payloads
 from master.protocol import login_links as link_payloads
 from master.protocol import processes as process_payloads
 from master.web.account_actions import AccountActions
+from master.web.account_imports import AccountImports
 from master.web.endpoint import ROOT, Endpoint, Noun
 from master.web.health import Health
 from master.web.lifecycle import Lifecycle
@@ -45,6 +46,7 @@ READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
 
 ACCOUNT = Noun("account", "accounts")
 ACTED = Noun("acted")
+IMPORTED = Noun("imported")
 WORKER = Noun("worker")
 PROCESS = Noun("process")
 LOGS = Noun("logs")
@@ -61,6 +63,7 @@ COMMENT = Noun("comment")
 DIRECT_MESSAGE = Noun("direct_message")
 NOTIFICATION = Noun("notification")
 STATISTICS = Noun("statistics")
+MINUTES = Noun("minutes", has_rows=False)
 STATUS = Noun("status")
 EXPLANATION = Noun("explanation")
 PLAN = Noun("plan")
@@ -83,6 +86,14 @@ ROWS = (
         OPERATE,
         AccountActions.run,
         account_actions.ActOnAccounts,
+        for_caller=True,
+    ),
+    IMPORTED.edge(
+        "POST",
+        "/accounts/import",
+        OPERATE,
+        AccountImports.run_import,
+        account_imports.ImportAccounts,
         for_caller=True,
     ),
     ACCOUNT.route("GET", "/accounts/{id}", READ, accounts.show_account, http.ById),
@@ -219,6 +230,7 @@ ROWS = (
     STATISTICS.route(
         "GET", "/statistics", READ, reports.show_statistics, http.Nothing, shared=True
     ),
+    MINUTES.route("GET", "/statistics/minutes", READ, reports.show_minutes, http.Nothing),
     MAINTENANCE.route("GET", "/maintenance", READ, maintenance.show_maintenance, http.Nothing),
     MAINTENANCE.route(
         "POST",

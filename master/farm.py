@@ -84,6 +84,10 @@ def _name_on_platform(account: Account) -> tuple[Hashable, ...]:
     return ((account.platform, account.account_id),) if account.account_id is not None else ()
 
 
+def _title(account: Account) -> tuple[Hashable, ...]:
+    return ((account.platform, account.account_name),)
+
+
 def _platforms(worker: Worker) -> tuple[Hashable, ...]:
     if worker.status is not WorkerStatus.CONNECTED:
         return ()
@@ -107,7 +111,7 @@ WORKERS: Kind[Worker] = Kind(
 )
 ACCOUNTS: Kind[Account] = Kind(
     "accounts",
-    groups={"owner": _owner, "person": _person, "proxy": _proxy},
+    groups={"owner": _owner, "person": _person, "proxy": _proxy, "title": _title},
     unique={"name": _name_on_platform},
     ordered={"waiting": _waits},
     rank=attrgetter("created_at", "id"),

@@ -13,6 +13,7 @@ from master.decisions.sickness import Health, Track
 from master.drains import Drains
 from master.farm import Farm
 from master.links import Links
+from master.minutes import Minutes
 from master.model import WorkerStatus
 from master.protocol.proxies import ShownLastTrial
 from master.revision import Revision
@@ -81,6 +82,7 @@ class Memory:
     links: Links = field(default_factory=Links)
     revision: Revision = field(default_factory=Revision)
     wards: Wards = field(default_factory=Wards)
+    minutes: Minutes = field(default_factory=Minutes)
     pending: Pending | None = None
     trust: Trust | None = None
     """The clocks at the last check; None before the first."""

@@ -41,6 +41,10 @@ class Tallies:
         """Return the numbers of all messages of one kind."""
         return self._of_kind[kind]
 
+    def count_all(self) -> int:
+        """Return the number of all messages."""
+        return sum(total for total, _ in self._of_kind.values())
+
     def add(self, key: Key, numbers: Numbers) -> None:
         """Add to the numbers of an account's messages of one kind."""
         self._of_kind[key[1]] = add(self._of_kind[key[1]], numbers)

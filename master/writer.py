@@ -112,6 +112,7 @@ class Turns(Deciding):
         except DBAPIError as fault:
             raise self._report_trouble(fault) from fault
         self._memory.farm.replace(farm)
+        self._memory.minutes.begin(self._clock.now())
         self._memory.revision.resume(reserved or 0)
         return heard
 

@@ -34,14 +34,14 @@ VIRTUAL_TIME = (
 )
 """Tests whose sleeps take no time."""
 
-BODY_LINES = {"master": 13_100, "simulator": 7_500, "loadtest": 2_300, "tools": 600}
+BODY_LINES = {"master": 13_250, "simulator": 7_500, "loadtest": 2_300, "tools": 600}
 """Lines in function bodies: a change that needs more says so here.
 
 Of tools/, three quarters render docs/protocol.md and types.d.ts: each field, acknowledgement, word
 and example.
 """
 
-COLUMN_FILES = {"monitor_interval": 11, "fingerprint": 11, "account_name": 15}
+COLUMN_FILES = {"monitor_interval": 12, "fingerprint": 11, "account_name": 18}
 """Files of master/ that name a column that only stores a value."""
 
 

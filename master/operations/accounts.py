@@ -55,6 +55,18 @@ def show_account(event: ById, turn: Turn) -> ShownAccount:
 
 def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     """Add an account, and assign it at once if a worker fits."""
+    account = enter_account(event, turn)
+    _inherit_handovers(turn, account)
+    place_what_waits(turn, only=account.id)
+    log.info("account_added", account=account.id, platform=account.platform)
+    return show(turn, _find(turn, account.id))
+
+
+def enter_account(event: NewAccount, turn: Turn) -> Account:
+    """Put a new account into the draft, without a worker; nothing beside the draft changes.
+
+    Errors: AlreadyExists, Invalid, WorkerUnfit, WorkerDraining, WorkerFull.
+    """
     account = Account(
         id=turn.new_id(),
         platform=share(event.platform) or event.platform,
@@ -85,10 +97,7 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     if account.pinned_worker_id is not None:
         _require_fit(turn, account, account.pinned_worker_id)
     turn.draft.accounts.put(account)
-    _inherit_handovers(turn, account)
-    place_what_waits(turn, only=account.id)
-    log.info("account_added", account=account.id, platform=account.platform)
-    return show(turn, _find(turn, account.id))
+    return account
 
 
 def change_account(event: AccountChange, turn: Turn) -> ShownAccount:

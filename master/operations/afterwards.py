@@ -88,6 +88,7 @@ def apply(draft: Draft, turns: Sequence[Turn]) -> list[Follow]:
     for tallied, numbers in draft.tallied.items():
         if memory.farm.accounts.get(tallied[0]) is not None:
             memory.farm.messages.add(tallied, numbers)
+    memory.minutes.add(draft.stored)
     memory.farm.last_seq, memory.watch = draft.last_seq, draft.watch
     memory.farm.last_event += len(draft.events)
     _apply_maintenance(draft, last)
@@ -229,11 +230,13 @@ class Before:
     accounts: Committed[Account]
     logins: Committed[Login]
     last_seq: int
+    messages: int
 
     @classmethod
     def of(cls, farm: Farm) -> Before:
         """Return the present tables of a farm; a reload replaces them and does not change them."""
-        return cls(farm.workers, farm.accounts, farm.logins, farm.last_seq)
+        messages = farm.messages.count_all()
+        return cls(farm.workers, farm.accounts, farm.logins, farm.last_seq, messages)
 
 
 def restore(
@@ -281,6 +284,8 @@ def resume(
     evicted them.
     """
     restore(memory, clock, settings, {})
+    if doubtful is not None and memory.farm.messages.count_all() != before.messages:
+        memory.minutes.add(doubtful.stored)  # it is stored after all
     if doubtful is not None and before.last_seq != doubtful.last_seq == memory.farm.last_seq:
         memory.watch = doubtful.watch
     else:

@@ -90,6 +90,8 @@ async def _store(found: Sequence[Sequence[Message]], turn: Turn, unsure: set[str
         tallied[key] = add(tallied.get(key, NONE), ONE_READ if message.is_read else ONE_UNREAD)
     for key, numbers in tallied.items():
         turn.draft.tally(key, numbers)
+    if settled.new:
+        turn.draft.count_stored(len(settled.new), turn.now)
     turn.draft.is_told |= bool(settled.edited)
     return settled
 

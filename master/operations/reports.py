@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from master.minutes import MINUTE_S, name_minute
 from master.model import (
     Account,
     AccountStatus,
@@ -28,6 +29,7 @@ from master.protocol.answers import (
 )
 from master.protocol.http import Nothing
 from master.protocol.lists import PAGE_LIMIT, AccountsQuery
+from master.protocol.system import ShownMinutes
 from master.protocol.wire import Empty
 from master.store import accounts as account_rows
 from master.store import logins as login_rows
@@ -95,6 +97,19 @@ async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
 def _count_messages(turn: Turn, kind: MessageKind) -> dict[str, int]:
     total, unread = turn.draft.memory.farm.messages.count(kind)
     return {"total": total, "unread": unread}
+
+
+def show_minutes(event: Nothing, turn: Turn) -> ShownMinutes:
+    """Count the messages that were stored in each minute of the last hour."""
+    minutes = turn.draft.memory.minutes
+    stored = minutes.list_counts(turn.now)
+    since = turn.at if minutes.since is None else int(minutes.since)
+    return {
+        "stored": stored,
+        "ends_at": (name_minute(turn.now) + 1) * MINUTE_S,
+        "since": since,
+        "last_seq": turn.draft.memory.farm.last_seq,
+    }
 
 
 async def show_status(event: Nothing, turn: Turn) -> ShownFarm:

@@ -134,3 +134,15 @@ class ShownSetting(TypedDict):
     default: str
     allowed: str
     description: str
+
+
+class ShownMinutes(TypedDict):
+    """How many messages were stored in each of the last 60 minutes, the present one last.
+
+    Repeated reports are not counted. null is a minute before this process started.
+    """
+
+    stored: list[int | None]
+    ends_at: int
+    since: int
+    last_seq: int

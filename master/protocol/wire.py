@@ -164,6 +164,11 @@ class HttpPayload(Payload):
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, **READING
     )
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Tell whether a command with this content only asks what it would do."""
+        return False
+
     @classmethod
     def list_fields(cls) -> dict[str, FieldInfo]:
         """Return the query parameters or body fields, by name: all fields but path parameters."""

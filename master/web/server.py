@@ -19,6 +19,7 @@ from master.settings import Settings
 from master.turn import Caller, Operation
 from master.web.access import guard_requests, name_caller
 from master.web.account_actions import AccountActions
+from master.web.account_imports import AccountImports
 from master.web.answers import answer_list, answer_one
 from master.web.compression import compress
 from master.web.connections import LINES
@@ -85,6 +86,7 @@ def build_web(
         ProxyTrials(turns, vitals.clock),
         codes,
         AccountActions(turns),
+        AccountImports(turns),
         system,
     )
     methods = {
@@ -136,7 +138,8 @@ def _ask_operation(turns: Turns, operation: Operation, endpoint: Endpoint) -> As
 def _ask_edge(turns: Turns, method: Callable[..., Awaitable[Any]], endpoint: Endpoint) -> Ask:
     async def ask(event: Any, caller: Caller) -> tuple[Any, int | None]:
         reply = await (method(event, caller) if endpoint.for_caller else method(event))
-        turns.note(caller)
+        if not event.changes_nothing:
+            turns.note(caller)
         return reply, turns.rev if endpoint.for_caller else None
 
     return ask

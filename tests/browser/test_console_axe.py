@@ -48,10 +48,11 @@ async def fill(farm: Farm) -> list[str]:
     await farm.peers[1].close()
     return [
         "overview", "inbox", "logins", f"logins/{opened[0]}", f"logins/{opened[1]}", "accounts",
-        "accounts?q=nothing", "accounts?add=1", f"accounts/{shop}", "accounts/nobody", "workers",
-        "workers/worker-1", f"accounts/{shop}?tab=raw", "workers/worker-1?tab=raw",
-        f"logins/{opened[0]}?tab=raw", "notifications", "sessions", "no-such-page", "proxies",
-        "processes", "events", "audit", "audit?by=nobody", "system", "workers/run-1",
+        "accounts?q=nothing", "accounts?add=1", "accounts?import=1", f"accounts/{shop}",
+        "accounts/nobody", "workers", "workers/worker-1", f"accounts/{shop}?tab=raw",
+        "workers/worker-1?tab=raw", f"logins/{opened[0]}?tab=raw", "notifications", "sessions",
+        "no-such-page", "proxies", "processes", "events", "audit", "audit?by=nobody", "system",
+        "workers/run-1",
     ]  # fmt: skip
 
 

@@ -34,18 +34,26 @@ def losing_the_answer(scene: Scene) -> Iterator[None]:
         scene.disk.late_fault = lambda step: None
 
 
+def count_minutes(scene: Scene) -> int:
+    """Return how many messages the last hour's minutes have."""
+    counts = scene.bench.master.memory.minutes.list_counts(scene.bench.clock.now())
+    return sum(one or 0 for one in counts)
+
+
 async def test_a_report_that_was_stored_after_all_is_refused_and_then_a_duplicate(
     scene: Scene,
 ) -> None:
-    report = scene.make_report("short")
+    report, counted = scene.make_report("short"), count_minutes(scene)
     with losing_the_answer(scene):
         check_refused(await scene.send(report))
     await scene.resolve_doubts()
     assert scene.stored(report) == (1, 1)
     scene.check_memory()
+    assert count_minutes(scene) == counted + 1
     again = await scene.send(report)
     assert (again["inserted"], again["duplicates"]) == (0, 1)
     assert scene.stored(report) == (1, 1)
+    assert count_minutes(scene) == counted + 1
     await scene.settle()
     scene.check_memory()
 

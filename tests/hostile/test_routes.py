@@ -50,6 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "AccountChange": {"account_name": "n", "status": "active", "assigned_worker_id": None},
     "ActOnAccounts": {"ids": ["a"], "change": {"note": "n"}, "delete": False},
+    "ImportAccounts": {"rows": [{"platform": "douyin", "account_name": "n"}], "dry_run": False},
     "NewLogin": {"worker_id": WORKER},
     "NewLoginLink": {"ttl_s": 900, "note": "n", "require_uid": "7001"},
     "TextToDraw": {"text": "https://master.example/l/#x"},

@@ -13,6 +13,7 @@ import pytest
 from master import errors, model
 from master.children import ProcessState
 from master.login_link import LinkState
+from master.protocol.account_imports import Imported
 from master.reasons import Action, EventKind, LinkEnd, Rule, Unplaced, Verdict
 from master.web.console_files import FOLDER, load_files
 
@@ -36,6 +37,7 @@ KINDS: dict[str, type[StrEnum]] = {
     "process": ProcessState,
     "linkIs": LinkState,
     "linkEnd": LinkEnd,
+    "imported": Imported,
 }
 
 

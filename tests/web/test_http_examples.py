@@ -32,6 +32,11 @@ DIRECT_MESSAGE = {
     "platform_message_id": "8305", "content": "在吗?", "sender_name": "小李", "sender_id": "u-7",
     "direction": "inbound", "detected_at": 1_760_774_400,
 }  # fmt: skip
+LIST = [
+    {"platform": "douyin", "account_name": "我的账号", "account_id": "dy-1001"},
+    {"platform": "douyin", "account_name": "小店"},
+    {"platform": "douyin", "account_name": "大店", "monitor_interval": "0"},
+]
 OWN_KEY = r'"writing": "k-5b0e6c11", "known": ["k-5b0e6c11"]'
 CODE = "data:image/png;base64,iVBORw0KGgo="
 
@@ -133,6 +138,7 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
     await walk.ask("POST", "/messages/unread", {"account_id": account, "kind": "direct_message"})
     await walk.ask("GET", "/notifications", query="?type=comment&limit=50")
     await walk.ask("GET", "/statistics")
+    await walk.ask("GET", "/statistics/minutes")
     await walk.ask("GET", "/status")
     again = await site.call("POST", f"/accounts/{account}/login")
     session = again["login_session"]["session_id"]
@@ -143,6 +149,7 @@ async def _add_account(walk: Walk, site: Any, worker: Any) -> None:
 async def _make_link(walk: Walk, site: Any) -> None:
     body: dict[str, Any] = {"platform": "douyin", "account_name": "小店"}
     account = (await site.call("POST", "/accounts", 201, json=body))["account"]["id"]
+    await walk.ask("POST", "/accounts/import", {"rows": LIST, "dry_run": True})
     body = {"ttl_s": 3600, "note": "for the new phone"}
     link = (await walk.ask("POST", "/accounts/{id}/login-links", body, id=account))["id"]
     await walk.ask("GET", "/accounts/{id}/login-links", id=account)

@@ -12,7 +12,7 @@ const TONES = {
   disconnected: "warn", waiting: "warn", logging_in: "info", asking: "info", scanned: "info",
   verifying: "info", code: "warn", needs_input: "warn", needs_verification: "warn",
   restricted: "warn", high: "warn", backoff: "warn", stopping: "info", normal: "idle", low: "idle",
-  made: "info", opened: "info", started: "info", done: "ok", revoked: "idle", login_failed: "bad", credentials_unreadable: "bad", expired: "bad", logged_out: "bad",
+  added: "ok", new: "info", refused: "bad", made: "info", opened: "info", started: "info", done: "ok", revoked: "idle", login_failed: "bad", credentials_unreadable: "bad", expired: "bad", logged_out: "bad",
   error: "bad", banned: "bad", failed: "bad", urgent: "bad",
 };
 const MARKS = { ok: "✓", warn: "▲", bad: "✕", info: "…", idle: "○" };

@@ -381,6 +381,27 @@ export interface Gap {
   to: number | null;
   reason: string | null;
 }
+/** What came of an import, in the order of the rows, and how many rows had each outcome. */
+export interface Import {
+  dry_run: boolean;
+  results: Imported[];
+  added: number;
+  exists: number;
+  refused: number;
+}
+/** Up to 500 accounts; each is added, is there already, or is refused by itself. */
+export interface ImportAccounts {
+  rows: Record<string, any>[];
+  dry_run?: boolean;
+}
+/** What came of a row; `id` is the account that it added or that was there before it. */
+export interface Imported {
+  outcome: "added" | "new" | "exists" | "refused";
+  id: string | null;
+  same: string | null;
+  same_as: number | null;
+  error: Record<string, any> | null;
+}
 /** The ids of the vault's keys, never the keys; `writing` seals new values. */
 export interface Keys {
   writing: string;
@@ -592,6 +613,13 @@ export interface MessagesRead {
   by: string;
   unread: number;
   rev: number;
+}
+/** How many messages were stored in each of the last 60 minutes, the present one last. */
+export interface Minutes {
+  stored: (number | null)[];
+  ends_at: number;
+  since: number;
+  last_seq: number;
 }
 /** An account to watch; `monitor_interval` is in seconds. */
 export interface NewAccount {
@@ -1053,6 +1081,7 @@ type Find<Q extends string> =
   Q extends `GET workers/${string}/explain` ? Route<One<"explanation", WorkerExplained>> :
   Q extends `GET workers/${string}/timeline` ? Route<One<"timeline", Timeline>, undefined, "limit" | "before"> :
   Q extends `POST accounts/actions` ? Route<One<"acted", Acts>, ActOnAccounts> :
+  Q extends `POST accounts/import` ? Route<One<"imported", Import>, ImportAccounts> :
   Q extends `DELETE console/session` ? Route<{ success: true }> :
   Q extends `GET console/session` ? Route<One<"session", SignIn>> :
   Q extends `POST console/session` ? Route<One<"session", SignIn>, { token: string } | { link: string }> :
@@ -1060,6 +1089,7 @@ type Find<Q extends string> =
   Q extends `POST messages/read` ? Route<One<"marked", Marks>, MarkMessages> :
   Q extends `POST messages/unread` ? Route<One<"marked", Marks>, MarkMessages> :
   Q extends `POST placement/plan` ? Route<One<"plan", PlacementPlan>, PlanWishes> :
+  Q extends `GET statistics/minutes` ? Route<One<"minutes", Minutes>> :
   Q extends `DELETE accounts/${string}` ? Route<One<"account", Account>> :
   Q extends `GET accounts/${string}` ? Route<One<"account", Account>> :
   Q extends `PATCH accounts/${string}` ? Route<One<"account", Account>, AccountChange> :

@@ -11,6 +11,7 @@ import { count, t, wordOf } from "../words.js";
 /** @typedef {import("../types.js").Account} Account */
 
 const Bulk = lazy(() => import("./bulk.js"), "Bulk");
+const Import = lazy(() => import("./imports.js"), "Import");
 const Acts = lazy(() => import("./bulk.js"), "Acts");
 
 export const STATUSES = ["active", "paused", "inactive", "error", "expired", "banned", "restricted"];
@@ -138,6 +139,7 @@ export function Accounts({ query }) {
   return html`<div class="head"><h1>${t("accounts.title")}</h1>
       <span class="soft num">${t("list.total", { shown: count(shown.length), total: count(accountsTotal.value) })}</span>
       <span class="spring"></span>
+      ${operate && html`<button type="button" onClick=${() => filter({ import: "1" })}>${t("do.import")}</button>`}
       ${operate && html`<button type="button" class="main" onClick=${() => filter({ add: "1" })}>${t("do.add")}</button>`}</div>
     <${Filters} query=${query} />
     ${operate && isUsed && html`<${Acts} />`}
@@ -148,7 +150,8 @@ export function Accounts({ query }) {
     ${shown.length > 0 ? html`<${AccountTable} columns=${columns} rows=${shown} operate=${operate} />`
       : all.length === 0 ? html`<${Empty}><p>${t("accounts.none")}</p><//>`
       : html`<${Empty}><p>${t("accounts.nomatch")}</p><div class="row"><a class="button" href=${link(["accounts"])}>${t("do.clear")}</a></div><//>`}
-    ${query.add && operate && html`<${Add} />`}`;
+    ${query.add && operate && html`<${Add} />`}
+    ${query.import && operate && html`<${Import} />`}`;
 }
 
 /** @param {{columns: string[], rows: Account[], operate: boolean}} props */

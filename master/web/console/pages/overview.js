@@ -8,6 +8,7 @@ import {
   accounts, accountsTotal, may, nameOf, notifications, stepOf, unread, waiting, workers,
 } from "../store.js";
 import { count, t, wordOf } from "../words.js";
+import { MinutesChart } from "./minutes.js";
 
 const SICK_LOGINS = ["needs_verification", "logged_out", "expired", "login_failed", "credentials_unreadable"];
 const SICK_STATUS = ["banned", "restricted", "error", "expired"];
@@ -158,6 +159,7 @@ export function Overview() {
       <${Tile} number=${waiting.value.length} word="over.waiting" to=${link(["logins"])} />
       <${Tile} number=${unread.value} word="over.unread" to=${link(["inbox"], { unread: "1" })} />
     </ul>
+    <${MinutesChart} />
     <div class="columns">
     ${farm.length > 0 && html`<section class="card"><h2>${t("over.strip")}</h2><ul class="strip">${farm.map(
       (one) => html`<li key=${one.id}><a class=${toneOf(one.status)} href=${link(["workers", one.id])} title=${`${one.id}: ${wordOf("workerIs", one.status)}`}>
