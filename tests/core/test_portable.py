@@ -171,13 +171,15 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
     async with store.engine.begin() as connection:
         await ask_for_messages(connection)
         await ask_for_notifications(connection, device)
-        for sort in accounts.ORDERS:
+        for sort in (*accounts.ORDERS, "unread", "-unread"):
             await accounts.list_accounts(
                 connection,
                 AccountsQuery(
                     platform=["douyin", "xhs"], q="a%", tag=["b_"], unassigned=False, sort=sort
                 ),
             )
+        found = await accounts.list_accounts(connection, AccountsQuery(unread=True), {"a1": 2})
+        assert [one.id for one in found.records] == ["a1"]
         await accounts.read_account_secrets(connection, ("a1",))
         assert await accounts.find_unreadable_accounts(connection) == set()
         assert await proxies.find_unreadable_proxies(connection) == set()
