@@ -25,12 +25,14 @@ from master.operations import (
     proxies,
     reports,
     timelines,
+    views,
     workers,
 )
 from master.protocol import account_actions, account_imports, http, lists
 from master.protocol import drains as drain_payloads
 from master.protocol import login_links as link_payloads
 from master.protocol import processes as process_payloads
+from master.protocol import views as view_payloads
 from master.web.account_actions import AccountActions
 from master.web.account_imports import AccountImports
 from master.web.endpoint import ROOT, Endpoint, Noun
@@ -73,6 +75,7 @@ MAINTENANCE = Noun("maintenance", has_rows=False)
 CONDITION = Noun("condition", has_rows=False)
 SYSTEM = Noun("system", has_rows=False)
 SETTINGS = Noun("settings", has_rows=False)
+VIEW = Noun("view")
 
 ROWS = (
     ACCOUNT.route("GET", "/accounts", READ, accounts.list_accounts, lists.AccountsQuery),
@@ -243,6 +246,12 @@ ROWS = (
     CONDITION.edge("GET", "/condition", READ, System.show_condition, http.Nothing),
     SYSTEM.edge("GET", "/system", OPERATE, System.show, http.Nothing),
     SETTINGS.edge("GET", "/settings", ADMIN, System.show_settings, http.Nothing),
+    VIEW.route("GET", "/console/views", READ, views.list_views, view_payloads.ViewsQuery),
+    VIEW.route("POST", "/console/views", READ, views.save_view, view_payloads.NewView),
+    VIEW.route(
+        "PUT PATCH", "/console/views/{id}", READ, views.change_view, view_payloads.ViewChange
+    ),
+    VIEW.route("DELETE", "/console/views/{id}", READ, views.remove_view, http.ById),
     STATUS.edge("GET", "/status", READ, Health.show_status, http.Nothing),
 )
 

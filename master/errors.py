@@ -272,6 +272,12 @@ class TooManyNames(Conflict):
     code = "too_many_names"
 
 
+class TooManyViews(Conflict):
+    """You have 100 saved views, which is the limit; delete one first."""
+
+    code = "too_many_views"
+
+
 class ProxyUnreadable(Conflict):
     """The password of this worker's proxy cannot be decrypted; set it again."""
 

@@ -62,8 +62,12 @@ class Tallies:
 
     def find_most_unread(self, limit: int) -> list[tuple[str, int]]:
         """Return the accounts with most unread messages, each with their number."""
+        return self.list_unread().most_common(limit)
+
+    def list_unread(self) -> Counter[str]:
+        """Return the number of unread messages of each account that has some."""
         unread: Counter[str] = Counter()
         for (account_id, _), numbers in self._known.items():
             if numbers[1]:
                 unread[account_id] += numbers[1]
-        return unread.most_common(limit)
+        return unread

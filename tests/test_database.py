@@ -15,6 +15,8 @@ from sqlalchemy import create_engine
 from master.app import Master
 from master.clock import ManualClock
 from master.model import WorkerStatus
+from master.operations.views import list_views, save_view
+from master.protocol.views import NewView, ViewsQuery
 from master.settings import load_settings
 from master.store.schema import metadata
 from master.store.sqlite.upgrade import DatabaseFault, check, reset, upgrade
@@ -112,6 +114,9 @@ async def test_a_database_of_the_version_before_opens_and_goes_on(older: Path):
         assert (stored["inserted"], stored["duplicates"]) == (1, 1)
         await device.hear("notification:new", 2)
         assert [one["seq"] for one in device.all("notification:new")] == [1, 2]
+        view = await bench.run(save_view, NewView(name="Paused", url="#/accounts?status=paused"))
+        listed = await bench.master.turns.look(list_views, ViewsQuery())
+        assert list(listed.rows) == [view]
         check_farm(bench.master.memory.farm, older)
     finally:
         for peer in bench.peers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from master.errors import (
@@ -30,6 +32,7 @@ from master.protocol.http import AccountChange, ById, NewAccount
 from master.protocol.lists import AccountsQuery
 from master.protocol.words import CancelReason, RevokeReason
 from master.store import accounts as account_rows
+from master.store.pages import Found
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)
@@ -37,9 +40,22 @@ log = structlog.get_logger(__name__)
 
 async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccount]:
     """List accounts, the oldest first."""
-    placements, unread = Placements(turn.draft), turn.draft.count_unread
-    found = await account_rows.list_accounts(turn.connection, event)
+    placements = Placements(turn.draft)
+    found, unread = await find_accounts(event, turn)
     return found.show(lambda one: show_row(one, placements.judge(one), unread(one.id)))
+
+
+async def find_accounts(
+    event: AccountsQuery, turn: Turn
+) -> tuple[Found[Account], Callable[[str], int]]:
+    """Return a page of accounts, and how many messages are unread of an account.
+
+    Where the list depends on these numbers, they are those that it was made of.
+    """
+    if not event.counts_unread:
+        return await account_rows.list_accounts(turn.connection, event), turn.draft.count_unread
+    unread = turn.draft.memory.farm.messages.list_unread()
+    return await account_rows.list_accounts(turn.connection, event, unread), unread.__getitem__
 
 
 def show(turn: Turn, account: Account) -> ShownAccount:

@@ -16,6 +16,7 @@ from master.model import (
     SessionStatus,
     WorkerStatus,
 )
+from master.operations.accounts import find_accounts
 from master.operations.maintenance import show_maintenance
 from master.operations.placement import Placements
 from master.operations.workers import show_live
@@ -31,7 +32,6 @@ from master.protocol.http import Nothing
 from master.protocol.lists import PAGE_LIMIT, AccountsQuery
 from master.protocol.system import ShownMinutes
 from master.protocol.wire import Empty
-from master.store import accounts as account_rows
 from master.store import logins as login_rows
 from master.store import messages as message_rows
 from master.store import notifications as notification_rows
@@ -43,7 +43,7 @@ NOTHING_DETECTED = {"comments": 0, "direct_messages": 0, "unread": 0, "last_dete
 
 async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[ShownAccountStatus]:
     """List accounts, each with its `runtime_stats` and its `worker`."""
-    found = await account_rows.list_accounts(turn.connection, event)
+    found, count_unread = await find_accounts(event, turn)
     messages = await message_rows.summarise_messages(
         turn.connection, [account.id for account in found.records]
     )
@@ -58,8 +58,7 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
             "last_detected_at": summary["last_detected_at"] or None,
             "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        unread = turn.draft.count_unread(account.id)
-        row = show_account(account, placements.judge(account), unread)
+        row = show_account(account, placements.judge(account), count_unread(account.id))
         return {**row, "worker": live, "runtime_stats": stats}
 
     return found.show(show)

@@ -87,7 +87,7 @@ class SortedPage(Page):
 class AccountsQuery(SortedPage):
     """Which accounts to list."""
 
-    apart: ClassVar[frozenset[str]] = frozenset({"unassigned", "tag"})
+    apart: ClassVar[frozenset[str]] = frozenset({"unassigned", "tag", "unread"})
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
     q: Sought | None = None
     platform: Several[Platform] = Field(default=[])
@@ -96,11 +96,17 @@ class AccountsQuery(SortedPage):
     assigned_worker_id: Several[Id] = Field(default=[])
     unassigned: bool | None = None
     tag: Several[Tag] = Field(default=[])
+    unread: bool | None = None
     sort: Literal[
         "created", "-created", "updated", "-updated", "name", "-name", "platform", "-platform",
         "status", "-status", "login_status", "-login_status", "last_login", "-last_login",
-        "cookies_end", "-cookies_end",
+        "cookies_end", "-cookies_end", "unread", "-unread",
     ] = "created"  # fmt: skip
+
+    @property
+    def counts_unread(self) -> bool:
+        """Tell whether the list depends on how many messages of each account are unread."""
+        return self.unread is not None or self.sort.endswith("unread")
 
     @model_validator(mode="after")
     def _refuse_contradiction(self) -> AccountsQuery:

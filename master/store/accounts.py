@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Text, delete, func, or_, select, type_coerce
+from collections.abc import Mapping
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Text,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.model import Account
 from master.protocol.lists import AccountsQuery
-from master.store.columns import JsonMember
+from master.store.columns import JsonMember, JsonNumbers
 from master.store.mapping import ACCOUNTS
 from master.store.pages import Found, find_page, make_orders
 from master.store.rows import ROWS, contains, equals
@@ -36,9 +51,11 @@ def is_listed() -> ColumnElement[bool]:
     return accounts.c.status.is_distinct_from(HIDDEN)
 
 
+BY_AGE = ((accounts.c.created_at, False), (accounts.c.id, False))
+
 ORDERS = make_orders(
     {
-        name: [(column, False), *((one, False) for one in (accounts.c.created_at, accounts.c.id))]
+        name: [(column, False), *BY_AGE]
         for name, column in {
             "updated": accounts.c.updated_at,
             "name": accounts.c.account_name,
@@ -50,15 +67,21 @@ ORDERS = make_orders(
             "cookies_end": func.coalesce(accounts.c.cookies_valid_until, 0),
         }.items()
     }
-    | {"created": [(accounts.c.created_at, False), (accounts.c.id, False)]}
+    | {"created": BY_AGE}
 )
 
 NAMES = ("nickname", "name", "display_name", "username")
 """Members of a profile by which people know an account."""
 
 
-async def list_accounts(connection: AsyncConnection, asked: AccountsQuery) -> Found[Account]:
-    """Return a page of accounts."""
+async def list_accounts(
+    connection: AsyncConnection, asked: AccountsQuery, unread: Mapping[str, int] | None = None
+) -> Found[Account]:
+    """Return a page of accounts.
+
+    `unread` is account -> how many of its messages are unread, where there are some; it is needed
+    if the query `counts_unread`.
+    """
     conditions = [is_listed(), *equals(ACCOUNTS, asked.list_filters())]
     if asked.unassigned is not None:
         owner = accounts.c.assigned_worker_id
@@ -69,7 +92,27 @@ async def list_accounts(connection: AsyncConnection, asked: AccountsQuery) -> Fo
         names = [JsonMember(accounts.c.user_info, name) for name in NAMES]
         own = (accounts.c.id, accounts.c.account_name, accounts.c.account_id)
         conditions.append(contains([*own, accounts.c.platform_user_id, *names], asked.q))
-    return await find_page(connection, ACCOUNTS, conditions, ORDERS, asked, is_exact=True)
+    source, orders = None, ORDERS
+    if asked.counts_unread:
+        source, number = _join_unread(unread or {})
+        if asked.unread is not None:
+            conditions.append(number > 0 if asked.unread else number == 0)
+        orders = orders | make_orders({"unread": [(number, False), *BY_AGE]})
+    return await find_page(
+        connection, ACCOUNTS, conditions, orders, asked, is_exact=True, source=source
+    )
+
+
+def _join_unread(unread: Mapping[str, int]) -> tuple[FromClause, ColumnElement[int]]:
+    """Return the accounts joined with the numbers of their unread messages, and that number.
+
+    The numbers are one parameter: Master keeps them, and to count a million messages takes seconds.
+    """
+    pairs = JsonNumbers(literal(orjson.dumps(unread).decode(), Text)).table_valued("key", "value")
+    read = select(pairs.c.key, cast(pairs.c.value, Integer).label("number")).cte("unread")
+    known = read.prefix_with("MATERIALIZED")  # once, and not once per account
+    joined = accounts.outerjoin(known, known.c.key == accounts.c.id)
+    return joined, func.coalesce(known.c.number, 0)
 
 
 _tags = type_coerce(accounts.c.tags, Text)

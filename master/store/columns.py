@@ -96,6 +96,22 @@ def _json_member_postgresql(element: JsonMember, compiler: Any, **options: Any) 
     return f"(CAST({column} AS JSON) ->> '{element.name}')"
 
 
+class JsonNumbers(FunctionElement[Any]):
+    """The members of a JSON object whose values are integers, as a table: `key`, `value`."""
+
+    inherit_cache = True
+
+
+@compiles(JsonNumbers)
+def _json_numbers(element: JsonNumbers, compiler: Any, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(JsonNumbers, "postgresql")
+def _json_numbers_postgresql(element: JsonNumbers, compiler: Any, **options: Any) -> str:
+    return f"json_each_text(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+
+
 def bound_text(column: ColumnElement[Any], most: int, *names: str) -> ColumnElement[Any]:
     """Return the expression that reads a column of JSON text of at most `most` characters.
 

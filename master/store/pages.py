@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Text, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Text, and_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from master.protocol.answers import Listing
@@ -112,13 +112,16 @@ async def find_page(
     total: int | None = None,
     is_exact: bool = False,
     ends_search: bool = False,
+    source: FromClause | None = None,
 ) -> Found[R]:
     """Return one page of the records that meet all `conditions`. Errors: Invalid for a cursor.
 
     The page ends after the row with which it reaches PAGE_BYTES. A known `total` is not counted;
     else at most MOST_COUNTED rows are counted, unless the total `is_exact`. `ends_search` tells
-    whether the known total also ends the search for further rows.
+    whether the known total also ends the search for further rows. `source` is the table with what
+    the conditions and orders need beside it: one row per row of the table.
     """
+    source = rows.table if source is None else source
     sort = asked.sort
     order = orders[sort]
     behind = read_cursor(asked.cursor, sort, order.kinds)
@@ -126,7 +129,8 @@ async def find_page(
     if total is not None and ends_search and behind is None:
         limit = min(limit, max(0, total - asked.offset))
     start = [] if behind is None else [order.follow(behind)]
-    records, has_more = await _read(connection, rows, [*conditions, *start], order, asked, limit)
+    where = [*conditions, *start]
+    records, has_more = await _read(connection, rows, source, where, order, asked, limit)
     cursors = [write_cursor(sort, order.read(one)) for one in records] if asked.has_cursor else []
     is_more = False
     if total is None:
@@ -134,7 +138,7 @@ async def find_page(
         if behind is None and not has_more and (records or not asked.offset):
             total = reached
         else:
-            total, is_more = await _count(connection, rows, conditions, is_exact=is_exact)
+            total, is_more = await _count(connection, source, conditions, is_exact=is_exact)
     elif ends_search and behind is None:
         has_more = asked.offset + len(records) < total
     return Found(records, has_more, total, is_more, cursors)
@@ -161,10 +165,10 @@ async def search_page(
         [*conditions, sought] if last is None else [*conditions, order.end_at(last), sought]
     )
     limit = asked.limit + 1
-    records, has_more = await _read(connection, rows, conditions, order, asked, limit)
+    records, has_more = await _read(connection, rows, rows.table, conditions, order, asked, limit)
     total, is_more = asked.offset + len(records), False
     if has_more or not records:
-        total, is_more = await _count(connection, rows, conditions, is_exact=False)
+        total, is_more = await _count(connection, rows.table, conditions, is_exact=False)
     cursors = [write_cursor(asked.sort, order.read(one)) for one in records]
     end = None if last is None or has_more else write_cursor(asked.sort, last)
     is_bound = last is not None
@@ -188,14 +192,15 @@ async def find_bound(
 async def _read(
     connection: AsyncConnection,
     rows: Rows[R],
+    source: FromClause,
     conditions: Sequence[ColumnElement[bool]],
     order: Order,
     asked: SortedPage,
     limit: int,
 ) -> tuple[list[R], bool]:
     """Return the records of a page, and whether more of at most `limit` follow."""
-    keys = select(rows.table.c[rows.key]).where(*conditions).order_by(*order.clauses)
-    keys = keys.limit(limit).offset(asked.offset)
+    keys = select(rows.table.c[rows.key]).select_from(source).where(*conditions)
+    keys = keys.order_by(*order.clauses).limit(limit).offset(asked.offset)
     names = (await connection.execute(keys)).scalars().all() if limit else []
     # keys first: to sort whole rows, a database would keep all of them in memory
     read = await read_until(connection, rows, names[: asked.limit], PAGE_BYTES)
@@ -204,15 +209,15 @@ async def _read(
 
 async def _count(
     connection: AsyncConnection,
-    rows: Rows[Any],
+    source: FromClause,
     conditions: Sequence[ColumnElement[bool]],
     *,
     is_exact: bool,
 ) -> tuple[int, bool]:
     """Return how many rows meet the conditions, and whether there are more than were counted."""
     if is_exact:
-        query = select(func.count()).select_from(rows.table).where(*conditions)
+        query = select(func.count()).select_from(source).where(*conditions)
         return int(await connection.scalar(query) or 0), False
-    some = select(literal(1)).select_from(rows.table).where(*conditions).limit(MOST_COUNTED + 1)
+    some = select(literal(1)).select_from(source).where(*conditions).limit(MOST_COUNTED + 1)
     count = int(await connection.scalar(select(func.count()).select_from(some.subquery())) or 0)
     return min(count, MOST_COUNTED), count > MOST_COUNTED

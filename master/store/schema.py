@@ -359,6 +359,19 @@ worker_configs = Table(
     Index("idx_worker_configs_proxy", "proxy_id"),
 )
 
+console_views = Table(
+    "console_views",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # the name of an administrator's token; empty without tokens
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Index("uq_console_views_name", "owner", "name", unique=True),
+)
+
 events = Table(
     "events",
     metadata,

@@ -126,7 +126,7 @@ async def test_an_account_is_added_and_logged_in_with_a_text_messages_code(
     worker = await farm.worker(capabilities=["douyin"])
     await page.get_by_role("link", name="Add an account").click()
     await page.get_by_label("Name", exact=True).fill(HOSTILE)
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
     await expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
     await expect(page.get_by_role("link", name="worker-1").first).to_be_visible()
     await page.get_by_role("button", name="Log in").click()

@@ -219,7 +219,8 @@ class TestScopes:
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("link", name="Shop 001")).to_be_visible()
         if token.startswith("reader"):
-            await expect(page.locator("main input[type=checkbox]")).to_have_count(0)
+            await expect(page.locator("main tbody input[type=checkbox]")).to_have_count(0)
+            await expect(page.get_by_label("Select all")).to_have_count(0)
             return
         await page.get_by_label("Select: Shop 001").click()
         await expect(page.get_by_role("button", name="Unpin")).to_be_visible()

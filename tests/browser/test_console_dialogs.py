@@ -49,7 +49,7 @@ async def walk(page: Page, language: str, look: Callable[[str], Awaitable[None]]
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
 
-    await page.locator("label.check input").click()
+    await page.locator("label.field.check input").click()
     await expect(page.get_by_role("button", name=button("pin"))).to_be_visible()
     await look("bar")
     for name in ("pin", "interval", "delete"):

@@ -169,9 +169,9 @@ async def differ_in_accounts(story: Story, page: Page) -> Any:
         wanted[f"#/accounts/{row['id']}"] = [
             row["account_name"], row["platform"], word("accountIs", row["status"]),
             word("loginIs", row["login_status"]),
-            where.get(place["state"]) or word("reason", place["reason"]),
+            where.get(place["state"]) or word("reason", place["reason"]), str(row["unread"]),
         ]  # fmt: skip
-    shown = [(row["ids"][0], row["cells"][1:6]) for row in await page.evaluate(ROWS)]
+    shown = [(row["ids"][0], row["cells"][1:7]) for row in await page.evaluate(ROWS)]
     for _, cells in shown:
         cells[2:4] = [cell.lstrip("✓▲✕…○") for cell in cells[2:4]]
     return compare(dict(shown), wanted, len(shown))

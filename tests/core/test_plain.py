@@ -217,12 +217,12 @@ def test_most_of_what_is_asked_is_plain_and_what_is_not_works_on_rows_that_memor
 
 
 ON_ROWS = {
-    "_keep_detected", "audit_workers", "confirm_notification", "list_accounts", "list_comments",
-    "list_direct_messages", "list_links", "list_logins", "list_notifications", "list_proxies",
-    "look_up_device", "mark_messages_read", "mark_messages_unread", "mark_read", "mark_sent",
-    "mark_unread", "remove_old_rows", "request_logins", "request_status", "show_account_timeline",
-    "show_accounts_status", "show_audit", "show_login", "show_proxy", "show_statistics",
-    "show_worker_timeline", "sync_device",
+    "_keep_detected", "audit_workers", "change_view", "confirm_notification", "list_accounts",
+    "list_comments", "list_direct_messages", "list_links", "list_logins", "list_notifications",
+    "list_proxies", "list_views", "look_up_device", "mark_messages_read", "mark_messages_unread",
+    "mark_read", "mark_sent", "mark_unread", "remove_old_rows", "remove_view", "request_logins",
+    "request_status", "save_view", "show_account_timeline", "show_accounts_status", "show_audit",
+    "show_login", "show_proxy", "show_statistics", "show_worker_timeline", "sync_device",
 }  # fmt: skip
 
 

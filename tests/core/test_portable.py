@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,16 @@ from master.protocol.lists import (
     write_cursor,
 )
 from master.secret import Secret
-from master.store import accounts, farm, holders, logins, messages, notifications, proxies
+from master.store import (
+    accounts,
+    farm,
+    holders,
+    logins,
+    messages,
+    notifications,
+    proxies,
+    views,
+)
 from master.store import counters as kept_counters
 from master.store.comparison import find_difference, touch
 from master.store.many import _prepared
@@ -171,13 +181,16 @@ async def test_what_memory_does_not_have_is_asked_for_in_words_that_are_understo
     async with store.engine.begin() as connection:
         await ask_for_messages(connection)
         await ask_for_notifications(connection, device)
-        for sort in accounts.ORDERS:
+        await ask_for_views(connection)
+        for sort in (*accounts.ORDERS, "unread", "-unread"):
             await accounts.list_accounts(
                 connection,
                 AccountsQuery(
                     platform=["douyin", "xhs"], q="a%", tag=["b_"], unassigned=False, sort=sort
                 ),
             )
+        found = await accounts.list_accounts(connection, AccountsQuery(unread=True), {"a1": 2})
+        assert [one.id for one in found.records] == ["a1"]
         await accounts.read_account_secrets(connection, ("a1",))
         assert await accounts.find_unreadable_accounts(connection) == set()
         assert await proxies.find_unreadable_proxies(connection) == set()
@@ -248,6 +261,21 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
     read = change(edited[0], is_read=True)
     assert await messages.find_message(connection, comment, "m1") == read
     assert [one.is_read for one in await messages.find_marks(connection, comment, ["m1"])] == [True]
+
+
+async def ask_for_views(connection: AsyncConnection) -> None:
+    mine, other = (views.View(name, name, "Unread", "#/inbox", 1, 1) for name in ("anna", "ben"))
+    for one in (mine, other):
+        await views.add_view(connection, one)
+    mine = replace(mine, name="All", url="#/accounts", updated_at=2)
+    await views.change_view(connection, mine)
+    assert await views.list_views(connection, "anna", 5, 0) == ([mine], 1)
+    assert await views.find_named(connection, "anna", "Unread") is None
+    assert await views.find_named(connection, "ben", "Unread") == other
+    assert await views.find_view(connection, "ben", "anna") is None
+    await views.remove_view(connection, "anna")
+    assert await views.count_views(connection, "anna") == 0
+    assert await views.find_view(connection, "ben", "ben") == other
 
 
 async def ask_for_notifications(connection: AsyncConnection, device: Device) -> None:

@@ -53,6 +53,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ImportAccounts": {"rows": [{"platform": "douyin", "account_name": "n"}], "dry_run": False},
     "NewLogin": {"worker_id": WORKER},
     "NewLoginLink": {"ttl_s": 900, "note": "n", "require_uid": "7001"},
+    "NewView": {"name": "v", "url": "#/accounts?status=paused"},
+    "ViewChange": {"name": "w", "url": "#/inbox?unread=1"},
     "TextToDraw": {"text": "https://master.example/l/#x"},
     "PlanWishes": {"max_accounts": {WORKER: 5}, "pin": {}, "drain": [WORKER]},
     "MarkMessages": {"account_id": "nobody"},
@@ -119,6 +121,8 @@ async def names(bench: Bench, stage: Stage, caller: Caller) -> dict[str, str]:
     proxy = b'{"name": "p", "server": "127.0.0.1:1"}'
     assert await caller.ask("POST", f"{ROOT}/proxies", proxy) == 201
     assert await caller.ask("POST", f"{ROOT}/worker-configs", b'{"worker_id": "w0"}') == 201
+    view = b'{"name": "kept", "url": "#/accounts"}'
+    assert await caller.ask("POST", f"{ROOT}/console/views", view) == 200
     return {
         "accounts": session["account_id"],
         "workers": WORKER,
@@ -126,6 +130,7 @@ async def names(bench: Bench, stage: Stage, caller: Caller) -> dict[str, str]:
         "proxies": await stage.find_id("proxies"),
         "login-sessions": session["session_id"],
         "messages": await stage.find_id("comments"),
+        "console": await stage.find_id("console_views"),
     }
 
 

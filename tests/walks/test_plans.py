@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import event
 
 from master.model import Device
-from master.operations.accounts import remove_account
+from master.operations.accounts import list_accounts, remove_account
 from master.operations.audit import audit_workers
 from master.operations.reports import show_accounts_status, show_statistics
 from master.protocol.http import ById
@@ -53,7 +53,7 @@ def watch_plans(bench) -> Iterator[list[str]]:
         yield plans
     with sqlite3.connect(bench.master.settings.db_path) as connection:
         for statement, parameters in asked:
-            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
                 plans += [
                     row[3]
                     for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
@@ -197,3 +197,14 @@ async def test_counts_of_messages_look_at_no_message_of_others(bench):
     read = [plan for plan in plans if "comments" in plan or "messages" in plan]
     assert read
     assert all(plan.startswith("SEARCH") and "(account_id=?)" in plan for plan in read), read
+
+
+async def test_accounts_by_unread_messages_are_listed_without_a_look_at_a_message(bench):
+    worker = await bench.worker()
+    await report(bench, worker, 1, 2, 3)
+    for asked in (AccountsQuery(sort="-unread"), AccountsQuery(unread=True)):
+        with watch_plans(bench) as plans:
+            listed = await bench.master.turns.look(list_accounts, asked)
+        assert [row["unread"] for row in listed.rows] == [3]
+        assert any(re.match(r"SEARCH unread USING AUTOMATIC .*INDEX", plan) for plan in plans)
+        assert not [plan for plan in plans if re.search("comments|messages", plan)], plans

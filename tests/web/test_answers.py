@@ -36,6 +36,7 @@ async def fill(site: Any) -> dict[str, str]:
         json={"worker_id": "worker-1", "command": "sleep", "args": ["600"]},
     )
     await site.call("POST", f"/accounts/{started['account_id']}/login-links", json={})
+    await site.call("POST", "/console/views", json={"name": "v", "url": "#/accounts"})
     return {
         "accounts": account["id"],
         "workers": "worker-1",

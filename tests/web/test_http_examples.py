@@ -83,6 +83,7 @@ async def walk_all(site: Any) -> dict[str, dict[str, Any]]:
     await site.turns.run(say_goodbye, Goodbye(worker_id="worker-1"), worker)
     await walk.ask("DELETE", "/workers/{id}", id="worker-1")
     await _make_link(walk, site)
+    await _keep_view(walk)
     return walk.seen
 
 
@@ -155,6 +156,16 @@ async def _make_link(walk: Walk, site: Any) -> None:
     await walk.ask("GET", "/accounts/{id}/login-links", id=account)
     await walk.ask("DELETE", "/accounts/{id}/login-links/{link}", id=account, link=link)
     await walk.ask("POST", "/qr.png", {"text": f"https://master.example.org/l/#{SECRET}"})
+
+
+async def _keep_view(walk: Walk) -> None:
+    body = {"name": "Paused shops", "url": "#/accounts?status=paused"}
+    view = (await walk.ask("POST", "/console/views", body))["id"]
+    await walk.ask("GET", "/console/views")
+    await walk.ask("PUT", "/console/views/{id}", body | {"name": "Resting"}, id=view)
+    change = {"url": "#/accounts?status=paused&platform=douyin"}
+    await walk.ask("PATCH", "/console/views/{id}", change, id=view)
+    await walk.ask("DELETE", "/console/views/{id}", id=view)
 
 
 async def _run_process(walk: Walk, site: Any) -> None:

@@ -264,3 +264,47 @@ async def test_a_revision_grows_with_what_people_see_and_survives_a_start(site):
     again = await site.call("PATCH", f"/accounts/{account}", json={"note": "y"})
     await site.turns.load_farm()  # after a commit in doubt, the same process goes on
     assert (await site.call("GET", "/accounts"))["rev"] == again["rev"]
+
+
+async def add_unread(site):
+    """Add accounts with 3, 1, 0, 1 and 2 unread messages; the last has comments alone."""
+    worker = await site.register_worker()
+    found = {}
+    for name, comments, talks in (
+        ("most", 1, 2), ("one", 1, 0), ("none", 0, 0), ("again", 0, 1), ("two", 2, 0),
+    ):  # fmt: skip
+        site.clock.advance(1)
+        found[name] = (await site.add_account(account_name=name))["id"]
+        account = found[name]
+        if comments:
+            await site.detect(worker, account, "comment", *map(comment, range(comments)))
+        if talks:
+            await site.detect(worker, account, "direct_message", *map(direct, range(talks)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("unread=true", ["most", "one", "again", "two"]),
+        ("unread=false", ["none"]),
+        ("sort=-unread", ["most", "two", "again", "one", "none"]),
+        ("sort=unread", ["none", "one", "again", "two", "most"]),
+        ("unread=true&sort=unread", ["one", "again", "two", "most"]),
+        ("unread=true&q=o", ["most", "one", "two"]),
+        ("sort=-unread&limit=2&offset=1", ["two", "again"]),
+        ("unread=true&status=paused", []),
+    ],
+)
+@pytest.mark.parametrize("path", ["/accounts", "/accounts/status/all"])
+async def test_accounts_are_listed_by_their_unread_messages(site, path, query, names):
+    known = await add_unread(site)
+    answer = await site.call("GET", f"{path}?{query}")
+    assert [row["account_name"] for row in answer["data"]] == names
+    if "limit" not in query:
+        assert answer["total"] == len(names)
+    [message] = await ids(site, f"/comments?account_id={known['one']}")
+    await site.call("POST", f"/messages/comments/{message}/read")
+    answer = await site.call("GET", f"{path}?sort=unread")
+    assert [row["unread"] for row in answer["data"]] == [0, 0, 1, 2, 3]
+    assert known["one"] not in await ids(site, f"{path}?unread=true")

@@ -1,10 +1,10 @@
 // @ts-check
 /** What a person can do to the farm. */
 import { ask, segment } from "./api.js";
-import { emit, rereadLogins } from "./live.js";
+import { emit, readViews, rereadLogins } from "./live.js";
 import { go } from "./router.js";
 import { attempt } from "./said.js";
-import { dropAccount } from "./store.js";
+import { dropAccount, fillViews, views } from "./store.js";
 import { t } from "./words.js";
 
 /**
@@ -74,3 +74,33 @@ export const cancelDrain = (id) =>
     () => ask("DELETE", `workers/${segment(id)}/drain`),
     t("done.changed"),
   );
+
+/**
+ * Save an address under a name; a view of that name gets the address.
+ * @param {string} name @param {string} url
+ */
+export function saveView(name, url) {
+  const known = views.peek().find((one) => one.name === name);
+  return changeViews(known ? "PATCH" : "POST", known?.id, known ? { url } : { name, url }, t("done.view.saved", { name }));
+}
+
+/** @param {string} id @param {string} name */
+export const renameView = (id, name) => changeViews("PATCH", id, { name }, t("done.view.saved", { name }));
+
+/** @param {import("./store.js").View} view */
+export const deleteView = (view) => changeViews("DELETE", view.id, undefined, t("done.view.deleted", { name: view.name }));
+
+/**
+ * Change the views, and read them again, also after a refusal: another browser may have made others.
+ * @param {string} method @param {string | undefined} id @param {any} body @param {string} done
+ */
+async function changeViews(method, id, body, done) {
+  const path = `console/views${id ? `/${segment(id)}` : ""}`;
+  const result = await attempt(t("what.view"), () => ask(method, path, body), done);
+  try {
+    fillViews(await readViews());
+  } catch {
+    // they are read with everything else as soon as Master can be reached
+  }
+  return result;
+}

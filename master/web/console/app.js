@@ -19,9 +19,9 @@ import { SignIn, takeLink } from "./pages/signin.js";
 import { Worker } from "./pages/worker.js";
 import { Workers } from "./pages/workers.js";
 import { startPrefs } from "./prefs.js";
-import { link, place, startRouter } from "./router.js";
+import { addressOf, link, pageOf, place, plainAddress, startRouter } from "./router.js";
 import { dismiss, told, troubles } from "./said.js";
-import { isFilled, may, session, unread, waiting } from "./store.js";
+import { isFilled, may, session, unread, views, waiting } from "./store.js";
 import { count, t, wordOf } from "./words.js";
 
 /** @type {[string, any, any, string?][]} a page's name, its list, its page of one row, its scope */
@@ -42,6 +42,20 @@ const PAGES = [
 
 const ICON = new URL("icon.svg", import.meta.url).href;
 
+const MOST_VIEWS = 10; // of one page; the box on top finds the others
+
+/** The views that a person has saved of a page. @param {{page: string}} props */
+function Views({ page }) {
+  const mine = views.value.filter((one) => pageOf(one.url) === page);
+  if (mine.length === 0) return null;
+  const here = addressOf(place.value);
+  const more = mine.length - MOST_VIEWS;
+  return html`<ul class="views" aria-label=${t("views.label", { page: t(`nav.${page}`) })}>
+    ${mine.slice(0, MOST_VIEWS).map((one) => html`<li key=${one.id}>
+      <a href=${one.url} aria-current=${plainAddress(one.url) === here ? "true" : undefined} title=${one.name}><bdi>${one.name}</bdi></a></li>`)}
+    ${more > 0 && html`<li class="soft small">${t("views.more", { count: count(more) })}</li>`}</ul>`;
+}
+
 function Nav() {
   const here = place.value.path[0] ?? "overview";
   /** @type {Record<string, number>} */
@@ -54,7 +68,7 @@ function Nav() {
     ([name]) => html`<li key=${name}>
       <a href=${link([name])} aria-current=${here === name ? "page" : undefined}>
         ${t(`nav.${name}`)}${numbers[name] > 0 && html`<span class="number">${count(numbers[name])}</span>`}
-      </a></li>`,
+      </a><${Views} page=${name} /></li>`,
   )}</ul></nav>`;
 }
 

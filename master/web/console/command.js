@@ -2,8 +2,8 @@
 /** The box on top: finds accounts, workers and pages, and takes commands such as "drain worker-3". */
 import { cancelDrain, changeAccount, startLogin } from "./acts.js";
 import { html, useState } from "./html.js";
-import { go } from "./router.js";
-import { accounts, may, workers } from "./store.js";
+import { go, pageOf } from "./router.js";
+import { accounts, may, views, workers } from "./store.js";
 import { WORDS, count, t } from "./words.js";
 
 /** @typedef {{kind: string, shown: string, more?: string, run: () => any}} Option */
@@ -65,12 +65,14 @@ export function find(typed, pages) {
   const shown = found.slice(0, MOST);
   const hosts = inWorkers(text).slice(0, MOST);
   const places = pages.filter((name) => (WORDS[`nav.${name}`] ?? []).some((word) => word.toLowerCase().startsWith(text)));
+  const kept = views.value.filter((one) => one.name.toLowerCase().includes(text) && pages.includes(pageOf(one.url))).slice(0, MOST);
   const acts = [...(shown.length === 1 ? shown.map(actsOfAccount) : []), ...(hosts.length === 1 ? hosts.map(actsOfWorker) : [])];
   const list = { kind: "page", shown: t("command.list", { count: count(found.length), text: typed.trim() }), run: () => go(["accounts"], { q: typed.trim() }) };
   return [
     ...commands,
     ...(found.length > 1 ? [list] : []),
     ...places.map((name) => ({ kind: "page", shown: t(`nav.${name}`), run: () => go([name]) })),
+    ...kept.map((one) => ({ kind: "view", shown: one.name, more: t(`nav.${pageOf(one.url)}`), run: () => (location.hash = one.url) })),
     ...shown.map((one) => ({ kind: "account", shown: one.account_name, more: one.platform, run: () => go(["accounts", one.id]) })),
     ...hosts.map((one) => ({ kind: "worker", shown: one.id, run: () => go(["workers", one.id]) })),
     ...acts.flatMap((one) => Object.values(one)),

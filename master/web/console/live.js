@@ -10,7 +10,7 @@ import { io } from "socket.io-client";
 import { Refused, ask, askAll, askPage, mustSignIn } from "./api.js";
 import { noteClock } from "./clock.js";
 import { signal } from "./html.js";
-import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, fillUnread, fillWaiting, hasWaiting, session } from "./store.js";
+import { Changes, KEPT_NOTIFICATIONS, fill, fillLogins, fillUnread, fillUnreadOf, fillViews, fillWaiting, hasWaiting, session } from "./store.js";
 import { readCondition, watch } from "./watch.js";
 
 /** @type {(keyof import("./types.js").AdminEvents)[]} */
@@ -117,8 +117,9 @@ export async function catchUp() {
   for (let tries = 0; mine === generation; tries += 1) {
     try {
       await readSession();
-      const snapshot = await readAll();
+      const [snapshot, kept] = await Promise.all([readAll(), readViews()]);
       if (mine !== generation) return; // a newer connection reads anew
+      fillViews(kept);
       fill(snapshot);
       isHeldBack = false;
       flush(true);
@@ -138,7 +139,7 @@ async function readAll() {
     askAll("workers"),
     readLogins(),
     askPage("notifications", { limit: Math.min(100, KEPT_NOTIFICATIONS) }),
-    readUnread(),
+    countUnread(),
     readCondition(() => ask("GET", "condition")),
   ]);
   return {
@@ -152,6 +153,11 @@ async function readAll() {
 }
 
 async function readUnread() {
+  const [numbers, accounts] = await Promise.all([countUnread(), askAll("accounts", { unread: true })]);
+  return { ...numbers, accounts: accounts.rows };
+}
+
+async function countUnread() {
   const [comments, talks] = await Promise.all(
     KINDS.map((kind) => askPage(kind, { is_read: false, limit: 1 })),
   );
@@ -192,6 +198,10 @@ function flush(late = false) {
   if (changes.touched.has("workers")) rereadWaiting();
 }
 
+export async function readViews() {
+  return (await askPage("console/views", {})).data; // one page has all
+}
+
 /** Read open logins again, soon, once for many events. */
 export const rereadLogins = () => reread("logins");
 
@@ -225,7 +235,10 @@ async function readAgain() {
       what.has("waiting") ? askAll("accounts", { unassigned: true }) : null,
     ]);
     if (mine === generation && rows) fillLogins(rows);
-    if (mine === generation && unread) fillUnread(unread);
+    if (mine === generation && unread) {
+      fillUnread(unread);
+      fillUnreadOf(unread.accounts);
+    }
     if (mine === generation && waiting) fillWaiting(waiting.rows);
   } catch {
     // the next event or the next connection reads them

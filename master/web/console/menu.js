@@ -7,7 +7,7 @@ import { line, stop } from "./live.js";
 import { Dialog } from "./parts.js";
 import { keys, language, theme } from "./prefs.js";
 import { attempt } from "./said.js";
-import { isFilled, session } from "./store.js";
+import { fillViews, isFilled, session } from "./store.js";
 import { t, wordOf } from "./words.js";
 
 async function signOut() {
@@ -16,6 +16,7 @@ async function signOut() {
   stop();
   session.value = null;
   isFilled.value = false; // what was seen stays with who has seen it
+  fillViews([]);
   mustSignIn.value = true;
 }
 

@@ -5,8 +5,8 @@ import { signal } from "./html.js";
 /** @typedef {{path: string[], query: Record<string, string>}} Place */
 
 /** @returns {Place} */
-function read() {
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+function read(hash = location.hash) {
+  const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decode);
   return { path: parts, query: Object.fromEntries(new URLSearchParams(query ?? "")) };
 }
@@ -31,6 +31,24 @@ export function link(path, query = {}) {
   const shown = new URLSearchParams(/** @type {[string, string][]} */ (set)).toString();
   return `#/${path.map(encodeURIComponent).join("/")}${shown && `?${shown}`}`;
 }
+
+/** What an address says beside filters: a dialog that is open, how many rows are loaded. */
+const PASSING = ["add", "delete", "drain", "import", "show"];
+
+/**
+ * Return the address of a page with its filters, the same whatever order they came in.
+ * @param {Place} shown
+ */
+export function addressOf({ path, query }) {
+  const kept = Object.entries(query).filter(([name]) => !PASSING.includes(name));
+  return link(path, Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/** @param {string} address */
+export const plainAddress = (address) => addressOf(read(address));
+
+/** @param {string} address */
+export const pageOf = (address) => address.replace(/^#\//, "").split("?")[0];
 
 /** @param {string[]} path @param {Record<string, string | undefined>} [query] */
 export function go(path, query) {

@@ -49,6 +49,10 @@ export const arrived = signal(0);
 /** Accounts that are selected for an action on many.
  * @type {import("@preact/signals").Signal<Set<string>>} */
 export const chosen = signal(new Set());
+/** Names for pages with their filters, which Master keeps for this person.
+ * @typedef {{id: string, name: string, url: string, created_at: number, updated_at: number}} View */
+/** @type {import("@preact/signals").Signal<View[]>} by name */
+export const views = signal([]);
 /** Accounts that are logged in one after another (pages/lineup.js).
  * @typedef {{left: string[], open: {id: string, session: string, seen: boolean, since: number}[],
  *   total: number, failures: {id: string, name: string, code: string, message: string}[]}} Line */
@@ -146,6 +150,22 @@ export function fillUnread(read) {
   unreadRev = read.unreadRev;
 }
 
+/** @param {Account[]} rows The accounts that have unread messages, as they were just read. */
+export function fillUnreadOf(rows) {
+  const numbers = new Map(rows.map((row) => [row.id, row.unread]));
+  const next = new Map(accounts.peek());
+  for (const [id, row] of next) {
+    const number = numbers.get(id) ?? 0;
+    if (row.unread !== number) next.set(id, { ...row, unread: number });
+  }
+  accounts.value = next;
+}
+
+/** @param {View[]} rows */
+export function fillViews(rows) {
+  views.value = [...rows].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+}
+
 /** Accounts that this page has deleted: an event that was on its way does not bring one back. */
 const dropped = new Set();
 
@@ -219,8 +239,15 @@ export class Changes {
     if (!isMessage) return;
     this.messages += 1;
     // an edit of an unread message is told as well, and a message may be new and edited at once
-    if (row.data?.edited_at === undefined) this.unread += 1;
-    else this.unreadUnsure = true;
+    if (row.data?.edited_at !== undefined) {
+      this.unreadUnsure = true;
+      return;
+    }
+    this.unread += 1;
+    const known = this.accounts.get(row.account_id);
+    if (!known) return;
+    this.accounts.set(row.account_id, { ...known, unread: known.unread + 1 });
+    this.touched.add("accounts");
   }
 
   /** @param {ToldOfLogin} told */

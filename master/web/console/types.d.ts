@@ -670,6 +670,11 @@ export interface NewProxy {
   password?: string | null;
   status?: "active" | "inactive";
 }
+/** Save a view of the console. */
+export interface NewView {
+  name: string;
+  url: string;
+}
 /** How to run the worker `worker_id`. */
 export interface NewWorkerConfig {
   command?: string | null;
@@ -988,6 +993,19 @@ export interface Version {
   name: string;
   version: string;
 }
+/** A saved view of the console. */
+export interface View {
+  id: string;
+  name: string;
+  url: string;
+  created_at: number;
+  updated_at: number;
+}
+/** Changes to a saved view. */
+export interface ViewChange {
+  name?: string;
+  url?: string;
+}
 /** Who caused an event: `kind` is worker, admin, http, client, or sweep for Master itself. */
 export interface Who {
   kind: string;
@@ -1067,13 +1085,16 @@ type Find<Q extends string> =
   Q extends `DELETE accounts/${string}/login-links/${string}` ? Route<One<"login_link", Link>> :
   Q extends `POST messages/${string}/${string}/read` ? Route<One<"message", Comment | DirectMessage>> :
   Q extends `POST messages/${string}/${string}/unread` ? Route<One<"message", Comment | DirectMessage>> :
-  Q extends `GET accounts/status/all` ? Route<Page<AccountStatus>, undefined, "limit" | "offset" | "sort" | "q" | "platform" | "status" | "login_status" | "assigned_worker_id" | "unassigned" | "tag"> :
+  Q extends `GET accounts/status/all` ? Route<Page<AccountStatus>, undefined, "limit" | "offset" | "sort" | "q" | "platform" | "status" | "login_status" | "assigned_worker_id" | "unassigned" | "tag" | "unread"> :
   Q extends `GET accounts/${string}/explain` ? Route<One<"explanation", AccountExplained>> :
   Q extends `POST accounts/${string}/login` ? Route<One<"login_session", StartedLogin>, NewLogin | undefined> :
   Q extends `GET accounts/${string}/login-links` ? Route<Page<Link>, undefined, "limit" | "offset"> :
   Q extends `POST accounts/${string}/login-links` ? Route<One<"login_link", MadeLink>, NewLoginLink | undefined> :
   Q extends `GET accounts/${string}/timeline` ? Route<One<"timeline", Timeline>, undefined, "limit" | "before"> :
   Q extends `DELETE console/sessions/${string}` ? Route<{ success: true }> :
+  Q extends `DELETE console/views/${string}` ? Route<One<"view", View>> :
+  Q extends `PATCH console/views/${string}` ? Route<One<"view", View>, ViewChange> :
+  Q extends `PUT console/views/${string}` ? Route<One<"view", View>, ViewChange> :
   Q extends `POST login-sessions/${string}/cancel` ? Route<One<"login_session", Login>> :
   Q extends `POST proxies/${string}/test` ? Route<One<"result", Trial>, ProxyTrial> :
   Q extends `DELETE workers/${string}/drain` ? Route<One<"worker", LiveWorker>> :
@@ -1086,6 +1107,8 @@ type Find<Q extends string> =
   Q extends `GET console/session` ? Route<One<"session", SignIn>> :
   Q extends `POST console/session` ? Route<One<"session", SignIn>, { token: string } | { link: string }> :
   Q extends `GET console/sessions` ? Route<{ success: true; data: Session[]; total: number }> :
+  Q extends `GET console/views` ? Route<Page<View>, undefined, "limit" | "offset"> :
+  Q extends `POST console/views` ? Route<One<"view", View>, NewView> :
   Q extends `POST messages/read` ? Route<One<"marked", Marks>, MarkMessages> :
   Q extends `POST messages/unread` ? Route<One<"marked", Marks>, MarkMessages> :
   Q extends `POST placement/plan` ? Route<One<"plan", PlacementPlan>, PlanWishes> :
@@ -1105,7 +1128,7 @@ type Find<Q extends string> =
   Q extends `PUT worker-configs/${string}` ? Route<One<"worker_config", Config>, WorkerConfigChange> :
   Q extends `DELETE workers/${string}` ? Route<One<"worker", Worker>> :
   Q extends `GET workers/${string}` ? Route<One<"worker", WorkerWithAccounts>> :
-  Q extends `GET accounts` ? Route<Page<Account>, undefined, "limit" | "offset" | "sort" | "q" | "platform" | "status" | "login_status" | "assigned_worker_id" | "unassigned" | "tag"> :
+  Q extends `GET accounts` ? Route<Page<Account>, undefined, "limit" | "offset" | "sort" | "q" | "platform" | "status" | "login_status" | "assigned_worker_id" | "unassigned" | "tag" | "unread"> :
   Q extends `POST accounts` ? Route<One<"account", Account>, NewAccount> :
   Q extends `GET audit` ? Route<One<"audit", Audit>, undefined, "limit" | "before" | "by" | "action" | "target"> :
   Q extends `GET comments` ? Route<Page<Comment>, undefined, "limit" | "offset" | "sort" | "q" | "account_id" | "is_read" | "since" | "before"> :

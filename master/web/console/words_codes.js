@@ -107,6 +107,7 @@ export const CODES = {
   "code.worker_full": ["The worker is full.", "工作节点已满。"],
   "code.worker_in_use": ["The worker is in use.", "工作节点正在使用。"],
   "code.too_many_names": ["There are too many names.", "名称过多。"],
+  "code.too_many_views": ["You have 100 saved views, which is the limit; delete one first.", "已保存 100 个视图，达到上限，请先删除一个。"],
   "code.proxy_unreadable": ["The proxy's password cannot be read.", "代理密码无法读取。"],
   "code.already_running": ["It is running already.", "已在运行。"],
   "code.not_running": ["It is not running.", "未在运行。"],

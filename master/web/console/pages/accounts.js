@@ -2,7 +2,7 @@
 /** All accounts, with filters that are in the address. */
 import { addAccount, changeAccount, startLogin } from "../acts.js";
 import { html, memo } from "../html.js";
-import { lazy } from "../lazy.js";
+import { SaveView, lazy } from "../lazy.js";
 import { Badge, Choice, Dialog, Empty, Field, Form, Table, WorkerLink } from "../parts.js";
 import { filter, go, link } from "../router.js";
 import { accounts, accountsTotal, chosen, may, workers } from "../store.js";
@@ -35,9 +35,38 @@ function matches(one, query) {
     (!query.status || one.status === query.status) &&
     (!query.login || one.login_status === query.login) &&
     (!query.worker || one.assigned_worker_id === query.worker) &&
+    (!query.unread || one.unread > 0) &&
     (!query.proxy || one.proxy_id === query.proxy) &&
     (!query.place || one.placement.state === query.place || one.placement.reason === query.place)
   );
+}
+
+const SORTS = ["created", "-unread", "unread"];
+
+/** @param {{row: Account}} props */
+function UnreadLink({ row }) {
+  if (!row.unread) return html`<span class="soft num">${count(0)}</span>`;
+  const label = t("unread.open", { name: row.account_name, count: count(row.unread) });
+  return html`<a class="num" href=${link(["inbox"], { account: row.id, unread: "1" })} aria-label=${label}>${count(row.unread)}</a>`;
+}
+
+/** @param {{query: Record<string, string>}} props */
+function UnreadFilters({ query }) {
+  /** @param {any} event */
+  const sort = (event) => filter({ sort: event.currentTarget.value === "created" ? undefined : event.currentTarget.value });
+  /** @param {any} event */
+  const check = (event) => filter({ unread: event.currentTarget.checked ? "1" : undefined });
+  return html`<label><span>${t("filter.sort")}</span>
+      <select value=${SORTS.includes(query.sort) ? query.sort : "created"} onChange=${sort}>
+        ${SORTS.map((one) => html`<option key=${one} value=${one}>${t(`sort.${one}`)}</option>`)}</select></label>
+    <label class="check"><input type="checkbox" checked=${Boolean(query.unread)} onChange=${check} /><span>${t("filter.hasunread")}</span></label>`;
+}
+
+/** Return accounts in the order that the address asks for. @param {Account[]} rows @param {string | undefined} sort */
+function sortAccounts(rows, sort) {
+  if (sort !== "unread" && sort !== "-unread") return rows;
+  const sign = sort === "unread" ? 1 : -1;
+  return [...rows].sort((a, b) => sign * (a.unread - b.unread)); // as they were, where the number is the same
 }
 
 /** The accounts as they are shown, and the one that was selected last: for ranges with shift.
@@ -78,6 +107,7 @@ const Row = memo(
       <td><${Badge} kind="loginIs" word=${row.login_status} /></td>
       <td>${state === "placed" ? html`<${WorkerLink} id=${row.assigned_worker_id} />`
         : html`<span class=${state === "waiting" ? "" : "soft"}>${state === "waiting" ? wordOf("reason", reason) : t("place.not_wanted")}</span>`}</td>
+      <td><${UnreadLink} row=${row} /></td>
       <td class="end">${operate && html`<span class="row">
         <button type="button" onClick=${() => startLogin(row.id)} aria-label=${`${t("do.login")}: ${row.account_name}`}>${t("do.login")}</button>
         ${(paused || row.status === "active") && html`<button type="button" onClick=${change} aria-label=${`${t(paused ? "do.resume" : "do.pause")}: ${row.account_name}`}>${t(paused ? "do.resume" : "do.pause")}</button>`}
@@ -125,15 +155,16 @@ function Filters({ query }) {
       choices=${[...PLACES.map((one) => [one, wordOf("place", one)]), ...REASONS.map((one) => [one, wordOf("reason", one)])]} />
     <${Choice} label=${t("filter.platform")} value=${query.platform} change=${set("platform")} choices=${platforms.map((one) => [one, one])} />
     <${Choice} label=${t("filter.worker")} value=${query.worker} change=${set("worker")} choices=${ids.map((one) => [one, one])} />
+    <${UnreadFilters} query=${query} /><${SaveView} />
   </div>`;
 }
 
 /** @param {{query: Record<string, string>}} props */
 export function Accounts({ query }) {
   const all = [...accounts.value.values()];
-  const shown = all.filter((one) => matches(one, query));
+  const shown = sortAccounts(all.filter((one) => matches(one, query)), query.sort);
   const operate = may("operate");
-  const columns = [...(operate ? ["chosen"] : []), "name", "platform", "status", "login", "place", "actions"].map((one) => t(`col.${one}`));
+  const columns = [...(operate ? ["chosen"] : []), "name", "platform", "status", "login", "place", "unread", "actions"].map((one) => t(`col.${one}`));
   order = shown.map((one) => one.id);
   const picked = order.filter((id) => chosen.value.has(id)); // nothing is done to what is not shown
   return html`<div class="head"><h1>${t("accounts.title")}</h1>

@@ -2,6 +2,7 @@
 /** What people did: every command, the refused ones too, read on by place. */
 import { askPage } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
+import { SaveView } from "../lazy.js";
 import { AccountLink, Choice, CopyButton, Empty, Fault, Short, Table, WorkerLink } from "../parts.js";
 import { filter, link } from "../router.js";
 import { filled, nameOf } from "../store.js";
@@ -70,7 +71,7 @@ export function Audit({ query }) {
       <label><span>${t("audit.by")}</span><input type="search" value=${by ?? ""} onChange=${set("by")} /></label>
       <${Choice} label=${t("happened.what")} value=${action} change=${(/** @type {string} */ value) => filter({ action: value || undefined })}
         choices=${ALL.map((one) => [one, wordOf("happened", one)])} />
-      <label><span>${t("audit.targetid")}</span><input type="search" value=${target ?? ""} onChange=${set("target")} /></label></div>
+      <label><span>${t("audit.targetid")}</span><input type="search" value=${target ?? ""} onChange=${set("target")} /></label><${SaveView} /></div>
     ${fault && html`<${Fault} fault=${fault} missing=${t("page.missing")} />`}
     ${!rows && !fault && html`<p class="soft">${t("list.loading")}</p>`}
     ${rows?.length === 0 && html`<${Empty}><p>${t(isFiltered ? "audit.nomatch" : "audit.none")}</p>

@@ -1,6 +1,7 @@
 // @ts-check
 /** What /admin hears, as it comes: a look at the stream, and no log. */
 import { html, useState } from "../html.js";
+import { SaveView } from "../lazy.js";
 import { Choice, Empty } from "../parts.js";
 import { filter } from "../router.js";
 import { attempt } from "../said.js";
@@ -64,6 +65,7 @@ export function Events({ query }) {
       <label><span>${t("filter.worker")}</span><input type="search" value=${query.worker ?? ""} onInput=${type("worker")} /></label>
       <button type="button" aria-pressed=${paused !== null} onClick=${() => setPaused(paused ? null : listHeard())}>${t(paused ? "events.resume" : "events.pause")}</button>
       <button type="button" disabled=${found.length === 0} onClick=${() => copy(found)}>${t("events.copyall", { count: count(found.length) })}</button>
+      <${SaveView} />
       <span class="soft small" role="status">${paused && t("log.paused", { count: count(fresh) })}</span></div>
     ${found.length === 0 ? html`<${Empty}><p>${t(kept.length ? "events.nomatch" : "events.none")}</p><//>`
       : html`<ul class="list">${found.slice(0, most).map((one) => html`<${Row} key=${one.number} one=${one} />`)}</ul>`}

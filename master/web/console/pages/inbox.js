@@ -3,6 +3,7 @@
 import { askPage } from "../api.js";
 import { html, useEffect, useRef } from "../html.js";
 import { readKey } from "../keys.js";
+import { SaveView } from "../lazy.js";
 import { Choice, Empty, Fault, useFetched } from "../parts.js";
 import { filter, link } from "../router.js";
 import { attempt } from "../said.js";
@@ -28,6 +29,7 @@ async function read(query, offset) {
 /** @param {{query: Record<string, string>}} props */
 export function Inbox({ query }) {
   const kind = query.kind || "comments";
+  const other = kind === "comments" ? "direct-messages" : "comments";
   const since = useRef(arrived.value);
   const keys = [filled.value, kind, query.account, query.unread, since.current];
   const [found, fault, setFound] = useFetched(() => read(query, 0), keys, keys.join());
@@ -64,11 +66,13 @@ export function Inbox({ query }) {
       ${found && html`<span class="soft num">${t("list.total", { shown: count(found.rows.length), total: count(found.total) })}</span>`}</div>
     <div class="filters">
       <${Choice} label=${t("filter.account")} value=${query.account} choices=${names} change=${(/** @type {string} */ value) => filter({ account: value || undefined })} />
-      <label class="check"><input type="checkbox" checked=${Boolean(query.unread)} onChange=${(/** @type {any} */ event) => filter({ unread: event.currentTarget.checked ? "1" : undefined })} /><span>${t("filter.unread")}</span></label></div>
+      <label class="check"><input type="checkbox" checked=${Boolean(query.unread)} onChange=${(/** @type {any} */ event) => filter({ unread: event.currentTarget.checked ? "1" : undefined })} /><span>${t("filter.unread")}</span></label>
+      <${SaveView} /></div>
     <div role="status">${fresh > 0 && html`<button type="button" class="fresh" onClick=${showFresh}>${t("inbox.new", { count: count(fresh) })}</button>`}</div>
     ${fault && html`<${Fault} fault=${fault} missing="" />`}
     ${!found && !fault && html`<p class="soft">${t("list.loading")}</p>`}
-    ${found && found.rows.length === 0 && html`<${Empty}><p>${t(query.unread ? "inbox.none" : "inbox.empty")}</p><//>`}
+    ${found && found.rows.length === 0 && html`<${Empty}><p>${t(query.unread ? "inbox.none" : "inbox.empty")}</p>
+      <div class="row"><a class="button" href=${link(["inbox"], { ...query, kind: other })}>${t(`inbox.other.${other}`)}</a></div><//>`}
     ${found && found.rows.length > 0 && html`<${Messages} rows=${found.rows} change=${change} withAccount />
       ${found.next !== null && html`<button type="button" onClick=${more}>${t("do.more")}</button>`}`}`;
 }

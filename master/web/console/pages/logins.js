@@ -3,7 +3,7 @@
 import { askPage } from "../api.js";
 import { html } from "../html.js";
 import { nextWaiting } from "../keys.js";
-import { lazy } from "../lazy.js";
+import { SaveView, lazy } from "../lazy.js";
 import { AccountLink, Ago, Badge, Empty, Left, Table, WorkerLink, useFetched } from "../parts.js";
 import { link } from "../router.js";
 import { ended, filled, lineup, nameOf, queue, stepOf, waiting } from "../store.js";
@@ -31,7 +31,7 @@ export function Logins() {
   );
   const rows = (past ?? []).flatMap((page) => page.data).sort((a, b) => b.created_at - a.created_at).slice(0, 20);
   const columns = ["account", "step", "worker", "left", "actions"].map((one) => t(`col.${one}`));
-  return html`<div class="head"><h1>${t("logins.title")}</h1><span class="spring"></span>
+  return html`<div class="head"><h1>${t("logins.title")}</h1><${SaveView} /><span class="spring"></span>
       ${waiting.value.length > 0 && html`<button type="button" class="main" onClick=${nextWaiting}>${t("logins.next")}</button>`}</div>
     ${lineup.value && html`<${Lineup} />`}
     <h2>${t("logins.open")}</h2>

@@ -2,6 +2,7 @@
 /** Notifications, the newest first, with where each comes from. */
 import { askPage } from "../api.js";
 import { html } from "../html.js";
+import { SaveView } from "../lazy.js";
 import { AccountLink, Ago, Badge, Choice, Empty, Table, useFetched } from "../parts.js";
 import { filter, link } from "../router.js";
 import { filled, nameOf, notifications } from "../store.js";
@@ -31,7 +32,7 @@ export function Notifications({ query }) {
       ${found && html`<span class="soft num">${t("list.total", { shown: count(rows.length), total: count(found.total + live.length) })}</span>`}</div>
     <div class="filters">
       <${Choice} label=${t("filter.kind")} value=${query.type} change=${set("type")} choices=${TYPES.map((one) => [one, wordOf("notice", one)])} />
-      <${Choice} label=${t("filter.priority")} value=${query.priority} change=${set("priority")} choices=${PRIORITIES.map((one) => [one, wordOf("priority", one)])} /></div>
+      <${Choice} label=${t("filter.priority")} value=${query.priority} change=${set("priority")} choices=${PRIORITIES.map((one) => [one, wordOf("priority", one)])} /><${SaveView} /></div>
     ${!found && html`<p class="soft">${t("list.loading")}</p>`}
     ${found && rows.length === 0 && html`<${Empty}><p>${t(query.type || query.priority ? "notices.nomatch" : "notices.none")}</p>
       ${(query.type || query.priority) && html`<div class="row"><a class="button" href=${link(["notifications"])}>${t("do.clear")}</a></div>`}<//>`}

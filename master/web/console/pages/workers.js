@@ -1,6 +1,7 @@
 // @ts-check
 /** All workers; those that are offline below the others. */
 import { html } from "../html.js";
+import { SaveView } from "../lazy.js";
 import { Ago, Badge, Choice, Copyable, Empty, Table } from "../parts.js";
 import { filter, link } from "../router.js";
 import { workers } from "../store.js";
@@ -35,7 +36,7 @@ export function Workers({ query }) {
     <div class="filters">
       <label><span>${t("filter.text")}</span><input type="search" value=${query.q ?? ""} onInput=${(/** @type {any} */ event) => filter({ q: event.currentTarget.value || undefined })} /></label>
       <${Choice} label=${t("filter.status")} value=${query.status} change=${(/** @type {string} */ value) => filter({ status: value || undefined })}
-        choices=${STATUSES.map((one) => [one, wordOf("workerIs", one)])} /></div>
+        choices=${STATUSES.map((one) => [one, wordOf("workerIs", one)])} /><${SaveView} /></div>
     ${all.length === 0 && html`<${Empty}><p>${t("workers.none")}</p>
       <div class="row"><${Copyable} text=${`WORKER_ID=worker-1 MASTER_PORT=${location.port || 80} python -m simulator worker`} /></div><//>`}
     ${all.length > 0 && shown.length === 0 && html`<${Empty}><p>${t("workers.nomatch")}</p><div class="row"><a class="button" href=${link(["workers"])}>${t("do.clear")}</a></div><//>`}
