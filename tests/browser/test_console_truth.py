@@ -14,7 +14,7 @@ from tests.browser.conftest import Farm, Looker
 from tests.browser.test_console import COOKIES
 from tests.browser.test_console_bulk import PATIENT
 from tests.conftest import Peer
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 from tests.web.test_console_files import WORDS
 
 if TYPE_CHECKING:
@@ -289,3 +289,17 @@ async def test_the_page_equals_the_database_after_cuts_and_a_restart(
             await story.live(STEPS)
             await check(story, page)
     assert await page.evaluate("window.mark") == 1  # it was never loaded anew
+
+
+async def test_nothing_is_missed_between_the_connection_and_its_first_event(
+    farm: Farm, looker: Looker
+):
+    worker = await farm.worker("worker-1", capabilities=["douyin"])
+    async with farm.master.database.write() as transaction:
+        await transaction.connect()  # the writer waits: it has not greeted the page yet
+        await worker.close()
+        page = await looker.open("workers")
+        await until(lambda: len(farm.master.memory.sessions.admins) == 1)
+        await page.wait_for_load_state("networkidle")  # it has read all that it could
+    row = page.get_by_role("row", name="worker-1")
+    await expect(row).to_contain_text(word("workerIs", "disconnected"))

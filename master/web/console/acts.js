@@ -81,22 +81,26 @@ export const cancelDrain = (id) =>
  */
 export function saveView(name, url) {
   const known = views.peek().find((one) => one.name === name);
-  return changeViews(known ? "PATCH" : "POST", known?.id, known ? { url } : { name, url }, t("done.view.saved", { name }));
+  return changeViews(
+    async () => known ? ask("PATCH", `console/views/${segment(known.id)}`, { url }) : ask("POST", "console/views", { name, url }),
+    t("done.view.saved", { name }),
+  );
 }
 
 /** @param {string} id @param {string} name */
-export const renameView = (id, name) => changeViews("PATCH", id, { name }, t("done.view.saved", { name }));
+export const renameView = (id, name) =>
+  changeViews(() => ask("PATCH", `console/views/${segment(id)}`, { name }), t("done.view.saved", { name }));
 
 /** @param {import("./store.js").View} view */
-export const deleteView = (view) => changeViews("DELETE", view.id, undefined, t("done.view.deleted", { name: view.name }));
+export const deleteView = (view) =>
+  changeViews(() => ask("DELETE", `console/views/${segment(view.id)}`), t("done.view.deleted", { name: view.name }));
 
 /**
  * Change the views, and read them again, also after a refusal: another browser may have made others.
- * @param {string} method @param {string | undefined} id @param {any} body @param {string} done
+ * @param {() => Promise<any>} change @param {string} done
  */
-async function changeViews(method, id, body, done) {
-  const path = `console/views${id ? `/${segment(id)}` : ""}`;
-  const result = await attempt(t("what.view"), () => ask(method, path, body), done);
+async function changeViews(change, done) {
+  const result = await attempt(t("what.view"), change, done);
   try {
     fillViews(await readViews());
   } catch {

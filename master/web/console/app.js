@@ -4,7 +4,7 @@ import { mustSignIn } from "./api.js";
 import { Banners, markDemo } from "./banners.js";
 import { startClock } from "./clock.js";
 import { Command } from "./command.js";
-import { effect, html, render, useEffect, useRef } from "./html.js";
+import { effect, html, render, useEffect, useLayoutEffect, useRef } from "./html.js";
 import { startKeys } from "./keys.js";
 import { lazy } from "./lazy.js";
 import { line, start, watchVisibility } from "./live.js";
@@ -99,7 +99,7 @@ function Shell() {
   const main = useRef(/** @type {any} */ (null));
   const path = place.value.path.join("/");
   const first = useRef(true);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: later it would take the focus from a field that is typed in
     if (!first.current) main.current?.focus(); // a new page is read from its beginning
     first.current = false;
     window.scrollTo(0, 0);

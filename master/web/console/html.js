@@ -1,12 +1,12 @@
 // @ts-check
 /** What every component needs, from one place. */
 import { Component, h, render } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { batch, computed, effect, signal } from "@preact/signals";
 import htm from "htm";
 
 export const html = htm.bind(h);
-export { batch, computed, effect, h, render, signal, useEffect, useMemo, useRef, useState };
+export { batch, computed, effect, h, render, signal, useEffect, useLayoutEffect, useMemo, useRef, useState };
 
 /**
  * Return a component that draws again only if a property is another value.

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * How the page stays true: connect and keep events back, read a snapshot, apply the events that
- * came meanwhile, and go on event by event; the same again after every reconnect, for ever.
+ * How the page stays true: connect and keep events back, wait until they come, read a snapshot,
+ * apply the events that came meanwhile, and go on event by event; the same again after every reconnect, for ever.
  *
  * Events carry whole rows and arrive in the order of the commits, so an event that is older than
  * the snapshot is always followed by the newer one.
@@ -117,6 +117,8 @@ export async function catchUp() {
   for (let tries = 0; mine === generation; tries += 1) {
     try {
       await readSession();
+      // events reach this socket once Master has greeted it, and it answers this only after that
+      await emit("admin:status:request", {});
       const [snapshot, kept] = await Promise.all([readAll(), readViews()]);
       if (mine !== generation) return; // a newer connection reads anew
       fillViews(kept);

@@ -50,7 +50,7 @@ export const arrived = signal(0);
  * @type {import("@preact/signals").Signal<Set<string>>} */
 export const chosen = signal(new Set());
 /** Names for pages with their filters, which Master keeps for this person.
- * @typedef {{id: string, name: string, url: string, created_at: number, updated_at: number}} View */
+ * @typedef {import("./types.js").View} View */
 /** @type {import("@preact/signals").Signal<View[]>} by name */
 export const views = signal([]);
 /** Accounts that are logged in one after another (pages/lineup.js).
@@ -244,9 +244,9 @@ export class Changes {
       return;
     }
     this.unread += 1;
-    const known = this.accounts.get(row.account_id);
+    const known = this.accounts.get(row.account_id ?? "");
     if (!known) return;
-    this.accounts.set(row.account_id, { ...known, unread: known.unread + 1 });
+    this.accounts.set(known.id, { ...known, unread: known.unread + 1 });
     this.touched.add("accounts");
   }
 
