@@ -40,7 +40,7 @@ nox.options.sessions = [
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 """Tests run in up to four processes, each file in one of them; `-- -n0` is one process."""
-MEMORY_FOLDER, MEMORY_BYTES = Path("/dev/shm"), 2 * 1024**3  # noqa: S108 - named only
+MEMORY_FOLDER, MEMORY_BYTES = Path("/dev/shm"), 1024**3  # noqa: S108 - named only
 """Tests keep their files in this file system in memory if so much is free: a commit waits for no
 disk, which is a third of the time. They pass on a disk as well: `TMPDIR=/tmp nox -s test`."""
 SUMMARY_TIMEOUT_S = 30

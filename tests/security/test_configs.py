@@ -217,6 +217,7 @@ BACK = (
         for table, columns in LATER.items()
         for column in columns
     ),
+    "DROP TABLE console_views",
     "DROP TABLE login_links",
     "DROP TABLE account_holders",
     "ALTER TABLE comments DROP COLUMN reported_by",
