@@ -81,7 +81,7 @@ export function Timeline({ path, id, keys, ofWorker = false }) {
     ${rows.length === 0 ? html`<${Empty}><p>${t("happened.none")}</p><//>`
       : html`<${Table} label=${t("happened.title")} columns=${[t("happened.when"), t("happened.what"), t(ofWorker ? "col.account" : "col.worker"), t("happened.by")]}>${rows.map(
         (one) => html`<tr key=${one.seq}><td class="small"><${Ago} at=${Math.floor(one.at_ms / 1000)} /></td>
-          <th scope="row">${wordOf("happened", one.kind)} <span class="soft small"><bdi>${wordOf(one.kind.startsWith("login_link") ? "linkEnd" : "reason", one.reason)}</bdi> <bdi>${tellParams(one)}</bdi></span></th>
+          <th scope="row">${wordOf("happened", one.kind)} <span class="soft small"><bdi>${one.kind.endsWith(`_${one.reason}`) ? "" : wordOf(one.kind.startsWith("login_link") ? "linkEnd" : "reason", one.reason)}</bdi> <bdi>${tellParams(one)}</bdi></span></th>
           <td>${ofWorker ? one.account_id && html`<${AccountLink} id=${one.account_id} name=${nameOf(one.account_id)} />` : one.worker_id && html`<${WorkerLink} id=${one.worker_id} />`}</td>
           <td class="small"><bdi>${one.by.kind === "link" ? t("by.link") : one.by.name ?? wordOf("by", one.by.kind)}</bdi></td></tr>`,
       )}<//>`}
