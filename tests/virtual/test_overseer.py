@@ -246,6 +246,21 @@ def test_a_worker_that_one_group_evicted_and_registered_again_may_count_for_a_br
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
 
+@pytest.mark.parametrize(("others_heard", "noticed"), [(("c",), 0), (("b", "c"), 1)])
+def test_a_worker_that_returns_in_the_group_that_found_it_silent_counts_once(
+    tmp_path, others_heard, noticed
+):
+    async def script(silence, house) -> None:
+        await asyncio.sleep(31.5)
+        silence.note_answered("a", 1_031.0, 0)
+        for name in others_heard:
+            silence.of(name).answered = 1_031.0
+        silence.check_protection(HERE, {"a", "b", "c"}, Watch())
+        silence.check_protection(HERE, {"a", "b", "c"}, Watch(put_on_at=1_031.5, brakes=1))
+
+    assert watch(tmp_path, script) == ["brake_held"] * noticed
+
+
 def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
     async def script(silence, house) -> None:
         house.life = Life("master")

@@ -71,8 +71,9 @@ class Silence:
         self._complain = complain
         self._evictions: list[float] = []
         self._may_count: list[float] = []
-        """Evictions that Master may count: as `_evictions`, and those of workers that were assigned
-        an account before, or registered again after, in the same batch."""
+        """As `_evictions`, and of workers assigned an account before in the same batch."""
+        self._returned: list[tuple[float, str]] = []
+        """Silent workers back in the batch that judged them; owners are among those alive."""
         self._chances: list[tuple[float, str]] = []
         """When Master may have applied a brake, and the overdue worker; the latest last."""
         self._braked_since = math.inf
@@ -101,9 +102,8 @@ class Silence:
         owner of its accounts would act.
         """
         signs = self.of(worker_id)
-        # one batch may have evicted and registered it
         if sent - signs.answered > self._timeout_s:
-            self._may_count.append(self._clock.monotonic())
+            self._returned.append((self._clock.monotonic(), worker_id))
         signs.answered = max(signs.answered, sent)
         lost = signs.lost
         if (
@@ -311,11 +311,11 @@ class Silence:
             and at - max(self._resumed_at, house.started_at) > once_s + DETECTION_S
         ):
             lately = sum(at - then <= once_s + DETECTION_S for then in self._may_count)
+            returned = [name for then, name in self._returned if at - then <= once_s + DETECTION_S]
             since, put_on_at = [self.of(name).answered for name in alive], watch.put_on_at
-            lost = lately + sum(
-                heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since
-            )
-            total = lately + min(len(alive), self._holding)
+            lost = lately + len(returned)
+            lost += sum(heard > put_on_at or put_on_at - heard > self._timeout_s for heard in since)
+            total = lately + min(len(alive), self._holding) + len(set(returned) - set(alive))
             if not 2 * lost > total:
                 self._complain(
                     "brake_held",
