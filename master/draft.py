@@ -173,7 +173,7 @@ class Draft:
         return add(below, self.tallied[key]) if key in self.tallied else below
 
     def count_unread(self, account_id: str) -> int:
-        """Return how many messages of an account nobody has read."""
+        """Return how many unread messages an account has."""
         return sum(self.count_messages((account_id, kind))[1] for kind in MessageKind)
 
     # -- assignments ------------------------------------------------------------------------------

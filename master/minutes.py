@@ -34,7 +34,7 @@ class Minutes:
     def list_counts(self, now: float) -> list[int | None]:
         """Return the numbers of the last KEPT minutes, the present one last.
 
-        None is a minute that was over before counting began: nobody knows its number.
+        None is a minute that was over before counting began: its number is unknown.
         """
         if self.since is None:
             return [None] * KEPT

@@ -267,7 +267,7 @@ class ShownDirectMessage(ShownTold):
 
 
 class UnreadOf(TypedDict):
-    """How many messages of an account nobody has read."""
+    """How many unread messages an account has."""
 
     account_id: str
     unread: int

@@ -972,7 +972,7 @@ export interface Trouble {
   since: number;
   reason: string;
 }
-/** How many messages of an account nobody has read. */
+/** How many unread messages an account has. */
 export interface UnreadOf {
   account_id: string;
   unread: number;

@@ -51,7 +51,7 @@ function settle() {
 }
 
 /**
- * Read how a login ended that no event has told of: it came while nobody listened, or comes later.
+ * Read how a login ended that no event has told of: it came while no page was connected, or comes later.
  * @param {Line["open"][number]} one
  */
 async function learnEnd({ id, session }) {
