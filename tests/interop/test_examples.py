@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -109,19 +110,23 @@ def test_the_walk_through_the_http_api_works(quick: Target) -> None:
     assert quick.ask("GET", "/api/v1/accounts")["total"] == 0
 
 
+async def report_comments(url: str, account: str, count: int) -> None:
+    async with socketio.AsyncSimpleClient() as worker:
+        await worker.connect(url, namespace="/worker", transports=["websocket"])
+        registration = {"workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 1}
+        assert (await worker.call("worker:register", registration))["success"]
+        comments = [
+            {"platform_comment_id": f"c-{number}", "content": f"text {number}"}
+            for number in range(count)
+        ]
+        report = {"type": "comment", "account_id": account, "messages": comments}
+        assert (await worker.call("worker:message:detected", report))["inserted"] == count
+
+
 def test_the_example_device_shows_all_that_it_is_owed_however_much_it_is(scripts: Path) -> None:
     with Target(settings={"OUTBOUND_QUEUE_BYTES": "100000"}) as target:
         account = target.create_account("douyin", "shop")
-        with socketio.SimpleClient() as worker:
-            worker.connect(target.url, namespace="/worker", transports=["websocket"])
-            registration = {"workerId": "worker-1", "capabilities": ["douyin"], "maxAccounts": 1}
-            assert worker.call("worker:register", registration)["success"]
-            comments = [
-                {"platform_comment_id": f"c-{number}", "content": f"text {number}"}
-                for number in range(600)
-            ]
-            report = {"type": "comment", "account_id": account, "messages": comments}
-            assert worker.call("worker:message:detected", report)["inserted"] == 600
+        asyncio.run(report_comments(target.url, account, count=600))
         with running(
             "node", scripts / "client.mjs", target.url, cwd=scripts, worker_id=""
         ) as device:
