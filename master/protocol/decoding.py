@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from master.errors import Invalid, Unreadable
 from master.protocol.budgets import MOST_NOTES
 from master.protocol.json_text import Mended, open_text
-from master.protocol.wire import MAX_FAULTS, Empty, Fact, HttpPayload
+from master.protocol.wire import MAX_FAULTS, PATTERN_WORDS, Empty, Fact, HttpPayload
 
 P = TypeVar("P", bound=BaseModel)
 F = TypeVar("F", bound=Fact)
@@ -172,11 +172,11 @@ def explain_faults(fault: ValidationError) -> list[dict[str, Any]]:
     return [
         {
             "field": ".".join(str(part) for part in error["loc"]) or WHOLE,
-            "message": error["msg"].removeprefix("Value error, "),
+            "message": PATTERN_WORDS.get(
+                error.get("ctx", {}).get("pattern", ""), error["msg"]
+            ).removeprefix("Value error, "),
         }
-        for error in fault.errors(include_url=False, include_input=False, include_context=False)[
-            :MAX_FAULTS
-        ]
+        for error in fault.errors(include_url=False, include_input=False)[:MAX_FAULTS]
     ]
 
 

@@ -13,7 +13,7 @@ from master.model import AccountStatus, MessageKind
 from master.protocol.admin import CancelLogin, StartLogin
 from master.protocol.answers import ShownAccount, ShownConfig, ShownProxy
 from master.protocol.lists import MOST_TAGS, PAGE_LIMIT, Tag
-from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds
+from master.protocol.wire import HttpPayload, Id, Name, PathId, Platform, Seconds, matching
 from master.secret import Secret
 
 AS_READ = "{as_read}"
@@ -261,8 +261,9 @@ def _bound_port(address: str) -> str:
 
 ProxyServer = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$",
+    matching(
+        r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$",
+        "an address is host:port, for example proxy.example.com:8080",
         max_length=300,
         strip_whitespace=True,
     ),
@@ -301,8 +302,17 @@ class ProxyTrial(ById):
     timeout_s: Annotated[float, Field(gt=0, le=30)] = 5
 
 
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
-ArgText = Annotated[str, Field(max_length=4_096), StringConstraints(pattern=r"^[^\x00]*$")]
+EnvName = Annotated[
+    str,
+    matching(
+        r"^[A-Za-z_][A-Za-z0-9_]*$",
+        "a variable's name is letters a-z and A-Z, digits and _, and does not begin with a digit",
+        max_length=128,
+    ),
+]
+ArgText = Annotated[
+    str, Field(max_length=4_096), matching(r"^[^\x00]*$", "a NUL character is not allowed here")
+]
 
 
 class ConfigFields(HttpPayload):

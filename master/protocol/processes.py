@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from master.protocol.answers import ShownProcess
 from master.protocol.http import ById
-from master.protocol.wire import Id, Outbound, Payload
+from master.protocol.wire import Id, Outbound, Payload, matching
 
-Place = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}\.[0-9]{1,15}$")]
+Place = Annotated[
+    str, matching(r"^[0-9]{1,20}\.[0-9]{1,15}$", "a place is two numbers, for example 17.2048")
+]
 """A place in a worker's output: the log file's number and the byte in it."""
 
 

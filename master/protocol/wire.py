@@ -58,6 +58,16 @@ def _refuse_blank(value: str) -> str:
     return value
 
 
+PATTERN_WORDS: dict[str, str] = {}
+"""What a text must be in words, by the pattern that it must match; refusals say it."""
+
+
+def matching(pattern: str, words: str, **limits: Any) -> StringConstraints:
+    """Return the constraint of texts that match a pattern; `words` says the pattern to people."""
+    PATTERN_WORDS[pattern] = words
+    return StringConstraints(pattern=pattern, **limits)
+
+
 def bound_json(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse values that JSON text cannot store, and nesting deeper than 32 levels.
 
@@ -94,7 +104,13 @@ ImageData = Annotated[
 PLATFORM = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 Platform = Annotated[
     str,
-    StringConstraints(pattern=PLATFORM.pattern, strip_whitespace=True, to_lower=True),
+    matching(
+        PLATFORM.pattern,
+        "a platform's name is 1 to 32 of a-z, 0-9, _ and -, and begins with a letter or a digit,"
+        " for example douyin",
+        strip_whitespace=True,
+        to_lower=True,
+    ),
 ]
 Seconds = Annotated[int, BeforeValidator(read_seconds), Field(ge=0, le=LATEST_SECOND)]
 Milliseconds = Annotated[float, Field(ge=0, le=10**16)]

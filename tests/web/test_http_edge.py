@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import re
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +13,8 @@ import pytest
 
 from master.endpoints import ENDPOINTS, ROOT
 from master.errors import Overloaded
+from master.protocol.wire import PATTERN_WORDS
+from master.routes import NAMESPACES
 from master.settings import Settings, load_settings
 
 ALLOWED = "http://localhost:3001"
@@ -50,6 +54,35 @@ async def test_half_an_emoji_and_a_strange_content_type_do_no_harm(site):
         "POST", "/accounts", 201, data=body, headers={"Content-Type": "text/plain"}
     )
     assert answer["account"]["account_name"] == "a\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "said"),
+    [
+        ("/accounts", {"platform": "抖音", "account_name": "a"}, "platform", "for example douyin"),
+        ("/proxies", {"name": "a", "server": "example.com"}, "server", "host:port"),
+    ],
+)
+async def test_a_text_of_the_wrong_form_is_refused_in_words(site, path, body, field, said):
+    error = await site.refused("POST", path, 422, json=body)
+    [fault] = error["details"]
+    assert (fault["field"], said in fault["message"]) == (field, True), fault
+
+
+def test_each_form_that_a_request_may_break_is_told_in_words():
+    asked = {one.payload for one in ENDPOINTS} | {
+        route.payload for routes in NAMESPACES.values() for route in routes.values()
+    }
+    patterns = {
+        found
+        for payload in asked
+        for found in re.findall(
+            r'"pattern": ("(?:[^"\\\\]|\\\\.)*")', json.dumps(payload.model_json_schema())
+        )
+    }
+    told = {json.loads(one) for one in patterns}
+    assert told
+    assert told <= set(PATTERN_WORDS)
 
 
 async def test_a_body_beyond_the_limit_is_too_large(site, settings):
