@@ -37,6 +37,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(HERE, tmp_path_factory.mktemp("browser"))
 
 
+def run_script(browser: Path, *command: str) -> str:
+    """Run a script of that folder and return its output.
+
+    The browser's package unpacks it into TMPDIR, and takes a file of that name for a whole browser,
+    although another process of the tests may still be writing it: each process has its own.
+    """
+    done = subprocess.run(
+        ["node", *command],
+        cwd=browser, env={**os.environ, "TMPDIR": str(browser)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def axe(browser: Path) -> str:
     """The source of axe-core, which finds what keeps people out."""
@@ -49,10 +64,7 @@ def chromium(browser: Path) -> str:
     for found in (os.environ.get("CHROMIUM"), shutil.which("chromium")):
         if found:
             return found
-    done = subprocess.run(
-        ["node", "chromium.mjs"], cwd=browser, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip().splitlines()[-1]
+    return run_script(browser, "chromium.mjs").strip().splitlines()[-1]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from simulator.scenario import Scenario
 from simulator.show.plots import ROWS, write_page
 from simulator.virtual.plan import plan_run
 from simulator.virtual.run import Outcome, play
+from tests.browser.conftest import run_script
 
 pytestmark = pytest.mark.browser
 
@@ -46,12 +46,7 @@ def looks(
 
 
 def look(browser: Path, page: Path, width: int) -> Any:
-    command = ["node", "look.mjs", str(page), str(width)]
-    done = subprocess.run(
-        command, cwd=browser, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(run_script(browser, "look.mjs", str(page), str(width)).splitlines()[-1])
     if "unavailable" in found:
         pytest.skip(f"no browser runs here: {found['unavailable'][:200]}")
     return found
