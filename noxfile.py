@@ -38,6 +38,10 @@ nox.options.sessions = [
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+# the tests start some hundred processes, each of which would compile Master anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 """Tests run in up to four processes, each file in one of them; `-- -n0` is one process."""
 MEMORY_FOLDER, MEMORY_BYTES = Path("/dev/shm"), 1024**3  # noqa: S108 - named only

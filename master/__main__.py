@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import gc
 import os
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from master import __version__
-from master.environment import SettingsFault
+from master.environment import ListenFault, SettingsFault
 from master.settings import Settings, load_settings
 
 
@@ -24,6 +25,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pass by itself.
     """
     os.umask(0o077)  # new files contain secrets or names of accounts
+    chosen = _build_parser().parse_args(arguments)
+    # modules are permanent objects: to look for garbage among them takes a quarter of their import
+    gc.disable()
+    from master.keys import KeyFault
+    from master.logs import LogFault, flush_logs
+    from master.store.sqlite.upgrade import DatabaseFault
+
+    try:
+        settings = load_settings(os.environ)
+        if chosen.command == "db":
+            return _look_after_database(settings, chosen)
+        if chosen.command == "keys":
+            return _look_after_keys(settings, chosen.action)
+        if chosen.command == "console":
+            return _print_signin(settings, chosen.name, chosen.url)
+        return _serve(settings)
+    except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
+        flush_logs()  # its thread writes to stderr as well
+        print(fault, file=sys.stderr)
+        return 3 if _may_pass(fault) else 2
+    except OSError as fault:
+        flush_logs()
+        print(f"Master cannot run: {fault}.", file=sys.stderr)
+        return 3 if _may_pass(fault) else 2
+
+
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m master", description=__doc__)
     parser.add_argument("--version", action="version", version=f"Master {__version__}")
     commands = parser.add_subparsers(dest="command")
@@ -50,29 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signin = console.add_parser("signin", help="print a link that signs in once, within a minute")
     signin.add_argument("name", nargs="?", help="name of a token in ADMIN_TOKENS; the first one")
     signin.add_argument("--url", help="address at which browsers reach Master, if not HOST:PORT")
-    chosen = parser.parse_args(arguments)
-    from master.app import ListenFault
-    from master.keys import KeyFault
-    from master.logs import LogFault, flush_logs
-    from master.store.sqlite.upgrade import DatabaseFault
-
-    try:
-        settings = load_settings(os.environ)
-        if chosen.command == "db":
-            return _look_after_database(settings, chosen)
-        if chosen.command == "keys":
-            return _look_after_keys(settings, chosen.action)
-        if chosen.command == "console":
-            return _print_signin(settings, chosen.name, chosen.url)
-        return _serve(settings)
-    except (SettingsFault, DatabaseFault, KeyFault, LogFault, ListenFault) as fault:
-        flush_logs()  # its thread writes to stderr as well
-        print(fault, file=sys.stderr)
-        return 3 if _may_pass(fault) else 2
-    except OSError as fault:
-        flush_logs()
-        print(f"Master cannot run: {fault}.", file=sys.stderr)
-        return 3 if _may_pass(fault) else 2
+    return parser
 
 
 PASSING = {
@@ -149,6 +155,7 @@ def _look_after_database(settings: Settings, chosen: argparse.Namespace) -> int:
     from master.store.sqlite.upgrade import check, lock_database, reset
     from master.vault import Vault
 
+    gc.enable()
     path = settings.db_path
     if chosen.action == "check":
         faults = check(path)
@@ -184,6 +191,7 @@ def _look_after_keys(settings: Settings, action: str) -> int:
     from master.store.sqlite.keyring import describe_keys
     from master.store.sqlite.rotation import describe_rotation, rotate_key_file, rotate_to_first
 
+    gc.enable()
     path, keys = settings.db_path, settings.read_keys()
     key_file = None if keys else locate_key_file(path)
     if action == "list":

@@ -20,6 +20,7 @@ from master.budgets import make_budgets
 from master.children import ProcessStatus
 from master.clock import Clock, SystemClock
 from master.endpoints import ENDPOINTS
+from master.environment import ListenFault
 from master.errors import Refusal, Stopping, StorageTrouble
 from master.keys import RandomBytes
 from master.lines import Lines
@@ -76,10 +77,6 @@ Past it the kernel drops them, and their peers retry a second or more later.
 
 RETRY_S = 1.0
 """Seconds before the disk is tried again."""
-
-
-class ListenFault(Exception):
-    """Master cannot listen with these settings; the message is one readable line."""
 
 
 SWITCH_S = 0.0002

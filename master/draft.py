@@ -27,8 +27,8 @@ from master.model import (
     Worker,
     WorkerConfig,
     WorkerStatus,
-    change,
 )
+from master.record import change
 from master.tallies import NONE, Key, Numbers, add
 
 

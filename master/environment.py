@@ -11,6 +11,10 @@ ENVIRONMENT = "env"
 FILE = ".env"
 
 
+class ListenFault(Exception):
+    """Master cannot listen with these settings; the message is one readable line."""
+
+
 class SettingsFault(Exception):
     """Some settings are invalid; the message has one readable line per fault."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
@@ -237,27 +237,31 @@ class Committed(Generic[R]):
         self._records[key] = record
         self._move(key, old, record)
 
-    def load(self, records: Iterable[R]) -> None:
-        """Insert new records; an ordered index sorts all of them once."""
-        kind, key_of, known = self.kind, self.kind.key, self._records
-        ranked: dict[tuple[str, Hashable], dict[Any, str]] = {}
-        for record in records:
-            key = key_of(record)
-            assert key not in known, "load accepts only new records"
-            known[key] = record
-            for index, keys in kind.groups.items():
+    def load(self, records: Sequence[R]) -> None:
+        """Insert new records, one index after another; an ordered index sorts them once."""
+        kind = self.kind
+        added = dict(zip(map(kind.key, records), records, strict=True))
+        assert len(added) == len(records), "a key is loaded once"
+        assert added.keys().isdisjoint(self._records.keys()), "load accepts only new records"
+        self._records.update(added)
+        for index, keys in kind.groups.items():
+            groups = self._groups[index]
+            for key, record in added.items():
                 for one in keys(record):
-                    self._groups[index].setdefault(one, {})[key] = None
-            for index, keys in kind.unique.items():
+                    groups.setdefault(one, {})[key] = None
+        for index, keys in kind.unique.items():
+            self._unique[index].update(
+                (one, key) for key, record in added.items() for one in keys(record)
+            )
+        for index, keys in kind.ordered.items():
+            ranked: dict[Hashable, dict[Any, str]] = {}
+            for key, record in added.items():
                 for one in keys(record):
-                    self._unique[index][one] = key
-            for index, keys in kind.ordered.items():
-                for one in keys(record):
-                    ranked.setdefault((index, one), {})[kind.rank(record)] = key
-            for tally, value in kind.tallies.items():
-                self._tallies[tally][value(record)] += 1
-        for (index, one), some in ranked.items():
-            self._ordered[index].setdefault(one, SortedDict()).update(some)
+                    ranked.setdefault(one, {})[kind.rank(record)] = key
+            for one, some in ranked.items():
+                self._ordered[index].setdefault(one, SortedDict()).update(some)
+        for tally, value in kind.tallies.items():
+            self._tallies[tally].update(map(value, records))
 
     def remove(self, key: str) -> None:
         """Remove a record, if it exists."""

@@ -15,6 +15,7 @@ from master.draft import Draft
 from master.model import Scope
 from master.protocol.wire import Outbound
 from master.protocol.worker import AccountForWorker
+from master.record import quick_to_make
 from master.sessions import Sessions
 from master.settings import Settings
 from master.tokens import ANY_WORKER
@@ -57,6 +58,7 @@ class Caller:
 SWEEP = Caller("sweep")
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Address:
     """The recipient of a parcel.
@@ -108,6 +110,7 @@ class HangUp:
     """Close a socket."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """An event to send after the commit, or an action on a socket."""
@@ -116,6 +119,7 @@ class Parcel:
     content: Outbound | Join | HangUp
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class HandOut:
     """Accounts for their worker. `shown` is filled after the commit, when their secrets are read.

@@ -20,12 +20,10 @@ from simulator.scenario import (
     load_scenario,
     name_scenarios,
 )
-from simulator.trials.catalog import COMMANDS
 from simulator.trials.demo import Options, run_demo
 from simulator.trials.master_process import StartTrouble
 from simulator.trials.single import RATE_PER_ACCOUNT_S, run_worker
 from simulator.truth.holdings import WorkerProfile
-from simulator.virtual.tools.command import run_virtual
 
 USAGE_TROUBLE = 2
 INTERRUPTED = 130
@@ -225,8 +223,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profile, url, scenario = read_worker(parsed[1:], os.environ)
             return run(lambda: run_worker(profile, url, scenario))
         if parsed[:1] == ["virtual"]:
+            # the laboratory imports all of Master, which would take most of the start of the others
+            from simulator.virtual.tools.command import run_virtual
+
             return run_virtual(parsed[1:])
-        if parsed and parsed[0] in COMMANDS:
+        if parsed[:1] in (["crash"], ["restart"]):
+            from simulator.trials.catalog import COMMANDS
+
             return run(COMMANDS[parsed[0]](parsed[1:], os.environ))
         whole, options = read_run(parsed)
         return run(lambda: run_demo(whole, options))

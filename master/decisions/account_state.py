@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from master.errors import UnknownStatus
-from master.model import Account, AccountStatus, LoginStatus, Priority, change
+from master.model import Account, AccountStatus, LoginStatus, Priority
+from master.record import change
 
 S = TypeVar("S", bound=StrEnum)
 

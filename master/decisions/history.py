@@ -22,6 +22,7 @@ from master.model import (
     WorkerStatus,
 )
 from master.reasons import EventKind
+from master.record import quick_to_make
 
 PEOPLE = ("admin", "http", "link")
 """The kinds of caller behind which is a person; their events are the audit.
@@ -61,6 +62,7 @@ Kept = Collection[str]
 """The columns of a row that memory does not keep and that get new values."""
 
 
+@quick_to_make
 @dataclass(frozen=True, slots=True)
 class Deed:
     """A command of a person as the edge received it: `action` is its route or event.

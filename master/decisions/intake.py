@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from operator import attrgetter
 
-from master.model import Message, MessageKind, change
+from master.model import Message, MessageKind
+from master.record import change
 
 SAID = ("content", "author_id", "post_id")
 """Fields compared between two messages with the same id; a difference is examined further."""

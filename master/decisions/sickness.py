@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from master.model import Account, JsonObject, LoginStatus, change
+from master.model import Account, JsonObject, LoginStatus
+from master.record import change
 
 LEAST_S = 600.0
 """The shortest time without a success that means anything."""

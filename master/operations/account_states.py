@@ -20,11 +20,12 @@ from master.decisions.login import choose_cookies_end
 from master.decisions.notification import announce_account
 from master.errors import NotRegistered, NotYours, StaleEpoch, UnknownAccount
 from master.memory import Memory
-from master.model import LOST, Account, AccountStatus, JsonObject, LoginStatus, Priority, change
+from master.model import LOST, Account, AccountStatus, JsonObject, LoginStatus, Priority
 from master.operations.assignments import place_what_waits, revoke_accounts
 from master.operations.notifications import notify
 from master.protocol.account_states import AccountStatusReport
 from master.protocol.words import RevokeReason
+from master.record import change
 from master.settings import Settings
 from master.turn import PORTION, Turn
 

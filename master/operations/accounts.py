@@ -16,7 +16,7 @@ from master.errors import (
     WorkerUnfit,
 )
 from master.farm import share
-from master.model import Account, LoginStatus, WorkerStatus, change
+from master.model import Account, LoginStatus, WorkerStatus
 from master.operations.assignments import (
     count_reserved,
     hand_out,
@@ -31,6 +31,7 @@ from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, ById, NewAccount
 from master.protocol.lists import AccountsQuery
 from master.protocol.words import CancelReason, RevokeReason
+from master.record import change
 from master.store import accounts as account_rows
 from master.store.pages import Found
 from master.turn import Turn

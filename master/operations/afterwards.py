@@ -20,7 +20,7 @@ from master.drains import FARM
 from master.farm import Committed, Farm, is_open, is_open_link
 from master.login_link import LoginLink
 from master.memory import Memory
-from master.model import Account, Login, SessionStatus, Worker, WorkerStatus, change
+from master.model import Account, Login, SessionStatus, Worker, WorkerStatus
 from master.operations.assignments import hand_out, tell_to_stop
 from master.operations.draining import show_draining
 from master.operations.placement import TOLD_AFTER_S, Placements
@@ -28,6 +28,7 @@ from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
 from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
 from master.protocol.words import RevokeReason
+from master.record import change
 from master.settings import Settings
 from master.turn import ADMINS, Parcel, Turn
 

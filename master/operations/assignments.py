@@ -8,10 +8,11 @@ import structlog
 
 from master.decisions.assignment import place_accounts, wants_worker
 from master.decisions.schedule import portion
-from master.model import Account, Worker, change
+from master.model import Account, Worker
 from master.operations.telling import choose_told, find_ahead, measure_accounts
 from master.protocol.words import RevokeReason
 from master.protocol.worker import ASSIGN_LIMIT, TaskAssign, TaskRevoke
+from master.record import change
 from master.sessions import CAUGHT_UP_BYTES, Sessions
 from master.turn import PORTION, HandOut, Turn, worker_address
 

@@ -8,20 +8,13 @@ import structlog
 
 from master.decisions.placement import explain_waiting
 from master.draft import Draft
-from master.model import (
-    Account,
-    LoginStatus,
-    Notification,
-    NotificationType,
-    Priority,
-    Worker,
-    change,
-)
+from master.model import Account, LoginStatus, Notification, NotificationType, Priority, Worker
 from master.operations.notifications import notify
 from master.protocol.answers import ShownDrain, ShownStay
 from master.protocol.drains import DrainChanged
 from master.protocol.words import DrainState, StayReason
 from master.reasons import Unplaced
+from master.record import change
 from master.turn import ADMINS, Turn
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ import structlog
 from master.decisions.assignment import find_leaving
 from master.errors import NotDraining, UnknownWorker, WorkerNotConnected
 from master.memory import Memory
-from master.model import Account, Worker, WorkerStatus, change
+from master.model import Account, Worker, WorkerStatus
 from master.operations.assignments import (
     assign_account,
     count_reserved,
@@ -26,6 +26,7 @@ from master.protocol.answers import ShownLiveWorker
 from master.protocol.drains import DrainWorker
 from master.protocol.http import ById
 from master.protocol.words import DrainState, RevokeReason
+from master.record import change
 from master.settings import Settings
 from master.turn import PORTION, Turn
 

@@ -9,7 +9,8 @@ import structlog
 
 from master.decisions.intake import Relation, compare, edit, name_variant
 from master.decisions.schedule import portion
-from master.model import Message, MessageKind, change
+from master.model import Message, MessageKind
+from master.record import change
 from master.store.messages import find_with_ids, keep_messages, store_edits
 from master.turn import Turn
 

@@ -8,7 +8,7 @@ from itertools import islice
 from master.decisions.assignment import wants_worker
 from master.decisions.explain import Candidate, Remedy, find_remedies, find_rule
 from master.errors import UnknownAccount, UnknownWorker
-from master.model import Account, LoginStatus, Worker, WorkerStatus, change
+from master.model import Account, LoginStatus, Worker, WorkerStatus
 from master.operations.placement import Placements
 from master.protocol.explained import (
     AccountExplained,
@@ -19,6 +19,7 @@ from master.protocol.explained import (
 )
 from master.protocol.http import ById
 from master.reasons import Action, Rule, Unplaced, Verdict
+from master.record import change
 from master.turn import Turn
 
 MOST_SHOWN = 50

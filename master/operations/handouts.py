@@ -12,8 +12,9 @@ import structlog
 
 from master.decisions.account_state import enter_state
 from master.farm import Farm
-from master.model import Account, LoginStatus, change
+from master.model import Account, LoginStatus
 from master.protocol.worker import ProxyForWorker, show_account_to_worker
+from master.record import change
 from master.store.accounts import read_account_secrets
 from master.store.proxies import read_all_proxy_secrets
 from master.store.sealing import Secrets

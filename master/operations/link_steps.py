@@ -8,10 +8,11 @@ from typing import Any
 from master.decisions.links import MOST_STARTS, read_question, read_step
 from master.farm import is_open_link
 from master.login_link import LinkState, LoginLink
-from master.model import Account, Login, SessionStatus, change
+from master.model import Account, Login, SessionStatus
 from master.protocol.login_links import LinkChanged, ShownDevice
 from master.protocol.worker import LoginReport
 from master.reasons import LinkEnd
+from master.record import change
 from master.turn import ADMINS, Turn
 
 MOST_MESSAGE = 300

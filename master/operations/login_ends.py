@@ -17,14 +17,7 @@ from master.decisions.login import (
 )
 from master.errors import LoginClosed
 from master.farm import is_open
-from master.model import (
-    Account,
-    JsonObject,
-    Login,
-    LoginStatus,
-    SessionStatus,
-    change,
-)
+from master.model import Account, JsonObject, Login, LoginStatus, SessionStatus
 from master.operations.assignments import (
     assign_account,
     hand_out,
@@ -37,6 +30,7 @@ from master.protocol.budgets import measure
 from master.protocol.shown import show_profile
 from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.protocol.worker import LoginCancel, LoginReport
+from master.record import change
 from master.secret import Secret
 from master.store.accounts import judge_account_secrets
 from master.store.sealing import Secrets

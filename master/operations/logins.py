@@ -38,7 +38,6 @@ from master.model import (
     SessionStatus,
     Worker,
     WorkerStatus,
-    change,
 )
 from master.operations.assignments import count_reserved, place_what_waits
 from master.operations.identity import find_mismatch
@@ -73,6 +72,7 @@ from master.protocol.worker import (
     UserInputTyped,
     find_code,
 )
+from master.record import change
 from master.store import logins as login_rows
 from master.turn import ADMINS, OPERATORS, READERS, Turn, worker_address
 

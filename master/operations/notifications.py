@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
-from master.model import Device, JsonObject, Notification, NotificationType, Priority, change
+from master.model import Device, JsonObject, Notification, NotificationType, Priority
 from master.operations.names import require_device_name
 from master.protocol.admin import NotificationConfirmed, show_notification
 from master.protocol.answers import Listing, ShownNotification
@@ -24,6 +24,7 @@ from master.protocol.client import (
 )
 from master.protocol.decoding import decode
 from master.protocol.lists import NotificationsQuery
+from master.record import change
 from master.store import notifications as rows
 from master.turn import ADMINS, Caller, Onward, Turn, clients_of
 

@@ -8,10 +8,11 @@ from master.decisions.assignment import wants_worker
 from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.memory import Memory
-from master.model import Account, Notification, NotificationType, Priority, Worker, change
+from master.model import Account, Notification, NotificationType, Priority, Worker
 from master.operations.notifications import notify
 from master.protocol.answers import Placement
 from master.reasons import Unplaced
+from master.record import change
 from master.settings import Settings
 from master.turn import PORTION, Turn
 

@@ -11,7 +11,6 @@ from master.deadlines import Deadlines
 from master.decisions.assignment import wants_worker
 from master.draft import Draft
 from master.errors import Invalid, Refusal
-from master.model import change
 from master.operations.accounts import change_account
 from master.operations.assignments import place_more
 from master.operations.draining import find_left
@@ -21,6 +20,7 @@ from master.protocol.drains import DrainWorker
 from master.protocol.explained import PlacementPlan, PlannedMove, PlannedStay
 from master.protocol.http import AccountChange, PlanWishes
 from master.reasons import Verdict
+from master.record import change
 from master.turn import Operation, Turn
 
 DRAIN_S = 86_400

@@ -5,13 +5,14 @@ from __future__ import annotations
 import structlog
 
 from master.errors import AlreadyExists, Invalid, Missing, UnknownWorker, Unverified
-from master.model import JsonObject, WorkerConfig, change
+from master.model import JsonObject, WorkerConfig
 from master.operations.notifications import raise_alarm
 from master.protocol.answers import Listing, ShownConfig
 from master.protocol.equipment import show_worker_config
 from master.protocol.http import ById, NewWorkerConfig, WorkerConfigChange
 from master.protocol.lists import Page
 from master.protocol.processes import FollowLog
+from master.record import change
 from master.turn import Turn
 
 log = structlog.get_logger(__name__)

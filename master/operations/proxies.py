@@ -9,7 +9,7 @@ from operator import attrgetter
 import structlog
 
 from master.errors import AlreadyExists, Conflict, Missing, ProxyUnreadable
-from master.model import Account, Proxy, change
+from master.model import Account, Proxy
 from master.operations.assignments import hand_out
 from master.protocol import equipment
 from master.protocol.answers import Listing, ShownProxy
@@ -17,6 +17,7 @@ from master.protocol.http import ById, NewProxy, ProxyChange
 from master.protocol.lists import Page
 from master.protocol.proxies import ShownLastTrial
 from master.protocol.worker import ProxyForWorker
+from master.record import change
 from master.secret import Broken, Secret
 from master.store.proxies import read_all_proxy_secrets, read_proxy_secrets
 from master.turn import PORTION, Turn

@@ -13,7 +13,7 @@ from master.decisions.assignment import find_misplaced
 from master.decisions.sickness import show_health
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
-from master.model import Account, JsonObject, Worker, WorkerStatus, change
+from master.model import Account, JsonObject, Worker, WorkerStatus
 from master.operations.assignments import (
     fill_worker,
     hand_out,
@@ -43,6 +43,7 @@ from master.protocol.worker import (
     TaskRevoke,
     read_heartbeat,
 )
+from master.record import change
 from master.turn import Caller, HandOut, Turn, worker_address
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,8 @@ from master.decisions.retention import STEP_S
 from master.draft import Draft
 from master.farm import Committed, Farm
 from master.login_link import OPEN_LINK
-from master.model import OPEN_SESSION, Notification, change
+from master.model import OPEN_SESSION, Notification
+from master.record import change
 from master.store.accounts import DETECTED, HIDING, has_much, is_listed
 from master.store.counters import REMOVED_AT, read_counter, write_counter
 from master.store.events import add_events, read_last_event
@@ -118,7 +119,7 @@ async def _load_table(connection: AsyncConnection, rows: Rows[Any], table: Commi
     last = ""
     while True:
         found = (await connection.execute(query.where(key > last))).all()
-        table.load(map(rows.to_record, found))
+        table.load(rows.to_records(found))
         if len(found) < CHUNK:
             return
         last = getattr(found[-1], rows.key)

@@ -34,7 +34,6 @@ from master.model import (
     Worker,
     WorkerConfig,
     WorkerStatus,
-    change,
 )
 from master.protocol.lists import (
     AccountsQuery,
@@ -43,6 +42,7 @@ from master.protocol.lists import (
     NotificationsQuery,
     write_cursor,
 )
+from master.record import change
 from master.secret import Secret
 from master.store import (
     accounts,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from master.model import Account, change
+from master.model import Account
 from master.operations import assignments, telling, workers
 from master.operations.telling import AHEAD_BYTES, GROUP_BYTES, PORTION_BYTES
 from master.protocol.decoding import decode
 from master.protocol.worker import Register
+from master.record import change
 from master.turn import Caller, Turn
 from tests.core.core import Core, hold, told_to_stop, told_to_watch
 

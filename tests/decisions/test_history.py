@@ -29,8 +29,8 @@ from master.model import (
     Worker,
     WorkerConfig,
     WorkerStatus,
-    change,
 )
+from master.record import change
 
 ACCOUNT = Account(
     id="a", platform="douyin", account_name="A", account_id="1", has_credentials=False,

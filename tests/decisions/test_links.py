@@ -6,8 +6,8 @@ import pytest
 
 from master.decisions.links import hide_name, name_agent, read_question, read_step, tell_link
 from master.login_link import LinkState
-from master.model import change
 from master.reasons import LinkEnd
+from master.record import change
 from tests.records import make_link
 
 LINK = make_link("k", "a")

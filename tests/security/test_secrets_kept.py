@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from master.__main__ import main
-from master.app import ListenFault, hide_keys, require_guard
-from master.environment import SettingsFault
+from master.app import hide_keys, require_guard
+from master.environment import ListenFault, SettingsFault
 from master.logs import HIDDEN, KNOWN, close_logs, configure_logs
 from master.settings import SECRET_SETTINGS, load_settings
 from master.tokens import parse_tokens

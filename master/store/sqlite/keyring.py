@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,26 +115,27 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
     """
     # a rotation may have begun since the keys were read; it puts a key into the key file first
     vault.refresh()
-    used = count_by_key(connection)
+    used = cache(
+        lambda: count_by_key(connection)
+    )  # it reads every value: only if a key is in doubt
     proven = set()
     for key_id, proof in connection.execute(
         "SELECT id, CAST(proof AS BLOB) FROM vault_keys ORDER BY id"
     ).fetchall():
-        needed = f"{count_values(used[key_id])} in {path}"
         if key_id not in vault.key_ids:
-            if used[key_id]:
+            if number := used()[key_id]:
                 keys = locate_key_file(path)
                 raise KeyFault(
-                    f"Key {key_id} is missing, needed by {needed}: "
+                    f"Key {key_id} is missing, needed by {count_values(number)} in {path}: "
                     f"put it back into {keys} or MASTER_KEYS."
                 )
         elif (said := _open(vault, PROOF_COLUMN, key_id, proof)) is not None:
             if said == PROOF:
                 proven.add(key_id)
-        elif used[key_id] and not _opens_any(connection, vault, key_id):
+        elif (number := used()[key_id]) and not _opens_any(connection, vault, key_id):
             raise KeyFault(
-                f"Key {key_id} differs from the key of that name that sealed {needed}: "
-                "restore that key."
+                f"Key {key_id} differs from the key of that name that sealed "
+                f"{count_values(number)} in {path}: restore that key."
             )
     for key_id in vault.key_ids:
         if key_id not in proven:
@@ -145,9 +147,9 @@ def verify_keys(connection: sqlite3.Connection, path: Path, vault: Vault) -> Non
 
 def forget_keys(connection: sqlite3.Connection, wanted: Sequence[str]) -> None:
     """Remove keys from the file's notes that are neither wanted nor named by any value."""
-    used = count_by_key(connection)
+    used = cache(lambda: count_by_key(connection))
     for (key_id,) in connection.execute("SELECT id FROM vault_keys").fetchall():
-        if key_id not in wanted and not used[key_id]:
+        if key_id not in wanted and not used()[key_id]:
             connection.execute("DELETE FROM vault_keys WHERE id = ?", (key_id,))
 
 

