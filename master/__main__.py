@@ -106,10 +106,10 @@ def _may_pass(fault: BaseException | None) -> bool:
 
 
 def _serve(settings: Settings) -> int:
-    from master.app import require_guard
+    from master.app import require_tokens
     from master.logs import configure_logs
 
-    require_guard(settings)
+    require_tokens(settings)
     configure_logs(
         settings.log_level,
         settings.log_dir,

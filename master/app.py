@@ -52,7 +52,7 @@ from master.tails import Tails
 from master.tokens import mark_secret
 from master.turn import ADMINS, SWEEP, Parcel
 from master.vault import Vault
-from master.web.access import guard_sockets, read_session
+from master.web.access import check_sockets, read_session
 from master.web.condition import Conditions
 from master.web.connections import OPTIONS, convert_server
 from master.web.descriptors import SPARE, Descriptors, TooFewFiles, count_connections
@@ -104,7 +104,7 @@ def tune_process() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def require_guard(settings: Settings) -> None:
+def require_tokens(settings: Settings) -> None:
     """Refuse a non-loopback HOST or every origin when no tokens are set. Errors: ListenFault."""
     if settings.worker_tokens or settings.admin_tokens or settings.client_tokens:
         return
@@ -131,7 +131,7 @@ def hide_keys(settings: Settings) -> None:
 def _make_sockets(settings: Settings, clock: Clock, metrics: Metrics, lines: Lines) -> SocketServer:
     return SocketServer(
         async_mode="aiohttp",
-        cors_allowed_origins=lambda origin, environ: True,  # `guard_sockets` refuses foreign ones
+        cors_allowed_origins=lambda origin, environ: True,  # `check_sockets` refuses foreign ones
         cors_credentials=True,
         max_http_buffer_size=LARGEST_EVENT,
         outbound_bytes=settings.outbound_queue_bytes,
@@ -253,7 +253,7 @@ class Master:
         A simulation sets `listen` to False and brings its own connections.
         """
         if listen:
-            require_guard(self.settings)
+            require_tokens(self.settings)
         self._locks.enter_context(lock_database(self.settings.db_path))
         self.system.database_version = prepare_database(
             self.settings.db_path, self.vault, self.settings.read_keys()
@@ -285,7 +285,7 @@ class Master:
         )
         self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **OPTIONS)
         await self._runner.setup()
-        sockets = guard_sockets(self.access, self.origins, self.sockets.intake.handle)
+        sockets = check_sockets(self.access, self.origins, self.sockets.intake.handle)
         convert_server(self._runner.server, self.lines, sockets, name_clients(self.relays))
         self.begin_grace()
         if listen:

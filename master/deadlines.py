@@ -78,7 +78,9 @@ class Deadlines:
 
     # -- handovers --------------------------------------------------------------------------------
 
-    def part(self, account_ids: Iterable[str], worker_id: str, *, now: float, until: float) -> None:
+    def record_handovers(
+        self, account_ids: Iterable[str], worker_id: str, *, now: float, until: float
+    ) -> None:
         """Record that a worker loses accounts and may act on them until `until` at the latest.
 
         This precedes the commit: if the commit fails, a worker waits without need, which does no

@@ -37,7 +37,7 @@ class Draft:
 
     `kept` are values that only the database stores (secrets, codes): (table, row) -> column ->
     value. `notes` are notifications to store. `bound` is worker -> the socket that will speak for
-    it. `signs` is worker -> its last sign of life (Unix seconds). `owed` is worker -> all accounts
+    it. `signs` is worker -> its last sign of life (Unix seconds). `lost` is worker -> all accounts
     that it has lost and could not be told of. `told` is worker -> approximate bytes of accounts
     sent to it; `told_bytes` is their total in this draft and those below. `removed_at` is when an
     account was removed (Unix seconds); a start needs it. `health` is worker -> how it does its work
@@ -48,7 +48,7 @@ class Draft:
 
     __slots__ = (
         "_over", "accounts", "bound", "configs", "devices", "events", "health", "is_told", "kept",
-        "last_seq", "links", "logins", "maintenance", "memory", "notes", "owed", "proxies",
+        "last_seq", "links", "logins", "lost", "maintenance", "memory", "notes", "proxies",
         "reasons", "removed_at", "signs", "stored", "tallied", "told", "told_bytes", "watch",
         "workers",
     )  # fmt: skip
@@ -73,7 +73,7 @@ class Draft:
         self.reasons: dict[tuple[str, str], str] = {}
         self.bound: dict[str, str] = {}
         self.signs: dict[str, int] = {}
-        self.owed: dict[str, set[str]] = {}
+        self.lost: dict[str, set[str]] = {}
         self.health: dict[str, Health | None] = {}
         self.told: dict[str, int] = {}
         self.removed_at: int | None = None
@@ -106,7 +106,7 @@ class Draft:
         self.events += other.events
         self.bound.update(other.bound)
         self.signs.update(other.signs)
-        self.owed.update(other.owed)
+        self.lost.update(other.lost)
         self.removed_at = other.removed_at or self.removed_at
         self.health.update(other.health)
         for key, numbers in other.tallied.items():
@@ -186,7 +186,7 @@ class Draft:
         """Assign unassigned accounts to a worker and raise their epochs; return the new records."""
         worker = self.workers.get(worker_id)
         assert worker is not None, "only a known worker gets accounts"
-        owed, assigned = self.owed_to(worker_id), []
+        lost, assigned = self.lost_by(worker_id), []
         for account in accounts:
             assert account.assigned_worker_id is None, "an assigned account is released first"
             mine = change(
@@ -195,8 +195,8 @@ class Draft:
             self.accounts.put(mine)
             assigned.append(mine)
         self.workers.put(change(worker, assigned_accounts=worker.assigned_accounts + len(assigned)))
-        if owed:
-            self.owed[worker_id] = owed - {account.id for account in assigned}
+        if lost:
+            self.lost[worker_id] = lost - {account.id for account in assigned}
         return assigned
 
     def release(self, account: Account, now: int) -> Account:
@@ -299,19 +299,19 @@ class Draft:
             self._over is not None and self._over.has_kept(table, key)
         )
 
-    def owed_to(self, worker_id: str) -> set[str]:
+    def lost_by(self, worker_id: str) -> set[str]:
         """Return the accounts that a worker has lost and could not be told of."""
         draft: Draft | None = self
         while draft is not None:
-            if worker_id in draft.owed:
-                return draft.owed[worker_id]
+            if worker_id in draft.lost:
+                return draft.lost[worker_id]
             draft = draft._over
         seat = self.memory.sessions.seats.get(worker_id)
-        return seat.owed if seat is not None else set()
+        return seat.lost if seat is not None else set()
 
     def owe(self, worker_id: str, account_ids: Iterable[str]) -> None:
         """Record losses that a worker is told of when it returns."""
-        self.owed[worker_id] = {*self.owed_to(worker_id), *account_ids}
+        self.lost[worker_id] = {*self.lost_by(worker_id), *account_ids}
 
     def health_of(self, worker_id: str) -> Health | None:
         """Return how a worker does its work; None if well."""

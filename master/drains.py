@@ -1,6 +1,7 @@
 """When drains and the farm's maintenance end, and who waits for a drain's end.
 
-The rows have the ends in Unix seconds; the monotonic ends here hold even if the clock is set back.
+The rows have the ends in Unix seconds; the monotonic ends here stay right even if the clock is
+set back.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Drains(Ends):
         self._waiting.setdefault(worker_id, []).append(future)
         return future
 
-    def settle(self, worker_id: str, state: str) -> None:
+    def resolve(self, worker_id: str, state: str) -> None:
         """Tell those who wait that a worker's drain has ended."""
         for future in self._waiting.pop(worker_id, ()):
             if not future.done():

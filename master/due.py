@@ -41,7 +41,7 @@ class Due:
 class Ends:
     """Ends by name; the rows have them in Unix seconds.
 
-    The monotonic ends here hold even if the clock is set back.
+    The monotonic ends here stay right even if the clock is set back.
     """
 
     def __init__(self) -> None:

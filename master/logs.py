@@ -122,7 +122,7 @@ def configure_logs(
 def close_logs() -> None:
     """Remove the handlers of `configure_logs` once their lines are written; later ones are dropped.
 
-    A sink that takes no lines is left after a few seconds.
+    A sink that accepts no lines is left after a few seconds.
     """
     sinks = list_sinks()
     for sink in sinks:

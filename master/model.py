@@ -269,7 +269,7 @@ class Login:
     logged_in_at: int | None
     created_at: int
     accept_identity: bool = False
-    """Whether an administrator takes another person than the account's."""
+    """Whether an administrator accepts another person than the account's."""
     status_before: LoginStatus | None = None
     """The account's login status before this login; None if an older version wrote the row."""
 

@@ -37,7 +37,7 @@ class Revision:
         return self.value + RESERVED
 
     def advance(self) -> int:
-        """Take the next revision; the batch that has it is stored."""
+        """Advance to the next revision; the batch that has it is stored."""
         if self.must_reserve:
             self.reserved = self.next_reserved
         self.value += 1

@@ -114,7 +114,7 @@ FROM_WORKER = _table(
           reply=replies.LoginReportReply),
     Route("worker:message:detected", detected.MessagesDetected, messages.keep_detected, READ,
           reply=replies.MessagesReply),
-    Route("worker:account:status", AccountStatusReport, account_states.take_account_status, READ,
+    Route("worker:account:status", AccountStatusReport, account_states.apply_account_status, READ,
           reply=replies.AccountStatusReply),
     Route("worker:goodbye", worker.Goodbye, workers.say_goodbye, READ, speaks_for=True,
           reply=replies.GoodbyeReply),

@@ -33,7 +33,7 @@ class Seat:
     heard: float
     heard_at: int | None = None
     sid: str | None = None
-    owed: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     """Accounts that the worker has lost and could not be told of."""
     stats: Mapping[str, Any] = field(default_factory=dict)
     address: str | None = None

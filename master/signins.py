@@ -158,7 +158,7 @@ def make_link(db_path: Path, name: str, now: float, random_bytes: RandomBytes) -
     return secret
 
 
-def take_link(db_path: Path, secret: str, now: float) -> str | None:
+def redeem_link(db_path: Path, secret: str, now: float) -> str | None:
     """Return the name that a link is for, and use the link up; None if it cannot be used."""
     path = _name_link(db_path, secret)
     try:

@@ -23,7 +23,7 @@ QUEUE_BYTES = 4 * 1024 * 1024
 """What one sink queues; lines past it are lost."""
 
 FLUSH_S = 2.0
-"""How long a close waits for a sink that does not take its lines."""
+"""How long a close waits for a sink that does not accept its lines."""
 
 LOST: dict[str, int] = {}
 """Sink -> lines that this process has lost."""
@@ -208,7 +208,7 @@ class Sink(logging.Handler):
             )
 
     def end(self) -> None:
-        """Take no more lines; the thread writes the queued ones and ends."""
+        """Accept no more lines; the thread writes the queued ones and ends."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
@@ -219,7 +219,7 @@ class Sink(logging.Handler):
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Take no more lines; wait for nothing."""
+        """Accept no more lines; wait for nothing."""
         self.end()
         super().close()
 

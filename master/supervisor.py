@@ -7,7 +7,7 @@
 
 Each child leads its own session: Ctrl-C reaches only Master, which then stops its children in
 order, and every signal goes to the whole group, so that a worker's browsers end with it. If Master
-is killed, guard.py ends them.
+is killed, reaper.py ends them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from master.children import (
 )
 from master.clock import Clock
 from master.errors import AlreadyRunning, NotRunning, Refusal, StartFailed, Stopping
-from master.guard import Guard
 from master.model import WorkerConfig
 from master.output import Output, Part, read_part, read_tail
+from master.reaper import Reaper
 from master.settings import SECRET_SETTINGS
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ class Supervisor:
         self._environ = os.environ if environ is None else environ
         self._tokens = tokens
         self._children: dict[str, _Child] = {}
-        self._guard = Guard(stop_limit_s)
+        self._reaper = Reaper(stop_limit_s)
         self._closing = False
         self.when_changed: Callable[[ProcessStatus], object] = lambda status: None
         """Called with each new status of a process."""
@@ -150,7 +150,7 @@ class Supervisor:
         try:
             await asyncio.gather(*(self._halt_locked(child) for child in self._children.values()))
         finally:
-            await self._guard.close()
+            await self._reaper.close()
 
     def status(self, worker_id: str) -> ProcessStatus:
         """Return the status of a worker's process; a process that never started is stopped."""
@@ -192,7 +192,7 @@ class Supervisor:
         program = find_program(named, environment.get("PATH"))
         output = None
         try:
-            await self._guard.open()
+            await self._reaper.open()
             output = Output(self.locate_log(config.worker_id), self._clock)
             process = await asyncio.create_subprocess_exec(
                 *(program, *arguments, *config.args),
@@ -208,7 +208,7 @@ class Supervisor:
             reason = getattr(fault, "strerror", None) or fault
             raise StartFailed(f"{named} could not be started: {reason}.") from None
         output.start()
-        self._guard.watch(process.pid)
+        self._reaper.watch(process.pid)
         child.process = process
         child.began = self._clock.monotonic()
         child.watch = asyncio.create_task(
@@ -230,7 +230,7 @@ class Supervisor:
         code = await process.wait()
         # a browser that outlives its worker is useless
         _signal_group(process.pid, signal.SIGKILL)
-        self._guard.forget(process.pid)
+        self._reaper.forget(process.pid)
         await output.close()
         if self._tokens is not None:
             self._tokens.withdraw_worker_token(child.config.worker_id)

@@ -96,7 +96,7 @@ class Vault:
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
-            raise SealBroken(f"{column} of {row_id} holds no JSON.") from None
+            raise SealBroken(f"{column} of {row_id} is not JSON.") from None
 
     def open_content(self, column: str, row_id: str, stored: object) -> bytes:
         """Return the JSON text that was sealed for this column and row. Errors: SealBroken."""

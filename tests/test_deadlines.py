@@ -9,8 +9,8 @@ from master.sessions import Sessions
 def test_a_new_owner_waits_for_every_former_one():
     """X -> Y -> Z: that Z is gone does not make X forgotten when Y gets the account back."""
     deadlines = Deadlines()
-    deadlines.part(["a"], "x", now=0, until=30)
-    deadlines.part(["a"], "y", now=10, until=40)
+    deadlines.record_handovers(["a"], "x", now=0, until=30)
+    deadlines.record_handovers(["a"], "y", now=10, until=40)
     assert deadlines.find_wait("a", "y", 12) == 18
     assert deadlines.find_wait("a", "z", 12) == 28
 
@@ -18,17 +18,17 @@ def test_a_new_owner_waits_for_every_former_one():
 def test_a_turn_that_was_undone_makes_nobody_forgotten():
     """W -> X, then a revocation from X that was undone: X waits for W as before."""
     deadlines = Deadlines()
-    deadlines.part(["a"], "w", now=0, until=30)
-    deadlines.part(["a"], "x", now=5, until=35)
+    deadlines.record_handovers(["a"], "w", now=0, until=30)
+    deadlines.record_handovers(["a"], "x", now=5, until=35)
     assert deadlines.find_wait("a", "x", 5) == 25
 
 
 def test_what_is_over_is_forgotten_and_one_account_does_not_delay_another():
     deadlines = Deadlines()
-    deadlines.part(["a", "b"], "x", now=0, until=30)
+    deadlines.record_handovers(["a", "b"], "x", now=0, until=30)
     assert deadlines.find_wait("c", "y", 1) == 0
     assert deadlines.find_wait("b", "x", 1) == 0
-    deadlines.part(["b"], "y", now=31, until=61)
+    deadlines.record_handovers(["b"], "y", now=31, until=61)
     assert deadlines.handovers == {"b": {"y": 61}}
     assert deadlines.find_wait("a", "y", 31) == 0
 
@@ -36,13 +36,13 @@ def test_what_is_over_is_forgotten_and_one_account_does_not_delay_another():
 def test_whoever_gets_what_somebody_unknown_may_own_waits():
     deadlines = Deadlines()
     assert deadlines.find_wait("a", "x", 0) == 0
-    deadlines.part(["a"], SOMEBODY, now=100, until=130)
+    deadlines.record_handovers(["a"], SOMEBODY, now=100, until=130)
     assert deadlines.find_wait("a", "x", 110) == 20
-    deadlines.part(["a"], "y", now=110, until=140)
+    deadlines.record_handovers(["a"], "y", now=110, until=140)
     assert deadlines.find_wait("a", "x", 110) == 30
     assert deadlines.find_wait("a", "y", 110) == 20
     assert deadlines.find_wait("b", "x", 110) == 0, "nobody ever owned this one"
-    deadlines.part([ANY_NAME], SOMEBODY, now=110, until=140)
+    deadlines.record_handovers([ANY_NAME], SOMEBODY, now=110, until=140)
     deadlines.pass_handovers("a name on a platform", "b")
     assert deadlines.find_wait("b", "x", 110) == 30, "somebody may own it under another id"
     assert deadlines.find_wait("b", "x", 141) == 0
@@ -67,14 +67,14 @@ def test_after_a_start_whoever_has_no_socket_is_silent_from_the_end_of_the_grace
 
 def test_who_may_act_on_an_account_may_act_on_its_heir():
     deadlines = Deadlines()
-    deadlines.part(["a"], "x", now=0, until=30)
-    deadlines.part(["b"], "x", now=10, until=40)
+    deadlines.record_handovers(["a"], "x", now=0, until=30)
+    deadlines.record_handovers(["b"], "x", now=10, until=40)
     deadlines.pass_handovers("a", "b")
     deadlines.pass_handovers("a", "c")
     deadlines.pass_handovers("unknown", "c")
     assert [deadlines.find_wait(name, "y", 20) for name in ("a", "b", "c")] == [10, 20, 10]
     assert deadlines.find_wait("c", "x", 20) == 0
-    deadlines.part(["d"], "y", now=50, until=80)
+    deadlines.record_handovers(["d"], "y", now=50, until=80)
     assert deadlines.handovers == {"d": {"y": 80}}
 
 

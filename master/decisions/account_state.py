@@ -96,17 +96,17 @@ def enter_state(
     return change(changed, state_since=now, state_reason=reason, state_detail=detail)
 
 
-def settle_login_status(
+def set_login_status(
     account: Account, status: LoginStatus, before: LoginStatus | None, now: int, reason: str
 ) -> Account:
     """Return an account after a login has ended without success.
 
     `before` is its status before that login: if it is the same again, since and why remain.
     """
-    settled = change(account, login_status=status, updated_at=now)
+    changed = change(account, login_status=status, updated_at=now)
     if status is before:
-        return settled
-    return change(settled, state_since=now, state_reason=reason, state_detail=None)
+        return changed
+    return change(changed, state_since=now, state_reason=reason, state_detail=None)
 
 
 def find_next_warning(account: Account) -> int | None:

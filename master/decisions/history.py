@@ -155,7 +155,7 @@ def tell_account(before: Account | None, after: Account | None, why: Reason) -> 
             Event(EventKind.REVOKED, name, before.assigned_worker_id, None, before.epoch, reason)
         )
     if before is None or after is None:
-        told += _tell_presence(before, after)
+        told += _tell_added_or_removed(before, after)
     elif _read_rest(before) != _read_rest(after):
         edited = Event(EventKind.ACCOUNT_EDITED, after.id)
         told += _tell_edits(edited, before, after, ACCOUNT_FIELDS)
@@ -168,7 +168,7 @@ def tell_account(before: Account | None, after: Account | None, why: Reason) -> 
     return told
 
 
-def _tell_presence(before: Account | None, after: Account | None) -> Iterator[Event]:
+def _tell_added_or_removed(before: Account | None, after: Account | None) -> Iterator[Event]:
     """Yield that an account was added or removed."""
     if after is None:
         if before is not None:

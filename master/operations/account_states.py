@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 OPEN_LOGIN = "a login is open: the account is in this state if that fails"
 
 
-def take_account_status(event: AccountStatusReport, turn: Turn) -> JsonObject:
+def apply_account_status(event: AccountStatusReport, turn: Turn) -> JsonObject:
     """A worker saw that an account that it holds is logged out, banned, or well again."""
     account = _find_held(event, turn)
     login = turn.draft.logins.first("account", account.id)

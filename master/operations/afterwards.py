@@ -191,9 +191,9 @@ def _apply_sessions(draft: Draft, turn: Turn | None) -> list[Follow]:
             sessions.seat(worker_id, heard=turn.monotonic, heard_at=turn.at)
     for worker_id, health in draft.health.items():
         draft.memory.wards.apply(worker_id, health)
-    for worker_id, owed in draft.owed.items():
+    for worker_id, lost in draft.lost.items():
         if worker_id in sessions.seats:
-            sessions.seats[worker_id].owed = set(owed)
+            sessions.seats[worker_id].lost = set(lost)
     for worker_id, sid in draft.bound.items():
         if worker_id not in sessions.seats:
             continue  # removed in this batch
@@ -220,7 +220,7 @@ def expect_unknown_owners(memory: Memory, clock: Clock, settings: Settings) -> N
     is_over = farm.removed_at is None or clock.now() - farm.removed_at > timeout_s + 1
     owned = [account.id for account in farm.accounts.all() if account.epoch or not is_over]
     names = owned if is_over else [*owned, ANY_NAME]
-    memory.deadlines.part(names, SOMEBODY, now=now, until=now + timeout_s)
+    memory.deadlines.record_handovers(names, SOMEBODY, now=now, until=now + timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +305,7 @@ def resume(
         return None
     monotonic = clock.monotonic()
     until = monotonic + settings.heartbeat_timeout_s
-    memory.deadlines.part(moved, SOMEBODY, now=monotonic, until=until)
+    memory.deadlines.record_handovers(moved, SOMEBODY, now=monotonic, until=until)
     log.warning("farm_differed", accounts=len(moved))
     return tell_moved, moved
 

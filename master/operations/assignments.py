@@ -54,7 +54,7 @@ def revoke_accounts(
     account_ids = [account.id for account in revoked]
     if not gone:
         now, until = turn.monotonic, turn.monotonic + turn.settings.heartbeat_timeout_s
-        turn.deadlines.part(account_ids, worker_id, now=now, until=until)
+        turn.deadlines.record_handovers(account_ids, worker_id, now=now, until=until)
     tell_to_stop(turn, worker_id, account_ids, reason, reachable=reachable)
     _log_moved("accounts_revoked", worker_id, revoked, reason=reason)
     return revoked

@@ -124,7 +124,7 @@ def end_drain(turn: Turn, worker: Worker, state: DrainState) -> Worker:
         )
     turn.draft.workers.put(ended)
     drains = turn.draft.memory.drains
-    turn.after_commit(lambda: drains.settle(worker.id, state))
+    turn.after_commit(lambda: drains.resolve(worker.id, state))
     return ended
 
 

@@ -78,7 +78,7 @@ def wait_for_drain(event: ById, turn: Turn) -> asyncio.Future[str]:
     ended = drains.wait(event.id)
     if worker is None or not worker.is_draining:  # it ended before this look
         done = worker is not None and worker.drain_done
-        drains.settle(event.id, DrainState.DONE if done else DrainState.DEADLINE)
+        drains.resolve(event.id, DrainState.DONE if done else DrainState.DEADLINE)
     return ended
 
 

@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 @dataclass(slots=True)
-class Settled:
+class Compared:
     """The outcome for messages that differ from stored ones.
 
     `new` are stored now, `edited` is the id of a report's message -> the stored one as it is now.
@@ -34,13 +34,13 @@ class Settled:
     edited: dict[str, Message] = field(default_factory=dict)
 
 
-async def settle(differing: Sequence[Message], turn: Turn, unsure: set[str]) -> Settled:
+async def store_differing(differing: Sequence[Message], turn: Turn, unsure: set[str]) -> Compared:
     """Store edits of stored messages, and messages of other conversations with the same ids.
 
     `unsure` messages edit no other: their person or post was left out, because its id may have been
     rounded, so that another text may well be another person's.
     """
-    settled = Settled()
+    compared = Compared()
     for kind in MessageKind:
         of_kind = [one for one in differing if one.kind is kind]
         for some in portion(of_kind, AT_ONCE):
@@ -50,20 +50,20 @@ async def settle(differing: Sequence[Message], turn: Turn, unsure: set[str]) -> 
             last = {one.id: one for one in part.edited.values()}
             await store_edits(turn.connection, list(last.values()))
             new, _ = await keep_messages(turn.connection, part.new)
-            settled.new += new
-            settled.edited |= part.edited
-    _note(settled, differing, turn)
-    return settled
+            compared.new += new
+            compared.edited |= part.edited
+    _note(compared, differing, turn)
+    return compared
 
 
-def _note(settled: Settled, differing: Sequence[Message], turn: Turn) -> None:
+def _note(compared: Compared, differing: Sequence[Message], turn: Turn) -> None:
     """Count and log the messages that were not mere repeats."""
-    others = {one.id for one in settled.new}
-    told = [one for one in differing if one.id in settled.edited or one.id in others]
+    others = {one.id for one in compared.new}
+    told = [one for one in differing if one.id in compared.edited or one.id in others]
     if told:
         log.warning(
             "duplicates_differ",
-            edited=sorted({one.id for one in settled.edited.values()})[:SHOWN],
+            edited=sorted({one.id for one in compared.edited.values()})[:SHOWN],
             other=sorted(others)[:SHOWN],
             count=len(told),
             reported_by=sorted({str(one.reported_by) for one in told})[:SHOWN],
@@ -73,12 +73,12 @@ def _note(settled: Settled, differing: Sequence[Message], turn: Turn) -> None:
 
 def _judge(
     reported: Iterable[Message], stored: Iterable[Message], now: int, unsure: set[str]
-) -> Settled:
+) -> Compared:
     """Return which reported messages are edits and which are new, in the order reported."""
     known: dict[tuple[str, str], list[Message]] = {}
     for message in stored:
         known.setdefault((message.account_id, message.platform_id), []).append(message)
-    settled = Settled()
+    compared = Compared()
     for message in reported:
         alike = known.setdefault((message.account_id, message.platform_id), [])
         relations = [compare(one, message) for one in alike]
@@ -86,10 +86,10 @@ def _judge(
             continue
         if Relation.EDITED in relations and message.id not in unsure:
             index = relations.index(Relation.EDITED)
-            alike[index] = settled.edited[message.id] = edit(alike[index], message, now)
+            alike[index] = compared.edited[message.id] = edit(alike[index], message, now)
         else:
             variant = name_variant(message, is_unsure=message.id in unsure) if alike else ""
             other = change(message, variant=variant)
             alike.append(other)
-            settled.new.append(other)
-    return settled
+            compared.new.append(other)
+    return compared

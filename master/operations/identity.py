@@ -13,7 +13,7 @@ from master.turn import Turn
 def find_mismatch(turn: Turn, login: Login, account: Account, event: LoginReport) -> str | None:
     """Return a sentence with both names if another person than the account's logged in, else None.
 
-    An administrator may take the person knowingly (`accept_identity`).
+    An administrator may accept the person knowingly (`accept_identity`).
     """
     ids, link = find_ids(event.user_info), find_link_of(turn, login.id)
     scanned = name_person(event.user_info, find_platform_user_id(event.user_info), "another person")

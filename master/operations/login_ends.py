@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from master.decisions.account_state import count_past_warnings, settle_login_status
+from master.decisions.account_state import count_past_warnings, set_login_status
 from master.decisions.assignment import may_take
 from master.decisions.login import (
     choose_cookies_end,
@@ -180,7 +180,7 @@ def close_failed(turn: Turn, logins: Iterable[Login], message: str, error_type: 
         opens = not secrets[account.id].broken
         judge = login_status_before if by_us else login_status_after_failure
         status = judge(account, login.status_before, opens=opens)
-        _settle(turn, login, account, status, "login_failed")
+        _set_login_status(turn, login, account, status, "login_failed")
         turn.tell(
             ADMINS,
             LoginFailed(login.id, login.account_id, login.worker_id, message, error_type, turn.rev),
@@ -205,7 +205,7 @@ def expire(turn: Turn, logins: Iterable[Login]) -> None:
         account = _account_of(turn, login)
         opens = not secrets[account.id].broken
         status = login_status_before(account, login.status_before, opens=opens)
-        _settle(turn, login, account, status, "login_expired")
+        _set_login_status(turn, login, account, status, "login_expired")
         turn.tell(ADMINS, QrCodeExpired(login.id, login.account_id, login.worker_id, turn.rev))
         log.info(
             "login_expired", session=login.id, account=login.account_id, worker=login.worker_id
@@ -262,10 +262,12 @@ def close_open_login(turn: Turn, account: Account, message: str, why: CancelReas
     return login
 
 
-def _settle(turn: Turn, login: Login, account: Account, status: LoginStatus, reason: str) -> None:
+def _set_login_status(
+    turn: Turn, login: Login, account: Account, status: LoginStatus, reason: str
+) -> None:
     before = login.status_before
-    settled = settle_login_status(account, status, before, turn.at, reason)
-    turn.draft.accounts.put(settled)
+    changed = set_login_status(account, status, before, turn.at, reason)
+    turn.draft.accounts.put(changed)
 
 
 def stop_worker(turn: Turn, login: Login, reason: CancelReason) -> None:

@@ -12,7 +12,7 @@ from master.decisions.retention import find_cutoff
 from master.decisions.schedule import portion
 from master.errors import Invalid, NotRegistered, NotYours, Refusal, UnknownAccount
 from master.model import Direction, JsonObject, Message
-from master.operations.edits import Settled, settle
+from master.operations.edits import Compared, store_differing
 from master.operations.notifications import notify
 from master.protocol.budgets import MOST_NOTES
 from master.protocol.detected import CommentItem, DirectMessageItem, MessagesDetected, read_item
@@ -57,24 +57,24 @@ async def _keep_detected(batch: Sequence[tuple[MessagesDetected, Caller]], turn:
                 _refuse_whole(details) if not messages else {"details": details, "notes": notes}
             )
         found.append(messages)
-    settled = await _store(found, turn, unsure)
-    new_ids = {message.id for message in settled.new}
+    compared = await _store(found, turn, unsure)
+    new_ids = {message.id for message in compared.new}
     for position, messages in enumerate(found):
         if messages:
             inserted = sum(message.id in new_ids for message in messages)
             counts: JsonObject = {"inserted": inserted, "duplicates": len(messages) - inserted}
-            if edited := sum(message.id in settled.edited for message in messages):
+            if edited := sum(message.id in compared.edited for message in messages):
                 counts["edited"] = edited
             details, notes = replies[position]["details"], replies[position]["notes"]
             counts |= {"refused": len(details), "details": details} if details else {}
             replies[position] = counts | ({"notes": notes} if notes else {})
-    _tell_people(settled, turn)
+    _tell_people(compared, turn)
     successful = {name for name, some in zip(reporters, found, strict=True) if name and some}
     turn.after_commit(lambda: turn.sessions.note_success(successful, turn.monotonic))
     return replies
 
 
-async def _store(found: Sequence[Sequence[Message]], turn: Turn, unsure: set[str]) -> Settled:
+async def _store(found: Sequence[Sequence[Message]], turn: Turn, unsure: set[str]) -> Compared:
     """Store new messages and edits; return them. `unsure`: ids of messages that edit no other."""
     kept, differing = drop_repeats(message for some in found for message in some)
     new: list[Message] = []
@@ -82,18 +82,18 @@ async def _store(found: Sequence[Sequence[Message]], turn: Turn, unsure: set[str
         more, others = await message_rows.keep_messages(turn.connection, part)
         new += more
         differing += others
-    settled = await settle(differing, turn, unsure)
-    settled.new[:0] = new
+    compared = await store_differing(differing, turn, unsure)
+    compared.new[:0] = new
     tallied: dict[Key, Numbers] = {}
-    for message in settled.new:
+    for message in compared.new:
         key = message.account_id, message.kind
         tallied[key] = add(tallied.get(key, NONE), ONE_READ if message.is_read else ONE_UNREAD)
     for key, numbers in tallied.items():
         turn.draft.tally(key, numbers)
-    if settled.new:
-        turn.draft.count_stored(len(settled.new), turn.now)
-    turn.draft.is_told |= bool(settled.edited)
-    return settled
+    if compared.new:
+        turn.draft.count_stored(len(compared.new), turn.now)
+    turn.draft.is_told |= bool(compared.edited)
+    return compared
 
 
 def _identify(caller: Caller, turn: Turn) -> str | None:
@@ -248,12 +248,12 @@ def _refuse_whole(details: list[JsonObject]) -> Invalid:
     return Invalid("None of these messages can be stored.", details=details)
 
 
-def _tell_people(settled: Settled, turn: Turn) -> None:
+def _tell_people(compared: Compared, turn: Turn) -> None:
     """Create one notification per new message and per edit of an unread one.
 
     Our own answers ring for no person.
     """
-    messages = {one.id: one for one in (*settled.new, *settled.edited.values())}
+    messages = {one.id: one for one in (*compared.new, *compared.edited.values())}
     told = [
         message
         for message in messages.values()

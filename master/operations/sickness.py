@@ -62,7 +62,7 @@ def look_around(memory: Memory, settings: Settings, now: float, monotonic: float
 def _look_at(
     worker_id: str, memory: Memory, settings: Settings, now: float, monotonic: float
 ) -> int:
-    """Look at one worker; return how many accounts that took."""
+    """Look at one worker; return how many accounts were read."""
     wards, seat = memory.wards, memory.sessions.seats.get(worker_id)
     worker = memory.farm.workers.get(worker_id)
     if seat is None or worker is None or worker.status is WorkerStatus.OFFLINE:

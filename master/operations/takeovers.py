@@ -64,7 +64,9 @@ def change_hands(turn: Turn, worker: Worker) -> None:
         return
     account_ids = [account.id for account in held]
     until = turn.monotonic + turn.settings.heartbeat_timeout_s
-    turn.deadlines.part(account_ids, f"{worker.id}{ELSEWHERE}", now=turn.monotonic, until=until)
+    turn.deadlines.record_handovers(
+        account_ids, f"{worker.id}{ELSEWHERE}", now=turn.monotonic, until=until
+    )
     draft.explain("accounts", account_ids, "registered_elsewhere")
     draft.assign_all(draft.release_all(held, worker.id, turn.at), worker.id, turn.at)
     if older is not None:

@@ -171,9 +171,9 @@ def _bind_socket(turn: Turn, worker: Worker, before: Worker | None) -> None:
 
 def _tell_losses(turn: Turn, worker_id: str) -> None:
     """Tell a worker of accounts lost while unreachable, except those this turn assigns again."""
-    if lost := turn.draft.owed_to(worker_id):
+    if lost := turn.draft.lost_by(worker_id):
         turn.tell(worker_address(worker_id), TaskRevoke(sorted(lost), RevokeReason.REASSIGNED))
-        turn.draft.owed[worker_id] = set()
+        turn.draft.lost[worker_id] = set()
 
 
 def hear_heartbeat(sent: Any, caller: Caller, memory: Memory, now: float, monotonic: float) -> Any:

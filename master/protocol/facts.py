@@ -40,7 +40,7 @@ KINDS: Mapping[str, MessageKind] = {
 """Words for a kind of message, in the singular and in lower case."""
 
 CALLED = ("nickname", "name", "nick_name", "display_name", "username", "text", "title")
-"""Members of an object that hold its name, the best first."""
+"""Members of an object that have its name, the best first."""
 
 CODE_NAMES = ("qr_code_data", "qrcode_data", "qr_code", "qrcode", "image")
 """Names of a report's code, the usual one first."""
@@ -49,7 +49,7 @@ LINK_NAMES = ("qr_code_url", "qrcode_url", "qr_url", "login_url")
 """Names of the link that a code contains."""
 
 CODE_IN = ("data", "base64", "image", "url", "text", "content", "value")
-"""Members of an object that hold its code."""
+"""Members of an object that have its code."""
 
 ITEM_IDS = frozenset({"platform_comment_id", "platform_message_id", "id"})
 """Names of an item's id."""
@@ -59,7 +59,7 @@ MOST_PLATFORMS = 64
 MAX_IMAGE = 2_000_000
 
 KNOWN_AS = ("id", "uid", "user_id", "sec_uid", "open_id")
-"""Members of an object that hold its id, the best first."""
+"""Members of an object that have its id, the best first."""
 
 
 def fold(value: Any) -> Any:
@@ -231,14 +231,14 @@ def gather_code(data: dict[str, Any]) -> dict[str, Any]:
     found = [
         one
         for name in (*CODE_NAMES, *LINK_NAMES)
-        if isinstance(one := _take_text(data.get(name)), str) and 0 < len(one.strip()) <= MAX_IMAGE
+        if isinstance(one := _read_text(data.get(name)), str) and 0 < len(one.strip()) <= MAX_IMAGE
     ]
     link = next((one for name in LINK_NAMES if (one := data.get(name)) is not None), None)
     given = {"qr_code_data": found[0] if found else None, "qr_code_url": link}
     return data | {name: one for name, one in given.items() if one is not None}
 
 
-def _take_text(value: Any) -> Any:
+def _read_text(value: Any) -> Any:
     """Return the first text in an object or a list that contains a code."""
     value = value[0] if isinstance(value, list) and value else value
     return pick(value, CODE_IN) if isinstance(value, dict) else value

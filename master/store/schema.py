@@ -142,7 +142,7 @@ login_sessions = Table(
     Column("expires_at", Integer),
     Column("logged_in_at", Integer),
     Column("created_at", Integer, nullable=False),
-    # whether an administrator takes another person than the account's
+    # whether an administrator accepts another person than the account's
     Column("accept_identity", Boolean, nullable=False, server_default="0"),
     # the account's login status before this login
     Column("status_before", Text),

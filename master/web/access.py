@@ -49,7 +49,7 @@ Note = Callable[[Caller], object]
 """Records a person's command that changes no row, or that was refused."""
 
 
-def guard_requests(
+def authenticate_requests(
     access: Access,
     endpoints: Endpoints,
     lines: Lines,
@@ -135,7 +135,7 @@ def _require_plain(request: web.Request) -> None:
 
 
 def is_console(request: web.Request) -> bool:
-    """Tell whether a request is for a file of the console, which holds no data, or a sign-in."""
+    """Tell whether a request is for a file of the console, which has no data, or a sign-in."""
     return f"{request.path}/".startswith("/console/") or (
         request.method == "POST" and request.path == SESSION_PATH
     )
@@ -230,7 +230,7 @@ def _refuse_cross_site(origins: Origins, request: web.Request) -> None:
         )
 
 
-def guard_sockets(access: Access, origins: Origins, answer_sockets: Answer) -> Answer:
+def check_sockets(access: Access, origins: Origins, answer_sockets: Answer) -> Answer:
     """Return `answer_sockets` behind the checks that HTTP requests pass.
 
     Socket.IO checks tokens and meters connections itself. A foreign page may not even read here: a

@@ -15,7 +15,7 @@ from master.logs import AUDIT
 from master.model import Grant, Scope
 from master.protocol.console import ShownSession, ShownSignIn
 from master.settings import Settings
-from master.signins import LONGEST_S, Session, take_link
+from master.signins import LONGEST_S, Session, redeem_link
 from master.web.access import GRANT, SESSION_PATH, name_cookie, read_session
 from master.web.answers import answer_json
 from master.web.console_files import load_files
@@ -101,7 +101,7 @@ class Console:
         if name == "token":
             return self._access.identify("admin", secret.strip(), remote)
         now = self._vitals.clock.now()
-        owner = await asyncio.to_thread(take_link, self._settings.db_path, secret, now)
+        owner = await asyncio.to_thread(redeem_link, self._settings.db_path, secret, now)
         grant = self._access.find_admin(owner) if owner is not None else None
         if grant is None:
             self._access.refuse_guess(remote)

@@ -92,7 +92,7 @@ class LinkPage:
         app.router.add_post("/l/open", self.open)
         app.router.add_get("/l/state", self.show_state)
         app.router.add_post("/l/start", self.start)
-        app.router.add_post("/l/input", self.take_input)
+        app.router.add_post("/l/input", self.relay_input)
         app.router.add_get("/l/qr.png", self.show_code)
         app.on_shutdown.append(self._let_go)
 
@@ -156,7 +156,7 @@ class LinkPage:
         await self._read(request, Nothing)
         return await self._do(request, start_by_link, owner, "login_link_started")
 
-    async def take_input(self, request: web.Request) -> web.Response:
+    async def relay_input(self, request: web.Request) -> web.Response:
         """Relay what the owner typed. Errors: as `show_state`, Invalid, StepPassed, LoginClosed."""
         owner = self._identify(request)
         sent = await self._read(request, OwnerInput)

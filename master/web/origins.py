@@ -39,8 +39,8 @@ class Origins:
     def allows(self, request: web.Request) -> bool:
         """Tell whether a request comes from a page that may use Master, or from no web page.
 
-        A name proves a page to be Master's own only where tokens guard: it may be rebound to this
-        machine, but the page behind it then has no token.
+        A name proves a page to be Master's own only where tokens are required: it may be rebound to
+        this machine, but the page behind it then has no token.
         """
         origin = request.headers.get("Origin")
         return (

@@ -17,7 +17,7 @@ from master.protocol.answers import Listing
 from master.protocol.lists import Page
 from master.settings import Settings
 from master.turn import Caller, Operation
-from master.web.access import guard_requests, name_caller
+from master.web.access import authenticate_requests, name_caller
 from master.web.account_actions import AccountActions
 from master.web.account_imports import AccountImports
 from master.web.answers import answer_list, answer_one
@@ -63,7 +63,7 @@ def build_web(
             make_request_ids(new_id),
             allow_origins(origins),
             translate_problems,
-            guard_requests(
+            authenticate_requests(
                 access,
                 {(one.method, ROOT + one.path): one for one in endpoints},
                 lines,

@@ -149,7 +149,7 @@ class Logins:
             if ack.get("error_type") == MISMATCH:
                 self.cancel(session_id, MISMATCH)
                 return
-            platform.take_stranger(session_id)
+            platform.accept_stranger(session_id)
             ledger.note_login_acknowledged(session_id)
             if told["user_info"] == profile["user_info"]:
                 ledger.persons.note_success(account_id, person)

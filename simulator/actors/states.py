@@ -43,9 +43,9 @@ class StateEye:
         if account is not None:
             known = (account, answered["login_status"], answered["status"])
             self._answered[report.account_id] = known
-        settled = answered["login_status"] != LoginStatus.LOGGING_IN
+        ended = answered["login_status"] != LoginStatus.LOGGING_IN
         states.note_told(report.account_id, report.told, ack)
-        states.end(report.account_id, id(report), answered if settled else None)
+        states.end(report.account_id, id(report), answered if ended else None)
         if ack.get("changed"):
             shown = " and ".join(answered.values()).replace("_", " ")
             self._world.tally.tell(f"account {report.account_id[:8]} is {shown} now")

@@ -216,7 +216,7 @@ class Platform:
         profile = draw_profile(login.account_id, account.handle, person, self._run, rng)
         return profile if end is None else {**profile, "cookies_valid_until": end}
 
-    def take_stranger(self, session_id: str) -> None:
+    def accept_stranger(self, session_id: str) -> None:
         """Begin the account's session, which only the right person's login begins by itself."""
         login = self._logins.get(session_id)
         if login is not None and login.stranger is not None:

@@ -148,16 +148,16 @@ def test_an_assignment_raises_the_epoch_and_the_load_and_a_release_keeps_the_epo
     memory.farm.workers.put(make_worker("w", 1))
     memory.farm.accounts.put(make_account("a", epoch=4))
     draft = Draft(memory)
-    draft.owed["w"] = {"a", "b"}
+    draft.lost["w"] = {"a", "b"}
     assigned = draft.assign(make_account("a", epoch=4), "w", 7)
     assert (assigned.assigned_worker_id, assigned.epoch, assigned.updated_at) == ("w", 5, 7)
     assert draft.workers.get("w").assigned_accounts == 2
-    assert draft.owed_to("w") == {"b"}, "what it gets it has not lost"
+    assert draft.lost_by("w") == {"b"}, "what it gets it has not lost"
     item = draft.begin()
     item.owe("w", ["c"])
-    assert (item.owed_to("w"), draft.owed_to("w")) == ({"b", "c"}, {"b"})
+    assert (item.lost_by("w"), draft.lost_by("w")) == ({"b", "c"}, {"b"})
     draft.absorb(item)
-    assert draft.owed_to("w") == {"b", "c"}
+    assert draft.lost_by("w") == {"b", "c"}
     released = draft.release(assigned, 8)
     assert (released.assigned_worker_id, released.epoch, released.updated_at) == (None, 5, 8)
     assert draft.workers.get("w").assigned_accounts == 1

@@ -171,7 +171,7 @@ def test_a_silent_worker_is_told_of_its_losses_when_it_returns_as_well_as_now():
     core.fall_silent("w1")
     [turn] = core.run(evict_silent)
     assert told_to_stop(turn) == {"w1": ["a"]}
-    assert core.memory.sessions.seats["w1"].owed == {"a"}
+    assert core.memory.sessions.seats["w1"].lost == {"a"}
 
 
 # -- portions --------------------------------------------------------------------------------------

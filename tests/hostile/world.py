@@ -191,7 +191,7 @@ class Witness:
             table.kind.name: {table.kind.key(one): one for one in table.all()}
             for table in farm.tables
         }
-        seats = {seat.worker_id: (seat.sid, set(seat.owed)) for seat in sessions.seats.values()}
+        seats = {seat.worker_id: (seat.sid, set(seat.lost)) for seat in sessions.seats.values()}
         sockets = (sessions.worker_of_socket, sessions.clients)
         return copy.deepcopy(
             (tables, farm.last_seq, self._memory.watch, seats, sockets, deadlines.expiries)

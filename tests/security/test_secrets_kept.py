@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from master.__main__ import main
-from master.app import hide_keys, require_guard
+from master.app import hide_keys, require_tokens
 from master.environment import ListenFault, SettingsFault
 from master.logs import HIDDEN, KNOWN, close_logs, configure_logs
 from master.settings import SECRET_SETTINGS, load_settings
@@ -112,14 +112,14 @@ def test_settings_contain_hashes_alone():
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "master.example", "h"])  # noqa: S104
 def test_master_does_not_listen_for_other_machines_without_tokens(host):
     with pytest.raises(ListenFault, match="no token is set: set ADMIN_TOKENS") as fault:
-        require_guard(load_settings({"HOST": host}, None))
+        require_tokens(load_settings({"HOST": host}, None))
     assert "\n" not in str(fault.value)
-    require_guard(load_settings({"HOST": host, "ADMIN_TOKENS": f"a:{GOOD}"}, None))
+    require_tokens(load_settings({"HOST": host, "ADMIN_TOKENS": f"a:{GOOD}"}, None))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
 def test_its_own_machine_needs_no_token(host):
-    require_guard(load_settings({"HOST": host}, None))
+    require_tokens(load_settings({"HOST": host}, None))
 
 
 def test_the_process_ends_with_code_2_and_one_line(tmp_path, monkeypatch, capsys):
@@ -245,8 +245,8 @@ async def test_wrong_tokens_and_changes_stand_in_the_audit(guarded: Guarded, tmp
 
 async def test_every_page_on_a_machine_without_tokens_is_not_let_in(tmp_path: Path):
     with pytest.raises(ListenFault, match="ALLOWED_ORIGINS"):
-        require_guard(load_settings({"ALLOWED_ORIGINS": "*"}, None))
-    require_guard(load_settings({"ALLOWED_ORIGINS": "*", **TOKENS}, None))
+        require_tokens(load_settings({"ALLOWED_ORIGINS": "*"}, None))
+    require_tokens(load_settings({"ALLOWED_ORIGINS": "*", **TOKENS}, None))
 
 
 def test_nothing_reachable_from_access_contains_a_secret():

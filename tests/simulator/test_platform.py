@@ -159,7 +159,7 @@ def test_a_strangers_login_begins_a_session_only_once_master_takes_the_person(ta
     platform.fetch_code("t")
     platform.read_profile("t")
     if taken:
-        platform.take_stranger("t")
+        platform.accept_stranger("t")
     seen, _ = platform.standings.look("id")
     assert seen is (LoginStatus.LOGGED_IN if taken else LoginStatus.LOGGED_OUT)
 

@@ -30,8 +30,8 @@ async def main():
             {}, None, None, False, False, 0, 0,
         )
     await supervisor.start(config("a", "parent"))
-    if "guardless" in sys.argv:
-        process = supervisor._guard._process
+    if "reaperless" in sys.argv:
+        process = supervisor._reaper._process
         process.kill()
         await process.wait()
     await supervisor.start(config("b", "stubborn"))
@@ -41,7 +41,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("mode", ["guarded", "guardless"])
+@pytest.mark.parametrize("mode", ["with_reaper", "reaperless"])
 async def test_a_killed_master_leaves_no_process_behind(bench: Bench, mode: str) -> None:
     master = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", MASTER, str(bench.folder), mode),

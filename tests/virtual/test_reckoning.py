@@ -136,8 +136,8 @@ def test_a_sign_of_life_of_the_last_batch_may_be_lost_with_master():
 
 def test_a_master_started_anew_must_wait_for_former_owners_as_long_as_the_one_before():
     before, after = show_memory(), show_memory(status=WorkerStatus.DISCONNECTED)
-    before.deadlines.part(["a"], "v", now=0.0, until=30.0)
-    after.deadlines.part(["a"], SOMEBODY, now=0.0, until=20.0)
+    before.deadlines.record_handovers(["a"], "v", now=0.0, until=30.0)
+    after.deadlines.record_handovers(["a"], SOMEBODY, now=0.0, until=20.0)
     assert "until" in "".join(find_differences(_describe(before), _describe(after), 1_000.0))
-    after.deadlines.part(["a"], SOMEBODY, now=0.0, until=30.0)
+    after.deadlines.record_handovers(["a"], SOMEBODY, now=0.0, until=30.0)
     assert list(find_differences(_describe(before), _describe(after), 1_000.0)) == []

@@ -66,7 +66,7 @@ def _measure(
             sum(len(former) for former in deadlines.handovers.values()),
             (accounts + 1) * (workers + 1),
         ),
-        "owed": (sum(len(seat.owed) for seat in sessions.seats.values()), accounts * workers),
+        "lost": (sum(len(seat.lost) for seat in sessions.seats.values()), accounts * workers),
         "worker_of_socket": (len(sessions.worker_of_socket), len(sessions.worker_sockets)),
         "sockets": (
             len(sessions.worker_sockets) + len(sessions.admins) + len(sessions.clients),

@@ -1,10 +1,10 @@
-"""The guard: a small process that ends the worker processes if Master dies without doing so.
+"""The reaper: a small process that ends the worker processes if Master dies without doing so.
 
 It learns of Master's death from a pipe that the kernel closes then, sends SIGTERM to every
 remaining process group, and SIGKILL after the limit. PR_SET_PDEATHSIG would need code between fork
 and exec (unsafe beside threads), is bound to the thread that forked, spares the grandchildren, and
 exists only on Linux. A gap of a few milliseconds remains between a worker's fork and the line that
-reports it to the guard.
+reports it to the reaper.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 PROGRAM = """\
-# Master's guard: ends the worker processes if Master dies without doing so.
+# Master's reaper: ends the worker processes if Master dies without doing so.
 import os, signal, sys, time
 
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -43,7 +43,7 @@ tell(signal.SIGKILL)
 """
 
 
-class Guard:
+class Reaper:
     """The process that ends the worker processes if Master dies; it starts before them."""
 
     def __init__(self, stop_limit_s: float) -> None:
@@ -54,7 +54,7 @@ class Guard:
         self._pids: set[int] = set()
 
     async def open(self) -> None:
-        """Start the guard if there is none, or if it has died. Errors: OSError."""
+        """Start the reaper if there is none, or if it has died. Errors: OSError."""
         async with self._lock:
             if self._process is not None and self._process.returncode is None:
                 return
@@ -75,7 +75,7 @@ class Guard:
                 self._say(f"+{pid}\n")
 
     def watch(self, pid: int) -> None:
-        """Let the guard end this leader's process group if Master dies."""
+        """Let the reaper end this leader's process group if Master dies."""
         self._pids.add(pid)
         self._say(f"+{pid}\n")
 
@@ -85,7 +85,7 @@ class Guard:
         self._say(f"-{pid}\n")
 
     async def close(self) -> None:
-        """End the guard."""
+        """End the reaper."""
         async with self._lock:
             self._close_pipe()
             if self._process is not None:
@@ -97,7 +97,7 @@ class Guard:
                 os.write(self._pipe, line.encode())
         except OSError as fault:
             # dead or stuck; the pipe stays open, because its end would end the workers
-            log.warning("guard_unreachable", reason=fault.strerror)
+            log.warning("reaper_unreachable", reason=fault.strerror)
 
     def _close_pipe(self) -> None:
         if self._pipe is not None:
