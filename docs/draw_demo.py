@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import CONSOLE_SVG_FORMAT, Console, RenderableType
 
 from simulator.actors.transport import open_http_session
+from simulator.display.view import FRAME_S, View
 from simulator.scenario import Scenario, change_scenario
-from simulator.show.view import FRAME_S, View
 from simulator.trials.demo import Demo, Options, find_master
 
 RUN_S = 60

@@ -43,7 +43,7 @@ def describe_allowed(schema: Mapping[str, Any]) -> str:
     )
 
 
-def show_default(default: Any) -> str:
+def render_default(default: Any) -> str:
     """Return a default as it is written in the environment."""
     if isinstance(default, tuple):
         return ",".join(default) or NOTHING

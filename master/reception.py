@@ -268,7 +268,7 @@ class Reception:
         if route.authenticates:
             known = AuthSuccess(lane.authenticate(payload), int(self._clock.now() * 1000))
             await self._send(caller, known)
-            return known.show()
+            return known.render()
         if route.live is not None:
             reply = self._look_live(route, arrival.args, caller, arrival.now, arrival.monotonic)
             if reply is not None:  # as of now, although the sign of life was heard on arrival

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from master.described import NOTHING, SettingDoc, describe_allowed, show_default
+from master.described import NOTHING, SettingDoc, describe_allowed, render_default
 from master.environment import SettingsFault, read_values
 from master.keys import Key, parse_keys
 from master.model import Token
@@ -364,7 +364,7 @@ def describe_settings() -> list[SettingDoc]:
     return [
         SettingDoc(
             name.upper(),
-            show_default(field.default),
+            render_default(field.default),
             _describe_allowed(name),
             field.description or "",
         )

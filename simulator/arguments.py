@@ -36,7 +36,7 @@ def require_writable(path: Path) -> Path:
 def require_plots() -> ModuleType:
     """Return the module for plots. Errors: ScenarioTrouble if plotly is not installed."""
     try:
-        from simulator.show import plots
+        from simulator.display import plots
     except ImportError:
         raise ScenarioTrouble("--report needs plotly: python -m pip install plotly") from None
     return plots

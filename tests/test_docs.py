@@ -87,7 +87,7 @@ def test_what_a_leaving_event_shows_is_what_its_example_says(name, event, kind):
     example = read_example(name, event)
     value = TypeAdapter(kind).validate_python(fold(kind, example))
     assert FastJson.loads(FastJson.dumps(value.to_wire())) == example
-    assert FastJson.loads(FastJson.dumps(value.show())) == example
+    assert FastJson.loads(FastJson.dumps(value.render())) == example
 
 
 def test_there_is_no_example_of_an_event_that_does_not_exist():

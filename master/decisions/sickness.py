@@ -53,7 +53,7 @@ class Health:
         return STATES[self.reason]
 
 
-def show_health(health: Health | None) -> JsonObject:
+def render_health(health: Health | None) -> JsonObject:
     """Return a worker's health as people read it; None is `ok`."""
     if health is None:
         return {"state": HealthState.OK, "reason": None, "since": None}

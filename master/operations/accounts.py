@@ -26,7 +26,7 @@ from master.operations.assignments import (
 from master.operations.link_steps import drop_links_of
 from master.operations.login_ends import close_open_login
 from master.operations.placement import Placements
-from master.protocol.admin import show_account as show_row
+from master.protocol.admin import render_account
 from master.protocol.answers import Listing, ShownAccount
 from master.protocol.http import AccountChange, ById, NewAccount
 from master.protocol.lists import AccountsQuery
@@ -43,7 +43,7 @@ async def list_accounts(event: AccountsQuery, turn: Turn) -> Listing[ShownAccoun
     """List accounts, the oldest first."""
     placements = Placements(turn.draft)
     found, unread = await find_accounts(event, turn)
-    return found.show(lambda one: show_row(one, placements.judge(one), unread(one.id)))
+    return found.render(lambda one: render_account(one, placements.judge(one), unread(one.id)))
 
 
 async def find_accounts(
@@ -59,15 +59,15 @@ async def find_accounts(
     return await account_rows.list_accounts(turn.connection, event, unread), unread.__getitem__
 
 
-def show(turn: Turn, account: Account) -> ShownAccount:
+def render(turn: Turn, account: Account) -> ShownAccount:
     """Return an account as people may read it, with its placement."""
     placement = Placements(turn.draft).judge(account)
-    return show_row(account, placement, turn.draft.count_unread(account.id))
+    return render_account(account, placement, turn.draft.count_unread(account.id))
 
 
 def show_account(event: ById, turn: Turn) -> ShownAccount:
     """Return one account."""
-    return show(turn, _find(turn, event.id))
+    return render(turn, _find(turn, event.id))
 
 
 def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
@@ -76,7 +76,7 @@ def add_account(event: NewAccount, turn: Turn) -> ShownAccount:
     _inherit_handovers(turn, account)
     place_what_waits(turn, only=account.id)
     log.info("account_added", account=account.id, platform=account.platform)
-    return show(turn, _find(turn, account.id))
+    return render(turn, _find(turn, account.id))
 
 
 def enter_account(event: NewAccount, turn: Turn) -> Account:
@@ -123,7 +123,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
     A row is outdated if the account has changed owners since it was read.
     """
     account = _find(turn, event.id)
-    event.require_unchanged(show(turn, account))
+    event.require_unchanged(render(turn, account))
     wanted = change(_read_wishes(account, event), updated_at=turn.at)
     if wanted.status is not account.status:
         wanted = change(wanted, state_since=turn.at, state_reason="changed", state_detail=None)
@@ -147,7 +147,7 @@ def change_account(event: AccountChange, turn: Turn) -> ShownAccount:
         place_what_waits(turn)  # another account may wait for the freed slot
     else:
         hand_out(turn, {holder: [wanted]})
-    return show(turn, _find(turn, account.id))
+    return render(turn, _find(turn, account.id))
 
 
 def remove_account(event: ById, turn: Turn) -> ShownAccount:
@@ -173,7 +173,7 @@ def remove_account(event: ById, turn: Turn) -> ShownAccount:
     place_what_waits(turn)  # another account may wait for the freed slot
     turn.go_on(remove_hidden)
     log.info("account_removed", account=account.id)
-    return show(turn, account)
+    return render(turn, account)
 
 
 async def remove_hidden(event: None, turn: Turn) -> None:

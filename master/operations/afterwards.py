@@ -14,7 +14,7 @@ from master.deadlines import ANY_NAME, SOMEBODY
 from master.decisions import liveness
 from master.decisions.account_state import find_next_warning
 from master.decisions.assignment import wants_worker
-from master.decisions.sickness import show_health
+from master.decisions.sickness import render_health
 from master.draft import Draft
 from master.drains import FARM
 from master.farm import Committed, Farm, is_open, is_open_link
@@ -22,11 +22,11 @@ from master.login_link import LoginLink
 from master.memory import Memory
 from master.model import Account, Login, SessionStatus, Worker, WorkerStatus
 from master.operations.assignments import hand_out, tell_to_stop
-from master.operations.draining import show_draining
+from master.operations.draining import render_draining
 from master.operations.placement import TOLD_AFTER_S, Placements
 from master.operations.silence import holds_something
 from master.operations.workers import note_disconnect
-from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.protocol.admin import AccountChanged, WorkerChanged, render_account, render_worker
 from master.protocol.words import RevokeReason
 from master.record import change
 from master.settings import Settings
@@ -51,14 +51,14 @@ def announce(draft: Draft) -> list[Parcel]:
         if account is None and before is not None and before.assigned_worker_id is not None:
             account = change(before, assigned_worker_id=None)  # noqa: PLW2901 - removed: no owner
         if account is not None:
-            row = show_account(account, placements.judge(account), draft.count_unread(account.id))
+            row = render_account(account, placements.judge(account), draft.count_unread(account.id))
             told.append(Parcel(ADMINS, AccountChanged(row, draft.rev)))
     changed = [worker.id for _, worker in changes_of(farm.workers, draft.workers) if worker]
     for worker_id in dict.fromkeys((*changed, *draft.health)):
         if (worker := draft.workers.get(worker_id)) is not None:
             heard_at = find_last_heartbeat(draft, worker_id)
-            shown = show_worker(worker, heard_at, show_draining(draft, worker))
-            health = show_health(draft.health_of(worker_id))
+            shown = render_worker(worker, heard_at, render_draining(draft, worker))
+            health = render_health(draft.health_of(worker_id))
             told.append(Parcel(ADMINS, WorkerChanged(shown, draft.rev, health)))
     return told
 

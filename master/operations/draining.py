@@ -72,7 +72,7 @@ def _explain(draft: Draft, platform: str, leaver: str) -> Unplaced:
     return explain_waiting(platform, None, others)
 
 
-def show_draining(draft: Draft, worker: Worker) -> ShownDrain | None:
+def render_draining(draft: Draft, worker: Worker) -> ShownDrain | None:
     """Return how far a worker is taken out of service, or None if it is in service."""
     if worker.drain_since is None:
         return None

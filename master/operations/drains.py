@@ -21,7 +21,7 @@ from master.operations.assignments import (
 )
 from master.operations.draining import end_drain, find_left, tell_drain
 from master.operations.silence import find_heard, find_silent
-from master.operations.workers import show_live
+from master.operations.workers import render_live
 from master.protocol.answers import ShownLiveWorker
 from master.protocol.drains import DrainWorker
 from master.protocol.http import ById
@@ -56,7 +56,7 @@ def begin_drain(event: DrainWorker, turn: Turn) -> ShownLiveWorker:
     )
     turn.draft.workers.put(drained)
     tell_drain(turn, drained, DrainState.BEGUN)
-    return show_live(turn, drained)
+    return render_live(turn, drained)
 
 
 def cancel_drain(event: ById, turn: Turn) -> ShownLiveWorker:
@@ -69,7 +69,7 @@ def cancel_drain(event: ById, turn: Turn) -> ShownLiveWorker:
         raise NotDraining
     back = end_drain(turn, worker, DrainState.CANCELLED)
     place_what_waits(turn)
-    return show_live(turn, turn.draft.workers.get(back.id) or back)
+    return render_live(turn, turn.draft.workers.get(back.id) or back)
 
 
 def wait_for_drain(event: ById, turn: Turn) -> asyncio.Future[str]:

@@ -52,8 +52,8 @@ def explain_account(event: ById, turn: Turn) -> AccountExplained:
         "since": placement["since"] if verdict is Verdict.NOWHERE else account.state_since,
         "sentence": _say(account, verdict, rule, candidates),
         "starts_in_ms": int(wait_s * 1000),
-        "candidates": [_show_candidate(account, one) for one in candidates],
-        "would_help": [_show_remedy(one) for one in remedies],
+        "candidates": [_render_candidate(account, one) for one in candidates],
+        "would_help": [_render_remedy(one) for one in remedies],
     }
 
 
@@ -124,7 +124,7 @@ def _say(
     return {"code": code, "params": params, "text": SENTENCES[verdict].format(**params)}
 
 
-def _show_candidate(account: Account, one: Candidate) -> ExplainedCandidate:
+def _render_candidate(account: Account, one: Candidate) -> ExplainedCandidate:
     worker = one.worker
     owns = worker.id == account.assigned_worker_id
     return {
@@ -140,7 +140,7 @@ def _show_candidate(account: Account, one: Candidate) -> ExplainedCandidate:
     }
 
 
-def _show_remedy(remedy: Remedy) -> ExplainedRemedy:
+def _render_remedy(remedy: Remedy) -> ExplainedRemedy:
     action, params = remedy
     return {"action": action, "params": params}
 
@@ -157,7 +157,7 @@ def explain_worker(event: ById, turn: Turn) -> WorkerExplained:
         for key in turn.draft.accounts.list_groups("waiting")
         for account in islice(turn.draft.accounts.find("waiting", key), MOST_SHOWN)
     ]
-    shown = [_show_waiting(account, _rule_for(turn, account, loaded)) for account in waiting]
+    shown = [_render_waiting(account, _rule_for(turn, account, loaded)) for account in waiting]
     shown.sort(key=lambda one: (one["rule"] is not None, one["account_id"]))
     return {
         "worker_id": worker.id,
@@ -179,7 +179,7 @@ def _rule_for(turn: Turn, account: Account, worker: Worker) -> Rule | None:
     return find_rule(account, worker, keeps_slot=keeps)
 
 
-def _show_waiting(account: Account, rule: Rule | None) -> ExplainedWaiting:
+def _render_waiting(account: Account, rule: Rule | None) -> ExplainedWaiting:
     return {"account_id": account.id, "platform": account.platform, "rule": rule}
 
 

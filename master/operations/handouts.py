@@ -13,7 +13,7 @@ import structlog
 from master.decisions.account_state import enter_state
 from master.farm import Farm
 from master.model import Account, LoginStatus
-from master.protocol.worker import ProxyForWorker, show_account_to_worker
+from master.protocol.worker import ProxyForWorker, render_account_to_worker
 from master.record import change
 from master.store.accounts import read_account_secrets
 from master.store.proxies import read_all_proxy_secrets
@@ -67,7 +67,7 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
                 # a registration sends an account twice: in its answer, and as one to watch
                 if account_id not in known:
                     proxy = opened.proxies.get(account_id)
-                    known[account_id] = _show(turn, handout, account, secret, proxy)
+                    known[account_id] = _render(turn, handout, account, secret, proxy)
                     if len(known) % AT_ONCE == 0:
                         await asyncio.sleep(0)
                 handout.shown.append(known[account_id])
@@ -77,7 +77,7 @@ async def fill_handouts(turns: Sequence[Turn], database: Database) -> tuple[Any,
     return (note_unreadable, broken) if broken else None
 
 
-def _show(
+def _render(
     turn: Turn, handout: HandOut, account: Account, secret: Secrets, proxy: ProxyForWorker | None
 ) -> Any:
     if secret.broken and account.login_status is not LoginStatus.LOGGING_IN:
@@ -89,7 +89,7 @@ def _show(
         else {name: _encode(value) for name, value in secret.opened.items() if value is not None}
     )
     wait_s = turn.deadlines.find_wait(account.id, handout.worker_id, turn.monotonic)
-    return show_account_to_worker(account, opened, proxy, wait_s)
+    return render_account_to_worker(account, opened, proxy, wait_s)
 
 
 def _encode(value: Any) -> orjson.Fragment:

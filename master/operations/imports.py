@@ -55,7 +55,7 @@ def try_some(trial: Trial, turn: Turn) -> None:
         try:
             trial.results.append(_try_row(row, trial, own))
         except Refusal as refusal:
-            trial.results.append(show_refused(refusal))
+            trial.results.append(render_refused(refusal))
 
 
 def _try_row(row: JsonObject, trial: Trial, turn: Turn) -> ShownImported:
@@ -65,10 +65,10 @@ def _try_row(row: JsonObject, trial: Trial, turn: Turn) -> ShownImported:
     if twin is None:
         entered = enter_account(wanted.read_new(), turn)
         trial.entered[entered.id] = len(trial.results)
-        return show_row(Imported.NEW)
+        return render_row(Imported.NEW)
     account, same = twin
     earlier = trial.entered.get(account.id)  # such an account has no id yet
-    return show_row(Imported.EXISTS, account.id if earlier is None else None, same, earlier)
+    return render_row(Imported.EXISTS, account.id if earlier is None else None, same, earlier)
 
 
 def find_twin(turn: Turn, event: ImportedAccount) -> tuple[Account, str] | None:
@@ -89,7 +89,7 @@ def find_twin(turn: Turn, event: ImportedAccount) -> tuple[Account, str] | None:
     return None
 
 
-def show_row(
+def render_row(
     outcome: Imported,
     account_id: str | None = None,
     same: str | None = None,
@@ -105,6 +105,6 @@ def show_row(
     }
 
 
-def show_refused(refusal: Refusal) -> ShownImported:
+def render_refused(refusal: Refusal) -> ShownImported:
     """Return what came of a row that was refused."""
-    return {**show_row(Imported.REFUSED), "error": refusal.to_wire()}
+    return {**render_row(Imported.REFUSED), "error": refusal.to_wire()}

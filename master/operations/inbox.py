@@ -46,7 +46,7 @@ async def list_direct_messages(
 async def _list(kind: MessageKind, event: CommentsQuery, turn: Turn) -> Listing[Any]:
     total = _find_total(kind, event, turn)
     found = await rows.list_messages(turn.connection, kind, event, total=total)
-    return found.show(show_message)
+    return found.render(render_message)
 
 
 def _find_total(kind: MessageKind, event: CommentsQuery, turn: Turn) -> int | None:
@@ -85,7 +85,7 @@ async def _mark_one(
     await _mark(turn, kind, marks, is_read=is_read, by=_name_caller(turn))
     message = await rows.find_message(turn.connection, kind, event.id)
     assert message is not None, "it was there in this transaction"
-    return show_message(message)
+    return render_message(message)
 
 
 async def mark_messages_read(event: MarkMessages, turn: Turn) -> ShownMarks:
@@ -216,7 +216,7 @@ def _name_caller(turn: Turn) -> str:
     return turn.caller.name or turn.caller.kind
 
 
-def _show_told(message: Message) -> ShownTold:
+def _render_told(message: Message) -> ShownTold:
     return {
         "content_type": message.content_type,
         "edited_at": message.edited_at,
@@ -225,7 +225,7 @@ def _show_told(message: Message) -> ShownTold:
     }
 
 
-def show_message(message: Message) -> ShownComment | ShownDirectMessage:
+def render_message(message: Message) -> ShownComment | ShownDirectMessage:
     """Return a message under the column names of its table."""
     if message.kind is MessageKind.COMMENT:
         return {
@@ -237,7 +237,7 @@ def show_message(message: Message) -> ShownComment | ShownDirectMessage:
             "author_id": message.author_id,
             "post_id": message.post_id,
             "post_title": message.post_title,
-            **_show_told(message),
+            **_render_told(message),
             "reported_by": message.reported_by,
             "detected_at": message.detected_at,
             "created_at": message.created_at,
@@ -250,7 +250,7 @@ def show_message(message: Message) -> ShownComment | ShownDirectMessage:
         "sender_name": message.author_name,
         "sender_id": message.author_id,
         "direction": message.direction,
-        **_show_told(message),
+        **_render_told(message),
         "reported_by": message.reported_by,
         "detected_at": message.detected_at,
         "created_at": message.created_at,

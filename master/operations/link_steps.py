@@ -54,7 +54,7 @@ def tell_link_changed(turn: Turn, link: LoginLink) -> None:
             id=link.id,
             account_id=link.account_id,
             state=link.state,
-            device=show_device(link),
+            device=render_device(link),
             session_id=link.session_id,
             starts=link.starts,
             outcome=link.outcome,
@@ -68,7 +68,7 @@ def tell_link_changed(turn: Turn, link: LoginLink) -> None:
     _ring(turn, link)
 
 
-def show_device(link: LoginLink) -> ShownDevice | None:
+def render_device(link: LoginLink) -> ShownDevice | None:
     """Return the device that a link is bound to, or None."""
     if link.device_hash is None:
         return None

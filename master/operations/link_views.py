@@ -77,12 +77,12 @@ def show_to_owner(event: Owner, turn: Turn) -> OwnerState:
         "starts_left": max(0, MOST_STARTS - link.starts),
         "outcome": link.outcome,
         "end_reason": link.end_reason,
-        "login": _show_login(turn, link, login) if login is not None else None,
+        "login": _render_login(turn, link, login) if login is not None else None,
         "now_ms": turn.milliseconds,
     }
 
 
-def _show_login(turn: Turn, link: LoginLink, login: Login) -> OwnerLogin:
+def _render_login(turn: Turn, link: LoginLink, login: Login) -> OwnerLogin:
     prompt = turn.draft.memory.links.prompts.get(login.id, BLANK)
     step = prompt.step or ("code" if login.has_qr_code else "asking")
     url = None

@@ -27,7 +27,7 @@ from master.operations.assignments import (
 from master.operations.link_steps import follow_end
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.budgets import measure
-from master.protocol.shown import show_profile
+from master.protocol.shown import render_profile
 from master.protocol.words import CancelReason, LoginErrorType, RevokeReason
 from master.protocol.worker import LoginCancel, LoginReport
 from master.record import change
@@ -63,7 +63,7 @@ def succeed(turn: Turn, login: Login, account: Account, event: LoginReport) -> N
             session_id=login.id,
             account_id=account.id,
             worker_id=login.worker_id,
-            user_info=show_profile(changed.user_info),
+            user_info=render_profile(changed.user_info),
             logged_in_at=turn.at,
             rev=turn.rev,
         ),
@@ -99,7 +99,7 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
     )
     if event.cookies:
         kept["credentials"] = event.cookies.map(
-            lambda cookies: {"cookies": cookies} | _show_origins(event)
+            lambda cookies: {"cookies": cookies} | _render_origins(event)
         )
         changed = change(changed, has_credentials=True)
         for column in sorted({"fingerprint", "profile"} & broken.keys()):
@@ -120,7 +120,7 @@ def _apply_success(turn: Turn, account: Account, event: LoginReport) -> tuple[Ac
     ), kept
 
 
-def _show_origins(event: LoginReport) -> JsonObject:
+def _render_origins(event: LoginReport) -> JsonObject:
     return {"origins": event.origins.reveal()} if event.origins else {}
 
 
@@ -130,7 +130,7 @@ def _apply_profile(account: Account, profile: JsonObject, kept: Kept) -> Account
     The whole profile is sealed if it has more.
     """
     user_id = find_platform_user_id(profile) or account.platform_user_id
-    shown = show_profile(profile)
+    shown = render_profile(profile)
     more = shown != profile
     if more or account.has_profile or "profile" in kept:
         kept["profile"] = Secret(profile) if more else None

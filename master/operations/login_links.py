@@ -20,7 +20,7 @@ from master.model import Account, Login
 from master.operations.link_steps import (
     end_link,
     put_link,
-    show_device,
+    render_device,
     tell_link_changed,
 )
 from master.operations.login_ends import fail, stop_worker
@@ -87,7 +87,7 @@ def make_link(event: NewLoginLink, turn: Turn) -> MadeLink:
     turn.draft.links.put(link)
     tell_link_changed(turn, link)
     log.info("login_link_made", link=link.id, account=account.id)
-    return {**show_row(link), "url": f"l/#{secret}"}
+    return {**render_row(link), "url": f"l/#{secret}"}
 
 
 def _require_same_person(account: Account, uid: str | None) -> None:
@@ -104,7 +104,7 @@ async def list_links(event: LoginLinksQuery, turn: Turn) -> Listing[ShownLink]:
     if turn.draft.accounts.get(event.id) is None:
         raise UnknownAccount
     found, total = await link_rows.list_links(turn.connection, event.id, event.limit, event.offset)
-    return Listing([show_row(link) for link in found], total)
+    return Listing([render_row(link) for link in found], total)
 
 
 def revoke_link(event: LoginLinkById, turn: Turn) -> ShownLink:
@@ -112,7 +112,7 @@ def revoke_link(event: LoginLinkById, turn: Turn) -> ShownLink:
     link = turn.draft.links.get(event.link)
     if link is None or link.account_id != event.id or not is_open_link(link):
         raise LinkClosed
-    return show_row(_end(turn, link, LinkState.REVOKED, LinkEnd.CANCELLED))
+    return render_row(_end(turn, link, LinkState.REVOKED, LinkEnd.CANCELLED))
 
 
 def expire_links(event: None, turn: Turn) -> int:
@@ -149,7 +149,7 @@ def _find_open_login(turn: Turn, link: LoginLink) -> Login | None:
     return login if login is not None and is_open(login, turn.now) else None
 
 
-def show_row(link: LoginLink) -> ShownLink:
+def render_row(link: LoginLink) -> ShownLink:
     """Return a link as operators read it."""
     return {
         "id": link.id,
@@ -160,7 +160,7 @@ def show_row(link: LoginLink) -> ShownLink:
         "made_by": link.made_by,
         "created_at": link.created_at,
         "expires_at": link.expires_at,
-        "device": show_device(link),
+        "device": render_device(link),
         "opened_at": link.opened_at,
         "session_id": link.session_id,
         "starts": link.starts,

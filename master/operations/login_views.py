@@ -7,8 +7,7 @@ from typing import cast
 from master.decisions.login import require_open
 from master.errors import LoginClosed, Missing, UnknownSession
 from master.model import JsonObject, Login, Scope, SessionStatus
-from master.protocol.admin import LoginList
-from master.protocol.admin import show_login as show_row
+from master.protocol.admin import LoginList, render_login
 from master.protocol.answers import ListedLogin, Listing, ShownLogin
 from master.protocol.http import ById
 from master.protocol.lists import LoginsQuery
@@ -30,22 +29,22 @@ async def request_logins(event: Empty, turn: Turn) -> JsonObject:
     may_see = turn.caller.scope >= Scope.OPERATE and scanning
     codes = await login_rows.read_codes(turn.connection, scanning) if may_see else {}
     reply = LoginList(
-        [cast(ListedLogin, {**show_row(login), **codes.get(login.id, {})}) for login in logins],
+        [cast(ListedLogin, {**render_login(login), **codes.get(login.id, {})}) for login in logins],
         turn.milliseconds,
         turn.rev,
     )
     turn.answer(reply)
-    return reply.show()
+    return reply.render()
 
 
 async def list_logins(event: LoginsQuery, turn: Turn) -> Listing[ShownLogin]:
     """List login sessions, the newest first."""
-    return (await login_rows.list_logins(turn.connection, event)).show(show_row)
+    return (await login_rows.list_logins(turn.connection, event)).render(render_login)
 
 
 async def show_login(event: ById, turn: Turn) -> ShownLogin:
     """Return one login session; its code is at `qr.png`."""
-    return show_row(await _find_stored(turn, event.id))
+    return render_login(await _find_stored(turn, event.id))
 
 
 async def show_qr_code(event: ById, turn: Turn) -> JsonObject:

@@ -58,10 +58,10 @@ from master.protocol.admin import (
     QrCodeReady,
     StartLogin,
     UserInputRelayed,
+    render_login,
 )
-from master.protocol.admin import show_login as show_row
 from master.protocol.answers import ShownLogin, StartedLogin
-from master.protocol.shown import show_profile, show_words
+from master.protocol.shown import render_profile, render_words
 from master.protocol.words import CancelReason, LoginErrorType
 from master.protocol.worker import (
     LoginQrCode,
@@ -119,7 +119,7 @@ def start_login(event: StartLogin, turn: Turn) -> StartedLogin:
     if turn.caller.kind == "admin":
         turn.answer(reply)
     log.info("login_started", session=login.id, account=account.id, worker=chosen.id)
-    return cast(StartedLogin, reply.show())
+    return cast(StartedLogin, reply.render())
 
 
 def _begin(turn: Turn, login: Login) -> None:
@@ -201,7 +201,7 @@ def cancel_login(event: CancelLogin, turn: Turn) -> ShownLogin:
     login = _find(turn, event.session_id)
     require_open(login, turn.now)
     stop_worker(turn, login, CancelReason.CANCELLED)
-    return show_row(fail(turn, login, "The login was cancelled.", LoginErrorType.CANCELLED))
+    return render_login(fail(turn, login, "The login was cancelled.", LoginErrorType.CANCELLED))
 
 
 def relay_input(event: UserInput, turn: Turn) -> JsonObject:
@@ -218,7 +218,7 @@ def relay_input(event: UserInput, turn: Turn) -> JsonObject:
     turn.tell(worker_address(worker.id), UserInputTyped(login.id, event.input_type, event.value))
     reply = UserInputRelayed(login.id, turn.milliseconds)
     turn.answer(reply)
-    return reply.show()
+    return reply.render()
 
 
 def _extend(turn: Turn, login: Login) -> int:
@@ -260,7 +260,7 @@ def relay_qr_code(event: LoginQrCode, turn: Turn) -> JsonObject:
         "session_id": login.id,
         "status": shown.status,
         "expires_at": shown.expires_at,
-        **event.show_notes(),
+        **event.render_notes(),
     }
 
 
@@ -298,7 +298,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
             "status": SessionStatus.FAILED,
             "error_type": LoginErrorType.IDENTITY_MISMATCH,
             "message": mismatch,
-            **event.show_notes(),
+            **event.render_notes(),
         }
     if happened is LoginEvent.SUCCESS:
         succeed(turn, login, account, event)
@@ -317,7 +317,7 @@ def apply_report(event: LoginReport, turn: Turn) -> JsonObject:
         "session_id": login.id,
         "status": left.status,
         "expires_at": left.expires_at,
-        **event.show_notes(*([PAST_END] if end is not None and end <= turn.now else ())),
+        **event.render_notes(*([PAST_END] if end is not None and end <= turn.now else ())),
     }
 
 
@@ -379,9 +379,9 @@ def _relay(turn: Turn, login: Login, event: LoginReport) -> None:
         "worker_id": login.worker_id,
         "expires_at": login.expires_at,  # Master's, as in every event about a login
     }
-    profile = {"user_info": show_profile(event.user_info)} if event.user_info is not None else {}
-    hidden = show_words(words, codes=False) | profile
-    shown = show_words(words, codes=True) | profile
+    profile = {"user_info": render_profile(event.user_info)} if event.user_info is not None else {}
+    hidden = render_words(words, codes=False) | profile
+    shown = render_words(words, codes=True) | profile
 
     def update(words: JsonObject) -> LoginStatusUpdate:
         return LoginStatusUpdate(

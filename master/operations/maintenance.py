@@ -46,10 +46,10 @@ def end_maintenance(event: Nothing, turn: Turn) -> ShownMaintenance:
 
 def show_maintenance(event: Nothing, turn: Turn) -> ShownMaintenance:
     """Return whether the farm is under maintenance."""
-    return show_row(turn.draft.maintenance)
+    return render_row(turn.draft.maintenance)
 
 
-def show_row(maintenance: Maintenance | None) -> ShownMaintenance:
+def render_row(maintenance: Maintenance | None) -> ShownMaintenance:
     """Return a maintenance as people read it."""
     if maintenance is None:
         return {"active": False, "since": None, "deadline_at": None, "reason": None, "by": None}
@@ -78,7 +78,7 @@ def finish_maintenance(event: None, turn: Turn) -> int:
 
 def _set(turn: Turn, maintenance: Maintenance | None) -> ShownMaintenance:
     turn.draft.maintenance = maintenance
-    shown = show_row(maintenance)
+    shown = render_row(maintenance)
     turn.tell(ADMINS, MaintenanceChanged(shown, turn.rev))
     log.info("farm_maintenance", **shown)
     return shown

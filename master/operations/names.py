@@ -7,7 +7,7 @@ import structlog
 from master.decisions.retention import find_cutoff
 from master.errors import TooManyNames, UnknownWorker, WorkerInUse
 from master.model import Device, Worker, WorkerStatus
-from master.protocol.admin import show_worker
+from master.protocol.admin import render_worker
 from master.protocol.answers import ShownWorker
 from master.protocol.http import ById
 from master.turn import PORTION, Turn
@@ -66,7 +66,7 @@ def remove_worker(event: ById, turn: Turn) -> ShownWorker:
         )
     if reason := _find_use(turn, worker, _find_pinned(turn)):
         raise WorkerInUse(reason)
-    shown = show_worker(worker, _find_last_heard(turn, worker))
+    shown = render_worker(worker, _find_last_heard(turn, worker))
     turn.draft.workers.remove(worker.id)
     log.info("worker_removed", worker=worker.id)
     return shown

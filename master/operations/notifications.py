@@ -11,7 +11,7 @@ from master.errors import Missing, NotRegistered, NotYours
 from master.memory import Memory
 from master.model import Device, JsonObject, Notification, NotificationType, Priority
 from master.operations.names import require_device_name
-from master.protocol.admin import NotificationConfirmed, show_notification
+from master.protocol.admin import NotificationConfirmed, render_notification
 from master.protocol.answers import Listing, ShownNotification
 from master.protocol.client import (
     SYNC_LIMIT,
@@ -117,7 +117,7 @@ async def register_device(event: Introduced, turn: Turn) -> JsonObject:
             turn.sessions.clients[sid] = asked.device_id
 
     turn.after_commit(remember)
-    return reply.show()
+    return reply.render()
 
 
 async def _find_late(
@@ -243,7 +243,7 @@ async def confirm_notification(event: ConfirmNotification, turn: Turn) -> JsonOb
         if device is not None:
             await _pass_confirmed(turn, device, notification.seq)
         turn.tell(ADMINS, reply)
-    return reply.show()
+    return reply.render()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ async def sync_device(event: SyncRequest, turn: Turn) -> JsonObject | Onward:
     )
     reply = SyncResponse(
         device_id=event.device_id,
-        notifications=[show_notification(one, turn.rev) for one in found],
+        notifications=[render_notification(one, turn.rev) for one in found],
         total_count=event.offset + len(found) + more,
         last_seq=found[-1].seq if found else reached,
         has_more=more,
@@ -308,7 +308,7 @@ def _answer_sync(synced: Synced, turn: Turn) -> JsonObject:
     turn.answer(synced.reply)
     handed = dict.fromkeys(synced.handed)
     turn.after_commit(lambda: turn.sessions.delivered.update(handed))
-    return synced.reply.show()
+    return synced.reply.render()
 
 
 def raise_alarm(
@@ -337,7 +337,7 @@ def notify(turn: Turn, notifications: Sequence[Notification]) -> None:
     for one in notifications:
         notification = _add_tags(turn, one)
         turn.draft.notes.append(notification)
-        shown = show_notification(notification, turn.rev)
+        shown = render_notification(notification, turn.rev)
         turn.tell(ADMINS, shown)
         turn.tell(clients_of(notification.account_id), shown)
 
@@ -371,15 +371,15 @@ async def mark_sent(event: None, turn: Turn) -> int:
 
 async def list_notifications(event: NotificationsQuery, turn: Turn) -> Listing[ShownNotification]:
     """List notifications, the newest first."""
-    return (await rows.list_notifications(turn.connection, event)).show(_show_row)
+    return (await rows.list_notifications(turn.connection, event)).render(_render_row)
 
 
-def _show_row(one: Notification) -> ShownNotification:
-    shown = show_notification(one, 0).show()
+def _render_row(one: Notification) -> ShownNotification:
+    shown = render_notification(one, 0).render()
     del shown["rev"]  # the answer has one for all rows
     return cast(ShownNotification, {**shown, "is_sent": one.is_sent, "sent_at": one.sent_at})
 
 
 def _push(turn: Turn, notifications: Sequence[Notification]) -> None:
     for notification in notifications:
-        turn.answer(show_notification(notification, turn.rev))
+        turn.answer(render_notification(notification, turn.rev))

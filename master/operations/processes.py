@@ -8,7 +8,7 @@ from master.errors import AlreadyExists, Invalid, Missing, UnknownWorker, Unveri
 from master.model import JsonObject, WorkerConfig
 from master.operations.notifications import raise_alarm
 from master.protocol.answers import Listing, ShownConfig
-from master.protocol.equipment import show_worker_config
+from master.protocol.equipment import render_worker_config
 from master.protocol.http import ById, NewWorkerConfig, WorkerConfigChange
 from master.protocol.lists import Page
 from master.protocol.processes import FollowLog
@@ -25,7 +25,9 @@ def list_configs(event: Page, turn: Turn) -> Listing[ShownConfig]:
     """List worker configurations by worker id."""
     configs = sorted(turn.draft.configs.all(), key=lambda config: config.worker_id)
     page = configs[event.offset : event.offset + event.limit]
-    return Listing([show_worker_config(config, turn.caller.scope) for config in page], len(configs))
+    return Listing(
+        [render_worker_config(config, turn.caller.scope) for config in page], len(configs)
+    )
 
 
 def find_config(event: ById, turn: Turn) -> WorkerConfig | None:
@@ -61,7 +63,7 @@ def find_auto_start(event: None, turn: Turn) -> list[WorkerConfig]:
 
 def show_config(event: ById, turn: Turn) -> ShownConfig:
     """Return one worker's configuration; of its environment only the names."""
-    return show_worker_config(_find(turn, event.id), turn.caller.scope)
+    return render_worker_config(_find(turn, event.id), turn.caller.scope)
 
 
 def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
@@ -85,14 +87,14 @@ def add_config(event: NewWorkerConfig, turn: Turn) -> ShownConfig:
     )
     turn.draft.configs.put(config)
     log.info("worker_config_added", worker=config.worker_id)
-    return show_worker_config(config, turn.caller.scope)
+    return render_worker_config(config, turn.caller.scope)
 
 
 def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
     """Change a worker's configuration; a running process keeps the old one until its next start."""
     config = _find(turn, event.id)
     _require_verified(config)
-    event.require_unchanged(show_worker_config(config, turn.caller.scope))
+    event.require_unchanged(render_worker_config(config, turn.caller.scope))
     values = event.list_named()
     _require_proxy(turn, values.get("proxy_id"))
     if "args" in values:
@@ -100,7 +102,7 @@ def change_config(event: WorkerConfigChange, turn: Turn) -> ShownConfig:
     if values:
         config = change(config, **values, updated_at=turn.at)
         turn.draft.configs.put(config)
-    return show_worker_config(config, turn.caller.scope)
+    return render_worker_config(config, turn.caller.scope)
 
 
 def remove_config(event: ById, turn: Turn) -> ShownConfig:
@@ -108,7 +110,7 @@ def remove_config(event: ById, turn: Turn) -> ShownConfig:
     config = _find(turn, event.id)
     turn.draft.configs.remove(config.worker_id)
     log.info("worker_config_removed", worker=config.worker_id)
-    return show_worker_config(config, turn.caller.scope)
+    return render_worker_config(config, turn.caller.scope)
 
 
 def follow_log(event: FollowLog, turn: Turn) -> JsonObject:

@@ -34,7 +34,8 @@ async def list_proxies(event: Page, turn: Turn) -> Listing[ShownProxy]:
     secrets = await read_all_proxy_secrets(turn.connection, [proxy.id for proxy in page])
     broken = {proxy_id for proxy_id, secret in secrets.items() if secret.broken}
     return Listing(
-        [_show(turn, proxy, password_unreadable=proxy.id in broken) for proxy in page], len(proxies)
+        [_render(turn, proxy, password_unreadable=proxy.id in broken) for proxy in page],
+        len(proxies),
     )
 
 
@@ -42,7 +43,7 @@ async def show_proxy(event: ById, turn: Turn) -> ShownProxy:
     """Return one proxy, without its password."""
     proxy = _find(turn, event.id)
     secrets = await read_proxy_secrets(turn.connection, proxy.id)
-    return _show(turn, proxy, password_unreadable=bool(secrets.broken))
+    return _render(turn, proxy, password_unreadable=bool(secrets.broken))
 
 
 async def find_proxy(event: ById, turn: Turn) -> tuple[Proxy, Secret[str] | None]:
@@ -73,14 +74,14 @@ def add_proxy(event: NewProxy, turn: Turn) -> ShownProxy:
     if event.password is not None:
         turn.draft.keep("proxies", proxy.id, {"password": event.password})
     log.info("proxy_added", proxy=proxy.id)
-    return _show(turn, proxy, password_unreadable=False)
+    return _render(turn, proxy, password_unreadable=False)
 
 
 def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     """Change a proxy; the workers of the accounts that use it are told at once."""
     proxy = _find(turn, event.id)
     is_unreadable = _is_unreadable(turn, proxy)
-    event.require_unchanged(_show(turn, proxy, password_unreadable=is_unreadable))
+    event.require_unchanged(_render(turn, proxy, password_unreadable=is_unreadable))
     values = event.list_named()
     if "name" in values:
         _require_free_name(turn, values["name"], own_id=proxy.id)
@@ -96,7 +97,7 @@ def change_proxy(event: ProxyChange, turn: Turn) -> ShownProxy:
     turn.draft.proxies.put(proxy)
     if event.list_named().keys() - {"name"}:
         turn.go_on(tell_users, Users(proxy.id))
-    return _show(turn, proxy, password_unreadable=unreadable)
+    return _render(turn, proxy, password_unreadable=unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def remove_proxy(event: ById, turn: Turn) -> ShownProxy:
     turn.draft.proxies.remove(proxy.id)
     turn.after_commit(lambda: turn.draft.memory.trials.pop(proxy.id, None))
     log.info("proxy_removed", proxy=proxy.id)
-    return _show(turn, proxy, password_unreadable=unreadable)
+    return _render(turn, proxy, password_unreadable=unreadable)
 
 
 def note_trial(event: tuple[str, ShownLastTrial], turn: Turn) -> None:
@@ -160,9 +161,9 @@ def note_trial(event: tuple[str, ShownLastTrial], turn: Turn) -> None:
         turn.after_commit(lambda: turn.draft.memory.trials.update({proxy_id: trial}))
 
 
-def _show(turn: Turn, proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
+def _render(turn: Turn, proxy: Proxy, *, password_unreadable: bool) -> ShownProxy:
     draft = turn.draft
-    return equipment.show_proxy(
+    return equipment.render_proxy(
         proxy,
         password_unreadable=password_unreadable,
         used_by={

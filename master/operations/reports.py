@@ -19,8 +19,8 @@ from master.model import (
 from master.operations.accounts import find_accounts
 from master.operations.maintenance import show_maintenance
 from master.operations.placement import Placements
-from master.operations.workers import show_live
-from master.protocol.admin import StatusResponse, show_account
+from master.operations.workers import render_live
+from master.protocol.admin import StatusResponse, render_account
 from master.protocol.answers import (
     Listing,
     ShownAccountStatus,
@@ -49,19 +49,19 @@ async def show_accounts_status(event: AccountsQuery, turn: Turn) -> Listing[Show
     )
     placements = Placements(turn.draft)
 
-    def show(account: Account) -> ShownAccountStatus:
+    def render(account: Account) -> ShownAccountStatus:
         worker = turn.draft.workers.get(account.assigned_worker_id or "")
         summary = messages.get(account.id, NOTHING_DETECTED)
-        live = show_live(turn, worker) if worker else None
+        live = render_live(turn, worker) if worker else None
         stats = {
             **summary,
             "last_detected_at": summary["last_detected_at"] or None,
             "last_heartbeat": live["last_heartbeat"] if live else None,
         }
-        row = show_account(account, placements.judge(account), count_unread(account.id))
+        row = render_account(account, placements.judge(account), count_unread(account.id))
         return {**row, "worker": live, "runtime_stats": stats}
 
-    return found.show(show)
+    return found.render(render)
 
 
 async def show_statistics(event: Nothing, turn: Turn) -> ShownStatistics:
@@ -159,4 +159,4 @@ async def request_status(event: Empty, turn: Turn) -> JsonObject:
     """Count everything by state; `timestamp` is milliseconds."""
     reply = StatusResponse(**await _count_everything(turn), timestamp=turn.milliseconds)
     turn.answer(reply)
-    return reply.show()
+    return reply.render()

@@ -42,7 +42,7 @@ async def _show(
     shown: list[ShownGap] = [
         {"from": gap.since, "to": gap.until, "reason": gap.reason} for gap in reversed(gaps)
     ]
-    return {"items": [_show_event(one) for one in page], "gaps": shown, "before": before}
+    return {"items": [_render_event(one) for one in page], "gaps": shown, "before": before}
 
 
 async def show_audit(event: AuditQuery, turn: Turn) -> ShownAudit:
@@ -56,7 +56,7 @@ async def show_audit(event: AuditQuery, turn: Turn) -> ShownAudit:
         limit=event.limit + 1,
     )
     page, before = _cut(found, event.limit)
-    return {"items": [_show_event(one) for one in page], "before": before}
+    return {"items": [_render_event(one) for one in page], "before": before}
 
 
 def _cut(found: list[Event], limit: int) -> tuple[list[Event], int | None]:
@@ -65,7 +65,7 @@ def _cut(found: list[Event], limit: int) -> tuple[list[Event], int | None]:
     return page, page[-1].seq if len(found) > limit else None
 
 
-def _show_event(event: Event) -> ShownEvent:
+def _render_event(event: Event) -> ShownEvent:
     params = dict(event.params or {})
     scope = params.pop("scope", None)
     return {

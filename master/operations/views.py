@@ -20,7 +20,7 @@ async def list_views(event: ViewsQuery, turn: Turn) -> Listing[ShownView]:
     """List the caller's saved views of the console, by name."""
     owner = turn.caller.name
     found, total = await rows.list_views(turn.connection, owner, event.limit, event.offset)
-    return Listing([_show(one) for one in found], total)
+    return Listing([_render(one) for one in found], total)
 
 
 async def save_view(event: NewView, turn: Turn) -> ShownView:
@@ -34,26 +34,26 @@ async def save_view(event: NewView, turn: Turn) -> ShownView:
         raise TooManyViews
     view = View(turn.new_id(), owner, event.name, event.url, turn.at, turn.at)
     await rows.add_view(turn.connection, view)
-    return _show(view)
+    return _render(view)
 
 
 async def change_view(event: ViewChange, turn: Turn) -> ShownView:
     """Rename a view of the caller, or give it another address. Errors: Missing, AlreadyExists."""
     view = await _find(turn, event.id)
-    event.require_unchanged(_show(view))
+    event.require_unchanged(_render(view))
     name, url = event.name or view.name, event.url or view.url
     if name != view.name:
         await _require_free_name(turn, name)
     view = replace(view, name=name, url=url, updated_at=turn.at)
     await rows.change_view(turn.connection, view)
-    return _show(view)
+    return _render(view)
 
 
 async def remove_view(event: ById, turn: Turn) -> ShownView:
     """Delete a view of the caller. Errors: Missing."""
     view = await _find(turn, event.id)
     await rows.remove_view(turn.connection, view.id)
-    return _show(view)
+    return _render(view)
 
 
 async def _find(turn: Turn, view_id: str) -> View:
@@ -70,7 +70,7 @@ async def _require_free_name(turn: Turn, name: str) -> None:
         raise AlreadyExists("You have a view with this name already.", details=[{"id": twin.id}])
 
 
-def _show(view: View) -> ShownView:
+def _render(view: View) -> ShownView:
     return {
         "id": view.id,
         "name": view.name,

@@ -10,7 +10,7 @@ import structlog
 
 from master.decisions import liveness
 from master.decisions.assignment import find_misplaced
-from master.decisions.sickness import show_health
+from master.decisions.sickness import render_health
 from master.errors import NotRegistered, NotYours, UnknownWorker
 from master.memory import Memory
 from master.model import Account, JsonObject, Worker, WorkerStatus
@@ -21,15 +21,14 @@ from master.operations.assignments import (
     place_what_waits,
     revoke_accounts,
 )
-from master.operations.draining import end_drain, show_draining
+from master.operations.draining import end_drain, render_draining
 from master.operations.login_ends import end_logins_of
 from master.operations.logins import tell_pending_logins
 from master.operations.names import require_worker_name
 from master.operations.placement import Placements
 from master.operations.takeovers import change_hands, is_elsewhere, note_takeover
 from master.operations.telling import choose_answer
-from master.protocol.admin import show_account
-from master.protocol.admin import show_worker as show_row
+from master.protocol.admin import render_account, render_worker
 from master.protocol.answers import Listing, ShownLiveWorker, ShownWorkerWithAccounts
 from master.protocol.http import ById
 from master.protocol.lists import PAGE_LIMIT, WorkersQuery
@@ -109,7 +108,7 @@ def register_worker(event: Register, turn: Turn) -> JsonObject:
         tell_pending_logins(turn, worker.id)
     _tell_losses(turn, worker.id)
     log.info("worker_registered", worker=worker.id, accounts=len(held), reload=stays)
-    return reply.show()
+    return reply.render()
 
 
 def _answer_registration(
@@ -136,7 +135,7 @@ def _answer_registration(
         accounts=shown.shown,
         accountsTotal=len(held),
         timestamp=turn.milliseconds,
-        **event.show_notes(),
+        **event.render_notes(),
     )
     turn.answer(reply)
     return reply
@@ -355,7 +354,7 @@ def list_workers(event: WorkersQuery, turn: Turn) -> Listing[ShownLiveWorker]:
 
     found.sort(key=lambda worker: (rank(worker), worker.id), reverse=event.sort.startswith("-"))
     page = found[event.offset : event.offset + event.limit]
-    return Listing([show_live(turn, worker) for worker in page], len(found))
+    return Listing([render_live(turn, worker) for worker in page], len(found))
 
 
 def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
@@ -366,17 +365,17 @@ def show_worker(event: ById, turn: Turn) -> ShownWorkerWithAccounts:
     accounts = turn.draft.held_by(worker.id)[:PAGE_LIMIT]
     placements = Placements(turn.draft)
     unread = turn.draft.count_unread
-    shown = [show_account(one, placements.judge(one), unread(one.id)) for one in accounts]
-    return {**show_live(turn, worker), "accounts": shown}
+    shown = [render_account(one, placements.judge(one), unread(one.id)) for one in accounts]
+    return {**render_live(turn, worker), "accounts": shown}
 
 
-def show_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
+def render_live(turn: Turn, worker: Worker) -> ShownLiveWorker:
     """Return a worker with its last sign of life, the `stats` it reported, and its `health`."""
     seat = turn.sessions.seats.get(worker.id)
     heard_at = seat.heard_at if seat is not None else None
-    shown = show_row(worker, heard_at, show_draining(turn.draft, worker))
+    shown = render_worker(worker, heard_at, render_draining(turn.draft, worker))
     return {
         **shown,
         "stats": read_stats(seat.stats) if seat is not None else {},
-        "health": show_health(turn.draft.health_of(worker.id)),
+        "health": render_health(turn.draft.health_of(worker.id)),
     }

@@ -23,7 +23,7 @@ from master.protocol.answers import (
     ShownLogin,
     ShownWorker,
 )
-from master.protocol.shown import show_machine, show_profile
+from master.protocol.shown import render_machine, render_profile
 from master.protocol.wire import Id, Outbound, Payload
 
 
@@ -261,7 +261,7 @@ class NotificationConfirmed(Outbound):
     confirmed_at: int
 
 
-def show_account(account: Account, placement: Placement, unread: int) -> ShownAccount:
+def render_account(account: Account, placement: Placement, unread: int) -> ShownAccount:
     """Return an account as people may read it, with the number of its unread messages."""
     return {
         "id": account.id,
@@ -269,7 +269,7 @@ def show_account(account: Account, placement: Placement, unread: int) -> ShownAc
         "account_name": account.account_name,
         "account_id": account.account_id,
         "platform_user_id": account.platform_user_id,
-        "user_info": show_profile(account.user_info),
+        "user_info": render_profile(account.user_info),
         "status": account.status,
         "login_status": account.login_status,
         "monitor_interval": account.monitor_interval,
@@ -294,7 +294,7 @@ def show_account(account: Account, placement: Placement, unread: int) -> ShownAc
     }
 
 
-def show_worker(
+def render_worker(
     worker: Worker, last_heartbeat: int | None, draining: ShownDrain | None = None
 ) -> ShownWorker:
     """Return a worker as people may read it.
@@ -312,14 +312,14 @@ def show_worker(
         "last_heartbeat": last_heartbeat,
         "started_at": worker.started_at,
         "version": worker.version,
-        "metadata": show_machine(worker.metadata),
+        "metadata": render_machine(worker.metadata),
         "created_at": worker.created_at,
         "updated_at": worker.updated_at,
         "draining": draining,
     }
 
 
-def show_login(login: Login) -> ShownLogin:
+def render_login(login: Login) -> ShownLogin:
     """Return a login session without its QR code, because scanning the code logs a person in."""
     return {
         "id": login.id,
@@ -336,7 +336,7 @@ def show_login(login: Login) -> ShownLogin:
     }
 
 
-def show_notification(notification: Notification, rev: int) -> NewNotification:
+def render_notification(notification: Notification, rev: int) -> NewNotification:
     """Return a notification as /admin and /client send it."""
     return NewNotification(
         id=notification.id,

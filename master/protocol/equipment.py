@@ -5,10 +5,10 @@ from __future__ import annotations
 from master.model import Proxy, Scope, WorkerConfig
 from master.protocol.answers import ShownConfig, ShownProxy
 from master.protocol.proxies import ProxyUsers, ShownLastTrial
-from master.protocol.shown import show_arguments
+from master.protocol.shown import render_arguments
 
 
-def show_proxy(
+def render_proxy(
     proxy: Proxy,
     *,
     password_unreadable: bool,
@@ -32,7 +32,7 @@ def show_proxy(
     }
 
 
-def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
+def render_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
     """Return a worker's process configuration as a caller with this scope may read it.
 
     Values of environment variables may be secrets, so only their names are included. Arguments
@@ -43,7 +43,7 @@ def show_worker_config(config: WorkerConfig, scope: Scope) -> ShownConfig:
         "id": config.worker_id,
         "worker_id": config.worker_id,
         "command": config.command,
-        "args": show_arguments(config.args, scope),
+        "args": render_arguments(config.args, scope),
         "env": sorted(config.env),
         "proxy_id": config.proxy_id,
         "max_accounts": config.max_accounts,

@@ -88,17 +88,17 @@ CONTAINERS = frozenset({"detail", "details", "progress", "labels", "screen"})
 """Names of fields that may contain nested fields; each nested name must be listed too."""
 
 
-def show_profile(user_info: Mapping[str, Any] | None) -> JsonObject | None:
+def render_profile(user_info: Mapping[str, Any] | None) -> JsonObject | None:
     """Return the part of `user_info` that people may read; no other part is stored unsealed."""
     return None if user_info is None else leave_out_largest(_pick(user_info, PROFILE), SHOWN_BYTES)
 
 
-def show_machine(metadata: Mapping[str, Any]) -> JsonObject:
+def render_machine(metadata: Mapping[str, Any]) -> JsonObject:
     """Return the part of a worker's `metadata` that people may read."""
     return leave_out_largest(_pick(metadata, MACHINE), SHOWN_BYTES)
 
 
-def show_figures(figures: Mapping[str, Any]) -> JsonObject:
+def render_figures(figures: Mapping[str, Any]) -> JsonObject:
     """Return the part of a worker's own figures that people may read: numbers, listed texts."""
     shown = {
         name: value
@@ -108,7 +108,7 @@ def show_figures(figures: Mapping[str, Any]) -> JsonObject:
     return leave_out_largest(shown, SHOWN_BYTES)
 
 
-def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
+def render_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
     """Return the part of a login report that people may read; with `codes`, its codes as well."""
     shown = leave_out_largest(_pick(report, WORDS), SHOWN_BYTES)
     if codes:
@@ -120,7 +120,7 @@ def show_words(report: Mapping[str, Any], *, codes: bool) -> JsonObject:
     return shown
 
 
-def show_arguments(args: Sequence[str], scope: Scope) -> list[str]:
+def render_arguments(args: Sequence[str], scope: Scope) -> list[str]:
     """Return a command's arguments.
 
     Below scope `admin` only names of options are included: a value may be a secret.

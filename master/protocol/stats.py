@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from master.model import LARGEST_EXACT, JsonObject
-from master.protocol.shown import FIGURE_TEXTS, show_figures
+from master.protocol.shown import FIGURE_TEXTS, render_figures
 from master.protocol.times import read_seconds
 from master.protocol.wire import Count, Payload
 
@@ -109,7 +109,7 @@ def read_stats(figures: Mapping[str, Any]) -> JsonObject:
         for name, value in figures.items()
         if name not in STANDARD
     }
-    return show_figures(extras) | Stats.model_validate(figures).model_dump()
+    return render_figures(extras) | Stats.model_validate(figures).model_dump()
 
 
 TIME = "last_success"

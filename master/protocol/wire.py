@@ -159,7 +159,7 @@ class Fact(Payload):
         """Return what was sent in the form in which the fields are read."""
         return data
 
-    def show_notes(self, *more: dict[str, Any]) -> dict[str, Any]:
+    def render_notes(self, *more: dict[str, Any]) -> dict[str, Any]:
         """Return the acknowledgement's part about cuts: an object with `notes`, or an empty one.
 
         `more` is what an operation forgave.
@@ -212,7 +212,7 @@ class Outbound:
 
     `event` is the event's name. A field in `may_lack` is omitted when it is None. The members of
     the field named by `beside` are merged into the payload, where the other fields win; a row that
-    answers show as well is told so. An event
+    answers contain as well is told so. An event
     with a `state_key` carries a complete state: it makes an older queued event with the same key
     worthless. `delivery` is the id of the notification that the event delivers to its receiver.
     """
@@ -237,7 +237,7 @@ class Outbound:
         """Tell whether the event has nothing left to send."""
         return False
 
-    def show(self) -> dict[str, Any]:
+    def render(self) -> dict[str, Any]:
         """Return the payload as a dict."""
         shown = {name: getattr(self, name) for name in _field_names(self)}
         if self.beside:
@@ -250,7 +250,7 @@ class Outbound:
 
     def to_wire(self) -> Any:
         """Return what to encode: this object, or a dict if fields are omitted or merged."""
-        return self.show() if self.may_lack or self.beside else self
+        return self.render() if self.may_lack or self.beside else self
 
 
 _FIELD_NAMES: dict[type, tuple[str, ...]] = {}

@@ -350,7 +350,7 @@ class LoginCancel(Outbound):
     reason: CancelReason
 
 
-def show_account_to_worker(
+def render_account_to_worker(
     account: Account, secrets: Mapping[str, Any], proxy: ProxyForWorker | None, wait_s: float
 ) -> AccountForWorker:
     """Return an account with all that its worker needs; it has secrets and goes to its owner alone.

@@ -96,9 +96,9 @@ class Found(Generic[R]):
     end: str | None = None
     """The place behind the rows that were looked at, if further ones were not."""
 
-    def show(self, show: Callable[[R], T]) -> Listing[T]:
-        """Return the page as an answer, each record as `show` returns it."""
-        shown = [show(record) for record in self.records]
+    def render(self, render: Callable[[R], T]) -> Listing[T]:
+        """Return the page as an answer, each record as `render` returns it."""
+        shown = [render(record) for record in self.records]
         return Listing(shown, self.total, self.has_more, self.total_is_more, self.cursors, self.end)
 
 

@@ -12,8 +12,8 @@ from master.operations.imports import (
     PORTION,
     Trial,
     import_account,
-    show_refused,
-    show_row,
+    render_refused,
+    render_row,
     try_some,
 )
 from master.protocol.account_imports import (
@@ -73,11 +73,11 @@ class AccountImports:
             account = await self._turns.run(import_account, read_row(row), caller)
         except AlreadyExists as refusal:
             [twin] = refusal.details or []
-            return show_row(Imported.EXISTS, twin["id"], twin["same"])
+            return render_row(Imported.EXISTS, twin["id"], twin["same"])
         except Refusal as refusal:
             self._turns.note(replace(caller, deed=replace(caller.deed, refused=refusal.code)))
-            return show_refused(refusal)
-        return show_row(Imported.ADDED, account["id"])
+            return render_refused(refusal)
+        return render_row(Imported.ADDED, account["id"])
 
 
 def _name_earlier(results: list[ShownImported]) -> None:

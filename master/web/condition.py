@@ -11,7 +11,7 @@ from master.clock import Clock
 from master.decisions.liveness import find_silent
 from master.memory import Memory
 from master.model import LoginStatus, WorkerStatus
-from master.operations.maintenance import show_row
+from master.operations.maintenance import render_row
 from master.protocol.system import (
     ConditionChanged,
     ShownBrake,
@@ -58,13 +58,13 @@ class Conditions:
         self._brake: tuple[float, int, int] | None = None
         self._trouble: ShownTrouble | None = None
 
-    def show(self) -> ShownCondition:
+    def render(self) -> ShownCondition:
         """Return the condition as it is now."""
         return {
-            "brake": self._show_brake(),
-            "storage": self._show_trouble(),
+            "brake": self._render_brake(),
+            "storage": self._render_trouble(),
             "stopping": self._vitals.stopping,
-            "maintenance": show_row(self._memory.farm.maintenance),
+            "maintenance": render_row(self._memory.farm.maintenance),
         }
 
     def list_checks(self) -> list[ShownCheck]:
@@ -82,7 +82,7 @@ class Conditions:
     async def look(self) -> None:
         """Tell administrators of the condition if it has changed since the last look."""
         self.list_checks()
-        shown = self.show()
+        shown = self.render()
         # those who connect read it
         if self._told is not None and shown != self._told:
             await self._publisher.publish([Parcel(ADMINS, ConditionChanged(**shown))])
@@ -97,7 +97,7 @@ class Conditions:
                 log.exception("condition_not_told")
             await asyncio.sleep(LOOK_S)
 
-    def _show_brake(self) -> ShownBrake | None:
+    def _render_brake(self) -> ShownBrake | None:
         watch, now = self._memory.watch, self._clock.monotonic()
         until = watch.brake_until
         if until is None or now >= until:
@@ -115,7 +115,7 @@ class Conditions:
             "silent_count": len(silent),
         }
 
-    def _show_trouble(self) -> ShownTrouble | None:
+    def _render_trouble(self) -> ShownTrouble | None:
         reason = self._turns.trouble
         if reason is None:
             self._trouble = None
@@ -132,7 +132,7 @@ class Conditions:
         return {
             "database": lambda: (self._turns.trouble is None, self._turns.trouble),
             "workers": self._check_workers,
-            "brake": lambda: (self._show_brake() is None, None),
+            "brake": lambda: (self._render_brake() is None, None),
             "loop": self._check_loop,
             "credentials": self._check_credentials,
             "logs": self._check_logs,

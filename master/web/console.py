@@ -122,7 +122,7 @@ class Console:
         """Return the open sessions: all of them to an administrator, else those of the caller."""
         own = read_session(self._access, self._origins, self._lines, request)
         rows = [
-            _show(session, is_own=session is own)
+            _render(session, is_own=session is own)
             for session in self._access.signins.list()
             if _may_see(request[GRANT], session)
         ]
@@ -162,7 +162,7 @@ def _may_see(grant: Grant, session: Session) -> bool:
     return grant.scope is Scope.ADMIN or session.grant.name == grant.name
 
 
-def _show(session: Session, *, is_own: bool) -> ShownSession:
+def _render(session: Session, *, is_own: bool) -> ShownSession:
     return {
         "id": session.id,
         "name": session.grant.name,

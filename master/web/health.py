@@ -46,7 +46,7 @@ class Vitals:
         """Return seconds since the start."""
         return round(self.clock.monotonic() - self._started, 3)
 
-    def show(self) -> ShownVitals:
+    def render(self) -> ShownVitals:
         """Return version, start (Unix seconds) and uptime."""
         return {"version": self.version, "started_at": self.started_at, "uptime_s": self.uptime_s}
 
@@ -95,7 +95,7 @@ class Health:
         content = {
             "success": well,
             "status": word,
-            **self._vitals.show(),
+            **self._vitals.render(),
             "database": finding.trouble or "ok",
             "workers": finding.workers,
         }
@@ -133,7 +133,7 @@ class Health:
     async def show_status(self, event: Nothing) -> ShownStatus:
         """Return version, uptime and the counts of everything, at most a second old."""
         counts: ShownFarm = (await self._turns.look_shared(show_status))[0]
-        return {**self._vitals.show(), **counts}
+        return {**self._vitals.render(), **counts}
 
     async def close(self, app: web.Application) -> None:
         """Cancel a database check that still waits for the disk."""

@@ -63,21 +63,21 @@ class System:
 
     async def show_condition(self, event: Nothing) -> ShownCondition:
         """Return what people must know of Master at once; `master:condition` tells of changes."""
-        return self._conditions.show()
+        return self._conditions.render()
 
     async def show(self, event: Nothing) -> ShownSystem:
         """Return checks, queues, sweeps, the database file and versions."""
         if not self._versions:
             self._versions = await asyncio.to_thread(_list_versions)
         return {
-            **self._vitals.show(),
+            **self._vitals.render(),
             "now_ms": int(self._vitals.clock.now() * 1000),
-            "condition": self._conditions.show(),
+            "condition": self._conditions.render(),
             "checks": self._conditions.list_checks(),
             "queues": self._count_queues(),
             "sockets": self._sessions.count_sockets(),
             "sweeps": list(self._list_sweeps()),
-            "database": await self._show_database(),
+            "database": await self._render_database(),
             "vault": {
                 "writing": self._vault.writing,
                 "known": self._vault.key_ids,
@@ -106,7 +106,7 @@ class System:
             return "MASTER_KEYS"
         return str(locate_key_file(self._settings.db_path))
 
-    async def _show_database(self) -> ShownDatabase:
+    async def _render_database(self) -> ShownDatabase:
         path = self._settings.db_path
         size, log_size, note = await asyncio.to_thread(_measure, path)
         return {

@@ -21,8 +21,8 @@ from simulator.actors.admin import create_account
 from simulator.actors.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.actors.transport import SocketTransport, open_http_session
 from simulator.chance import draw_backoff, open_stream
+from simulator.display.report import choose_console, draw_violations
 from simulator.scenario import Scenario
-from simulator.show.report import choose_console, draw_violations
 from simulator.trials.kills import carry_out, draw_kill
 from simulator.trials.master_process import MasterProcess, StartTrouble, choose_port, prepare_master
 from simulator.truth.api import ApiTrouble, HttpApi, list_all

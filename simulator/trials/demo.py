@@ -21,11 +21,11 @@ from simulator.actors.admin import create_accounts, delete_accounts
 from simulator.actors.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.actors.transport import SocketTransport, open_http_session
 from simulator.arguments import require_plots
+from simulator.display.report import Listed, build_result, choose_console, print_summary
+from simulator.display.samples import Samples
+from simulator.display.view import View
 from simulator.pace import wait_set
 from simulator.scenario import Scenario
-from simulator.show.report import Listed, build_result, choose_console, print_summary
-from simulator.show.samples import Samples
-from simulator.show.view import View
 from simulator.trials.master_process import (
     MasterProcess,
     RunningMaster,

@@ -24,9 +24,9 @@ from master.model import JsonObject
 from simulator.actors.admin import create_accounts
 from simulator.actors.crew import Crew, note_stray_faults, open_world, stop_on_signals
 from simulator.actors.transport import SocketTransport, open_http_session
+from simulator.display.report import choose_console, draw_violations
 from simulator.pace import wait_set
 from simulator.scenario import Scenario
-from simulator.show.report import choose_console, draw_violations
 from simulator.trials.master_process import MasterProcess, StartTrouble, choose_port, prepare_master
 from simulator.truth.api import ApiTrouble, HttpApi
 from simulator.truth.histogram import Histogram

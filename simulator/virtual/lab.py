@@ -10,7 +10,7 @@ from simulator.actors.client import Client
 from simulator.actors.connection import TROUBLE
 from simulator.actors.worker import draw_profiles
 from simulator.chance import draw_gap, open_stream
-from simulator.show.samples import Samples
+from simulator.display.samples import Samples
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.faults.field import heal_field
 from simulator.virtual.plan import Plan

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from master.model import JsonObject
-from simulator.show.samples import Samples
+from simulator.display.samples import Samples
 from simulator.truth.api import ApiTrouble
 from simulator.truth.ledger import SECRET_MARK
 from simulator.truth.ownership import Complain

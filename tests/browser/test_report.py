@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from simulator.display.plots import ROWS, write_page
 from simulator.scenario import Scenario
-from simulator.show.plots import ROWS, write_page
 from simulator.virtual.plan import plan_run
 from simulator.virtual.run import Outcome, play
 from tests.browser.conftest import run_script

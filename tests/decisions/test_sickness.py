@@ -13,7 +13,7 @@ from master.decisions.sickness import (
     find_period,
     follow,
     judge,
-    show_health,
+    render_health,
 )
 from master.model import AccountStatus, LoginStatus
 from tests.records import make_account
@@ -117,7 +117,7 @@ def test_the_time_without_a_success_is_that_of_the_slowest_watched_account(
 
 
 def test_the_reason_gives_the_state():
-    shown = [show_health(one) for one in (None, Health(ERRORS, 5), Health(NO_SUCCESS, 6))]
+    shown = [render_health(one) for one in (None, Health(ERRORS, 5), Health(NO_SUCCESS, 6))]
     assert shown == [
         {"state": "ok", "reason": None, "since": None},
         {"state": "failing", "reason": "errors", "since": 5},

@@ -62,7 +62,7 @@ def test_what_is_too_large_of_a_fact_is_cut_and_the_fact_says_so(kind, rest, fie
     fact = decode(kind, {**rest, field: sent})
     found = getattr(fact, field)
     assert (found.reveal() if hasattr(found, "reveal") else found) == kept
-    assert [one["field"] for one in fact.show_notes()["notes"]] == [field]
+    assert [one["field"] for one in fact.render_notes()["notes"]] == [field]
     assert len(orjson.dumps(fact.notes)) < 500
 
 
@@ -72,7 +72,7 @@ def test_what_fits_is_kept_as_it_is_and_nothing_is_said(kind, rest, field, sent,
     fact = decode(kind, {**rest, field: fits})
     found = getattr(fact, field)
     assert (found.reveal() if hasattr(found, "reveal") else found) == fits
-    assert fact.show_notes() == {}
+    assert fact.render_notes() == {}
 
 
 def test_of_too_many_cookies_the_largest_are_left_out_and_their_order_stays():

@@ -8,7 +8,7 @@ import pytest
 
 from master.endpoints import ENDPOINTS
 from master.endpoints import ROOT as API
-from master.protocol.shown import show_words
+from master.protocol.shown import render_words
 from tests.security.conftest import CODE, CODE_URL, MINE, OPERATOR, READER, ROOT, WORKER_1, settle
 
 ENDINGS = {
@@ -101,6 +101,6 @@ def test_a_code_is_shown_by_its_known_names_and_to_those_who_may_operate_alone()
         "detail": {"qr": "x", "step": 1},
     }  # fmt: skip
     seen = {"status": "scanned", "detail": {"step": 1}}
-    assert show_words(report, codes=False) == seen
+    assert render_words(report, codes=False) == seen
     codes = dict.fromkeys(("qr_code_data", "qrcode", "login_url", "screenshot"), "x")
-    assert show_words(report, codes=True) == seen | codes
+    assert render_words(report, codes=True) == seen | codes

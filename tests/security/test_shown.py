@@ -7,10 +7,10 @@ import pytest
 from master.model import Scope
 from master.protocol.shown import (
     SHOWN_BYTES,
-    show_arguments,
-    show_machine,
-    show_profile,
-    show_words,
+    render_arguments,
+    render_machine,
+    render_profile,
+    render_words,
 )
 from tests.security.conftest import MINE, OPERATOR, READER, ROOT, WORKER_1, settle
 
@@ -25,17 +25,17 @@ INVENTED = {
 
 
 def test_a_word_that_nobody_has_named_is_not_shown():
-    assert show_words({"status": "scanned", **INVENTED}, codes=False) == {"status": "scanned"}
-    assert show_profile({"nickname": "N", **INVENTED}) == {"nickname": "N"}
-    assert show_machine({"os": "linux", "labels": {"zone": "z", "pwd": HUSH}, **INVENTED}) == {
+    assert render_words({"status": "scanned", **INVENTED}, codes=False) == {"status": "scanned"}
+    assert render_profile({"nickname": "N", **INVENTED}) == {"nickname": "N"}
+    assert render_machine({"os": "linux", "labels": {"zone": "z", "pwd": HUSH}, **INVENTED}) == {
         "os": "linux",
         "labels": {"zone": "z"},
     }
 
 
-@pytest.mark.parametrize("show", [show_profile, show_machine])
-def test_what_is_shown_is_small(show):
-    shown = show(
+@pytest.mark.parametrize("render", [render_profile, render_machine])
+def test_what_is_shown_is_small(render):
+    shown = render(
         {
             "description": "x" * 2_000,
             "name": "x" * 100_000,
@@ -49,8 +49,8 @@ def test_what_is_shown_is_small(show):
 
 def test_arguments_are_shown_to_those_who_may_set_them():
     args = ["--api-key=hush", "--verbose", "-p", "hush"]
-    assert show_arguments(args, Scope.ADMIN) == args
-    assert show_arguments(args, Scope.OPERATE) == [
+    assert render_arguments(args, Scope.ADMIN) == args
+    assert render_arguments(args, Scope.OPERATE) == [
         "--api-key=(hidden)",
         "--verbose",
         "(hidden)",

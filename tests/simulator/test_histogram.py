@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from master.clock import ManualClock
-from simulator.show.view import Rates
+from simulator.display.view import Rates
 from simulator.truth.histogram import BUCKETS, Histogram
 from simulator.truth.tally import Tally
 

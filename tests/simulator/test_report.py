@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from master.clock import ManualClock
+from simulator.display.report import Listed, build_result, choose_console, print_summary
+from simulator.display.view import View
 from simulator.scenario import Scenario
-from simulator.show.report import Listed, build_result, choose_console, print_summary
-from simulator.show.view import View
 from simulator.truth.ledger import Ledger
 from simulator.truth.tally import Tally, WorkerState
 

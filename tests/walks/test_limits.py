@@ -48,7 +48,7 @@ def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
     """Return the frame with the whole state of one worker."""
     shown = show_worker(make_worker(worker_id, number, status=status), None)
     changed = WorkerChanged(shown, number)
-    return say("worker:status", changed.show(), changed.state_key)
+    return say("worker:status", changed.render(), changed.state_key)
 
 
 def read_one(queue: OutboundQueue) -> None:

@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.pool import Pool
 from time import perf_counter
 
-from simulator.show.samples import Samples
+from simulator.display.samples import Samples
 from simulator.trials.master_process import StartTrouble
 from simulator.virtual.faults import FAULTS
 from simulator.virtual.faults.processes import MOMENTS

@@ -11,7 +11,7 @@ import orjson
 from alembic import context, op
 
 from master.protocol.budgets import METADATA_BYTES, USER_INFO_BYTES
-from master.protocol.shown import PROFILE, show_profile
+from master.protocol.shown import PROFILE, render_profile
 
 revision = "0007"
 down_revision = "0006"
@@ -67,7 +67,7 @@ def _seal_profile(connection: Any, vault: Any, account_id: str) -> bool:
         profile = orjson.loads(row[0])
     except orjson.JSONDecodeError:
         return False
-    if not isinstance(profile, dict) or (shown := show_profile(profile)) == profile:
+    if not isinstance(profile, dict) or (shown := render_profile(profile)) == profile:
         return False
     assert vault is not None, "an old file is upgraded with keys at hand"
     content = orjson.dumps(profile)

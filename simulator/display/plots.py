@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.subplots import make_subplots
 
-from simulator.show.samples import Sample, Samples
+from simulator.display.samples import Sample, Samples
 
 WORKER_COLOURS = {
     "connected": "#2a9d6f",
