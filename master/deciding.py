@@ -13,9 +13,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.batch import Batch, Done, Item, is_on_rows
 from master.draft import Draft
 from master.errors import Refusal
-from master.group import Done, Group, Item, is_on_rows
 from master.look import Looks
 from master.operations.history import record_history
 from master.store.farm import add_notifications
@@ -24,7 +24,7 @@ from master.turn import Bulk, Fetch, Read
 
 log = structlog.get_logger(__name__)
 
-GROUP_WEIGHT = 500
+BATCH_WEIGHT = 500
 """Rows that plain operations may change in one batch; past it the rest forms the next batch."""
 
 FETCHES = 16
@@ -39,16 +39,16 @@ BREATH = 100
 class Deciding(Looks):
     """Decides batches; the writer stores them."""
 
-    async def _decide(self, group: Group, transaction: Transaction) -> Sequence[Item]:
+    async def _decide(self, batch: Batch, transaction: Transaction) -> Sequence[Item]:
         """Store the batch's facts, then run operations on rows, then plain ones, each in order.
 
-        Return the items left for the next batch, because this one writes enough; `group` has none
+        Return the items left for the next batch, because this one writes enough; `batch` has none
         of them any more.
         """
         bulks: dict[int, list[Item]] = {}
         on_rows: list[Item] = []
         plain: list[Item] = []
-        for item in group.items:
+        for item in batch.items:
             if isinstance(item.operation, Bulk):
                 bulks.setdefault(id(item.operation), []).append(item)
             elif is_on_rows(item.operation):
@@ -56,26 +56,26 @@ class Deciding(Looks):
             else:
                 plain.append(item)
         for items in bulks.values():
-            group.done.append(
-                await self._perform_bulk(items, group.draft, await transaction.connect())
+            batch.done.append(
+                await self._perform_bulk(items, batch.draft, await transaction.connect())
             )
         if bulks:
-            notes, group.draft.notes = group.draft.notes, []
+            notes, batch.draft.notes = batch.draft.notes, []
             await add_notifications(await transaction.connect(), notes)
-        alone = len(group.items) == 1
+        alone = len(batch.items) == 1
         for item in on_rows:
-            group.done.append(
+            batch.done.append(
                 await self._perform_on_rows(
-                    item, group.draft, await transaction.connect(), alone=alone
+                    item, batch.draft, await transaction.connect(), alone=alone
                 )
             )
         since = 0
         for number, item in enumerate(plain):
-            done = await self._perform_plain(item, group.draft, transaction)
-            group.done.append(done)
-            if group.draft.weight > GROUP_WEIGHT and number + 1 < len(plain):
+            done = await self._perform_plain(item, batch.draft, transaction)
+            batch.done.append(done)
+            if batch.draft.weight > BATCH_WEIGHT and number + 1 < len(plain):
                 left = plain[number + 1 :]
-                group.leave_out(left)
+                batch.leave_out(left)
                 return left
             since += 1 + done.turn.draft.weight
             if since > BREATH:

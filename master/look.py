@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from master.batch import is_on_rows
 from master.clock import Clock
 from master.draft import Draft
 from master.errors import Overloaded, StorageTrouble
-from master.group import is_on_rows
 from master.memory import Memory
 from master.metrics import Metrics
 from master.protocol.http import Nothing

@@ -253,7 +253,7 @@ class Supervisor:
         if child.crashes > self._backoff.limit:
             child.note(ProcessState.FAILED)
             log.error(
-                "worker_process_given_up",
+                "worker_process_abandoned",
                 worker=child.config.worker_id,
                 restarts=child.status.restarts,
             )

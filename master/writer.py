@@ -23,11 +23,11 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from master.batch import Batch, Done, Item, Waiting, resolve
 from master.clock import Clock
 from master.deciding import Deciding
 from master.draft import Draft
 from master.errors import Overloaded, Refusal, Stopping, StorageTrouble
-from master.group import Done, Group, Item, Waiting, resolve
 from master.memory import Memory
 from master.metrics import Metrics
 from master.operations.afterwards import Before, announce, apply, do_nothing, resume
@@ -41,7 +41,7 @@ from master.turn import SWEEP, Bulk, Caller, Operation, Publisher
 
 log = structlog.get_logger(__name__)
 
-GROUP_LIMIT = 200
+BATCH_LIMIT = 200
 """Items per transaction; measurements show no gain beyond this."""
 
 WEIGHT_LIMIT = 5_000
@@ -98,7 +98,7 @@ class Turns(Deciding):
         self._refused = RefusedDeeds()
         self._again: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
-        self.on_commit: Callable[[Group], None] = lambda group: None
+        self.on_commit: Callable[[Batch], None] = lambda batch: None
 
     async def load_farm(self) -> dict[str, int | None]:
         """Read the farm from the database; return each worker's last sign of life (Unix seconds).
@@ -196,26 +196,26 @@ class Turns(Deciding):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._commit(self._waiting.pop_group(GROUP_LIMIT, WEIGHT_LIMIT))
+                await self._commit(self._waiting.pop_batch(BATCH_LIMIT, WEIGHT_LIMIT))
             if self._closing:
                 return
 
     async def _commit(self, items: list[Item]) -> None:
         """Decide a batch, store it in one transaction, answer its callers and send its parcels."""
-        group = Group(items, Draft(self._memory), self._clock.monotonic())
-        self._memory.pending = group.draft
+        batch = Batch(items, Draft(self._memory), self._clock.monotonic())
+        self._memory.pending = batch.draft
         revision = self._memory.revision
         try:
             if self._in_doubt:
                 # without this check, a disk that keeps failing would cause a reload per batch
                 await self._database.prove()
                 await self._load_anew()
-                group.draft = self._memory.pending = Draft(self._memory)
+                batch.draft = self._memory.pending = Draft(self._memory)
             async with self._database.write() as transaction:
-                self._put_first(await self._decide(group, transaction))
-                if not group.draft.is_empty():
-                    await write(await transaction.connect(), self._memory.farm, group.draft)
-                if group.draft.is_seen and revision.must_reserve:
+                self._put_first(await self._decide(batch, transaction))
+                if not batch.draft.is_empty():
+                    await write(await transaction.connect(), self._memory.farm, batch.draft)
+                if batch.draft.is_seen and revision.must_reserve:
                     connection = await transaction.connect()
                     await write_counter(connection, REV, revision.next_reserved)
         except asyncio.CancelledError:
@@ -223,14 +223,14 @@ class Turns(Deciding):
         except Exception as fault:
             # the writer survives every bug: callers need answers, and the next batch may succeed
             self._memory.pending = None
-            await self._fail(group, fault)
+            await self._fail(batch, fault)
             return
-        group.rev = revision.advance() if group.draft.is_seen else revision.value
-        self._in_doubt = any(done.turn.in_doubt for done in group.done)
-        group.parcels = [parcel for done in group.done for parcel in done.turn.parcels]
+        batch.rev = revision.advance() if batch.draft.is_seen else revision.value
+        self._in_doubt = any(done.turn.in_doubt for done in batch.done)
+        batch.parcels = [parcel for done in batch.done for parcel in done.turn.parcels]
         try:
-            group.parcels += announce(group.draft)
-            for operation, event in apply(group.draft, [done.turn for done in group.done]):
+            batch.parcels += announce(batch.draft)
+            for operation, event in apply(batch.draft, [done.turn for done in batch.done]):
                 self._queue(operation, event)
         except Exception:
             # the batch is stored: its callers get their replies, and memory is reloaded
@@ -238,16 +238,16 @@ class Turns(Deciding):
             self._in_doubt = True
             self._queue(do_nothing, None)
         self._memory.pending = None
-        self._metrics.group_items.observe(len(group.items))
-        self._metrics.commit_seconds.observe(self._clock.monotonic() - group.began)
-        self._continue(group)
-        await self._answer(group)
-        if any(done.turn.folds_log for done in group.done):
+        self._metrics.batch_items.observe(len(batch.items))
+        self._metrics.commit_seconds.observe(self._clock.monotonic() - batch.began)
+        self._continue(batch)
+        await self._answer(batch)
+        if any(done.turn.folds_log for done in batch.done):
             await self._database.fold_log()
 
-    def _continue(self, group: Group) -> None:
+    def _continue(self, batch: Batch) -> None:
         """Queue the next portions first, unless the writer is to stop."""
-        following = [one for done in group.done for one in done.turn.next_turns]
+        following = [one for done in batch.done for one in done.turn.next_turns]
         if following and self._clock.monotonic() > self._last_portions_at:
             names = sorted({operation.__name__ for operation, _ in following})
             log.info("portions_left", operations=names)
@@ -268,10 +268,10 @@ class Turns(Deciding):
             self._waiting.put(item)
             self._wake.set()
 
-    async def _answer(self, group: Group) -> None:
+    async def _answer(self, batch: Batch) -> None:
         """Read the secrets for hand-outs, then answer every caller and publish."""
-        self.on_commit(group)
-        handing = [done for done in group.done if done.turn.handouts]
+        self.on_commit(batch)
+        handing = [done for done in batch.done if done.turn.handouts]
         try:
             broken = (
                 await fill_handouts([done.turn for done in handing], self._database)
@@ -279,21 +279,21 @@ class Turns(Deciding):
                 else None
             )
         except Exception as fault:
-            self._leave_out_unread(group, handing, fault)
+            self._leave_out_unread(batch, handing, fault)
         else:
             if broken is not None:
                 self._queue(*broken)
-        for done in group.done:
+        for done in batch.done:
             for item, reply in zip(done.items, done.replies, strict=True):
-                item.rev = group.rev
+                item.rev = batch.rev
                 resolve(item.answer, reply)
-        if group.parcels:
+        if batch.parcels:
             try:
-                await self._publisher.publish(group.parcels)
+                await self._publisher.publish(batch.parcels)
             except Exception:
-                log.exception("publishing_failed", parcels=len(group.parcels))
+                log.exception("publishing_failed", parcels=len(batch.parcels))
 
-    def _leave_out_unread(self, group: Group, handing: Sequence[Done], fault: Exception) -> None:
+    def _leave_out_unread(self, batch: Batch, handing: Sequence[Done], fault: Exception) -> None:
         """Leave out accounts whose secrets could not be read: their registrations must be repeated.
 
         Workers that did not just register are told of them later.
@@ -304,8 +304,8 @@ class Turns(Deciding):
             failure = fault
             log.error("handing_out_failed", exc_info=fault)
         unread = {id(handout.shown) for done in handing for handout in done.turn.handouts}
-        group.parcels = [
-            one for one in group.parcels if id(getattr(one.content, "accounts", None)) not in unread
+        batch.parcels = [
+            one for one in batch.parcels if id(getattr(one.content, "accounts", None)) not in unread
         ]
         for done in handing:
             for handout in done.turn.handouts:
@@ -318,21 +318,21 @@ class Turns(Deciding):
                 for one in done.replies
             ]
 
-    async def _fail(self, group: Group, fault: Exception) -> None:
+    async def _fail(self, batch: Batch, fault: Exception) -> None:
         """Answer a batch that was rolled back; if a value was at fault, try each item alone."""
         if self._in_doubt:
             self._try_again_later()  # the farm could not be loaded, so no turn can be decided
         elif isinstance(fault, (CommitInDoubt, MemoryOutdated)):
-            self._in_doubt, self._doubtful = True, group.draft
+            self._in_doubt, self._doubtful = True, batch.draft
             self._queue(do_nothing, None)  # causes the reload even if no event arrives
             log.error("farm_in_doubt", reason=str(fault.__cause__ or fault))
         about_disk = isinstance(fault, DBAPIError) and not is_about_values(fault)
-        if len(group.items) > 1 and not about_disk and not self._in_doubt:
-            for item in group.items:
+        if len(batch.items) > 1 and not about_disk and not self._in_doubt:
+            for item in batch.items:
                 await self._commit([item])
             return
-        failure = self._judge_undone(fault, group)
-        for item in group.items:
+        failure = self._judge_undone(fault, batch)
+        for item in batch.items:
             resolve(item.answer, failure)
 
     def _try_again_later(self) -> None:
@@ -344,7 +344,7 @@ class Turns(Deciding):
         self._again = None
         self._queue(do_nothing, None)
 
-    def _judge_undone(self, fault: Exception, group: Group) -> Exception:
+    def _judge_undone(self, fault: Exception, batch: Batch) -> Exception:
         """Return the error for every caller of a batch that was rolled back."""
         if isinstance(fault, CommitInDoubt) and isinstance(fault.__cause__, DBAPIError):
             return self._report_trouble(fault.__cause__)
@@ -353,8 +353,8 @@ class Turns(Deciding):
         if isinstance(fault, DBAPIError) and not is_about_values(fault):
             return self._report_trouble(fault)
         if not isinstance(fault, Refusal):
-            names = sorted({item.operation.__name__ for item in group.items})
-            log.error("group_failed", operations=names, exc_info=fault)
+            names = sorted({item.operation.__name__ for item in batch.items})
+            log.error("batch_failed", operations=names, exc_info=fault)
         return fault
 
     async def _load_anew(self) -> None:

@@ -16,7 +16,7 @@ from master.turn import Turn
 PORTION_BYTES = 256 * 1024
 """About how many bytes of accounts may be queued for one worker; a larger one is sent alone."""
 
-GROUP_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 """Most bytes of accounts sent to all workers in one batch: their secrets are in memory together."""
 
 AHEAD_BYTES = 4 * 1024 * 1024
@@ -60,7 +60,7 @@ def choose_told(turn: Turn, worker_id: str, accounts: Sequence[Account]) -> Sequ
     """Return the first of these accounts that a worker can be sent now; count them as sent."""
     sizes = [measure_account(account) for account in accounts]
     room = _find_room(turn, worker_id)
-    if accounts and _is_idle(turn, worker_id) and turn.draft.told_bytes < GROUP_BYTES // 2:
+    if accounts and _is_idle(turn, worker_id) and turn.draft.told_bytes < BATCH_BYTES // 2:
         room = max(room, sizes[0])  # a first account of any size is sent, alone
     count = 0
     for size in sizes:
@@ -88,7 +88,7 @@ def _find_room(turn: Turn, worker_id: str) -> int:
     limit = turn.settings.outbound_queue_bytes
     most = min(PORTION_BYTES, limit // 4) if limit else PORTION_BYTES
     mine = most - _measure_waiting(turn, worker_id) - turn.draft.measure_told(worker_id)
-    return min(mine, GROUP_BYTES - turn.draft.told_bytes)
+    return min(mine, BATCH_BYTES - turn.draft.told_bytes)
 
 
 def _is_idle(turn: Turn, worker_id: str) -> bool:

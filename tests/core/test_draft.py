@@ -28,21 +28,21 @@ def test_whatever_is_written_into_drafts_over_drafts_is_read_as_if_it_were_appli
     chance = Chance(seed)
     memory, committed = grow(chance, 80)
     for _ in range(4):  # batches
-        group, decided = Draft(memory), committed.copy()
+        batch, decided = Draft(memory), committed.copy()
         for _ in range(6):  # items
-            draft, model = group.begin(), decided.copy()
+            draft, model = batch.begin(), decided.copy()
             for _ in range(chance.random.randrange(6)):
                 chance.change(model, draft)
                 check(draft, model)
             if chance.random.random() < 0.3:  # a refused item: its draft is dropped
-                check(group, decided)
+                check(batch, decided)
                 continue
-            group.absorb(draft)
+            batch.absorb(draft)
             decided = model
-            check(group, decided)
+            check(batch, decided)
         check(memory.farm, committed)
         if chance.random.random() < 0.7:
-            assign(group, memory.farm)
+            assign(batch, memory.farm)
             committed = decided
         check(memory.farm, committed)
 
@@ -71,9 +71,9 @@ def test_what_is_removed_from_the_beginning_of_what_waits_is_not_seen_again(seed
         accounts[account.id] = account
     fill(memory.farm, model)
     key = ("douyin", None)
-    group = Draft(memory)
+    batch = Draft(memory)
     for _ in range(12):
-        draft = group.begin()
+        draft = batch.begin()
         waiting = list(draft.accounts.find("waiting", key))
         owned = (
             waiting[: pick.randrange(5)]
@@ -95,9 +95,9 @@ def test_what_is_removed_from_the_beginning_of_what_waits_is_not_seen_again(seed
             )
             draft.accounts.put(accounts[account.id])
         check(draft, model)
-        group.absorb(draft)
-        check(group, model)
-    assign(group, memory.farm)
+        batch.absorb(draft)
+        check(batch, model)
+    assign(batch, memory.farm)
     check(memory.farm, model)
 
 
@@ -133,13 +133,13 @@ def test_a_draft_is_empty_until_something_is_to_be_stored():
 def test_seqs_go_on_from_draft_to_draft_and_come_back_with_one_that_is_dropped():
     memory = Memory()
     memory.farm.last_seq = 10
-    group = Draft(memory)
-    first = group.begin()
+    batch = Draft(memory)
+    first = batch.begin()
     assert first.allocate_seqs(3) == 11
-    dropped = group.begin()
+    dropped = batch.begin()
     assert dropped.allocate_seqs(5) == 11
-    group.absorb(first)
-    assert group.begin().allocate_seqs(1) == 14
+    batch.absorb(first)
+    assert batch.begin().allocate_seqs(1) == 14
     assert memory.farm.last_seq == 10
 
 
@@ -184,24 +184,24 @@ def test_a_newer_socket_speaks_and_an_older_one_is_mute_as_soon_as_a_draft_says_
     memory.sessions.seat("w", heard=0, heard_at=None)
     memory.sessions.worker_sockets |= {"old", "new"}
     memory.sessions.bind("w", "old")
-    group = Draft(memory)
-    assert (group.socket_of("w"), group.speaker_of("old"), group.speaker_of("new")) == (
+    batch = Draft(memory)
+    assert (batch.socket_of("w"), batch.speaker_of("old"), batch.speaker_of("new")) == (
         "old",
         "w",
         None,
     )
-    item = group.begin()
+    item = batch.begin()
     item.bound["w"] = "new"
     assert (item.socket_of("w"), item.speaker_of("old"), item.speaker_of("new")) == (
         "new",
         None,
         "w",
     )
-    assert group.speaker_of("old") == "w", "another item sees nothing of it until it is absorbed"
-    group.absorb(item)
-    assert group.begin().speaker_of("old") is None
+    assert batch.speaker_of("old") == "w", "another item sees nothing of it until it is absorbed"
+    batch.absorb(item)
+    assert batch.begin().speaker_of("old") is None
     memory.sessions.worker_sockets.discard("new")
-    assert group.begin().socket_of("w") is None, "it has closed meanwhile"
+    assert batch.begin().socket_of("w") is None, "it has closed meanwhile"
     assert memory.sessions.seats["w"].sid == "old"
 
 
@@ -220,7 +220,7 @@ def test_a_draft_touches_whom_it_changes_what_they_hold_and_who_speaks_for_them(
     assert [draft.touches(name) for name in "abcd"] == [True, True, True, True]
 
 
-def test_what_came_and_went_in_one_group_is_not_named_as_changed():
+def test_what_came_and_went_in_one_batch_is_not_named_as_changed():
     memory = Memory()
     memory.farm.workers.put(make_worker("stays"))
     memory.farm.workers.put(make_worker("goes"))

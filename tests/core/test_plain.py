@@ -262,13 +262,13 @@ def test_what_does_not_open_is_noted_in_portions(monkeypatch):
 
 def test_a_refused_operation_leaves_a_draft_that_nobody_absorbs():
     core = make_core()
-    group = Draft(core.memory)
+    batch = Draft(core.memory)
     cancel = logins.CancelLogin(session_id="login of scanned")
-    first, _ = core.decide(logins.cancel_login, cancel, draft=group)
-    group.absorb(first.draft)
+    first, _ = core.decide(logins.cancel_login, cancel, draft=batch)
+    batch.absorb(first.draft)
     with pytest.raises(Refusal):
-        core.decide(logins.cancel_login, cancel, draft=group)
-    assert [one.status.value for one in group.logins.changed.values()] == ["failed"]
+        core.decide(logins.cancel_login, cancel, draft=batch)
+    assert [one.status.value for one in batch.logins.changed.values()] == ["failed"]
     assert len(core.memory.farm.logins) == 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from master.model import Account
 from master.operations import assignments, telling, workers
-from master.operations.telling import AHEAD_BYTES, GROUP_BYTES, PORTION_BYTES
+from master.operations.telling import AHEAD_BYTES, BATCH_BYTES, PORTION_BYTES
 from master.protocol.decoding import decode
 from master.protocol.worker import Register
 from master.record import change
@@ -124,7 +124,7 @@ def hand_out(event: dict[str, list[Account]], turn: Turn) -> int:
     return len(event)
 
 
-def test_a_group_tells_no_more_than_it_may_keep_in_memory():
+def test_a_batch_tells_no_more_than_it_may_keep_in_memory():
     core = Core()
     draft = core.begin().draft
     for number in range(100):
@@ -134,7 +134,7 @@ def test_a_group_tells_no_more_than_it_may_keep_in_memory():
         core.add_worker(f"w{number}", *accounts)
         turn, _ = core.decide(hand_out, {f"w{number}": accounts}, draft=draft)
         draft.absorb(turn.draft)
-    assert 0 < draft.told_bytes <= GROUP_BYTES
+    assert 0 < draft.told_bytes <= BATCH_BYTES
 
 
 def test_a_worker_is_assigned_no_more_than_it_can_be_told_of_and_more_as_it_is_told():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from master.group import Item, Waiting
+from master.batch import Item, Waiting
 from master.turn import Bulk, Caller
 
 
@@ -22,7 +22,7 @@ def make_item(kind: str, name: str) -> Item:
 
 
 def pop(waiting: Waiting, most: int = 4, most_weight: int = 100) -> list[str]:
-    return [item.event for item in waiting.pop_group(most, most_weight)]
+    return [item.event for item in waiting.pop_batch(most, most_weight)]
 
 
 async def test_one_kind_of_caller_fills_its_own_share_alone() -> None:
@@ -34,7 +34,7 @@ async def test_one_kind_of_caller_fills_its_own_share_alone() -> None:
     assert Waiting(0).has_room("admin")
 
 
-async def test_kinds_have_their_turns_and_a_group_keeps_the_order_of_arrival() -> None:
+async def test_kinds_have_their_turns_and_a_batch_keeps_the_order_of_arrival() -> None:
     waiting = Waiting(100)
     for number in range(6):
         waiting.put(make_item("admin", f"a{number} 1"))
@@ -45,7 +45,7 @@ async def test_kinds_have_their_turns_and_a_group_keeps_the_order_of_arrival() -
     assert len(waiting) == 0
 
 
-async def test_a_kind_whose_events_fill_a_group_each_leaves_the_next_group_to_others() -> None:
+async def test_a_kind_whose_events_fill_a_batch_each_leaves_the_next_batch_to_others() -> None:
     waiting = Waiting(100)
     for number in range(3):
         waiting.put(make_item("worker", f"w{number} 100"))

@@ -89,7 +89,7 @@ def remove_a_worker_whose_accounts_move(draft):
     ],
     ids=lambda decide: decide.__name__,
 )
-async def test_what_one_group_frees_and_reuses_can_be_stored_in_whatever_order_it_was_decided(
+async def test_what_one_batch_frees_and_reuses_can_be_stored_in_whatever_order_it_was_decided(
     filled, decide
 ):
     named = Draft(filled.memory)

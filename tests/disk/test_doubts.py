@@ -216,7 +216,7 @@ async def test_a_brake_that_was_put_on_in_doubt_is_put_on_once_with_one_alarm(
     scene.check_memory()
 
 
-async def test_a_group_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(
+async def test_a_batch_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone(
     scene: Scene,
 ) -> None:
     peers = [scene.worker] * 3

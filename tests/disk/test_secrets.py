@@ -73,7 +73,7 @@ async def test_who_registers_while_secrets_cannot_be_read_is_asked_to_come_again
     assert len(scene.worker.all("worker:registered")) == 2
 
 
-async def test_others_of_the_group_are_answered_though_its_secrets_cannot_be_read(
+async def test_others_of_the_batch_are_answered_though_its_secrets_cannot_be_read(
     scene: Scene,
 ) -> None:
     await log_in(scene)

@@ -196,7 +196,7 @@ async def test_a_backup_of_a_master_that_writes_is_consistent_and_can_be_restore
             "type = 'comment')"
         )
         assert before <= stored <= after + 20
-        assert stored % 20 == 0, "a group is there as a whole"
+        assert stored % 20 == 0, "a batch is there as a whole"
         assert notified == stored
     assert find_planted(tmp_path / "backup.db") == []
     code, printed = await child.run("db", "restore", str(tmp_path / "backup.db"))

@@ -33,7 +33,7 @@ async def test_with_auto_restart_it_comes_back(bench: Bench, code: int) -> None:
     assert second.pid != first.pid
 
 
-async def test_a_process_that_ends_again_and_again_is_given_up(bench: Bench) -> None:
+async def test_a_process_that_ends_again_and_again_is_abandoned(bench: Bench) -> None:
     supervisor = bench.supervisor()
     await supervisor.start(config(auto_restart=True))
     for _ in range(TINY.limit + 1):

@@ -233,7 +233,7 @@ def test_who_was_heard_since_a_brake_was_put_on_may_have_been_silent_then(
 
 
 @pytest.mark.parametrize(("sent", "noticed"), [(1_031.0, 0), (1_029.0, 1)])
-def test_a_worker_that_one_group_evicted_and_registered_again_may_count_for_a_brake(
+def test_a_worker_that_one_batch_evicted_and_registered_again_may_count_for_a_brake(
     tmp_path, sent, noticed
 ):
     async def script(silence, house) -> None:
@@ -247,7 +247,7 @@ def test_a_worker_that_one_group_evicted_and_registered_again_may_count_for_a_br
 
 
 @pytest.mark.parametrize(("others_heard", "noticed"), [(("c",), 0), (("b", "c"), 1)])
-def test_a_worker_that_returns_in_the_group_that_found_it_silent_counts_once(
+def test_a_worker_that_returns_in_the_batch_that_found_it_silent_counts_once(
     tmp_path, others_heard, noticed
 ):
     async def script(silence, house) -> None:

@@ -98,13 +98,13 @@ async def test_who_says_goodbye_and_closes_behind_a_report_has_left(bench):
     await wait_until(lambda: bench.master.memory.farm.workers.get("worker-1").status == "offline")
 
 
-async def test_a_group_contains_so_many_messages_and_one_larger_report_in_any_case(
+async def test_a_batch_contains_so_many_messages_and_one_larger_report_in_any_case(
     bench, monkeypatch
 ):
     monkeypatch.setattr(writer, "WEIGHT_LIMIT", 5)
     account, worker = await make_account(bench), await bench.worker()
-    groups: list[float] = []
-    monkeypatch.setattr(bench.master.metrics.group_items, "observe", groups.append)
+    batches: list[float] = []
+    monkeypatch.setattr(bench.master.metrics.batch_items, "observe", batches.append)
     async with stopped_in_a_turn(bench) as gate:
         sizes = [2, 3, 1, 9, 1]
         reports = [
@@ -122,7 +122,7 @@ async def test_a_group_contains_so_many_messages_and_one_larger_report_in_any_ca
         await gate.wait_for(len(sizes))
         await gate.let_go()
         assert [answer["inserted"] for answer in await answers] == sizes
-    assert groups == [1, 2, 1, 1, 1]
+    assert batches == [1, 2, 1, 1, 1]
 
 
 async def test_no_free_reader_is_overload_and_health_has_its_own(bench, monkeypatch):

@@ -213,7 +213,7 @@ async def test_a_login_goes_to_another_worker_where_the_owner_has_no_socket(benc
     assert (await other.hear("master:login:start"))["session_id"] == started["session_id"]
 
 
-async def test_a_worker_that_registers_in_the_same_group_hears_of_the_login(bench):
+async def test_a_worker_that_registers_in_the_same_batch_hears_of_the_login(bench):
     account = await make_account(bench)
     worker = await bench.connect("worker")
 
@@ -273,7 +273,7 @@ async def test_codes_keep_no_login_open_beyond_the_hard_end_even_if_the_wall_clo
     assert await bench.run(expire_logins) == 1
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "in a group"])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "in a batch"])
 async def test_the_audit_evicts_a_silent_worker_that_logs_in_an_account_with_cookies(bench, beside):
     """The previous value of that login is read from the file, within an operation on rows."""
     admin, worker, account, session = await start(bench)

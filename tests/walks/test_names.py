@@ -93,7 +93,7 @@ async def test_an_offline_worker_is_forgotten_after_a_day_unless_a_configuration
     assert await ask_file(bench, "SELECT id FROM workers") == ["configured"]
 
 
-async def test_a_worker_that_is_forgotten_and_comes_in_the_same_group_is_registered(bench):
+async def test_a_worker_that_is_forgotten_and_comes_in_the_same_batch_is_registered(bench):
     worker = await leave(bench, "back")
     bench.clock.advance(DAY_S + 1)
     first = bench.master.turns.submit(forget_unused, None, SWEEP)

@@ -125,7 +125,7 @@ async def test_a_device_that_sees_some_accounts_only_follows_the_sequence_as_wel
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
 
 
-async def test_what_a_group_changes_is_found_by_its_key(bench):
+async def test_what_a_batch_changes_is_found_by_its_key(bench):
     """Each frequent query is one lookup, whatever the size of its table."""
     worker, admin = await bench.worker("worker-1", maxAccounts=1), await bench.connect("admin")
     first = await make_account(bench, "first")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from master.group import Group
+from master.batch import Batch
 from master.model import Scope
 from master.operations import notifications
 from master.protocol.client import RegisterDevice
@@ -20,8 +20,8 @@ def watch_turns(bench: Bench) -> list[str]:
     """Collect the names of the operations of all turns."""
     names: list[str] = []
 
-    def note(group: Group) -> None:
-        names.extend(item.operation.__name__ for item in group.items)
+    def note(batch: Batch) -> None:
+        names.extend(item.operation.__name__ for item in batch.items)
 
     bench.master.turns.on_commit = note
     return names

@@ -24,7 +24,7 @@ from master.store.schema import accounts
 from master.turn import SWEEP
 from master.writer import LAST_PORTIONS_S
 from tests.walks.test_messages import comment
-from tests.walks.test_retention import count, fill, watch_groups
+from tests.walks.test_retention import count, fill, watch_batches
 from tests.walks.test_workers import make_account
 
 LARGE = 2 * ROWS + 500
@@ -53,7 +53,7 @@ async def check_gone(bench, account: str) -> None:
 
 async def remove_until_hidden(bench, account: str) -> None:
     """Remove an account, and let nothing follow: Master is killed after the commit, as it were."""
-    bench.master.turns._continue = lambda group: None
+    bench.master.turns._continue = lambda batch: None
     assert (await bench.run(remove_account, ById(id=account)))["id"] == account
     del bench.master.turns._continue
 
@@ -61,7 +61,7 @@ async def remove_until_hidden(bench, account: str) -> None:
 async def test_an_account_with_many_messages_is_gone_at_once_and_they_go_in_portions(bench):
     account = (await make_account(bench))["id"]
     await fill(bench, account, LARGE)
-    groups = await watch_groups(bench, "comments")
+    batches = await watch_batches(bench, "comments")
     assert (await bench.run(remove_account, ById(id=account)))["id"] == account
     await bench.run(do_nothing)
     assert await count(bench, "comments") > 0
@@ -69,9 +69,9 @@ async def test_an_account_with_many_messages_is_gone_at_once_and_they_go_in_port
     while await count(bench, "accounts"):
         await bench.run(do_nothing)
     assert [await count(bench, table) for table in ("comments", "notifications")] == [0, 0]
-    lefts = [LARGE, *(left for left, _ in groups)]
+    lefts = [LARGE, *(left for left, _ in batches)]
     assert max(before - after for before, after in pairwise(lefts)) <= ROWS
-    assert any("do_nothing" in names and left for left, names in groups), "others come in between"
+    assert any("do_nothing" in names and left for left, names in batches), "others come in between"
 
 
 async def test_a_hidden_account_holds_no_name_no_secret_and_no_worker(bench):
@@ -113,7 +113,7 @@ async def test_a_stop_in_the_middle_of_a_removal_waits_for_few_portions_and_othe
     await fill(bench, account, 4 * LARGE)
     turns, lefts = bench.master.turns, list[int]()
 
-    def pass_time(group) -> None:
+    def pass_time(batch) -> None:
         lefts.append(len(turns._waiting))
         bench.clock.advance(LAST_PORTIONS_S / 2)
 

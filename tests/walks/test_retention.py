@@ -129,31 +129,31 @@ async def count(bench, table: str) -> int:
         return (await connection.exec_driver_sql(query)).scalar_one()
 
 
-async def watch_groups(bench, table: str) -> list[tuple[int, list[str]]]:
+async def watch_batches(bench, table: str) -> list[tuple[int, list[str]]]:
     """Record for each batch the rows left in a table after it, and its operations."""
-    groups: list[tuple[int, list[str]]] = []
+    batches: list[tuple[int, list[str]]] = []
     path = bench.master.settings.db_path
 
-    def note(group) -> None:
+    def note(batch) -> None:
         with closing(sqlite3.connect(path)) as connection:
             [left] = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-        groups.append((left, [item.operation.__name__ for item in group.items]))
+        batches.append((left, [item.operation.__name__ for item in batch.items]))
 
     bench.master.turns.on_commit = note
-    return groups
+    return batches
 
 
 async def test_many_old_rows_go_in_portions_and_others_have_their_turns_in_between(bench):
     account = (await make_account(bench))["id"]
     await fill(bench, account, 4 * ROWS + 500)
     bench.clock.advance(30 * DAY_S + 1)
-    groups = await watch_groups(bench, "notifications")
+    batches = await watch_batches(bench, "notifications")
     await bench.run(remove_old_rows)
     for _ in range(3):
         await bench.run(do_nothing)
-    lefts = [4 * ROWS + 500, *(left for left, _ in groups)]
+    lefts = [4 * ROWS + 500, *(left for left, _ in batches)]
     assert max(before - after for before, after in pairwise(lefts)) == ROWS
-    assert any("do_nothing" in names and left for left, names in groups), (
+    assert any("do_nothing" in names and left for left, names in batches), (
         "other turns run between the portions"
     )
     assert await count(bench, "notifications") == 0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from master.app import Master
-from master.group import Group
+from master.batch import Batch
 from master.model import OPEN_SESSION, WorkerStatus
 from master.settings import Settings
 from master.turn import Parcel
@@ -85,15 +85,15 @@ class Overseer:
     def adopt(self, master: Master) -> None:
         """Check every turn of a new Master, and the changes that its start made to the file."""
 
-        def look(group: Group) -> None:
+        def look(batch: Batch) -> None:
             self._together, self._began, self._closed = (
-                len(group.items) > 1,
-                _find_beginning(group),
-                list_closed(group),
+                len(batch.items) > 1,
+                _find_beginning(batch),
+                list_closed(batch),
             )
             for rule, detail in (
-                *find_mishandled(group, self._view.accounts),
-                *find_turned_away(group),
+                *find_mishandled(batch, self._view.accounts),
+                *find_turned_away(batch),
             ):
                 self._complain(rule, detail)
             self.look(master)
@@ -391,7 +391,7 @@ class Overseer:
         self._ledger.complain(rule, detail)
 
 
-def _find_beginning(group: Group) -> Moment:
+def _find_beginning(batch: Batch) -> Moment:
     """Return when a batch first decided; its turns knew everything that came before."""
-    first = min((done.turn for done in group.done), key=lambda turn: turn.monotonic)
+    first = min((done.turn for done in batch.done), key=lambda turn: turn.monotonic)
     return Moment(first.monotonic, first.now)

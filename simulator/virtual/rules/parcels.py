@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from master.batch import Batch
 from master.farm import Farm
-from master.group import Group
 from master.model import WorkerStatus
 from master.protocol.admin import LoginFailed, LoginSucceeded, QrCodeExpired
 from master.protocol.worker import Goodbye, Registered, TaskAssign
@@ -22,10 +22,10 @@ Broken = tuple[str, str]
 """The broken rule, and the detail."""
 
 
-def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[Broken]:
+def find_mishandled(batch: Batch, before: Mapping[str, AccountRow]) -> Iterator[Broken]:
     """Yield the wrong assignments in each turn; `before` are the accounts before the batch."""
     epochs: dict[str, int] = {}
-    for done in group.done:
+    for done in batch.done:
         draft = done.turn.draft
         for account_id, account in draft.accounts.changed.items():
             if account is None:
@@ -48,16 +48,16 @@ def find_mishandled(group: Group, before: Mapping[str, AccountRow]) -> Iterator[
                 )
 
 
-def find_turned_away(group: Group) -> Iterator[Broken]:
+def find_turned_away(batch: Batch) -> Iterator[Broken]:
     """Yield the workers that a batch registers and evicts, though they said no goodbye in it."""
     came, left = set[str | None](), set[str]()
-    for done in group.done:
+    for done in batch.done:
         came |= {
             one.content.workerId for one in done.turn.parcels if isinstance(one.content, Registered)
         }
         left |= {item.event.worker_id for item in done.items if isinstance(item.event, Goodbye)}
     for worker_id in came - left - {None}:
-        worker = group.draft.workers.changed.get(worker_id or "")
+        worker = batch.draft.workers.changed.get(worker_id or "")
         if worker is not None and worker.status is WorkerStatus.OFFLINE:
             yield (
                 "given_up_as_it_came",
@@ -87,10 +87,10 @@ def find_misassigned(parcels: Sequence[Parcel], farm: Farm) -> Iterator[Broken]:
                 )
 
 
-def list_closed(group: Group) -> set[str]:
+def list_closed(batch: Batch) -> set[str]:
     """Return the logins whose end is announced to administrators."""
     return {
         parcel.content.session_id
-        for parcel in group.parcels
+        for parcel in batch.parcels
         if isinstance(parcel.content, CLOSINGS)
     }

@@ -16,13 +16,13 @@ from unittest.mock import patch
 
 import simulator.actors.worker
 from master import routes, writer
+from master.batch import resolve
 from master.deadlines import Deadlines
 from master.decisions import assignment, intake, liveness
 from master.decisions.intake import Relation
 from master.decisions.login import require_open
 from master.draft import Draft
 from master.errors import NotRegistered
-from master.group import resolve
 from master.memory import Memory
 from master.model import Login, Worker
 from master.operations import afterwards, edits, history, logins, messages, silence, workers
@@ -119,9 +119,9 @@ def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None
     """Run `then` on each batch that is decided and not yet stored."""
     decide = Turns._decide
 
-    async def decide_and_do(self: Turns, group: Any, transaction: Any) -> Any:
-        left = await decide(self, group, transaction)
-        await then(self, group)
+    async def decide_and_do(self: Turns, batch: Any, transaction: Any) -> Any:
+        left = await decide(self, batch, transaction)
+        await then(self, batch)
         return left
 
     stack.enter_context(patch.object(Turns, "_decide", decide_and_do))
@@ -130,8 +130,8 @@ def _after_deciding(stack: ExitStack, then: Callable[[Turns, Any], Any]) -> None
 def ack_before_commit(stack: ExitStack) -> None:
     """Send acknowledgements before the commit, except those with secrets."""
 
-    async def answer(_: Turns, group: Any) -> None:
-        for done in group.done:
+    async def answer(_: Turns, batch: Any) -> None:
+        for done in batch.done:
             if not done.turn.handouts:
                 for item, reply in zip(done.items, done.replies, strict=True):
                     resolve(item.answer, reply)
@@ -180,9 +180,9 @@ def apply_before_commit(stack: ExitStack) -> None:
     """Apply a batch to the farm before the commit, even if the commit fails."""
     write, announce, behind = stored.write, afterwards.announce, dict[int, Behind]()
 
-    async def run_ahead(_: Turns, group: Any) -> None:
-        behind[id(group.draft)] = Behind(group.draft)
-        for table, changes in zip(group.draft.memory.farm.tables, group.draft.tables, strict=True):
+    async def run_ahead(_: Turns, batch: Any) -> None:
+        behind[id(batch.draft)] = Behind(batch.draft)
+        for table, changes in zip(batch.draft.memory.farm.tables, batch.draft.tables, strict=True):
             put_all(table, changes.changed)
 
     async def write_difference(connection: Any, _: Any, draft: Draft) -> None:
@@ -246,8 +246,8 @@ def without_holders(stack: ExitStack) -> None:
 def publish_before_commit(stack: ExitStack) -> None:
     """Send notifications before they are stored."""
 
-    async def publish(self: Turns, group: Any) -> None:
-        for done in group.done:
+    async def publish(self: Turns, batch: Any) -> None:
+        for done in batch.done:
             early = [
                 parcel
                 for parcel in done.turn.parcels

@@ -1,4 +1,4 @@
-"""A batch (class Group): the events that are decided and committed together, and their replies."""
+"""The items of a batch, their replies, and the queues that batches are read from."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Done:
 
 
 @dataclass(slots=True)
-class Group:
+class Batch:
     """A batch: the items that are decided and committed together."""
 
     items: list[Item]
@@ -88,27 +88,27 @@ class Waiting:
         self._first.extendleft(reversed(items))
         self._length += len(items)
 
-    def pop_group(self, most: int, most_weight: int) -> list[Item]:
+    def pop_batch(self, most: int, most_weight: int) -> list[Item]:
         """Remove and return at least one item, within both limits, in the order of arrival."""
-        group: list[Item] = []
+        batch: list[Item] = []
         weight = 0
-        while self._first and len(group) < most:
+        while self._first and len(batch) < most:
             weight += weigh(self._first[0])
-            if group and weight > most_weight:
+            if batch and weight > most_weight:
                 break
-            group.append(self._first.popleft())
+            batch.append(self._first.popleft())
         popped: list[tuple[int, Item]] = []
-        while self._queues and not self._first and len(group) + len(popped) < most:
+        while self._queues and not self._first and len(batch) + len(popped) < most:
             kind, queue = next(iter(self._queues.items()))
             weight += weigh(queue[0][1])
-            if (group or popped) and weight > most_weight:
+            if (batch or popped) and weight > most_weight:
                 break
             popped.append(queue.popleft())
             del self._queues[kind]
             if queue:
                 self._queues[kind] = queue  # behind the other kinds
-        self._length -= len(group) + len(popped)
-        return group + [item for _, item in sorted(popped, key=itemgetter(0))]
+        self._length -= len(batch) + len(popped)
+        return batch + [item for _, item in sorted(popped, key=itemgetter(0))]
 
 
 def is_on_rows(operation: Any) -> bool:

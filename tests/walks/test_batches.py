@@ -20,7 +20,7 @@ from tests.walks.test_workers import make_account, read_account, read_worker
 
 
 @pytest.mark.parametrize("event", ["worker:goodbye", "worker:heartbeat"])
-async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_in_the_same_group(
+async def test_the_word_of_an_older_socket_changes_nothing_after_a_registration_in_the_same_batch(
     bench, event
 ):
     account = await make_account(bench)
@@ -121,7 +121,7 @@ async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
 
 
 @pytest.mark.parametrize("how", ["cancelled", "failed"])
-async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench, how):
+async def test_an_account_is_removed_in_the_batch_in_which_its_login_ends(bench, how):
     """The login's row goes with its account, so its end needs no statement."""
     account = await make_account(bench)
     worker, admin = await bench.worker("worker-1"), await bench.connect("admin")
@@ -146,7 +146,7 @@ async def test_an_account_is_removed_in_the_group_in_which_its_login_ends(bench,
     assert bench.master.memory.deadlines.expiries == {}
 
 
-async def test_a_name_that_one_item_frees_is_used_by_another_of_its_group(bench):
+async def test_a_name_that_one_item_frees_is_used_by_another_of_its_batch(bench):
     first, second = [await make_account(bench, name, account_id=name) for name in "ab"]
     async with stopped_in_a_turn(bench) as gate:
         changes = [(second, "c"), (first, "b"), (second, "a")]
@@ -162,7 +162,7 @@ async def test_a_name_that_one_item_frees_is_used_by_another_of_its_group(bench)
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
 
 
-async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more(bench):
+async def test_a_proxy_is_removed_in_the_batch_in_which_nobody_needs_it_any_more(bench):
     proxy = await bench.run(add_proxy, NewProxy(name="p", server="h:1"))
     config = NewWorkerConfig(worker_id="worker-1", proxy_id=proxy["id"])
     await bench.run(add_config, config)
@@ -179,7 +179,7 @@ async def test_a_proxy_is_removed_in_the_group_in_which_nobody_needs_it_any_more
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
 
 
-async def test_a_group_that_is_stored_is_answered_even_if_memory_cannot_follow(bench, monkeypatch):
+async def test_a_batch_that_is_stored_is_answered_even_if_memory_cannot_follow(bench, monkeypatch):
     """After a single bug, callers get true answers, the writer survives, and memory is reloaded."""
     apply, failures = writer.apply, ["once"]
 

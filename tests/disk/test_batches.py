@@ -82,7 +82,7 @@ STRIKES: dict[str, tuple[str, Callable[[Step], bool]]] = {
 
 
 @pytest.mark.parametrize("strike", STRIKES.values(), ids=STRIKES)
-async def test_a_group_that_fails_refuses_all_and_stores_none(
+async def test_a_batch_that_fails_refuses_all_and_stores_none(
     scene: Scene, jam: Jam, strike: tuple[str, Callable[[Step], bool]]
 ) -> None:
     reporters = [scene.worker] * 3
@@ -101,7 +101,7 @@ async def test_a_group_that_fails_refuses_all_and_stores_none(
 
     await jam.make()
     answers = ask_all()
-    posted = asyncio.ensure_future(scene.add_account("of the group"))
+    posted = asyncio.ensure_future(scene.add_account("of the batch"))
     await jam.wait_for(len(answers) + 1)
     fault = Second(*strike)
     scene.disk.fault = fault
@@ -152,7 +152,7 @@ class Nth:
         return self._left == -1
 
 
-async def test_a_group_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> None:
+async def test_a_batch_fails_as_one_at_whatever_step(scene: Scene, jam: Jam) -> None:
     pair = Pair(scene, scene.worker, await scene.bench.connect("worker"))
     for position in count():
         await jam.make()
@@ -192,7 +192,7 @@ async def test_a_socket_full_of_reports_gets_an_answer_to_each(scene: Scene, jam
     assert [scene.stored(report) for report in reports] == [(1, 1)] * len(reports)
 
 
-async def test_what_one_item_of_a_failed_group_saw_of_another_is_forgotten(
+async def test_what_one_item_of_a_failed_batch_saw_of_another_is_forgotten(
     scene: Scene, jam: Jam
 ) -> None:
     """The audit sees the sweep's writes in the same transaction, which may fail later."""
