@@ -26,10 +26,10 @@ class Minutes:
     def add(self, stored: Mapping[int, int]) -> None:
         """Count messages that were stored; the keys are minutes since 1970."""
         for minute, number in stored.items():
-            place = minute % KEPT
-            if self._minutes[place] != minute:
-                self._minutes[place], self._counts[place] = minute, 0
-            self._counts[place] += number
+            index = minute % KEPT
+            if self._minutes[index] != minute:
+                self._minutes[index], self._counts[index] = minute, 0
+            self._counts[index] += number
 
     def list_counts(self, now: float) -> list[int | None]:
         """Return the numbers of the last KEPT minutes, the present one last.
@@ -43,9 +43,9 @@ class Minutes:
         return [self._read(minute, first_known) for minute in range(last - KEPT + 1, last + 1)]
 
     def _read(self, minute: int, first_known: int) -> int | None:
-        place = minute % KEPT
-        if self._minutes[place] == minute:
-            return self._counts[place]
+        index = minute % KEPT
+        if self._minutes[index] == minute:
+            return self._counts[index]
         return 0 if minute >= first_known else None
 
 

@@ -36,7 +36,7 @@ LINE_CHARACTERS = 10_000
 """Longer lines are cut where people read them."""
 
 START = "0.0"
-"""The place before everything that a log has."""
+"""The position before everything that a log has."""
 
 LAST_WORDS_S = 1.0
 """Seconds of reading after a process has ended: its children may keep the pipe open forever."""
@@ -152,10 +152,10 @@ def name_former(path: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Lines of a log, and the places before and behind them.
+    """Lines of a log, and the positions before and behind them.
 
-    `skipped` lines before them are left out; None if the log was replaced meanwhile. A place is the
-    file's number and a byte in it, such as `1234.567`.
+    `skipped` lines before them are left out; None if the log was replaced meanwhile. A position is
+    the file's number and a byte in it, such as `1234.567`.
     """
 
     lines: list[str]
@@ -172,7 +172,7 @@ class _Piece:
     start: int
     end: int
 
-    def name_place(self, at: int) -> str:
+    def name_position(self, at: int) -> str:
         return f"{os.fstat(self.file.fileno()).st_ino}.{at}"
 
     def count_lines(self, end: int) -> int:
@@ -192,7 +192,7 @@ class _Piece:
 def read_part(
     path: Path, after: str | None, lines: int, *, most: int = TAIL_BYTES, whole: bool = False
 ) -> Part:
-    """Return what a log has behind a place, or its last lines if `after` is None.
+    """Return what a log has behind a position, or its last lines if `after` is None.
 
     Of more than `lines` lines or `most` bytes the first ones are skipped. With `whole`, a line
     that is still being written is left for later.
@@ -219,14 +219,14 @@ def read_part(
         behind = _advance(kept, end)[0]
         if skipped is not None and after is not None:
             skipped += left_out
-        before = pieces[0].name_place(pieces[0].start) if after is None else after
-        return Part(shown, before, behind.name_place(behind.start), skipped)
+        before = pieces[0].name_position(pieces[0].start) if after is None else after
+        return Part(shown, before, behind.name_position(behind.start), skipped)
 
 
 def _find_pieces(
     files: ExitStack, path: Path, after: str | None
 ) -> tuple[list[_Piece], int | None]:
-    """Return the pieces behind a place; and 0, or None if the place is lost."""
+    """Return the pieces behind a position; and 0, or None if the position is lost."""
     try:
         file = files.enter_context(path.open("rb"))
     except FileNotFoundError:

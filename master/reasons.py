@@ -44,7 +44,7 @@ class Rule(StrEnum):
     DRAINING = "draining"
     """The worker is taken out of service."""
     FULL = "full"
-    """The worker has as many accounts and reserved places as it may have."""
+    """The worker has as many accounts and reserved slots as it may have."""
 
 
 class Verdict(StrEnum):

@@ -166,7 +166,7 @@ class Supervisor:
         return await asyncio.to_thread(read_tail, self.locate_log(worker_id), lines)
 
     async def read_log(self, worker_id: str, after: str | None, lines: int, **limits: Any) -> Part:
-        """Return what a worker's log has behind a place, as `output.read_part` does."""
+        """Return what a worker's log has behind a position, as `output.read_part` does."""
         path = self.locate_log(worker_id)
         return await asyncio.to_thread(read_part, path, after, lines, **limits)
 

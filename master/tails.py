@@ -35,7 +35,7 @@ class Logs(Protocol):
     async def read_log(
         self, worker_id: str, after: str | None, lines: int, *, most: int, whole: bool
     ) -> Part:
-        """Return what a worker's log has behind a place. Errors: OSError."""
+        """Return what a worker's log has behind a position. Errors: OSError."""
         ...
 
 
@@ -63,25 +63,25 @@ class Tails:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell(self, worker_id: str) -> None:
-        place, quiet = None, 0
+        position, quiet = None, 0
         while followers := self._list_followers(worker_id):
             try:
                 part = await self._logs.read_log(
                     worker_id,
-                    place,
-                    MOST_LINES if place is not None else 0,
+                    position,
+                    MOST_LINES if position is not None else 0,
                     most=MOST_BYTES,
                     whole=quiet < QUIET_TICKS,
                 )
             except OSError as fault:
                 log.warning("worker_log_not_read", worker=worker_id, reason=fault.strerror)
                 return
-            if place is not None and (part.lines or part.skipped != 0):
+            if position is not None and (part.lines or part.skipped != 0):
                 await self._publish(worker_id, part, followers)
                 quiet = 0
             else:
                 quiet += 1
-            place = part.after
+            position = part.after
             await asyncio.sleep(TICK_S)
 
     def _list_followers(self, worker_id: str) -> Sequence[str]:

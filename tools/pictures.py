@@ -31,7 +31,7 @@ ROWS = {
     "worker": ("workers", "workers"),
     "login": ("login-sessions", "logins"),
 }
-"""Pages of one row: the list that has it, and its place."""
+"""Pages of one row: the list that has it, and its path."""
 LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 WIDTHS = {"": 1180, "-phone": 390}
 HEIGHT = 760
@@ -81,18 +81,18 @@ async def ask(session: aiohttp.ClientSession, url: str, path: str) -> dict[str, 
         return dict(await answer.json())
 
 
-async def list_places(session: aiohttp.ClientSession, url: str) -> dict[str, str]:
-    """Return the pages' names and places: the lists, and one row of each kind."""
-    places = {name: name for name in PAGES}
+async def list_paths(session: aiohttp.ClientSession, url: str) -> dict[str, str]:
+    """Return the pages' names and paths: the lists, and one row of each kind."""
+    paths = {name: name for name in PAGES}
     for name, (path, page) in ROWS.items():
         rows = (await ask(session, url, f"{path}?limit=1"))["data"]
         if rows:
-            places[name] = f"{page}/{rows[0]['id']}"
-    return places
+            paths[name] = f"{page}/{rows[0]['id']}"
+    return paths
 
 
-async def draw(browser: Any, url: str, places: dict[str, str], into: Path) -> int:
-    """Write a picture of each place in each language and width; return how many."""
+async def draw(browser: Any, url: str, paths: dict[str, str], into: Path) -> int:
+    """Write a picture of each path in each language and width; return how many."""
     number = 0
     for language, locale in LANGUAGES.items():
         for suffix, width in WIDTHS.items():
@@ -101,8 +101,8 @@ async def draw(browser: Any, url: str, places: dict[str, str], into: Path) -> in
             page = await context.new_page()
             await page.goto(f"{url}/console/")
             await page.wait_for_selector(".top .badge.ok")
-            for name, place in places.items():
-                await page.evaluate("(place) => { location.hash = `#/${place}`; }", place)
+            for name, path in paths.items():
+                await page.evaluate("(path) => { location.hash = `#/${path}`; }", path)
                 await page.locator("main h1").first.wait_for()
                 await page.locator("main .soft", has_text=LOADING).first.wait_for(state="hidden")
                 await page.screenshot(path=into / f"{name}.{language}{suffix}.png")
@@ -118,7 +118,7 @@ async def take_pictures(given: argparse.Namespace) -> None:
     given.into.mkdir(parents=True, exist_ok=True)
     async with run_farm(given.seed) as (session, url), async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=given.chromium, args=FLAGS)
-        number = await draw(browser, url, await list_places(session, url), given.into)
+        number = await draw(browser, url, await list_paths(session, url), given.into)
     if given.docs:
         shutil.copy(given.into / "overview.en.png", ROOT / "docs" / "console.png")
     print(f"{number} pictures are in {given.into}")

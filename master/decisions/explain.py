@@ -14,7 +14,7 @@ from master.reasons import Action, Rule, Unplaced
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A worker as a place for an account; `rule` is None if the account may be there."""
+    """A worker as a candidate for an account; `rule` is None if the account may be there."""
 
     worker: Worker
     held: int

@@ -58,7 +58,7 @@ def explain_account(event: ById, turn: Turn) -> AccountExplained:
 
 
 def list_candidates(turn: Turn, account: Account) -> list[Candidate]:
-    """Return every worker as a place for an account: its owner, fitting ones, then the others."""
+    """Return every worker as a candidate: the owner, fitting ones, then the others."""
     keeper = turn.draft.keeper_of(account.id)
     candidates = []
     for worker in turn.draft.workers.all():

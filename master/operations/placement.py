@@ -50,7 +50,7 @@ class Placements:
     def explain(self, account: Account) -> Unplaced:
         """Return why an account waits.
 
-        A pinned account may use the place that its own login keeps there, as in `place_accounts`.
+        A pinned account may use the slot that its own login keeps there, as in `place_accounts`.
         """
         keeper = self._draft.keeper_of(account.id)
         workers = self._list_workers()
@@ -65,7 +65,7 @@ class Placements:
         )
 
     def explain_alike(self, account: Account) -> Unplaced:
-        """Return why accounts of its platform and its pin wait, if no login keeps a place."""
+        """Return why accounts of its platform and its pin wait, if no login keeps a slot."""
         if self._draft.maintenance is not None:
             return Unplaced.MAINTENANCE
         key = account.platform, account.pinned_worker_id

@@ -30,8 +30,8 @@ class Listing(Generic[T_co]):
     """A page of rows, and the total number of rows.
 
     `has_more` tells whether rows follow; None: the total tells it. With `total_is_more` the list
-    has more rows than the total says. `cursors` are the places behind each row, `end` is the place
-    behind the rows that were looked at, if further ones were not.
+    has more rows than the total says. `cursors` are the positions behind each row, `end` is the
+    position behind the rows that were looked at, if further ones were not.
     """
 
     rows: Sequence[T_co]

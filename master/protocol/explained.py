@@ -10,7 +10,7 @@ from master.reasons import Action, Rule, Verdict
 
 
 class ExplainedCandidate(TypedDict):
-    """A worker as a place for an account: `owner`, `fits`, or `excluded` by `rule`."""
+    """A worker as a candidate for an account: `owner`, `fits`, or `excluded` by `rule`."""
 
     worker_id: str
     verdict: str

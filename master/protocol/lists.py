@@ -80,7 +80,7 @@ class SortedPage(Page):
 
     @property
     def cursor(self) -> str | None:
-        """Return the place behind which the page begins, if the request names one."""
+        """Return the position behind which the page begins, if the request names one."""
         return getattr(self, "before", None)
 
 
@@ -170,7 +170,7 @@ class NotificationsQuery(SortedPage):
 
 
 def write_cursor(sort: str, values: Sequence[Any]) -> str:
-    """Return the text that stands for the place behind the row with these values of its order."""
+    """Return the text for the position behind the row with these values of its order."""
     return base64.urlsafe_b64encode(orjson.dumps([sort, *values])).decode().rstrip("=")
 
 

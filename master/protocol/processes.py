@@ -12,19 +12,19 @@ from master.protocol.answers import ShownProcess
 from master.protocol.http import ById
 from master.protocol.wire import Id, Outbound, Payload, matching
 
-Place = Annotated[
-    str, matching(r"^[0-9]{1,20}\.[0-9]{1,15}$", "a place is two numbers, for example 17.2048")
+Position = Annotated[
+    str, matching(r"^[0-9]{1,20}\.[0-9]{1,15}$", "a position is two numbers, for example 17.2048")
 ]
-"""A place in a worker's output: the log file's number and the byte in it."""
+"""A position in a worker's output: the log file's number and the byte in it."""
 
 
 class LogPartQuery(ById):
-    """Which lines of a worker's output to return: those behind the place `after`, or the last ones.
+    """Asks for lines of a worker's output: those behind the position `after`, or the last ones.
 
     Of more than `lines` lines the first ones are skipped.
     """
 
-    after: Place | None = None
+    after: Position | None = None
     lines: Annotated[int, Field(ge=1, le=5_000)] = 500
 
 
@@ -37,8 +37,8 @@ class FollowLog(Payload):
 class ShownLogPart(TypedDict):
     """Lines of a worker's output; `skipped` lines before them are left out.
 
-    `before` and `after` are the places before and behind them. `skipped` is null if the output was
-    replaced meanwhile: nobody knows how many lines that were.
+    `before` and `after` are the positions before and behind them. `skipped` is null if the output
+    was replaced meanwhile: how many lines that were is unknown.
     """
 
     lines: list[str]

@@ -167,8 +167,8 @@ class Mark:
     account_id: str
     is_read: bool
     is_outbound: bool
-    place: list[Any]
-    """Its place in the order of an account's messages."""
+    position: list[Any]
+    """Its position in the order of an account's messages."""
 
 
 async def find_marks(
@@ -181,7 +181,7 @@ async def find_marks(
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Where to look for messages of an account: detected before a time, behind a place."""
+    """Where to look for messages of an account: detected before a time, behind a position."""
 
     account_id: str
     detected_before: int
@@ -195,7 +195,7 @@ async def find_marks_of(
 ) -> tuple[list[Mark], list[Any] | None]:
     """Return an account's messages that are read, or that are not, the newest first.
 
-    Also return the place behind which the next portion begins, or None at the end.
+    Also return the position behind which the next portion begins, or None at the end.
     """
     rows, order = MESSAGES[kind], ORDERS[kind]["-detected"]
     c = rows.table.c
@@ -212,7 +212,7 @@ async def find_marks_of(
     query = _select_marks(kind).where(*where, c.is_read == is_read)
     found = await connection.execute(query.order_by(*order.clauses).limit(portion.limit))
     marks = [_make_mark(row) for row in found]
-    return marks, marks[-1].place if len(marks) == portion.limit else last
+    return marks, marks[-1].position if len(marks) == portion.limit else last
 
 
 def _select_marks(kind: MessageKind) -> Select[Any]:
@@ -223,8 +223,8 @@ def _select_marks(kind: MessageKind) -> Select[Any]:
 
 def _make_mark(row: Row[Any]) -> Mark:
     name, account_id, is_read, way, detected_at, created_at = tuple(row)
-    place = [detected_at, created_at, name]
-    return Mark(name, account_id, bool(is_read), way == Direction.OUTBOUND, place)
+    position = [detected_at, created_at, name]
+    return Mark(name, account_id, bool(is_read), way == Direction.OUTBOUND, position)
 
 
 async def mark_messages(

@@ -94,7 +94,7 @@ class Found(Generic[R]):
     total_is_more: bool
     cursors: list[str]
     end: str | None = None
-    """The place behind the rows that were looked at, if further ones were not."""
+    """The position behind the rows that were looked at, if further ones were not."""
 
     def render(self, render: Callable[[R], T]) -> Listing[T]:
         """Return the page as an answer, each record as `render` returns it."""
@@ -154,7 +154,7 @@ async def search_page(
 ) -> Found[R]:
     """Return one page of the records that also meet `sought`, which no index serves.
 
-    Only MOST_SEARCHED rows are looked at, from where the page begins; `end` is the place behind
+    Only MOST_SEARCHED rows are looked at, from where the page begins; `end` is the position behind
     them. The total is that of these rows.
     """
     order = orders[asked.sort]
@@ -182,7 +182,7 @@ async def find_bound(
     order: Order,
     number: int,
 ) -> list[Any] | None:
-    """Return the place of the row with this number in an order; None if there are fewer."""
+    """Return the position of the row with this number in an order; None if there are fewer."""
     columns = select(*(column for column, _ in order.columns)).where(*conditions)
     query = columns.order_by(*order.clauses).limit(1).offset(number - 1)
     row = (await connection.execute(query)).first()

@@ -63,7 +63,7 @@ class Processes(Protocol):
         ...
 
     async def read_log(self, worker_id: str, after: str | None, lines: int) -> Part:
-        """Return what the worker's processes have written behind a place."""
+        """Return what the worker's processes have written behind a position."""
         ...
 
     async def tail_log(self, worker_id: str, lines: int) -> Sequence[str]:
@@ -165,7 +165,7 @@ class Lifecycle:
         return Listing([one.to_wire() for one in page], len(found))
 
     async def show_log_part(self, event: LogPartQuery) -> ShownLogPart:
-        """Return lines of the worker's output, to be read on from the place behind them.
+        """Return lines of the worker's output, to be read on from the position behind them.
 
         Errors: Missing.
         """

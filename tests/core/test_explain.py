@@ -75,7 +75,7 @@ def test_the_verdict_on_an_account_is_what_placement_does_with_it(core: Core):
             assert said["would_help"] or said["verdict"] == "logging_in"
 
 
-def test_a_pinned_account_may_use_the_place_that_its_own_login_keeps():
+def test_a_pinned_account_may_use_the_slot_that_its_own_login_keeps():
     core = Core()
     core.add_worker("w0", status=WorkerStatus.CONNECTED, max_accounts=1)
     core.add_account("mine", pinned_worker_id="w0")

@@ -253,7 +253,7 @@ async def ask_for_messages(connection: AsyncConnection) -> None:
         assert (found.records, found.total) == ([], 0)
         portion = messages.Portion("a1", 2, [1, 1, "m"], 2, 5)
         marks, rest = await messages.find_marks_of(connection, kind, portion, is_read=False)
-        assert ([one.place for one in marks][-1], len(marks)) == (rest, 2)
+        assert ([one.position for one in marks][-1], len(marks)) == (rest, 2)
         assert (await messages.tally_messages(connection))["a1", kind] == (2, 2)
     comment = MessageKind.COMMENT
     await messages.mark_messages(connection, comment, ["m1"], is_read=True)

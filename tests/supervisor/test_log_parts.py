@@ -1,4 +1,4 @@
-"""A worker's output is read on from the place where the last reading ended."""
+"""A worker's output is read on from the position where the last reading ended."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ export class Tail {
     this.isRead = signal(false);
     /** Lines since the beginning, those that are no longer kept included. */
     this.total = 0;
-    this.place = "";
+    this.position = "";
     this.numbers = 0;
     this.isReading = false;
-    /** What was told while something was read: the place to be reached, or "" for an unknown one.
+    /** What was told while something was read: the position to be reached, or "" for an unknown one.
      * @type {string | null} */
     this.told = null;
     this.isWanted = true;
@@ -50,12 +50,12 @@ export class Tail {
     if (logListeners.size === 0) emit("admin:follow", { worker_id: null }).catch(() => undefined);
   }
 
-  /** Read what is behind the known place, again if events tell of more meanwhile. */
+  /** Read what is behind the known position, again if events tell of more meanwhile. */
   async catchUp() {
     if (this.isReading || !this.isWanted) return;
     this.isReading = true;
-    const after = this.place ? `&after=${this.place}` : "";
-    const query = `lines=${this.place ? KEPT_LINES : 500}${after}`;
+    const after = this.position ? `&after=${this.position}` : "";
+    const query = `lines=${this.position ? KEPT_LINES : 500}${after}`;
     try {
       this.take((await ask("GET", `workers/${segment(this.workerId)}/lifecycle/output?${query}`)).data);
       this.fault.value = null;
@@ -70,7 +70,7 @@ export class Tail {
     const told = this.told;
     this.told = null;
     // nothing may follow that would tell of it again
-    if (told !== null && !this.fault.peek() && !isKnown(told, this.place)) void this.catchUp();
+    if (told !== null && !this.fault.peek() && !isKnown(told, this.position)) void this.catchUp();
   }
 
   /** @param {import("./watch.js").ToldOfLog} told */
@@ -78,19 +78,19 @@ export class Tail {
     if (row.worker_id !== this.workerId) return;
     const part = event === "process:log" ? row : null;
     if (this.isReading) this.told = part?.after ?? "";
-    else if (!this.place) return;
-    else if (part && part.before === this.place) this.take(part);
-    else if (!isKnown(part?.after, this.place)) void this.catchUp();
+    else if (!this.position) return;
+    else if (part && part.before === this.position) this.take(part);
+    else if (!isKnown(part?.after, this.position)) void this.catchUp();
   }
 
   /** @param {Part} part */
   take(part) {
     const chunks = this.chunks.peek().slice();
-    if (this.place && part.skipped !== 0) {
+    if (this.position && part.skipped !== 0) {
       chunks.push({ number: ++this.numbers, lines: [], gap: part.skipped });
       this.total += part.skipped ?? 0;
     }
-    this.place = part.after;
+    this.position = part.after;
     let rest = part.lines;
     while (rest.length) {
       const last = chunks[chunks.length - 1];
@@ -110,12 +110,12 @@ export class Tail {
 }
 
 /**
- * Tell whether a place is not behind another one of the same file.
- * @param {string | undefined} place @param {string} known
+ * Tell whether a position is not behind another one of the same file.
+ * @param {string | undefined} position @param {string} known
  */
-function isKnown(place, known) {
-  if (!place) return false;
-  const [file, at] = place.split(".");
+function isKnown(position, known) {
+  if (!position) return false;
+  const [file, at] = position.split(".");
   const [knownFile, knownAt] = known.split(".");
   return file === knownFile && Number(at) <= Number(knownAt);
 }

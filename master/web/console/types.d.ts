@@ -344,7 +344,7 @@ export interface Event {
   params: Record<string, any>;
   request_id: string | null;
 }
-/** A worker as a place for an account: `owner`, `fits`, or `excluded` by `rule`. */
+/** A worker as a candidate for an account: `owner`, `fits`, or `excluded` by `rule`. */
 export interface ExplainedCandidate {
   worker_id: string;
   verdict: string;

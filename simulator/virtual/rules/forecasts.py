@@ -119,7 +119,7 @@ class Forecasts:
     ) -> None:
         """A drain goes by portions: each move is one of the plan's, and at the end all are made."""
         if any(one[0] != worker_id for one in moved.values()):
-            self._open.remove(forecast)  # evened loads, or a free place given
+            self._open.remove(forecast)  # evened loads, or a free slot given
             self.void += 1
             return
         wrong = {

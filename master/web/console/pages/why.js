@@ -27,7 +27,7 @@ function ruleOf({ verdict, rule }) {
 }
 
 /**
- * Every worker as a place for an account, with the rule that excludes it.
+ * Every worker as a candidate for an account, with the rule that excludes it.
  * @param {{id: string, keys: any[]}} props
  */
 export function Why({ id, keys }) {
