@@ -213,7 +213,7 @@ def _print_signin(settings: Settings, name: str | None, url: str | None) -> int:
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     page = f"{(url or f'http://{host}:{settings.port}').rstrip('/')}/console/"
     if not (settings.admin_tokens or settings.worker_tokens or settings.client_tokens):
-        print(f"{page}\nNo token is set, so nobody needs to sign in.")
+        print(f"{page}\nNo token is set, so no sign-in is needed.")
         return 0
     names = [token.grant.name for token in settings.admin_tokens]
     if not names or (name is not None and name not in names):

@@ -1,8 +1,8 @@
 """Authentication: tokens, trusted addresses, and a limit on guesses per address.
 
-Without any token Master is open, but only to its own machine. With tokens it is guarded: every peer
-authenticates, once per connection or HTTP request. A correct token always passes, whatever other
-peers behind the same address do; only wrong tokens wait. Open or not, a worker id that a
+Without any token Master is open, but only to loopback connections. With tokens it is guarded: every
+peer authenticates, once per connection or HTTP request. A correct token always passes, whatever
+other peers behind the same address do; only wrong tokens wait. Open or not, a worker id that a
 configuration runs as a process belongs to that process.
 """
 
@@ -85,7 +85,7 @@ class Access:
     def require_near(self, address: str) -> None:
         """Refuse peers of other machines while no token is set. Errors: Forbidden."""
         if not self.guarded and not is_loopback(address):
-            raise Forbidden("Without tokens Master serves only its own machine.")
+            raise Forbidden("Without tokens Master accepts loopback connections only.")
 
     def require_worker(self, name: str, worker_id: str) -> None:
         """Refuse a worker id that the grant called `name` does not cover. Errors: Forbidden.

@@ -17,7 +17,7 @@ from pathlib import Path
 PRIVATE = 0o600
 SIDE_FILES = ("-journal", "-wal", "-shm")
 BACKUP_NOTE = ".backup"
-"""What the note of a database's newest backup is called, behind the database's own name."""
+"""Ending of the note of a database's newest backup, behind the database's own name."""
 
 """Files that SQLite creates beside a database."""
 

@@ -1,4 +1,4 @@
-"""What was forgiven of facts, and facts refused for good: counted, and logged once per worker."""
+"""Counts forgiven faults of facts, and facts refused for good; logs each once per worker."""
 
 from __future__ import annotations
 

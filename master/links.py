@@ -13,7 +13,7 @@ from master.due import Ends
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the owner is asked to do: the worker's last step, and the number of its last code.
+    """The request to the owner: the worker's last step, and the number of its last code.
 
     `step` is the step that the page draws, `kind` and `message` are those of a question.
     """
@@ -30,7 +30,7 @@ BLANK = Prompt()
 
 @dataclass(slots=True)
 class Links:
-    """What is known of open links beside their rows."""
+    """The state of open links beside their rows."""
 
     ends: Ends = field(default_factory=Ends)
     """Open link -> when it ends."""

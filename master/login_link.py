@@ -13,7 +13,7 @@ class LinkState(StrEnum):
     """
 
     MADE = "made"
-    """Nobody has opened the link yet."""
+    """The link has not been opened yet."""
     OPENED = "opened"
     """A device has opened the link, which is bound to it from then on."""
     STARTED = "started"

@@ -63,7 +63,7 @@ class Verdict(StrEnum):
 
 
 class Action(StrEnum):
-    """What would help an account."""
+    """An action that would help an account."""
 
     LOG_IN = "log_in"
     """Log the account in."""
@@ -101,7 +101,7 @@ class LinkEnd(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What has happened, in a timeline and in the audit."""
+    """The kind of an event, in a timeline and in the audit."""
 
     COMMAND = "command"
     """A person's command that changed no row; `params` has its route or event as `action`."""

@@ -115,7 +115,7 @@ class Sessions:
         self.followers: dict[str, str] = {}
         """Socket of an administrator -> the worker whose output it follows."""
         self.tell_output: Callable[[str], object] = lambda _: None
-        """Sends a worker's output to those who follow it, from now on until nobody does."""
+        """Sends a worker's output to those who follow it, from now on until the last one stops."""
         self.delivered: dict[str, None] = {}
         """Notifications sent to a peer whose rows do not record that yet, in order."""
 

@@ -148,7 +148,7 @@ class Settings(BaseModel):
     )
     demo_label: Annotated[str, Field(max_length=100)] | None = Field(
         None,
-        description="What the console says of the simulation beside that, such as its seed.",
+        description="A text about the simulation for the console's banner, such as its seed.",
         json_schema_extra={"allowed": "a text of at most 100 characters"},
     )
     worker_tokens: WorkerTokens = Field(

@@ -2,7 +2,7 @@
 
 A session is a random secret in a person's browser; only its hash is kept, in memory: sessions end
 with the process. A link is a private file beside the database, because the command that makes it is
-another process; whoever can write there can read the keys as well.
+another process; write access there includes the keys.
 """
 
 from __future__ import annotations

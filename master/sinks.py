@@ -1,6 +1,6 @@
 """Sinks of log lines, each with a bounded queue and a thread that writes: no caller ever waits.
 
-A console may be a pipe that nobody reads, and a disk may hang. Then the lines of that sink queue
+A console may be a pipe without a reader, and a disk may hang. Then the lines of that sink queue
 up, the lines past the bound are lost and counted, and the other sinks go on.
 """
 
@@ -20,7 +20,7 @@ from master.files import make_private
 
 QUEUE_LINES = 10_000
 QUEUE_BYTES = 4 * 1024 * 1024
-"""What one sink queues; lines past it are lost."""
+"""Limit of a sink's queue; lines past it are lost."""
 
 FLUSH_S = 2.0
 """How long a close waits for a sink that does not accept its lines."""

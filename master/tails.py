@@ -49,7 +49,7 @@ class Tails:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def tell(self, worker_id: str) -> None:
-        """Tell a worker's output from now on, until nobody follows it."""
+        """Tell a worker's output from now on, until its last follower stops."""
         if worker_id not in self._tasks:
             task = asyncio.create_task(self._tell(worker_id), name=f"tail {worker_id}")
             self._tasks[worker_id] = task

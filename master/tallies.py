@@ -1,4 +1,4 @@
-"""How many messages each account has, and how many of them nobody has read.
+"""Counts the messages of each account, all and unread.
 
 A page about one account of a million messages must not count them, so the writer keeps the numbers.
 """

@@ -181,7 +181,7 @@ class Turns(Deciding):
     def note(self, caller: Caller) -> None:
         """Record the caller's command, which changes no row or was refused, without waiting.
 
-        Of many refused ones only some are recorded: nobody fills the disk with them.
+        Of many refused ones only some are recorded, so that they cannot fill the disk.
         """
         deed = caller.deed
         if deed is not None and deed.refused is not None:

@@ -36,7 +36,7 @@ LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 WIDTHS = {"": 1180, "-phone": 390}
 HEIGHT = 760
 ENOUGH, MESSAGES = "comments?limit=1", 40
-"""What must be there before the first picture."""
+"""Elements that must be there before the first picture."""
 PATIENCE_S = 120
 LOOK_S = 0.5
 LOADING = re.compile("Loading|加载中")

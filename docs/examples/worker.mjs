@@ -8,7 +8,7 @@ const accounts = new Map(); // id -> account with `takenAt` and `actsAt`: those 
 const logins = new Set(); // the session ids of the logins that we work on
 let [intervalMs, timeoutMs] = [10_000, 30_000]; // until Master says so
 let [registerAt, beatAt, heardAt] = [0, 0, -Infinity];
-const now = () => performance.now(); // a clock that nobody sets
+const now = () => performance.now(); // a clock that is never set
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const mayAct = () => now() < heardAt + timeoutMs * (5 / 6); // our own stop, before Master moves all
 
@@ -97,7 +97,7 @@ async function watch() {
 }
 
 const ticking = setInterval(() => {
-  if (!mayAct()) accounts.clear(), logins.clear(); // nobody has heard us: act no more
+  if (!mayAct()) accounts.clear(), logins.clear(); // Master did not hear us: act no more
   if (socket.connected && now() >= beatAt + intervalMs) beat();
   watch();
 }, 1_000);

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from time import monotonic  # a clock that nobody sets
+from time import monotonic  # a clock that is never set
 
 import socketio  # pip install "python-socketio[asyncio_client]"
 
@@ -163,7 +163,7 @@ async def main():
         elif monotonic() >= beat_at + state["interval"]:
             beat_at = monotonic()
             await beat()
-        if not may_act():  # nobody has heard us: act no more
+        if not may_act():  # Master did not hear us: act no more
             accounts.clear()
             logins.clear()
         await watch()

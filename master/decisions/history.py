@@ -1,4 +1,4 @@
-"""What a change of the farm means as events of the history, told from the rows before and after.
+"""Derives the events of the history from the rows before and after a change of the farm.
 
 No event has a secret: changed settings are named, and only states, ids and counts are told.
 """

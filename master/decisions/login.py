@@ -106,7 +106,7 @@ def follow(status: SessionStatus, event: LoginEvent) -> SessionStatus:
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise LoginClosed(f"This login is {status.value}; later reports change nothing.") from None
+        raise LoginClosed(f"This login is {status}; later reports change nothing.") from None
 
 
 def is_open(login: Login, now: float) -> bool:
@@ -120,7 +120,7 @@ def is_open(login: Login, now: float) -> bool:
 def require_open(login: Login, now: float) -> None:
     """Refuse a report for a session that has ended. Errors: LoginClosed."""
     if login.status not in OPEN_SESSION:
-        raise LoginClosed(f"This login is {login.status.value}; later reports change nothing.")
+        raise LoginClosed(f"This login is {login.status}; later reports change nothing.")
     if now >= login.expires_at:
         raise LoginClosed("This login's time is up; later reports change nothing.")
 

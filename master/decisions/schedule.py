@@ -1,4 +1,4 @@
-"""Which accounts are due to be watched again, and the splitting of sequences into portions."""
+"""Finds the accounts that are due to be watched again; splits sequences into portions."""
 
 from __future__ import annotations
 

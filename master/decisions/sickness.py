@@ -62,7 +62,7 @@ def render_health(health: Health | None) -> JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What a worker's figures say of its work; None is what they do not say.
+    """The signs of work in a worker's figures; None if a figure is missing.
 
     `errors` and `successes` are numbers that grow. `last_success` is Unix seconds of the worker's
     clock, which may be wrong: only its progress counts.
@@ -75,7 +75,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What is known of a worker's work; moments are monotonic seconds of Master.
+    """The record of a worker's work; moments are monotonic seconds of Master.
 
     `succeeded` is the last success, or when Master first read the worker's signs. `signs` are the
     newest ones, each with its last value. Errors have grown without a long pause and without a

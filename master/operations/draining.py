@@ -1,4 +1,4 @@
-"""What a draining worker still has, what can leave it, and the end of its drain."""
+"""The rest of a draining worker, the part that can leave it, and the end of its drain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TITLE = "工作节点排空"
 
 @dataclass(slots=True)
 class Left:
-    """What a draining worker still has: accounts that may move, logins under way, and the rest."""
+    """The rest of a draining worker: accounts that may move, logins under way, and others."""
 
     movable: list[Account] = field(default_factory=list)
     logins: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""What the account's owner sees of a login link: never a name in full, and no other account."""
+"""The owner's view of a login link: never a name in full, and no other account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEEN_S = 3_600
 
 
 class OwnerQuestion(TypedDict):
-    """What the owner is asked to type."""
+    """A question that the owner answers by typing."""
 
     step_id: int
     kind: str

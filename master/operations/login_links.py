@@ -185,7 +185,7 @@ class Opening:
 
 
 class Opened(TypedDict):
-    """What became of an opening: the cookie for a device that is bound now, or a refusal."""
+    """The outcome of an opening: the cookie for a device that is bound now, or a refusal."""
 
     id: str
     cookie: str | None

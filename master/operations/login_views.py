@@ -1,4 +1,4 @@
-"""What HTTP and administrators read of login sessions."""
+"""Login sessions as HTTP and administrators read them."""
 
 from __future__ import annotations
 

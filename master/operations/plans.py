@@ -1,4 +1,4 @@
-"""What if: the real operations on a draft that is thrown away."""
+"""Plans: the real operations on a draft that is discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read of the history: timelines of accounts and workers, and the audit."""
+"""The history as people read it: timelines of accounts and workers, and the audit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from master.turn import Turn
 
 
 async def show_account_timeline(event: TimelineQuery, turn: Turn) -> ShownTimeline:
-    """Return what happened to an account, also a removed one, and when nobody watched it."""
+    """Return what happened to an account, also a removed one, and when no worker watched it."""
     if turn.caller.accounts is not None and event.id not in turn.caller.accounts:
         raise UnknownAccount
     is_known = turn.draft.accounts.get(event.id) is not None

@@ -41,7 +41,7 @@ SHOWN = 200
 
 
 class ShownActed(TypedDict):
-    """What came of one account: `error` is that of a refusal, null if it was done."""
+    """The outcome for one account: `error` is that of a refusal, null if it was done."""
 
     id: str
     ok: bool
@@ -49,7 +49,7 @@ class ShownActed(TypedDict):
 
 
 class ShownActs(TypedDict):
-    """What came of an action, in the order of the ids; `done` counts those without an error."""
+    """The outcome of an action, in the order of the ids; `done` counts those without an error."""
 
     results: list[ShownActed]
     done: int

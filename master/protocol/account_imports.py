@@ -73,7 +73,7 @@ def read_row(row: dict[str, Any]) -> ImportedAccount:
 
 
 class Imported(StrEnum):
-    """What came of a row; `new` is what a dry run says of one that would be added."""
+    """The outcome of a row; in a dry run, `new` is one that would be added."""
 
     ADDED = "added"
     NEW = "new"
@@ -82,7 +82,7 @@ class Imported(StrEnum):
 
 
 class ShownImported(TypedDict):
-    """What came of a row; `id` is the account that it added or that was there before it.
+    """The outcome of a row; `id` is the account that it added or that was there before it.
 
     `same` is the field by which the account was known; `same_as` the position of the earlier row
     that stands for the same account.
@@ -96,7 +96,7 @@ class ShownImported(TypedDict):
 
 
 class ShownImport(TypedDict):
-    """What came of an import, in the order of the rows, and how many rows had each outcome.
+    """The outcome of an import, in the order of the rows, and how many rows had each outcome.
 
     In a dry run, `added` counts those that would be.
     """

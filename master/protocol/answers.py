@@ -227,7 +227,7 @@ class ShownConfig(TypedDict):
 
 
 class ShownTold(TypedDict):
-    """What is known of a message's text: its kind if it is JSON text, and its first form."""
+    """A message's text: its kind if it is JSON text, and its first form."""
 
     content_type: str | None
     edited_at: int | None

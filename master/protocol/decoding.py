@@ -16,7 +16,7 @@ P = TypeVar("P", bound=BaseModel)
 F = TypeVar("F", bound=Fact)
 
 WHOLE = "(whole)"
-"""What notes and details name if no field is at fault."""
+"""The field that notes and details name if no single one is at fault."""
 
 MOST_ROUNDS = 4
 """How often a fact is validated: a field without its faulty elements may have another fault."""

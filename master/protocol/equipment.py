@@ -1,4 +1,4 @@
-"""What people read of a worker's equipment: its proxy and the configuration of its process."""
+"""A worker's equipment as people read it: its proxy and the configuration of its process."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ExplainedCandidate(TypedDict):
 
 
 class ExplainedRemedy(TypedDict):
-    """What would help, and with which values."""
+    """A remedy: an action that would help, and its values."""
 
     action: Action
     params: dict[str, Any]
@@ -57,7 +57,7 @@ class ExplainedWaiting(TypedDict):
 
 
 class WorkerExplained(TypedDict):
-    """What a worker has, and why it is not given the accounts that wait.
+    """The load of a worker, and the reason for which it is not given the accounts that wait.
 
     `verdict`: `not_connected`, `full`, `next` (it is given more) or `enough` (none waits for it).
     `waiting` has the first accounts of all that wait, those that it can have first.
@@ -85,7 +85,7 @@ class PlannedStay(TypedDict):
 
 
 class PlacementPlan(TypedDict):
-    """Who would move where, and who could not; `is_complete` is false if more would follow."""
+    """Moves of a plan, and accounts that cannot; `is_complete` is false if more would follow."""
 
     moves: list[PlannedMove]
     stay: list[PlannedStay]

@@ -72,7 +72,7 @@ def fold(value: Any) -> Any:
 def _read_direction(value: Any, info: ValidationInfo) -> Any:
     known = DIRECTIONS.get(fold(value)) if isinstance(value, str) else None
     if known is not None and known != value:
-        note(info, f"read as {known.value}")
+        note(info, f"read as {known}")
     return value if known is None else known
 
 

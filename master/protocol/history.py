@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 
 class ShownWho(TypedDict):
-    """Who caused an event: `kind` is worker, admin, http, client, or sweep for Master itself.
+    """The cause of an event: `kind` is worker, admin, http, client, or sweep for Master itself.
 
     The name is that of a token, or the id of a worker; only people have a scope.
     """

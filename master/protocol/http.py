@@ -43,7 +43,7 @@ class Change(ById):
     shown: ClassVar[type]
     """The type of the row in answers."""
     figures: ClassVar[frozenset[str]] = frozenset()
-    """What answers add to the row; it changes without a wish, and may be sent back as it was."""
+    """Fields that answers add to the row; they change by themselves and may be sent back."""
     own: ClassVar[frozenset[str]] = frozenset({"id"})
     """Names of the row itself, the same in every age of it."""
     as_read: Annotated[SkipJsonSchema[dict[str, Any]], Field(alias=AS_READ)] = Field(default={})
@@ -72,14 +72,14 @@ Before = Annotated[int | None, Field(ge=1, le=2**53)]
 
 
 class TimelineQuery(ById):
-    """Which events of the history to list, the newest first."""
+    """Asks for events of the history, the newest first."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
     before: Before = None
 
 
 class AuditQuery(HttpPayload):
-    """Which events of people to list, the newest first.
+    """Asks for events of people, the newest first.
 
     `by` is a token's name, `action` a kind of event, `target` the id of any object.
     """
@@ -186,7 +186,7 @@ class AccountChange(Change):
 
 
 class PlanWishes(HttpPayload):
-    """What if: workers out of service or with another `max_accounts`, accounts pinned or unpinned.
+    """A plan: workers out of service or with another `max_accounts`, accounts pinned or unpinned.
 
     Nothing is changed.
     """

@@ -1,4 +1,4 @@
-"""What HTTP lists are asked: filters, a text to find, an order, and where the page begins."""
+"""Queries of HTTP lists: filters, a text to find, an order, and where the page begins."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class SortedPage(Page):
 
 
 class AccountsQuery(SortedPage):
-    """Which accounts to list."""
+    """Asks for accounts."""
 
     apart: ClassVar[frozenset[str]] = frozenset({"unassigned", "tag", "unread"})
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
@@ -116,7 +116,7 @@ class AccountsQuery(SortedPage):
 
 
 class WorkersQuery(SortedPage):
-    """Which workers to list."""
+    """Asks for workers."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_LIMIT
     q: Sought | None = None
@@ -128,7 +128,7 @@ class WorkersQuery(SortedPage):
 
 
 class LoginsQuery(SortedPage):
-    """Which login sessions to list, the newest first."""
+    """Asks for login sessions, the newest first."""
 
     status: Several[SessionStatus] = Field(default=[])
     account_id: Several[Id] = Field(default=[])
@@ -138,7 +138,7 @@ class LoginsQuery(SortedPage):
 
 
 class CommentsQuery(SortedPage):
-    """Which comments to list, the newest first."""
+    """Asks for comments, the newest first."""
 
     apart: ClassVar[frozenset[str]] = frozenset({"since"})
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
@@ -151,13 +151,13 @@ class CommentsQuery(SortedPage):
 
 
 class DirectMessagesQuery(CommentsQuery):
-    """Which direct messages to list, the newest first."""
+    """Asks for direct messages, the newest first."""
 
     direction: Direction | None = None
 
 
 class NotificationsQuery(SortedPage):
-    """Which notifications to list, the newest first."""
+    """Asks for notifications, the newest first."""
 
     apart: ClassVar[frozenset[str]] = frozenset({"after_seq"})
     type: Several[NotificationType] = Field(default=[])

@@ -27,7 +27,7 @@ class NewLoginLink(ById):
 
 
 class LoginLinksQuery(Page):
-    """Which login links of the account that the path names to list, the newest first."""
+    """Asks for the login links of the account in the path, the newest first."""
 
     id: PathId
 
@@ -45,7 +45,7 @@ class OpenLink(HttpPayload):
 
 
 class OwnerInput(HttpPayload):
-    """What the owner typed; with `step_id`, for that question alone."""
+    """The owner's input; with `step_id`, for that question alone."""
 
     value: Annotated[str, Field(min_length=1, max_length=4_096, repr=False)]
     step_id: Annotated[int, Field(ge=0, le=2**53)] | None = None

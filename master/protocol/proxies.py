@@ -1,4 +1,4 @@
-"""What people read of a proxy beside its row: its users, and its newest trial."""
+"""A proxy beside its row: its users, and its newest trial."""
 
 from __future__ import annotations
 

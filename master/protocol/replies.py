@@ -15,7 +15,7 @@ from master.protocol.words import LoginErrorType
 
 
 class Note(TypedDict):
-    """What Master forgave in a field of a report."""
+    """A fault that Master forgave in a field of a report."""
 
     field: str | None
     message: str

@@ -1,4 +1,4 @@
-"""What people read of Master itself: its condition, its settings, and the machine it runs on."""
+"""Master itself as people read it: its condition, its settings, and the machine it runs on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ShownTrouble(TypedDict):
 
 
 class ShownCondition(TypedDict):
-    """What people must know of Master at once: what is wrong or out of the ordinary."""
+    """The condition of Master: everything that is wrong or out of the ordinary."""
 
     brake: ShownBrake | None
     storage: ShownTrouble | None

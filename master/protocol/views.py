@@ -48,7 +48,7 @@ ViewUrl = Annotated[str, Field(max_length=1_000), AfterValidator(_require_page)]
 
 
 class ViewsQuery(Page):
-    """Which of the caller's own views to list."""
+    """Asks for the caller's own views."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_VIEWS)] = MOST_VIEWS
 

@@ -59,7 +59,7 @@ def _refuse_blank(value: str) -> str:
 
 
 PATTERN_WORDS: dict[str, str] = {}
-"""What a text must be in words, by the pattern that it must match; refusals say it."""
+"""Pattern -> the form of a text in words, which refusals say."""
 
 
 def matching(pattern: str, words: str, **limits: Any) -> StringConstraints:

@@ -1,4 +1,4 @@
-"""python-socketio's server; it answers every event in order, whatever its name or faults."""
+"""python-socketio's server; it answers every event in order, also unknown and faulty ones."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ async def find_message(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is needed of a message to mark it as read or unread."""
+    """The columns of a message that marking it as read or unread needs."""
 
     id: str
     account_id: str

@@ -35,7 +35,7 @@ _SVG_BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?>(?:<\?xml.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*+)*+<svg\b",
     re.DOTALL | re.IGNORECASE,
 )
-"""What may come before an SVG's first element. It never backtracks, whatever a worker sends."""
+"""Matches all that may precede an SVG's first element. It never backtracks."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 

@@ -12,7 +12,7 @@ LEAST_BYTES = 1024
 IN_LOOP_BYTES = 16 * 1024
 """A larger answer is compressed in a thread, so that no other request waits for it."""
 CODINGS = {one.value: one for one in (web.ContentCoding.gzip, web.ContentCoding.deflate)}
-"""What Master can produce, the preferred one first."""
+"""Encodings that Master can produce, the preferred one first."""
 
 
 def compress(request: web.Request, answer: web.Response) -> web.Response:

@@ -81,7 +81,7 @@ async def try_proxy(
     except TimeoutError:
         error = f"no answer within {trial.timeout_s:g} s"
     except SealBroken:
-        error = "the proxy's password cannot be opened; set it again"
+        error = "the proxy's password cannot be decrypted; set it again"
     except UnicodeError:
         error = "the proxy's address is not a valid host name"
     except asyncio.IncompleteReadError:

@@ -1,4 +1,4 @@
-"""What strangers send: a few reads per pass of the loop, the rest in later passes.
+"""Reads from strangers: a few per pass of the loop, the rest in later passes.
 
 Thousands of connections that a stranger opens become readable in one pass. If all were parsed and
 answered in it, an authenticated caller would wait for all of them.

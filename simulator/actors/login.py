@@ -54,7 +54,7 @@ class Logins:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._accounts: dict[str, str] = {}
         self._persons: dict[str, str] = {}
-        """Whose success each session is reporting."""
+        """Session -> the person whose success it reports."""
 
     def __len__(self) -> int:
         return len(self._tasks)

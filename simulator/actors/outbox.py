@@ -35,7 +35,7 @@ class Report:
     numbers: list[int]
     items: list[JsonObject]
     truths: list[JsonObject] = field(default_factory=list)
-    """What must be stored of each message; empty if nobody compares it."""
+    """The columns that must be stored of each message; empty if nothing compares them."""
     tries: int = 0
     not_before: float = 0.0
     since: float = 0.0
@@ -47,7 +47,7 @@ class Report:
 
 @dataclass(slots=True, eq=False)
 class StateReport:
-    """What a worker saw of an account that it holds, in the epoch in which it saw it."""
+    """A worker's report of an account that it holds, in the epoch in which it saw it."""
 
     account_id: str
     told: JsonObject
@@ -63,7 +63,7 @@ class StateReport:
 
 
 Queued = Report | StateReport
-"""What an outbox keeps: facts that Master must acknowledge."""
+"""The content of an outbox: facts that Master must acknowledge."""
 
 
 def judge_ack(ack: JsonObject) -> tuple[Verdict, float]:

@@ -194,7 +194,7 @@ def check_inserted(stored: Stored, inserted: int, platform: Platform, complain: 
 def check_notifications(stored: Stored, complain: Complain) -> None:
     """Check that messages and notifications of their types correspond one to one.
 
-    Our own answers (outbound) ring for nobody; an edit may ring once more.
+    Our own answers (outbound) make no notification; an edit may make one more.
     """
     kinds = {kind.value for kind in MessageKind}
     told = Counter(

@@ -12,7 +12,7 @@ class Item:
     """One message as the platform lists it.
 
     `position` counts an account's messages and edits, `number` the messages of one kind. `truth` is
-    what must be stored, by the columns of a message; empty if nobody compares it.
+    the stored columns of the message as they must be; empty if nothing compares them.
     """
 
     position: int

@@ -9,9 +9,9 @@ from typing import Any
 
 from master.clock import Clock
 from master.model import JsonObject, MessageKind
+from simulator.truth.account_states import Expected, States
 from simulator.truth.ownership import Ownership
 from simulator.truth.persons import Persons
-from simulator.truth.states import Expected, States
 
 SECRET_MARK = "sim-secret"  # noqa: S105 - a mark, not a secret
 """Every cookie, password and typed code of a simulation contains this, to recognise leaks."""
@@ -75,7 +75,7 @@ class Ledger:
         self.persons = Persons(self.complain)
         self.told: dict[Feed, Told] = {}
         self.truths: dict[Feed, dict[int, list[JsonObject]]] = {}
-        """What must be stored of acknowledged messages, as far as anybody compares it."""
+        """Columns that must be stored of acknowledged messages, as far as a rule compares them."""
         self.inserted = 0
         self.accounts: set[str] = set()
         self.logged_in: set[str] = set()

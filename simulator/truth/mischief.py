@@ -1,4 +1,4 @@
-"""What a platform and its people do now and then: odd forms, wrong phones, history, short cookies.
+"""Rare deeds of a platform and its people: odd forms, wrong phones, history, short cookies.
 
 All is off until a fault, or the demo, turns it on with a random stream of its own.
 """

@@ -1,4 +1,4 @@
-"""Whose accounts they are: the persons whose logins Master acknowledged."""
+"""The persons of accounts, by the logins that Master acknowledged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Persons:
         self._taking: set[str] = set()
 
     def note_taking(self, account_id: str) -> None:
-        """Note that an administrator starts a login that takes whoever scans."""
+        """Note that an administrator starts a login that accepts any person."""
         self._taking.add(account_id)
 
     def note_success(self, account_id: str, person: str) -> None:

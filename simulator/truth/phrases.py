@@ -1,4 +1,4 @@
-"""What people of the simulated platform write."""
+"""Texts that people of the simulated platform write."""
 
 PHRASES = (
     "太好看了",

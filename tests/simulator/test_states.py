@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simulator.truth.account_states import States
 from simulator.truth.persons import Persons
-from simulator.truth.states import States
 
 
 def judge(row, *, then=lambda states: None):

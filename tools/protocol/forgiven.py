@@ -33,7 +33,7 @@ def render_forgiven(_: str) -> Iterator[str]:
 
 
 COUNTED = """
-What was forgiven and what was refused for good is counted in `/metrics` and logged once per worker
+Forgiven faults, and facts refused for good, are counted in `/metrics` and logged once per worker
 (docs/operating.md).
 """
 

@@ -1,4 +1,4 @@
-"""Which file the database's path names: a file that was replaced or removed takes no more writes.
+"""Checks which file the database's path names: a replaced or removed one gets no more writes.
 
 Connections go on working with the file that they opened, whatever happens to its name. All that
 they store would be gone after the next start.

@@ -161,13 +161,13 @@ export interface ActOnAccounts {
   change?: Record<string, any> | null;
   delete?: boolean;
 }
-/** What came of one account: `error` is that of a refusal, null if it was done. */
+/** The outcome for one account: `error` is that of a refusal, null if it was done. */
 export interface Acted {
   id: string;
   ok: boolean;
   error: Record<string, any> | null;
 }
-/** What came of an action, in the order of the ids; `done` counts those without an error. */
+/** The outcome of an action, in the order of the ids; `done` counts those without an error. */
 export interface Acts {
   results: Acted[];
   done: number;
@@ -242,7 +242,7 @@ export interface Comment {
   detected_at: number;
   created_at: number;
 }
-/** What people must know of Master at once: what is wrong or out of the ordinary. */
+/** The condition of Master: everything that is wrong or out of the ordinary. */
 export interface Condition {
   brake: Brake | null;
   storage: Trouble | null;
@@ -356,7 +356,7 @@ export interface ExplainedCandidate {
   reserved: number;
   max: number;
 }
-/** What would help, and with which values. */
+/** A remedy: an action that would help, and its values. */
 export interface ExplainedRemedy {
   action: "log_in" | "activate" | "unpin" | "raise_max_accounts" | "connect_worker" | "end_drain" | "end_maintenance" | "add_worker" | "check_platform";
   params: Record<string, any>;
@@ -381,7 +381,7 @@ export interface Gap {
   to: number | null;
   reason: string | null;
 }
-/** What came of an import, in the order of the rows, and how many rows had each outcome. */
+/** The outcome of an import, in the order of the rows, and how many rows had each outcome. */
 export interface Import {
   dry_run: boolean;
   results: Imported[];
@@ -394,7 +394,7 @@ export interface ImportAccounts {
   rows: Record<string, any>[];
   dry_run?: boolean;
 }
-/** What came of a row; `id` is the account that it added or that was there before it. */
+/** The outcome of a row; `id` is the account that it added or that was there before it. */
 export interface Imported {
   outcome: "added" | "new" | "exists" | "refused";
   id: string | null;
@@ -715,13 +715,13 @@ export interface Placement {
   reason: string | null;
   since: number | null;
 }
-/** Who would move where, and who could not; `is_complete` is false if more would follow. */
+/** Moves of a plan, and accounts that cannot; `is_complete` is false if more would follow. */
 export interface PlacementPlan {
   moves: PlannedMove[];
   stay: PlannedStay[];
   is_complete: boolean;
 }
-/** What if: workers out of service or with another `max_accounts`, accounts pinned or unpinned. */
+/** A plan: workers out of service or with another `max_accounts`, accounts pinned or unpinned. */
 export interface PlanWishes {
   drain?: string[];
   max_accounts?: Record<string, number>;
@@ -1006,7 +1006,7 @@ export interface ViewChange {
   name?: string;
   url?: string;
 }
-/** Who caused an event: `kind` is worker, admin, http, client, or sweep for Master itself. */
+/** The cause of an event: `kind` is worker, admin, http, client, or sweep for Master itself. */
 export interface Who {
   kind: string;
   name: string | null;
@@ -1044,7 +1044,7 @@ export interface WorkerConfigChange {
   auto_start?: boolean;
   auto_restart?: boolean;
 }
-/** What a worker has, and why it is not given the accounts that wait. */
+/** The load of a worker, and the reason for which it is not given the accounts that wait. */
 export interface WorkerExplained {
   worker_id: string;
   verdict: string;

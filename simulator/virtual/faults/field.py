@@ -29,7 +29,7 @@ def _ends_session(name: str, state: LoginStatus) -> Fault:
 def _judges(name: str, status: AccountStatus) -> Fault:
     """Return a fault in which the platform bans or restricts an account, and perhaps thinks again.
 
-    Nobody watches a banned account: a person must say that it is active again.
+    A banned account is not watched until a person says that it is active again.
     """
 
     async def judge(scene: Scene, rng: Random) -> None:

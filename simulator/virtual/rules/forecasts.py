@@ -15,7 +15,7 @@ Owner = str | None
 
 @dataclass(slots=True)
 class Forecast:
-    """What a plan said of one step: a drain of `worker_id`, or an account's pin.
+    """A plan's forecast of one step: a drain of `worker_id`, or an account's pin.
 
     `moves`: account -> (from, to), those that have not happened yet.
     """
@@ -70,10 +70,10 @@ class Forecasts:
         drain: str | None = None,
         pin: tuple[str, Owner] | None = None,
     ) -> None:
-        """Expect what a plan said; the step itself is asked for now.
+        """Expect the moves of a plan; the step itself is asked for now.
 
-        `seen`: the view when the plan was asked for. If something changed since, nobody knows
-        whether the plan saw it.
+        `seen`: the view when the plan was asked for. If something changed since,
+        it is unknown whether the plan saw it.
         """
         same = show_rest(seen, None, None) == show_rest(self.view, None, None)
         if plan["is_complete"] and same and show_hands(seen) == show_hands(self.view):

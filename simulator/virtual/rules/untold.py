@@ -57,7 +57,7 @@ class Untold:
             if not wait.is_judged and now - wait.since > limit_s:
                 wait.is_judged = True
                 if not self._is_told(account_id, wait.seq):
-                    yield f"{account_id} waits for {now - wait.since:.0f} s, and nobody was told"
+                    yield f"{account_id} waits for {now - wait.since:.0f} s, and no person was told"
 
     def _read_last_seq(self) -> int:
         [row] = self._reader.ask("SELECT coalesce(max(seq), 0) FROM notifications")

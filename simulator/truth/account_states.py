@@ -19,7 +19,7 @@ ROWS = {"login_status": "login_status", "account_status": "status"}
 
 
 class States:
-    """What the rows of accounts must say. While something is under way, nothing is known."""
+    """The states that rows of accounts must have; none is known while a report is under way."""
 
     def __init__(self, complain: Complain) -> None:
         self._complain = complain
