@@ -15,7 +15,7 @@ def test_a_new_owner_waits_for_every_former_one():
     assert deadlines.find_wait("a", "z", 12) == 28
 
 
-def test_a_turn_that_was_undone_makes_nobody_forgotten():
+def test_a_turn_that_was_undone_forgets_no_former_owner():
     """W -> X, then a revocation from X that was undone: X waits for W as before."""
     deadlines = Deadlines()
     deadlines.record_handovers(["a"], "w", now=0, until=30)
@@ -33,7 +33,7 @@ def test_what_is_over_is_forgotten_and_one_account_does_not_delay_another():
     assert deadlines.find_wait("a", "y", 31) == 0
 
 
-def test_whoever_gets_what_somebody_unknown_may_own_waits():
+def test_the_new_owner_of_what_somebody_unknown_may_own_waits():
     deadlines = Deadlines()
     assert deadlines.find_wait("a", "x", 0) == 0
     deadlines.record_handovers(["a"], SOMEBODY, now=100, until=130)
@@ -41,14 +41,14 @@ def test_whoever_gets_what_somebody_unknown_may_own_waits():
     deadlines.record_handovers(["a"], "y", now=110, until=140)
     assert deadlines.find_wait("a", "x", 110) == 30
     assert deadlines.find_wait("a", "y", 110) == 20
-    assert deadlines.find_wait("b", "x", 110) == 0, "nobody ever owned this one"
+    assert deadlines.find_wait("b", "x", 110) == 0, "no worker ever owned this one"
     deadlines.record_handovers([ANY_NAME], SOMEBODY, now=110, until=140)
     deadlines.pass_handovers("a name on a platform", "b")
     assert deadlines.find_wait("b", "x", 110) == 30, "somebody may own it under another id"
     assert deadlines.find_wait("b", "x", 141) == 0
 
 
-def test_after_a_start_whoever_has_no_socket_is_silent_from_the_end_of_the_grace_on():
+def test_after_a_start_a_worker_without_a_socket_is_silent_from_the_end_of_the_grace_on():
     sessions = Sessions()
     for worker_id in ("here", "away"):
         sessions.seat(worker_id, heard=0, heard_at=7)

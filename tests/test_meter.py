@@ -50,7 +50,7 @@ class World:
 
 
 @pytest.mark.parametrize("kind", ["connect", "open"])
-def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_seconds(
+def test_a_line_and_a_flow_without_a_known_peer_are_hung_up_after_thirty_seconds(
     kind: str,
 ) -> None:
     world = World()
@@ -64,7 +64,7 @@ def test_a_line_and_a_flow_on_which_nobody_is_known_are_hung_up_after_thirty_sec
     assert world.wait(1_000) == []
 
 
-def test_a_known_line_stands_until_nobody_is_known_on_it_any_more() -> None:
+def test_a_known_line_stands_until_its_last_known_peer_has_left() -> None:
     world = World()
     line = world.connect("line")
     world.meter.welcome(line)
@@ -140,7 +140,7 @@ def test_workers_that_come_all_at_once_from_one_address_are_not_hung_up_for_each
     assert world.meter.strange_lines == 2
 
 
-def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobody_is_kept_out() -> (
+def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_none_is_kept_out() -> (
     None
 ):
     world = World(strangers_per_address=2, strange_lines=10)
@@ -149,7 +149,7 @@ def test_past_the_limit_of_all_the_oldest_of_a_young_crowd_comes_again_and_nobod
     assert world.ended == ["worker 0", "worker 1"]
 
 
-def test_packets_of_one_flow_have_a_pace_whoever_sends_them() -> None:
+def test_packets_of_one_flow_have_a_pace_of_any_sender() -> None:
     world = World()
     known, stranger = world.open("known"), world.open("stranger")
     world.meter.greet(known, Kind.DEVICE)

@@ -240,7 +240,7 @@ def test_a_file_is_rotated_and_the_oldest_ones_go(make: Make, tmp_path: Path) ->
     }
 
 
-def test_a_pipe_that_nobody_reads_and_does_not_block_is_waited_for(make: Make) -> None:
+def test_a_pipe_without_a_reader_that_does_not_block_is_waited_for(make: Make) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w", encoding="utf-8") as stream:
@@ -254,7 +254,7 @@ def test_a_pipe_that_nobody_reads_and_does_not_block_is_waited_for(make: Make) -
     assert read_bytes.decode().split() == [line] * 200
 
 
-def test_a_console_that_nobody_reads_any_more_is_a_loss_and_no_fault(make: Make) -> None:
+def test_a_console_that_has_lost_its_reader_is_a_loss_and_no_fault(make: Make) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", encoding="utf-8") as stream:

@@ -98,7 +98,7 @@ class TestGuarded:
         return {"ADMIN_TOKENS": "anna:administrator-secret-token"}
 
     @pytest.mark.parametrize("language", ["en", "zh"])
-    async def test_the_sign_in_keeps_nobody_out(self, looker: Looker, axe: str, language: str):
+    async def test_the_sign_in_is_accessible(self, looker: Looker, axe: str, language: str):
         page = await looker.open(language=language, theme="dark", width=390)
         await expect(page.get_by_role("dialog")).to_be_visible()
         await page.evaluate(axe)

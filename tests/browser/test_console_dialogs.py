@@ -83,7 +83,7 @@ async def walk(page: Page, language: str, look: Callable[[str], Awaitable[None]]
     await look("empty box")
 
 
-async def test_what_opens_over_a_page_keeps_nobody_out(farm: Farm, looker: Looker, axe: str):
+async def test_dialogs_over_a_page_are_accessible(farm: Farm, looker: Looker, axe: str):
     await farm.worker("worker-1", capabilities=["douyin"])
     await farm.worker("worker-2", capabilities=["other"])
     for name in ("Shop", "A shop with a very long name that has to be broken somewhere"):

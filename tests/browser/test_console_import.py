@@ -194,7 +194,7 @@ async def test_two_people_with_one_list_add_each_account_once(farm: Farm, looker
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-async def test_the_preview_keeps_nobody_out(
+async def test_the_preview_is_accessible(
     farm: Farm, looker: Looker, axe: str, language: str, theme: str, width: int
 ):
     page = await looker.open("accounts?import=1", language=language, theme=theme, width=width)

@@ -53,7 +53,7 @@ async def test_each_message_is_drawn_once_as_it_comes(farm: Farm, looker: Looker
     assert numbers[-1] == "unknown"
 
 
-async def test_a_minute_later_it_is_read_once_with_what_nobody_is_told(farm: Farm, looker: Looker):
+async def test_a_minute_later_it_is_read_once_with_what_no_event_tells(farm: Farm, looker: Looker):
     worker = await farm.worker()
     account = await add_account(farm)
     page = await looker.make_page(language="en", theme="light", width=1280)
@@ -73,7 +73,7 @@ async def test_a_minute_later_it_is_read_once_with_what_nobody_is_told(farm: Far
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-async def test_the_chart_and_its_table_keep_nobody_out(
+async def test_the_chart_and_its_table_are_accessible(
     farm: Farm, looker: Looker, axe: str, language: str, theme: str, width: int
 ):
     worker = await farm.worker()

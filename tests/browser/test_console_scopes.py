@@ -83,7 +83,7 @@ class TestScopes:
         await expect(page.get_by_role("button", name="Stop: echo-1")).to_have_count(is_shown)
 
 
-async def test_dialogs_and_a_followed_log_keep_nobody_out(
+async def test_dialogs_and_a_followed_log_are_accessible(
     farm: Farm, looker: Looker, axe: str, tmp_path: Path
 ):
     pipe = await start_echo(farm, tmp_path)

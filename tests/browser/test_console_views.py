@@ -186,7 +186,7 @@ async def test_a_name_is_text_and_a_refusal_is_told(farm: Farm, looker: Looker):
     assert await page.evaluate("window.pwned") is None
 
 
-async def test_views_and_their_dialogs_keep_nobody_out(farm: Farm, looker: Looker, axe: str):
+async def test_views_and_their_dialogs_are_accessible(farm: Farm, looker: Looker, axe: str):
     await add_account(farm, "Shop")
     names = ("Unread", "A view with a name that is as long as a name of a view can be, 60", "未读")
     for number, name in enumerate(names):
@@ -222,9 +222,7 @@ class TestGuarded:
     def given(self) -> dict[str, str]:
         return {**GUARDED, **PATIENT}
 
-    async def test_a_reader_has_views_and_nobody_sees_those_of_another(
-        self, farm: Farm, looker: Looker
-    ):
+    async def test_a_reader_has_views_and_sees_none_of_another(self, farm: Farm, looker: Looker):
         page = await looker.open("accounts?q=x")
         await page.get_by_label("Token", exact=True).fill(READER)
         await page.keyboard.press("Enter")

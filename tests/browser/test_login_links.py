@@ -251,7 +251,7 @@ WIDE = "document.documentElement.scrollWidth > innerWidth"
 
 
 @pytest.mark.parametrize(("language", "theme"), LOOKS)
-async def test_the_page_keeps_nobody_out(
+async def test_the_page_is_accessible(
     farm: Farm, looker: Looker, axe: str, language: str, theme: str
 ):
     worker = await farm.worker()
@@ -290,7 +290,7 @@ async def test_the_page_keeps_nobody_out(
     assert found == {}
 
 
-async def test_the_console_with_a_link_keeps_nobody_out(farm: Farm, looker: Looker, axe: str):
+async def test_the_console_with_a_link_is_accessible(farm: Farm, looker: Looker, axe: str):
     account_id = await add_account(farm)
     found: dict[str, list[str]] = {}
     for language, theme in LOOKS:

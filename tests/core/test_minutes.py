@@ -1,4 +1,4 @@
-"""The messages of each minute: what is counted, what nobody knows, and a clock that is set."""
+"""The messages of each minute: counted ones, unknown ones, and a clock that is set."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_what_a_turn_revokes_it_revokes_before_it_places():
         revoke_accounts(turn, hold("w1", "a"), "w1", "reassigned")
 
 
-def test_whoever_was_not_silent_may_act_until_the_timeout_and_the_new_owner_waits():
+def test_a_worker_that_was_not_silent_may_act_until_the_timeout_and_the_new_owner_waits():
     core = Core()
     core.add_worker("w1", *hold("w1", "a"))
     core.add_worker("w2")

@@ -260,7 +260,7 @@ def test_what_does_not_open_is_noted_in_portions(monkeypatch):
     assert [len(turn.next_turns) for turn in turns] == [1, 1, 0]
 
 
-def test_a_refused_operation_leaves_a_draft_that_nobody_absorbs():
+def test_a_refused_operation_leaves_a_draft_that_is_not_absorbed():
     core = make_core()
     batch = Draft(core.memory)
     cancel = logins.CancelLogin(session_id="login of scanned")

@@ -109,7 +109,7 @@ def test_workers_that_hold_nothing_put_no_brake_on_and_are_evicted_at_once():
     assert (core.memory.watch.brakes, core.memory.watch.evictions) == (0, ())
 
 
-def test_a_crowd_that_holds_nothing_and_falls_silent_delays_nobody_s_replacement():
+def test_a_crowd_that_holds_nothing_and_falls_silent_delays_no_replacement():
     core = make_core("w1", "w2", "w3")
     for number in range(20):
         core.add_worker(f"empty-{number}", capabilities=("nothing",))
@@ -143,7 +143,7 @@ def test_an_open_login_is_something_that_is_held():
     assert core.memory.watch.brakes == 1
 
 
-def test_who_holds_nothing_is_left_in_peace_after_a_stall_and_nobody_is_alarmed():
+def test_a_worker_that_holds_nothing_raises_no_alarm_after_a_stall():
     core = make_core("w1")
     core.add_worker("empty", capabilities=("nothing",))
     core.fall_silent("empty")
@@ -157,7 +157,7 @@ def test_who_holds_nothing_is_left_in_peace_after_a_stall_and_nobody_is_alarmed(
 
 
 @pytest.mark.parametrize("every_s", [2.5, 5, 9, 29])
-def test_a_stall_protects_nobody_for_longer_than_three_timeouts_of_silence_however_often_it_comes(
+def test_a_stall_protects_no_worker_past_three_timeouts_of_silence_however_often_it_comes(
     every_s,
 ):
     core = make_core("w1", "w2", "w3")

@@ -89,7 +89,7 @@ def test_of_two_queues_the_longest_known_goes_first_whichever_it_waits_in():
     assert [account.id for account, _ in place(accounts, [worker], {}, limit=2)] == ["3", "2"]
 
 
-def test_a_pinned_account_that_fits_nowhere_delays_nobody_but_a_free_one_nobody_behind_it_is_looked_at():  # noqa: E501
+def test_a_pinned_account_that_fits_nowhere_delays_no_other_but_behind_a_free_one_none_is_looked_at():  # noqa: E501
     looked_at: list[str] = []
 
     def look(*account_ids: str, **changes: Any) -> Iterator[Account]:

@@ -252,7 +252,7 @@ async def test_a_batch_in_doubt_refuses_all_of_its_items_and_none_is_tried_alone
     scene.check_memory()
 
 
-async def test_a_doubt_is_resolved_even_if_nobody_asks_for_anything(scene: Scene) -> None:
+async def test_a_doubt_is_resolved_even_without_a_request(scene: Scene) -> None:
     with losing_the_answer(scene):
         status, _, _ = await scene.add_account("new")
         assert status == 503
@@ -281,7 +281,7 @@ def unreadable(scene: Scene) -> Iterator[list[Step]]:
         scene.disk.fault = lambda step: None
 
 
-async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_though_nobody_asks(
+async def test_a_farm_that_cannot_be_loaded_is_loaded_once_its_file_can_be_read_without_a_request(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("master.writer.TRY_AGAIN_S", 0)
@@ -298,7 +298,7 @@ async def test_a_farm_that_cannot_be_loaded_is_loaded_once_the_file_can_be_read_
     scene.check_memory()
 
 
-async def test_whoever_waits_for_a_farm_that_cannot_be_loaded_is_refused_by_one_attempt_for_all(
+async def test_callers_that_wait_for_a_farm_that_cannot_be_loaded_are_refused_by_one_attempt(
     scene: Scene,
 ) -> None:
     peers = [scene.worker] * 4

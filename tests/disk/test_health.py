@@ -94,7 +94,7 @@ class TestDiskThatHangs:
         assert scene.stored(report) == (1, 1)
 
 
-async def test_a_lock_that_is_released_in_time_costs_nobody_anything(scene: Scene) -> None:
+async def test_a_lock_that_is_released_in_time_fails_no_write(scene: Scene) -> None:
     """Master waits as long as the setting says, and refuses nothing."""
     scene.disk.lock_timeout_s = PATIENCE_S
     await scene.renew_connections()

@@ -252,7 +252,7 @@ async def test_the_schedule_asks_nothing_of_the_disk(scene: Scene, broom: Broom)
 
 
 async def test_old_rows_are_removed_after_all(scene: Scene, broom: Broom) -> None:
-    scene.bench.clock.advance(12 * 31 * 86_400)  # the notification was sent to nobody
+    scene.bench.clock.advance(12 * 31 * 86_400)  # the notification reached no peer
     await broom.fail("retention")
     await broom.sweep("retention")
     assert broom.ask_file("SELECT count(*) FROM notifications") == [(0,)]

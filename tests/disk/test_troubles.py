@@ -89,7 +89,7 @@ async def test_master_says_that_it_is_not_ready_and_why_and_recovers_by_itself(
     await scene.settle()
 
 
-async def test_whoever_writes_is_told_to_come_again_and_memory_stays_with_the_file(
+async def test_a_writer_is_told_to_come_again_and_memory_stays_with_the_file(
     scene: Scene, failing: Failing
 ) -> None:
     """Every change is refused, by socket and over HTTP, and succeeds after recovery."""

@@ -88,7 +88,7 @@ async def unread(tmp_path: Path) -> AsyncIterator[Unread]:
         os.close(reading)
 
 
-async def test_a_master_whose_stderr_nobody_reads_goes_on_and_writes_its_file(
+async def test_a_master_whose_stderr_has_no_reader_goes_on_and_writes_its_file(
     unread: Unread, tmp_path: Path
 ) -> None:
     await asyncio.gather(*(unread.add_accounts(first) for first in range(AT_ONCE)))

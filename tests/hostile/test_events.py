@@ -75,7 +75,7 @@ async def test_every_shape_is_answered_and_a_refusal_leaves_no_trace(
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-async def test_whoever_has_not_said_who_it_is_is_answered_as_well(bench: Bench, name: str) -> None:
+async def test_an_unauthenticated_peer_is_answered_as_well(bench: Bench, name: str) -> None:
     async with join(bench.master.port, f"/{name}") as peer:
         for event in NAMESPACES[name]:
             for text in ("{}", "null", "[]", "[[]],1", json.dumps(read_example(name, event))):

@@ -53,7 +53,7 @@ async def refused(
 
 
 @pytest.mark.parametrize("namespace", ["worker", "client"])
-async def test_without_a_token_nobody_joins(guarded, namespace):
+async def test_without_a_token_no_peer_joins(guarded, namespace):
     error = await refused(guarded, namespace)
     assert (error["code"], error["retryable"]) == ("unauthorized", False)
 
@@ -125,7 +125,7 @@ async def test_a_bearer_header_of_the_handshake_counts_like_the_auth_object(guar
     assert (await peer.ask("worker:register", registration("worker-1")))["success"]
 
 
-async def test_nobody_hears_or_asks_anything_before_admin_auth(guarded):
+async def test_no_socket_hears_or_asks_anything_before_admin_auth(guarded):
     stranger = await guarded.connect("admin")
     worker = await guarded.register("worker-1", WORKER_1)
     await guarded.add_account(MINE)

@@ -57,7 +57,7 @@ async def test_a_connection_over_which_a_right_token_came_stands_on(guarded, ope
     assert b"HTTP/1.1 200" in await line.end()
 
 
-async def test_a_body_whose_last_byte_never_comes_is_given_up(guarded, open_line):
+async def test_a_body_whose_last_byte_never_comes_is_ended(guarded, open_line):
     head = (
         f"POST /api/v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ROOT}\r\n"
         "Content-Length: 100\r\n\r\n{"
@@ -149,7 +149,7 @@ async def test_an_address_has_so_many_connections_and_the_oldest_makes_room(guar
     assert guarded.master.meter.strange_lines <= STRANGERS_PER_ADDRESS
 
 
-async def test_answers_that_nobody_reads_keep_one_answer_each_and_not_for_long(guarded, open_line):
+async def test_unread_answers_keep_one_answer_each_and_not_for_long(guarded, open_line):
     worker = await guarded.register("worker-1", WORKER_1)
     await guarded.add_account(MINE)
     for number in range(20):

@@ -99,7 +99,7 @@ async def test_the_code_of_a_login_that_has_ended_is_in_no_file_once_the_log_was
     assert b"Q" * 100 not in b"".join(file.read_bytes() for file in side_files(path))
 
 
-async def test_a_log_that_somebody_reads_is_emptied_later_and_nobody_waits(bench):
+async def test_a_log_that_is_being_read_is_emptied_later_without_a_wait(bench):
     await start(bench)
     with closing(sqlite3.connect(bench.master.settings.db_path, isolation_level=None)) as reader:
         reader.execute("BEGIN")

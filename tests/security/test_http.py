@@ -250,7 +250,7 @@ class TestOpen:
         headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:3001"}
         assert (await guarded.ask("GET", SOCKETS, None, headers=headers)).status == 200
 
-    async def test_a_token_that_nobody_asked_for_does_no_harm(self, guarded):
+    async def test_a_token_that_was_not_asked_for_does_no_harm(self, guarded):
         assert (await guarded.ask("GET", f"{API}/accounts", "whatever")).status == 200
         admin = await guarded.connect("admin", "whatever")
         assert (await admin.ask("admin:auth", {"token": "whatever", "userId": "anna"}))[

@@ -125,7 +125,7 @@ class Shaped:
         self.arguments = (text,)
 
 
-async def test_the_loop_is_given_up_every_few_packets_however_many_are_there(guarded):
+async def test_the_loop_is_yielded_every_few_packets_however_many_are_there(guarded):
     sid = await open_polling(guarded, WORKER_1)
     events = ['42/worker,["worker:heartbeat",[]]'] * 1_000
     posting = asyncio.ensure_future(post(guarded, sid, *events))
@@ -224,7 +224,7 @@ UNFINISHED = (
 
 
 @pytest.mark.parametrize("begin", UNFINISHED, ids=lambda begin: begin.__name__)
-async def test_a_connection_on_which_nobody_is_known_is_ended_whatever_it_has_begun(guarded, begin):
+async def test_a_connection_without_a_known_peer_is_ended_whatever_it_has_begun(guarded, begin):
     known = await guarded.register("worker-2", WORKER_2)
     reader, writer = await asyncio.open_connection("127.0.0.1", guarded.master.port)
 

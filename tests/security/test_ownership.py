@@ -83,7 +83,7 @@ async def test_an_event_from_a_foreign_worker_changes_nothing(
     assert (await owner.ask("worker:heartbeat", {"workerId": "worker-1"}))["accountIds"] == [MINE]
 
 
-async def test_messages_of_unknown_accounts_are_nobodys(guarded):
+async def test_messages_of_unknown_accounts_are_refused_as_unknown(guarded):
     worker = await guarded.register("worker-1", WORKER_1)
     event = {"type": "comment", "account_id": "nobody", "messages": [{"id": "1"}]}
     assert (await worker.ask("worker:message:detected", event))["error"][
@@ -135,7 +135,7 @@ async def test_a_former_owner_no_longer_speaks_for_the_account(guarded):
 # -- worker processes ------------------------------------------------------------------------------
 
 
-async def test_a_worker_process_gets_a_token_of_its_own_and_nobody_elses(
+async def test_a_worker_process_gets_a_token_of_its_own_and_no_other(
     guarded, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("ADMIN_TOKENS", "root:the-administrators-secret")

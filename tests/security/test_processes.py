@@ -33,7 +33,7 @@ async def refuse(peer: Peer) -> None:
 @pytest.mark.parametrize(
     "token", [ANY_WORKER, None], ids=["a token for any worker", "a trusted address"]
 )
-async def test_nobody_registers_as_a_process_of_ours(guarded, token: str | None):
+async def test_no_stranger_registers_as_a_process_of_ours(guarded, token: str | None):
     await configure(guarded)
     await refuse(await guarded.connect("worker", token))  # the process is not running yet
     process = await guarded.register("ours", guarded.master.access.issue_worker_token("ours"))

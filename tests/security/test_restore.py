@@ -102,7 +102,7 @@ def test_numbers_go_on_far_past_all_that_were_assigned(path, tmp_path):
         restore(path, tmp_path / "backup.db", None, NOW)
 
 
-def test_whoever_held_an_account_since_the_backup_may_still_report_what_it_has_seen(path, tmp_path):
+def test_a_worker_that_held_an_account_since_the_backup_may_still_report_of_it(path, tmp_path):
     back_up(path, tmp_path / "backup.db")
     restore(path, tmp_path / "backup.db", None, NOW)
     with closing(sqlite3.connect(path)) as connection:

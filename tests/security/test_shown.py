@@ -24,7 +24,7 @@ INVENTED = {
 }  # fmt: skip
 
 
-def test_a_word_that_nobody_has_named_is_not_shown():
+def test_an_unlisted_word_is_not_shown():
     assert render_words({"status": "scanned", **INVENTED}, codes=False) == {"status": "scanned"}
     assert render_profile({"nickname": "N", **INVENTED}) == {"nickname": "N"}
     assert render_machine({"os": "linux", "labels": {"zone": "z", "pwd": HUSH}, **INVENTED}) == {
@@ -105,7 +105,7 @@ async def test_no_reader_hears_or_reads_what_workers_call_by_another_name(guarde
         assert HUSH not in await answer.text(), path
 
 
-async def test_below_admin_nobody_reads_the_arguments_of_a_worker_process(guarded):
+async def test_below_admin_no_caller_reads_the_arguments_of_a_worker_process(guarded):
     body = {
         "worker_id": "w",
         "args": ["--api-key=planted-secret", "planted-secret"],

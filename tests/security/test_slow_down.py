@@ -68,7 +68,7 @@ async def test_wrong_tokens_of_sockets_count_as_well(guarded):
     assert await guarded.code("GET", PATH, WRONG) == (429, "too_many_attempts")
 
 
-async def test_a_right_token_passes_whatever_strangers_do_and_though_nobody_was_let_in_before(
+async def test_a_right_token_passes_whatever_strangers_do_even_as_the_first_one(
     guarded,
 ):
     await guess(guarded)
@@ -139,7 +139,7 @@ class TestRequests:
         guarded.clock.advance(0.2)
         assert [(await guarded.ask("GET", PATH)).status for _ in range(2)] == [200, 429]
 
-    async def test_strangers_use_up_their_own_pace_and_nobody_elses(self, guarded):
+    async def test_strangers_use_up_their_own_pace_and_no_other(self, guarded):
         statuses = [(await guarded.ask("GET", PATH, None)).status for _ in range(30)]
         assert statuses == [401] * 20 + [429] * 10
         assert (await guarded.ask("GET", PATH, WRONG)).status == 429

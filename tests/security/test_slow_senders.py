@@ -80,7 +80,7 @@ async def stands(guarded: Guarded) -> bool:
 
 
 async def trickle(guarded: Guarded, line: Line, data: bytes) -> None:
-    """Send a message over many timeouts; nobody may lose patience with it."""
+    """Send a message over many timeouts; the server must not lose patience with it."""
     (connection,) = guarded.master.sockets.eio.sockets.values()
     connection.pinged_at = guarded.clock.monotonic()
     for portion in cut(data):

@@ -99,7 +99,7 @@ def test_a_message_listed_twice(run):
     assert run.judge() == ["stored_twice"]
 
 
-def test_a_message_that_nobody_reported(run):
+def test_a_message_that_was_never_reported(run):
     run.rows.append({"id": "row-3", "platform_comment_id": run.name(3)})
     run.notifications.append({"type": "comment", "related_id": "row-3", "seq": 2})
     assert run.judge() == ["never_sent"]

@@ -110,7 +110,7 @@ def test_a_login_is_seen_waiting_scanned_confirmed():
     assert platform.look_at_login("s") is LoginView.CONFIRMED
 
 
-def test_a_login_that_nobody_scans_waits_for_ever():
+def test_a_login_that_is_not_scanned_waits_for_ever():
     platform, clock = begin(replace(SURE, never_scan_rate=1))
     platform.fetch_code("s")
     clock.advance(10_000)

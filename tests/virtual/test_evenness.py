@@ -37,7 +37,7 @@ def test_a_gain_is_judged_by_who_could_have_had_it(gains, lost, other, noticed):
     assert bool(list(find_overloaded(gains, lost, {"a": make_taker(4), "b": other}))) is noticed
 
 
-def test_a_gain_of_a_worker_that_is_gone_again_is_judged_by_nobody():
+def test_a_gain_of_a_worker_that_is_gone_again_is_not_judged():
     assert list(find_overloaded([FREE], {}, {"b": make_taker(0)})) == []
 
 

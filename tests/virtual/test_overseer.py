@@ -57,7 +57,7 @@ def watch(tmp_path, script) -> list[str]:
         (1_030.0, 1_029.0, False),
     ],
 )
-def test_nobody_may_be_evicted_within_a_timeout_after_a_stall(
+def test_no_worker_may_be_evicted_within_a_timeout_after_a_stall(
     tmp_path, stall_ended, began, noticed
 ):
     async def script(silence, house) -> None:
@@ -261,7 +261,7 @@ def test_a_worker_that_returns_in_the_batch_that_found_it_silent_counts_once(
     assert watch(tmp_path, script) == ["brake_held"] * noticed
 
 
-def test_a_stall_puts_a_brake_on_whoever_is_silent(tmp_path):
+def test_a_stall_puts_a_brake_on_each_silent_worker(tmp_path):
     async def script(silence, house) -> None:
         house.life = Life("master")
         house.stall()

@@ -106,7 +106,7 @@ async def test_a_heartbeat_of_anybody_else_is_answered_meanwhile(bench):
     assert (await paused)["assigned_worker_id"] is None
 
 
-async def test_what_is_decided_and_not_stored_is_shown_to_nobody(bench):
+async def test_what_is_decided_and_not_stored_is_not_shown(bench):
     account = await make_account(bench)
     await bench.worker("worker-1")
     change = AccountChange(id=account["id"], status="paused")
@@ -162,7 +162,7 @@ async def test_a_name_that_one_item_frees_is_used_by_another_of_its_batch(bench)
     check_farm(bench.master.memory.farm, bench.master.settings.db_path)
 
 
-async def test_a_proxy_is_removed_in_the_batch_in_which_nobody_needs_it_any_more(bench):
+async def test_a_proxy_is_removed_in_the_batch_in_which_its_last_user_goes(bench):
     proxy = await bench.run(add_proxy, NewProxy(name="p", server="h:1"))
     config = NewWorkerConfig(worker_id="worker-1", proxy_id=proxy["id"])
     await bench.run(add_config, config)

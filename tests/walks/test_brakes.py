@@ -33,7 +33,7 @@ async def test_a_mass_silence_revokes_nothing_at_once_and_alarms_people(bench):
     assert len(admin.all("notification:new")) == 1
 
 
-async def test_after_a_stall_of_our_own_loop_nobody_is_evicted_for_one_further_timeout(bench):
+async def test_after_a_stall_of_our_own_loop_no_worker_is_evicted_for_one_further_timeout(bench):
     account = await make_account(bench)
     first = await bench.worker("worker-1")
     second = await bench.worker("worker-2")

@@ -48,7 +48,7 @@ async def test_what_came_by_sync_is_sent_and_owed_to_no_new_device(bench, start)
     assert (await admin.hear("notification:new"))["seq"] == 3
 
 
-async def test_what_a_device_says_it_owes_is_sent_even_if_nobody_remembers_handing_it_over(bench):
+async def test_what_a_device_says_it_owes_is_sent_even_without_a_record_of_its_delivery(bench):
     device = await bench.device()
     await detect(bench, 3)
     await device.hear("notification:new", 3)

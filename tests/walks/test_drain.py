@@ -201,7 +201,7 @@ async def test_strangers_and_idle_workers_are_refused_readably(bench):
         await bench.run(cancel_drain, ById(id="first"))
 
 
-async def test_during_a_maintenance_nothing_is_placed_and_nobody_is_woken(bench):
+async def test_during_a_maintenance_nothing_is_placed_and_no_alarm_is_raised(bench):
     admin = await bench.connect("admin")
     await bench.run(begin_maintenance, BeginMaintenance(deadline_s=600, reason="new switch"))
     account = await make_account(bench)

@@ -71,7 +71,7 @@ async def test_facts_that_come_before_the_registration_are_kept_once_their_worke
     assert [(await one)["inserted"] for one in early] == [1, 1]
 
 
-async def test_facts_of_nobody_are_to_be_sent_again_after_a_registration(bench):
+async def test_facts_of_an_unregistered_worker_are_to_be_sent_again_after_a_registration(bench):
     account = await make_account(bench)
     await bench.worker()
     stranger = await bench.connect("worker")

@@ -161,10 +161,10 @@ async def test_another_text_of_the_same_message_is_an_edit(bench):
     assert (stored["content"], stored["earlier_content"]) == ("third", first)
     await device.hear("notification:new")
     texts = [one["content"] for one in device.all("notification:new")]
-    assert texts == [first, "something else", "third"], "nobody has read any of them"
+    assert texts == [first, "something else", "third"], "none of them is read"
 
 
-async def test_an_edit_of_a_read_message_rings_for_nobody(bench):
+async def test_an_edit_of_a_read_message_makes_no_notification(bench):
     account, worker = await make_account(bench), await bench.worker()
     await report(worker, account, comment(1))
     [stored] = await list_all(bench)
@@ -257,7 +257,7 @@ async def test_an_unknown_sender_or_text_makes_no_other_message(bench, lacking: 
     assert stored["content"] == "c"
 
 
-async def test_our_own_answers_are_read_and_ring_for_nobody(bench):
+async def test_our_own_answers_are_read_and_make_no_notification(bench):
     account, worker, device = await make_account(bench), await bench.worker(), await bench.device()
     await report(worker, account, direct(1, direction="outbound"), kind="direct_message")
     await report(worker, account, direct(2), kind="direct_message")

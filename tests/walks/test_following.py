@@ -72,14 +72,14 @@ async def test_more_than_a_tick_may_tell_is_skipped_and_counted(bench: Bench, tm
     assert anna.all("process:log")[-1]["lines"][-1] == "line 19999"
 
 
-async def test_a_worker_that_nobody_knows_cannot_be_followed(bench: Bench):
+async def test_an_unknown_worker_cannot_be_followed(bench: Bench):
     anna = await bench.connect("admin")
     answer = await anna.ask("admin:follow", {"worker_id": "nobody"})
     assert answer["error"]["code"] == "unknown_worker"
     assert bench.master.memory.sessions.followers == {}
 
 
-async def test_nobody_is_followed_for_a_socket_that_has_gone(bench: Bench, tmp_path: Path):
+async def test_no_worker_is_followed_for_a_socket_that_has_gone(bench: Bench, tmp_path: Path):
     await start(bench, tmp_path)
     anna = await bench.connect("admin")
     await anna.ask("admin:follow", {"worker_id": "worker-1"})

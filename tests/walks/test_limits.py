@@ -15,7 +15,7 @@ from engineio.payload import Payload
 from master.clock import ManualClock
 from master.decisions.pace import Pace
 from master.model import WorkerStatus
-from master.protocol.admin import AccountChanged, WorkerChanged, show_account, show_worker
+from master.protocol.admin import AccountChanged, WorkerChanged, render_account, render_worker
 from master.protocol.answers import Placement
 from master.sockets.outbound import FEW, HARD_FACTOR, SLOW_READER_S, Frame, OutboundQueue
 from tests import records
@@ -46,7 +46,7 @@ def say(event: str, payload: dict[str, Any], state_key: str | None = None) -> Fr
 
 def say_status(worker_id: str, status: WorkerStatus, number: int = 0) -> Frame:
     """Return the frame with the whole state of one worker."""
-    shown = show_worker(make_worker(worker_id, number, status=status), None)
+    shown = render_worker(make_worker(worker_id, number, status=status), None)
     changed = WorkerChanged(shown, number)
     return say("worker:status", changed.render(), changed.state_key)
 
@@ -132,8 +132,8 @@ NOWHERE: Placement = {"state": "waiting", "reason": "no_room", "since": 1}
 
 
 def test_a_workers_state_is_not_an_accounts_even_if_they_have_one_id():
-    worker = WorkerChanged(show_worker(make_worker("same"), None), 1)
-    account = AccountChanged(show_account(records.make_account("same"), NOWHERE, 0), 1)
+    worker = WorkerChanged(render_worker(make_worker("same"), None), 1)
+    account = AccountChanged(render_account(records.make_account("same"), NOWHERE, 0), 1)
     assert None not in (worker.state_key, account.state_key)
     assert worker.state_key != account.state_key
 
@@ -237,7 +237,7 @@ class TestBurst:
     def environ(self) -> dict[str, str]:
         return {"OUTBOUND_QUEUE_BYTES": "100000"}
 
-    async def test_one_report_with_long_texts_drops_nobody(self, bench):
+    async def test_one_report_with_long_texts_drops_no_reader(self, bench):
         account = await make_account(bench)
         worker, device, admin = (
             await bench.worker(),

@@ -42,7 +42,7 @@ COMMENTS: dict[str, tuple[str, str, Any]] = {
         '"post_title":null,"detected_at":null,"created_at":null}',
         "content", None,
     ),
-    "fields that nobody knows": (f'{{{ITEM},"x":{DEEP},"content":"c"}}', "content", "c"),
+    "unknown fields": (f'{{{ITEM},"x":{DEEP},"content":"c"}}', "content", "c"),
     "a lone surrogate": (f'{{{ITEM},"content":"a\\ud83d"}}', "content", "a\ufffd"),
     "a zero character": (f'{{{ITEM},"content":"a\\u0000b"}}', "content", "a\x00b"),
     "deep content": (f'{{{ITEM},"content":{DEEP}}}', "content", DEEP),
@@ -313,7 +313,7 @@ REFUSED_REGISTRATIONS = {
 
 
 @pytest.mark.parametrize("text", REFUSED_REGISTRATIONS.values(), ids=REFUSED_REGISTRATIONS)
-async def test_a_registration_of_nobody_is_refused_by_name(bench, text):
+async def test_a_registration_without_an_id_is_refused_by_name(bench, text):
     async with join(bench.master.port, "/worker") as peer:
         with structlog.testing.capture_logs() as logs:
             answer = await peer.ask("worker:register", Shape((text,)))

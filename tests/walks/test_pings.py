@@ -130,7 +130,7 @@ async def test_a_ping_overtakes_the_burst_that_waits_for_a_slow_reader_and_it_ge
     writer.close()
 
 
-async def test_who_still_reads_what_was_written_before_the_ping_is_not_given_up(bench):
+async def test_a_peer_that_still_reads_what_was_written_before_the_ping_is_kept(bench):
     reader, writer = await join(bench, "admin")
     await until(lambda: bench.master.memory.sessions.admins)
     connection, unsent = get_connection(bench), 3_000_000

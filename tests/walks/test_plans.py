@@ -163,7 +163,7 @@ async def test_a_registration_asks_the_file_as_often_for_one_account_as_for_many
     ]  # fmt: skip
 
 
-async def test_where_nobody_has_room_the_audit_reads_no_account_that_waits(bench):
+async def test_where_no_worker_has_room_the_audit_reads_no_account_that_waits(bench):
     worker = await bench.worker("worker-1", maxAccounts=1)
     for name in ("a", "b", "c"):
         await make_account(bench, name)

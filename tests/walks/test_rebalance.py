@@ -56,7 +56,7 @@ async def test_a_worker_that_comes_later_gets_its_share_and_equal_ones_keep_thei
     assert shown == {"first": 2, "second": 2}
 
 
-async def test_nothing_moves_while_it_may_be_master_that_hears_nobody(bench):
+async def test_nothing_moves_while_master_itself_may_be_deaf(bench):
     await make_account(bench, "a")
     await make_account(bench, "b")
     first, second = await bench.worker("first"), await bench.worker("second")

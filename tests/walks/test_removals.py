@@ -37,7 +37,7 @@ async def list_ids(bench) -> list[str]:
 
 
 async def check_gone(bench, account: str) -> None:
-    """Check that nobody can tell the account from one that never existed."""
+    """Check that no answer tells the account from one that never existed."""
     assert bench.master.memory.farm.accounts.get(account) is None
     assert account not in await list_ids(bench)
     for operation, event in (

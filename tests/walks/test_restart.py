@@ -114,7 +114,7 @@ async def watch(bench: Bench, account: dict[str, object], worker_id: str = "work
 
 async def test_only_accounts_that_somebody_may_own_wait_after_a_start(bench, again):
     old = await make_account(bench, "old")
-    assert await watch(bench, old) == 0, "nobody ever owned it: the file is new"
+    assert await watch(bench, old) == 0, "no worker ever owned it: the file is new"
     idle = await make_account(bench, "idle", platform="weibo", account_id="w-1")
     async with again() as after:
         assert await watch(after, old) == 30_000, "worker-1 may own it still"

@@ -50,7 +50,7 @@ async def test_a_notification_is_kept_for_thirty_days_and_its_seq_is_not_assigne
     assert (await device.hear("notification:new"))["seq"] == 2
 
 
-async def test_what_was_sent_to_nobody_is_kept_for_twelve_times_as_long(bench):
+async def test_an_undelivered_notification_is_kept_for_twelve_times_as_long(bench):
     account = (await make_account(bench))["id"]
     worker = await bench.worker()
     report = {"type": "comment", "account_id": account, "messages": [comment(1), comment(2)]}
@@ -67,7 +67,7 @@ async def test_what_was_sent_to_nobody_is_kept_for_twelve_times_as_long(bench):
     } in [*lines]
 
 
-async def test_what_a_wrong_clock_dated_and_nobody_was_told_of_stays(bench):
+async def test_an_untold_row_that_a_wrong_clock_dated_stays(bench):
     """A machine that boots in 1970 and is set right later cannot know how old these rows are."""
     now = bench.clock.now()
     bench.clock.step(60 - now)

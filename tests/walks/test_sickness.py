@@ -199,7 +199,7 @@ class TestNever:
     def environ(self) -> dict[str, str]:
         return {"SICK_AFTER_INTERVALS": "0"}
 
-    async def test_nobody_is_judged(self, bench):
+    async def test_no_worker_is_judged(self, bench):
         admin, worker, _ = await begin(bench)
         await live(bench, worker, 35, lastSuccess=1760774400)
         assert (await read_worker(bench, "worker-1"))["health"] == OK

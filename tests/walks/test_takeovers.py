@@ -81,7 +81,7 @@ async def test_the_same_worker_comes_back_without_a_wait(bench, how: str):
     ]
 
 
-async def test_who_has_said_goodbye_is_waited_for_by_nobody(bench):
+async def test_a_worker_that_has_said_goodbye_is_not_waited_for(bench):
     await make_account(bench)
     worker, _ = await come(bench)
     await worker.ask("worker:goodbye", {"workerId": "worker-1"})

@@ -1,4 +1,4 @@
-"""What happened to accounts and workers, who did it, and when nobody watched."""
+"""Events of accounts and workers, their causes, and gaps in which no worker watched."""
 
 from __future__ import annotations
 

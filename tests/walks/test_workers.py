@@ -105,7 +105,7 @@ async def test_a_goodbye_moves_accounts_at_once(bench):
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] == "worker-2"
 
 
-async def test_an_inactive_account_is_assigned_to_nobody(bench):
+async def test_an_inactive_account_is_not_assigned(bench):
     account = await make_account(bench, status=AccountStatus.INACTIVE)
     await bench.worker()
     assert (await read_account(bench, account["id"]))["assigned_worker_id"] is None

@@ -116,7 +116,7 @@ async def test_an_unknown_route_is_not_found(site, path):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_a_strange_name_in_the_path_is_nobodys(site, name, method):
+async def test_a_strange_name_in_the_path_is_unknown(site, name, method):
     await site.refused(method, f"/accounts/{name}", 404, json={} if method == "PUT" else None)
 
 
@@ -197,7 +197,7 @@ async def test_get_changes_nothing_and_only_operations_that_write_get_a_turn():
     assert len({(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}) == len(ENDPOINTS)
 
 
-async def test_whoever_comes_while_master_stops_is_told_when_to_return(site):
+async def test_a_caller_is_told_when_to_return_while_master_stops(site):
     await site.turns.close()
     answer = await site.ask(
         "POST", ROOT + "/accounts", json={"platform": "douyin", "account_name": "a"}

@@ -150,7 +150,7 @@ async def test_a_row_that_is_larger_than_a_page_is_a_page(site):
     assert pages == [(1, True, 1), (1, True, 2), (1, False, None)]
 
 
-async def test_counts_of_everything_are_counted_once_a_second_whoever_asks(site):
+async def test_counts_of_everything_are_counted_once_a_second_for_all_callers(site):
     async def count() -> int:
         return (await site.call("GET", "/statistics"))["statistics"]["accounts"]["total"]
 

@@ -76,7 +76,7 @@ async def test_what_waits_gets_the_slot_that_the_login_of_a_removed_account_kept
 
 
 @pytest.mark.parametrize("named", [None, "worker-1"])
-async def test_a_login_is_started_again_on_the_last_slot_and_nobody_else_gets_it(bench, named):
+async def test_a_login_is_started_again_on_the_last_slot_and_no_other_account_gets_it(bench, named):
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
     worker = await bench.worker("worker-1", maxAccounts=1)
     admin = await bench.connect("admin")
@@ -137,7 +137,7 @@ async def test_a_success_that_leaves_the_account_elsewhere_leaves_its_slot_to_wh
     assert await find_owner(bench, waiting["id"]) == "worker-1"
 
 
-async def test_nobody_is_pinned_to_a_slot_that_is_kept_for_anothers_login(bench):
+async def test_no_account_is_pinned_to_a_slot_that_is_kept_for_anothers_login(bench):
     await bench.worker("worker-1", maxAccounts=1)
     held = await make_account(bench, "held")
     paused = await make_account(bench, "paused", status=AccountStatus.PAUSED)
