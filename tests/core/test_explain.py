@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from master.model import Account, AccountStatus, LoginStatus, WorkerStatus
@@ -22,6 +22,9 @@ from tests.core.core import Core, hold
 
 PLATFORMS = ("douyin", "xiaohongshu")
 WORKERS = ("w0", "w1", "w2")
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine fails no example."""
 
 
 @st.composite
@@ -59,6 +62,7 @@ def explain(core: Core, account_id: str) -> Any:
     return explain_account(ById(id=account_id), core.begin())
 
 
+@UNTIMED
 @given(farms())
 def test_the_verdict_on_an_account_is_what_placement_does_with_it(core: Core):
     for account in list(core.memory.farm.accounts.all()):
@@ -111,6 +115,7 @@ def explain_placement(core: Core, account: Account) -> str | None:
     return Placements(core.begin().draft).judge(account)["reason"]
 
 
+@UNTIMED
 @given(farms())
 def test_a_workers_explanation_agrees_with_its_accounts(core: Core):
     for worker in list(core.memory.farm.workers.all()):
@@ -121,6 +126,7 @@ def test_a_workers_explanation_agrees_with_its_accounts(core: Core):
             assert mine["rule"] == one["rule"]
 
 
+@UNTIMED
 @given(farms(), st.data())
 def test_a_plan_equals_what_then_happens_and_changes_nothing(core: Core, data: Any):
     known = [one.id for one in core.memory.farm.accounts.all()]
@@ -143,6 +149,7 @@ def test_a_plan_equals_what_then_happens_and_changes_nothing(core: Core, data: A
     assert moved == {(one["account_id"], one["from"], one["to"]) for one in plan["moves"]}
 
 
+@UNTIMED
 @given(farms(), st.data())
 def test_a_plan_of_a_drain_is_how_the_drain_ends(core: Core, data: Any):
     workers = core.memory.farm.workers.all()
