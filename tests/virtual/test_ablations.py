@@ -22,7 +22,7 @@ NEEDED_EVERY_DAY = {
 """Safeguards whose removal breaks a rule even without faults, and why."""
 
 SOON = (
-    ("stall_check", ("master_stall", "worker_freeze"), "given_up_after_stall", 2),
+    ("stall_check", ("master_stall", "worker_freeze"), "evicted_after_stall", 2),
     (
         "deadline_check",
         ("edge_scans", "disk_slow", "slow_link", "clock_step"),

@@ -65,7 +65,7 @@ def test_no_worker_may_be_evicted_within_a_timeout_after_a_stall(
         house.stall_ended = stall_ended
         silence.check_evictions(HERE, lose("a"), began)
 
-    assert watch(tmp_path, script) == (["given_up_after_stall"] if noticed else [])
+    assert watch(tmp_path, script) == (["evicted_after_stall"] if noticed else [])
 
 
 @pytest.mark.parametrize(("started_at", "noticed"), [(999.5, True), (998.5, False), (960.0, False)])
@@ -103,7 +103,7 @@ def test_a_brake_protects_who_is_silent_for_one_further_timeout_only(
     tmp_path, braked, until, noticed
 ):
     assert (
-        watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["given_up_late"] * noticed
+        watch(tmp_path, stay_silent("a", braked=braked, until=until)) == ["evicted_late"] * noticed
     )
 
 
@@ -118,7 +118,7 @@ def test_where_a_brake_may_have_been_on_already_a_worker_is_protected_by_two_at_
         silence.of("b").arrived = 1_020.0
         await stay_silent("a", braked=True, until=until)(silence, house)
 
-    assert watch(tmp_path, script) == ["given_up_late"] * noticed
+    assert watch(tmp_path, script) == ["evicted_late"] * noticed
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_brake_begins_anew_only_after_a_stall_while_it_was_on(
                 silence.of(name).arrived = now
             silence.check_late(HERE, now - house.undisturbed_since, braked=True)
 
-    assert watch(tmp_path, script) == ["given_up_late"] * noticed
+    assert watch(tmp_path, script) == ["evicted_late"] * noticed
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_brake_that_begins_as_a_stalls_protection_ends_keeps_a_worker_once_mor
             since = now - house.undisturbed_since
             silence.check_late({"a": HERE["a"], "c": HERE["c"]}, since, braked=now >= braked_at)
 
-    assert watch(tmp_path, script)[:1] == ["given_up_late"] * noticed
+    assert watch(tmp_path, script)[:1] == ["evicted_late"] * noticed
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -316,7 +316,7 @@ def test_after_a_stall_only_who_may_still_be_protected_must_not_be_evicted(tmp_p
         silence.check_evictions(HERE, lose("a"), 1_090.0)
         silence.check_evictions(HERE, lose("b"), 1_090.0)
 
-    assert watch(tmp_path, script) == ["given_up_after_stall"]
+    assert watch(tmp_path, script) == ["evicted_after_stall"]
 
 
 LOGIN = LoginRow("account", "a", SessionStatus.PENDING, 1_300)

@@ -165,7 +165,7 @@ class Silence:
             silent_s = at - self.signs[worker_id].answered
             if silent_s <= self._timeout_s:
                 self._complain(
-                    "given_up_early",
+                    "evicted_early",
                     f"{worker_id} was evicted {silent_s:.3f} s after its last acknowledgement",
                 )
         grace_end = self._house.started_at + self._timeout_s + self._grace_s
@@ -186,7 +186,7 @@ class Silence:
         protected = [name for name in lost if at < ends[name] - EQUAL_S]
         if protected and stall_ended <= began and at - stall_ended < self._timeout_s - EQUAL_S:
             detail = f"{protected} evicted {at - stall_ended:.3f} s after Master's own stall"
-            self._complain("given_up_after_stall", detail)
+            self._complain("evicted_after_stall", detail)
         self._check_brake(lost, now, at, began, holdings)
 
     def _find_protection_end(self, heard: float, *, slack_s: float = 0.0) -> float:
@@ -284,7 +284,7 @@ class Silence:
                 late = silent_s > once_s and undisturbed_s > once_s + self._grace_s
             if late:
                 self._complain(
-                    "given_up_late",
+                    "evicted_late",
                     f"{worker_id} is {workers[worker_id].status}, silent for {silent_s:.3f} s",
                 )
                 signs.arrived = at

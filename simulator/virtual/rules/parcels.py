@@ -60,7 +60,7 @@ def find_turned_away(batch: Batch) -> Iterator[Broken]:
         worker = batch.draft.workers.changed.get(worker_id or "")
         if worker is not None and worker.status is WorkerStatus.OFFLINE:
             yield (
-                "given_up_as_it_came",
+                "evicted_as_it_came",
                 f"{worker_id} registered and was evicted as silent at once",
             )
 
