@@ -175,9 +175,7 @@ class Committed(Generic[R]):
     def __init__(self, kind: Kind[R]) -> None:
         self.kind = kind
         self._records: dict[str, R] = {}
-        self._groups: dict[str, dict[Hashable, dict[str, None]]] = {
-            name: {} for name in kind.groups
-        }
+        self._groups: dict[str, Groups] = {name: {} for name in kind.groups}
         self._unique: dict[str, dict[Hashable, str]] = {name: {} for name in kind.unique}
         self._ordered: dict[str, dict[Hashable, Any]] = {name: {} for name in kind.ordered}
         self._tallies: dict[str, Counter[str]] = {name: Counter() for name in kind.tallies}
@@ -201,7 +199,8 @@ class Committed(Generic[R]):
     def list_keys(self, index: str, key: Hashable) -> Iterable[str]:
         """Return the record keys under a key of an unordered index: a live view, or a new tuple."""
         if index in self._groups:
-            return self._groups[index].get(key, ())
+            group = self._groups[index].get(key, ())
+            return (group,) if isinstance(group, str) else group
         found = self._unique[index].get(key)
         return () if found is None else (found,)
 
@@ -241,18 +240,16 @@ class Committed(Generic[R]):
         """Insert new records, one index after another; an ordered index sorts them once."""
         kind = self.kind
         added = dict(zip(map(kind.key, records), records, strict=True))
-        assert len(added) == len(records), "a key is loaded once"
-        assert added.keys().isdisjoint(self._records.keys()), "load accepts only new records"
+        total = len(self._records) + len(records)
         self._records.update(added)
+        assert len(self._records) == total, "load accepts only new records"
         for index, keys in kind.groups.items():
-            groups = self._groups[index]
             for key, record in added.items():
                 for one in keys(record):
-                    groups.setdefault(one, {})[key] = None
+                    _group(self._groups[index], one, key)
         for index, keys in kind.unique.items():
-            self._unique[index].update(
-                (one, key) for key, record in added.items() for one in keys(record)
-            )
+            pairs = ((one, key) for key, record in added.items() for one in keys(record))
+            self._unique[index].update(pairs)
         for index, keys in kind.ordered.items():
             ranked: dict[Hashable, dict[Any, str]] = {}
             for key, record in added.items():
@@ -298,20 +295,30 @@ class Committed(Generic[R]):
                     counts[now_value] += 1
 
 
+Groups = dict[Hashable, str | dict[str, None]]
+"""The record keys under each key of an index: one as it is, since most are alone, or several."""
+
+
+def _group(groups: Groups, one: Hashable, key: str) -> None:
+    group = groups.setdefault(one, key)
+    if isinstance(group, dict):
+        group[key] = None
+    elif group != key:
+        groups[one] = {group: None, key: None}
+
+
 def _regroup(
-    groups: dict[Hashable, dict[str, None]],
-    key: str,
-    was: tuple[Hashable, ...],
-    now: tuple[Hashable, ...],
+    groups: Groups, key: str, was: tuple[Hashable, ...], now: tuple[Hashable, ...]
 ) -> None:
     for one in was:
         if one not in now:
             group = groups[one]
-            del group[key]
-            if not group:
+            if isinstance(group, dict) and len(group) > 1:
+                del group[key]
+            else:
                 del groups[one]
     for one in now:
-        groups.setdefault(one, {})[key] = None
+        _group(groups, one, key)
 
 
 def _rerank(
