@@ -36,6 +36,9 @@ class Secrets:
 CHUNK = 500
 """Rows per query while all rows of a table are checked."""
 
+AT_ONCE = 100
+"""Rows whose values are opened in one stretch."""
+
 AT_ONCE_BYTES = 1024 * 1024
 """Limit of sealed bytes in memory at once during that check; a larger row is read alone."""
 
@@ -80,6 +83,8 @@ async def read_secrets(
             found[row_id] = _open_all(
                 vault, table.name, row_id, dict(zip(columns, stored, strict=True))
             )
+            if len(found) % AT_ONCE == 0:
+                await asyncio.sleep(0)
     return found
 
 
