@@ -26,8 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.umask(0o077)  # new files contain secrets or names of accounts
     chosen = _build_parser().parse_args(arguments)
-    # modules are permanent objects: to look for garbage among them takes a quarter of their import
-    gc.disable()
     from master.keys import KeyFault
     from master.logs import LogFault, flush_logs
     from master.store.sqlite.upgrade import DatabaseFault
@@ -236,4 +234,6 @@ def _is_sure(question: str) -> bool:
 
 
 if __name__ == "__main__":
+    # modules are permanent objects: to look for garbage among them takes a quarter of their import
+    gc.disable()
     sys.exit(main())

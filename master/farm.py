@@ -313,9 +313,9 @@ def _regroup(
     for one in was:
         if one not in now:
             group = groups[one]
-            if isinstance(group, dict) and len(group) > 1:
-                del group[key]
-            else:
+            group = {group: None} if isinstance(group, str) else group
+            del group[key]
+            if not group:
                 del groups[one]
     for one in now:
         _group(groups, one, key)

@@ -18,6 +18,7 @@ def quick_to_make(kind: type[R]) -> type[R]:
     Python itself would set each of its fields by a call of `object.__setattr__`, which takes eight
     times as long: 8.5 instead of 1.0 us for an account.
     """
+    assert not hasattr(kind, "__post_init__"), "the construction only sets the fields"
     content: dict[str, Any] = {"__annotations__": {}}
     for one in fields(kind):  # type: ignore[arg-type]  # it is a dataclass
         content["__annotations__"][one.name] = one.type
