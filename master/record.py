@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import field, fields, make_dataclass
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -19,14 +19,13 @@ def quick_to_make(kind: type[R]) -> type[R]:
     times as long: 8.5 instead of 1.0 us for an account.
     """
     assert not hasattr(kind, "__post_init__"), "the construction only sets the fields"
-    content: dict[str, Any] = {"__annotations__": {}}
-    for one in fields(kind):  # type: ignore[arg-type]  # it is a dataclass
-        content["__annotations__"][one.name] = one.type
-        if one.default_factory is not MISSING:
-            content[one.name] = field(default_factory=one.default_factory)
-        elif one.default is not MISSING:
-            content[one.name] = one.default
-    twin: Any = dataclass(type(kind.__name__, (), content))
+    twin: Any = make_dataclass(
+        kind.__name__,
+        [
+            (one.name, one.type, field(default=one.default, default_factory=one.default_factory))
+            for one in fields(kind)  # type: ignore[arg-type]  # it is a dataclass
+        ],
+    )
     changed: Any = kind
     del changed.__setattr__, changed.__delattr__
     changed.__init__ = twin.__init__
@@ -34,7 +33,7 @@ def quick_to_make(kind: type[R]) -> type[R]:
 
 
 def change(record: R, **values: Any) -> R:
-    """Return a changed copy of a record, in half the time of dataclasses.replace."""
+    """Return a changed copy of a record, in less time than dataclasses.replace."""
     kind = type(record)
     if kind not in _SHAPES:
         # every record is a dataclass

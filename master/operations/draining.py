@@ -8,8 +8,8 @@ import structlog
 
 from master.decisions.placement import explain_waiting
 from master.draft import Draft
-from master.model import Account, LoginStatus, Notification, NotificationType, Priority, Worker
-from master.operations.notifications import notify
+from master.model import Account, LoginStatus, Priority, Worker
+from master.operations.notifications import send_system_notification
 from master.protocol.answers import ShownDrain, ShownStay
 from master.protocol.drains import DrainChanged
 from master.protocol.words import DrainState, StayReason
@@ -108,7 +108,7 @@ def end_drain(turn: Turn, worker: Worker, state: DrainState) -> Worker:
     tell_drain(turn, worker, state)
     turn.draft.explain("drains", [worker.id], state)
     if state in (DrainState.DONE, DrainState.DEADLINE):
-        notify(turn, [_announce(turn, worker, state)])
+        _announce(turn, worker, state)
     if state is DrainState.DONE:
         ended = change(worker, drain_done=True, updated_at=turn.at)
     else:
@@ -128,7 +128,7 @@ def end_drain(turn: Turn, worker: Worker, state: DrainState) -> Worker:
     return ended
 
 
-def _announce(turn: Turn, worker: Worker, state: DrainState) -> Notification:
+def _announce(turn: Turn, worker: Worker, state: DrainState) -> None:
     left, moved = worker.assigned_accounts, worker.drain_moved
     content = (
         f"Worker {worker.id} is drained: {moved:,} accounts have moved; it can be stopped."
@@ -137,17 +137,5 @@ def _announce(turn: Turn, worker: Worker, state: DrainState) -> Notification:
         f"{left:,} stay with it."
     )
     data = {"worker_id": worker.id, "state": state, "left": left, "moved": moved}
-    return Notification(
-        id=turn.new_id(),
-        seq=turn.draft.allocate_seqs(1),
-        type=NotificationType.SYSTEM,
-        account_id=None,
-        related_id=None,
-        title=TITLE,
-        content=content,
-        data=data | {"reason": worker.drain_reason},
-        priority=Priority.NORMAL if state is DrainState.DONE else Priority.HIGH,
-        is_sent=False,
-        sent_at=None,
-        created_at=turn.at,
-    )
+    priority = Priority.NORMAL if state is DrainState.DONE else Priority.HIGH
+    send_system_notification(turn, TITLE, content, data | {"reason": worker.drain_reason}, priority)

@@ -315,13 +315,25 @@ def raise_alarm(
     turn: Turn, content: str, data: JsonObject, priority: Priority = Priority.URGENT
 ) -> None:
     """Send a notification of the system to everyone; an urgent one may mean that Master fails."""
-    alarm = Notification(
+    send_system_notification(turn, ALARM_TITLE, content, data, priority)
+
+
+def send_system_notification(
+    turn: Turn,
+    title: str,
+    content: str,
+    data: JsonObject,
+    priority: Priority,
+    account_id: str | None = None,
+) -> None:
+    """Send a notification of the system, about one account or none, to everyone."""
+    notification = Notification(
         id=turn.new_id(),
         seq=turn.draft.allocate_seqs(1),
         type=NotificationType.SYSTEM,
-        account_id=None,
-        related_id=None,
-        title=ALARM_TITLE,
+        account_id=account_id,
+        related_id=account_id,
+        title=title,
         content=content,
         data=data,
         priority=priority,
@@ -329,7 +341,7 @@ def raise_alarm(
         sent_at=None,
         created_at=turn.at,
     )
-    notify(turn, [alarm])
+    notify(turn, [notification])
 
 
 def notify(turn: Turn, notifications: Sequence[Notification]) -> None:

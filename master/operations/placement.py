@@ -8,8 +8,8 @@ from master.decisions.assignment import wants_worker
 from master.decisions.placement import explain_waiting
 from master.draft import Draft
 from master.memory import Memory
-from master.model import Account, Notification, NotificationType, Priority, Worker
-from master.operations.notifications import notify
+from master.model import Account, Priority, Worker
+from master.operations.notifications import send_system_notification
 from master.protocol.answers import Placement
 from master.reasons import Unplaced
 from master.record import change
@@ -112,7 +112,7 @@ def tell_unplaced(event: None, turn: Turn) -> int:
             waiting.setdefault(placements.explain(account), []).append(account)
             told.add(account_id)
     for reason, accounts in waiting.items():
-        notify(turn, [_announce(turn, reason, accounts)])
+        _announce(turn, reason, accounts)
         log.warning(
             "accounts_unplaced",
             reason=reason,
@@ -132,26 +132,20 @@ def tell_unplaced(event: None, turn: Turn) -> int:
     return sum(map(len, waiting.values()))
 
 
-def _announce(turn: Turn, reason: Unplaced, accounts: list[Account]) -> Notification:
+def _announce(turn: Turn, reason: Unplaced, accounts: list[Account]) -> None:
     first = accounts[0]
     of = f"{first.platform} {first.account_name}" if len(accounts) == 1 else len(accounts)
     alone = first.id if len(accounts) == 1 else None
-    return Notification(
-        id=turn.new_id(),
-        seq=turn.draft.allocate_seqs(1),
-        type=NotificationType.SYSTEM,
-        account_id=alone,
-        related_id=alone,
-        title=TITLE,
-        content=f"{'An account' if alone else 'Accounts'} without a worker: {of} ({reason}).",
-        data={
+    send_system_notification(
+        turn,
+        TITLE,
+        f"{'An account' if alone else 'Accounts'} without a worker: {of} ({reason}).",
+        {
             "reason": reason,
             "count": len(accounts),
             "account_ids": [one.id for one in accounts[:SHOWN]],
             "platforms": sorted({one.platform for one in accounts})[:SHOWN],
         },
-        priority=Priority.HIGH,
-        is_sent=False,
-        sent_at=None,
-        created_at=turn.at,
+        Priority.HIGH,
+        alone,
     )
