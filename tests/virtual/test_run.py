@@ -21,13 +21,13 @@ PLAY = """
 import json
 from simulator.virtual.plan import plan_swarm
 from simulator.virtual.run import play
-outcomes = [play(plan_swarm(seed, hours=0.02)) for seed in range(8)]
+outcomes = [play(plan_swarm(seed, hours=0.02)) for seed in range(20)]
 print(json.dumps([[outcome.trace_hash, outcome.details] for outcome in outcomes]))
 """
 
 
 def play_elsewhere(hash_seed: int) -> list:
-    """Play eight seeds in a process with another hash seed for sets and dictionaries."""
+    """Play twenty seeds in a process with another hash seed for sets and dictionaries."""
     done = subprocess.run(
         [sys.executable, "-c", PLAY],
         cwd=ROOT, env={"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)},
@@ -50,7 +50,7 @@ def test_a_seed_is_a_run_whatever_process_plays_it_and_another_seed_is_another()
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(play_elsewhere, (0, 12_345))
     assert first == second
-    assert len({trace_hash for trace_hash, _ in first}) == 8
+    assert len({trace_hash for trace_hash, _ in first}) == 20
     assert [details for _, details in first if details] == []
 
 
