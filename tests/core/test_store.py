@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,10 @@ from master.draft import Draft
 from master.farm import ACCOUNTS, CONFIGS, DEVICES, PROXIES, WORKERS
 from master.model import Notification, NotificationType, Priority, SessionStatus
 from master.secret import Secret
+from master.store import sealing
 from master.store.accounts import read_account_secrets
 from master.store.farm import MemoryOutdated
+from master.vault import Vault
 from tests.core.growth import KINDS, Chance, Model, check
 from tests.core.store import model_of
 from tests.records import (
@@ -194,6 +198,35 @@ async def test_secrets_are_sealed_on_their_way_and_opened_on_their_way_out(fille
         True,
     )
     assert not loaded.accounts.get("waits").has_credentials
+
+
+async def test_others_run_while_many_secrets_are_opened(store, monkeypatch):
+    names = [f"a-{number:03}" for number in range(350)]
+    draft = Draft(store.memory)
+    for name in names:
+        draft.accounts.put(make_account(name, account_name=name, has_credentials=True))
+        draft.keep("accounts", name, {"credentials": Secret({"cookies": []})})
+    await store.commit(draft)
+    passes, opened, real = 0, Counter(), Vault.open
+
+    async def pass_by() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    def count(*asked):
+        opened[passes] += 1
+        return real(*asked)
+
+    monkeypatch.setattr(Vault, "open", count)
+    others = asyncio.create_task(pass_by())
+    async with store.database.read() as connection:
+        found = await read_account_secrets(connection, tuple(names))
+    others.cancel()
+    assert [secrets.opened["credentials"] for secrets in found.values()] == [{"cookies": []}] * 350
+    assert sum(opened.values()) == 350
+    assert max(opened.values()) <= sealing.AT_ONCE
 
 
 async def test_a_value_that_is_no_secret_does_not_go_where_secrets_go(filled):
